@@ -1,0 +1,89 @@
+"""The command: it dispatches by name and imports nothing that it does not need."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
+    "list": "what can be chosen, and what each choice is",
+    "show": "a run's results on one screen",
+    "plot": "draw a run's pictures again from its records",
+    "report": "write an experiment's page from its runs",
+    "resume": "go on with a run that was cut off",
+    "completion": "tab completion for bash, zsh or fish",
+}
+
+HELP = """usage: expkit COMMAND ...
+
+Runs image-classification experiments the way a careful experimenter would.
+
+commands:
+{commands}
+
+  expkit train                                    the default experiment
+  expkit train model=larger_backbone device=mps   another model, on an Apple GPU
+  expkit COMMAND --help                           more on one command
+
+exit codes: 0 all passed, 1 a gate or criterion failed, 2 wrong request, 130 interrupted
+EXPKIT_TRACEBACK=1 shows where in the code an error arose"""
+
+EXIT_WRONG_REQUEST = 2
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(dispatch(sys.argv[1:]))
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run a command; the exit code."""
+    from expkit.errors import UserError
+
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except UserError as error:
+        if os.environ.get("EXPKIT_TRACEBACK") == "1":
+            raise
+        print(error.screen(), file=sys.stderr)
+        return EXIT_WRONG_REQUEST
+    except KeyboardInterrupt:
+        print("expkit: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader has gone, as in `expkit list | head`: nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP.format(commands="\n".join(f"  {n:<12}{d}" for n, d in COMMANDS.items())))
+        return 0
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"expkit {version('expkit')}")
+        return 0
+    if words[0] not in COMMANDS:
+        raise _no_such_command(words[0])
+    code = import_module(f"expkit.commands.{words[0]}").main(words[1:])
+    assert isinstance(code, int)
+    return code
+
+
+def _no_such_command(word: str) -> Exception:
+    from expkit.errors import UserError, nearest_of
+
+    return UserError(
+        f"there is no command '{word}'",
+        nearest=nearest_of(word, COMMANDS),
+        allowed=", ".join(COMMANDS),
+        fix="expkit --help",
+    )

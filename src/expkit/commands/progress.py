@@ -1,0 +1,84 @@
+"""A run on the terminal: a bar a stage, or plain lines where nobody looks at a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from tqdm import tqdm
+
+from expkit.records.facts import StageResult
+from expkit.records.files import Record
+from expkit.records.folder import RunFolder
+
+if TYPE_CHECKING:
+    from expkit.procedures.session import Parts
+
+PLAIN_INTERVAL_SECONDS = 2.0
+
+
+class Progress:
+    """Watches a run; everything but the bars goes to log.txt too."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._bar: tqdm[NoReturn] | None = None
+        self._max_epochs = 0
+        self._last_line_at = 0.0
+
+    def introduce(self, parts: Parts) -> None:
+        """What runs, on what, where it is written."""
+        facts = parts.facts
+        sizes = ", ".join(f"{split.num_samples:,} {name}" for name, split in facts.splits.items())
+        kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
+        held_out = "" if len(facts.splits) > 1 else "; no held-out split"
+        count = sum(parameter.numel() for parameter in parts.make_model().parameters())
+        self.say(
+            f"run     {self._folder.path}\n"
+            f"data    {facts.name}: {sizes} samples, {kind}{held_out}\n"
+            f"model   {count:,} parameters\n"
+            f"device  {parts.device.reason}"
+        )
+
+    def stage_started(self, stage: str, max_epochs: int) -> None:
+        self._max_epochs = max_epochs
+        self._last_line_at = 0.0
+        if sys.stderr.isatty() and max_epochs > 1:
+            self._bar = tqdm(total=max_epochs, desc=stage, unit="epoch", leave=False, ncols=100)
+
+    def epoch_done(self, record: Record) -> None:
+        if self._bar is not None:
+            self._bar.update(record["epoch"] - self._bar.n)
+            self._bar.set_postfix_str(_figures(record), refresh=False)
+        elif time.monotonic() - self._last_line_at > PLAIN_INTERVAL_SECONDS:
+            self._last_line_at = time.monotonic()
+            print(
+                f"  {record['stage']}  {record['epoch']}/{self._max_epochs}  {_figures(record)}",
+                flush=True,
+            )
+
+    def stage_finished(self, result: StageResult) -> None:
+        self.close()
+        verdict = "PASS" if result.passed else "FAIL"
+        self.say(f"{verdict}  {result.stage}: {result.reason} ({result.seconds:.1f} s)")
+
+    def say(self, text: str) -> None:
+        with tqdm.external_write_mode(file=sys.stdout):
+            print(text, flush=True)
+        self._folder.log(text)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _figures(record: Record) -> str:
+    """The figures of an epoch that fit beside a bar; held-out ones where there are."""
+    split = "val" if "val/loss" in record else "train"
+    parts = [f"{split} loss {record[f'{split}/loss']:.4f}"]
+    if f"{split}/accuracy" in record:
+        parts.append(f"acc {record[f'{split}/accuracy']:.1%}")
+    parts.append(f"{record['samples_per_second']:,.0f}/s")
+    return ", ".join(parts)

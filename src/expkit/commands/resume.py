@@ -1,0 +1,65 @@
+"""expkit resume: go on where a run was cut off, to the numbers that it would have had."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from expkit.commands.running import build, carry_out, hash_text, stop_on_sigterm
+from expkit.config.compose import check_config, find_own_code
+from expkit.errors import UserError
+from expkit.records.folder import RunFolder
+from expkit.records.run import Run, find_run
+
+EXIT_BY_STATUS = {"finished": 0, "failed": 1}
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "expkit resume", description="Go on with a run that was cut off."
+    )
+    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "--trust", action="append", default=[], help="a package whose code the config may run"
+    )
+    arguments = parser.parse_args(words)
+    run = find_run(arguments.run)
+    if run.status in EXIT_BY_STATUS:
+        return _say_that_it_ended(run)
+    _refuse_edited(run)
+    find_own_code()
+    # the run folder may be a stranger's: its own `trust` is not the user's word
+    config = check_config(run.config, trusted=arguments.trust)
+    with stop_on_sigterm():
+        folder = RunFolder.reopen(run.path)
+        parts = build(config)
+        _refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+        return carry_out(parts, folder)
+
+
+def _say_that_it_ended(run: Run) -> int:
+    from expkit.reports.screen import closing_screen
+    from expkit.reports.summary import summarize
+
+    print(f"{run.name} has {run.status}: there is nothing to resume\n")
+    print(closing_screen(run.summary or summarize(run), run.path))
+    return EXIT_BY_STATUS[run.status]
+
+
+def _refuse_edited(run: Run) -> None:
+    if hash_text((run.path / "config.yaml").read_text()) != run.environment["config_hash"]:
+        raise UserError(
+            "config.yaml was edited after the run began: what follows would not be the same run",
+            where=str(run.path / "config.yaml"),
+            fix="undo the edit, or start a new run with the change: expkit train ...",
+        )
+
+
+def _refuse_other_data(run: Run, fingerprints: dict[str, str]) -> None:
+    before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
+    if before != fingerprints:
+        raise UserError(
+            "the data is not what it was when the run began",
+            where=", ".join(n for n in before if before[n] != fingerprints.get(n)) or "splits",
+            fix="bring the data back, or start a new run: expkit train ...",
+        )

@@ -1,0 +1,130 @@
+"""What train and resume share: from a config to an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from expkit.commands.progress import Progress
+from expkit.config.compose import Request
+from expkit.config.schema import Config
+from expkit.errors import UserError
+from expkit.records.environment import describe_environment
+from expkit.records.folder import RunFolder, name_folder
+
+if TYPE_CHECKING:
+    from expkit.procedures.session import Parts, Session
+
+EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+
+
+def run_request(request: Request) -> int:
+    """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
+    parts = build(request.config)
+    folder = make_folder(parts, request)
+    return carry_out(parts, folder)
+
+
+def build(config: Config) -> Parts:
+    """All parts of a run; the data is read, and refused, before torch is loaded."""
+    from expkit.procedures.reading import read_request
+
+    reading = read_request(config)
+    from expkit.procedures.session import build_parts
+
+    return build_parts(reading)
+
+
+def make_folder(parts: Parts, request: Request) -> RunFolder:
+    """The run folder with everything that was known before the first step."""
+    from expkit.procedures.reading import encode_pictures
+
+    config_text = yaml.safe_dump(request.config.to_plain(), sort_keys=False, allow_unicode=True)
+    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
+    environment = describe_environment(command, parts.device.reason, hash_text(config_text))
+    files: dict[str, str | bytes] = {
+        "config.yaml": config_text,
+        "overrides.yaml": yaml.safe_dump(request.overrides),
+        "environment.json": json.dumps(environment, indent=2),
+        "dataset.json": json.dumps(parts.facts.to_json()),
+        **encode_pictures(parts.reading.dataset, parts.facts),
+    }
+    name = name_folder(request.config.name, time.time(), os.environ)
+    return RunFolder.create(Path(request.config.output_dir), name, files)
+
+
+def hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def carry_out(parts: Parts, folder: RunFolder) -> int:
+    """Run what is not done yet, then draw the pages; the exit code."""
+    from expkit.procedures.procedure import run_procedure
+    from expkit.procedures.session import Session
+    from expkit.reports.pages import refresh
+    from expkit.reports.screen import closing_screen
+    from expkit.reports.summary import all_passed
+
+    progress = Progress(folder)
+    try:
+        with _explain_full_disk(folder):
+            progress.introduce(parts)
+            interrupted = not _finishes(run_procedure, Session(parts, folder, progress), progress)
+            summary = refresh(folder.path, plots=not interrupted)
+            progress.say(closing_screen(summary, folder.path))
+    finally:
+        progress.close()
+        folder.close()
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_PASSED if all_passed(summary) else EXIT_FAILED
+
+
+def _finishes(run: Callable[[Session], bool], session: Session, progress: Progress) -> bool:
+    """Whether the procedure came to its end, and was not interrupted."""
+    try:
+        run(session)
+    except KeyboardInterrupt:
+        progress.close()
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
+    """A disk that fills up ends a run, and loses nothing that was recorded."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "os error 28" not in str(error):
+            raise
+        raise UserError(
+            "the disk is full; everything up to the last finished epoch is kept",
+            where=str(folder.path),
+            fix=f"free some space, then: expkit resume {folder.path}",
+        ) from error
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Take SIGTERM, which schedulers send, for Ctrl-C."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,236 @@
+"""Refusing a wrong part before torch is imported: its target, its arguments and their values."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from expkit.config.signatures import (
+    Module,
+    Parameter,
+    Signature,
+    TargetNotFoundError,
+    home_of,
+    read_signature,
+    spelled_module,
+    written_out,
+)
+from expkit.config.values import describe, fits, spelled
+from expkit.errors import UserError, nearest_of
+
+KNOWN_TARGETS = (
+    "expkit.",
+    "torch.optim.",
+    "torch.nn.",
+    "torchvision.models.",
+    "timm.",
+    "kornia.",
+    "pytorch_optimizer.",
+)
+HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
+MISSING = "???"  # how OmegaConf writes a value that is still to be given
+ENVIRONMENT_FOLDERS = frozenset({"site-packages", "dist-packages"})
+
+
+def check_part(node: Mapping[str, object], key: str, *, trusted: Collection[str] = ()) -> None:
+    """Refuse a part, or a part within it, that could not be built as it is written."""
+    _check_part(node, key, trusted, is_final=True)
+
+
+def check_fields(values: Mapping[str, object], target: str, key: str) -> None:
+    """Refuse values that the dataclass `target` does not have or does not allow."""
+    signature = read_signature(target)
+    if signature is not None:
+        where = f" ({target})" if key else ""
+        _check_arguments(_given(values), signature, key, where, is_final=True)
+
+
+def _check_part(
+    node: Mapping[str, object], key: str, trusted: Collection[str], *, is_final: bool
+) -> None:
+    target = _target_of(node, key)
+    _check_trust(target, key, trusted)
+    try:
+        signature = read_signature(target)
+    except TargetNotFoundError as error:
+        raise _not_found(error, target, key) from None
+    if signature is not None:
+        is_whole = is_final and node.get("_partial_") is not True
+        given = _positional(node, signature) | _given(node)
+        _check_arguments(given, signature, key, f" ({target})", is_final=is_whole)
+    # Where Hydra does not build the parts within, their builder may add arguments of its own.
+    is_final = is_final and node.get("_recursive_") is not False
+    for part_key, part in _parts_within(node, key):
+        _check_part(part, part_key, trusted, is_final=is_final)
+
+
+def _parts_within(node: object, key: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The nearest parts below a node, with their full keys."""
+    below: list[tuple[str, object]] = []
+    if isinstance(node, Mapping):
+        below = [(f"{key}.{name}", value) for name, value in node.items()]
+    elif isinstance(node, list | tuple):
+        below = [(f"{key}[{index}]", value) for index, value in enumerate(node)]
+    for inner_key, value in below:
+        if isinstance(value, Mapping) and "_target_" in value:
+            yield inner_key, value
+        else:
+            yield from _parts_within(value, inner_key)
+
+
+def _target_of(node: Mapping[str, object], key: str) -> str:
+    target = node.get("_target_")
+    is_path = isinstance(target, str) and all(map(str.isidentifier, target.split(".")))
+    if isinstance(target, str) and is_path and "." in target:
+        return target
+    given = "no _target_" if "_target_" not in node else f"a wrong _target_: {_quoted(target)}"
+    raise UserError(
+        f"{key} has {given}",
+        where=f"{key}._target_",
+        allowed="a dotted path to a class or function, such as torch.optim.Adam",
+    )
+
+
+# Whose code a target runs.
+
+
+def _check_trust(target: str, key: str, trusted: Collection[str]) -> None:
+    """Refuse code that is neither known, nor the user's own, nor trusted by name.
+
+    Both ends count: the module that the words name, which would be imported, and the one that
+    the trail ends in, since any module also offers what it imports (`timm.models._hub.os.system`).
+    """
+    try:
+        spelled_at = spelled_module(target)
+        if not target.startswith(KNOWN_TARGETS) and not _is_allowed(spelled_at, trusted):
+            raise _untrusted(target, key, spelled_at)
+        home = home_of(target)
+    except TargetNotFoundError as error:
+        raise _not_found(error, target, key) from None
+    if not _is_allowed(home, trusted):
+        raise _untrusted(target, key, home)
+
+
+def _is_allowed(module: Module, trusted: Collection[str]) -> bool:
+    is_known = f"{module.name}.".startswith(KNOWN_TARGETS)
+    return is_known or module.name.partition(".")[0] in trusted or _is_own(module)
+
+
+def _is_own(module: Module) -> bool:
+    """Whether a module lies in the current folder and not in an environment within it."""
+    location = Path(module.path or module.folders[0])
+    here = Path.cwd()
+    prefixes = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    environments = [prefix for prefix in prefixes if prefix.is_relative_to(here)]
+    paths = (location, location.resolve())
+    if any(ENVIRONMENT_FOLDERS & set(path.parts) for path in paths):
+        return False
+    if any(path.is_relative_to(each) for path in paths for each in environments):
+        return False
+    return location.is_absolute() and any(path.is_relative_to(here) for path in paths)
+
+
+def _untrusted(target: str, key: str, module: Module) -> UserError:
+    package = module.name.partition(".")[0]
+    parent, _, name = target.rpartition(".")
+    nearest = nearest_of(parent, [known.rstrip(".") for known in KNOWN_TARGETS])
+    known = ", ".join(f"{each}*" for each in KNOWN_TARGETS)
+    through = "" if target.startswith(f"{module.name}.") else f", through {module.name}"
+    return UserError(
+        f"{key} runs code outside the known packages{through}",
+        where=f"{key}._target_={target}",
+        nearest=f"{nearest}.{name}" if nearest and nearest != parent else None,
+        allowed=_wrapped(f"{known}, and modules in the current folder"),
+        fix=f"add it if you trust it: 'trust=[{package}]'",
+    )
+
+
+def _not_found(error: TargetNotFoundError, target: str, key: str) -> UserError:
+    owner = error.owner.name if error.owner is not None else ""
+    nearest = nearest_of(error.part, error.names)
+    rest = target.removeprefix(f"{owner}.").removeprefix(error.part)
+    if nearest is not None and owner != target:
+        nearest = ".".join([*([owner] if owner else []), nearest]) + rest
+    elif nearest is not None:
+        nearest = f"{target}.{nearest}"
+    return UserError(f"{key}: {error}", where=f"{key}._target_={target}", nearest=nearest)
+
+
+# What a target is given.
+
+
+def _given(node: Mapping[str, object]) -> dict[str, object]:
+    return {name: v for name, v in node.items() if name not in HYDRA_KEYS and v != MISSING}
+
+
+def _positional(node: Mapping[str, object], signature: Signature) -> dict[str, object]:
+    values = node.get("_args_")
+    return dict(zip(signature.parameters, values, strict=False)) if isinstance(values, list) else {}
+
+
+def _check_arguments(
+    given: Mapping[str, object], signature: Signature, key: str, where: str, *, is_final: bool
+) -> None:
+    for name, value in given.items():
+        full_key = f"{key}.{name}" if key else name
+        parameter = signature.parameters.get(name)
+        if parameter is not None:
+            _check_value(value, parameter, full_key, where)
+        elif not signature.takes_any:
+            raise _unknown_argument(name, value, signature, key, where)
+    missing = [p for p in signature.parameters.values() if p.required and p.name not in given]
+    if is_final and missing and not (signature.takes_any and not signature.parameters):
+        raise _missing_argument(missing[0], key, where)
+
+
+def _check_value(value: object, parameter: Parameter, full_key: str, where: str) -> None:
+    if fits(value, parameter.annotation, unknown=False):
+        return  # no alias need be looked up
+    annotation = written_out(parameter)
+    if not fits(value, annotation):
+        raise UserError(
+            f"{full_key} cannot be {_quoted(value)}",
+            where=f"{full_key}={_shown(value)}{where}",
+            allowed=_wrapped(describe(annotation)),
+        )
+
+
+def _unknown_argument(
+    name: str, value: object, signature: Signature, key: str, where: str
+) -> UserError:
+    names = list(signature.parameters)
+    nearest = nearest_of(name, names)
+    start = f"{key}." if key else ""
+    return UserError(
+        f"{key} has no argument '{name}'" if key else f"there is no setting '{name}'",
+        where=f"{start}{name}={_shown(value)}{where}",
+        nearest=start + nearest if nearest else None,
+        allowed=_wrapped(", ".join(names)) or "no arguments",
+    )
+
+
+def _missing_argument(parameter: Parameter, key: str, where: str) -> UserError:
+    full_key = f"{key}.{parameter.name}" if key else parameter.name
+    return UserError(
+        f"{key} needs the argument '{parameter.name}'" if key else f"{full_key} must be given",
+        where=f"{full_key}{where}",
+        allowed=_wrapped(describe(written_out(parameter))),
+        fix=f"set {full_key}=...",
+    )
+
+
+def _quoted(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else _shown(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{...}"
+    text = spelled(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 88, break_long_words=False, break_on_hyphens=False)

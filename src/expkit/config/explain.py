@@ -1,0 +1,157 @@
+"""Why Hydra could not compose: which word, and what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+
+from expkit.config.places import builtin_conf, conf_folders, list_choices, list_groups
+from expkit.errors import UserError, nearest_of
+
+
+def explain_composition(words: Sequence[str], error: Exception) -> UserError:
+    """The message for an error of Hydra's; its own words where no override is to blame."""
+    try:
+        _check_words(words)
+    except UserError as explained:
+        return explained
+    lines = str(error).strip().splitlines()
+    return UserError(lines[0] if lines else type(error).__name__, where="\n".join(lines[1:4]))
+
+
+def explain_sweep(words: Sequence[str]) -> None:
+    """Refuse a sweep once, before its first job, if a word of it cannot be composed."""
+    _check_words(words)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    texts, folders = _split_words(words)
+    overrides = [_parse(text) for text in texts]
+    groups = list_groups(folders)
+    for override in overrides:
+        _check_choice(override, groups, folders)
+    config = _compose([o.input_line or "" for o in overrides if _is_group(o, groups)])
+    for override in overrides:
+        if not _is_group(override, groups):
+            _check_key(override, config, groups)
+
+
+def _split_words(words: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """The overrides among the words, and the folders that choices come from."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    for flag in ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-name", "-cn"):
+        parser.add_argument(flag, nargs="?")
+    known, rest = parser.parse_known_args(list(words))
+    extra = [Path(known.config_dir)] if known.config_dir else []
+    return [word for word in rest if not word.startswith("-")], [*extra, *conf_folders()]
+
+
+def _parse(text: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (OverrideParseException, HydraException) as error:
+        raise UserError(
+            f"'{text}' cannot be read as an override",
+            where=str(error).strip().splitlines()[-1],
+            allowed="key=value, +key=value, ++key=value, ~key, group=choice",
+            fix="put the word in quotes for the shell: 'key=\"a value\"'",
+        ) from error
+
+
+def _is_group(override: Override, groups: Sequence[str]) -> bool:
+    return override.key_or_group in groups and "." not in override.key_or_group
+
+
+def _values(override: Override) -> Iterator[Any]:
+    """The value, or each of a sweep's."""
+    if override.is_sweep_override():
+        yield from override.sweep_iterator()
+    else:
+        yield override.value()
+
+
+def _check_choice(override: Override, groups: Sequence[str], folders: list[Path]) -> None:
+    if not _is_group(override, groups) or override.is_delete():
+        return
+    group, choices = override.key_or_group, list_choices(override.key_or_group, folders)
+    for value in _values(override):
+        for name in value if isinstance(value, list) else [value]:
+            if name is not None and str(name) not in choices:
+                nearest = nearest_of(str(name), choices)
+                raise UserError(
+                    f"there is no {group} called '{name}'",
+                    where=override.input_line,
+                    nearest=nearest,
+                    allowed=", ".join(choices),
+                    fix=f"expkit train {group}={nearest}" if nearest else f"expkit list {group}",
+                )
+
+
+def _compose(overrides: list[str]) -> Mapping[str, Any]:
+    """The config of the group choices alone, whose keys the other words must match."""
+    import hydra
+
+    first = [text for text in overrides if not text.startswith("experiment=")]
+    last = [text for text in overrides if text.startswith("experiment=")]
+    with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
+        singles = [text.partition(",")[0] if "," in text else text for text in first + last]
+        config = hydra.compose("config", overrides=singles)
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _check_key(override: Override, config: Mapping[str, Any], groups: Sequence[str]) -> None:
+    """A key that is overridden or deleted must be there; one that is added need not."""
+    key = override.key_or_group
+    if override.is_add() or override.is_force_add() or key.startswith("hydra"):
+        return
+    node: Any = config
+    for depth, name in enumerate(parts := key.split(".")):
+        if not isinstance(node, Mapping) or name not in node:
+            raise _no_such_key(override, node, parts[:depth], name, config, groups)
+        node = node[name]
+
+
+def _no_such_key(
+    override: Override,
+    node: Any,
+    above: list[str],
+    name: str,
+    config: Mapping[str, Any],
+    groups: Sequence[str],
+) -> UserError:
+    keys = (
+        [key for key in node if not str(key).startswith("_")] if isinstance(node, Mapping) else []
+    )
+    names = list(dict.fromkeys([*keys, *(groups if not above else [])]))
+    prefix = ".".join([*above, ""])
+    nearest = nearest_of(name, names)
+    meant = [prefix + nearest] if nearest else _keys_called(name, config)
+    value = (override.input_line or "").partition("=")[2]
+    return UserError(
+        f"there is no key '{prefix}{name}'",
+        where=override.input_line,
+        nearest=", ".join(meant[:4]) or None,
+        allowed=", ".join(map(str, names)) or f"{prefix.rstrip('.')} holds no keys",
+        fix=f"expkit train {meant[0]}={value}" if meant and value else "expkit train --cfg job",
+    )
+
+
+def _keys_called(name: str, config: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every full key whose last name is this one: `lr` is probably `optimizer.lr`."""
+    found = []
+    for key, value in config.items():
+        if key == name and prefix:
+            found.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            found.extend(_keys_called(name, value, f"{prefix}{key}."))
+    return found

@@ -1,0 +1,37 @@
+"""Building a part from its mapping, with every failure told as the config's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hydra.utils import instantiate
+
+from expkit.errors import UserError
+
+
+def build_part(node: Mapping[str, Any], key: str) -> Any:
+    """What a mapping's `_target_` makes; a partial one still wants its runtime values."""
+    return explain_failure(
+        node, key, lambda: instantiate(copy.deepcopy(dict(node)), _convert_="all")
+    )
+
+
+def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any]) -> Any:
+    """Call `build`; what it raises becomes a message that names the key and the target."""
+    try:
+        return build()
+    except UserError:
+        raise
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from error
+        raise UserError(
+            f"{key} cannot be built: {cause}",
+            where=f"{key}._target_={node.get('_target_')}",
+            fix=f"expkit train --cfg job --package {key}   (shows what it was given)",
+        ) from error

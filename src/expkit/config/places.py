@@ -1,0 +1,51 @@
+"""Where choices are found: expkit's own conf/ and, before it, the one in the working directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def builtin_conf() -> Path:
+    """The conf/ that ships inside the package, or stands beside src/ in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "conf"
+    return packaged if packaged.is_dir() else package.parents[1] / "conf"
+
+
+def conf_folders() -> list[Path]:
+    """All folders that choices come from; the first that has a file wins."""
+    own, builtin = Path("conf").resolve(), builtin_conf()
+    return [own, builtin] if own.is_dir() and own != builtin else [builtin]
+
+
+def list_groups(folders: list[Path]) -> list[str]:
+    """The groups of all folders, nested ones with slashes."""
+    found = {
+        path.parent.relative_to(folder).as_posix()
+        for folder in folders
+        for path in folder.rglob("*.yaml")
+    }
+    return sorted(found - {"."})
+
+
+def list_choices(group: str, folders: list[Path]) -> dict[str, Path]:
+    """The choices of a group and the file that each is read from."""
+    choices: dict[str, Path] = {}
+    for folder in reversed(folders):
+        choices.update({path.stem: path for path in _yaml_files(folder / group)})
+    return dict(sorted(choices.items()))
+
+
+def _yaml_files(folder: Path) -> Iterator[Path]:
+    return folder.glob("*.yaml") if folder.is_dir() else iter(())
+
+
+def first_comment(path: Path) -> str:
+    """The one line that says what a choice is."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and not line.startswith("# @package"):
+            return line.lstrip("# ")
+        if line.strip() and not line.startswith("#"):
+            break
+    return ""

@@ -1,0 +1,40 @@
+"""The shape of a whole config; the one place that says what its root may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, MinLen
+
+Part = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run's config as plain values; parts are mappings with a `_target_`."""
+
+    name: Annotated[str, MinLen(1)]
+    seed: Annotated[int, Ge(0)]
+    output_dir: str
+    hypothesis: str
+    compared_with: list[str]
+    reference: dict[str, Any] | None
+    trust: list[str]
+    criteria: dict[str, str]
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+    device: dict[str, Any]
+    procedure: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    loss: dict[str, Any]
+
+    def to_plain(self) -> dict[str, Any]:
+        """As it is written to config.yaml."""
+        return asdict(self)
+
+
+# the root's keys that are parts; procedure is a mapping of them
+PARTS = ("dataset", "model", "loss", "optimizer", "schedule", "device")

@@ -1,0 +1,130 @@
+"""A split on the device: batches are gathered by index, never decoded or moved again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from expkit.data.samples import Dataset, Normalisation, Samples
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """uint8 pictures to floats, as (x - shift) * scale for each channel, or for each sample.
+
+    Shift and scale are repeated over a row of pixels: the CPU has no fast loop over 3 channels.
+    """
+
+    shift_WC: Tensor
+    scale_WC: Tensor
+    by_sample: bool
+
+    def __call__(self, images_BHWC: Tensor) -> Tensor:
+        if self.by_sample:
+            images = images_BHWC.float()
+            spread, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
+            return (images - mean) / spread.clamp_min(SMALLEST_SPREAD)
+        rows_BHWC = images_BHWC.flatten(2)
+        return ((rows_BHWC - self.shift_WC) * self.scale_WC).view(images_BHWC.shape)
+
+
+SMALLEST_SPREAD = 1.0  # of 255: a constant channel becomes zeros, not a division by zero
+
+
+def fit_normaliser(images_NHWC: Tensor, how: Normalisation) -> Normaliser:
+    """What the training pictures say of their channels; the other splits are treated alike."""
+    channels = images_NHWC.shape[-1]
+    zeros, ones = torch.zeros(channels), torch.ones(channels)
+    shift, scale = zeros, ones / 255
+    if how == "dataset":
+        counts = torch.stack(
+            [torch.bincount(images_NHWC[..., c].flatten(), minlength=256) for c in range(channels)]
+        ).double()  # on the CPU: exact for any number of pictures, and no float copy of them
+        levels = torch.arange(256, dtype=torch.double)
+        total = counts.sum(1)
+        mean = counts @ levels / total
+        spread = (counts @ levels.square() / total - mean.square()).clamp_min(0).sqrt()
+        shift, scale = mean.float(), spread.clamp_min(SMALLEST_SPREAD).reciprocal().float()
+    width = images_NHWC.shape[2]
+    return Normaliser(shift.repeat(width), scale.repeat(width), by_sample=how == "sample")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The samples of one split with everything that the loop and the pages ask of them."""
+
+    name: str
+    images_NHWC: Tensor
+    targets: Tensor  # N class indices, or N x T numbers
+    sample_names: Sequence[str]
+    class_names: Sequence[str] | None
+    class_counts: Sequence[int] | None
+    normaliser: Normaliser
+
+    def __len__(self) -> int:
+        return len(self.images_NHWC)
+
+    def batches(
+        self, size: int, *, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pictures B x C x H x W (channels last in memory) and targets, on the device."""
+        bounds = batch_bounds(len(self), size)
+        if not shuffle:
+            for start, stop in bounds:
+                yield self._batch(self.images_NHWC[start:stop], self.targets[start:stop])
+            return
+        order = torch.randperm(len(self), generator=generator).to(self.images_NHWC.device)
+        for start, stop in bounds:
+            chosen = order[start:stop]
+            yield self._batch(self.images_NHWC[chosen], self.targets[chosen])
+
+    def _batch(self, images_BHWC: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return self.normaliser(images_BHWC).permute(0, 3, 1, 2), targets
+
+    def spread_out(self, count: int) -> Split:
+        """A few samples, evenly spaced: sorted by class as they may lie, they differ in it."""
+        chosen = torch.linspace(0, len(self) - 1, min(count, len(self))).round().long()
+        kept = chosen.tolist()
+        on_device = chosen.to(self.images_NHWC.device)
+        return Split(
+            self.name,
+            self.images_NHWC[on_device],
+            self.targets[on_device],
+            [self.sample_names[i] for i in kept],
+            self.class_names,
+            self.class_counts,
+            self.normaliser,
+        )
+
+
+def batch_bounds(num_samples: int, size: int) -> list[tuple[int, int]]:
+    """Where batches start and stop; a last one of one sample, on which batch norm fails, joins."""
+    starts = list(range(0, num_samples, size))
+    if len(starts) > 1 and num_samples - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], num_samples], strict=True))
+
+
+def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
+    """Move a dataset to the device once."""
+    train = torch.from_numpy(dataset.splits["train"].images)
+    fitted = fit_normaliser(train, dataset.normalise)
+    normaliser = Normaliser(
+        fitted.shift_WC.to(device), fitted.scale_WC.to(device), fitted.by_sample
+    )
+
+    def place(name: str, samples: Samples) -> Split:
+        return Split(
+            name=name,
+            images_NHWC=torch.from_numpy(samples.images).to(device),
+            targets=torch.from_numpy(samples.targets).to(device),
+            sample_names=samples.names,
+            class_names=dataset.class_names,
+            class_counts=dataset.class_counts(name),
+            normaliser=normaliser,
+        )
+
+    return {name: place(name, samples) for name, samples in dataset.splits.items()}

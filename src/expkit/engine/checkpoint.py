@@ -1,0 +1,119 @@
+"""Checkpoints: one safetensors file each, tensors and plain JSON, nothing that runs when read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from expkit.engine.loop import Learner
+from expkit.errors import UserError
+
+OPTIMIZER = "optimizer:"  # before the names of its tensors; the model's stand bare
+
+
+def save_weights(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
+    """The model alone, under its own names, as anything that reads safetensors wants it."""
+    _save(path, dict(model.state_dict()), facts)
+
+
+def save_learner(path: Path, learner: Learner, facts: dict[str, Any]) -> None:
+    """All that the next epoch depends on: randomness and schedule hold no state."""
+    state = learner.optimizer.state_dict()
+    tensors: dict[str, Tensor] = {}
+    scalars: dict[str, Any] = {}
+    for index, values in state["state"].items():
+        for name, value in values.items():
+            kind: dict[str, Any] = tensors if isinstance(value, Tensor) else scalars
+            kind[f"{OPTIMIZER}{index}:{name}"] = value
+    training = {
+        "groups": state["param_groups"],
+        "scalars": scalars,
+        "scaler": learner.scaler.state_dict(),
+    }
+    _save(path, {**learner.model.state_dict(), **tensors}, {**facts, "training": training})
+
+
+def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
+    """Put a checkpoint's weights into the model; its facts."""
+    tensors, facts = _load(path)
+    weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"the weights in '{path.name}' do not fit the model of this config",
+            where="\n".join(str(error).splitlines()[1:4]),
+        ) from error
+    return facts
+
+
+def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
+    """Bring a fresh learner to where `save_learner` left one; the checkpoint's facts."""
+    facts = load_weights(path, learner.model)
+    tensors, _ = _load(path)
+    training = facts["training"]
+    parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    named = {name: value for name, value in tensors.items() if name.startswith(OPTIMIZER)}
+    for name, value in {**named, **training["scalars"]}.items():
+        index, key = name.removeprefix(OPTIMIZER).split(":")
+        state.setdefault(int(index), {})[key] = _laid_out_like(value, parameters[int(index)])
+    learner.optimizer.load_state_dict({"state": state, "param_groups": training["groups"]})
+    learner.scaler.load_state_dict(training["scaler"])
+    return facts
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, without its tensors."""
+    with _opened(path) as opened:
+        facts: dict[str, Any] = json.loads((opened.metadata() or {})["facts"])
+        return facts
+
+
+def _laid_out_like(value: Any, parameter: Tensor) -> Any:
+    """Fused optimizers walk state and parameter side by side in memory: strides must agree."""
+    if isinstance(value, Tensor) and value.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+    return value
+
+
+def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as aside:
+        written = Path(aside.name)
+    try:
+        save_file(plain, written, metadata={"facts": json.dumps(facts)})
+        written.chmod(0o644)
+        written.replace(path)
+    except BaseException as error:
+        written.unlink(missing_ok=True)
+        if isinstance(error, SafetensorError):  # it wraps the disk's errors
+            raise OSError(str(error)) from error
+        raise
+
+
+def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with _opened(path) as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    return tensors, read_facts(path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as opened:
+            yield opened
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"the checkpoint cannot be read: {error}", where=str(path)) from error

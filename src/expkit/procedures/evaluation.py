@@ -1,0 +1,59 @@
+"""What the trained model answers, written down for whoever measures it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from expkit.engine.prediction import predict
+from expkit.errors import UserError
+from expkit.procedures.session import Session, Stage
+from expkit.procedures.training import Training
+from expkit.records.facts import DatasetFacts, StageResult
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Records every split's predictions; all figures of the verdict are computed from them."""
+
+    weights: Literal["best", "last"] = "best"
+    batch_size: Annotated[int, Ge(1)] = 256
+
+    def check(self, key: str, facts: DatasetFacts, before: Sequence[Stage]) -> None:
+        """Somebody must have trained before."""
+        if not any(isinstance(stage, Training) for stage in before):
+            raise UserError(
+                "there are no trained weights to evaluate: no stage before trains",
+                where=key,
+                fix=f"expkit train procedure=standard   (or drop it: '~{key}')",
+            )
+
+    def run(self, session: Session) -> StageResult:
+        started = time.perf_counter()
+        parts = session.parts
+        session.watcher.stage_started(session.stage, 1)
+        model = session.new_model()
+        epoch = session.load_weights(self.weights, model)
+        names = parts.facts.target_names or ()
+        answers = [
+            predict(model, split, parts.device, self.batch_size, names)
+            for split in parts.splits.values()
+        ]
+        session.folder.write_predictions(answers)
+        num_samples = sum(len(split) for split in parts.splits.values())
+        seconds = time.perf_counter() - started
+        return StageResult(
+            stage=session.stage,
+            kind="Evaluation",
+            passed=True,
+            reason=f"{num_samples} samples answered by the weights of epoch {epoch}",
+            num_samples=num_samples,
+            best_epoch=epoch,
+            seconds=seconds,
+            samples_per_second=num_samples / seconds,
+            peak_memory_bytes=parts.device.peak_memory_bytes(),
+        )

@@ -1,0 +1,23 @@
+"""A procedure: stages in order, ended by the first that fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from expkit.procedures.session import Session
+from expkit.records.run import Run
+
+
+def run_procedure(session: Session) -> bool:
+    """Run what is not finished yet; whether every stage has passed."""
+    finished = {result.stage: result for result in Run(session.folder.path).stages}
+    for name, stage in session.parts.stages.items():
+        result = finished.get(name)
+        if result is None:
+            session.stopwatch.lap()
+            result = stage.run(replace(session, stage=name))
+            session.folder.append_stage(result)
+            session.watcher.stage_finished(result)
+        if not result.passed:
+            return False
+    return True

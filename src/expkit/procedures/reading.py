@@ -1,0 +1,96 @@
+"""All of a request that can be read and refused before torch is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from expkit.config.parts import build_part
+from expkit.config.schema import Config
+from expkit.data.samples import Dataset, DatasetSource, check_dataset
+from expkit.errors import UserError
+from expkit.records.criteria import Criterion, check_criteria
+from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class LossSource(Protocol):
+    """What a loss's `_target_` makes."""
+
+    task: Task
+
+    def build(self, class_counts: Sequence[int] | None) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The data with the facts on it, and a loss and criteria that suit it."""
+
+    config: Config
+    dataset: Dataset
+    facts: DatasetFacts
+    loss: LossSource
+    criteria: Sequence[Criterion]
+
+
+def read_request(config: Config) -> Reading:
+    """Read the data and hold the config against it."""
+    source: DatasetSource = build_part(config.dataset, "dataset")
+    dataset = source.read()
+    check_dataset(dataset)
+    facts = collect_facts(dataset, config)
+    loss: LossSource = build_part(config.loss, "loss")
+    _check_task(loss, facts, config)
+    return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+
+
+def _check_task(loss: LossSource, facts: DatasetFacts, config: Config) -> None:
+    if loss.task != facts.task:
+        suits = {"classification": "cross_entropy", "regression": "mse"}[facts.task]
+        raise UserError(
+            f"the loss is for {loss.task}, and the targets of this dataset are for {facts.task}",
+            where=f"loss._target_={config.loss['_target_']}",
+            fix=f"expkit train ... loss={suits} criteria={facts.task}",
+        )
+
+
+def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
+    """What the pages will need to know of the data."""
+    _, height, width, channels = dataset.splits["train"].images.shape
+    return DatasetFacts(
+        name=str(config.dataset["_target_"]).rpartition(".")[2],
+        task="regression" if dataset.class_names is None else "classification",
+        class_names=None if dataset.class_names is None else tuple(dataset.class_names),
+        target_names=None if dataset.target_names is None else tuple(dataset.target_names),
+        image_shape=(channels, height, width),
+        splits={
+            name: SplitFacts(len(samples), dataset.class_counts(name), samples.fingerprint())
+            for name, samples in dataset.splits.items()
+        },
+        layouts={
+            name: Layout(f"pictures/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
+            for name, cut in dataset.cuttings.items()
+        },
+    )
+
+
+LONGEST_SIDE = 2560  # pixels of a picture kept for the pages
+
+
+def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
+    """The cut pictures as files of the run folder, so that pages need no data."""
+    import io
+
+    from PIL import Image
+
+    files = {}
+    for split, cutting in dataset.cuttings.items():
+        picture = Image.fromarray(cutting.picture)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=88)
+        files[facts.layouts[split].picture] = stream.getvalue()
+    return files

@@ -1,0 +1,93 @@
+"""Criteria: what a run must reach, stated before it runs, and judged from its recorded numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from expkit.errors import UserError, nearest_of
+from expkit.records.facts import DatasetFacts, Task
+
+# what predictions can be measured by, and what each is
+METRICS: Mapping[Task, Mapping[str, str]] = {
+    "classification": {
+        "accuracy": "share of samples whose most probable class is right",
+        "top5_accuracy": "share of samples whose class is among the five most probable",
+        "log_loss": "mean of -ln(probability of the right class)",
+    },
+    "regression": {
+        "mae": "mean absolute error over all targets",
+        "rmse": "root of the mean squared error over all targets",
+        "r2": "share of the targets' variance that is explained",
+    },
+}
+
+RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """`accuracy: "> 0.95"` on the judged split, `train/accuracy: "> 0.95"` on the one it names."""
+
+    name: str
+    relation: str
+    bound: float
+
+    @property
+    def metric(self) -> str:
+        return self.name.rpartition("/")[2]
+
+    def split(self, dataset: DatasetFacts) -> str:
+        return self.name.rpartition("/")[0] or dataset.judged_split
+
+    def is_met(self, value: float) -> bool:
+        """A number that is not finite meets nothing."""
+        return math.isfinite(value) and RELATIONS[self.relation](value, self.bound)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.relation} {self.bound:g}"
+
+
+def parse_criterion(name: str, condition: object, key: str = "criteria") -> Criterion:
+    """Read one entry of `criteria`, or of another mapping of the same form."""
+    match = re.fullmatch(r"\s*(>=|<=|>|<)\s*([-+.\deE]+)\s*", str(condition))
+    with contextlib.suppress(ValueError):
+        if match is not None:
+            return Criterion(name, match[1], float(match[2]))
+    raise UserError(
+        f"the criterion '{condition}' cannot be read",
+        where=f"{key}.{name}",
+        allowed="a relation and a number: '> 0.95', '>= 0.9', '< 0.1', '<= 0.1'",
+        fix=f"expkit train '{key}={{{name}: \"> 0.95\"}}'",
+    )
+
+
+def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> list[Criterion]:
+    """The criteria, all of which this data can answer."""
+    parsed = [parse_criterion(name, condition) for name, condition in criteria.items()]
+    for criterion in parsed:
+        known = METRICS[dataset.task]
+        if criterion.metric not in known:
+            raise UserError(
+                f"'{criterion.metric}' cannot be measured on this dataset's {dataset.task} targets",
+                where=f"criteria.{criterion.name}",
+                nearest=nearest_of(criterion.metric, known),
+                allowed="\n".join(f"{name}: {meaning}" for name, meaning in known.items()),
+                fix=f"expkit train ... criteria={dataset.task}   (or criteria=none)",
+            )
+        if criterion.split(dataset) not in dataset.splits:
+            raise UserError(
+                f"the dataset has no split '{criterion.split(dataset)}'",
+                where=f"criteria.{criterion.name}",
+                allowed=", ".join(dataset.splits),
+            )
+    return parsed

@@ -1,0 +1,52 @@
+"""Where and by what a run was made."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("expkit", "torch", "torchvision", "timm", "hydra-core", "numpy", "scikit-learn")
+
+
+def describe_environment(command: Sequence[str], device: str, config_hash: str) -> dict[str, Any]:
+    """The content of environment.json."""
+    slurm = {name: value for name, value in os.environ.items() if name.startswith("SLURM_JOB")}
+    return {
+        "command": list(command),
+        "started": datetime.datetime.now().astimezone().isoformat(),
+        "device": device,
+        "config_hash": config_hash,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "git": describe_git(Path.cwd()),
+        **({"slurm": slurm} if slurm else {}),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_git(folder: Path) -> dict[str, Any] | None:
+    """The commit of the code around the run, and whether it was changed since; None without git."""
+    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}

@@ -1,0 +1,141 @@
+"""What a run writes down about its data and its stages, in the shape in which it is read again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One split: how many samples, how many of each class, and a fingerprint of the bytes."""
+
+    num_samples: int
+    class_counts: tuple[int, ...] | None
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the samples of a split lie in one picture that was cut into a grid of cells."""
+
+    picture: str
+    rows: int
+    columns: int
+    cells: tuple[int, ...]  # for each sample: row * columns + column
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """All that a page needs to know about the data without having the data."""
+
+    name: str
+    task: Task
+    class_names: tuple[str, ...] | None
+    target_names: tuple[str, ...] | None
+    image_shape: tuple[int, int, int]  # channels, height, width
+    splits: Mapping[str, SplitFacts]
+    layouts: Mapping[str, Layout]
+
+    @property
+    def judged_split(self) -> str:
+        """The split that the verdict is measured on: the one least used before."""
+        return next(name for name in ("test", "val", "train") if name in self.splits)
+
+    @property
+    def monitored_split(self) -> str:
+        """The split that chooses the best epoch and stops a run."""
+        return "val" if "val" in self.splits else "train"
+
+    @property
+    def recorded_metrics(self) -> tuple[str, ...]:
+        """The figures that every epoch of training records."""
+        names = ["loss"]
+        if self.num_classes is not None:
+            names += ["accuracy", *(["top5_accuracy"] if self.num_classes > 5 else [])]
+        splits = dict.fromkeys(["train", self.monitored_split])
+        return tuple(f"{split}/{name}" for split in splits for name in names)
+
+    @property
+    def num_classes(self) -> int | None:
+        return None if self.class_names is None else len(self.class_names)
+
+    @property
+    def chance_accuracy(self) -> float | None:
+        """What guessing every class equally often would score."""
+        return None if self.num_classes is None else 1 / self.num_classes
+
+    @property
+    def chance_loss(self) -> float | None:
+        """Cross-entropy of a net that knows nothing: ln(C)."""
+        return None if self.num_classes is None else math.log(self.num_classes)
+
+    def majority_accuracy(self, split: str) -> float | None:
+        """What always answering the split's largest class would score."""
+        counts = self.splits[split].class_counts
+        return None if counts is None else max(counts) / sum(counts)
+
+    @property
+    def judged_on(self) -> str:
+        """The sentence that stands beside every figure of the verdict."""
+        split = self.judged_split
+        if split == "train":
+            return "measured on the training samples: there is no held-out split"
+        used = " (which also chose the epoch)" if split == self.monitored_split else ""
+        return f"measured on held-out samples: {split}, {self.splits[split].num_samples}{used}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> DatasetFacts:
+        def as_tuple(value: Any) -> Any:
+            return None if value is None else tuple(value)
+
+        return cls(
+            name=record["name"],
+            task=record["task"],
+            class_names=as_tuple(record["class_names"]),
+            target_names=as_tuple(record["target_names"]),
+            image_shape=as_tuple(record["image_shape"]),
+            splits={
+                name: SplitFacts(
+                    split["num_samples"], as_tuple(split["class_counts"]), split["fingerprint"]
+                )
+                for name, split in record["splits"].items()
+            },
+            layouts={
+                name: Layout(
+                    layout["picture"], layout["rows"], layout["columns"], tuple(layout["cells"])
+                )
+                for name, layout in record["layouts"].items()
+            },
+        )
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How one stage ended: what it was asked, what it reached, and why it stopped."""
+
+    stage: str
+    passed: bool
+    reason: str  # one sentence for the terminal and the report
+    kind: str  # the stage's class name: OverfitGate, Training, Evaluation
+    num_epochs: int = 0
+    num_samples: int = 0
+    best_epoch: int | None = None
+    seconds: float = 0.0
+    samples_per_second: float = 0.0
+    peak_memory_bytes: int = 0
+    figures: Mapping[str, float] | None = None  # the last recorded metrics
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> StageResult:
+        return cls(**record)

@@ -1,0 +1,67 @@
+"""Writing that survives a kill at any instant, and reading that forgives a torn last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Put a whole file in place at once: a reader sees the old one or the new one, never half."""
+    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        Path(aside).chmod(0o644)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, record: Record) -> None:
+    write_aside(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def append_line(path: Path, text: str) -> None:
+    """Add one line by one system call, so that a signal cannot fall into the middle of it."""
+    data = f"{text}\n".encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        written = os.write(descriptor, data)
+        if written < len(data):  # the disk filled up: take the torn line back
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(28, os.strerror(28), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: Path) -> Record:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return record
+
+
+def read_lines(path: Path) -> list[Record]:
+    """The records of a JSON-lines file; a last line cut off by a kill is not one of them."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_bytes().split(b"\n"):
+        if line:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+    return records
+
+
+def write_lines(path: Path, records: list[Record]) -> None:
+    """Replace a JSON-lines file, as a resumed run does with lines that its checkpoint lacks."""
+    write_aside(path, "".join(json.dumps(record) + "\n" for record in records).encode())

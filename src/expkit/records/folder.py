@@ -1,0 +1,174 @@
+"""The run folder as its one writer sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expkit.errors import UserError
+from expkit.records.facts import DatasetFacts, StageResult
+from expkit.records.files import append_line, read_lines, write_aside, write_json, write_lines
+from expkit.records.predictions import Predictions, write_predictions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+def name_folder(name: str, now: float, environ: Mapping[str, str]) -> str:
+    """YYYYMMDD_HHMMSS[_jSLURMJOBID]_name; an array job's id is its array's with the task's."""
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(now))
+    job = environ.get("SLURM_JOB_ID")
+    if "SLURM_ARRAY_JOB_ID" in environ:
+        job = f"{environ['SLURM_ARRAY_JOB_ID']}_{environ.get('SLURM_ARRAY_TASK_ID', '0')}"
+    return "_".join([stamp, *([f"j{job}"] if job else []), name])
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Writes a run down as it happens; everything that reads runs uses `Run` instead."""
+
+    path: Path
+    lock: int  # a held file lock: it falls with the process, however that ends
+
+    @classmethod
+    def create(cls, parent: Path, name: str, files: Mapping[str, str | bytes]) -> RunFolder:
+        """Make a folder that is there with these files or not at all, and that nobody else has."""
+        with explain_disk_errors(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(prefix=".new_", dir=parent))
+            try:
+                aside.chmod(0o755)
+                for file, content in files.items():
+                    target = aside / file
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    write_aside(target, content.encode() if isinstance(content, str) else content)
+                lock = _hold_lock(aside)
+                assert lock is not None, "nobody knows this folder yet"
+                return cls(_claim_name(aside, parent / name), lock)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """Go on writing into a run that was cut off."""
+        with explain_disk_errors(path):
+            lock = _hold_lock(path)
+        if lock is None:
+            raise UserError(
+                f"'{path.name}' is still running in another process",
+                where=str(path),
+                fix=f"expkit show {path.name}   (watch it, or stop that process first)",
+            )
+        return cls(path, lock)
+
+    def close(self) -> None:
+        os.close(self.lock)
+
+    def write_text(self, name: str, text: str) -> None:
+        write_aside(self.path / name, text.encode())
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        write_json(self.path / "summary.json", dict(summary))
+
+    def write_dataset(self, facts: DatasetFacts) -> None:
+        write_json(self.path / "dataset.json", facts.to_json())
+
+    def write_predictions(self, splits: Sequence[Predictions]) -> None:
+        write_predictions(self.path / "predictions.csv", splits)
+
+    def write_snapshot(self, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """What the model answered in the middle of training, for the pictures of that epoch."""
+        import io
+
+        import numpy as np
+
+        (self.path / "snapshots").mkdir(exist_ok=True)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        write_aside(self.path / "snapshots" / f"epoch_{epoch:04d}.npz", stream.getvalue())
+
+    def append_history(self, record: Mapping[str, Any]) -> None:
+        append_line(self.path / "history.jsonl", json.dumps(record))
+
+    def append_stage(self, result: StageResult) -> None:
+        append_line(self.path / "stages.jsonl", json.dumps(result.to_json()))
+
+    def log(self, text: str) -> None:
+        for line in text.splitlines():
+            append_line(self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}")
+
+    def forget_after(self, stage: str, epoch: int) -> None:
+        """Drop the lines of a stage that its checkpoint does not know, before it goes on."""
+        path = self.path / "history.jsonl"
+        kept = [r for r in read_lines(path) if r["stage"] != stage or r["epoch"] <= epoch]
+        write_lines(path, kept)
+
+
+def _hold_lock(path: Path) -> int | None:
+    """A descriptor that holds the folder's lock, or None where another process has it."""
+    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            os.close(descriptor)
+            return None
+        # a file system without locks: go on, as nothing can be known there
+    return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process is writing into this run folder now."""
+    if not (path / ".lock").exists():
+        return False
+    try:
+        descriptor = os.open(path / ".lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _claim_name(aside: Path, wanted: Path) -> Path:
+    """Rename to the first free name; renaming onto a folder with files fails, so none is shared."""
+    number = 1
+    while True:
+        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}_{number}")
+        try:
+            aside.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            number += 1
+        else:
+            return path
+
+
+@contextlib.contextmanager
+def explain_disk_errors(path: Path) -> Iterator[None]:
+    """Say in a user's words that a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to '{path}': {(error.strerror or str(error)).lower()}",
+            where=f"output_dir={path}",
+            fix="free some space, or choose a folder that can be written: output_dir=FOLDER",
+        ) from error

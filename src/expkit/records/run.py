@@ -1,0 +1,149 @@
+"""A run folder as everything that reads it sees it; opening one runs no code from it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from expkit.errors import UserError, nearest_of
+from expkit.records.facts import DatasetFacts, StageResult
+from expkit.records.files import Record, read_json, read_lines
+from expkit.records.folder import is_locked
+from expkit.records.predictions import (
+    Predictions,
+    read_class_predictions,
+    read_value_predictions,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records of one run, read when asked for."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @functools.cached_property
+    def config(self) -> Mapping[str, Any]:
+        config = yaml.load((self.path / "config.yaml").read_text(), yaml.CSafeLoader)
+        if not isinstance(config, dict):
+            raise UserError(f"'{self.path / 'config.yaml'}' holds no config")
+        return config
+
+    @functools.cached_property
+    def overrides(self) -> list[str]:
+        return list(yaml.safe_load((self.path / "overrides.yaml").read_text()) or [])
+
+    @functools.cached_property
+    def environment(self) -> Record:
+        return read_json(self.path / "environment.json")
+
+    @functools.cached_property
+    def dataset(self) -> DatasetFacts:
+        return DatasetFacts.from_json(read_json(self.path / "dataset.json"))
+
+    @functools.cached_property
+    def history(self) -> list[Record]:
+        return read_lines(self.path / "history.jsonl")
+
+    @functools.cached_property
+    def stages(self) -> list[StageResult]:
+        return [StageResult.from_json(record) for record in read_lines(self.path / "stages.jsonl")]
+
+    @functools.cached_property
+    def summary(self) -> Record | None:
+        path = self.path / "summary.json"
+        return read_json(path) if path.exists() else None
+
+    @functools.cached_property
+    def predictions(self) -> Mapping[str, Predictions]:
+        """By split; empty where the run did not get as far."""
+        path = self.path / "predictions.csv"
+        if not path.exists():
+            return {}
+        if self.dataset.class_names is not None:
+            return read_class_predictions(path, self.dataset.class_names)
+        assert self.dataset.target_names is not None, "a task has classes or target names"
+        return read_value_predictions(path, self.dataset.target_names)
+
+    def snapshots(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[np.generic]]]]:
+        """The answers recorded in the middle of training, by epoch."""
+        import numpy as np
+
+        for path in sorted((self.path / "snapshots").glob("epoch_*.npz")):
+            with np.load(path, allow_pickle=False) as arrays:
+                yield int(path.stem.removeprefix("epoch_")), dict(arrays)
+
+    @property
+    def stage_names(self) -> list[str]:
+        """The stages that the run was asked for, in order."""
+        return list(self.config["procedure"])
+
+    @property
+    def status(self) -> Status:
+        """Told from the records, so that it cannot go stale when a process is killed."""
+        if any(not result.passed for result in self.stages):
+            return "failed"
+        if {result.stage for result in self.stages} >= set(self.stage_names):
+            return "finished"
+        return "running" if is_locked(self.path) else "interrupted"
+
+
+def is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() and (path / "environment.json").is_file()
+
+
+def list_runs(parent: Path) -> list[Path]:
+    """The runs in a folder and in its sweeps, oldest first."""
+    found = []
+    for path in parent.iterdir() if parent.is_dir() else ():
+        if path.is_dir() and not path.name.startswith("."):
+            found.extend([path] if is_run(path) else [sub for sub in path.iterdir() if is_run(sub)])
+    return sorted(
+        found, key=lambda path: (path.name[:15], (path / "config.yaml").stat().st_mtime_ns)
+    )
+
+
+def find_run(text: str, parent: Path = Path("outputs")) -> Run:
+    """The run meant by a path, by a unique part of its name, or by `last`."""
+    if is_run(Path(text)):
+        return Run(Path(text))
+    runs = list_runs(parent)
+    if text == "last" and runs:
+        return Run(runs[-1])
+    matches = [path for path in runs if text == path.name] or [p for p in runs if text in p.name]
+    if len(matches) == 1:
+        return Run(matches[0])
+    raise _no_such_run(text, parent, runs, matches)
+
+
+def _no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
+    listed = "\n".join(path.name for path in (matches or runs)[-8:])
+    if matches:
+        what = f"'{text}' is a part of {len(matches)} runs' names"
+    elif Path(text).exists():
+        what = f"'{text}' is no run folder: it has no config.yaml and environment.json"
+    elif not runs:
+        what = f"there is no run '{text}': '{parent}' holds none"
+    else:
+        what = f"there is no run '{text}' in '{parent}'"
+    return UserError(
+        what,
+        nearest=nearest_of(text, [path.name for path in runs]),
+        allowed=f"a path, a unique part of a name, or last\n{listed}".strip(),
+        fix=None if runs else "expkit train",
+    )

@@ -1,0 +1,112 @@
+"""All pictures that the records of a run allow, in the order in which a reader wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from expkit.records.predictions import ClassPredictions, ValuePredictions
+from expkit.records.run import Run
+from expkit.reports import style
+from expkit.reports.confusion import draw_confusion
+from expkit.reports.curves import draw_curves
+from expkit.reports.heatmap import Answer, draw_grid, draw_heatmap
+from expkit.reports.position import draw_positions
+from expkit.reports.puzzle import Puzzle, draw_accuracy, where_measured
+from expkit.reports.regression import draw_regression
+
+NUM_SHOWN = 8
+
+
+def draw_plots(run: Run, folder: Path) -> list[Path]:
+    """Draw everything into a folder; the records decide what there is to draw."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with style.styled():
+        return [
+            *draw_curves(run, folder),
+            *draw_confusion(run, folder),
+            *draw_regression(run, folder),
+            *_draw_puzzles(run, folder),
+        ]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Answers to all samples of a puzzle at one time, with all probabilities of a few."""
+
+    targets: npt.NDArray[np.int64]
+    predictions: npt.NDArray[np.int64]
+    right: npt.NDArray[np.bool_]
+    shown: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]  # shown x classes
+
+    @classmethod
+    def of_predictions(cls, answers: ClassPredictions) -> Shot:
+        """The shown ones stand at equal distances: nobody chose them for their result."""
+        shown = np.unique(np.linspace(0, len(answers.targets) - 1, NUM_SHOWN).astype(np.int64))
+        right = answers.ranks == 0
+        probabilities = answers.probabilities[shown]
+        return cls(answers.targets, answers.predictions, right, shown, probabilities)
+
+    @classmethod
+    def of_snapshot(cls, arrays: Mapping[str, Any]) -> Shot:
+        targets, predictions = arrays["targets"], arrays["predictions"]
+        right = predictions == targets
+        return cls(targets, predictions, right, arrays["shown"], arrays["probabilities"])
+
+    def answers(self) -> list[Answer]:
+        return [
+            Answer(
+                int(self.targets[sample]),
+                int(self.predictions[sample]),
+                bool(self.right[sample]),
+                self.probabilities[number],
+            )
+            for number, sample in enumerate(self.shown)
+        ]
+
+
+def _draw_puzzles(run: Run, folder: Path) -> Iterator[Path]:
+    layouts = run.dataset.layouts
+    for number, (split, layout) in enumerate(layouts.items()):
+        puzzle = Puzzle.load(run, layout)
+        if puzzle is None:
+            continue
+        suffix = "" if len(layouts) == 1 else f"_{split}"
+        where = where_measured(split)
+        answers = run.predictions.get(split)
+        if isinstance(answers, ClassPredictions):
+            shot = Shot.of_predictions(answers)
+            yield from _draw_shot(puzzle, shot, (run.name, where), folder, suffix)
+        elif isinstance(answers, ValuePredictions) and tuple(answers.target_names) == ("x", "y"):
+            path = folder / f"puzzle_position{suffix}.png"
+            yield draw_positions(puzzle, answers, f"{run.name}\npositions on {where}", path)
+        if number == 0 and run.dataset.task == "classification":
+            for epoch, arrays in run.snapshots():
+                head = f"{run.name}, epoch {epoch}", where
+                end = f"{suffix}_epoch_{epoch:04d}"
+                yield from _draw_shot(puzzle, Shot.of_snapshot(arrays), head, folder, end)
+
+
+def _draw_shot(
+    puzzle: Puzzle, shot: Shot, head: tuple[str, str], folder: Path, suffix: str
+) -> Iterator[Path]:
+    """The three pictures of the logs; two of them need classes that are the cells."""
+    name, where = head
+    title = f"{name}\n{len(shot.targets)} {where}"
+    yield draw_accuracy(puzzle, shot.right, title, folder / f"puzzle_accuracy{suffix}.png")
+    classes_are_cells = shot.probabilities.shape[1] == puzzle.rows * puzzle.columns
+    if not (classes_are_cells and np.array_equal(shot.targets, puzzle.cells)):
+        return
+    answers = shot.answers()
+    title = f"{name}\nwhere piece {shot.shown[0]} of the {where} belongs, as the model sees it"
+    yield draw_heatmap(puzzle, answers[0], title, folder / f"puzzle_heatmap{suffix}.png")
+    title = (
+        f"{name}\n{len(answers)} pieces of the {where}, at equal distances, and their probabilities"
+    )
+    yield draw_grid(puzzle, answers, title, folder / f"puzzle_grid{suffix}.png")

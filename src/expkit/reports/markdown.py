@@ -1,0 +1,135 @@
+"""Markdown from a summary: the tables that a run's page and the lab notebook share."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from expkit.records.run import Run
+from expkit.reports import wording
+
+Summary = Mapping[str, Any]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; a pipe or a line break in a cell would end it early."""
+
+    def line(cells: Sequence[str]) -> str:
+        clean = (re.sub(r"\s+", " ", str(cell)).replace("|", "\\|") for cell in cells)
+        return f"| {' | '.join(clean)} |"
+
+    return "\n".join([line(header), line(["---"] * len(header)), *(line(row) for row in rows)])
+
+
+def without_places(text: str) -> str:
+    """A machine's absolute paths become their last part: they say nothing elsewhere."""
+    return re.sub(r"(?<![\w./~-])~?/(?:[^\s/'\",=]+/)+([^\s/'\",=]+)", r"PATH/\1", text)
+
+
+def command_of(run: Run) -> str:
+    """What was typed, without where this machine keeps the program."""
+    command = run.environment.get("command", "expkit train " + shlex.join(run.overrides))
+    words = shlex.split(command) if isinstance(command, str) else [str(w) for w in command]
+    if words and PurePath(words[0]).name.startswith("expkit"):
+        words[0] = "expkit"
+    return without_places(shlex.join(words))
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"model": {"depth": 2}}` as `{"model.depth": 2}`."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def stages_table(summary: Summary) -> str:
+    rows = [
+        (
+            stage["stage"],
+            wording.stage_verdict(stage),
+            stage["reason"],
+            str(stage["num_epochs"] or "-"),
+            wording.duration(stage["seconds"]) if stage["seconds"] else "-",
+            f"{stage['samples_per_second']:,.0f}" if stage["samples_per_second"] else "-",
+            str(stage["best_epoch"] or "-"),
+        )
+        for stage in summary["stages"]
+    ]
+    header = ("stage", "verdict", "why", "epochs", "time", "samples/s", "best epoch")
+    return table(header, rows)
+
+
+def levels(name: str, summary: Summary) -> tuple[str, str]:
+    """Chance and largest class for a metric, as cells."""
+    chance = wording.chance_of(name, summary)
+    majority = summary["majority_accuracy"] if name == "accuracy" else None
+    return (
+        "-" if chance is None else wording.figure(name, chance),
+        "-" if majority is None else wording.percent(majority),
+    )
+
+
+def metrics_table(summary: Summary) -> str:
+    """A column a split; the levels are those of the judged split."""
+    splits = list(summary["metrics"])
+    names = list(dict.fromkeys(name for values in summary["metrics"].values() for name in values))
+    rows = [
+        (
+            name,
+            *(wording.figure(name, summary["metrics"][split].get(name)) for split in splits),
+            *levels(name, summary),
+        )
+        for name in names
+    ]
+    return table(("metric", *splits, "chance", "largest class"), rows)
+
+
+def criteria_table(summary: Summary) -> str:
+    rows = [
+        (
+            f"{c['split']}/{c['metric']} {wording.bound(c)}",
+            wording.reached(c),
+            wording.verdict_of(c),
+        )
+        for c in summary["criteria"]
+    ]
+    return table(("criterion", "reached", "verdict"), rows)
+
+
+def reference_table(run: Run, summary: Summary) -> str:
+    """Ours beside what somebody else reported; empty where nobody did."""
+    reference = run.config.get("reference")
+    if not reference or not reference.get("figures"):
+        return ""
+    rows = []
+    for name, theirs in reference["figures"].items():
+        split, _, metric = str(name).rpartition("/")
+        ours = summary["metrics"].get(split or summary["judged_split"], {}).get(metric)
+        known = "not measured" if ours is None else wording.figure(metric, ours)
+        rows.append(
+            (
+                str(name),
+                known,
+                wording.figure(metric, theirs),
+                wording.difference(metric, ours, theirs),
+            )
+        )
+    source = without_places(str(reference.get("source", "reference")))
+    return table(("metric", "ours", source, "ours - theirs"), rows)
+
+
+def shown_value(value: Any) -> str:
+    """A setting as its YAML would have it, in code quotes."""
+    text = {None: "null", True: "true", False: "false"}.get(value) if _is_word(value) else None
+    return f"`{without_places(text or str(value))}`"
+
+
+def _is_word(value: Any) -> bool:
+    return value is None or isinstance(value, bool)

@@ -1,0 +1,96 @@
+"""The pages of one run, in its own folder: summary.json, metrics.csv, report.md and plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from expkit.records.files import write_aside, write_json
+from expkit.records.run import Run
+from expkit.reports import markdown, wording
+from expkit.reports.summary import Summary, summarize
+
+TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
+
+
+def refresh(run_path: Path, *, plots: bool) -> Summary:
+    """Write every page anew from the records; without `plots` the pictures stay as they are."""
+    run = Run(run_path)
+    summary = summarize(run)
+    write_json(run_path / "summary.json", summary)
+    write_aside(run_path / "metrics.csv", history_table(run).encode())
+    if plots:
+        from expkit.reports.gallery import draw_plots
+
+        pictures = draw_plots(run, run_path / "plots")
+    else:
+        pictures = sorted((run_path / "plots").glob("*.png"))
+    write_aside(run_path / "report.md", report(run, summary, pictures).encode())
+    return summary
+
+
+def history_table(run: Run) -> str:
+    """The history as CSV: a column a key, in the order in which keys first appear."""
+    keys = dict.fromkeys(key for record in run.history for key in record)
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, list(keys), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(run.history)
+    return stream.getvalue()
+
+
+def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
+    """The page that says what a run came to, verdict first."""
+    parts = [
+        f"# {run.name}",
+        f"**{summary['verdict'].upper()}**: {summary['verdict_reason']} ({summary['status']}).",
+        f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
+        *_results(run, summary),
+        "## Stages",
+        markdown.stages_table(summary),
+        _speed(summary),
+        "## Settings",
+        f"```\n{markdown.command_of(run)}\n```",
+        _settings(run),
+        *_pictures(run, pictures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _results(run: Run, summary: Summary) -> list[str]:
+    parts = []
+    if summary["criteria"]:
+        parts += ["## Criteria", markdown.criteria_table(summary)]
+    if summary["metrics"]:
+        judged = f"Judged on `{summary['judged_split']}`: {summary['judged_on']}."
+        parts += ["## Metrics", judged, markdown.metrics_table(summary)]
+        gap = summary["held_out_gap"]
+        if gap is not None and gap["gap"] is not None:
+            sentence = wording.gap(gap)
+            parts.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    reference = markdown.reference_table(run, summary)
+    if reference:
+        parts += ["## Beside the reference", reference]
+    return parts
+
+
+def _speed(summary: Summary) -> str:
+    parts = [f"{wording.duration(summary['wall_seconds'])} in all"]
+    if summary["samples_per_second"]:
+        parts.append(f"{summary['samples_per_second']:,.0f} samples a second in training")
+    if summary["peak_memory_bytes"]:
+        parts.append(f"{wording.memory(summary['peak_memory_bytes'])} of memory at the peak")
+    return ", ".join(parts) + "."
+
+
+def _settings(run: Run) -> str:
+    chosen = {k: v for k, v in run.config.items() if k not in TOLD_ELSEWHERE}
+    rows = [(f"`{k}`", markdown.shown_value(v)) for k, v in markdown.flatten(chosen).items()]
+    return markdown.table(("setting", "value"), rows)
+
+
+def _pictures(run: Run, pictures: Sequence[Path]) -> list[str]:
+    links = [f"![{path.stem}]({path.relative_to(run.path).as_posix()})" for path in pictures]
+    return ["## Pictures", *links] if links else []

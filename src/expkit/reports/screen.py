@@ -1,0 +1,122 @@
+"""What a run came to, on one screen of the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from expkit.reports import wording
+
+WIDTH = 90
+Rows = list[str]
+
+
+def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
+    """The summary as plain text; only names and paths may pass 90 columns, as they are copied."""
+    lines = [
+        f"{summary['run']}: {_headline(summary)}",
+        *_stage_lines(summary),
+        *_metric_lines(summary),
+        *_criteria_lines(summary),
+        *_fact("verdict", _verdict(summary)),
+        *_fact("speed", _speed(summary)),
+        f"  {'folder':<8} {_short(path)}",
+    ]
+    if summary["status"] == "interrupted":
+        lines.append(f"  {'next':<8} expkit resume {summary['run']}")
+    else:
+        lines.append(f"  {'next':<8} expkit plot {summary['run']}")
+    return "\n".join(lines)
+
+
+def _headline(summary: Mapping[str, Any]) -> str:
+    progress = summary["progress"]
+    if summary["status"] not in ("running", "interrupted") or progress is None:
+        return str(summary["status"])
+    word = "running," if summary["status"] == "running" else "interrupted after"
+    return f"{word} {progress['unit']} {progress['epoch']} of {progress['stage']}"
+
+
+def _short(path: Path) -> str:
+    """Relative to where the user stands, where that is inside it."""
+    absolute, here = path.resolve(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+
+
+def _fact(label: str, text: str) -> Rows:
+    if not text:
+        return []
+    first, *rest = textwrap.wrap(text, WIDTH - 11, break_on_hyphens=False)
+    return [f"  {label:<8} {first}", *(" " * 11 + line for line in rest)]
+
+
+def _stage_lines(summary: Mapping[str, Any]) -> Rows:
+    """Failed stages give their whole reason; the others keep to one line each."""
+    width = max(len(stage["stage"]) for stage in summary["stages"])
+    lines = []
+    for stage in summary["stages"]:
+        time = wording.duration(stage["seconds"]) if stage["seconds"] else ""
+        start = f"  {wording.stage_verdict(stage):<4}  {stage['stage']:<{width}}  {time:>11}  "
+        room = max(WIDTH - len(start), 30)
+        wrapped = textwrap.wrap(stage["reason"], room) or [""]
+        if stage["passed"] is not False and len(wrapped) > 1:
+            wrapped = [textwrap.shorten(stage["reason"], room, placeholder=" ...")]
+        lines.extend([start + wrapped[0], *(" " * len(start) + text for text in wrapped[1:])])
+    return lines
+
+
+def _metric_lines(summary: Mapping[str, Any]) -> Rows:
+    metrics = summary["metrics"].get(summary["judged_split"])
+    if not metrics:
+        return _last_figures(summary)
+    lines = _fact("metrics", summary["judged_on"])
+    for name, value in metrics.items():
+        levels = []
+        chance = wording.chance_of(name, summary)
+        if chance is not None:
+            levels.append(f"chance {wording.figure(name, chance)}")
+        if name == "accuracy" and summary["majority_accuracy"] is not None:
+            levels.append(f"largest class {wording.percent(summary['majority_accuracy'])}")
+        text = f"           {name:<14} {wording.figure(name, value):>10}   {', '.join(levels)}"
+        lines.append(text.rstrip())
+    gap = summary["held_out_gap"]
+    if gap is not None and gap["gap"] is not None:
+        lines.append(f"           {wording.gap(gap)}")
+    return lines
+
+
+def _last_figures(summary: Mapping[str, Any]) -> Rows:
+    """A run that was not evaluated shows the last line of its history."""
+    progress = summary["progress"]
+    if progress is None:
+        return []
+    shown = ", ".join(f"{k} {wording.figure(k, v)}" for k, v in progress["figures"].items())
+    return _fact("last", f"{progress['stage']}, {progress['unit']} {progress['epoch']}: {shown}")
+
+
+def _criteria_lines(summary: Mapping[str, Any]) -> Rows:
+    lines = []
+    label = "criteria"
+    for c in summary["criteria"]:
+        asked = f"{c['split']}/{c['metric']} {wording.bound(c)}"
+        found = "" if c["met"] is None else f"  {wording.reached(c)}"
+        lines.append(f"  {label:<8} {wording.verdict_of(c):<12} {asked:<28}{found}".rstrip())
+        label = ""
+    return lines
+
+
+def _verdict(summary: Mapping[str, Any]) -> str:
+    return f"{summary['verdict'].upper()}: {summary['verdict_reason']}"
+
+
+def _speed(summary: Mapping[str, Any]) -> str:
+    parts = [f"{wording.duration(summary['wall_seconds'])} in all"]
+    if summary["samples_per_second"]:
+        parts.append(f"training {summary['samples_per_second']:,.0f} samples/s")
+    if summary["best_epoch"] is not None:
+        parts.append(f"best epoch {summary['best_epoch']}")
+    if summary["peak_memory_bytes"]:
+        parts.append(f"peak memory {wording.memory(summary['peak_memory_bytes'])}")
+    return ", ".join(parts)

@@ -1,0 +1,180 @@
+"""What a run came to: each stage's verdict, each metric, each criterion, computed from records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from expkit.errors import UserError
+from expkit.records.criteria import Criterion, parse_criterion
+from expkit.records.run import Run
+from expkit.reports.metrics import measure
+
+Summary = dict[str, Any]
+
+
+def recall(run: Run) -> Summary:
+    """The stored summary of a run that ended, without reading its predictions; else a new one."""
+    stored = run.summary
+    if stored is not None and stored["status"] == run.status in ("finished", "failed"):
+        return stored
+    return summarize(run)
+
+
+def summarize(run: Run) -> Summary:
+    """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
+    if not (run.path / "dataset.json").exists():
+        raise UserError(
+            f"'{run.name}' was cut off before it described its data: there is nothing to report",
+            where=str(run.path),
+            fix="start it again: expkit train " + " ".join(run.overrides),
+        )
+    facts = run.dataset
+    metrics = {split: measure(answers) for split, answers in run.predictions.items()}
+    stages = _stages(run)
+    criteria = [_judge(criterion, run, metrics) for criterion in _criteria(run)]
+    verdict, reason = _verdict(run, stages, criteria, evaluated=bool(metrics))
+    training = [stage for stage in stages if stage["kind"] == "Training"]
+    return {
+        "run": run.name,
+        "status": run.status,
+        "verdict": verdict,
+        "verdict_reason": reason,
+        "judged_split": facts.judged_split,
+        "judged_on": facts.judged_on,
+        "num_judged": facts.splits[facts.judged_split].num_samples,
+        "chance_accuracy": facts.chance_accuracy,
+        "majority_accuracy": facts.majority_accuracy(facts.judged_split),
+        "chance_loss": facts.chance_loss,
+        "stages": stages,
+        "progress": _progress(run),
+        "metrics": {split: _finite(values) for split, values in metrics.items()},
+        "criteria": criteria,
+        "held_out_gap": _held_out_gap(facts.judged_split, metrics),
+        "best_epoch": training[-1]["best_epoch"] if training else None,
+        "wall_seconds": sum(stage["seconds"] for stage in stages),
+        "samples_per_second": training[-1]["samples_per_second"] if training else None,
+        "peak_memory_bytes": max((stage["peak_memory_bytes"] for stage in stages), default=0),
+    }
+
+
+def all_passed(summary: Mapping[str, Any]) -> bool:
+    """Whether a run may exit with 0; criteria that nothing could measure do not count against it.
+
+    They do where the procedure evaluated: a criterion left open then is no success.
+    """
+    if summary["status"] != "finished" or not all(s["passed"] for s in summary["stages"]):
+        return False
+    open_is_fine = not summary["metrics"]
+    return all(c["met"] or (c["met"] is None and open_is_fine) for c in summary["criteria"])
+
+
+def _finite(figures: Mapping[str, float] | None) -> dict[str, float | None]:
+    return {k: v if math.isfinite(v) else None for k, v in (figures or {}).items()}
+
+
+def _progress(run: Run) -> dict[str, Any] | None:
+    """The last line of the history: where the run is, or where it was cut off."""
+    if not run.history:
+        return None
+    last = run.history[-1]
+    figures = {k: v for k, v in last.items() if "/" in k and isinstance(v, int | float)}
+    unit = "step" if is_gate(run, last["stage"]) else "epoch"
+    return {
+        "stage": last["stage"],
+        "unit": unit,
+        "epoch": last["epoch"],
+        "figures": _finite(figures),
+    }
+
+
+def is_gate(run: Run, stage: str) -> bool:
+    """A gate is a stage with a bound on its loss; its history has a line a step."""
+    return "max_loss" in (run.config["procedure"].get(stage) or {})
+
+
+def _stages(run: Run) -> list[dict[str, Any]]:
+    """Every stage that was asked for, those not finished with a verdict of None."""
+    done = {result.stage: result for result in run.stages}
+    names = [*run.stage_names, *(name for name in done if name not in run.stage_names)]
+    stages = []
+    for name in names:
+        if name in done:
+            record = done[name].to_json()
+            stages.append({**record, "figures": _finite(record["figures"])})
+        else:
+            stages.append(_open_stage(run, name))
+    return stages
+
+
+def _open_stage(run: Run, name: str) -> dict[str, Any]:
+    progress = _progress(run)
+    reason = "not reached"
+    if progress is not None and progress["stage"] == name:
+        at = f"{progress['unit']} {progress['epoch']}"
+        reason = f"running, {at}" if run.status == "running" else f"cut off after {at}"
+    lines = [record for record in run.history if record["stage"] == name]
+    return {
+        "stage": name,
+        "passed": None,
+        "reason": reason,
+        "kind": None,
+        "num_epochs": len(lines),
+        "best_epoch": None,
+        "seconds": sum(record.get("seconds", 0.0) for record in lines),
+        "samples_per_second": lines[-1].get("samples_per_second", 0.0) if lines else 0.0,
+        "peak_memory_bytes": 0,
+        "figures": _finite(progress["figures"]) if progress and reason != "not reached" else {},
+    }
+
+
+def _criteria(run: Run) -> list[Criterion]:
+    stated: Mapping[str, object] = run.config.get("criteria") or {}
+    return [parse_criterion(name, condition) for name, condition in stated.items()]
+
+
+def _judge(
+    criterion: Criterion, run: Run, metrics: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    split = criterion.split(run.dataset)
+    value = metrics.get(split, {}).get(criterion.metric)
+    return {
+        "criterion": str(criterion),
+        "metric": criterion.metric,
+        "relation": criterion.relation,
+        "bound": criterion.bound,
+        "split": split,
+        "value": value if value is not None and math.isfinite(value) else None,
+        "met": None if value is None else criterion.is_met(value),
+    }
+
+
+def _verdict(
+    run: Run, stages: list[dict[str, Any]], criteria: list[dict[str, Any]], *, evaluated: bool
+) -> tuple[str, str]:
+    """Met or not only where the run ended and every criterion has its number."""
+    failed = next((stage for stage in stages if stage["passed"] is False), None)
+    if failed is not None and not evaluated:
+        return "not judged", f"{failed['stage']} failed, so nothing after it ran"
+    if run.status in ("running", "interrupted"):
+        return "not judged", f"the run is {run.status}"
+    if not criteria:
+        return "not judged", "no criteria were stated"
+    if not evaluated:
+        return "not judged", "criteria not measured: the procedure has no evaluation"
+    open_ = [c["criterion"] for c in criteria if c["met"] is None]
+    if open_:
+        return "not judged", f"not measured: {', '.join(open_)}"
+    num_met = sum(c["met"] for c in criteria)
+    verdict = "met" if num_met == len(criteria) and failed is None else "not met"
+    return verdict, f"{num_met} of {len(criteria)} criteria met"
+
+
+def _held_out_gap(judged: str, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | None:
+    """How much worse the held-out samples do than those trained on; None without both."""
+    if judged == "train" or not {"train", judged} <= metrics.keys():
+        return None
+    metric, sign = ("accuracy", 1) if "accuracy" in metrics[judged] else ("rmse", -1)
+    gap = sign * (metrics["train"][metric] - metrics[judged][metric])
+    return {"metric": metric, "split": judged, "gap": gap if math.isfinite(gap) else None}

@@ -1,0 +1,102 @@
+"""Numbers in words: never rounded to the good side, never without a unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from expkit.records.criteria import RELATIONS
+
+SHARES = frozenset({"accuracy", "top5_accuracy"})
+
+
+def percent(share: float) -> str:
+    """Two decimals, or as many as keep 99.999 % from reading 100 % and 0.001 % from reading 0."""
+    for digits in range(2, 9):
+        text = f"{100 * share:.{digits}f}"
+        if (float(text) in (0, 100)) == (share in (0, 1)):
+            break
+    return f"{text} %"
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric, with or without its split, is written in percent."""
+    return name.rpartition("/")[2] in SHARES
+
+
+def figure(name: str, value: float | None) -> str:
+    """A metric's value in its unit; summary.json has null where a number was not finite."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return percent(value) if is_share(name) else f"{value:.4g}"
+
+
+def difference(name: str, ours: float | None, theirs: float | None) -> str:
+    """How much larger the first is, in points of a percent where the metric is a share."""
+    if ours is None or theirs is None:
+        return "-"
+    if is_share(name):
+        return f"{100 * (ours - theirs):+.2f} points"
+    return f"{ours - theirs:+.4g}"
+
+
+def gap(held_out_gap: Mapping[str, Any]) -> str:
+    """How far the held-out samples lie behind those that were trained on."""
+    name, value = held_out_gap["metric"], held_out_gap["gap"]
+    shown = difference(name, abs(value), 0.0).removeprefix("+")
+    side = "better" if value >= 0 else "worse"
+    return f"train is {shown} {side} in {name} than {held_out_gap['split']}"
+
+
+def bound(criterion: Mapping[str, Any]) -> str:
+    """What a criterion asks for: `> 94.5 %`."""
+    value = criterion["bound"]
+    shown = f"{100 * value:.10g} %" if is_share(criterion["metric"]) else f"{value:.10g}"
+    return f"{criterion['relation']} {shown}"
+
+
+def reached(criterion: Mapping[str, Any]) -> str:
+    """What a criterion found, with so many digits that the rounded figure judges as the true."""
+    value = criterion["value"]
+    if value is None:
+        return "not measured" if criterion["met"] is None else "not finite"
+    scale, unit = (100, " %") if is_share(criterion["metric"]) else (1, "")
+    holds = RELATIONS[criterion["relation"]]
+    limit = round(scale * criterion["bound"], 10)
+    for digits in range(2 if unit else 4, 12):
+        text = f"{scale * value:.{digits}f}"
+        if holds(float(text), limit) == criterion["met"]:
+            break
+    return text + unit
+
+
+def verdict_of(criterion: Mapping[str, Any]) -> str:
+    return {True: "MET", False: "NOT MET", None: "not measured"}[criterion["met"]]
+
+
+def stage_verdict(stage: Mapping[str, Any]) -> str:
+    return {True: "PASS", False: "FAIL", None: "-"}[stage["passed"]]
+
+
+def duration(seconds: float) -> str:
+    """As a clock would say it: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
+
+
+def chance_of(name: str, summary: Mapping[str, Any]) -> float | None:
+    """What a net that knows nothing would reach in a metric."""
+    chance: float | None = summary["chance_accuracy"]
+    if name == "top5_accuracy" and chance is not None:
+        return min(1.0, 5 * chance)
+    known = {"accuracy": chance, "log_loss": summary["chance_loss"]}
+    return known.get(name)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable, Mapping
+
+
+WIDTH = 88  # columns of text beside the labels
 
 
 class UserError(Exception):
@@ -31,8 +35,10 @@ class UserError(Exception):
         """The message as the terminal shows it."""
         lines = [f"expkit: {self.what}"]
         for label, text in self.details.items():
-            if text:
-                first, *rest = text.splitlines()
+            if text and text.strip():
+                first, *rest = [
+                    piece for line in text.splitlines() for piece in textwrap.wrap(line, WIDTH)
+                ]
                 lines.append(f"  {label:<8} {first}")
                 lines.extend(" " * 11 + line for line in rest)
         return "\n".join(lines)

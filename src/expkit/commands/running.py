@@ -21,7 +21,7 @@ from expkit.config.compose import Request
 from expkit.config.schema import Config
 from expkit.errors import UserError
 from expkit.records.environment import describe_environment
-from expkit.records.folder import RunFolder, name_folder
+from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
 
 if TYPE_CHECKING:
     from expkit.procedures.session import Parts, Session
@@ -31,9 +31,18 @@ EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 def run_request(request: Request) -> int:
     """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
+    check_output(Path(request.config.output_dir))
     parts = build(request.config)
     folder = make_folder(parts, request)
     return carry_out(parts, folder)
+
+
+def check_output(parent: Path) -> None:
+    """Find out now, and not after the data is read, that nothing can be written there."""
+    with explain_disk_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
 
 
 def build(config: Config) -> Parts:

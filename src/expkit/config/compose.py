@@ -73,7 +73,7 @@ def prepare_hydra() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
     sweep_name = f"{time.strftime('%Y%m%d_%H%M%S')}_{os.getpid()}_sweep"
-    OmegaConf.register_new_resolver("sweep_name", lambda _: sweep_name, replace=True)
+    OmegaConf.register_new_resolver("sweep_name", lambda: sweep_name, replace=True)
     find_own_code()
 
 
@@ -110,6 +110,11 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     trust = config.trust if trusted is None else trusted
     for key in PARTS:
         check_part(getattr(config, key), key, trusted=trust)
+    lr = config.optimizer.get("lr", 1.0)  # every optimizer has it, and torch says so only later
+    if isinstance(lr, int | float) and not lr > 0:
+        raise UserError(
+            f"optimizer.lr cannot be {lr}", where=f"optimizer.lr={lr}", allowed="a number > 0"
+        )
     if not config.procedure:
         raise UserError("the procedure has no stage", where="procedure", fix="procedure=standard")
     for name, stage in config.procedure.items():

@@ -40,7 +40,7 @@ def _check_words(words: Sequence[str]) -> None:
     config = _compose([o.input_line or "" for o in overrides if _is_group(o, groups)])
     for override in overrides:
         if not _is_group(override, groups):
-            _check_key(override, config, groups)
+            _check_key(override, config)
 
 
 def _split_words(words: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -109,7 +109,7 @@ def _compose(overrides: list[str]) -> Mapping[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def _check_key(override: Override, config: Mapping[str, Any], groups: Sequence[str]) -> None:
+def _check_key(override: Override, config: Mapping[str, Any]) -> None:
     """A key that is overridden or deleted must be there; one that is added need not."""
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra"):
@@ -117,7 +117,7 @@ def _check_key(override: Override, config: Mapping[str, Any], groups: Sequence[s
     node: Any = config
     for depth, name in enumerate(parts := key.split(".")):
         if not isinstance(node, Mapping) or name not in node:
-            raise _no_such_key(override, node, parts[:depth], name, config, groups)
+            raise _no_such_key(override, node, parts[:depth], name, config)
         node = node[name]
 
 
@@ -127,12 +127,11 @@ def _no_such_key(
     above: list[str],
     name: str,
     config: Mapping[str, Any],
-    groups: Sequence[str],
 ) -> UserError:
     keys = (
         [key for key in node if not str(key).startswith("_")] if isinstance(node, Mapping) else []
     )
-    names = list(dict.fromkeys([*keys, *(groups if not above else [])]))
+    names = keys if above else [*keys, "experiment"]
     prefix = ".".join([*above, ""])
     nearest = nearest_of(name, names)
     meant = [prefix + nearest] if nearest else _keys_called(name, config)

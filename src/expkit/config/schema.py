@@ -22,7 +22,7 @@ class Config:
     compared_with: list[str]
     reference: dict[str, Any] | None
     trust: list[str]
-    criteria: dict[str, str]
+    criteria: dict[str, Any]
     model: dict[str, Any]
     dataset: dict[str, Any]
     device: dict[str, Any]

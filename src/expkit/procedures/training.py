@@ -33,7 +33,7 @@ class Training:
 
     max_epochs: Annotated[int, Ge(1)]
     batch_size: Annotated[int, Ge(1)]
-    stop_at: Mapping[str, str] = field(default_factory=dict)
+    stop_at: Mapping[str, object] = field(default_factory=dict)
     monitor: str = "loss"
     patience: Annotated[int, Ge(1)] | None = None
     max_gradient_norm: Annotated[float, Gt(0)] | None = None

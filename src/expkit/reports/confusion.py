@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
-from expkit.reports.wording import percent
+from expkit.reports.wording import percent, samples_of
 
 MATRIX_LIMIT = 50  # classes; above, no matrix can be read
 NUM_PAIRS = 20
@@ -41,10 +41,8 @@ def count_confusions(answers: ClassPredictions) -> Ints:
 
 def _title(run: Run, answers: ClassPredictions, what: str) -> str:
     right = answers.ranks == 0
-    where = (
-        "training samples" if answers.split == "train" else f"held-out samples ({answers.split})"
-    )
-    title = f"{run.name}\n{what} on {len(right)} {where}, {percent(float(right.mean()))} right"
+    where = samples_of(answers.split, len(right))
+    title = f"{run.name}\n{what} on {where}, {percent(float(right.mean()))} right"
     num_ties = int(((answers.predictions == answers.targets) & ~right).sum())
     if num_ties:
         title += f"\n{num_ties} on the diagonal are ties or not numbers, and count as wrong"
@@ -59,13 +57,14 @@ def _draw_matrix(run: Run, answers: ClassPredictions, path: Path) -> Path:
     names = [style.shortened(name, 22) for name in answers.class_names]
     margin = 0.085 * max(map(len, names)) + 0.6
     side = max(cell * num_classes, 2.6)
-    figure = style.new_figure(side + margin + 1.3, side + margin + 0.8)
+    rotated = 0.085 * max(map(len, names)) > cell
+    width = max(side + margin + 1.3, 6.5)
+    figure = style.new_figure(width, side + (margin if rotated else 0.6) + 0.9)
     axes = figure.add_subplot()
-    width = side + margin + 0.9
-    figure.suptitle(style.wrapped(_title(run, answers, "confusion"), width), fontsize=11)
+    figure.suptitle(style.wrapped(_title(run, answers, "confusion"), width - 0.4), fontsize=11)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     small = 7 if num_classes > 15 else 9
-    axes.set_xticks(range(num_classes), names, rotation=90 if margin > 1 else 0, fontsize=small)
+    axes.set_xticks(range(num_classes), names, rotation=90 if rotated else 0, fontsize=small)
     axes.set_yticks(range(num_classes), names, fontsize=small)
     axes.set(xlabel="predicted", ylabel="true")
     axes.spines[:].set_visible(False)
@@ -74,7 +73,9 @@ def _draw_matrix(run: Run, answers: ClassPredictions, path: Path) -> Path:
     axes.grid(which="minor", color="#e5e5e5", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
     _write_counts(axes, counts, shares)
-    bar = figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class (row)")
+    bar = figure.colorbar(
+        image, ax=axes, shrink=0.7, aspect=30, pad=0.02, label="share of the true class (row)"
+    )
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     return style.save(figure, path)
 
@@ -114,7 +115,7 @@ def confused_pairs(answers: ClassPredictions) -> list[Pair]:
     means = sums / np.maximum(counts, 1)
     order = np.lexsort((-means, -counts))
     places = [divmod(int(key), len(answers.class_names)) for key in keys]
-    return [Pair(*places[i], int(counts[i]), float(means[i])) for i in order]
+    return [Pair(places[i][0], places[i][1], int(counts[i]), float(means[i])) for i in order]
 
 
 def _draw_pairs(run: Run, answers: ClassPredictions, path: Path) -> Path:

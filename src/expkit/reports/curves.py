@@ -75,9 +75,9 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
         {**r, **{k: v for k, v in r.items() if not (k.endswith("/loss") and not v > 0)}}
         for r in records
     ]
-    axes.set_yscale("log")
     axes.set_ylabel("loss")
-    _line(axes, positive, "train/loss", 1, TRAIN, "train (mean while training)")
+    label = "one batch" if is_gate(run, stage) else "train (mean while training)"
+    _line(axes, positive, "train/loss", 1, TRAIN, label)
     _line(axes, positive, "val/loss", 1, HELD_OUT, "held out (val)")
     chance = run.dataset.chance_loss
     if chance:
@@ -85,27 +85,29 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     bound = (run.config["procedure"].get(stage) or {}).get("max_loss")
     if bound is not None:
         _level(axes, bound, f"bound to pass: {bound:g}", "--")
+    _make_logarithmic(axes)
     _mark_broken(axes, records)
-    _widen(axes)
-    style.plain_log_ticks(axes)
 
 
-def _widen(axes: Axes) -> None:
-    """Leave room at both ends, so that no level lies on the frame; a log axis may not touch 0."""
+def _make_logarithmic(axes: Axes) -> None:
+    """With room at both ends, so that no level lies on the frame; a log axis may not touch 0."""
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
     values = values[np.isfinite(values) & (values > 0)]
-    if len(values):
-        low, high = values.min(), values.max()
-        margin = max((high / low) ** 0.06, 1.1)
-        axes.set_ylim(low / margin, high * margin)
+    low, high = (values.min(), values.max()) if len(values) else (0.1, 10)
+    margin = max((high / low) ** 0.06, 1.1)
+    axes.set_ylim(low / margin, high * margin)
+    axes.set_yscale("log")
+    style.plain_log_ticks(axes)
 
 
 def _mark_broken(axes: Axes, records: Records) -> None:
     """Say where the loss was not a number; a gap in a line is easily overlooked."""
-    broken = [r["epoch"] for r in records if not np.isfinite(r.get("train/loss", np.nan))]
-    if broken:
+    losses = np.stack([_column(records, "train/loss"), _column(records, "val/loss")])
+    recorded = [[key in record for record in records] for key in ("train/loss", "val/loss")]
+    broken = _column(records, "epoch")[(~np.isfinite(losses) & recorded).any(axis=0)]
+    if len(broken):
         axes.axvline(broken[0], color=style.RED, linewidth=1.5)
-        text = f"loss not finite at {len(broken)} of {len(records)}, first at {broken[0]}"
+        text = f"loss not finite at {len(broken)} of {len(records)}, first at {broken[0]:.0f}"
         axes.set_title(text, color=style.RED, fontsize=10, loc="left")
 
 

@@ -17,8 +17,9 @@ from expkit.reports.confusion import draw_confusion
 from expkit.reports.curves import draw_curves
 from expkit.reports.heatmap import Answer, draw_grid, draw_heatmap
 from expkit.reports.position import draw_positions
-from expkit.reports.puzzle import Puzzle, draw_accuracy, where_measured
+from expkit.reports.puzzle import Puzzle, draw_accuracy
 from expkit.reports.regression import draw_regression
+from expkit.reports.wording import samples_of
 
 NUM_SHOWN = 8
 
@@ -78,14 +79,14 @@ def _draw_puzzles(run: Run, folder: Path) -> Iterator[Path]:
         if puzzle is None:
             continue
         suffix = "" if len(layouts) == 1 else f"_{split}"
-        where = where_measured(split)
+        where = samples_of(split, len(layout.cells))
         answers = run.predictions.get(split)
         if isinstance(answers, ClassPredictions):
             shot = Shot.of_predictions(answers)
             yield from _draw_shot(puzzle, shot, (run.name, where), folder, suffix)
         elif isinstance(answers, ValuePredictions) and tuple(answers.target_names) == ("x", "y"):
             path = folder / f"puzzle_position{suffix}.png"
-            yield draw_positions(puzzle, answers, f"{run.name}\npositions on {where}", path)
+            yield draw_positions(puzzle, answers, f"{run.name}\npositions of {where}", path)
         if number == 0 and run.dataset.task == "classification":
             for epoch, arrays in run.snapshots():
                 head = f"{run.name}, epoch {epoch}", where
@@ -98,15 +99,16 @@ def _draw_shot(
 ) -> Iterator[Path]:
     """The three pictures of the logs; two of them need classes that are the cells."""
     name, where = head
-    title = f"{name}\n{len(shot.targets)} {where}"
+    title = f"{name}\n{where}"
     yield draw_accuracy(puzzle, shot.right, title, folder / f"puzzle_accuracy{suffix}.png")
     classes_are_cells = shot.probabilities.shape[1] == puzzle.rows * puzzle.columns
     if not (classes_are_cells and np.array_equal(shot.targets, puzzle.cells)):
         return
     answers = shot.answers()
-    title = f"{name}\nwhere piece {shot.shown[0]} of the {where} belongs, as the model sees it"
+    title = f"{name}\nwhere the model puts piece {shot.shown[0]} of {where}"
     yield draw_heatmap(puzzle, answers[0], title, folder / f"puzzle_heatmap{suffix}.png")
     title = (
-        f"{name}\n{len(answers)} pieces of the {where}, at equal distances, and their probabilities"
+        f"{name}\n{len(answers)} of {where}, at equal distances, beside their probabilities\n"
+        "solid green: target, dashed red: prediction where it is another"
     )
     yield draw_grid(puzzle, answers, title, folder / f"puzzle_grid{suffix}.png")

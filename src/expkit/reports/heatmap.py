@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from expkit.reports import style
 from expkit.reports.puzzle import Floats, Puzzle, framed, show
 
-COLORS = mpl.colormaps["BuPu"]  # neither green nor red, which the borders are
+# neither green nor red, which the borders are, and never as pale as the picture
+COLORS = ListedColormap(mpl.colormaps["BuPu"](np.linspace(0.3, 1, 256)))
 GAMMA = 0.5  # lets the runners-up be seen beside a sure answer
 
 
@@ -111,21 +112,24 @@ def draw_grid(puzzle: Puzzle, answers: Sequence[Answer], title: str, path: Path)
     rows = 2 if len(answers) > 4 else 1
     columns = min(4, len(answers))
     whole_height, whole_width = puzzle.picture.shape[:2]
-    tall = int(np.clip(PANEL_WIDTH * whole_height / whole_width, 60, PANEL_WIDTH))
-    side = min(tall, 100)
+    tall = int(np.clip(PANEL_WIDTH * whole_height / whole_width, 6, PANEL_WIDTH))
+    side = 90
+    high = max(tall, side)
     pair = side + 6 + PANEL_WIDTH + GAP
     width = max(columns * pair + GAP, 640)
     lines = style.wrapped(title, (width - 40) / style.DPI)
     top = 16 + 19 * (lines.count("\n") + 1)
-    figure = style.pixel_figure(width, top + rows * (tall + CAPTION + GAP) + 4)
+    figure = style.pixel_figure(width, top + rows * (high + CAPTION + GAP) + 4)
     figure.text(0.5, 1 - 10 / figure.get_size_inches()[1] / style.DPI, lines, ha="center", va="top")
     thin = max(1, min(puzzle.cell_height, whole_width // PANEL_WIDTH))
     for number, answer in enumerate(answers):
         left = GAP + number % columns * pair
-        upper = top + CAPTION + number // columns * (tall + CAPTION + GAP)
-        piece_axes = style.pixel_axes(figure, left, upper + (tall - side) // 2, side, side)
+        upper = top + CAPTION + number // columns * (high + CAPTION + GAP)
+        piece_axes = style.pixel_axes(figure, left, upper + (high - side) // 2, side, side)
         piece_axes.imshow(puzzle.piece(answer.target), interpolation="bilinear")
-        map_axes = style.pixel_axes(figure, left + side + 6, upper, PANEL_WIDTH, tall)
+        map_axes = style.pixel_axes(
+            figure, left + side + 6, upper + (high - tall) // 2, PANEL_WIDTH, tall
+        )
         show(map_axes, puzzle, _overlay(puzzle, answer, thin))
         _frames(map_axes, puzzle, answer, 1.4)
         color = style.GREEN if answer.right else style.RED

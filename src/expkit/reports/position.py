@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import ListedColormap
 
 from expkit.records.predictions import ValuePredictions
 from expkit.reports import style
 from expkit.reports.puzzle import Floats, Puzzle, framed, show
+
+COLORS = ListedColormap(mpl.colormaps["plasma"](np.linspace(0, 0.85, 256)))
 
 
 def in_cells(values: Floats, targets: Floats, places: Floats, count: int) -> Floats:
@@ -48,7 +52,7 @@ def draw_positions(puzzle: Puzzle, answers: ValuePredictions, title: str, path: 
         scale=1,
         width=2.2,
         units="dots",
-        cmap="plasma",
+        cmap=COLORS,
     )
     width, height = figure.get_size_inches() * style.DPI
     bar_axes = style.pixel_axes(figure, int(width) // 2 - 40, int(height) - 36, 230, 12)

@@ -76,10 +76,6 @@ class Puzzle:
         return np.repeat(0.35 + 0.6 * grey[..., None], 3, axis=2)
 
 
-def where_measured(split: str) -> str:
-    return "training samples" if split == "train" else f"held-out samples ({split})"
-
-
 def draw_accuracy(puzzle: Puzzle, right: Flags, title: str, path: Path) -> Path:
     """Each cell green or red; a cross marks wrong ones for whoever cannot tell these apart."""
     counts = np.bincount(puzzle.cells, minlength=puzzle.rows * puzzle.columns)
@@ -162,7 +158,9 @@ def framed(puzzle: Puzzle, title: str, *, legend: bool = False) -> tuple[Figure,
 
 def _ticks(count: int, pixels: int) -> list[int]:
     """As many as have room, at round distances."""
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, count) if s * pixels >= 26 or s >= count)
+    needed = 12 + 9 * len(str(count))
+    steps = (1, 2, 5, 10, 20, 50, 100, 200, count)
+    step = next(step for step in steps if step * pixels >= needed or step >= count)
     return list(range(0, count, step))
 
 

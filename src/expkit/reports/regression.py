@@ -10,6 +10,7 @@ from expkit.records.predictions import ValuePredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.metrics import measure
+from expkit.reports.wording import samples_of
 
 
 def draw_regression(run: Run, folder: Path) -> list[Path]:
@@ -21,11 +22,9 @@ def draw_regression(run: Run, folder: Path) -> list[Path]:
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
     figure = style.new_figure(4.6 * columns, 4.4 * rows + 0.8)
-    where = (
-        "training samples" if answers.split == "train" else f"held-out samples ({answers.split})"
-    )
+    where = samples_of(answers.split, len(answers.targets))
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in measure(answers).items())
-    title = f"{run.name}\ntrue and predicted on {len(answers.targets)} {where}\n{metrics}"
+    title = f"{run.name}\ntrue and predicted on {where}\n{metrics}"
     figure.suptitle(style.wrapped(title, 4.4 * columns), fontsize=11)
     for number, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, number + 1)

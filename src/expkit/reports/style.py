@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -92,11 +93,17 @@ def save(figure: Figure, path: Path, *, num_colors: int | None = None) -> Path:
 
 
 def wrapped(text: str, inches: float, size: float = 11) -> str:
-    """Text broken so that it fits a width; a long name without spaces is broken too."""
+    """Text broken so that it fits a width; a long name without spaces at its underscores."""
     characters = int(inches * 72 / (0.58 * size))
-    return "\n".join(
-        part for line in text.splitlines() for part in textwrap.wrap(line, characters) or [""]
-    )
+    lines = [""]
+    for given in text.splitlines():
+        for part in re.findall(r"[^ _/,-]*[ _/,-]?", given):
+            if lines[-1] and len(lines[-1]) + len(part.rstrip()) > characters:
+                lines.append("")
+            lines[-1] += part
+        lines.append("")
+    broken = [textwrap.wrap(line, characters) or [""] for line in lines[:-1]]
+    return "\n".join(part for parts in broken for part in parts)
 
 
 def shortened(name: str, length: int) -> str:

@@ -79,6 +79,12 @@ def stage_verdict(stage: Mapping[str, Any]) -> str:
     return {True: "PASS", False: "FAIL", None: "-"}[stage["passed"]]
 
 
+def samples_of(split: str, count: int) -> str:
+    """How many samples of which kind a picture shows: never a training figure unmarked."""
+    noun = "sample" if count == 1 else "samples"
+    return f"{count} training {noun}" if split == "train" else f"{count} held-out {noun} ({split})"
+
+
 def duration(seconds: float) -> str:
     """As a clock would say it: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
     if seconds < 59.95:

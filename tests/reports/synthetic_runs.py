@@ -18,9 +18,10 @@ from expkit.records.folder import RunFolder
 from expkit.records.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.run import Run
 
+GATE = {"_target_": "expkit.procedures.OverfitGate", "max_regression_loss": 0.001}
 PROCEDURE = {
-    "overfit_1": {"_target_": "expkit.procedures.OverfitGate", "max_steps": 2000, "max_loss": 0.01},
-    "overfit_10": {"_target_": "expkit.procedures.OverfitGate", "max_steps": 500, "max_loss": 0.1},
+    "overfit_1": {**GATE, "max_steps": 2000, "max_loss": 0.01},
+    "overfit_10": {**GATE, "max_steps": 500, "max_loss": 0.1},
     "train": {"_target_": "expkit.procedures.Training", "max_epochs": 40},
     "evaluate": {"_target_": "expkit.procedures.Evaluation"},
 }
@@ -56,13 +57,14 @@ def write_run(
     snapshots: Mapping[int, Mapping[str, np.ndarray]] | None = None,
     locked: bool = False,
 ) -> Run:
-    environment = {"command": "/opt/venv/bin/expkit train model=larger_backbone"}
+    overrides = ["model=larger_backbone", "image=/home/me/lake.jpg"]
+    environment = {"command": ["expkit", "train", *overrides]}
     folder = RunFolder.create(
         parent,
         name,
         {
             "config.yaml": yaml.safe_dump(dict(config or config_of()), sort_keys=False),
-            "overrides.yaml": yaml.safe_dump(["model=larger_backbone"]),
+            "overrides.yaml": yaml.safe_dump(overrides),
             "environment.json": json.dumps(environment),
         },
     )

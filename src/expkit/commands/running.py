@@ -86,15 +86,12 @@ def carry_out(parts: Parts, folder: RunFolder) -> int:
     from expkit.reports.summary import all_passed
 
     progress = Progress(folder)
-    try:
-        with _explain_full_disk(folder):
-            progress.introduce(parts)
+    with _explain_full_disk(folder), contextlib.closing(progress):
+        progress.introduce(parts)
+        with contextlib.closing(folder):  # what is told after it, is told of a run that stands
             interrupted = not _finishes(run_procedure, Session(parts, folder, progress), progress)
-            summary = refresh(folder.path, plots=not interrupted)
-            progress.say(closing_screen(summary, folder.path))
-    finally:
-        progress.close()
-        folder.close()
+        summary = refresh(folder.path, plots=not interrupted)
+        progress.say(closing_screen(summary, folder.path))
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_PASSED if all_passed(summary) else EXIT_FAILED

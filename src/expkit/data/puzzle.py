@@ -32,7 +32,7 @@ class Puzzle:
     piece_size: Annotated[int, Ge(1)] = 64
     target: Literal["cell", "position", "rotation"] = "cell"
     normalise: Normalisation = "dataset"
-    landscape_seed: Annotated[int, Ge(0)] = 0
+    landscape_seed: Annotated[int, Ge(0)] = 2
 
     def __post_init__(self) -> None:
         if self.target == "cell" and self.rows * self.columns < 2:

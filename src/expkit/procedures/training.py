@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -15,7 +15,7 @@ from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
 from expkit.procedures.session import Session, Stage
-from expkit.records.criteria import parse_criterion
+from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.files import Record
 from expkit.records.predictions import ClassPredictions
@@ -33,7 +33,7 @@ class Training:
 
     max_epochs: Annotated[int, Ge(1)]
     batch_size: Annotated[int, Ge(1)]
-    stop_at: Mapping[str, object] = field(default_factory=dict)
+    stop_at: Mapping[str, object] | None = None
     monitor: str = "loss"
     patience: Annotated[int, Ge(1)] | None = None
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
@@ -41,17 +41,14 @@ class Training:
 
     def check(self, key: str, facts: DatasetFacts, before: Sequence[Stage]) -> None:
         """The metrics that it watches must be among those that an epoch records."""
-        for name, condition in self.stop_at.items():
-            parse_criterion(name, condition, f"{key}.stop_at")
+        wanted = self.wanted(f"{key}.stop_at")
         monitored, known = facts.monitored_split, facts.recorded_metrics
-        for where, name in (
-            (f"{key}.monitor", self.monitor),
-            *((f"{key}.stop_at", n) for n in self.stop_at),
-        ):
+        watched = [("monitor", self.monitor), *(("stop_at", c.name) for c in wanted)]
+        for option, name in watched:
             if with_split(name, monitored) not in known:
                 raise UserError(
                     f"no epoch records the metric '{name}'",
-                    where=f"{where}={name}",
+                    where=f"{key}.{option}: {name}",
                     nearest=nearest_of(name, [*known, *(k.split("/")[1] for k in known)]),
                     allowed=f"{', '.join(known)}; without a split, {monitored} is meant",
                 )
@@ -84,6 +81,10 @@ class Training:
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=self.best_epoch(records, monitored))
 
+    def wanted(self, key: str) -> list[Criterion]:
+        """What must be reached, all of it, for training to end early."""
+        return [parse_criterion(name, value, key) for name, value in (self.stop_at or {}).items()]
+
     def best_epoch(self, records: list[Record], monitored: str) -> int | None:
         """The first epoch with the best monitored figure; None while all are NaN."""
         key = with_split(self.monitor, monitored)
@@ -101,7 +102,7 @@ class Training:
         best = self.best_epoch(records, monitored) or epoch
         if not math.isfinite(loss):
             return f"the training loss became {loss} in epoch {epoch}"
-        wanted = [parse_criterion(name, condition) for name, condition in self.stop_at.items()]
+        wanted = self.wanted("stop_at")
         if wanted and all(c.is_met(last[with_split(c.name, monitored)]) for c in wanted):
             return f"reached {', '.join(map(str, wanted))} at epoch {epoch}"
         if self.patience is not None and epoch - best >= self.patience:

@@ -13,12 +13,13 @@ from matplotlib.ticker import MaxNLocator
 
 from expkit.records.run import Run
 from expkit.reports import style
-from expkit.reports.summary import is_gate
+from expkit.reports.summary import gate_bound, is_gate
 
 Records = Sequence[dict[str, Any]]
 Floats = npt.NDArray[np.float64]
 
 TRAIN, HELD_OUT = style.BLUE, style.ORANGE
+LOSS_OF_ZERO = 1e-8  # where a log axis shows a loss of 0, which it has no place for
 
 
 def draw_curves(run: Run, folder: Path) -> list[Path]:
@@ -41,13 +42,14 @@ def _draw_stage(run: Run, stage: str, records: Records, path: Path) -> Path:
     )[:, 0]
     unit = "step" if is_gate(run, stage) else "epoch"
     figure.suptitle(style.wrapped(_title(run, stage, records, unit), 8.6), fontsize=11)
-    _draw_loss(panels[0], run, stage, records)
+    train_label = "one batch" if unit == "step" else "train (mean while training)"
+    _draw_loss(panels[0], run, stage, records, train_label)
     if with_accuracy:
-        _draw_accuracy(panels[1], run, records)
+        _draw_accuracy(panels[1], run, records, train_label)
     _draw_rate(panels[-1], records)
     best = next((r.best_epoch for r in run.stages if r.stage == stage), None)
     for panel in panels:
-        _finish(panel, best)
+        _finish(panel, best, "passed: step" if unit == "step" else "best epoch:")
     panels[-1].set_xlabel(unit)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return style.save(figure, path)
@@ -65,24 +67,21 @@ def _column(records: Records, key: str) -> Floats:
 
 def _line(axes: Axes, records: Records, key: str, scale: float, color: str, label: str) -> None:
     epochs, values = _column(records, "epoch"), scale * _column(records, key)
+    if key.endswith("/loss"):
+        values[values <= 0] = LOSS_OF_ZERO
     if np.isfinite(values).any():
         marker = "o" if len(records) <= 30 else None
         axes.plot(epochs, values, color=color, label=label, marker=marker, markersize=3.5)
 
 
-def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
-    positive = [
-        {**r, **{k: v for k, v in r.items() if not (k.endswith("/loss") and not v > 0)}}
-        for r in records
-    ]
+def _draw_loss(axes: Axes, run: Run, stage: str, records: Records, train_label: str) -> None:
     axes.set_ylabel("loss")
-    label = "one batch" if is_gate(run, stage) else "train (mean while training)"
-    _line(axes, positive, "train/loss", 1, TRAIN, label)
-    _line(axes, positive, "val/loss", 1, HELD_OUT, "held out (val)")
+    _line(axes, records, "train/loss", 1, TRAIN, train_label)
+    _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
     chance = run.dataset.chance_loss
     if chance:
         _level(axes, chance, f"chance: ln({run.dataset.num_classes}) = {chance:.3f}", ":")
-    bound = (run.config["procedure"].get(stage) or {}).get("max_loss")
+    bound = gate_bound(run, stage)
     if bound is not None:
         _level(axes, bound, f"bound to pass: {bound:g}", "--")
     _make_logarithmic(axes)
@@ -111,11 +110,11 @@ def _mark_broken(axes: Axes, records: Records) -> None:
         axes.set_title(text, color=style.RED, fontsize=10, loc="left")
 
 
-def _draw_accuracy(axes: Axes, run: Run, records: Records) -> None:
+def _draw_accuracy(axes: Axes, run: Run, records: Records, train_label: str) -> None:
     facts = run.dataset
     axes.set_ylabel("accuracy in %")
-    _line(axes, records, "train/accuracy", 100, TRAIN, "train (mean while training)")
     _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, right in five")
+    _line(axes, records, "train/accuracy", 100, TRAIN, train_label)
     _line(axes, records, "val/accuracy", 100, HELD_OUT, "held out (val)")
     axes.set_ylim(-4, 104)
     if facts.chance_accuracy is not None:
@@ -141,12 +140,12 @@ def _draw_rate(axes: Axes, records: Records) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def _finish(axes: Axes, best: int | None) -> None:
+def _finish(axes: Axes, best: int | None, mark: str) -> None:
     axes.grid(visible=True, axis="y")
     handles, labels = axes.get_legend_handles_labels()
     if best is not None:
         line = axes.axvline(best, color=style.PURPLE, linestyle="-.", linewidth=1.2, zorder=1)
-        handles, labels = [*handles, line], [*labels, f"best epoch: {best}"]
+        handles, labels = [*handles, line], [*labels, f"{mark} {best}"]
     shown = [(h, t) for h, t in zip(handles, labels, strict=True) if t]
     if len(shown) > 1 or (shown and not axes.get_ylabel().startswith("learning")):
         axes.legend(*zip(*shown, strict=True), loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -24,15 +24,18 @@ from expkit.reports.wording import samples_of
 NUM_SHOWN = 8
 
 
-def draw_plots(run: Run, folder: Path) -> list[Path]:
-    """Draw everything into a folder; the records decide what there is to draw."""
+def draw_plots(run: Run, folder: Path, *, snapshots: bool = True) -> list[Path]:
+    """Draw everything into a folder; the records decide what there is to draw.
+
+    Without `snapshots` only what the run came to in the end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with style.styled():
         return [
             *draw_curves(run, folder),
             *draw_confusion(run, folder),
             *draw_regression(run, folder),
-            *_draw_puzzles(run, folder),
+            *_draw_puzzles(run, folder, snapshots=snapshots),
         ]
 
 
@@ -72,7 +75,7 @@ class Shot:
         ]
 
 
-def _draw_puzzles(run: Run, folder: Path) -> Iterator[Path]:
+def _draw_puzzles(run: Run, folder: Path, *, snapshots: bool) -> Iterator[Path]:
     layouts = run.dataset.layouts
     for number, (split, layout) in enumerate(layouts.items()):
         puzzle = Puzzle.load(run, layout)
@@ -87,7 +90,7 @@ def _draw_puzzles(run: Run, folder: Path) -> Iterator[Path]:
         elif isinstance(answers, ValuePredictions) and tuple(answers.target_names) == ("x", "y"):
             path = folder / f"puzzle_position{suffix}.png"
             yield draw_positions(puzzle, answers, f"{run.name}\npositions of {where}", path)
-        if number == 0 and run.dataset.task == "classification":
+        if snapshots and number == 0 and run.dataset.task == "classification":
             for epoch, arrays in run.snapshots():
                 head = f"{run.name}, epoch {epoch}", where
                 end = f"{suffix}_epoch_{epoch:04d}"

@@ -52,7 +52,7 @@ def _overlay(puzzle: Puzzle, answer: Answer, thin: int = 1) -> Floats:
     scaled = np.nan_to_num(answer.probabilities / answer.most).reshape(puzzle.rows, puzzle.columns)
     cell = np.ones((puzzle.cell_height, puzzle.cell_width))
     weights = np.kron(np.clip(scaled, 0, 1) ** GAMMA, cell)[::thin, ::thin]
-    opacity = np.clip(1.6 * weights, 0, 0.9)[..., None]
+    opacity = np.clip(1.6 * weights, 0, 0.8)[..., None]
     pixels = puzzle.dimmed()[::thin, ::thin]
     return np.asarray((1 - opacity) * pixels + opacity * COLORS(weights)[..., :3])
 
@@ -101,7 +101,7 @@ def draw_heatmap(puzzle: Puzzle, answer: Answer, title: str, path: Path) -> Path
     bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     bar.ax.minorticks_off()
     figure.text(1 - 280 / width, 30 / height, "probability", ha="right", va="center", fontsize=10)
-    return style.save(figure, path, num_colors=256)
+    return style.save(figure, path)
 
 
 PANEL_WIDTH, GAP, CAPTION = 240, 14, 24
@@ -140,4 +140,4 @@ def draw_grid(puzzle: Puzzle, answers: Sequence[Answer], title: str, path: Path)
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
-    return style.save(figure, path, num_colors=256)
+    return style.save(figure, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +31,15 @@ def without_places(text: str) -> str:
 
 
 def command_of(run: Run) -> str:
-    """What was typed, without where this machine keeps the program."""
-    command = run.environment.get("command", "expkit train " + shlex.join(run.overrides))
-    words = shlex.split(command) if isinstance(command, str) else [str(w) for w in command]
-    if words and PurePath(words[0]).name.startswith("expkit"):
+    """What was typed, to the letter."""
+    command = run.environment.get("command", ["expkit", "train", *run.overrides])
+    return command if isinstance(command, str) else shlex.join(map(str, command))
+
+
+def portable_command(run: Run) -> str:
+    """What somebody else types, on a machine that keeps its programs and pictures elsewhere."""
+    words = shlex.split(command_of(run))
+    if words and PurePath(words[0]).name == "expkit":
         words[0] = "expkit"
     return without_places(shlex.join(words))
 
@@ -58,11 +64,11 @@ def stages_table(summary: Summary) -> str:
             str(stage["num_epochs"] or "-"),
             wording.duration(stage["seconds"]) if stage["seconds"] else "-",
             f"{stage['samples_per_second']:,.0f}" if stage["samples_per_second"] else "-",
-            str(stage["best_epoch"] or "-"),
+            str(stage["best_epoch"] or "-") if stage["kind"] == "Training" else "-",
         )
         for stage in summary["stages"]
     ]
-    header = ("stage", "verdict", "why", "epochs", "time", "samples/s", "best epoch")
+    header = ("stage", "verdict", "why", "epochs or steps", "time", "samples/s", "best epoch")
     return table(header, rows)
 
 
@@ -127,9 +133,4 @@ def reference_table(run: Run, summary: Summary) -> str:
 
 def shown_value(value: Any) -> str:
     """A setting as its YAML would have it, in code quotes."""
-    text = {None: "null", True: "true", False: "false"}.get(value) if _is_word(value) else None
-    return f"`{without_places(text or str(value))}`"
-
-
-def _is_word(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"

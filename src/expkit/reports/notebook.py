@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from expkit.errors import UserError
 from expkit.records.files import write_aside
 from expkit.records.folder import explain_disk_errors
 from expkit.records.run import Run
@@ -23,6 +26,7 @@ NOT_A_CHANGE = (
     "hydra",
 )
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
+INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "regression")
 NOTES = "## Notes"
 MAX_PICTURE_WIDTH = 1100
 MAX_PICTURE_BYTES = 350_000
@@ -46,10 +50,17 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
 
 
 def _kept_notes(page: Path) -> str:
-    text = page.read_text(encoding="utf-8") if page.exists() else ""
-    # only a heading of its own: the words may stand inside a hypothesis as well
-    _, found, notes = f"\n{text}".partition(f"\n{NOTES}\n")
-    return notes.strip() if found else ""
+    """What follows the heading; a page without one was written by hand, and is not ours."""
+    if not page.exists():
+        return ""
+    _, found, notes = page.read_text(encoding="utf-8").partition(f"\n{NOTES}\n")
+    if not found:
+        raise UserError(
+            f"'{page}' exists and has no '{NOTES}' heading: it would be overwritten",
+            where=f"--to {page.parent}",
+            fix=f"choose another folder, or put the text to keep under a line '{NOTES}'",
+        )
+    return notes.strip()
 
 
 def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
@@ -68,7 +79,7 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
         "## Stages",
         _stages(pairs),
         "## Repeat it",
-        *(_command(pair) for pair in pairs),
+        *_commands([run for run, _ in pairs]),
         *(["## Pictures"] if pictures else []),
         *(f"![{path.stem}]({path.name})" for path in pictures),
         NOTES,
@@ -105,11 +116,17 @@ def _changes(runs: Sequence[Run]) -> list[str]:
     rows = [
         (
             f"`{key}`",
-            *(markdown.shown_value(side[key]) if key in side else "-" for side in (theirs, ours)),
+            *(_setting(side, key) for side in (theirs, ours)),
         )
         for key in keys
     ]
     return ["## What changed", markdown.table(("setting", names[1], names[0]), rows)]
+
+
+def _setting(settings: Mapping[str, Any], key: str) -> str:
+    if key not in settings:
+        return "-"
+    return markdown.without_places(markdown.shown_value(settings[key]))
 
 
 def _comparison(pairs: Sequence[Pair]) -> list[str]:
@@ -203,22 +220,23 @@ def _stages(pairs: Sequence[Pair]) -> str:
     return markdown.without_places(markdown.table(("stage", *names), rows))
 
 
-def _command(pair: Pair) -> str:
-    return f"```\n{markdown.command_of(pair[0])}\n```"
+def _commands(runs: Sequence[Run]) -> list[str]:
+    return [
+        f"{name}:\n\n```\n{markdown.portable_command(run)}\n```"
+        for name, run in zip(labels(runs), runs, strict=True)
+    ]
 
 
 def _copy_pictures(run: Run, folder: Path) -> list[Path]:
-    """The subject's pictures, drawn where they are not yet, made small enough for a repository."""
-    plots = run.path / "plots"
-    if not any(plots.glob("*.png")):
-        from expkit.reports.gallery import draw_plots
+    """The subject's pictures, drawn from its records, made small enough for a repository."""
+    from expkit.reports.gallery import draw_plots
 
-        draw_plots(run, plots)
-    names = [path.stem for path in sorted(plots.glob("*.png")) if "_epoch_" not in path.stem]
-    chosen = [name for wanted in PICTURES for name in names if name.startswith(wanted)]
-    if not any(name.startswith("puzzle") for name in chosen):
-        chosen += [name for name in names if name in ("confusion", "confused_pairs", "regression")]
-    return [_shrink(plots / f"{name}.png", folder) for name in chosen]
+    with tempfile.TemporaryDirectory() as aside:
+        drawn = draw_plots(run, Path(aside), snapshots=False)
+        chosen = [path for path in drawn if path.stem.startswith(PICTURES)]
+        if not any(path.stem.startswith("puzzle") for path in chosen):
+            chosen += [path for path in drawn if path.stem.startswith(INSTEAD_OF_PUZZLE)]
+        return [_shrink(path, folder) for path in chosen]
 
 
 def _shrink(picture: Path, folder: Path) -> Path:
@@ -231,11 +249,12 @@ def _shrink(picture: Path, folder: Path) -> Path:
         height = round(image.height * MAX_PICTURE_WIDTH / image.width)
         image = image.resize((MAX_PICTURE_WIDTH, height), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    image.quantize(128, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
-    path = folder / picture.name
+    image.save(stream, "PNG", optimize=True)
+    path, other = folder / picture.name, folder / f"{picture.stem}.jpg"
     if stream.tell() > MAX_PICTURE_BYTES:
         stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=82)
-        path = path.with_suffix(".jpg")
+        image.save(stream, "JPEG", quality=85)
+        path, other = other, path
     write_aside(path, stream.getvalue())
+    other.unlink(missing_ok=True)  # of an earlier refresh
     return path

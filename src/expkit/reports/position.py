@@ -59,4 +59,4 @@ def draw_positions(puzzle: Puzzle, answers: ValuePredictions, title: str, path: 
     figure.colorbar(arrows, cax=bar_axes, orientation="horizontal")
     left = (width / 2 - 50) / width
     figure.text(left, 30 / height, "error in cells", ha="right", va="center", fontsize=10)
-    return style.save(figure, path, num_colors=256)
+    return style.save(figure, path)

@@ -71,8 +71,12 @@ class Puzzle:
         return self.original[top : max(bottom, top + 1), left : max(right, left + 1)]
 
     def dimmed(self) -> Floats:
-        """The picture in pale grey, so that every colour on it is one that we put there."""
+        """The picture in pale grey, so that every colour on it is one that we put there.
+
+        Sixty levels look the same as all, and make a file half as large.
+        """
         grey = self.picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114]) / 255
+        grey = np.round(grey * 60) / 60
         return np.repeat(0.35 + 0.6 * grey[..., None], 3, axis=2)
 
 
@@ -85,7 +89,7 @@ def draw_accuracy(puzzle: Puzzle, right: Flags, title: str, path: Path) -> Path:
     show(axes, puzzle, _overlay(puzzle, shares.reshape(puzzle.rows, puzzle.columns)))
     single = counts.max() <= 1
     _add_legend(figure, _verdict_patches(right) if single else _share_patches(shares))
-    return style.save(figure, path, num_colors=128)
+    return style.save(figure, path, num_colors=256)
 
 
 def _verdict_patches(right: Flags) -> list[Patch]:

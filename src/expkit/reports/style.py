@@ -78,7 +78,7 @@ def pixel_axes(figure: Figure, left: int, top: int, width: int, height: int) -> 
 
 
 def save(figure: Figure, path: Path, *, num_colors: int | None = None) -> Path:
-    """Write a PNG; a palette of `num_colors` makes one with a photograph three times smaller."""
+    """Write a PNG; a palette makes one of few colours over a photograph smaller."""
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     canvas.draw()  # type: ignore[no-untyped-call]

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from expkit.errors import UserError
 from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.run import Run
 from expkit.reports.metrics import measure
@@ -24,12 +23,6 @@ def recall(run: Run) -> Summary:
 
 def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
-    if not (run.path / "dataset.json").exists():
-        raise UserError(
-            f"'{run.name}' was cut off before it described its data: there is nothing to report",
-            where=str(run.path),
-            fix="start it again: expkit train " + " ".join(run.overrides),
-        )
     facts = run.dataset
     metrics = {split: measure(answers) for split, answers in run.predictions.items()}
     stages = _stages(run)
@@ -60,14 +53,15 @@ def summarize(run: Run) -> Summary:
 
 
 def all_passed(summary: Mapping[str, Any]) -> bool:
-    """Whether a run may exit with 0; criteria that nothing could measure do not count against it.
+    """Whether a run may exit with 0: every stage passed, which an unfinished run's have not.
 
-    They do where the procedure evaluated: a criterion left open then is no success.
+    Criteria that nothing could measure do not count against a procedure without an evaluation;
+    where there was one, a criterion left open is no success.
     """
-    if summary["status"] != "finished" or not all(s["passed"] for s in summary["stages"]):
-        return False
     open_is_fine = not summary["metrics"]
-    return all(c["met"] or (c["met"] is None and open_is_fine) for c in summary["criteria"])
+    return all(stage["passed"] for stage in summary["stages"]) and all(
+        c["met"] or (c["met"] is None and open_is_fine) for c in summary["criteria"]
+    )
 
 
 def _finite(figures: Mapping[str, float] | None) -> dict[str, float | None]:
@@ -91,7 +85,14 @@ def _progress(run: Run) -> dict[str, Any] | None:
 
 def is_gate(run: Run, stage: str) -> bool:
     """A gate is a stage with a bound on its loss; its history has a line a step."""
-    return "max_loss" in (run.config["procedure"].get(stage) or {})
+    return gate_bound(run, stage) is not None
+
+
+def gate_bound(run: Run, stage: str) -> float | None:
+    """The loss that a gate must get under."""
+    key = "max_loss" if run.dataset.task == "classification" else "max_regression_loss"
+    bound = (run.config["procedure"].get(stage) or {}).get(key)
+    return None if bound is None else float(bound)
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

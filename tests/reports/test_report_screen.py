@@ -1,0 +1,121 @@
+"""The closing screen: short, narrow, and never rounded to the good side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from synthetic_runs import (
+    classes_run,
+    failed_gate_run,
+    interrupted_run,
+    position_run,
+    puzzle_run,
+)
+
+from expkit.records.run import Run
+from expkit.reports import wording
+from expkit.reports.screen import closing_screen
+from expkit.reports.summary import summarize
+
+
+def screen_of(run: Run) -> str:
+    return closing_screen(summarize(run), run.path)
+
+
+@pytest.mark.parametrize(
+    "write", [puzzle_run, classes_run, position_run, failed_gate_run, interrupted_run]
+)
+def test_fits_a_terminal(tmp_path: Path, write: object) -> None:
+    """At most 24 lines, and only names and paths are wider than 90 columns."""
+    assert callable(write)
+    lines = screen_of(write(tmp_path)).splitlines()
+    assert len(lines) <= 24
+    assert all(len(line) <= 90 for line in lines if "folder" not in line and "next" not in line)
+
+
+def test_says_where_it_was_measured_and_what_chance_is(tmp_path: Path) -> None:
+    """A training figure never stands without saying that it is one."""
+    text = screen_of(puzzle_run(tmp_path))
+    assert "measured on the training samples: there is no held-out split" in text
+    assert "chance 0.11 %, largest class 0.11 %" in text
+
+
+def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
+    """The next command is resume, and the last figures are there."""
+    run = interrupted_run(tmp_path)
+    text = screen_of(run)
+    assert "interrupted after epoch 7 of train" in text
+    assert f"expkit resume {run.name}" in text
+    assert "train/loss" in text
+
+
+def test_live_run_says_so(tmp_path: Path) -> None:
+    """A run that another process writes is shown as running, with its epoch."""
+    text = screen_of(interrupted_run(tmp_path, locked=True))
+    assert "running, epoch 7 of train" in text
+    assert "resume" not in text
+
+
+def test_failed_gate_gives_its_whole_reason(tmp_path: Path) -> None:
+    """By how much a gate failed is not cut off."""
+    words = " ".join(screen_of(failed_gate_run(tmp_path)).split())
+    assert "FAIL overfit_10" in words
+    assert "accuracy 10.00 %, not 100 %" in words
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "bound", "met", "text"),
+    [
+        (0.9421, ">=", 0.945, False, "94.21 %"),
+        (0.94499999, ">=", 0.945, False, "94.499999 %"),
+        (0.95, ">", 0.95, False, "95.00 %"),
+        (0.9500001, ">", 0.95, True, "95.00001 %"),
+        (0.57, ">=", 0.57, True, "57.00 %"),
+    ],
+)
+def test_figure_judges_as_the_number_does(
+    value: float, relation: str, bound: float, met: bool, text: str
+) -> None:
+    """Digits are added until the rounded figure gives the same verdict as the true one."""
+    criterion = {
+        "metric": "accuracy",
+        "relation": relation,
+        "bound": bound,
+        "value": value,
+        "met": met,
+    }
+    assert wording.reached(criterion) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100.00 %"), (0.99999, "99.999 %"), (0.0, "0.00 %"), (0.00001, "0.001 %")],
+)
+def test_percent_keeps_nearly_from_all(share: float, text: str) -> None:
+    """Nearly all right does not read as all right."""
+    assert wording.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.50 s"), (59.96, "1 min 00 s"), (245, "4 min 05 s"), (11220, "3 h 07 min")],
+)
+def test_duration_reads_like_a_clock(seconds: float, text: str) -> None:
+    """No 60 seconds, and no seconds beside hours."""
+    assert wording.duration(seconds) == text
+
+
+def test_show_of_a_running_run_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Without predictions to read, neither pandas nor matplotlib nor torch is imported."""
+    run = interrupted_run(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from expkit.records.run import Run;"
+        "from expkit.reports.summary import recall; from expkit.reports.screen import *;"
+        f"run = Run(Path({str(run.path)!r})); closing_screen(recall(run), run.path);"
+        "heavy = {'pandas', 'matplotlib', 'numpy', 'torch'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,7 +6,6 @@ import difflib
 import textwrap
 from collections.abc import Iterable, Mapping
 
-
 WIDTH = 88  # columns of text beside the labels
 
 

@@ -102,7 +102,7 @@ def test_an_unmet_criterion_gives_exit_code_1(run_here: Expkit, tmp_path: Path) 
         ("dataset.normalise=sample", "procedure.train.max_gradient_norm=1.0"),
         ("device.precision=fp16",),
     ],
-    ids=lambda words: ",".join(words),
+    ids=",".join,
 )
 def test_every_choice_runs_to_its_end(words: tuple[str, ...], run_here: Expkit) -> None:
     """No option is only a line in a YAML."""
@@ -191,7 +191,8 @@ def test_a_users_own_project_works_beside_the_built_in(run_here: Expkit, tmp_pat
         "class Net(nn.Sequential):\n"
         "    def __init__(self, width: int, *, image_shape, num_outputs):\n"
         "        super().__init__(nn.AdaptiveAvgPool2d(4), nn.Flatten(),\n"
-        "            nn.Linear(image_shape[0] * 16, width), nn.ReLU(), nn.Linear(width, num_outputs))\n"
+        "            nn.Linear(image_shape[0] * 16, width), nn.ReLU(),\n"
+        "            nn.Linear(width, num_outputs))\n"
     )
     done = run_here("train", *TINY, "procedure=full", "model=mine", "model.width=16")
     assert done.code == 0, done.err

@@ -57,7 +57,7 @@ def write_run(
     snapshots: Mapping[int, Mapping[str, np.ndarray]] | None = None,
     locked: bool = False,
 ) -> Run:
-    overrides = ["model=larger_backbone", "image=/home/me/lake.jpg"]
+    overrides = ["model=larger_backbone", "image=/home/me/lake.jpg", "output_dir=/home/me"]
     environment = {"command": ["expkit", "train", *overrides]}
     folder = RunFolder.create(
         parent,

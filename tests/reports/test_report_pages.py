@@ -87,6 +87,7 @@ def test_notebook_names_no_place_of_this_machine(tmp_path: Path) -> None:
     page = write_notebook([puzzle_run(tmp_path, 4, 5)], tmp_path / "page").read_text()
     assert str(tmp_path) not in page
     assert "/home/" not in page
+    assert "output_dir" not in page
     assert "expkit train model=larger_backbone image=PATH/lake.jpg" in page
 
 
@@ -129,6 +130,7 @@ def test_other_data_is_said_not_to_compare(tmp_path: Path) -> None:
     )
     assert "not on the same samples" in page.read_text()
     assert "right on" not in page.read_text()
+    assert "| 5.00 % / 10.00 % | 5.00 % / 10.00 % |" in page.read_text()
 
 
 def test_cells_of_a_table_cannot_end_it() -> None:

@@ -48,8 +48,16 @@ def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     run = interrupted_run(tmp_path)
     text = screen_of(run)
     assert "interrupted after epoch 7 of train" in text
-    assert f"expkit resume {run.name}" in text
+    assert f"expkit resume {run.path}" in text
     assert "train/loss" in text
+
+
+def test_next_command_finds_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name in the usual place, by its path elsewhere: the command works as it stands."""
+    monkeypatch.chdir(tmp_path)
+    usual, elsewhere = interrupted_run(Path("outputs")), interrupted_run(Path("other"))
+    assert screen_of(usual).endswith(f"expkit resume {usual.name}")
+    assert screen_of(elsewhere).endswith(f"expkit resume other/{elsewhere.name}")
 
 
 def test_live_run_says_so(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ def main(words: Sequence[str]) -> int:
 
 def _say_that_it_ended(run: Run) -> int:
     from expkit.reports.screen import closing_screen
-    from expkit.reports.summary import summarize
+    from expkit.reports.summary import recall
 
     print(f"{run.name} has {run.status}: there is nothing to resume\n")
-    print(closing_screen(run.summary or summarize(run), run.path))
+    print(closing_screen(recall(run), run.path))
     return EXIT_BY_STATUS[run.status]
 
 

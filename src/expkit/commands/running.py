@@ -22,6 +22,7 @@ from expkit.config.schema import Config
 from expkit.errors import UserError
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
+from expkit.records.run import Run
 
 if TYPE_CHECKING:
     from expkit.procedures.session import Parts, Session
@@ -115,10 +116,11 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "os error 28" not in str(error):
             raise
+        again = "plot" if Run(folder.path).status in ("finished", "failed") else "resume"
         raise UserError(
             "the disk is full; everything up to the last finished epoch is kept",
             where=str(folder.path),
-            fix=f"free some space, then: expkit resume {folder.path}",
+            fix=f"free some space, then: expkit {again} {folder.path}",
         ) from error
 
 

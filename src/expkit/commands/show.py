@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from expkit.records.run import find_run
 from expkit.reports.screen import closing_screen
-from expkit.reports.summary import summarize
+from expkit.reports.summary import recall
 
 
 def main(words: Sequence[str]) -> int:
@@ -16,9 +16,5 @@ def main(words: Sequence[str]) -> int:
         "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
     )
     run = find_run(parser.parse_args(words).run)
-    print(
-        closing_screen(
-            run.summary if run.status == "finished" and run.summary else summarize(run), run.path
-        )
-    )
+    print(closing_screen(recall(run), run.path))
     return 0

@@ -120,12 +120,12 @@ def _call_partial(node: Mapping[str, Any], key: str, *args: Any, **runtime: Any)
 
 def _try_out(parts: Parts, num_outputs: int) -> None:
     """Two samples through the model, and an optimizer over it: what does not fit fails here."""
-    model = parts.device.place(parts.make_model()).eval()
-    parts.make_optimizer(model)
     images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
     node = parts.reading.config.model
 
     def look() -> tuple[int, ...]:
+        model = parts.device.place(parts.make_model()).eval()
+        parts.make_optimizer(model)
         with torch.no_grad():
             return tuple(model(parts.device.arrange(images_BCHW)).shape)
 

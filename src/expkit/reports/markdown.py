@@ -37,8 +37,8 @@ def command_of(run: Run) -> str:
 
 
 def portable_command(run: Run) -> str:
-    """What somebody else types, on a machine that keeps its programs and pictures elsewhere."""
-    words = shlex.split(command_of(run))
+    """What somebody else types, on a machine that keeps programs, pictures and runs elsewhere."""
+    words = [word for word in shlex.split(command_of(run)) if not word.startswith("output_dir=")]
     if words and PurePath(words[0]).name == "expkit":
         words[0] = "expkit"
     return without_places(shlex.join(words))
@@ -56,6 +56,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def stages_table(summary: Summary) -> str:
+    """How each stage ended; a stage that did not has a dash."""
     rows = [
         (
             stage["stage"],
@@ -98,6 +99,7 @@ def metrics_table(summary: Summary) -> str:
 
 
 def criteria_table(summary: Summary) -> str:
+    """What was asked, what was reached, and whether that is enough."""
     rows = [
         (
             f"{c['split']}/{c['metric']} {wording.bound(c)}",

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from expkit.errors import UserError
 from expkit.records.files import write_aside
-from expkit.records.folder import explain_disk_errors
 from expkit.records.run import Run
-from expkit.reports import markdown, wording
-from expkit.reports.summary import Summary, summarize
+from expkit.reports import comparison, markdown
+from expkit.reports.comparison import Pair
+from expkit.reports.summary import summarize
 
-# what names a run or judges it, rather than sets it up
-NOT_A_CHANGE = (
-    "name",
-    "hypothesis",
-    "compared_with",
-    "criteria",
-    "reference",
-    "output_dir",
-    "hydra",
-)
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "regression")
 NOTES = "## Notes"
 MAX_PICTURE_WIDTH = 1100
 MAX_PICTURE_BYTES = 350_000
-
-Pair = tuple[Run, Summary]
 
 
 def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
@@ -41,11 +28,10 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
     """
     page = folder / "README.md"
     pairs = [(run, summarize(run)) for run in runs]
-    with explain_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        notes = _kept_notes(page)
-        pictures = _copy_pictures(runs[0], folder)
-        write_aside(page, _page(pairs, pictures, notes).encode())
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = _kept_notes(page)
+    pictures = _copy_pictures(runs[0], folder)
+    write_aside(page, _page(pairs, pictures, notes).encode())
     return page
 
 
@@ -71,13 +57,13 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
         f"**{summary['verdict'].upper()}**: {summary['verdict_reason']}.",
         f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
         *_compared(run),
-        *_changes([run for run, _ in pairs]),
+        *comparison.changes([run for run, _ in pairs]),
         "## Criteria" if summary["criteria"] else "",
         markdown.criteria_table(summary) if summary["criteria"] else "",
-        *_comparison(pairs),
-        *_references(pairs),
+        *comparison.results(pairs),
+        *comparison.references(pairs),
         "## Stages",
-        _stages(pairs),
+        comparison.stages_table(pairs),
         "## Repeat it",
         *_commands([run for run, _ in pairs]),
         *(["## Pictures"] if pictures else []),
@@ -89,141 +75,15 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
     return text + "\n"
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
-    """Each run's configured name, or its folder's where two have the same."""
-    names = [str(run.config.get("name") or run.name) for run in runs]
-    return [
-        run.name if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)
-    ]
-
-
 def _compared(run: Run) -> list[str]:
     stated = run.config.get("compared_with") or []
     return [f"Compared with: {', '.join(map(str, stated))}."] if stated else []
 
 
-def _changes(runs: Sequence[Run]) -> list[str]:
-    if len(runs) == 1:
-        return []
-    names = labels(runs)
-    ours, theirs = (
-        markdown.flatten({k: v for k, v in run.config.items() if k not in NOT_A_CHANGE})
-        for run in runs[:2]
-    )
-    keys = [k for k in dict.fromkeys([*ours, *theirs]) if ours.get(k, "") != theirs.get(k, "")]
-    if not keys:
-        return ["## What changed", f"Nothing: the settings are those of {names[1]}."]
-    rows = [
-        (
-            f"`{key}`",
-            *(_setting(side, key) for side in (theirs, ours)),
-        )
-        for key in keys
-    ]
-    return ["## What changed", markdown.table(("setting", names[1], names[0]), rows)]
-
-
-def _setting(settings: Mapping[str, Any], key: str) -> str:
-    if key not in settings:
-        return "-"
-    return markdown.without_places(markdown.shown_value(settings[key]))
-
-
-def _comparison(pairs: Sequence[Pair]) -> list[str]:
-    """A column a run of what each measured on its judged split."""
-    names = labels([run for run, _ in pairs])
-    judged = [summary["metrics"].get(summary["judged_split"], {}) for _, summary in pairs]
-    metrics = list(dict.fromkeys(name for values in judged for name in values))
-    if not metrics:
-        return []
-    rows = [
-        (
-            metric,
-            *(
-                wording.figure(metric, values[metric]) if metric in values else "not measured"
-                for values in judged
-            ),
-            *markdown.levels(metric, pairs[0][1]),
-        )
-        for metric in metrics
-    ]
-    rows += [_row("best epoch", [str(s["best_epoch"] or "-") for _, s in pairs])]
-    rows += [_row("epochs trained", [_num_epochs(s) for _, s in pairs])]
-    rows += [_row("time in all", [wording.duration(s["wall_seconds"]) for _, s in pairs])]
-    return [
-        "## Results",
-        _judged_on(pairs),
-        markdown.table(("metric", *names, "chance", "largest class"), rows),
-        *_in_samples(pairs),
-    ]
-
-
-def _row(name: str, cells: Sequence[str]) -> tuple[str, ...]:
-    return (name, *cells, "-", "-")
-
-
-def _num_epochs(summary: Summary) -> str:
-    trained = [s["num_epochs"] for s in summary["stages"] if s["kind"] == "Training"]
-    return str(sum(trained)) if trained else "-"
-
-
-def _judged_on(pairs: Sequence[Pair]) -> str:
-    """Where each was measured; runs on other samples cannot be held against each other."""
-    sentences = dict.fromkeys(summary["judged_on"] for _, summary in pairs)
-    text = "; ".join(sentences)
-    prints = {run.dataset.splits[summary["judged_split"]].fingerprint for run, summary in pairs}
-    if len(prints) > 1:
-        text += "; **not on the same samples in every run, so that the figures do not compare**"
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _in_samples(pairs: Sequence[Pair]) -> list[str]:
-    """A difference in accuracy as a number of samples: 0.16 points may be two pictures."""
-    names = labels([run for run, _ in pairs])
-    ours = pairs[0][1]
-    lines = []
-    for name, (_, theirs) in zip(names[1:], pairs[1:], strict=True):
-        shares = [s["metrics"].get(s["judged_split"], {}).get("accuracy") for s in (ours, theirs)]
-        if None in shares or ours["num_judged"] != theirs["num_judged"]:
-            continue
-        more = round((shares[0] - shares[1]) * ours["num_judged"])
-        lines.append(
-            f"- {names[0]} is right on {abs(more)} {'more' if more >= 0 else 'fewer'} of "
-            f"{ours['num_judged']} samples than {name}"
-        )
-    return ["\n".join(lines)] if lines else []
-
-
-def _references(pairs: Sequence[Pair]) -> list[str]:
-    names = labels([run for run, _ in pairs])
-    parts = []
-    for name, (run, summary) in zip(names, pairs, strict=True):
-        beside = markdown.reference_table(run, summary)
-        if beside:
-            parts += [f"{name}:", beside]
-    return ["## Beside what was reported", *parts] if parts else []
-
-
-def _stages(pairs: Sequence[Pair]) -> str:
-    names = labels([run for run, _ in pairs])
-    found = [{stage["stage"]: stage for stage in summary["stages"]} for _, summary in pairs]
-    stages = dict.fromkeys(stage for stages in found for stage in stages)
-    rows = []
-    for stage in stages:
-        cells = []
-        for by_name in found:
-            record = by_name.get(stage)
-            cells.append(
-                "-" if record is None else f"{wording.stage_verdict(record)}: {record['reason']}"
-            )
-        rows.append((stage, *cells))
-    return markdown.without_places(markdown.table(("stage", *names), rows))
-
-
 def _commands(runs: Sequence[Run]) -> list[str]:
     return [
         f"{name}:\n\n```\n{markdown.portable_command(run)}\n```"
-        for name, run in zip(labels(runs), runs, strict=True)
+        for name, run in zip(comparison.labels(runs), runs, strict=True)
     ]
 
 

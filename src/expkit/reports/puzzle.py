@@ -169,5 +169,6 @@ def _ticks(count: int, pixels: int) -> list[int]:
 
 
 def show(axes: Axes, puzzle: Puzzle, pixels: Floats | style.Pixels) -> None:
+    """The picture, or what was made of it, in columns and rows."""
     extent = (-0.5, puzzle.columns - 0.5, puzzle.rows - 0.5, -0.5)
     axes.imshow(pixels, extent=extent, aspect="auto", interpolation="nearest")

@@ -25,9 +25,9 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         f"  {'folder':<8} {_short(path)}",
     ]
     if summary["status"] == "interrupted":
-        lines.append(f"  {'next':<8} expkit resume {summary['run']}")
+        lines.append(f"  {'next':<8} expkit resume {_handle(path)}")
     else:
-        lines.append(f"  {'next':<8} expkit plot {summary['run']}")
+        lines.append(f"  {'next':<8} expkit plot {_handle(path)}")
     return "\n".join(lines)
 
 
@@ -43,6 +43,11 @@ def _short(path: Path) -> str:
     """Relative to where the user stands, where that is inside it."""
     absolute, here = path.resolve(), Path.cwd()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+
+
+def _handle(path: Path) -> str:
+    """What a command finds the run by: its name where runs are looked for, else its path."""
+    return path.name if path.resolve().parent == Path.cwd() / "outputs" else _short(path)
 
 
 def _fact(label: str, text: str) -> Rows:

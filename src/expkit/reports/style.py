@@ -107,6 +107,7 @@ def wrapped(text: str, inches: float, size: float = 11) -> str:
 
 
 def shortened(name: str, length: int) -> str:
+    """A name cut to a length, and seen to be cut."""
     return name if len(name) <= length else name[: length - 1] + "…"
 
 

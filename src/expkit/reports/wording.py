@@ -72,10 +72,12 @@ def reached(criterion: Mapping[str, Any]) -> str:
 
 
 def verdict_of(criterion: Mapping[str, Any]) -> str:
+    """A criterion as a table or a screen names it."""
     return {True: "MET", False: "NOT MET", None: "not measured"}[criterion["met"]]
 
 
 def stage_verdict(stage: Mapping[str, Any]) -> str:
+    """A stage in a word; a dash where it did not end."""
     return {True: "PASS", False: "FAIL", None: "-"}[stage["passed"]]
 
 
@@ -96,6 +98,7 @@ def duration(seconds: float) -> str:
 
 
 def memory(num_bytes: int) -> str:
+    """Bytes in the unit that keeps them short."""
     return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
 
 

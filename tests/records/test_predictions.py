@@ -1,0 +1,103 @@
+"""Predictions to a CSV and back, whatever classes are called."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from expkit.records.predictions import (
+    ClassPredictions,
+    ValuePredictions,
+    read_class_predictions,
+    read_value_predictions,
+    write_predictions,
+)
+
+AWKWARD = ["a,b", 'say "hi"', "nan", "1", "01", "split", "", " x ", "NA", "true", "two\nlines", "ü"]
+
+
+def answers(split: str, names: list[str], *, seed: int = 0) -> ClassPredictions:
+    """A sample of each class, answered at random, and named like its class."""
+    random = np.random.default_rng(seed)
+    num = len(names)
+    probabilities = random.dirichlet(np.ones(num), num).astype(np.float32)
+    predictions = probabilities.argmax(1)
+    ranks = random.integers(0, num, num)
+    return ClassPredictions(split, names, np.arange(num), predictions, ranks, probabilities, names)
+
+
+def test_awkward_names_come_back(tmp_path: Path) -> None:
+    """Commas, quotes, line ends, and words that a CSV reader takes for numbers or gaps."""
+    written = answers("val", AWKWARD)
+    write_predictions(tmp_path / "p.csv", [written])
+    read = read_class_predictions(tmp_path / "p.csv", AWKWARD)["val"]
+    assert list(read.samples) == AWKWARD
+    assert read.targets.tolist() == list(range(len(AWKWARD)))
+    assert read.predictions.tolist() == written.predictions.tolist()
+    assert read.ranks.tolist() == written.ranks.tolist()
+    assert list(read.class_names) == AWKWARD
+    np.testing.assert_allclose(read.probabilities, written.probabilities, rtol=1e-5)
+    assert read.probabilities.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["split", "sample", "target", "prediction", "target_rank"])
+def test_class_called_like_a_column(tmp_path: Path, name: str) -> None:
+    """Two columns then have one name, and each is still read for what it is."""
+    write_predictions(tmp_path / "p.csv", [answers("val", ["other", name])])
+    read = read_class_predictions(tmp_path / "p.csv", ["other", name])["val"]
+    assert read.targets.tolist() == [0, 1]
+    np.testing.assert_allclose(read.probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_splits_come_back_apart_and_in_order(tmp_path: Path) -> None:
+    """One file holds all splits of a run; each gets its own samples."""
+    parts = [answers(name, ["a", "b"], seed=i) for i, name in enumerate(["train", "val", "nan"])]
+    write_predictions(tmp_path / "p.csv", parts)
+    read = read_class_predictions(tmp_path / "p.csv", ["a", "b"])
+    assert list(read) == ["train", "val", "nan"]
+    for part in parts:
+        np.testing.assert_allclose(read[part.split].probabilities, part.probabilities, rtol=1e-5)
+
+
+def test_broken_net_is_recorded(tmp_path: Path) -> None:
+    """NaN probabilities are written and read as NaN: a rank beyond all classes says the rest."""
+    nothing = np.full((1, 2), np.nan, np.float32)
+    zero = np.array([0])
+    broken = ClassPredictions("train", ["s"], zero, zero, np.array([2]), nothing, ["a", "nan"])
+    write_predictions(tmp_path / "p.csv", [broken])
+    read = read_class_predictions(tmp_path / "p.csv", ["a", "nan"])["train"]
+    assert np.isnan(read.probabilities).all()
+    assert (read.targets.tolist(), read.ranks.tolist()) == ([0], [2])
+
+
+def test_file_by_hand(tmp_path: Path) -> None:
+    """The columns that the issue names, with classes by name and six digits."""
+    probabilities = np.array([[1 / 3, 2 / 3]], np.float32)
+    one = ClassPredictions(
+        "test", ["digit_7"], np.array([0]), np.array([1]), np.array([1]), probabilities, ["a,b", "c"]
+    )
+    write_predictions(tmp_path / "p.csv", [one])
+    assert (tmp_path / "p.csv").read_bytes() == (
+        b'split,sample,target,prediction,target_rank,"a,b",c\n'
+        b'test,digit_7,"a,b",c,1,0.333333,0.666667\n'
+    )
+
+
+def test_values_come_back(tmp_path: Path) -> None:
+    """Targets and predictions by their names, large, small, NaN and infinite ones too."""
+    targets = np.array([[0.25, -1e-7], [1, 2], [3, 4]], np.float32)
+    predictions = np.array([[1e9, 0.1], [np.nan, 2], [np.inf, -np.inf]], np.float32)
+    samples = ["1", "nan", "a,b"]
+    values = ValuePredictions("val", samples, targets, predictions, ["x", "y"])
+    write_predictions(tmp_path / "p.csv", [values])
+    with (tmp_path / "p.csv").open(newline="") as stream:
+        assert next(csv.reader(stream)) == [
+            "split", "sample", "target_x", "target_y", "predicted_x", "predicted_y",
+        ]  # fmt: skip
+    read = read_value_predictions(tmp_path / "p.csv", ["x", "y"])["val"]
+    assert list(read.samples) == samples
+    np.testing.assert_allclose(read.targets, targets, rtol=1e-5)
+    np.testing.assert_allclose(read.predictions, predictions, rtol=1e-5)

@@ -1,0 +1,171 @@
+"""Wrong requests: one screen, exit code 2, no traceback, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY, TINY_GATES, Done, Expkit, only_run
+from PIL import Image
+
+# what was typed, and what the answer must hold: what is wrong, and what was meant or is allowed
+BEFORE_TORCH = [
+    (("tarin",), "no command 'tarin'", "train"),
+    (("list", "modle"), "no group 'modle'", "model"),
+    (("train", "modle=simple_conv"), "no key 'modle'", "expkit train model=simple_conv"),
+    (("train", "model=larger_bakbone"), "no model called", "expkit train model=larger_backbone"),
+    (("train", "optimizer.lrr=1"), "no key 'optimizer.lrr'", "optimizer.lr"),
+    (("train", "lr=0.1"), "no key 'lr'", "expkit train optimizer.lr=0.1"),
+    (("train", "optimizer.lr=abc"), "optimizer.lr cannot be 'abc'", "a number"),
+    (("train", "optimizer.lr=-1"), "optimizer.lr cannot be -1", "a number > 0"),
+    (("train", "seed=x"), "seed cannot be 'x'", "a whole number >= 0"),
+    (("train", "model.norm=bach"), "model.norm cannot be 'bach'", "none, batch, group"),
+    (("train", "model.dropout=1.5"), "model.dropout cannot be 1.5", "< 1"),
+    (("train", "model.widths=[]"), "model.widths cannot be []", "at least 1"),
+    (("train", "procedure.train.max_epochs=-3"), "max_epochs cannot be -3", ">= 1"),
+    (("train", "procedure.train.batch_size=0"), "batch_size cannot be 0", ">= 1"),
+    (("train", "dataset.rows=0"), "dataset.rows cannot be 0", ">= 1"),
+    (("train", "dataset.rows=1", "dataset.columns=1"), "needs two", "rows x columns >= 2"),
+    (("train", "model._target_=expkit.models.conv.ConvNett"), "no 'ConvNett'", "conv.ConvNet"),
+    (("train", "+model.foo=1"), "no argument 'foo'", "widths"),
+    (("train", "+foo=1"), "no setting 'foo'", "seed"),
+    (("train", "model._target_=os.system"), "outside the known packages", "trust=[os]"),
+    (("train", "model.widths=[1"), "cannot be read as an override", "key=value"),
+    (("train", "criteria.accuracy=0.95"), "cannot be read", "> 0.95"),
+    (("train", "+criteria.acuracy='> 0.5'"), "'acuracy' cannot be measured", "accuracy"),
+    (("train", "loss=mse"), "the loss is for regression", "loss=cross_entropy"),
+    (("train", "dataset.target=position"), "for classification", "loss=mse criteria=regression"),
+    (("train", "dataset.image=nowhere.png"), "no file 'nowhere.png'", "dataset.image=FILE"),
+    (("train", "dataset.image=."), "is a directory", "one picture file"),
+    (("train", "-m", "model=simple_conv,deep_haed"), "no model called 'deep_haed'", "deep_head"),
+    (("train", "dataset=digits", "dataset.val_fraction=0.9", "dataset.test_fraction=0.2"),
+     "the split train would be empty", "together less than 1"),
+    (("show", "nothing"), "no run 'nothing'", "expkit train"),
+    (("resume", "nothing"), "no run 'nothing'", "expkit train"),
+    (("resume", "."), "is no run folder", "a path"),
+    (("plot", "last"), "no run 'last'", "expkit train"),
+    (("completion", "bsh"), "no completion for 'bsh'", "bash"),
+]  # fmt: skip
+
+AFTER_TORCH = [
+    (("device=cuda",), "no cuda device", "device=cpu"),
+    (("device=mps",), "no mps device", "device=cpu"),
+    (("loss.class_weights=[1,2]",), "6 classes and 2 weights", "a number for each class"),
+    (("procedure.train.monitor=acuracy",), "no epoch records the metric 'acuracy'", "accuracy"),
+    (("~procedure.train", "~procedure.overfit_1"), "no trained weights", "procedure=standard"),
+    (("optimizer.betas=[2,0.9]",), "optimizer cannot be built", "beta"),
+]  # fmt: skip
+
+
+def check_screen(done: Done, *parts: str) -> None:
+    """Exit code 2 and one screen that says all of this, and no traceback."""
+    assert done.code == 2, done.out + done.err
+    assert "Traceback" not in done.err
+    assert done.err.startswith("expkit: ")
+    assert len(done.err.splitlines()) <= 24
+    assert all(len(line) <= 100 for line in done.err.splitlines())
+    for part in parts:
+        assert part in done.err
+
+
+@pytest.mark.parametrize(("words", "what", "hint"), BEFORE_TORCH)
+def test_wrong_words_are_refused_before_torch(
+    words: tuple[str, ...], what: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer names the fault and the way out, and no process of it has loaded torch."""
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import sys; from expkit.cli import dispatch; code = dispatch(sys.argv[1:]);"
+        "print('torch' in sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    check_screen(Done(done.returncode, done.stdout, done.stderr), what, hint)
+    assert done.stdout.strip() == "False", "torch was imported"
+    assert not list(tmp_path.glob("outputs/*"))
+
+
+@pytest.mark.parametrize(("words", "what", "hint"), AFTER_TORCH)
+def test_what_only_torch_can_tell_leaves_no_folder_either(
+    words: tuple[str, ...], what: str, hint: str, run_here: Expkit, tmp_path: Path
+) -> None:
+    """The parts are built before the folder is made."""
+    check_screen(
+        run_here("train", *(TINY if "~" not in words[0] else TINY_GATES), *words), what, hint
+    )
+    assert not list(tmp_path.glob("outputs/*"))
+
+
+def test_pictures_that_are_none(run_here: Expkit, tmp_path: Path) -> None:
+    """Not a picture, cut off in the middle, and smaller than its grid."""
+    (tmp_path / "text.png").write_text("not a picture")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(data[: len(data) // 2])
+    Image.new("RGB", (2, 2)).save(tmp_path / "small.png")
+    check_screen(run_here("train", "dataset.image=text.png"), "cannot be read as a picture")
+    check_screen(run_here("train", "dataset.image=half.png"), "cannot be read as a picture")
+    check_screen(
+        run_here("train", "dataset.image=small.png"),
+        "2 x 2 pixels, too few for 38 x 25 pieces",
+        "dataset.rows=2 dataset.columns=2",
+    )
+    assert not list(tmp_path.glob("outputs/*"))
+
+
+def test_a_model_that_does_not_fit_is_told_before_the_first_step(
+    run_here: Expkit, tmp_path: Path
+) -> None:
+    """A module of the wrong output size is refused by its shape."""
+    (tmp_path / "odd_net_for_expkit.py").write_text(
+        "from torch import nn\n"
+        "def make(*, image_shape, num_outputs):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(16 * 16 * 3, num_outputs + 1))\n"
+    )
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "odd.yaml").write_text(
+        "# One output too many\n_target_: odd_net_for_expkit.make\n_partial_: true\n"
+    )
+    done = run_here("train", *TINY, "model=odd")
+    check_screen(done, "the model answers with shape (2, 7), and this dataset wants (2, 6)")
+
+
+def test_a_folder_that_cannot_be_written(run_here: Expkit, tmp_path: Path) -> None:
+    """Told at once, with the way out."""
+    (tmp_path / "file").write_text("")
+    check_screen(
+        run_here("train", *TINY, "output_dir=file/inside"), "cannot write to", "output_dir="
+    )
+
+
+def test_a_disk_that_fills_up_loses_nothing(
+    run_here: Expkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run stops with a screen, keeps its epochs, and goes on when there is space."""
+    real_write = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        if b'"stage": "train", "epoch": 3' in data:
+            raise OSError(28, "No space left on device")
+        return real_write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    done = run_here("train", *TINY)
+    check_screen(done, "the disk is full", "expkit resume")
+    monkeypatch.setattr(os, "write", real_write)
+    assert run_here("resume", "last").code == 0
+    history = (only_run(tmp_path) / "history.jsonl").read_text().splitlines()
+    epochs = [json.loads(line)["epoch"] for line in history if '"train"' in line]
+    assert epochs == [1, 2, 3, 4]
+
+
+def test_expkit_traceback_shows_where_an_error_arose(expkit: Expkit) -> None:
+    """For developers, who set EXPKIT_TRACEBACK=1."""
+    done = expkit("train", "seed=x", EXPKIT_TRACEBACK="1")
+    assert "Traceback" in done.err
+    assert "seed cannot be 'x'" in done.err

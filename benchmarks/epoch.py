@@ -1,6 +1,8 @@
 """An epoch of larger_backbone on the puzzle: expkit's loop, a bare one, and the usual one.
 
 Command         python benchmarks/epoch.py [--repeats N] [--report]
+                (on a busy machine OMP_NUM_THREADS=1 before it: threads that wait for each other
+                while others hold the cores make an epoch ten times longer, and no two alike)
 Compares        expkit's `train_epochs` with (1) a loop written by hand for this one case: the same
                 model, batches of 128, uint8 pictures resident on the device, channels last, bf16
                 where the hardware has it, fused Adam; and (2) what most projects do: the same 950
@@ -20,12 +22,9 @@ from pathlib import Path
 
 import torch
 from bounds import Bounds, inform, parse_arguments, say_load
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.datasets import ImageFolder
+from usual_loop import train_as_usual, write_pieces
 
 from expkit.data.puzzle import Puzzle
 from expkit.data.samples import Dataset
@@ -83,36 +82,6 @@ def train_barely(dataset: Dataset, device: Device) -> Iterator[object]:
         yield loss_sum.item(), num_right.item()
 
 
-def train_as_usual(folder: str, device: Device) -> Iterator[object]:
-    """The loop of most tutorials."""
-    on = device.torch_device
-    pictures = ImageFolder(folder, transforms.ToTensor())
-    loader = DataLoader(pictures, BATCH_SIZE, shuffle=True, num_workers=2)
-    model = make_model().to(on).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-    while True:
-        loss_sum, num_right = 0.0, 0
-        for images_BCHW, targets in loader:
-            images: Tensor = images_BCHW.to(on)
-            wanted: Tensor = targets.to(on)
-            optimizer.zero_grad()
-            outputs = model(images)
-            loss = cross_entropy(outputs, wanted)
-            loss.backward()
-            optimizer.step()
-            loss_sum += loss.item() * len(images)
-            num_right += int((outputs.argmax(1) == wanted).sum().item())
-        yield loss_sum, num_right
-
-
-def write_pieces(dataset: Dataset, folder: Path) -> None:
-    """A folder a class with its one piece in it."""
-    samples = dataset.splits["train"]
-    for name, image in zip(samples.names, samples.images, strict=True):
-        (folder / name).mkdir()
-        Image.fromarray(image).save(folder / name / "piece.png")
-
-
 def time_in_turns(
     first: Iterator[object], second: Iterator[object], repeats: int
 ) -> list[tuple[float, float]]:
@@ -146,8 +115,10 @@ def main() -> None:
     bounds.hold("expkit / bare loop", [ours / bare for ours, bare in rounds], "x", bound=1.03)
 
     with tempfile.TemporaryDirectory() as folder:
-        write_pieces(dataset, Path(folder))
-        usual_loop = train_as_usual(folder, device)
+        write_pieces(dataset.splits["train"], Path(folder))
+        usual_loop = train_as_usual(
+            make_model(), Path(folder), device.torch_device, batch_size=BATCH_SIZE, lr=RATE
+        )
         rounds = time_in_turns(expkit, usual_loop, max(3, arguments.repeats // 4))
     inform("epoch of the usual loop", [usual for _, usual in rounds], "s")
     faster = [usual / ours for ours, usual in rounds]

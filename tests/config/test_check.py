@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import expkit
 from expkit.config.check import check_fields, check_part
 from expkit.config.signatures import read_signature
 from expkit.errors import UserError
@@ -28,6 +30,9 @@ class Net:
 
 class Wide:
     def __init__(self, width: int, **more): ...
+
+class Late:
+    def __init__(self, *layers, size: int, scale: str | int = 1, **more): ...
 
 @dataclass
 class Stage:
@@ -62,6 +67,7 @@ def test_sound_parts_pass(own: str) -> None:
     check_part(net, "model")
     check_part(adam, "optimizer")
     check_part({"_target_": f"{own}.Net", "_args_": [[1], "none"]}, "model")
+    check_part({"_target_": f"{own}.Late", "_args_": ["a", "b"], "size": 1}, "model")
     check_part({"_target_": f"{own}.Wide", "width": 1, "anything": "else"}, "model")
     check_part({"_target_": f"{own}.Stage", "optimizer": adam, "max_epochs": 1}, "procedure.train")
     check_part({"_target_": "torch.nn.Conv2d", "_args_": [3, 8, 3], "padding": "same"}, "model")
@@ -85,12 +91,31 @@ def test_unknown_argument(own: str) -> None:
     }
 
 
-def test_allowed_names_are_wrapped() -> None:
-    """A long list of names stays within the screen."""
-    allowed = refusal({"_target_": ADAM, "params": [], "lrr": 1}, "optimizer").details["allowed"]
-    assert allowed is not None
-    assert max(map(len, allowed.splitlines())) <= 90
-    assert "foreach" in allowed
+def test_all_names_stay_on_the_screen() -> None:
+    """A long list of names is shown in full, within the screen's width."""
+    screen = refusal({"_target_": ADAM, "params": [], "lrr": 1}, "optimizer").screen()
+    assert max(map(len, screen.splitlines())) <= 100
+    assert "decoupled_weight_decay" in screen
+
+
+@pytest.mark.parametrize("name", ["image_shape", "num_outputs"])
+def test_what_the_run_gives_is_no_argument_of_a_config(name: str) -> None:
+    """A partial part's required keyword-only parameters are neither taken nor offered."""
+    node = {"_target_": "expkit.models.conv.ConvNet", "_partial_": True}
+    check_part(node, "model")
+    error = refusal({**node, name: 3}, "model")
+    assert error.what == f"model has no argument '{name}'"
+    assert error.details["allowed"] == "widths, hidden, init, norm, dropout"
+    assert error.details["do"] == "leave it out: the run gives it"
+    assert refusal({**node, "widht": 3}, "model").details["allowed"] == error.details["allowed"]
+
+
+def test_what_the_run_gives_is_refused_beside_open_ended_arguments(own: str) -> None:
+    """`**more` takes other names, not the ones that the run gives; a whole part takes them too."""
+    node = {"_target_": f"{own}.Late", "_partial_": True}
+    check_part({**node, "scale": 2, "anything": "else"}, "model")
+    assert refusal({**node, "size": 1}, "model").what == "model has no argument 'size'"
+    check_part({**node, "_partial_": False, "size": 1}, "model")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +226,38 @@ def test_code_outside_the_known_packages(target: str, package: str) -> None:
     check_part({"_target_": target, "_partial_": True}, "model", trusted=[package])
 
 
+FINDER = """
+import importlib.util, sys
+class Finder:  # as setuptools' editable installs add it
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "expkit":
+            return importlib.util.spec_from_file_location(name, "FOLDER/expkit/__init__.py")
+sys.meta_path.insert(0, Finder)
+"""
+
+
+@pytest.mark.parametrize("prelude", ["import sys; sys.path.insert(0, 'FOLDER')", FINDER])
+@pytest.mark.parametrize("place", ["checkout/src", "venv/lib/site-packages/checkout/src"])
+@pytest.mark.parametrize("here", [".", "checkout"])
+def test_a_checkout_of_expkit_is_known(tmp_path: Path, prelude: str, place: str, here: str) -> None:
+    """An editable install's parts need no trust, wherever it lies and wherever one stands."""
+    folder, current = tmp_path / place, tmp_path / here
+    current.mkdir(exist_ok=True)
+    shutil.copytree(Path(expkit.__file__).parent, folder / "expkit")
+    code = textwrap.dedent(prelude).replace("FOLDER", str(folder)) + textwrap.dedent("""
+        from expkit.config.check import check_part
+        from expkit.config.sources import home_of
+        target = "expkit.models.conv.ConvNet"
+        check_part({"_target_": target, "_partial_": True}, "model")
+        print(home_of(target).path)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=current
+    )
+    assert done.stdout.strip() == str(folder / "expkit/models/conv.py")
+
+
 def test_misspelt_known_package_is_named() -> None:
     """A slip in a known package's own name points back to it."""
     error = refusal({"_target_": "torch.optm.Adam"}, "optimizer")
@@ -242,7 +299,7 @@ def test_fields_of_the_root(own: str) -> None:
     """The root's settings are checked like arguments and shown without a prefix."""
     target = f"{own}.Stage"
     check_fields({"optimizer": {}, "max_epochs": 3}, target, "")
-    cases = {
+    cases: dict[str, dict[str, object]] = {
         "max_epochs cannot be 'abc'": {"optimizer": 1, "max_epochs": "abc"},
         "there is no setting 'max_epoch'": {"optimizer": 1, "max_epoch": 3},
         "max_epochs must be given": {"optimizer": 1},

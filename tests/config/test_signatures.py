@@ -10,13 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from expkit.config.signatures import (
-    Signature,
-    TargetNotFoundError,
-    home_of,
-    read_signature,
-    written_out,
-)
+from expkit.config.aliases import written_out
+from expkit.config.signatures import Signature, read_signature
+from expkit.config.sources import TargetNotFoundError, home_of
 from expkit.config.values import describe, fits
 
 EXPLODE = "raise AssertionError('imported')\n"
@@ -44,6 +40,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
     return write_files
 
 
+def read(target: str) -> Signature:
+    signature = read_signature(target)
+    assert signature is not None
+    return signature
+
+
 def required(signature: Signature | None) -> dict[str, bool]:
     assert signature is not None
     return {name: each.required for name, each in signature.parameters.items()}
@@ -57,10 +59,10 @@ def test_function(write: Callable[..., str]) -> None:
         async def open_ended(a, **more): ...
         """
     )
-    plain = read_signature(f"{package}.parts.plain")
+    plain = read(f"{package}.parts.plain")
     assert required(plain) == {"a": True, "b": False, "c": False, "d": True, "e": False}
     assert not plain.takes_any
-    assert read_signature(f"{package}.parts.open_ended").takes_any
+    assert read(f"{package}.parts.open_ended").takes_any
 
 
 def test_own_and_inherited_init(write: Callable[..., str]) -> None:
@@ -78,7 +80,7 @@ def test_own_and_inherited_init(write: Callable[..., str]) -> None:
     assert required(read_signature(f"{package}.parts.Own")) == {"size": True}
     inherits = read_signature(f"{package}.parts.Inherits")
     assert required(inherits) == {"width": True, "depth": False}
-    empty = read_signature(f"{package}.parts.Empty")
+    empty = read(f"{package}.parts.Empty")
     assert (required(empty), empty.takes_any) == ({}, False)
 
 
@@ -152,7 +154,7 @@ def test_dataclass_fields(write: Callable[..., str]) -> None:
         "bare": True,
     }
     for name in ("Part", "Inherits"):
-        signature = read_signature(f"{package}.parts.{name}")
+        signature = read(f"{package}.parts.{name}")
         assert required(signature) == expected
         assert list(signature.parameters) == list(expected)
         assert not signature.takes_any
@@ -295,7 +297,7 @@ def test_import_cycle_ends(write: Callable[..., str]) -> None:
 def test_default_is_always_allowed(write: Callable[..., str]) -> None:
     """A default that its annotation forbids widens the annotation, as it does in Python."""
     package = write(parts="def part(a: int = None, b: int = 0.5, c: float = 1): ...\n")
-    parameters = read_signature(f"{package}.parts.part").parameters
+    parameters = read(f"{package}.parts.part").parameters
     assert fits(None, parameters["a"].annotation)
     assert not fits("x", parameters["a"].annotation)
     assert fits(0.1, parameters["b"].annotation)
@@ -322,8 +324,8 @@ def test_aliases_are_written_out(write: Callable[..., str]) -> None:
                  e: list[Fraction], f: int | Mode, g: int | Undefined): ...
         """,
     )
-    parameters = read_signature(f"{package}.parts.part").parameters
-    kinds = {name: written_out(each) for name, each in parameters.items()}
+    parameters = read(f"{package}.parts.part").parameters
+    kinds = {name: written_out(each.annotation, each.module) for name, each in parameters.items()}
     assert describe(kinds["a"]) == "a number >= 0 and <= 1"
     assert fits(None, kinds["b"])
     assert not fits(2, kinds["b"])

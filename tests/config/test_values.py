@@ -77,6 +77,7 @@ def test_bounds(annotation: str, good: list[object], bad: list[object]) -> None:
         ("dict[str, int]", [{}, {"a": 1}], [{"a": "b"}, [1]]),
         ("Mapping[str, list[int]]", [{"a": [1]}], [{"a": 1}]),
         ("list", [[1, "a"]], [1]),
+        ("tuple[()]", [[]], [1]),
     ],
 )
 def test_containers(annotation: str, good: list[object], bad: list[object]) -> None:

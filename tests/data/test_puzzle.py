@@ -32,7 +32,7 @@ def picture(tmp_path: Path) -> str:
 
 
 def small(image: str | None, **options: object) -> Puzzle:
-    return Puzzle(image, **{"rows": 2, "columns": 3, "piece_size": SIZE, **options})  # type: ignore[arg-type]
+    return Puzzle(image, **{"rows": 2, "columns": 3, "piece_size": SIZE, **options})
 
 
 def test_cells_are_cut_where_they_lie(picture: str) -> None:
@@ -159,7 +159,7 @@ def test_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> 
 def refusal(image: str | Path, key: str = "image", **options: object) -> UserError:
     given = {"image": None, key: str(image)}
     with pytest.raises(UserError) as caught:
-        small(**given, **options).read()  # type: ignore[arg-type]
+        small(**given, **options).read()
     return caught.value
 
 
@@ -210,4 +210,6 @@ def test_puzzle_of_one_piece_is_refused() -> None:
     """One class cannot be told from others; turned, the same piece has four."""
     with pytest.raises(UserError, match="one class"):
         Puzzle(rows=1, columns=1)
-    assert len(Puzzle(rows=1, columns=1, target="rotation", piece_size=2).read().splits["train"]) == 4
+    assert (
+        len(Puzzle(rows=1, columns=1, target="rotation", piece_size=2).read().splits["train"]) == 4
+    )

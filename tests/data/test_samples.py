@@ -27,7 +27,10 @@ def test_absent_classes_are_counted_as_none() -> None:
 
 def test_regression_has_no_class_counts() -> None:
     """Numbers are not counted."""
-    assert Dataset({"train": samples_of([0, 1])}, "none", target_names=["x"]).class_counts("train") is None
+    assert (
+        Dataset({"train": samples_of([0, 1])}, "none", target_names=["x"]).class_counts("train")
+        is None
+    )
 
 
 def test_fingerprint_tells_data_apart() -> None:

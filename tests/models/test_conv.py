@@ -22,7 +22,9 @@ def configured(model: str, **options: Any) -> nn.Module:
     from hydra.utils import instantiate
 
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", [f"model={model}", *(f"model.{k}={v}" for k, v in options.items())])
+        config = compose(
+            "config", [f"model={model}", *(f"model.{k}={v}" for k, v in options.items())]
+        )
     net: nn.Module = instantiate(config.model)(image_shape=(3, 64, 64), num_outputs=950)
     return net
 

@@ -22,9 +22,7 @@ def test_cosine_by_hand(epochs: float, scale: float) -> None:
     assert Cosine(final_scale=0.1).scale(epochs, 10) == pytest.approx(scale)
 
 
-@pytest.mark.parametrize(
-    ("epochs", "scale"), [(0, 0.5), (1, 1.25), (2, 2), (5, 1.05), (8, 0.1)]
-)
+@pytest.mark.parametrize(("epochs", "scale"), [(0, 0.5), (1, 1.25), (2, 2), (5, 1.05), (8, 0.1)])
 def test_one_cycle_by_hand(epochs: float, scale: float) -> None:
     """From 0.5 up to 2 in a quarter of 8 epochs, and down to 0.1 in the rest."""
     cycle = OneCycle(peak_scale=2, rise_fraction=0.25, initial_scale=0.5, final_scale=0.1)

@@ -77,7 +77,13 @@ def test_file_by_hand(tmp_path: Path) -> None:
     """The columns that the issue names, with classes by name and six digits."""
     probabilities = np.array([[1 / 3, 2 / 3]], np.float32)
     one = ClassPredictions(
-        "test", ["digit_7"], np.array([0]), np.array([1]), np.array([1]), probabilities, ["a,b", "c"]
+        "test",
+        ["digit_7"],
+        np.array([0]),
+        np.array([1]),
+        np.array([1]),
+        probabilities,
+        ["a,b", "c"],
     )
     write_predictions(tmp_path / "p.csv", [one])
     assert (tmp_path / "p.csv").read_bytes() == (

@@ -40,7 +40,7 @@ def make_run(parent: Path, name: str = "20260101_000000_net") -> Path:
 def facts(**options: object) -> DatasetFacts:
     given = {"task": "classification", "class_names": ("a", "b"), "target_names": None, **options}
     splits = {"train": SplitFacts(2, None, "f")}
-    return DatasetFacts(name="D", image_shape=(3, 4, 4), splits=splits, layouts={}, **given)  # type: ignore[arg-type]
+    return DatasetFacts(name="D", image_shape=(3, 4, 4), splits=splits, layouts={}, **given)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,9 @@ def test_torn_history_is_read_up_to_the_tear(tmp_path: Path) -> None:
 def test_predictions_are_read_by_their_task(tmp_path: Path) -> None:
     """Classes where the data has classes, numbers where it has target names."""
     ranks, names = np.array([0]), ["a", "b"]
-    classes = ClassPredictions("val", ["s"], ranks, ranks, ranks, np.ones((1, 2), np.float32), names)
+    classes = ClassPredictions(
+        "val", ["s"], ranks, ranks, ranks, np.ones((1, 2), np.float32), names
+    )
     numbers = np.ones((1, 1), np.float32)
     values = ValuePredictions("train", ["s"], numbers, numbers, ["x"])
     for name, answers, known in (
@@ -128,7 +130,9 @@ def test_snapshots_come_in_the_order_of_epochs(tmp_path: Path) -> None:
     for epoch in (1000, 1, 50):
         folder.write_snapshot(epoch, {"predictions": np.array([epoch, 2])})
     folder.close()
-    found = [(epoch, arrays["predictions"].tolist()) for epoch, arrays in Run(folder.path).snapshots()]
+    found = [
+        (epoch, arrays["predictions"].tolist()) for epoch, arrays in Run(folder.path).snapshots()
+    ]
     assert found == [(1, [1, 2]), (50, [50, 2]), (1000, [1000, 2])]
 
 

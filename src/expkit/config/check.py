@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from expkit.config.signatures import (
-    Module,
-    Parameter,
-    Signature,
-    TargetNotFoundError,
-    home_of,
-    read_signature,
-    spelled_module,
-    written_out,
-)
+from expkit.config.aliases import written_out
+from expkit.config.signatures import Parameter, Signature, read_signature
+from expkit.config.sources import Module, TargetNotFoundError, home_of, spelled_module
 from expkit.config.values import describe, fits, spelled
 from expkit.errors import UserError, nearest_of
 
@@ -51,15 +43,17 @@ def _check_part(
     node: Mapping[str, object], key: str, trusted: Collection[str], *, is_final: bool
 ) -> None:
     target = _target_of(node, key)
-    _check_trust(target, key, trusted)
     try:
+        _check_trust(target, key, trusted)
         signature = read_signature(target)
     except TargetNotFoundError as error:
         raise _not_found(error, target, key) from None
     if signature is not None:
-        is_whole = is_final and node.get("_partial_") is not True
+        is_partial = node.get("_partial_") is True
+        late = _run_time_names(signature) if is_partial else frozenset()
         given = _positional(node, signature) | _given(node)
-        _check_arguments(given, signature, key, f" ({target})", is_final=is_whole)
+        is_whole = is_final and not is_partial
+        _check_arguments(given, signature, key, f" ({target})", is_final=is_whole, late=late)
     # Where Hydra does not build the parts within, their builder may add arguments of its own.
     is_final = is_final and node.get("_recursive_") is not False
     for part_key, part in _parts_within(node, key):
@@ -102,15 +96,10 @@ def _check_trust(target: str, key: str, trusted: Collection[str]) -> None:
     Both ends count: the module that the words name, which would be imported, and the one that
     the trail ends in, since any module also offers what it imports (`timm.models._hub.os.system`).
     """
-    try:
-        spelled_at = spelled_module(target)
-        if not target.startswith(KNOWN_TARGETS) and not _is_allowed(spelled_at, trusted):
-            raise _untrusted(target, key, spelled_at)
-        home = home_of(target)
-    except TargetNotFoundError as error:
-        raise _not_found(error, target, key) from None
-    if not _is_allowed(home, trusted):
-        raise _untrusted(target, key, home)
+    for find_module in (spelled_module, home_of):
+        module = find_module(target)
+        if not _is_allowed(module, trusted):
+            raise _untrusted(target, key, module)
 
 
 def _is_allowed(module: Module, trusted: Collection[str]) -> bool:
@@ -120,16 +109,16 @@ def _is_allowed(module: Module, trusted: Collection[str]) -> bool:
 
 def _is_own(module: Module) -> bool:
     """Whether a module lies in the current folder and not in an environment within it."""
-    location = Path(module.path or module.folders[0])
-    here = Path.cwd()
-    prefixes = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    here, location = Path.cwd(), Path(module.path or module.folders[0])
+    prefixes = map(Path, (sys.prefix, sys.base_prefix))
     environments = [prefix for prefix in prefixes if prefix.is_relative_to(here)]
     paths = (location, location.resolve())
-    if any(ENVIRONMENT_FOLDERS & set(path.parts) for path in paths):
-        return False
-    if any(path.is_relative_to(each) for path in paths for each in environments):
-        return False
-    return location.is_absolute() and any(path.is_relative_to(here) for path in paths)
+    is_installed = any(
+        ENVIRONMENT_FOLDERS & set(path.parts) or any(map(path.is_relative_to, environments))
+        for path in paths
+    )
+    is_here = location.is_absolute() and any(path.is_relative_to(here) for path in paths)
+    return is_here and not is_installed
 
 
 def _untrusted(target: str, key: str, module: Module) -> UserError:
@@ -142,19 +131,17 @@ def _untrusted(target: str, key: str, module: Module) -> UserError:
         f"{key} runs code outside the known packages{through}",
         where=f"{key}._target_={target}",
         nearest=f"{nearest}.{name}" if nearest and nearest != parent else None,
-        allowed=_wrapped(f"{known}, and modules in the current folder"),
+        allowed=f"{known}, and modules in the current folder",
         fix=f"add it if you trust it: 'trust=[{package}]'",
     )
 
 
 def _not_found(error: TargetNotFoundError, target: str, key: str) -> UserError:
-    owner = error.owner.name if error.owner is not None else ""
     nearest = nearest_of(error.part, error.names)
-    rest = target.removeprefix(f"{owner}.").removeprefix(error.part)
-    if nearest is not None and owner != target:
-        nearest = ".".join([*([owner] if owner else []), nearest]) + rest
-    elif nearest is not None:
-        nearest = f"{target}.{nearest}"
+    if nearest is not None:
+        owner = [error.owner.name] if error.owner is not None else []
+        rest = f".{target}.".partition(f".{error.part}.")[2].rstrip(".")
+        nearest = ".".join([*owner, nearest, *([rest] if rest else [])])
     return UserError(f"{key}: {error}", where=f"{key}._target_={target}", nearest=nearest)
 
 
@@ -166,48 +153,61 @@ def _given(node: Mapping[str, object]) -> dict[str, object]:
 
 
 def _positional(node: Mapping[str, object], signature: Signature) -> dict[str, object]:
+    names = [each.name for each in signature.parameters.values() if not each.keyword_only]
     values = node.get("_args_")
-    return dict(zip(signature.parameters, values, strict=False)) if isinstance(values, list) else {}
+    return dict(zip(names, values, strict=False)) if isinstance(values, list) else {}
+
+
+def _run_time_names(signature: Signature) -> frozenset[str]:
+    """What a partial part is given by the run, such as a model's image_shape, never by a config."""
+    parameters = signature.parameters.values()
+    return frozenset(each.name for each in parameters if each.keyword_only and each.required)
 
 
 def _check_arguments(
-    given: Mapping[str, object], signature: Signature, key: str, where: str, *, is_final: bool
+    given: Mapping[str, object],
+    signature: Signature,
+    key: str,
+    where: str,
+    *,
+    is_final: bool,
+    late: Collection[str] = (),
 ) -> None:
+    allowed = {name: each for name, each in signature.parameters.items() if name not in late}
     for name, value in given.items():
-        full_key = f"{key}.{name}" if key else name
-        parameter = signature.parameters.get(name)
-        if parameter is not None:
-            _check_value(value, parameter, full_key, where)
-        elif not signature.takes_any:
-            raise _unknown_argument(name, value, signature, key, where)
-    missing = [p for p in signature.parameters.values() if p.required and p.name not in given]
-    if is_final and missing and not (signature.takes_any and not signature.parameters):
+        if name in allowed:
+            _check_value(value, allowed[name], f"{key}.{name}" if key else name, where)
+        elif name in late or not signature.takes_any:
+            fix = "leave it out: the run gives it" if name in late else None
+            raise _unknown_argument(name, value, list(allowed), key, where, fix)
+    missing = [each for each in allowed.values() if each.required and each.name not in given]
+    if is_final and missing:
         raise _missing_argument(missing[0], key, where)
 
 
 def _check_value(value: object, parameter: Parameter, full_key: str, where: str) -> None:
     if fits(value, parameter.annotation, unknown=False):
         return  # no alias need be looked up
-    annotation = written_out(parameter)
+    annotation = written_out(parameter.annotation, parameter.module)
     if not fits(value, annotation):
         raise UserError(
             f"{full_key} cannot be {_quoted(value)}",
             where=f"{full_key}={_shown(value)}{where}",
-            allowed=_wrapped(describe(annotation)),
+            allowed=describe(annotation),
         )
 
 
 def _unknown_argument(
-    name: str, value: object, signature: Signature, key: str, where: str
+    name: str, value: object, names: list[str], key: str, where: str, fix: str | None
 ) -> UserError:
-    names = list(signature.parameters)
     nearest = nearest_of(name, names)
     start = f"{key}." if key else ""
     return UserError(
         f"{key} has no argument '{name}'" if key else f"there is no setting '{name}'",
         where=f"{start}{name}={_shown(value)}{where}",
         nearest=start + nearest if nearest else None,
-        allowed=_wrapped(", ".join(names)) or "no arguments",
+        allowed=", ".join(names) or "no arguments",
+        fix=fix,
     )
 
 
@@ -216,7 +216,7 @@ def _missing_argument(parameter: Parameter, key: str, where: str) -> UserError:
     return UserError(
         f"{key} needs the argument '{parameter.name}'" if key else f"{full_key} must be given",
         where=f"{full_key}{where}",
-        allowed=_wrapped(describe(written_out(parameter))),
+        allowed=describe(written_out(parameter.annotation, parameter.module)),
         fix=f"set {full_key}=...",
     )
 
@@ -230,7 +230,3 @@ def _shown(value: object) -> str:
         return "{...}"
     text = spelled(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 88, break_long_words=False, break_on_hyphens=False)

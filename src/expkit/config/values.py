@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import NoneType
 
-SCALARS = {
-    "int": ("a whole number", "whole numbers"),
-    "float": ("a number", "numbers"),
-    "bool": ("true or false", "values true or false"),
-    "str": ("text", "text"),
-    "None": ("null", "null"),
-    "Any": ("anything", "anything"),
+# A scalar's YAML types, and a user's words for one and for many.
+SCALARS: Mapping[str, tuple[frozenset[type], str, str]] = {
+    "int": (frozenset({int}), "a whole number", "whole numbers"),
+    "float": (frozenset({int, float}), "a number", "numbers"),
+    "bool": (frozenset({bool}), "true or false", "values true or false"),
+    "str": (frozenset({str}), "text", "text"),
+    "None": (frozenset({NoneType}), "null", "null"),
 }
-SYNONYMS = {"object": "Any", "Integral": "int", "Real": "float", "Number": "float"}
-LISTS = frozenset(
-    {"list", "List", "tuple", "Tuple", "set", "Set", "frozenset", "FrozenSet", "AbstractSet"}
-    | {"MutableSequence", "Sequence", "Collection", "Iterable"}
-)
-
-MAPPINGS = frozenset(
-    {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict", "DefaultDict"}
-)
-WRAPPERS = frozenset({"Final", "InitVar", "Required", "NotRequired", "ReadOnly"})
+SYNONYMS = {
+    "object": "Any",
+    "Integral": "int",
+    **dict.fromkeys(["Real", "Number"], "float"),
+    **dict.fromkeys(["List", "Sequence", "MutableSequence", "Collection", "Iterable"], "list"),
+    **dict.fromkeys(["set", "Set", "AbstractSet", "frozenset", "FrozenSet"], "list"),
+    "Tuple": "tuple",
+    **dict.fromkeys(["Dict", "Mapping", "MutableMapping", "OrderedDict"], "dict"),
+    **dict.fromkeys(["defaultdict", "DefaultDict"], "dict"),
+    **dict.fromkeys(["InitVar", "Required", "NotRequired", "ReadOnly"], "Final"),
+}
+FORMS = frozenset({"Any", "Literal", "Union", "list", "tuple", "dict"})
 # Names whose meaning is settled here; nobody need look up where they come from.
 KNOWN_NAMES = frozenset(
-    {*SCALARS, *SYNONYMS, *LISTS, *MAPPINGS, *WRAPPERS}
-    | {"Optional", "Union", "Literal", "Annotated", "Callable", "type", "Type"}
+    {*SCALARS, *SYNONYMS, *FORMS, "Final", "Optional", "Annotated", "Callable", "type", "Type"}
 )
 BOUNDS: Mapping[str, tuple[str, Callable[[float, float], bool]]] = {
     "ge": (">=", operator.ge),
     "gt": (">", operator.gt),
     "le": ("<=", operator.le),
     "lt": ("<", operator.lt),
+    "min_length": ("at least", operator.ge),
+    "max_length": ("at most", operator.le),
 }
 LENGTHS = {
     "MinLen": ("min_length",),
@@ -47,7 +51,7 @@ LENGTHS = {
 
 def describe(annotation: ast.expr | None) -> str:
     """A user's words for what is allowed, such as "a whole number >= 1 or null"."""
-    return _read(annotation).words(many=False)
+    return _words(_read(annotation))
 
 
 def fits(value: object, annotation: ast.expr | None, *, unknown: bool = True) -> bool:
@@ -56,12 +60,14 @@ def fits(value: object, annotation: ast.expr | None, *, unknown: bool = True) ->
     `unknown` is the answer for a name that is not known here, such as a class; beside a simple
     type in a union it is never asked about a scalar, so that `float | Tensor` refuses text.
     """
-    return _read(annotation).accepts(value, unknown)
+    return _accepts(_read(annotation), value, unknown)
 
 
 def last_name(expression: ast.expr) -> str | None:
-    """The last piece of `name` or `module.name`, or None for any other expression."""
+    """The last piece of `name`, `module.name` or `name[...]`; None for any other expression."""
     match expression:
+        case ast.Subscript(value=head):
+            return last_name(head)
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
         case _:
@@ -78,145 +84,6 @@ def unquoted(annotation: ast.expr) -> ast.expr:
     return annotation
 
 
-class _Kind(Protocol):
-    def accepts(self, value: object, unknown: bool) -> bool: ...
-
-    def words(self, many: bool) -> str: ...
-
-
-@dataclass(frozen=True)
-class _Scalar:
-    name: str
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        if self.name == "Any" or _is_part(value):
-            return True
-        if isinstance(value, bool) or value is None:
-            return self.name == ("None" if value is None else "bool")
-        allowed = {"int": (int,), "float": (int, float), "str": (str,)}
-        return isinstance(value, allowed.get(self.name, ()))
-
-    def words(self, many: bool) -> str:
-        return SCALARS[self.name][many]
-
-
-@dataclass(frozen=True)
-class _Unknown:
-    """A name of a class, a type variable, an alias: what it takes cannot be said from here."""
-
-    name: str
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        return unknown or _is_part(value)
-
-    def words(self, many: bool) -> str:
-        return f"{self.name} parts" if many else f"a {self.name} part"
-
-
-@dataclass(frozen=True)
-class _OneOf:
-    choices: tuple[object, ...]
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        same = (type(value) is type(each) and value == each for each in self.choices)
-        return _is_part(value) or any(same)
-
-    def words(self, many: bool) -> str:
-        return "one of: " + ", ".join(spelled(each) for each in self.choices)
-
-
-@dataclass(frozen=True)
-class _Bounded:
-    kind: _Kind
-    bounds: tuple[tuple[str, float], ...]  # ("ge", 1.0), ("max_length", 3) ...
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        return self.kind.accepts(value, unknown) and all(_keeps(value, *b) for b in self.bounds)
-
-    def words(self, many: bool) -> str:
-        limits = [f"{BOUNDS[n][0]} {limit}" for n, limit in self.bounds if n in BOUNDS]
-        sizes = [
-            f"at {'least' if n == 'min_length' else 'most'} {limit} long"
-            for n, limit in self.bounds
-            if n not in BOUNDS
-        ]
-        said = " ".join([self.kind.words(many), " and ".join(limits)]).strip()
-        return ", ".join([said, *sizes])
-
-
-@dataclass(frozen=True)
-class _List:
-    item: _Kind
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        if isinstance(value, list | tuple):
-            return all(self.item.accepts(each, unknown) for each in value)
-        return _is_part(value)
-
-    def words(self, many: bool) -> str:
-        return f"{'lists' if many else 'a list'} of {self.item.words(many=True)}"
-
-
-@dataclass(frozen=True)
-class _Tuple:
-    items: tuple[_Kind, ...]
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        if isinstance(value, list | tuple) and len(value) == len(self.items):
-            return all(
-                kind.accepts(each, unknown) for kind, each in zip(self.items, value, strict=True)
-            )
-        return _is_part(value)
-
-    def words(self, many: bool) -> str:
-        noun = "lists" if many else "a list"
-        if len(set(self.items)) == 1 and len(self.items) > 1:
-            return f"{noun} of {len(self.items)} {self.items[0].words(many=True)}"
-        return f"{noun} of {', then '.join(kind.words(many=False) for kind in self.items)}"
-
-
-@dataclass(frozen=True)
-class _Mapping:
-    key: _Kind
-    item: _Kind
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        if _is_part(value):
-            return True
-        return isinstance(value, Mapping) and all(
-            self.key.accepts(k, unknown) and self.item.accepts(v, unknown) for k, v in value.items()
-        )
-
-    def words(self, many: bool) -> str:
-        return f"{'mappings' if many else 'a mapping'} of names to {self.item.words(many=True)}"
-
-
-@dataclass(frozen=True)
-class _Either:
-    kinds: tuple[_Kind, ...]
-
-    def accepts(self, value: object, unknown: bool) -> bool:
-        kinds = self._known() if _is_plain(value) and self._is_simple() else self.kinds
-        return any(kind.accepts(value, unknown) for kind in kinds)
-
-    def words(self, many: bool) -> str:
-        kinds = self._known() if self._is_simple() else self.kinds
-        null_last = sorted(kinds, key=lambda kind: kind == _NULL)
-        said = dict.fromkeys(kind.words(many) for kind in null_last)
-        return " or ".join(said)
-
-    def _known(self) -> tuple[_Kind, ...]:
-        return tuple(kind for kind in self.kinds if not isinstance(kind, _Unknown))
-
-    def _is_simple(self) -> bool:
-        simple = (_Scalar, _OneOf, _Bounded)
-        return any(isinstance(kind, simple) and kind != _NULL for kind in self.kinds)
-
-
-_ANYTHING = _Scalar("Any")
-_NULL = _Scalar("None")
-
-
 def spelled(value: object) -> str:
     """A value as a user would write it in YAML, without the quotes of Python."""
     if value is None or isinstance(value, bool):
@@ -224,104 +91,92 @@ def spelled(value: object) -> str:
     return str(value)
 
 
-def _is_part(value: object) -> bool:
-    # What a part makes is not known before it is made, so it may stand anywhere.
-    return isinstance(value, Mapping) and "_target_" in value
+@dataclass(frozen=True)
+class _Kind:
+    """An annotation in its plainest form."""
+
+    name: str  # of a scalar, of one of FORMS, or of a class that is not known here
+    items: tuple[_Kind, ...] = ()
+    choices: tuple[object, ...] = ()  # of a Literal
+    bounds: tuple[tuple[str, float], ...] = ()  # ("ge", 1.0), ("max_length", 3) ...
 
 
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
+_ANYTHING = _Kind("Any")
+_NULL = _Kind("None")
 
 
-def _keeps(value: object, name: str, limit: float) -> bool:
-    if name in BOUNDS:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return True
-        return math.isfinite(value) and BOUNDS[name][1](value, limit)
-    if not isinstance(value, str | list | tuple | Mapping) or _is_part(value):
-        return True
-    return len(value) >= limit if name == "min_length" else len(value) <= limit
+# From syntax to kinds.
 
 
 def _read(annotation: ast.expr | None) -> _Kind:
-    match unquoted(annotation) if annotation is not None else None:
-        case None:
-            return _ANYTHING
+    match annotation and unquoted(annotation):
         case ast.Constant(value=None):
             return _NULL
-        case ast.Name() | ast.Attribute() as named:
-            return _read_name(last_name(named) or "")
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _either([_read(left), _read(right)])
-        case ast.Subscript(value=head, slice=inner) if last_name(head):
-            return _read_generic(last_name(head) or "", inner)
+            return _union(_read(left), _read(right))
+        case ast.Subscript(value=head, slice=ast.Tuple(elts=items)):
+            return _read_generic(last_name(head), items)
+        case ast.Subscript(value=head, slice=item):
+            return _read_generic(last_name(head), [item])
+        case ast.Name() | ast.Attribute() as named:
+            return _read_generic(last_name(named), [])
         case _:
             return _ANYTHING
 
 
-def _read_name(name: str) -> _Kind:
-    name = SYNONYMS.get(name, name)
-    if name in SCALARS:
-        return _Scalar(name)
-    if name in LISTS:
-        return _List(_ANYTHING)
-    if name in MAPPINGS:
-        return _Mapping(_ANYTHING, _ANYTHING)
-    bare = {"Optional", "Union", "Literal", "Annotated"} | WRAPPERS
-    return _ANYTHING if name in bare else _Unknown(name)
+def _read_generic(name: str | None, items: list[ast.expr]) -> _Kind:
+    match SYNONYMS.get(name or "Any", name), items:
+        case ("Literal", [_, *_]):
+            return _literal(items)
+        case ("Annotated", [inner, *limits]):
+            return _bounded(_read(inner), tuple(each for call in limits for each in _bounds(call)))
+        case ("Optional", [inner]):
+            return _union(_read(inner), _NULL)
+        case ("Union", [_, *_]):
+            return _union(*map(_read, items))
+        case ("Final", [inner]):
+            return _read(inner)
+        # Many libraries write `Tuple[int]` for a tuple of any length.
+        case ("tuple", [_, second, *_]) if getattr(second, "value", None) is not ...:
+            return _Kind("tuple", tuple(map(_read, items)))
+        case ("list" | "tuple", _):
+            return _Kind("list", (_read(items[0]) if items else _ANYTHING,))
+        case ("dict", _):
+            pair = tuple(map(_read, items)) if len(items) == 2 else (_ANYTHING, _ANYTHING)
+            return _Kind("dict", pair)
+        case (None | "Annotated" | "Final" | "Literal" | "Optional" | "Union", _):
+            return _ANYTHING
+        case (other, _):
+            return _Kind(other)
 
 
-def _read_generic(name: str, inner: ast.expr) -> _Kind:
-    items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    if name == "Literal":
-        literal = all(isinstance(each, ast.Constant | ast.UnaryOp) for each in items)
-        return _OneOf(tuple(map(ast.literal_eval, items))) if literal else _ANYTHING
-    if name == "Annotated":
-        return _bounded(_read(items[0]), items[1:])
-    if name in {"Union", "Optional"}:
-        return _either([*map(_read, items), *([_NULL] if name == "Optional" else [])])
-    if name in WRAPPERS:
-        return _read(inner)
-    # Many libraries write `Tuple[int]` for a tuple of any length.
-    if name in {"tuple", "Tuple"} and len(items) > 1 and not _is_open_ended(items):
-        return _Tuple(tuple(map(_read, items)))
-    if name in LISTS:
-        return _List(_read(items[0]))
-    if name in MAPPINGS and len(items) == 2:
-        return _Mapping(_read(items[0]), _read(items[1]))
-    return _Unknown(name)
+def _literal(items: list[ast.expr]) -> _Kind:
+    try:
+        return _Kind("Literal", choices=tuple(map(ast.literal_eval, items)))
+    except ValueError:
+        return _ANYTHING  # members of an enum
 
 
-def _is_open_ended(items: list[ast.expr]) -> bool:
-    return len(items) == 2 and isinstance(items[1], ast.Constant) and items[1].value is ...
+def _union(*kinds: _Kind) -> _Kind:
+    flat = [each for kind in kinds for each in (kind.items if kind.name == "Union" else [kind])]
+    return _Kind("Union", tuple(flat)) if len(flat) > 1 else flat[0]
 
 
-def _either(kinds: list[_Kind]) -> _Kind:
-    flat: list[_Kind] = []
-    for kind in kinds:
-        flat.extend(kind.kinds if isinstance(kind, _Either) else [kind])
-    return _Either(tuple(flat)) if len(flat) > 1 else flat[0]
+def _bounded(kind: _Kind, bounds: tuple[tuple[str, float], ...]) -> _Kind:
+    if kind.name == "Union":
+        return replace(kind, items=tuple(_bounded(each, bounds) for each in kind.items))
+    return kind if kind == _NULL else replace(kind, bounds=kind.bounds + bounds)
 
 
-def _bounded(kind: _Kind, metadata: list[ast.expr]) -> _Kind:
-    bounds = tuple(bound for call in metadata for bound in _bounds_of(call))
-    if not bounds or kind == _NULL:
-        return kind
-    if isinstance(kind, _Either):
-        return _Either(tuple(_bounded(each, metadata) for each in kind.kinds))
-    return _Bounded(kind, bounds)
-
-
-def _bounds_of(call: ast.expr) -> list[tuple[str, float]]:
+def _bounds(call: ast.expr) -> list[tuple[str, float]]:
     """The limits that one `Ge(1)`, `Interval(gt=0, le=1)` or `Len(2, 4)` names."""
     if not isinstance(call, ast.Call):
         return []
     name = last_name(call.func) or ""
-    order = LENGTHS.get(name) or ((name.lower(),) if name.lower() in BOUNDS else ())
-    given = [*zip(order, call.args, strict=False), *((k.arg, k.value) for k in call.keywords)]
-    limits = ((each, _number(limit)) for each, limit in given)
-    names = {*BOUNDS, "min_length", "max_length"}
-    return [(each, limit) for each, limit in limits if each in names and limit is not None]
+    given = [*zip(LENGTHS.get(name, [name.lower()]), call.args, strict=False)]
+    given += [(each.arg or "", each.value) for each in call.keywords]
+    limits = [(each, _number(limit)) for each, limit in given if each in BOUNDS]
+    return [(each, limit) for each, limit in limits if limit is not None]
 
 
 def _number(expression: ast.expr) -> float | None:
@@ -330,3 +185,86 @@ def _number(expression: ast.expr) -> float | None:
     except ValueError:
         return None
     return number if isinstance(number, int | float) else None
+
+
+# Asking kinds.
+
+
+def _accepts(kind: _Kind, value: object, unknown: bool) -> bool:
+    # What a part makes is not known before it is made, so it may stand anywhere.
+    if isinstance(value, Mapping) and "_target_" in value:
+        return True
+    return _is_of(kind, value, unknown) and all(_keeps(value, *each) for each in kind.bounds)
+
+
+def _is_of(kind: _Kind, value: object, unknown: bool) -> bool:
+    def fit(kinds: Iterable[_Kind], values: Iterable[object]) -> bool:
+        pairs = zip(kinds, values, strict=False)
+        return all(_accepts(each, value, unknown) for each, value in pairs)
+
+    match kind.name, value:
+        case ("Any", _):
+            return True
+        case ("Literal", _):
+            return any(type(value) is type(each) and value == each for each in kind.choices)
+        case ("Union", _):
+            is_plain = any(type(value) in types for types, *_ in SCALARS.values())
+            kinds = _offered(kind) if is_plain else kind.items
+            return any(_accepts(each, value, unknown) for each in kinds)
+        case ("list", list() | tuple()):
+            return fit(itertools.repeat(kind.items[0]), value)
+        case ("tuple", list() | tuple()):
+            return len(value) == len(kind.items) and fit(kind.items, value)
+        case ("dict", Mapping()):
+            return all(fit(kind.items, pair) for pair in value.items())
+        case ("list" | "tuple" | "dict", _):
+            return False
+        case (name, _):
+            return type(value) in SCALARS[name][0] if name in SCALARS else unknown
+
+
+def _offered(union: _Kind) -> tuple[_Kind, ...]:
+    """The kinds of a union, less its classes where a simple type is offered beside them."""
+    if {each.name for each in union.items} & (SCALARS.keys() | {"Any", "Literal"}) <= {"None"}:
+        return union.items
+    return tuple(each for each in union.items if each.name in SCALARS.keys() | FORMS)
+
+
+def _keeps(value: object, name: str, limit: float) -> bool:
+    if name.endswith("_length"):
+        value = len(value) if isinstance(value, str | list | tuple | Mapping) else None
+    if not isinstance(value, int | float):
+        return True
+    return math.isfinite(value) and BOUNDS[name][1](value, limit)
+
+
+def _words(kind: _Kind, many: bool = False) -> str:
+    said = [(name, f"{BOUNDS[name][0]} {limit}") for name, limit in kind.bounds]
+    limits = [each for name, each in said if not name.endswith("_length")]
+    sizes = [f", {each} long" for name, each in said if name.endswith("_length")]
+    return "".join([_bare_words(kind, many), " " * bool(limits), " and ".join(limits), *sizes])
+
+
+def _bare_words(kind: _Kind, many: bool) -> str:
+    start = ("lists" if many else "a list") + " of"
+    match kind.name, kind.items:
+        case ("Any", _):
+            return "anything"
+        case ("Literal", _):
+            return "one of: " + ", ".join(map(spelled, kind.choices))
+        case ("Union", _):
+            null_last = sorted(_offered(kind), key=lambda each: each == _NULL)
+            return " or ".join(dict.fromkeys(_words(each, many) for each in null_last))
+        case ("list", [item]):
+            return f"{start} {_words(item, many=True)}"
+        case ("tuple", [item, *_] as items) if len(set(items)) == 1:
+            return f"{start} {len(items)} {_words(item, many=True)}"
+        case ("tuple", items):
+            return f"{start} {', then '.join(map(_words, items))}"
+        case ("dict", [_, item]):
+            return f"{'mappings' if many else 'a mapping'} of names to {_words(item, many=True)}"
+        case (name, _):
+            one, more = (
+                SCALARS[name][1:] if name in SCALARS else (f"a {name} part", f"{name} parts")
+            )
+            return more if many else one

@@ -7,15 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-COMMANDS = {
-    "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
-    "list": "what can be chosen, and what each choice is",
-    "show": "a run's results on one screen",
-    "plot": "draw a run's pictures again from its records",
-    "report": "write an experiment's page from its runs",
-    "resume": "go on with a run that was cut off",
-    "completion": "tab completion for bash, zsh or fish",
-}
+from expkit.commands.catalogue import COMMANDS
 
 HELP = """usage: expkit COMMAND ...
 

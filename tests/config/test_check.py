@@ -100,7 +100,7 @@ def test_all_names_stay_on_the_screen() -> None:
 
 @pytest.mark.parametrize("name", ["image_shape", "num_outputs"])
 def test_what_the_run_gives_is_no_argument_of_a_config(name: str) -> None:
-    """A partial part's required keyword-only parameters are neither taken nor offered."""
+    """What a partial part is called with later is neither taken nor offered."""
     node = {"_target_": "expkit.models.conv.ConvNet", "_partial_": True}
     check_part(node, "model")
     error = refusal({**node, name: 3}, "model")
@@ -111,11 +111,12 @@ def test_what_the_run_gives_is_no_argument_of_a_config(name: str) -> None:
 
 
 def test_what_the_run_gives_is_refused_beside_open_ended_arguments(own: str) -> None:
-    """`**more` takes other names, not the ones that the run gives; a whole part takes them too."""
+    """`**more` takes other names, and the config gives a required keyword of its own."""
     node = {"_target_": f"{own}.Late", "_partial_": True}
-    check_part({**node, "scale": 2, "anything": "else"}, "model")
-    assert refusal({**node, "size": 1}, "model").what == "model has no argument 'size'"
-    check_part({**node, "_partial_": False, "size": 1}, "model")
+    check_part({**node, "scale": 2, "size": 8, "anything": "else"}, "model")
+    assert (
+        refusal({**node, "num_outputs": 1}, "model").what == "model has no argument 'num_outputs'"
+    )
 
 
 @pytest.mark.parametrize(

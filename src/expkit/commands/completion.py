@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expkit.cli import COMMANDS
+from expkit.commands.catalogue import COMMANDS
 from expkit.errors import UserError, nearest_of
 
 # each hands the words before the cursor to `expkit completion --answer`, one candidate a line

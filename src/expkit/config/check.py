@@ -23,6 +23,8 @@ KNOWN_TARGETS = (
 )
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
 MISSING = "???"  # how OmegaConf writes a value that is still to be given
+# what a model and an optimizer are called with once the data is known
+RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params"})
 ENVIRONMENT_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
@@ -50,7 +52,7 @@ def _check_part(
         raise _not_found(error, target, key) from None
     if signature is not None:
         is_partial = node.get("_partial_") is True
-        late = _run_time_names(signature) if is_partial else frozenset()
+        late = RUN_TIME_NAMES if is_partial else frozenset()
         given = _positional(node, signature) | _given(node)
         is_whole = is_final and not is_partial
         _check_arguments(given, signature, key, f" ({target})", is_final=is_whole, late=late)
@@ -156,12 +158,6 @@ def _positional(node: Mapping[str, object], signature: Signature) -> dict[str, o
     names = [each.name for each in signature.parameters.values() if not each.keyword_only]
     values = node.get("_args_")
     return dict(zip(names, values, strict=False)) if isinstance(values, list) else {}
-
-
-def _run_time_names(signature: Signature) -> frozenset[str]:
-    """What a partial part is given by the run, such as a model's image_shape, never by a config."""
-    parameters = signature.parameters.values()
-    return frozenset(each.name for each in parameters if each.keyword_only and each.required)
 
 
 def _check_arguments(

@@ -1,0 +1,13 @@
+"""The commands by name, each with its one line; a file of this folder stands for each."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
+    "list": "what can be chosen, and what each choice is",
+    "show": "a run's results on one screen",
+    "plot": "draw a run's pictures again from its records",
+    "report": "write an experiment's page from its runs",
+    "resume": "go on with a run that was cut off",
+    "completion": "tab completion for bash, zsh or fish",
+}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._inductor.config  # looks at the backends when first imported: before they are feigned
 from torch import nn
 
 from expkit.engine import device as device_module

@@ -126,7 +126,7 @@ def test_norm_stands_between_convolution_and_relu() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "groups"), [(64, 8), (12, 6), (13, 1), (7, 7), (10, 5), (27, 3), (1, 1)]
+    ("width", "groups"), [(64, 8), (12, 6), (13, 1), (21, 7), (10, 5), (27, 3), (1, 1)]
 )
 def test_group_norm_takes_any_width(width: int, groups: int) -> None:
     """As many groups as divide the width, eight at most."""

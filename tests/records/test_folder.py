@@ -75,6 +75,22 @@ def test_folder_is_made_with_its_files(tmp_path: Path) -> None:
     made.close()
 
 
+def test_folder_is_whole_and_locked_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sees the name sees all files and a held lock: it never looks interrupted."""
+    rename, seen = Path.rename, []
+
+    def look_and_rename(aside: Path, target: Path) -> Path:
+        files = {str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()}
+        seen.append((files, is_locked(aside), target.exists()))
+        return rename(aside, target)
+
+    monkeypatch.setattr(Path, "rename", look_and_rename)
+    RunFolder.create(tmp_path, "run", FILES).close()
+    assert seen == [({*FILES, ".lock"}, True, False)]
+
+
 def test_threads_of_the_same_second_never_share(tmp_path: Path) -> None:
     """Eight at once with one name get eight folders, each with its own content."""
     start, made = threading.Barrier(8), []

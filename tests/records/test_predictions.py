@@ -52,6 +52,15 @@ def test_class_called_like_a_column(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(read.probabilities.sum(1), 1, rtol=1e-5)
 
 
+def test_names_that_are_all_numbers_stay_names(tmp_path: Path) -> None:
+    """The digits' classes are "0" to "9", and a sample "007" is not 7."""
+    names = ["007", "1", "2.0", "1e3"]
+    write_predictions(tmp_path / "p.csv", [answers("1", names)])
+    read = read_class_predictions(tmp_path / "p.csv", names)["1"]
+    assert list(read.samples) == names
+    assert read.targets.tolist() == [0, 1, 2, 3]
+
+
 def test_splits_come_back_apart_and_in_order(tmp_path: Path) -> None:
     """One file holds all splits of a run; each gets its own samples."""
     parts = [answers(name, ["a", "b"], seed=i) for i, name in enumerate(["train", "val", "nan"])]

@@ -125,7 +125,12 @@ def find_run(text: str, parent: Path = Path("outputs")) -> Run:
     runs = list_runs(parent)
     if text == "last" and runs:
         return Run(runs[-1])
-    matches = [path for path in runs if text == path.name] or [p for p in runs if text in p.name]
+    # a whole name, else the part after the date, else any part
+    matches = (
+        [path for path in runs if path.name == text]
+        or [path for path in runs if path.name.endswith(f"_{text}")]
+        or [path for path in runs if text in path.name]
+    )
     if len(matches) == 1:
         return Run(matches[0])
     raise _no_such_run(text, parent, runs, matches)

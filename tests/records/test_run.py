@@ -205,10 +205,11 @@ def outputs(tmp_path: Path) -> Path:
         ("0101", "20260101_000000_small"),
         ("deep_2", "20260102_000000_deep_2"),
         ("20260102_000000_deep", "20260102_000000_deep"),
+        ("deep", "20260102_000000_deep"),
     ],
 )
 def test_a_word_finds_its_run(outputs: Path, text: str, found: str) -> None:
-    """`last`, a unique part of a name, or a whole name even where another begins with it."""
+    """`last`, a unique part, or a whole name, dated or not, though another begins with it."""
     assert find_run(text, outputs).path == outputs / found
 
 
@@ -227,8 +228,8 @@ def refusal(text: str, parent: Path) -> UserError:
 
 def test_part_of_several_names_is_refused(outputs: Path) -> None:
     """How many there are, and which."""
-    error = refusal("deep", outputs)
-    assert error.what == "'deep' is a part of 2 runs' names"
+    error = refusal("dee", outputs)
+    assert error.what == "'dee' is a part of 2 runs' names"
     assert (error.details["allowed"] or "").splitlines()[1:] == [
         "20260102_000000_deep",
         "20260102_000000_deep_2",

@@ -26,7 +26,7 @@ complete -o default -F _expkit expkit
 #compdef expkit
 _expkit() {
     local -a candidates
-    candidates=("${(@f)$(expkit completion --answer "${BUFFER[1,CURSOR]}" 2>/dev/null)}")
+    candidates=("${(@f)$(expkit completion --answer "${(j: :)words[1,CURRENT]}" 2>/dev/null)}")
     [[ -n "$candidates" ]] && compadd -Q -S '' -- $candidates || _files
 }
 compdef _expkit expkit

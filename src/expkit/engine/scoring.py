@@ -14,6 +14,7 @@ def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
     Ties go to the lower index as argmax has it, so that a net with equal outputs scores chance;
     a NaN stands before everything, so that a broken net is never right.
     """
+    logits_BC = logits_BC.float()  # comparing is three times as fast as in bf16
     target_logits = logits_BC.gather(1, targets_B[:, None])
     ahead = ~(logits_BC <= target_logits)
     indices = torch.arange(logits_BC.shape[1], device=logits_BC.device)

@@ -116,8 +116,15 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         write_pieces(dataset.splits["train"], Path(folder))
+        images = dataset.splits["train"].images / 255
         usual_loop = train_as_usual(
-            make_model(), Path(folder), device.torch_device, batch_size=BATCH_SIZE, lr=RATE
+            make_model(),
+            Path(folder),
+            device.torch_device,
+            batch_size=BATCH_SIZE,
+            lr=RATE,
+            mean=images.mean((0, 1, 2)).tolist(),
+            spread=images.std((0, 1, 2)).tolist(),
         )
         rounds = time_in_turns(expkit, usual_loop, max(3, arguments.repeats // 4))
     inform("epoch of the usual loop", [usual for _, usual in rounds], "s")

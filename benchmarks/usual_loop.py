@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,10 +17,18 @@ from expkit.data.samples import Samples
 
 
 def train_as_usual(
-    model: nn.Module, folder: Path, on: torch.device, *, batch_size: int, lr: float
+    model: nn.Module,
+    folder: Path,
+    on: torch.device,
+    *,
+    batch_size: int,
+    lr: float,
+    mean: Sequence[float],
+    spread: Sequence[float],
 ) -> Iterator[object]:
-    """Files decoded every epoch by two workers, fp32, pictures channels first, plain Adam."""
-    pictures = ImageFolder(folder, transforms.ToTensor())
+    """Files decoded and normalised every epoch by two workers, fp32, channels first, plain Adam."""
+    prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, spread)])
+    pictures = ImageFolder(folder, prepare)
     loader = DataLoader(pictures, batch_size, shuffle=True, num_workers=2)
     model = model.to(on).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)

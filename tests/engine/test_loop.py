@@ -16,13 +16,13 @@ from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.losses.squared_error import SquaredError
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-LINE = Normaliser(torch.zeros(1), torch.ones(1), by_sample=False)  # a pixel is its own number
+LINE = Normaliser(torch.ones(1), torch.zeros(1), by_sample=False)  # a pixel is its own number
 
 
 def points(xs: Sequence[int], targets: Tensor) -> Split:
     """Pictures of one pixel, x."""
     images = torch.tensor(xs, dtype=torch.uint8).view(-1, 1, 1, 1)
-    return Split("train", images, targets, [str(x) for x in xs], None, None, LINE)
+    return Split("train", images, targets, [str(x) for x in xs], None, LINE)
 
 
 def line(num_outputs: int = 1) -> nn.Sequential:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from expkit.models.conv import ConvNet, largest_divisor
+from expkit.models.conv import ConvNet, num_groups
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -130,7 +130,7 @@ def test_norm_stands_between_convolution_and_relu() -> None:
 )
 def test_group_norm_takes_any_width(width: int, groups: int) -> None:
     """As many groups as divide the width, eight at most."""
-    assert largest_divisor(width, 8) == groups
+    assert num_groups(width) == groups
     net = small(width, width, norm="group")
     norms = [layer for layer in net.modules() if isinstance(layer, nn.GroupNorm)]
     assert [layer.num_groups for layer in norms] == [groups, groups]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from expkit.commands.running import build, carry_out, hash_text, stop_on_sigterm
 from expkit.config.compose import check_config, find_own_code
 from expkit.errors import UserError
-from expkit.records.folder import RunFolder
+from expkit.records.folder import RunFolder, explain_disk_errors
 from expkit.records.run import Run, find_run
 
 EXIT_BY_STATUS = {"finished": 0, "failed": 1}
@@ -38,11 +38,16 @@ def main(words: Sequence[str]) -> int:
 
 
 def _say_that_it_ended(run: Run) -> int:
+    from expkit.reports.pages import refresh
     from expkit.reports.screen import closing_screen
     from expkit.reports.summary import recall
 
     print(f"{run.name} has {run.status}: there is nothing to resume\n")
-    print(closing_screen(recall(run), run.path))
+    summary = recall(run)
+    if summary is not run.summary:  # it was killed between its last stage and its pages
+        with explain_disk_errors(run.path):
+            summary = refresh(run.path, plots=True)
+    print(closing_screen(summary, run.path))
     return EXIT_BY_STATUS[run.status]
 
 

@@ -15,6 +15,7 @@ from expkit.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL import Image
 
     Picture = npt.NDArray[np.uint8]
 
@@ -111,17 +112,17 @@ def load_picture(path: Path, height: int, width: int, grid: tuple[int, int], key
     from PIL import Image, ImageOps
 
     where = f"{key}={path}"
-    if path.is_dir():
-        raise UserError(f"'{path}' is a directory", where=where, allowed="one picture file")
-    if not path.exists():
-        raise UserError(f"there is no file '{path}'", where=where, fix=f"{key}=FILE")
     try:
+        if path.is_dir():
+            raise UserError(f"'{path}' is a directory", where=where, allowed="one picture file")
+        if not path.exists():
+            raise UserError(f"there is no file '{path}'", where=where, fix=f"{key}=FILE")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
             with Image.open(path) as opened:
                 opened.load()
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                picture = to_8_bits(ImageOps.exif_transpose(opened)).convert("RGB")
+    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
             f"'{path}' cannot be read as a picture: {error}",
             where=where,
@@ -136,4 +137,16 @@ def load_picture(path: Path, height: int, width: int, grid: tuple[int, int], key
             fix=f"dataset.rows={min(rows, picture.height)} "
             f"dataset.columns={min(columns, picture.width)}, or a larger picture",
         )
-    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+    return np.array(picture.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def to_8_bits(picture: Image.Image) -> Image.Image:
+    """Pillow clips 16 bits to white where it converts them; wider numbers have no known white."""
+    import numpy as np
+    from PIL import Image
+
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its pixels are 32-bit numbers (mode {picture.mode}), not levels")
+    if not picture.mode.startswith("I;16"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))

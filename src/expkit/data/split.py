@@ -13,13 +13,13 @@ from expkit.data.samples import Dataset, Normalisation, Samples
 
 @dataclass(frozen=True)
 class Normaliser:
-    """uint8 pictures to floats, as (x - shift) * scale for each channel, or for each sample.
+    """uint8 pictures to floats, as scale * x + shift for each channel, or for each sample.
 
-    Shift and scale are repeated over a row of pixels: the CPU has no fast loop over 3 channels.
+    Scale and shift are repeated over a row of pixels: the CPU has no fast loop over 3 channels.
     """
 
-    shift_WC: Tensor
     scale_WC: Tensor
+    shift_WC: Tensor
     by_sample: bool
 
     def __call__(self, images_BHWC: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ class Normaliser:
             images = images_BHWC.float()
             spread, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
             return (images - mean) / spread.clamp_min(SMALLEST_SPREAD)
-        rows_BHWC = images_BHWC.flatten(2)
-        return ((rows_BHWC - self.shift_WC) * self.scale_WC).view(images_BHWC.shape)
+        rows = torch.addcmul(self.shift_WC, images_BHWC.flatten(2).float(), self.scale_WC)
+        return rows.view(images_BHWC.shape)
 
 
 SMALLEST_SPREAD = 1.0  # of 255: a constant channel becomes zeros, not a division by zero
@@ -37,8 +37,7 @@ SMALLEST_SPREAD = 1.0  # of 255: a constant channel becomes zeros, not a divisio
 def fit_normaliser(images_NHWC: Tensor, how: Normalisation) -> Normaliser:
     """What the training pictures say of their channels; the other splits are treated alike."""
     channels = images_NHWC.shape[-1]
-    zeros, ones = torch.zeros(channels), torch.ones(channels)
-    shift, scale = zeros, ones / 255
+    scale, shift = torch.full((channels,), 1 / 255), torch.zeros(channels)
     if how == "dataset":
         counts = torch.stack(
             [torch.bincount(images_NHWC[..., c].flatten(), minlength=256) for c in range(channels)]
@@ -47,9 +46,10 @@ def fit_normaliser(images_NHWC: Tensor, how: Normalisation) -> Normaliser:
         total = counts.sum(1)
         mean = counts @ levels / total
         spread = (counts @ levels.square() / total - mean.square()).clamp_min(0).sqrt()
-        shift, scale = mean.float(), spread.clamp_min(SMALLEST_SPREAD).reciprocal().float()
+        scale = spread.clamp_min(SMALLEST_SPREAD).reciprocal()
+        scale, shift = scale.float(), (-mean * scale).float()
     width = images_NHWC.shape[2]
-    return Normaliser(shift.repeat(width), scale.repeat(width), by_sample=how == "sample")
+    return Normaliser(scale.repeat(width), shift.repeat(width), by_sample=how == "sample")
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,18 @@ class Split:
     targets: Tensor  # N class indices, or N x T numbers
     sample_names: Sequence[str]
     class_names: Sequence[str] | None
-    class_counts: Sequence[int] | None
     normaliser: Normaliser
 
     def __len__(self) -> int:
         return len(self.images_NHWC)
+
+    @property
+    def class_counts(self) -> list[int] | None:
+        """How many samples of each class, absent classes included."""
+        if self.class_names is None:
+            return None
+        counts: list[int] = torch.bincount(self.targets, minlength=len(self.class_names)).tolist()
+        return counts
 
     def batches(
         self, size: int, *, shuffle: bool = False, generator: torch.Generator | None = None
@@ -79,7 +86,10 @@ class Split:
         order = torch.randperm(len(self), generator=generator).to(self.images_NHWC.device)
         for start, stop in bounds:
             chosen = order[start:stop]
-            yield self._batch(self.images_NHWC[chosen], self.targets[chosen])
+            # twenty times as fast on bytes as indexing with a tensor
+            yield self._batch(
+                self.images_NHWC.index_select(0, chosen), self.targets.index_select(0, chosen)
+            )
 
     def _batch(self, images_BHWC: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return self.normaliser(images_BHWC).permute(0, 3, 1, 2), targets
@@ -95,7 +105,6 @@ class Split:
             self.targets[on_device],
             [self.sample_names[i] for i in kept],
             self.class_names,
-            self.class_counts,
             self.normaliser,
         )
 
@@ -103,7 +112,7 @@ class Split:
 def batch_bounds(num_samples: int, size: int) -> list[tuple[int, int]]:
     """Where batches start and stop; a last one of one sample, on which batch norm fails, joins."""
     starts = list(range(0, num_samples, size))
-    if len(starts) > 1 and num_samples - starts[-1] == 1:
+    if size > 1 and len(starts) > 1 and num_samples - starts[-1] == 1:
         starts.pop()
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
 
@@ -113,7 +122,7 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     train = torch.from_numpy(dataset.splits["train"].images)
     fitted = fit_normaliser(train, dataset.normalise)
     normaliser = Normaliser(
-        fitted.shift_WC.to(device), fitted.scale_WC.to(device), fitted.by_sample
+        fitted.scale_WC.to(device), fitted.shift_WC.to(device), fitted.by_sample
     )
 
     def place(name: str, samples: Samples) -> Split:
@@ -123,7 +132,6 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
             targets=torch.from_numpy(samples.targets).to(device),
             sample_names=samples.names,
             class_names=dataset.class_names,
-            class_counts=dataset.class_counts(name),
             normaliser=normaliser,
         )
 

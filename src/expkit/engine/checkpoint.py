@@ -60,6 +60,10 @@ def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     """Bring a fresh learner to where `save_learner` left one; the checkpoint's facts."""
     facts = load_weights(path, learner.model)
     tensors, _ = _load(path)
+    if "training" not in facts:
+        raise UserError(
+            "the checkpoint holds weights alone, and training cannot go on from it", where=str(path)
+        )
     training = facts["training"]
     parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
@@ -88,7 +92,12 @@ def _laid_out_like(value: Any, parameter: Tensor) -> Any:
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    plain: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        saved = value.detach().cpu().contiguous()
+        # safetensors refuses tied weights, which share memory
+        tied = any(saved.data_ptr() == other.data_ptr() for other in plain.values())
+        plain[name] = saved.clone() if tied else saved
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as aside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import resource
@@ -83,6 +84,7 @@ class DeviceChoice:
         why = "asked for" if self.name != "auto" else _why_chosen(name, found)
         precision, why_precision = self._choose_precision(name)
         self._set_globals()
+        keep_freed_memory()
         return Device(
             torch_device=torch.device(name),
             precision=precision,
@@ -106,6 +108,19 @@ class DeviceChoice:
             torch.use_deterministic_algorithms(self.deterministic)  # loads the compiler: 0.8 s
         torch.backends.cudnn.benchmark = not self.deterministic
         torch.backends.cudnn.deterministic = self.deterministic
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Let glibc reuse the large blocks that every step frees, instead of asking the kernel anew.
+
+    The kernel clears each page it hands out: on small nets that was 7 % of an epoch.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
+    if sys.platform == "linux" and mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # as malloc.h numbers them
+        mallopt(trim_threshold, 1 << 30)
+        mallopt(mmap_threshold, 32 << 20)  # more it does not take
 
 
 @functools.cache

@@ -46,4 +46,8 @@ class CrossEntropy:
                 where="loss.class_weights",
                 allowed="null, balanced, or a number for each class",
             )
+        if not any(self.class_weights):
+            raise UserError(
+                "every class weighs nothing: the loss would be 0 / 0", where="loss.class_weights"
+            )
         return torch.tensor(self.class_weights, dtype=torch.float32)

@@ -55,13 +55,15 @@ def conv_block(channels_in: int, channels_out: int, norm: Norm) -> nn.Sequential
     layers: dict[Norm, list[nn.Module]] = {
         "none": [],
         "batch": [nn.BatchNorm2d(channels_out)],
-        "group": [nn.GroupNorm(largest_divisor(channels_out, GROUPS), channels_out)],
+        "group": [nn.GroupNorm(num_groups(channels_out), channels_out)],
     }
     return nn.Sequential(conv, *layers[norm], nn.ReLU(inplace=True))
 
 
-def largest_divisor(number: int, limit: int) -> int:
-    return max(divisor for divisor in range(1, limit + 1) if number % divisor == 0)
+def num_groups(channels: int) -> int:
+    """The most groups up to GROUPS, of two channels at least: one on a 1x1 map has no spread."""
+    most = max(1, min(GROUPS, channels // 2))
+    return max(number for number in range(1, most + 1) if channels % number == 0)
 
 
 def linear_head(sizes: Sequence[int], dropout: float) -> nn.Sequential:

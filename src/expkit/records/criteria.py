@@ -61,7 +61,7 @@ def parse_criterion(name: str, condition: object, key: str = "criteria") -> Crit
     """Read one entry of `criteria`, or of another mapping of the same form."""
     match = re.fullmatch(r"\s*(>=|<=|>|<)\s*([-+.\deE]+)\s*", str(condition))
     with contextlib.suppress(ValueError):
-        if match is not None:
+        if match is not None and math.isfinite(float(match[2])):
             return Criterion(name, match[1], float(match[2]))
     raise UserError(
         f"the criterion '{condition}' cannot be read",

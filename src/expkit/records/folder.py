@@ -71,6 +71,8 @@ class RunFolder:
                 where=str(path),
                 fix=f"expkit show {path.name}   (watch it, or stop that process first)",
             )
+        stages = path / "stages.jsonl"
+        write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
         return cls(path, lock)
 
     def close(self) -> None:

@@ -104,15 +104,22 @@ class Run:
 
 
 def is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file() and (path / "environment.json").is_file()
+    return exists(path / "config.yaml") and exists(path / "environment.json")
+
+
+def exists(path: Path) -> bool:
+    """Also where a user's word is too long to be a path, at which Path.exists raises."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def list_runs(parent: Path) -> list[Path]:
     """The runs in a folder and in its sweeps, oldest first."""
-    found = []
-    for path in parent.iterdir() if parent.is_dir() else ():
-        if path.is_dir() and not path.name.startswith("."):
-            found.extend([path] if is_run(path) else [sub for sub in path.iterdir() if is_run(sub)])
+    found: list[Path] = []
+    for path in parent.glob("[!.]*"):
+        found += [path] if is_run(path) else [sub for sub in path.glob("[!.]*") if is_run(sub)]
     return sorted(
         found, key=lambda path: (path.name[:15], (path / "config.yaml").stat().st_mtime_ns)
     )
@@ -140,7 +147,7 @@ def _no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path])
     listed = "\n".join(path.name for path in (matches or runs)[-8:])
     if matches:
         what = f"'{text}' is a part of {len(matches)} runs' names"
-    elif Path(text).exists():
+    elif exists(Path(text)):
         what = f"'{text}' is no run folder: it has no config.yaml and environment.json"
     elif not runs:
         what = f"there is no run '{text}': '{parent}' holds none"

@@ -23,6 +23,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 MAX_WIDTH, MAX_HEIGHT, MAX_CELL = 1290, 900, 260
+RIGHT_TINT, WRONG_TINT = 0.1, 0.65  # how much of a mark's colour lies over the picture
 SHARES = LinearSegmentedColormap.from_list("shares", [style.RED, "#F4EFE0", style.GREEN])
 
 
@@ -116,17 +117,20 @@ def _add_legend(figure: Figure, patches: list[Patch]) -> None:
 
 
 def _overlay(puzzle: Puzzle, shares: Floats) -> Floats:
-    """One array for all cells, as a thousand patches would take seconds to draw."""
+    """One array for all cells, as a thousand patches would take seconds to draw.
+
+    A cell that is all right keeps the picture's colours under its border; the rest are tinted.
+    """
     height, width = puzzle.cell_height, puzzle.cell_width
     tint = np.where(np.isnan(shares)[..., None], 0.8, SHARES(np.nan_to_num(shares))[..., :3])
-    strength = np.full((height, width), 0.45)
-    edge = 0 if min(height, width) < 6 else 1 if min(height, width) < 48 else 3
-    if edge:
-        strength[:edge] = strength[-edge:] = 1.0
-        strength[:, :edge] = strength[:, -edge:] = 1.0
-    strength = np.tile(strength, shares.shape)[..., None]
     tinted = np.kron(tint, np.ones((height, width, 1)))
-    pixels: Floats = (1 - strength) * puzzle.dimmed() + strength * tinted
+    strength = np.kron(np.where(shares == 1, RIGHT_TINT, WRONG_TINT), np.ones((height, width)))
+    edge = 0 if min(height, width) < 6 else 1 if min(height, width) < 48 else 3
+    border = np.ones((height, width), dtype=np.int64)
+    border[edge : height - edge, edge : width - edge] = 0
+    strength[np.kron(np.ones(shares.shape, dtype=np.int64), border) > 0] = 1.0
+    pixels: Floats = puzzle.picture / 255 * (1 - strength[..., None])
+    pixels += strength[..., None] * tinted
     crossed = np.kron(np.nan_to_num(shares, nan=1.0) < 0.5, _cross(height, width)) > 0
     pixels[crossed] = (0.1, 0.05, 0.0)
     return pixels

@@ -37,6 +37,8 @@ BEFORE_TORCH = [
     (("train", "model.widths=[1"), "cannot be read as an override", "key=value"),
     (("train", "criteria.accuracy=0.95"), "cannot be read", "> 0.95"),
     (("train", "+criteria.acuracy='> 0.5'"), "'acuracy' cannot be measured", "accuracy"),
+    (("train", "reference={source: a log, figures: {accuracy: high}}"),
+     "reference.figures cannot be", "numbers"),
     (("train", "loss=mse"), "the loss is for regression", "loss=cross_entropy"),
     (("train", "dataset.target=position"), "for classification", "loss=mse criteria=regression"),
     (("train", "dataset.image=nowhere.png"), "no file 'nowhere.png'", "dataset.image=FILE"),

@@ -107,6 +107,8 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     """The typed config, or a UserError that names the key; imports nothing that a target names."""
     check_fields(plain, "expkit.config.schema.Config", "")
     config = Config(**{field.name: plain[field.name] for field in fields(Config)})
+    if config.reference is not None:
+        check_fields(config.reference, "expkit.config.schema.Reference", "reference")
     trust = config.trust if trusted is None else trusted
     for key in PARTS:
         check_part(getattr(config, key), key, trusted=trust)

@@ -12,6 +12,14 @@ Part = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What somebody else measured for the same set-up; null takes an inherited figure back."""
+
+    source: str
+    figures: dict[str, float | None]
+
+
+@dataclass(frozen=True)
 class Config:
     """One run's config as plain values; parts are mappings with a `_target_`."""
 

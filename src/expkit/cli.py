@@ -36,6 +36,7 @@ def dispatch(words: Sequence[str]) -> int:
     """Run a command; the exit code."""
     from expkit.errors import UserError
 
+    _forgive_streams()
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -47,11 +48,31 @@ def dispatch(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("expkit: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # the reader has gone, as in `expkit list | head`: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has gone, as in `expkit list | head`
+        _drop_output()
         return 0
+    except OSError as error:
+        if os.environ.get("EXPKIT_TRACEBACK") == "1":
+            raise
+        _drop_output()
+        print(f"expkit: {error}\n  do       EXPKIT_TRACEBACK=1 shows where", file=sys.stderr)
+        return EXIT_WRONG_REQUEST
     return code
+
+
+def _forgive_streams() -> None:
+    """Answer also where a stream was closed, or cannot show a character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """What is still in the buffer would fail once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: Sequence[str]) -> int:

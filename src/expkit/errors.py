@@ -32,7 +32,7 @@ class UserError(Exception):
 
     def screen(self) -> str:
         """The message as the terminal shows it."""
-        lines = [f"expkit: {self.what}"]
+        lines = textwrap.wrap(f"expkit: {self.what}", WIDTH + 11, subsequent_indent=" " * 8)
         for label, text in self.details.items():
             if text and text.strip():
                 first, *rest = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from expkit.errors import UserError
+from expkit.optim.schedule import Constant
 from expkit.procedures.training import Training
 from expkit.records.facts import DatasetFacts, SplitFacts
 
@@ -19,6 +21,9 @@ FACTS = DatasetFacts(
     splits={"train": SplitFacts(4, (2, 2), "x"), "val": SplitFacts(4, (2, 2), "y")},
     layouts={},
 )
+
+
+PARTS = SimpleNamespace(facts=FACTS, schedule=Constant())
 
 
 def records(*val_losses: float, accuracy: float = 0.5) -> list[dict[str, float]]:
@@ -48,7 +53,7 @@ def test_another_metric_is_best_where_it_is_highest() -> None:
         ((3.0, 2.0), None),
         ((3.0, 2.0, 2.5), None),
         ((3.0, 2.0, 2.5, 2.2), "no better loss for 2 epochs; best epoch 2"),
-        ((5.0, 4.0, 3.0, 2.0, 1.0), "all 5 epochs; best epoch 5"),
+        ((5.0, 4.0, 3.0, 2.0, 1.0), "5 of 5 epochs; best epoch 5"),
     ],
 )
 def test_training_ends_by_patience_or_at_the_last_epoch(
@@ -77,4 +82,11 @@ def test_a_loss_that_is_no_number_ends_training() -> None:
 def test_metrics_that_no_epoch_records_are_refused(options: dict[str, object]) -> None:
     """Before anything runs: two classes have no right-in-five."""
     with pytest.raises(UserError, match="no epoch records"):
-        Training(9, 1, **options).check("procedure.train", FACTS, [])  # type: ignore[arg-type]
+        Training(9, 1, **options).check("procedure.train", PARTS, [])  # type: ignore[arg-type]
+
+
+def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
+    """The rate that was asked for would never be reached."""
+    parts = SimpleNamespace(facts=FACTS, schedule=Constant(warmup_epochs=9))
+    with pytest.raises(UserError, match="warm-up"):
+        Training(9, 1).check("procedure.train", parts, [])  # type: ignore[arg-type]

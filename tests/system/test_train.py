@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, TINY_GATES, Expkit, only_run
+from conftest import TINY, TINY_GATES, Expkit, expkit_command, only_run
 
 FILES = {
     "config.yaml", "overrides.yaml", "environment.json", "dataset.json", "history.jsonl",
@@ -150,6 +151,32 @@ def test_a_diverging_run_fails_and_says_where(run_here: Expkit) -> None:
     done = run_here("train", *TINY, "procedure=full", "optimizer=sgd", "optimizer.lr=1e30")
     assert done.code == 1
     assert "the training loss became" in done.out
+
+
+def test_a_training_picture_is_not_held_out(run_here: Expkit, tmp_path: Path) -> None:
+    """The same picture twice would be judged on what it was trained on."""
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "one.png")
+    words = ("dataset.image=one.png", "dataset.held_out_image=one.png")
+    done = run_here("train", *TINY, "procedure=full", *words)
+    assert done.code == 2
+    assert "'val' is the training split" in done.err
+
+
+def test_a_run_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
+    """`expkit train | head -1` goes on to its end, and its exit code is the run's own."""
+    process = subprocess.Popen(
+        expkit_command(["train", *TINY, "procedure=full"]),
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert (only_run(tmp_path) / "summary.json").exists()
 
 
 def test_a_sweep_runs_every_job_in_a_folder_of_its_own(run_here: Expkit, tmp_path: Path) -> None:

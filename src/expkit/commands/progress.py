@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -45,7 +46,9 @@ class Progress:
         self._max_epochs = max_epochs
         self._last_line_at = 0.0
         if sys.stderr.isatty() and max_epochs > 1:
-            self._bar = tqdm(total=max_epochs, desc=stage, unit="epoch", leave=False, ncols=100)
+            self._bar = tqdm(
+                total=max_epochs, desc=stage, unit="epoch", leave=False, dynamic_ncols=True
+            )
 
     def epoch_done(self, record: Record) -> None:
         if self._bar is not None:
@@ -53,10 +56,7 @@ class Progress:
             self._bar.set_postfix_str(_figures(record), refresh=False)
         elif time.monotonic() - self._last_line_at > PLAIN_INTERVAL_SECONDS:
             self._last_line_at = time.monotonic()
-            print(
-                f"  {record['stage']}  {record['epoch']}/{self._max_epochs}  {_figures(record)}",
-                flush=True,
-            )
+            _print(f"  {record['stage']}  {record['epoch']}/{self._max_epochs}  {_figures(record)}")
 
     def stage_finished(self, result: StageResult) -> None:
         self.close()
@@ -65,13 +65,19 @@ class Progress:
 
     def say(self, text: str) -> None:
         with tqdm.external_write_mode(file=sys.stdout):
-            print(text, flush=True)
+            _print(text)
         self._folder.log(text)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _print(text: str) -> None:
+    """A run outlives its reader: what nobody takes is in log.txt."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def _figures(record: Record) -> str:

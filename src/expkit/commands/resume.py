@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from expkit.commands.running import build, carry_out, hash_text, stop_on_sigterm
-from expkit.config.compose import check_config, find_own_code
+from expkit.config.compose import find_own_code
+from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.folder import RunFolder, explain_disk_errors
 from expkit.records.run import Run, find_run
@@ -52,7 +53,7 @@ def _say_that_it_ended(run: Run) -> int:
 
 
 def _refuse_edited(run: Run) -> None:
-    if hash_text((run.path / "config.yaml").read_text()) != run.environment["config_hash"]:
+    if hash_text((run.path / "config.yaml").read_text("utf-8")) != run.environment["config_hash"]:
         raise UserError(
             "config.yaml was edited after the run began: what follows would not be the same run",
             where=str(run.path / "config.yaml"),

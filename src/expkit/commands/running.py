@@ -41,9 +41,11 @@ def run_request(request: Request) -> int:
 def check_output(parent: Path) -> None:
     """Find out now, and not after the data is read, that nothing can be written there."""
     with explain_disk_errors(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(parent, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
+        nearest = next(path for path in (parent, *parent.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
 
 
 def build(config: Config) -> Parts:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expkit.config.check import check_fields, check_part
 from expkit.config.explain import explain_composition, explain_sweep
 from expkit.config.places import builtin_conf, conf_folders
-from expkit.config.schema import PARTS, Config
+from expkit.config.schema import Config
+from expkit.config.validation import check_config
 from expkit.errors import UserError
 
 
@@ -62,7 +60,10 @@ def compose_and_run(words: Sequence[str], run: Callable[[Request], None]) -> Non
     app = hydra.main(config_path=str(builtin_conf()), config_name="config", version_base="1.3")
     try:
         app(task)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except SystemExit as error:  # Hydra has said why, and calls every fault 1
+        if error.code:
+            raise SystemExit(2) from error
+    except Exception as error:
         raise explain_composition(words, error) from error
     if failures:
         raise failures[0]
@@ -101,28 +102,3 @@ def _read_request(config: DictConfig) -> Request:
         plain["output_dir"] = str(hydra_config.sweep.dir)
     overrides = list(hydra_config.overrides.task)
     return Request(check_config({str(k): v for k, v in plain.items()}), overrides, is_sweep_job)
-
-
-def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = None) -> Config:
-    """The typed config, or a UserError that names the key; imports nothing that a target names."""
-    check_fields(plain, "expkit.config.schema.Config", "")
-    config = Config(**{field.name: plain[field.name] for field in fields(Config)})
-    if config.reference is not None:
-        check_fields(config.reference, "expkit.config.schema.Reference", "reference")
-    trust = config.trust if trusted is None else trusted
-    for key in PARTS:
-        check_part(getattr(config, key), key, trusted=trust)
-    lr = config.optimizer.get("lr", 1.0)  # every optimizer has it, and torch says so only later
-    if isinstance(lr, int | float) and not lr > 0:
-        raise UserError(
-            f"optimizer.lr cannot be {lr}", where=f"optimizer.lr={lr}", allowed="a number > 0"
-        )
-    if not config.procedure:
-        raise UserError("the procedure has no stage", where="procedure", fix="procedure=standard")
-    for name, stage in config.procedure.items():
-        if not isinstance(stage, Mapping):
-            raise UserError(f"the stage '{name}' is not a mapping", where=f"procedure.{name}")
-        check_part(stage, f"procedure.{name}", trusted=trust)
-    if os.sep in config.name:
-        raise UserError(f"the name '{config.name}' holds a '{os.sep}'", where="name")
-    return config

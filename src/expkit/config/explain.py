@@ -22,8 +22,10 @@ def explain_composition(words: Sequence[str], error: Exception) -> UserError:
         _check_words(words)
     except UserError as explained:
         return explained
-    lines = str(error).strip().splitlines()
-    return UserError(lines[0] if lines else type(error).__name__, where="\n".join(lines[1:4]))
+    except Exception:  # what Hydra cannot compose, we cannot either: its own words must do
+        pass
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return UserError(lines[0], where="\n".join(lines[1:5]), fix="expkit train --help")
 
 
 def explain_sweep(words: Sequence[str]) -> None:
@@ -117,7 +119,7 @@ def _check_key(override: Override, config: Mapping[str, Any]) -> None:
     node: Any = config
     for depth, name in enumerate(parts := key.split(".")):
         if not isinstance(node, Mapping) or name not in node:
-            raise _no_such_key(override, node, parts[:depth], name, config)
+            raise _no_such_key(override, node, parts[:depth], parts[depth:], config)
         node = node[name]
 
 
@@ -125,23 +127,24 @@ def _no_such_key(
     override: Override,
     node: Any,
     above: list[str],
-    name: str,
+    missing: list[str],
     config: Mapping[str, Any],
 ) -> UserError:
     keys = (
         [key for key in node if not str(key).startswith("_")] if isinstance(node, Mapping) else []
     )
     names = keys if above else [*keys, "experiment"]
+    name, *below = missing
     prefix = ".".join([*above, ""])
     nearest = nearest_of(name, names)
-    meant = [prefix + nearest] if nearest else _keys_called(name, config)
+    meant = [".".join([prefix + nearest, *below])] if nearest else _keys_called(name, config)
     value = (override.input_line or "").partition("=")[2]
     return UserError(
         f"there is no key '{prefix}{name}'",
         where=override.input_line,
         nearest=", ".join(meant[:4]) or None,
         allowed=", ".join(map(str, names)) or f"{prefix.rstrip('.')} holds no keys",
-        fix=f"expkit train {meant[0]}={value}" if meant and value else "expkit train --cfg job",
+        fix=f"expkit train {(meant or [f'+{override.key_or_group}'])[0]}={value or 'VALUE'}",
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
@@ -30,8 +32,11 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
             cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from error
+        frame = traceback.extract_tb(cause.__traceback__)[-1]
+        place = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
         raise UserError(
-            f"{key} cannot be built: {cause}",
-            where=f"{key}._target_={node.get('_target_')}",
-            fix=f"expkit train --cfg job --package {key}   (shows what it was given)",
+            f"{key} cannot be built: {cause or type(cause).__name__}",
+            where=f"{key}._target_={node.get('_target_')}\n{place}",
+            fix=f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
+            "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)",
         ) from error

@@ -25,7 +25,7 @@ class Config:
 
     name: Annotated[str, MinLen(1)]
     seed: Annotated[int, Ge(0)]
-    output_dir: str
+    output_dir: Annotated[str, MinLen(1)]
     hypothesis: str
     compared_with: list[str]
     reference: dict[str, Any] | None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Picture = npt.NDArray[np.uint8]
 
+MAX_PIXELS = 100_000_000
 QUARTER_TURNS = ("0", "90", "180", "270")  # degrees, anticlockwise
 
 
@@ -41,6 +42,15 @@ class Puzzle:
                 "a puzzle of one piece has one class, and a classifier needs two",
                 where=f"dataset.rows={self.rows}, dataset.columns={self.columns}",
                 allowed="rows x columns >= 2",
+            )
+
+        num_pixels = self.rows * self.columns * self.piece_size**2
+        if num_pixels > MAX_PIXELS:
+            raise UserError(
+                f"a picture of {num_pixels:,} pixels is too large to keep in memory",
+                where=f"dataset.rows={self.rows}, dataset.columns={self.columns}, "
+                f"dataset.piece_size={self.piece_size}",
+                allowed=f"rows x columns x piece_size^2 <= {MAX_PIXELS:,}",
             )
 
     def read(self) -> Dataset:

@@ -11,9 +11,9 @@ from annotated_types import Ge
 
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.session import Parts, Session, Stage
 from expkit.procedures.training import Training
-from expkit.records.facts import DatasetFacts, StageResult
+from expkit.records.facts import StageResult
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Evaluation:
     weights: Literal["best", "last"] = "best"
     batch_size: Annotated[int, Ge(1)] = 256
 
-    def check(self, key: str, facts: DatasetFacts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
         """Somebody must have trained before."""
         if not any(isinstance(stage, Training) for stage in before):
             raise UserError(

@@ -10,8 +10,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 
 from expkit.engine.loop import train_epochs
-from expkit.procedures.session import Session, Stage
-from expkit.records.facts import DatasetFacts, StageResult
+from expkit.procedures.session import Parts, Session, Stage
+from expkit.records.facts import StageResult
 from expkit.records.files import Record
 
 
@@ -29,7 +29,7 @@ class OverfitGate:
     min_accuracy: Annotated[float, Gt(0), Le(1)] = 1.0
     max_regression_loss: Annotated[float, Gt(0)] = 0.001
 
-    def check(self, key: str, facts: DatasetFacts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
         """Nothing to refuse: fewer samples than asked for are said and used."""
 
     def run(self, session: Session) -> StageResult:

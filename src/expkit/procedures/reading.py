@@ -42,9 +42,22 @@ def read_request(config: Config) -> Reading:
     dataset = source.read()
     check_dataset(dataset)
     facts = collect_facts(dataset, config)
+    _check_held_out(facts)
     loss: LossSource = build_part(config.loss, "loss")
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+
+
+def _check_held_out(facts: DatasetFacts) -> None:
+    """What was trained on is not held out, whatever it is called."""
+    train = facts.splits["train"].fingerprint
+    for name, split in facts.splits.items():
+        if name != "train" and split.fingerprint == train:
+            raise UserError(
+                f"the split '{name}' is the training split: nothing would be held out",
+                where=f"dataset: both have the fingerprint {train}",
+                fix="give other data to hold out, or none",
+            )
 
 
 def _check_task(loss: LossSource, facts: DatasetFacts, config: Config) -> None:

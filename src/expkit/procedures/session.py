@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,13 +35,16 @@ from expkit.records.run import Run
 class ScheduleSource(Protocol):
     """What a schedule's `_target_` makes."""
 
+    @property
+    def warmup_epochs(self) -> float: ...
+
     def scale(self, epochs: float, max_epochs: int) -> float: ...
 
 
 class Stage(Protocol):
     """A step of a procedure: a small frozen dataclass of plain values."""
 
-    def check(self, key: str, facts: DatasetFacts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
         """Refuse, before anything runs, what this stage could not do."""
 
     def run(self, session: Session) -> StageResult: ...
@@ -107,9 +110,10 @@ def build_parts(reading: Reading) -> Parts:
         ),
     )
     _try_out(parts, num_outputs)
-    stages = list(parts.stages.items())
-    for index, (name, stage) in enumerate(stages):
-        stage.check(f"procedure.{name}", facts, [before for _, before in stages[:index]])
+    before: list[Stage] = []
+    for name, stage in parts.stages.items():
+        stage.check(f"procedure.{name}", parts, before)
+        before.append(stage)
     return parts
 
 
@@ -119,23 +123,29 @@ def _call_partial(node: Mapping[str, Any], key: str, *args: Any, **runtime: Any)
 
 
 def _try_out(parts: Parts, num_outputs: int) -> None:
-    """Two samples through the model, and an optimizer over it: what does not fit fails here."""
-    images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
+    """Two samples through a model, and one step of it: what does not fit fails here."""
+    images_BCHW, targets = next(parts.splits["train"].spread_out(2).batches(2))
     node = parts.reading.config.model
 
-    def look() -> tuple[int, ...]:
+    def look() -> nn.Module:
         model = parts.device.place(parts.make_model()).eval()
-        parts.make_optimizer(model)
         with torch.no_grad():
-            return tuple(model(parts.device.arrange(images_BCHW)).shape)
+            shape = tuple(model(parts.device.arrange(images_BCHW)).shape)
+        if shape != (len(images_BCHW), num_outputs):
+            raise UserError(
+                f"the model answers with shape {shape}, and this dataset wants "
+                f"{(len(images_BCHW), num_outputs)}",
+                where=f"model._target_={node['_target_']}",
+            )
+        return model
 
-    shape = explain_failure(node, "model", look)
-    if shape != (len(images_BCHW), num_outputs):
-        raise UserError(
-            f"the model answers with shape {shape}, and this dataset wants "
-            f"{(len(images_BCHW), num_outputs)}",
-            where=f"model._target_={node['_target_']}",
-        )
+    model = explain_failure(node, "model", look)
+    optimizer = parts.make_optimizer(model)
+    plain = replace(parts.device, compile=False)  # compiling would take longer than it tells
+    learner = Learner(model, optimizer, parts.loss, plain, scale=lambda epochs, max_epochs: 1.0)
+    explain_failure(
+        parts.reading.config.optimizer, "optimizer", lambda: learner.step(images_BCHW, targets)
+    )
 
 
 class Stopwatch:

@@ -14,9 +14,9 @@ from annotated_types import Ge, Gt
 from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.session import Parts, Session, Stage
 from expkit.records.criteria import Criterion, parse_criterion
-from expkit.records.facts import DatasetFacts, StageResult
+from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.predictions import ClassPredictions
 
@@ -39,8 +39,16 @@ class Training:
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     snapshot_every: Annotated[int, Ge(1)] | None = 50
 
-    def check(self, key: str, facts: DatasetFacts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
         """The metrics that it watches must be among those that an epoch records."""
+        facts = parts.facts
+        if parts.schedule.warmup_epochs >= self.max_epochs:
+            raise UserError(
+                "the warm-up is as long as the training: its rate would never be reached",
+                where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
+                f"{key}.max_epochs={self.max_epochs}",
+                allowed=f"warmup_epochs < {self.max_epochs}",
+            )
         wanted = self.wanted(f"{key}.stop_at")
         monitored, known = facts.monitored_split, facts.recorded_metrics
         watched = [("monitor", self.monitor), *(("stop_at", c.name) for c in wanted)]
@@ -108,7 +116,7 @@ class Training:
         if self.patience is not None and epoch - best >= self.patience:
             return f"no better {self.monitor} for {self.patience} epochs; best epoch {best}"
         if epoch >= self.max_epochs:
-            return f"all {epoch} epochs; best epoch {best}"
+            return f"{epoch} of {self.max_epochs} epochs; best epoch {best}"
         return None
 
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:

@@ -26,6 +26,16 @@ METRICS: Mapping[Task, Mapping[str, str]] = {
     },
 }
 
+# between which every value of a metric lies
+RANGES: Mapping[str, tuple[float, float]] = {
+    "accuracy": (0, 1),
+    "top5_accuracy": (0, 1),
+    "log_loss": (0, math.inf),
+    "mae": (0, math.inf),
+    "rmse": (0, math.inf),
+    "r2": (-math.inf, 1),
+}
+
 RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -84,6 +94,7 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> lis
                 allowed="\n".join(f"{name}: {meaning}" for name, meaning in known.items()),
                 fix=f"expkit train ... criteria={dataset.task}   (or criteria=none)",
             )
+        _check_bound(criterion)
         if criterion.split(dataset) not in dataset.splits:
             raise UserError(
                 f"the dataset has no split '{criterion.split(dataset)}'",
@@ -91,3 +102,22 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> lis
                 allowed=", ".join(dataset.splits),
             )
     return parsed
+
+
+def _check_bound(criterion: Criterion) -> None:
+    """A criterion that every run meets, or none, judges nothing."""
+    low, high = RANGES[criterion.metric]
+    upward = criterion.relation.startswith(">")
+    is_strict = len(criterion.relation) == 1
+    meets_all = criterion.bound < low if upward else criterion.bound > high
+    meets_all = meets_all or (not is_strict and criterion.bound == (low if upward else high))
+    meets_none = criterion.bound > high if upward else criterion.bound < low
+    meets_none = meets_none or (is_strict and criterion.bound == (high if upward else low))
+    if meets_all or meets_none:
+        raise UserError(
+            f"{'every' if meets_all else 'no'} run meets '{criterion}'",
+            where=f"criteria.{criterion.name}",
+            allowed=f"{criterion.metric} lies between {low:g} and {high:g}: 95 % is 0.95"
+            if high == 1
+            else f"{criterion.metric} is at least {low:g}",
+        )

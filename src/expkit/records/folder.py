@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -31,6 +32,7 @@ def name_folder(name: str, now: float, environ: Mapping[str, str]) -> str:
     job = environ.get("SLURM_JOB_ID")
     if "SLURM_ARRAY_JOB_ID" in environ:
         job = f"{environ['SLURM_ARRAY_JOB_ID']}_{environ.get('SLURM_ARRAY_TASK_ID', '0')}"
+    job = re.sub(r"[^\w.-]", "-", job or "")
     return "_".join([stamp, *([f"j{job}"] if job else []), name])
 
 

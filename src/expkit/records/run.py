@@ -39,22 +39,22 @@ class Run:
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:
-        config = yaml.load((self.path / "config.yaml").read_text(), yaml.CSafeLoader)
+        config = yaml.load(self._need("config.yaml").read_text("utf-8"), yaml.CSafeLoader)
         if not isinstance(config, dict):
             raise UserError(f"'{self.path / 'config.yaml'}' holds no config")
         return config
 
     @functools.cached_property
     def overrides(self) -> list[str]:
-        return list(yaml.safe_load((self.path / "overrides.yaml").read_text()) or [])
+        return list(yaml.safe_load(self._need("overrides.yaml").read_text("utf-8")) or [])
 
     @functools.cached_property
     def environment(self) -> Record:
-        return read_json(self.path / "environment.json")
+        return read_json(self._need("environment.json"))
 
     @functools.cached_property
     def dataset(self) -> DatasetFacts:
-        return DatasetFacts.from_json(read_json(self.path / "dataset.json"))
+        return DatasetFacts.from_json(read_json(self._need("dataset.json")))
 
     @functools.cached_property
     def history(self) -> list[Record]:
@@ -74,6 +74,8 @@ class Run:
         """By split; empty where the run did not get as far."""
         path = self.path / "predictions.csv"
         if not path.exists():
+            if any(result.kind == "Evaluation" for result in self.stages):
+                self._need(path.name)
             return {}
         if self.dataset.class_names is not None:
             return read_class_predictions(path, self.dataset.class_names)
@@ -87,6 +89,17 @@ class Run:
         for path in sorted((self.path / "snapshots").glob("epoch_*.npz")):
             with np.load(path, allow_pickle=False) as arrays:
                 yield int(path.stem.removeprefix("epoch_")), dict(arrays)
+
+    def _need(self, name: str) -> Path:
+        """A file that every run begins with."""
+        path = self.path / name
+        if not path.exists():
+            raise UserError(
+                f"the run '{self.name}' lacks its {name}: it is no whole run folder any more",
+                where=str(path),
+                fix="bring the file back, or start the run again: expkit train ...",
+            )
+        return path
 
     @property
     def stage_names(self) -> list[str]:

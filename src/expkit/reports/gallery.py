@@ -112,6 +112,6 @@ def _draw_shot(
     yield draw_heatmap(puzzle, answers[0], title, folder / f"puzzle_heatmap{suffix}.png")
     title = (
         f"{name}\n{len(answers)} of {where}, at equal distances, beside their probabilities\n"
-        "solid green: target, dashed red: prediction where it is another"
+        "solid green: target, dashed orange: prediction where it is another"
     )
     yield draw_grid(puzzle, answers, title, folder / f"puzzle_grid{suffix}.png")

@@ -16,18 +16,23 @@ TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with"
 
 
 def refresh(run_path: Path, *, plots: bool) -> Summary:
-    """Write every page anew from the records; without `plots` the pictures stay as they are."""
+    """Write every page anew from the records; without `plots` the pictures stay as they are.
+
+    summary.json comes last: where it stands, the other pages stand too.
+    """
     run = Run(run_path)
     summary = summarize(run)
-    write_json(run_path / "summary.json", summary)
     write_aside(run_path / "metrics.csv", history_table(run).encode())
     if plots:
         from expkit.reports.gallery import draw_plots
 
         pictures = draw_plots(run, run_path / "plots")
+        for path in set((run_path / "plots").glob("*.png")) - set(pictures):
+            path.unlink()  # its records are no longer there
     else:
         pictures = sorted((run_path / "plots").glob("*.png"))
     write_aside(run_path / "report.md", report(run, summary, pictures).encode())
+    write_json(run_path / "summary.json", summary)
     return summary
 
 

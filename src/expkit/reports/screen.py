@@ -26,8 +26,10 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
     ]
     if summary["status"] == "interrupted":
         lines.append(f"  {'next':<8} expkit resume {_handle(path)}")
-    else:
+    elif summary["status"] == "running":
         lines.append(f"  {'next':<8} expkit plot {_handle(path)}")
+    else:
+        lines.append(f"  {'pages':<8} report.md and plots/ in that folder")
     return "\n".join(lines)
 
 

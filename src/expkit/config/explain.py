@@ -18,12 +18,9 @@ from expkit.errors import UserError, nearest_of
 
 def explain_composition(words: Sequence[str], error: Exception) -> UserError:
     """The message for an error of Hydra's; its own words where no override is to blame."""
-    try:
-        _check_words(words)
-    except UserError as explained:
+    explained = _find_fault(words)
+    if explained is not None:
         return explained
-    except Exception:  # what Hydra cannot compose, we cannot either: its own words must do
-        pass
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return UserError(lines[0], where="\n".join(lines[1:5]), fix="expkit train --help")
 
@@ -31,6 +28,16 @@ def explain_composition(words: Sequence[str], error: Exception) -> UserError:
 def explain_sweep(words: Sequence[str]) -> None:
     """Refuse a sweep once, before its first job, if a word of it cannot be composed."""
     _check_words(words)
+
+
+def _find_fault(words: Sequence[str]) -> UserError | None:
+    try:
+        _check_words(words)
+    except UserError as explained:
+        return explained
+    except Exception:
+        return None  # what Hydra cannot compose, we cannot either
+    return None
 
 
 def _check_words(words: Sequence[str]) -> None:

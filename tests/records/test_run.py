@@ -12,6 +12,7 @@ import yaml
 
 from expkit.errors import UserError
 from expkit.records.facts import DatasetFacts, SplitFacts, StageResult
+from expkit.records.files import write_json
 from expkit.records.folder import RunFolder
 from expkit.records.predictions import ClassPredictions, ValuePredictions
 from expkit.records.run import Run, find_run, is_run, list_runs
@@ -75,8 +76,8 @@ def test_records_are_read(tmp_path: Path) -> None:
     """What the writer wrote, each where the reader looks for it."""
     folder = open_run(tmp_path)
     folder.append_history({"stage": "train", "epoch": 1, "train/loss": 0.25})
-    folder.write_dataset(facts())
-    folder.write_summary({"verdict": "met"})
+    write_json(folder.path / "dataset.json", facts().to_json())
+    write_json(folder.path / "summary.json", {"verdict": "met"})
     folder.close()
     run = Run(folder.path)
     assert run.name == "20260101_000000_net"
@@ -116,7 +117,7 @@ def test_predictions_are_read_by_their_task(tmp_path: Path) -> None:
         ("v", values, facts(task="regression", class_names=None, target_names=("x",))),
     ):
         folder = open_run(tmp_path, name)
-        folder.write_dataset(known)
+        write_json(folder.path / "dataset.json", known.to_json())
         folder.write_predictions([answers])
         folder.close()
         (read,) = Run(folder.path).predictions.values()

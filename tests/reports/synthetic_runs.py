@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, StageResult
+from expkit.records.files import write_json
 from expkit.records.folder import RunFolder
 from expkit.records.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.run import Run
@@ -68,7 +69,7 @@ def write_run(
             "environment.json": json.dumps(environment),
         },
     )
-    folder.write_dataset(facts)
+    write_json(folder.path / "dataset.json", facts.to_json())
     for record in history:
         folder.append_history(record)
     for stage in stages:
@@ -195,7 +196,7 @@ def finished_stages(num_epochs: int = 40) -> list[StageResult]:
             samples_per_second=1600.0,
             peak_memory_bytes=912_000_000,
         ),
-        passed("evaluate", "Evaluation", seconds=0.5),
+        passed("evaluate", "Evaluation", seconds=0.5, best_epoch=max(1, num_epochs - 3)),
     ]
 
 

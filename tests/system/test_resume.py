@@ -156,6 +156,55 @@ def test_a_strangers_config_runs_no_code(tmp_path: Path, whole: Path, expkit: Ex
     assert "os.system" in done.err
 
 
+def test_code_inside_a_run_folder_is_not_ones_own(
+    tmp_path: Path, whole: Path, expkit: Expkit
+) -> None:
+    """A gift in the working directory may hold modules; resuming it does not import them."""
+    import shutil
+
+    from expkit.commands.running import hash_text
+
+    run = tmp_path / "gift"
+    shutil.copytree(whole, run)
+    (run / "stages.jsonl").unlink()
+    (run / "__init__.py").write_text("")
+    (run / "payload.py").write_text("open('executed', 'w').close()\ndef f(**words): ...\n")
+    text = (run / "config.yaml").read_text()
+    text = text.replace("_target_: expkit.data.puzzle.Puzzle", "_target_: gift.payload.f")
+    (run / "config.yaml").write_text(text)
+    environment = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(
+        json.dumps({**environment, "config_hash": hash_text(text)})
+    )
+    done = expkit("resume", "gift")
+    assert done.code == 2
+    assert "gift.payload.f" in done.err
+    assert not (tmp_path / "executed").exists()
+
+
+def test_the_exit_code_of_an_ended_run_is_its_verdicts(tmp_path: Path, run_here: Expkit) -> None:
+    """Also where it is asked for by resume: a scheduler that requeues must learn of it."""
+    words = ("procedure=full", "criteria=classification", "criteria.accuracy='> 0.999'")
+    assert run_here("train", *TINY, *words).code == 1
+    (only_run(tmp_path) / "summary.json").unlink()
+    assert run_here("resume", "last").code == 1
+
+
+def test_a_signal_ends_a_whole_sweep(tmp_path: Path) -> None:
+    """And not only the job that it falls into."""
+    process = subprocess.Popen(
+        expkit_command(["train", "-m", *LONG[:-1], "procedure.train.max_epochs=9000", "seed=1,2"]),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("outputs/*/2*/checkpoints")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=60) == 130
+    assert len(list(tmp_path.glob("outputs/*/2*"))) == 1
+
+
 def test_a_running_run_is_left_alone(tmp_path: Path, expkit: Expkit) -> None:
     """Two processes never write into one folder."""
     process = start(tmp_path, *TINY, "procedure.train.max_epochs=100000")

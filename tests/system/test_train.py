@@ -66,7 +66,7 @@ def test_a_failed_gate_ends_the_run_before_training(run_here: Expkit, tmp_path: 
     """It says which gate and by how much, and the exit code is 1."""
     done = run_here("train", *TINY, "procedure.overfit_10.max_steps=2")
     assert done.code == 1
-    assert "FAIL  overfit_10: 10 samples not learnt in 2 steps" in done.out
+    assert "FAIL  overfit_10: 6 samples not learnt in 2 steps" in done.out
     assert "not < 0.1" in done.out
     run = only_run(tmp_path)
     assert '"stage": "train"' not in (run / "history.jsonl").read_text()
@@ -188,6 +188,35 @@ def test_a_sweep_runs_every_job_in_a_folder_of_its_own(run_here: Expkit, tmp_pat
     assert done.code == 1
     (sweep,) = tmp_path.glob("outputs/*_sweep")
     assert len(list(sweep.glob("2*/summary.json"))) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("model", ["simple_conv", "deep_head", "larger_backbone"])
+def test_the_gates_pass_for_every_model_and_optimizer(
+    model: str, optimizer: str, run_here: Expkit
+) -> None:
+    """As they are shipped, on the default puzzle, with smoothed labels in the training loss too."""
+    done = run_here(
+        "train", "procedure=overfit", f"model={model}", f"optimizer={optimizer}",
+        "loss.label_smoothing=0.1", "device.threads=1",
+    )  # fmt: skip
+    assert done.code == 0, done.out
+
+
+@pytest.mark.parametrize("words", ["model=choice(simple_conv,deep_head)", "seed=range(0,2)"])
+def test_hydra_sweep_functions_work(words: str, run_here: Expkit, tmp_path: Path) -> None:
+    """Sweeps that are not written as a list of values."""
+    assert run_here("train", "-m", *TINY_GATES, "procedure=overfit", words).code == 0
+    assert len(list(tmp_path.glob("outputs/*_sweep/2*"))) == 2
+
+
+def test_a_refused_job_of_a_sweep_is_told_in_its_turn(run_here: Expkit, tmp_path: Path) -> None:
+    """Each of them, and the others run."""
+    done = run_here("train", "-m", *TINY, "procedure=full", "procedure.train.batch_size=2,-1,-2")
+    assert done.code == 2
+    assert "batch_size cannot be -1" in done.out
+    assert "batch_size cannot be -2" in done.out
+    assert len(list(tmp_path.glob("outputs/*_sweep/2*"))) == 1
 
 
 def test_hydra_words_work(expkit: Expkit, tmp_path: Path) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from expkit.commands.running import build, carry_out, hash_text, stop_on_sigterm
+from expkit.commands.running import (
+    EXIT_FAILED,
+    EXIT_PASSED,
+    build,
+    carry_out,
+    hash_text,
+    stop_on_sigterm,
+)
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
+from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors
 from expkit.records.run import Run, find_run
-
-EXIT_BY_STATUS = {"finished": 0, "failed": 1}
 
 
 def main(words: Sequence[str]) -> int:
@@ -25,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
-    if run.status in EXIT_BY_STATUS:
+    if run.status in ("finished", "failed"):
         return _say_that_it_ended(run)
     _refuse_edited(run)
     find_own_code()
@@ -35,13 +41,16 @@ def main(words: Sequence[str]) -> int:
         folder = RunFolder.reopen(run.path)
         parts = build(config)
         _refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+        for change in _find_changes(run, parts.device.reason):
+            folder.log(change)
+            print(change)
         return carry_out(parts, folder)
 
 
 def _say_that_it_ended(run: Run) -> int:
     from expkit.reports.pages import refresh
     from expkit.reports.screen import closing_screen
-    from expkit.reports.summary import recall
+    from expkit.reports.summary import all_passed, recall
 
     print(f"{run.name} has {run.status}: there is nothing to resume\n")
     summary = recall(run)
@@ -49,7 +58,21 @@ def _say_that_it_ended(run: Run) -> int:
         with explain_disk_errors(run.path):
             summary = refresh(run.path, plots=True)
     print(closing_screen(summary, run.path))
-    return EXIT_BY_STATUS[run.status]
+    return EXIT_PASSED if all_passed(summary) else EXIT_FAILED
+
+
+def _find_changes(run: Run, device: str) -> list[str]:
+    """What is not as it was when the run began, and may change its numbers."""
+    before, now = run.environment, describe_environment([], device, "")
+    return [
+        f"note    {what} was {old}, and is {new} now: the numbers may differ"
+        for what, old, new in (
+            ("the device", before["device"], device),
+            ("torch", before["versions"].get("torch"), now["versions"].get("torch")),
+            ("the code's commit", before["git"], now["git"]),
+        )
+        if old != new
+    ]
 
 
 def _refuse_edited(run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 
-from expkit.commands.running import run_request, stop_on_sigterm
+from expkit.commands.running import EXIT_INTERRUPTED, run_request, stop_on_sigterm
 from expkit.config.compose import Request, compose_and_run
 from expkit.errors import UserError
 
@@ -38,6 +38,8 @@ def main(words: Sequence[str]) -> int:
 
     def run(request: Request) -> None:
         codes.append(_run_job(request) if request.is_sweep_job else run_request(request))
+        if request.is_sweep_job and codes[-1] == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt  # whoever stops a job means the sweep
 
     with stop_on_sigterm():
         compose_and_run(words, run)

@@ -110,7 +110,7 @@ def _is_allowed(module: Module, trusted: Collection[str]) -> bool:
 
 
 def _is_own(module: Module) -> bool:
-    """Whether a module lies in the current folder and not in an environment within it."""
+    """Whether a module lies in the current folder, and not in an environment or a run within it."""
     here, location = Path.cwd(), Path(module.path or module.folders[0])
     prefixes = map(Path, (sys.prefix, sys.base_prefix))
     environments = [prefix for prefix in prefixes if prefix.is_relative_to(here)]
@@ -120,7 +120,8 @@ def _is_own(module: Module) -> bool:
         for path in paths
     )
     is_here = location.is_absolute() and any(path.is_relative_to(here) for path in paths)
-    return is_here and not is_installed
+    is_in_run = any((folder / "environment.json").exists() for folder in location.parents)
+    return is_here and not is_installed and not is_in_run  # a run may be a stranger's gift
 
 
 def _untrusted(target: str, key: str, module: Module) -> UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -26,11 +27,28 @@ from expkit.errors import UserError
 
 @dataclass(frozen=True)
 class Request:
-    """One run as it was asked for."""
+    """One run as it was asked for; it is checked when its config is first looked at."""
 
-    config: Config
+    composed: DictConfig
+    output_dir: str | None  # the sweep's, for a job of one
     overrides: list[str]
-    is_sweep_job: bool
+
+    @property
+    def is_sweep_job(self) -> bool:
+        return self.output_dir is not None
+
+    @functools.cached_property
+    def config(self) -> Config:
+        try:
+            plain = OmegaConf.to_container(self.composed, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise UserError(
+                str(error).splitlines()[0], where=getattr(error, "full_key", None) or None
+            ) from error
+        assert isinstance(plain, dict), "config.yaml is a mapping"
+        if self.output_dir is not None:
+            plain["output_dir"] = self.output_dir
+        return check_config({str(key): value for key, value in plain.items()})
 
 
 class OwnConfFolder(SearchPathPlugin):
@@ -90,15 +108,9 @@ def _is_sweep(words: Sequence[str]) -> bool:
 
 def _read_request(config: DictConfig) -> Request:
     hydra_config = HydraConfig.get()
-    try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(
-            str(error).splitlines()[0], where=getattr(error, "full_key", None) or None
-        ) from error
-    assert isinstance(plain, dict), "config.yaml is a mapping"
     is_sweep_job = str(hydra_config.mode).endswith("MULTIRUN")
-    if is_sweep_job:
-        plain["output_dir"] = str(hydra_config.sweep.dir)
-    overrides = list(hydra_config.overrides.task)
-    return Request(check_config({str(k): v for k, v in plain.items()}), overrides, is_sweep_job)
+    return Request(
+        config,
+        str(hydra_config.sweep.dir) if is_sweep_job else None,
+        list(hydra_config.overrides.task),
+    )

@@ -27,7 +27,9 @@ def explain_composition(words: Sequence[str], error: Exception) -> UserError:
 
 def explain_sweep(words: Sequence[str]) -> None:
     """Refuse a sweep once, before its first job, if a word of it cannot be composed."""
-    _check_words(words)
+    fault = _find_fault(words)
+    if fault is not None:
+        raise fault
 
 
 def _find_fault(words: Sequence[str]) -> UserError | None:
@@ -46,7 +48,7 @@ def _check_words(words: Sequence[str]) -> None:
     groups = list_groups(folders)
     for override in overrides:
         _check_choice(override, groups, folders)
-    config = _compose([o.input_line or "" for o in overrides if _is_group(o, groups)])
+    config = _compose([o for o in overrides if _is_group(o, groups)], folders)
     for override in overrides:
         if not _is_group(override, groups):
             _check_key(override, config)
@@ -104,18 +106,25 @@ def _check_choice(override: Override, groups: Sequence[str], folders: list[Path]
                 )
 
 
-def _compose(overrides: list[str]) -> Mapping[str, Any]:
+def _compose(choices: Sequence[Override], folders: Sequence[Path]) -> Mapping[str, Any]:
     """The config of the group choices alone, whose keys the other words must match."""
     import hydra
 
-    first = [text for text in overrides if not text.startswith("experiment=")]
-    last = [text for text in overrides if text.startswith("experiment=")]
+    # a recipe last, as its own choices stand above those before it
+    ordered = sorted(choices, key=lambda override: override.key_or_group == "experiment")
+    texts = [_first_of_sweep(override) for override in ordered]
+    places = ",".join(f"file://{folder.absolute()}" for folder in folders)
     with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
-        singles = [text.partition(",")[0] if "," in text else text for text in first + last]
-        config = hydra.compose("config", overrides=singles)
+        config = hydra.compose("config", overrides=[*texts, f"hydra.searchpath=[{places}]"])
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def _first_of_sweep(override: Override) -> str:
+    if not override.is_sweep_override():
+        return override.input_line or ""
+    return f"{override.get_key_element()}={next(_values(override))}"
 
 
 def _check_key(override: Override, config: Mapping[str, Any]) -> None:

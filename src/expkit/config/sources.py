@@ -267,6 +267,9 @@ def _submodule(package: Module, name: str) -> Module | None:
     if not package.folders:
         return None
     spec = PathFinder.find_spec(f"{package.name}.{name}", package.folders)
+    if spec is not None and spec.origin is None:  # a namespace: it wants its parent imported
+        places = (Path(folder) / name for folder in package.folders)
+        return Module(spec.name, None, tuple(str(place) for place in places if place.is_dir()))
     return None if spec is None else _located(spec)
 
 

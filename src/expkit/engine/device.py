@@ -45,15 +45,8 @@ class Device:
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.torch_device.type, dtype=dtype)
 
-    def synchronise(self) -> None:
-        """Wait for what was queued, so that a clock read next tells the truth."""
-        if self.torch_device.type == "cuda":
-            torch.cuda.synchronize()
-        elif self.torch_device.type == "mps":
-            torch.mps.synchronize()
-
     def peak_memory_bytes(self) -> int:
-        """The most that was held at once: on a GPU there, else by the process."""
+        """The most that was held at once on a CUDA GPU, else by this process so far."""
         if self.torch_device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -106,8 +99,8 @@ class DeviceChoice:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         if self.deterministic != torch.are_deterministic_algorithms_enabled():
             torch.use_deterministic_algorithms(self.deterministic)  # loads the compiler: 0.8 s
-        torch.backends.cudnn.benchmark = not self.deterministic
-        torch.backends.cudnn.deterministic = self.deterministic
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()  # of an earlier job of this process
 
 
 @functools.cache

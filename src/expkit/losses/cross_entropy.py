@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Lt
 
 from expkit.errors import UserError
 
@@ -21,11 +21,14 @@ class CrossEntropy:
     task = "classification"
 
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
-    class_weights: Sequence[Annotated[float, Ge(0)]] | Literal["balanced"] | None = None
+    class_weights: Sequence[Annotated[float, Gt(0)]] | Literal["balanced"] | None = None
 
-    def build(self, class_counts: Sequence[int] | None) -> nn.Module:
+    def build(self, class_counts: Sequence[int] | None, *, plain: bool = False) -> nn.Module:
+        """A plain one is for gates: smoothed labels cannot be learnt by heart."""
         from torch import nn
 
+        if plain:
+            return nn.CrossEntropyLoss()
         assert class_counts is not None, "the task was checked before"
         return nn.CrossEntropyLoss(
             weight=self._weights(class_counts), label_smoothing=self.label_smoothing
@@ -45,9 +48,5 @@ class CrossEntropy:
                 f"there are {len(class_counts)} classes and {len(self.class_weights)} weights",
                 where="loss.class_weights",
                 allowed="null, balanced, or a number for each class",
-            )
-        if not any(self.class_weights):
-            raise UserError(
-                "every class weighs nothing: the loss would be 0 / 0", where="loss.class_weights"
             )
         return torch.tensor(self.class_weights, dtype=torch.float32)

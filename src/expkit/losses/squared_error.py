@@ -16,7 +16,7 @@ class SquaredError:
 
     task = "regression"
 
-    def build(self, class_counts: Sequence[int] | None) -> nn.Module:
+    def build(self, class_counts: Sequence[int] | None, *, plain: bool = False) -> nn.Module:
         from torch import nn
 
         return nn.MSELoss()

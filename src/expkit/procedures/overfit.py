@@ -40,7 +40,9 @@ class OverfitGate:
                 f"the training split has {len(split)}: all are used"
             )
         learner = session.new_learner(
-            scale=lambda epochs, max_epochs: 1.0, batch_norm_frozen=len(split) == 1
+            session.parts.gate_loss,
+            scale=lambda epochs, max_epochs: 1.0,
+            batch_norm_frozen=len(split) == 1,
         )
         steps = train_epochs(
             learner,
@@ -57,7 +59,7 @@ class OverfitGate:
             records.append(session.record(step))
             if not self._shortfalls(records[-1]) or not isfinite(records[-1]["train/loss"]):
                 break
-        return self._judge(session, records)
+        return self._judge(session, records, len(split))
 
     def _shortfalls(self, record: Record) -> list[str]:
         """What is missing, in words; nothing where the gate is passed."""
@@ -70,9 +72,9 @@ class OverfitGate:
             missing.append(f"loss {loss:.4g}, not < {bound:g}")
         return missing
 
-    def _judge(self, session: Session, records: list[Record]) -> StageResult:
+    def _judge(self, session: Session, records: list[Record], count: int) -> StageResult:
         shortfalls = self._shortfalls(records[-1])
-        many = "1 sample" if self.num_samples == 1 else f"{self.num_samples} samples"
+        many = "1 sample" if count == 1 else f"{count} samples"
         if shortfalls:
             reason = f"{many} not learnt in {len(records)} steps: {'; '.join(shortfalls)}"
         else:

@@ -22,7 +22,7 @@ class LossSource(Protocol):
 
     task: Task
 
-    def build(self, class_counts: Sequence[int] | None) -> nn.Module: ...
+    def build(self, class_counts: Sequence[int] | None, *, plain: bool = False) -> nn.Module: ...
 
 
 @dataclass(frozen=True)

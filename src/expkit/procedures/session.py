@@ -70,6 +70,7 @@ class Parts:
     splits: Mapping[str, Split]
     device: Device
     loss: nn.Module
+    gate_loss: nn.Module
     schedule: ScheduleSource
     stages: Mapping[str, Stage]
     make_model: Callable[[], nn.Module]
@@ -96,6 +97,7 @@ def build_parts(reading: Reading) -> Parts:
         splits=place_splits(reading.dataset, device.torch_device),
         device=device,
         loss=reading.loss.build(counts).to(device.torch_device),
+        gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),
         schedule=build_part(config.schedule, "schedule"),
         stages={n: build_part(s, f"procedure.{n}") for n, s in config.procedure.items()},
         make_model=partial(
@@ -124,10 +126,10 @@ def _call_partial(node: Mapping[str, Any], key: str, *args: Any, **runtime: Any)
 
 def _try_out(parts: Parts, num_outputs: int) -> None:
     """Two samples through a model, and one step of it: what does not fit fails here."""
-    images_BCHW, targets = next(parts.splits["train"].spread_out(2).batches(2))
+    images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
     node = parts.reading.config.model
 
-    def look() -> nn.Module:
+    def look() -> None:
         model = parts.device.place(parts.make_model()).eval()
         with torch.no_grad():
             shape = tuple(model(parts.device.arrange(images_BCHW)).shape)
@@ -137,15 +139,27 @@ def _try_out(parts: Parts, num_outputs: int) -> None:
                 f"{(len(images_BCHW), num_outputs)}",
                 where=f"model._target_={node['_target_']}",
             )
-        return model
 
-    model = explain_failure(node, "model", look)
+    explain_failure(node, "model", look)
+    try_step(parts, 2, "optimizer")
+
+
+def try_step(parts: Parts, num_samples: int, key: str) -> None:
+    """One training step of a model that is then dropped: what cannot be trained fails here."""
+    images_BCHW, targets = next(parts.splits["train"].spread_out(num_samples).batches(num_samples))
+    model = parts.device.place(parts.make_model())
     optimizer = parts.make_optimizer(model)
     plain = replace(parts.device, compile=False)  # compiling would take longer than it tells
     learner = Learner(model, optimizer, parts.loss, plain, scale=lambda epochs, max_epochs: 1.0)
-    explain_failure(
-        parts.reading.config.optimizer, "optimizer", lambda: learner.step(images_BCHW, targets)
-    )
+    try:
+        learner.step(images_BCHW, targets)
+    except Exception as error:
+        names = [parts.reading.config.model["_target_"], parts.reading.config.optimizer["_target_"]]
+        raise UserError(
+            f"a training step on {num_samples} sample(s) fails: {error}",
+            where=f"{key}: {', '.join(names)}",
+            fix="EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
+        ) from error
 
 
 class Stopwatch:
@@ -184,10 +198,10 @@ class Session:
         seed_everything(self.seed, "model")
         return self.parts.device.place(self.parts.make_model())
 
-    def new_learner(self, *, scale: Scale, **options: Any) -> Learner:
+    def new_learner(self, loss: nn.Module, *, scale: Scale, **options: Any) -> Learner:
         model = self.new_model()
         optimizer = self.parts.make_optimizer(model)
-        return Learner(model, optimizer, self.parts.loss, self.parts.device, scale=scale, **options)
+        return Learner(model, optimizer, loss, self.parts.device, scale=scale, **options)
 
     def record(self, epoch: Epoch, held_out: Mapping[str, float] | None = None) -> Record:
         """Write one epoch down, show it, and hand back what was written."""
@@ -215,7 +229,15 @@ class Session:
         if path.exists() and read_facts(path)["stage"] == self.stage:
             epoch = int(load_learner(path, learner)["epoch"])
         self.folder.forget_after(self.stage, epoch)
-        return [r for r in Run(self.folder.path).history if r["stage"] == self.stage]
+        records = [r for r in Run(self.folder.path).history if r["stage"] == self.stage]
+        if len(records) != epoch:
+            raise UserError(
+                f"the checkpoint is of epoch {epoch} of {self.stage}, "
+                f"and the history has {len(records)} of them",
+                where=str(self.folder.path / "history.jsonl"),
+                fix="start the run again: expkit train ...",
+            )
+        return records
 
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
         facts = {"stage": self.stage, "epoch": epoch}

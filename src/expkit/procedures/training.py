@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt
 
+from expkit.data.split import batch_bounds
 from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
-from expkit.procedures.session import Parts, Session, Stage
+from expkit.procedures.session import Parts, Session, Stage, try_step
 from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
@@ -40,7 +41,7 @@ class Training:
     snapshot_every: Annotated[int, Ge(1)] | None = 50
 
     def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
-        """The metrics that it watches must be among those that an epoch records."""
+        """Refuse metrics that no epoch records, and batches that cannot be learnt from."""
         facts = parts.facts
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
@@ -60,10 +61,14 @@ class Training:
                     nearest=nearest_of(name, [*known, *(k.split("/")[1] for k in known)]),
                     allowed=f"{', '.join(known)}; without a split, {monitored} is meant",
                 )
+        bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
+        try_step(parts, min(stop - start for start, stop in bounds), f"{key}.batch_size")
 
     def run(self, session: Session) -> StageResult:
         learner = session.new_learner(
-            scale=session.parts.schedule.scale, max_gradient_norm=self.max_gradient_norm
+            session.parts.loss,
+            scale=session.parts.schedule.scale,
+            max_gradient_norm=self.max_gradient_norm,
         )
         records = session.resume(learner)
         monitored = session.parts.facts.monitored_split
@@ -82,9 +87,9 @@ class Training:
             if monitored != "train":
                 held_out = evaluate(learner, session.parts.splits[monitored], self.batch_size)
             records.append(session.record(epoch, held_out))
+            self._take_snapshot(session, learner, epoch.number)
             best = self.best_epoch(records, monitored)
             session.save(learner, epoch.number, is_best=best == epoch.number)
-            self._take_snapshot(session, learner, epoch.number)
         passed = all(math.isfinite(record["train/loss"]) for record in records)
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=self.best_epoch(records, monitored))

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
-from expkit.records.facts import DatasetFacts, StageResult
-from expkit.records.files import append_line, read_lines, write_aside, write_json, write_lines
+from expkit.records.facts import StageResult
+from expkit.records.files import append_line, read_lines, write_aside, write_lines
 from expkit.records.predictions import Predictions, write_predictions
 
 if TYPE_CHECKING:
@@ -79,15 +79,6 @@ class RunFolder:
 
     def close(self) -> None:
         os.close(self.lock)
-
-    def write_text(self, name: str, text: str) -> None:
-        write_aside(self.path / name, text.encode())
-
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        write_json(self.path / "summary.json", dict(summary))
-
-    def write_dataset(self, facts: DatasetFacts) -> None:
-        write_json(self.path / "dataset.json", facts.to_json())
 
     def write_predictions(self, splits: Sequence[Predictions]) -> None:
         write_predictions(self.path / "predictions.csv", splits)

@@ -29,6 +29,7 @@ def summarize(run: Run) -> Summary:
     criteria = [_judge(criterion, run, metrics) for criterion in _criteria(run)]
     verdict, reason = _verdict(run, stages, criteria, evaluated=bool(metrics))
     training = [stage for stage in stages if stage["kind"] == "Training"]
+    evaluated = [stage for stage in stages if stage["kind"] == "Evaluation"]
     return {
         "run": run.name,
         "status": run.status,
@@ -45,7 +46,7 @@ def summarize(run: Run) -> Summary:
         "metrics": {split: _finite(values) for split, values in metrics.items()},
         "criteria": criteria,
         "held_out_gap": _held_out_gap(facts.judged_split, metrics),
-        "best_epoch": training[-1]["best_epoch"] if training else None,
+        "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
         "wall_seconds": sum(stage["seconds"] for stage in stages),
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
         "peak_memory_bytes": max((stage["peak_memory_bytes"] for stage in stages), default=0),

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from expkit.reports import style
-from expkit.reports.puzzle import Floats, Puzzle, framed, show
+from expkit.reports.puzzle import Puzzle, blend, framed, show
 
 # neither green nor red, which the borders are, and never as pale as the picture
 COLORS = ListedColormap(mpl.colormaps["BuPu"](np.linspace(0.3, 1, 256)))
@@ -47,14 +47,13 @@ def caption(puzzle: Puzzle, answer: Answer) -> str:
     return f"T:({target[0]},{target[1]}) P:({predicted[0]},{predicted[1]}) {mark}"
 
 
-def _overlay(puzzle: Puzzle, answer: Answer, thin: int = 1) -> Floats:
+def _overlay(puzzle: Puzzle, answer: Answer, thin: int = 1) -> style.Pixels:
     """The dimmed picture, covered in each cell the more the more probable that cell is."""
     scaled = np.nan_to_num(answer.probabilities / answer.most).reshape(puzzle.rows, puzzle.columns)
-    cell = np.ones((puzzle.cell_height, puzzle.cell_width))
-    weights = np.kron(np.clip(scaled, 0, 1) ** GAMMA, cell)[::thin, ::thin]
-    opacity = np.clip(1.6 * weights, 0, 0.8)[..., None]
-    pixels = puzzle.dimmed()[::thin, ::thin]
-    return np.asarray((1 - opacity) * pixels + opacity * COLORS(weights)[..., :3])
+    weights = np.clip(scaled, 0, 1) ** GAMMA
+    colors = puzzle.enlarge(255 * COLORS(weights)[..., :3])[::thin, ::thin]
+    opacity = puzzle.enlarge(np.clip(1.6 * weights, 0, 0.8)[..., None])[::thin, ::thin]
+    return blend(puzzle.dimmed()[::thin, ::thin], colors, opacity)
 
 
 def _frame(axes: Axes, puzzle: Puzzle, cell: int, color: str, line: Any, width: float) -> None:
@@ -94,13 +93,13 @@ def draw_heatmap(puzzle: Puzzle, answer: Answer, title: str, path: Path) -> Path
         handles.append(Line2D([], [], color=style.RED, lw=2.2, ls=(0, (2, 1)), label=label))
     width, height = figure.get_size_inches() * style.DPI
     figure.legend(handles=handles, loc="lower left", ncols=2, fontsize=10)
-    bar_axes = style.pixel_axes(figure, int(width) - 270, int(height) - 36, 230, 12)
+    bar_axes = style.pixel_axes(figure, int(width) - 300, int(height) - 36, 230, 12)
     scale = ScalarMappable(PowerNorm(GAMMA, 0, answer.most), COLORS)
     bar = figure.colorbar(scale, cax=bar_axes, orientation="horizontal")
     ticks = [0, answer.most / 10, answer.most]
     bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     bar.ax.minorticks_off()
-    figure.text(1 - 280 / width, 30 / height, "probability", ha="right", va="center", fontsize=10)
+    figure.text(1 - 310 / width, 30 / height, "probability", ha="right", va="center", fontsize=10)
     return style.save(figure, path)
 
 

@@ -40,7 +40,7 @@ def draw_positions(puzzle: Puzzle, answers: ValuePredictions, title: str, path: 
     middle = f"{np.median(errors[known]):.2f} cells" if known.any() else "not finite"
     title = f"{title}\nmedian error {middle}; arrows lead from the true to the predicted place"
     figure, axes = framed(puzzle, title, legend=True)
-    show(axes, puzzle, 0.5 + 0.5 * puzzle.dimmed())
+    show(axes, puzzle, 128 + puzzle.dimmed() // 2)
     arrows = axes.quiver(
         columns[known],
         rows[known],

@@ -179,7 +179,10 @@ def test_reading_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (torch, "load"),
     ):
         monkeypatch.setattr(module, name, refuse)
-    load_learner(path, new_learner(1))
+    loaded = new_learner(1)
+    load_learner(path, loaded)
+    for ours, theirs in zip(loaded.model.parameters(), learner.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_weights_alone_are_the_models_state(tmp_path: Path) -> None:

@@ -97,8 +97,7 @@ class DeviceChoice:
         torch.set_num_threads(self.threads or _initial_threads())
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        if self.deterministic != torch.are_deterministic_algorithms_enabled():
-            torch.use_deterministic_algorithms(self.deterministic)  # loads the compiler: 0.8 s
+        torch.use_deterministic_algorithms(self.deterministic)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()  # of an earlier job of this process
 

@@ -14,7 +14,7 @@ from expkit.records.files import Record
 from expkit.records.folder import RunFolder
 
 if TYPE_CHECKING:
-    from expkit.procedures.session import Parts
+    from expkit.procedures.parts import Parts
 
 PLAIN_INTERVAL_SECONDS = 2.0
 

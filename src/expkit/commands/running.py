@@ -26,7 +26,8 @@ from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
 from expkit.records.run import Run
 
 if TYPE_CHECKING:
-    from expkit.procedures.session import Parts, Session
+    from expkit.procedures.parts import Parts
+    from expkit.procedures.session import Session
 
 EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
@@ -55,7 +56,7 @@ def build(config: Config) -> Parts:
 
     with without_collector():
         reading = read_request(config)
-        from expkit.procedures.session import build_parts
+        from expkit.procedures.parts import build_parts
 
         return build_parts(reading)
 

@@ -11,7 +11,8 @@ from annotated_types import Ge
 
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
-from expkit.procedures.session import Parts, Session, Stage
+from expkit.procedures.parts import Parts
+from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training
 from expkit.records.facts import StageResult
 

@@ -10,7 +10,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 
 from expkit.engine.loop import train_epochs
-from expkit.procedures.session import Parts, Session, Stage
+from expkit.procedures.parts import Parts
+from expkit.procedures.session import Session, Stage
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 

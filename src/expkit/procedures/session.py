@@ -1,19 +1,16 @@
-"""A run under way: its parts, built once from the config, and where they are written down."""
+"""A run under way: what a stage works with, and where it is written down."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import nn
 
-from expkit.config.parts import build_part, explain_failure
-from expkit.data.split import Split, place_splits
+from expkit.data.split import Split
 from expkit.engine.checkpoint import (
     load_learner,
     load_weights,
@@ -21,24 +18,14 @@ from expkit.engine.checkpoint import (
     save_learner,
     save_weights,
 )
-from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.loop import Epoch, Learner, Scale
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.errors import UserError
-from expkit.procedures.reading import Reading
-from expkit.records.facts import DatasetFacts, StageResult
+from expkit.procedures.parts import Parts
+from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
 from expkit.records.run import Run
-
-
-class ScheduleSource(Protocol):
-    """What a schedule's `_target_` makes."""
-
-    @property
-    def warmup_epochs(self) -> float: ...
-
-    def scale(self, epochs: float, max_epochs: int) -> float: ...
 
 
 class Stage(Protocol):
@@ -60,106 +47,6 @@ class Watcher(Protocol):
     def stage_finished(self, result: StageResult) -> None: ...
 
     def say(self, text: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything a run is made of, built before its first step."""
-
-    reading: Reading
-    splits: Mapping[str, Split]
-    device: Device
-    loss: nn.Module
-    gate_loss: nn.Module
-    schedule: ScheduleSource
-    stages: Mapping[str, Stage]
-    make_model: Callable[[], nn.Module]
-    make_optimizer: Callable[[nn.Module], torch.optim.Optimizer]
-
-    @property
-    def facts(self) -> DatasetFacts:
-        return self.reading.facts
-
-    @property
-    def seed(self) -> int:
-        return self.reading.config.seed
-
-
-def build_parts(reading: Reading) -> Parts:
-    """Build all parts; whatever is wrong with one of them is said here and not an hour later."""
-    config, facts = reading.config, reading.facts
-    choice: DeviceChoice = build_part(config.device, "device")
-    device = choice.open()
-    counts = facts.splits["train"].class_counts
-    num_outputs = len(facts.class_names or facts.target_names or ())
-    parts = Parts(
-        reading=reading,
-        splits=place_splits(reading.dataset, device.torch_device),
-        device=device,
-        loss=reading.loss.build(counts).to(device.torch_device),
-        gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),
-        schedule=build_part(config.schedule, "schedule"),
-        stages={n: build_part(s, f"procedure.{n}") for n, s in config.procedure.items()},
-        make_model=partial(
-            _call_partial,
-            config.model,
-            "model",
-            image_shape=facts.image_shape,
-            num_outputs=num_outputs,
-        ),
-        make_optimizer=lambda model: _call_partial(
-            config.optimizer, "optimizer", model.parameters()
-        ),
-    )
-    _try_out(parts, num_outputs)
-    before: list[Stage] = []
-    for name, stage in parts.stages.items():
-        stage.check(f"procedure.{name}", parts, before)
-        before.append(stage)
-    return parts
-
-
-def _call_partial(node: Mapping[str, Any], key: str, *args: Any, **runtime: Any) -> Any:
-    make = build_part({**node, "_partial_": True}, key)
-    return explain_failure(node, key, lambda: make(*args, **runtime))
-
-
-def _try_out(parts: Parts, num_outputs: int) -> None:
-    """Two samples through a model, and one step of it: what does not fit fails here."""
-    images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
-    node = parts.reading.config.model
-
-    def look() -> None:
-        model = parts.device.place(parts.make_model()).eval()
-        with torch.no_grad():
-            shape = tuple(model(parts.device.arrange(images_BCHW)).shape)
-        if shape != (len(images_BCHW), num_outputs):
-            raise UserError(
-                f"the model answers with shape {shape}, and this dataset wants "
-                f"{(len(images_BCHW), num_outputs)}",
-                where=f"model._target_={node['_target_']}",
-            )
-
-    explain_failure(node, "model", look)
-    try_step(parts, 2, "optimizer")
-
-
-def try_step(parts: Parts, num_samples: int, key: str) -> None:
-    """One training step of a model that is then dropped: what cannot be trained fails here."""
-    images_BCHW, targets = next(parts.splits["train"].spread_out(num_samples).batches(num_samples))
-    model = parts.device.place(parts.make_model())
-    optimizer = parts.make_optimizer(model)
-    plain = replace(parts.device, compile=False)  # compiling would take longer than it tells
-    learner = Learner(model, optimizer, parts.loss, plain, scale=lambda epochs, max_epochs: 1.0)
-    try:
-        learner.step(images_BCHW, targets)
-    except Exception as error:
-        names = [parts.reading.config.model["_target_"], parts.reading.config.optimizer["_target_"]]
-        raise UserError(
-            f"a training step on {num_samples} sample(s) fails: {error}",
-            where=f"{key}: {', '.join(names)}",
-            fix="EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
-        ) from error
 
 
 class Stopwatch:

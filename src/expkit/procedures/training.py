@@ -15,7 +15,8 @@ from expkit.data.split import batch_bounds
 from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
-from expkit.procedures.session import Parts, Session, Stage, try_step
+from expkit.procedures.parts import Parts, try_step
+from expkit.procedures.session import Session, Stage
 from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import StageResult
 from expkit.records.files import Record

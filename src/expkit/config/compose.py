@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from expkit.config.explain import explain_composition, explain_sweep
 from expkit.config.places import builtin_conf, conf_folders
@@ -41,6 +41,9 @@ class Request:
     def config(self) -> Config:
         try:
             plain = OmegaConf.to_container(self.composed, resolve=True, throw_on_missing=True)
+        except MissingMandatoryValue as error:
+            key = error.full_key
+            raise UserError(f"{key} must be given", fix=f"expkit train ... {key}=...") from error
         except OmegaConfBaseException as error:
             raise UserError(
                 str(error).splitlines()[0], where=getattr(error, "full_key", None) or None

@@ -42,8 +42,8 @@ class Parts:
     gate_loss: nn.Module
     schedule: ScheduleSource
     stages: Mapping[str, Stage]
-    make_model: Callable[[], nn.Module]
-    make_optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    make_model: Callable[..., nn.Module]
+    make_optimizer: Callable[[Any], torch.optim.Optimizer]
 
     @property
     def facts(self) -> DatasetFacts:
@@ -70,15 +70,9 @@ def build_parts(reading: Reading) -> Parts:
         schedule=build_part(config.schedule, "schedule"),
         stages={n: build_part(s, f"procedure.{n}") for n, s in config.procedure.items()},
         make_model=partial(
-            _call_partial,
-            config.model,
-            "model",
-            image_shape=facts.image_shape,
-            num_outputs=num_outputs,
+            make_model, config.model, image_shape=facts.image_shape, num_outputs=num_outputs
         ),
-        make_optimizer=lambda model: _call_partial(
-            config.optimizer, "optimizer", model.parameters()
-        ),
+        make_optimizer=partial(_call_partial, config.optimizer, "optimizer"),
     )
     _try_out(parts, num_outputs)
     before: list[Stage] = []
@@ -88,9 +82,27 @@ def build_parts(reading: Reading) -> Parts:
     return parts
 
 
-def _call_partial(node: Mapping[str, Any], key: str, *args: Any, **runtime: Any) -> Any:
+def make_model(
+    node: Mapping[str, Any], *, image_shape: tuple[int, int, int], num_outputs: int
+) -> nn.Module:
+    """The net: a partial target wants the data's shape, any other makes what is called with it."""
+    make = build_part(node, "model")
+    if isinstance(make, nn.Module):
+        raise UserError(
+            "the model was built without knowing the data's shape",
+            where=f"model._target_={node['_target_']}",
+            fix="add `_partial_: true` to its YAML: it is then called with image_shape "
+            "and num_outputs",
+        )
+    net: nn.Module = explain_failure(
+        node, "model", lambda: make(image_shape=image_shape, num_outputs=num_outputs)
+    )
+    return net
+
+
+def _call_partial(node: Mapping[str, Any], key: str, *args: Any) -> Any:
     make = build_part({**node, "_partial_": True}, key)
-    return explain_failure(node, key, lambda: make(*args, **runtime))
+    return explain_failure(node, key, lambda: make(*args))
 
 
 def _try_out(parts: Parts, num_outputs: int) -> None:
@@ -117,7 +129,7 @@ def try_step(parts: Parts, num_samples: int, key: str) -> None:
     """One training step of a model that is then dropped: what cannot be trained fails here."""
     images_BCHW, targets = next(parts.splits["train"].spread_out(num_samples).batches(num_samples))
     model = parts.device.place(parts.make_model())
-    optimizer = parts.make_optimizer(model)
+    optimizer = parts.make_optimizer(model.parameters())
     plain = replace(parts.device, compile=False)  # compiling would take longer than it tells
     learner = Learner(model, optimizer, parts.loss, plain, scale=lambda epochs, max_epochs: 1.0)
     try:

@@ -38,6 +38,8 @@ class Reading:
 
 def read_request(config: Config) -> Reading:
     """Read the data and hold the config against it."""
+    if not config.model.get("_partial_"):
+        build_part(config.model, "model")  # what it knows to be wrong, it says before torch
     source: DatasetSource = build_part(config.dataset, "dataset")
     dataset = source.read()
     check_dataset(dataset)

@@ -87,7 +87,7 @@ class Session:
 
     def new_learner(self, loss: nn.Module, *, scale: Scale, **options: Any) -> Learner:
         model = self.new_model()
-        optimizer = self.parts.make_optimizer(model)
+        optimizer = self.parts.make_optimizer(model.parameters())
         return Learner(model, optimizer, loss, self.parts.device, scale=scale, **options)
 
     def record(self, epoch: Epoch, held_out: Mapping[str, float] | None = None) -> Record:

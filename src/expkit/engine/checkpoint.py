@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
 
-OPTIMIZER = "optimizer:"  # before the names of its tensors; the model's stand bare
+# before the names of tensors that are not the model's, which stand bare
+OPTIMIZER = "optimizer:"
+AVERAGE = "average:"
 
 
 def save_weights(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
@@ -39,13 +41,32 @@ def save_learner(path: Path, learner: Learner, facts: dict[str, Any]) -> None:
         "scalars": scalars,
         "scaler": learner.scaler.state_dict(),
     }
+    if learner.average is not None:
+        average = learner.average.state_dict()
+        tensors |= {f"{AVERAGE}{name}": value for name, value in average.items()}
     _save(path, {**learner.model.state_dict(), **tensors}, {**facts, "training": training})
 
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Put a checkpoint's weights into the model; its facts."""
+    """Put a checkpoint's weights into the model, the average of them where it keeps one."""
     tensors, facts = _load(path)
-    weights = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    average = f"{AVERAGE}module."
+    weights = {
+        name.removeprefix(average): value
+        for name, value in tensors.items()
+        if name.startswith(average)
+    }
+    _put(weights or _own(tensors), model, path)
+    return facts
+
+
+def _own(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that the optimizer moves."""
+    others = (OPTIMIZER, AVERAGE)
+    return {name: value for name, value in tensors.items() if not name.startswith(others)}
+
+
+def _put(weights: dict[str, Tensor], model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -53,17 +74,19 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
             f"the weights in '{path.name}' do not fit the model of this config",
             where="\n".join(str(error).splitlines()[1:4]),
         ) from error
-    return facts
 
 
 def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     """Bring a fresh learner to where `save_learner` left one; the checkpoint's facts."""
-    facts = load_weights(path, learner.model)
-    tensors, _ = _load(path)
+    tensors, facts = _load(path)
     if "training" not in facts:
         raise UserError(
             "the checkpoint holds weights alone, and training cannot go on from it", where=str(path)
         )
+    _put(_own(tensors), learner.model, path)
+    if learner.average is not None:
+        average = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
+        learner.average.load_state_dict(average)
     training = facts["training"]
     parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
@@ -91,7 +114,7 @@ def _laid_out_like(value: Any, parameter: Tensor) -> Any:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     plain: dict[str, Tensor] = {}
     for name, value in tensors.items():
         saved = value.detach().cpu().contiguous()

@@ -63,6 +63,7 @@ class DeviceChoice:
     compile: bool = False
     threads: Annotated[int, Ge(1), Le(1024)] | None = None
     deterministic: bool = False
+    flush_denormals: bool = True
 
     def open(self) -> Device:
         found = available_devices()
@@ -94,6 +95,7 @@ class DeviceChoice:
         return "fp32", "no bf16 in hardware"
 
     def _set_globals(self) -> None:
+        torch.set_flush_denormal(self.flush_denormals)  # before threads start, which inherit it
         torch.set_num_threads(self.threads or _initial_threads())
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from expkit.data.split import Split, batch_bounds
+from expkit.engine.augmentation import UNCHANGED, Augmentation
 from expkit.engine.device import Device
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.engine.scoring import Sums
@@ -41,7 +43,8 @@ class Learner:
         *,
         scale: Scale,
         max_gradient_norm: float | None = None,
-        batch_norm_frozen: bool = False,
+        frozen: Sequence[nn.Module] = (),
+        ema_decay: float | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -49,7 +52,8 @@ class Learner:
         self.device = device
         self.scale = scale
         self.max_gradient_norm = max_gradient_norm
-        self.batch_norm_frozen = batch_norm_frozen
+        self.frozen = frozen  # layers that stand still while the model trains
+        self.average = None if ema_decay is None else average_weights(model, ema_decay)
         self.scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
         )
@@ -59,28 +63,43 @@ class Learner:
 
     def train_mode(self) -> None:
         self.model.train()
-        if self.batch_norm_frozen:
-            for layer in self.model.modules():
-                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                    layer.eval()
+        for layer in self.frozen:
+            layer.eval()
+
+    @property
+    def answering(self) -> nn.Module:
+        """The model that is evaluated and kept: the average of the weights where there is one."""
+        return self.model if self.average is None else self.average.module
 
     def set_rate(self, scale: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * scale
 
-    def step(self, images_BCHW: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One optimisation step; the loss and the outputs before it."""
+    def collect(
+        self, images_BCHW: Tensor, targets: Tensor, *, share: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Add a batch's gradients, as a share of the next step's; its loss and outputs."""
         with self.device.autocast():
             outputs = self.forward(self.device.arrange(images_BCHW))
             loss: Tensor = self.loss(outputs, targets)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss if share == 1.0 else loss * share).backward()
+        return loss, outputs
+
+    def step(self) -> None:
+        """One optimisation step along the gradients collected."""
         if self.max_gradient_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        return loss, outputs
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+
+def average_weights(model: nn.Module, decay: float) -> AveragedModel:
+    """A running mean of weights and statistics, which starts as the model stands."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def train_epochs(
@@ -91,26 +110,42 @@ def train_epochs(
     max_epochs: int,
     seed: int,
     shuffle: bool = True,
+    balanced: bool = False,
+    batches_per_step: int = 1,
+    augmentation: Augmentation = UNCHANGED,
     first_epoch: int = 1,
 ) -> Iterator[Epoch]:
     """Train, an epoch at each `next`; every epoch draws from seeds of its own."""
-    steps = len(batch_bounds(len(split), batch_size))
+    sizes = [stop - start for start, stop in batch_bounds(len(split), batch_size)]
+    steps = step_bounds(len(sizes), batches_per_step)
+    num_classes = len(split.class_names or ())
+    augment = None if augmentation.is_identity else augmentation
     for number in range(first_epoch, max_epochs + 1):
         started = time.perf_counter()
         seed_everything(seed, "epoch", number)
         order = torch.Generator().manual_seed(seed_for(seed, "order", number))
         sums = Sums(learner.device.torch_device)
         learner.train_mode()
-        batches = split.batches(batch_size, shuffle=shuffle, generator=order)
+        batches = split.batches(
+            batch_size, shuffle=shuffle, generator=order, balanced=balanced, augment=augment
+        )
         for index, (images_BCHW, targets) in enumerate(batches):
-            # the middle of the step: neither its start nor its end wastes a step at rate 0
-            learner.set_rate(learner.scale(number - 1 + (index + 0.5) / steps, max_epochs))
-            loss, outputs = learner.step(images_BCHW, targets)
+            wanted = targets
+            if augmentation.mixes:
+                images_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
+            start, stop = steps[index // batches_per_step]
+            share = sizes[index] / sum(sizes[start:stop])
+            loss, outputs = learner.collect(images_BCHW, wanted, share=share)
             sums.add(loss, outputs, targets)
+            if index + 1 == stop:
+                # the middle of the step: neither its start nor its end wastes a step at rate 0
+                middle = (start + stop) / 2 / len(sizes)
+                learner.set_rate(learner.scale(number - 1 + middle, max_epochs))
+                learner.step()
         metrics = sums.means()
         yield Epoch(
             number=number,
-            step=number * steps,
+            step=number * len(steps),
             metrics=metrics,
             lr=learner.optimizer.param_groups[0]["lr"],
             seconds=time.perf_counter() - started,
@@ -118,14 +153,21 @@ def train_epochs(
         )
 
 
+def step_bounds(num_batches: int, batches_per_step: int) -> list[tuple[int, int]]:
+    """From which batch to which each optimisation step collects; the last may have fewer."""
+    starts = range(0, num_batches, batches_per_step)
+    return [(start, min(start + batches_per_step, num_batches)) for start in starts]
+
+
 @torch.no_grad()
 def evaluate(learner: Learner, split: Split, batch_size: int) -> dict[str, float]:
     """The same figures as in training, of a model that stands still."""
-    learner.model.eval()
+    model = learner.answering.eval()
+    forward = learner.forward if model is learner.model else model
     sums = Sums(learner.device.torch_device)
     for images_BCHW, targets in split.batches(batch_size):
         with learner.device.autocast():
-            outputs = learner.forward(learner.device.arrange(images_BCHW))
+            outputs = forward(learner.device.arrange(images_BCHW))
             loss = learner.loss(outputs, targets)
         sums.add(loss, outputs, targets)
     return sums.means()

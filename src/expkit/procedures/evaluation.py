@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ from expkit.engine.prediction import predict
 from expkit.errors import UserError
 from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
-from expkit.procedures.training import Training
+from expkit.procedures.training import Training, check_trained
 from expkit.records.facts import StageResult
 
 
@@ -21,12 +21,15 @@ from expkit.records.facts import StageResult
 class Evaluation:
     """Records every split's predictions; all figures of the verdict are computed from them."""
 
+    of: str | None = None
     weights: Literal["best", "last"] = "best"
     batch_size: Annotated[int, Ge(1)] = 256
 
-    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Somebody must have trained before."""
-        if not any(isinstance(stage, Training) for stage in before):
+        if self.of is not None:
+            check_trained(self.of, f"{key}.of", before)
+        if not any(isinstance(stage, Training) for stage in before.values()):
             raise UserError(
                 "there are no trained weights to evaluate: no stage before trains",
                 where=key,
@@ -38,7 +41,7 @@ class Evaluation:
         parts = session.parts
         session.watcher.stage_started(session.stage, 1)
         model = session.new_model()
-        epoch = session.load_weights(self.weights, model)
+        epoch = session.load_weights(self._stage(session), self.weights, model)
         names = parts.facts.target_names or ()
         answers = [
             predict(model, split, parts.device, self.batch_size, names)
@@ -58,3 +61,11 @@ class Evaluation:
             samples_per_second=num_samples / seconds,
             peak_memory_bytes=parts.device.peak_memory_bytes(),
         )
+
+    def _stage(self, session: Session) -> str:
+        """The stage whose weights are meant: the last before this one that trains."""
+        if self.of is not None:
+            return self.of
+        names = list(session.parts.stages)
+        before = reversed(names[: names.index(session.stage)])
+        return next(n for n in before if isinstance(session.parts.stages[n], Training))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from expkit.engine.loop import train_epochs
-from expkit.procedures.parts import Parts
+from expkit.engine.loop import Learner, train_epochs
+from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.session import Session, Stage
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
@@ -30,8 +32,21 @@ class OverfitGate:
     min_accuracy: Annotated[float, Gt(0), Le(1)] = 1.0
     max_regression_loss: Annotated[float, Gt(0)] = 0.001
 
-    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
-        """Nothing to refuse: fewer samples than asked for are said and used."""
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """Try a step; fewer samples than asked for are said and used."""
+        count = min(self.num_samples, len(parts.splits["train"]))
+        model = parts.device.place(parts.make_model())
+        try_step(parts, self._learner(replace(parts, device=parts.uncompiled), model, count), count, key)
+
+    def _learner(self, parts: Parts, model: nn.Module, count: int) -> Learner:
+        return Learner(
+            model,
+            parts.make_optimizer(model.parameters()),
+            parts.gate_loss,
+            parts.device,
+            scale=lambda epochs, max_epochs: 1.0,
+            frozen=batch_norms(model) if count == 1 else (),
+        )
 
     def run(self, session: Session) -> StageResult:
         split = session.train_split.spread_out(self.num_samples)
@@ -40,11 +55,7 @@ class OverfitGate:
                 f"{session.stage}: asked for {self.num_samples} samples, "
                 f"the training split has {len(split)}: all are used"
             )
-        learner = session.new_learner(
-            session.parts.gate_loss,
-            scale=lambda epochs, max_epochs: 1.0,
-            batch_norm_frozen=len(split) == 1,
-        )
+        learner = self._learner(session.parts, session.new_model(), len(split))
         steps = train_epochs(
             learner,
             split,
@@ -83,3 +94,7 @@ class OverfitGate:
         passed = not shortfalls
         result = session.result("OverfitGate", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=len(records) if passed else None)
+
+
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]

@@ -28,7 +28,12 @@ class ScheduleSource(Protocol):
     @property
     def warmup_epochs(self) -> float: ...
 
-    def scale(self, epochs: float, max_epochs: int) -> float: ...
+    @property
+    def watched_metric(self) -> str | None: ...
+
+    def scale(
+        self, epochs: float, max_epochs: int, history: Sequence[Mapping[str, Any]] = ()
+    ) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class Parts:
     def seed(self) -> int:
         return self.reading.config.seed
 
+    @property
+    def uncompiled(self) -> Device:
+        """For trials: compiling would take longer than they tell."""
+        return replace(self.device, compile=False)
+
 
 def build_parts(reading: Reading) -> Parts:
     """Build all parts; whatever is wrong with one of them is said here and not an hour later."""
@@ -60,7 +70,6 @@ def build_parts(reading: Reading) -> Parts:
     choice: DeviceChoice = build_part(config.device, "device")
     device = choice.open()
     counts = facts.splits["train"].class_counts
-    num_outputs = len(facts.class_names or facts.target_names or ())
     parts = Parts(
         reading=reading,
         splits=place_splits(reading.dataset, device.torch_device),
@@ -70,15 +79,18 @@ def build_parts(reading: Reading) -> Parts:
         schedule=build_part(config.schedule, "schedule"),
         stages={n: build_part(s, f"procedure.{n}") for n, s in config.procedure.items()},
         make_model=partial(
-            make_model, config.model, image_shape=facts.image_shape, num_outputs=num_outputs
+            make_model,
+            config.model,
+            image_shape=facts.image_shape,
+            num_outputs=facts.num_outputs,
         ),
         make_optimizer=partial(_call_partial, config.optimizer, "optimizer"),
     )
-    _try_out(parts, num_outputs)
-    before: list[Stage] = []
+    _try_out(parts)
+    before: dict[str, Stage] = {}
     for name, stage in parts.stages.items():
         stage.check(f"procedure.{name}", parts, before)
-        before.append(stage)
+        before[name] = stage
     return parts
 
 
@@ -105,8 +117,9 @@ def _call_partial(node: Mapping[str, Any], key: str, *args: Any) -> Any:
     return explain_failure(node, key, lambda: make(*args))
 
 
-def _try_out(parts: Parts, num_outputs: int) -> None:
-    """Two samples through a model, and one step of it: what does not fit fails here."""
+def _try_out(parts: Parts) -> None:
+    """Two samples through a model: what does not fit fails here."""
+    num_outputs = parts.facts.num_outputs
     images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
     node = parts.reading.config.model
 
@@ -122,18 +135,15 @@ def _try_out(parts: Parts, num_outputs: int) -> None:
             )
 
     explain_failure(node, "model", look)
-    try_step(parts, 2, "optimizer")
 
 
-def try_step(parts: Parts, num_samples: int, key: str) -> None:
-    """One training step of a model that is then dropped: what cannot be trained fails here."""
+def try_step(parts: Parts, learner: Learner, num_samples: int, key: str) -> None:
+    """One training step of a learner that is then dropped: what cannot be trained fails here."""
     images_BCHW, targets = next(parts.splits["train"].spread_out(num_samples).batches(num_samples))
-    model = parts.device.place(parts.make_model())
-    optimizer = parts.make_optimizer(model.parameters())
-    plain = replace(parts.device, compile=False)  # compiling would take longer than it tells
-    learner = Learner(model, optimizer, parts.loss, plain, scale=lambda epochs, max_epochs: 1.0)
     try:
-        learner.step(images_BCHW, targets)
+        learner.train_mode()
+        learner.collect(images_BCHW, targets)
+        learner.step()
     except Exception as error:
         names = [parts.reading.config.model["_target_"], parts.reading.config.optimizer["_target_"]]
         raise UserError(

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import nn
 
 from expkit.data.split import Split
-from expkit.engine.checkpoint import (
-    load_learner,
-    load_weights,
-    read_facts,
-    save_learner,
-    save_weights,
-)
-from expkit.engine.loop import Epoch, Learner, Scale
+from expkit.engine.checkpoint import load_learner, load_weights, save_learner, save_weights
+from expkit.engine.loop import Epoch, Learner
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.errors import UserError
 from expkit.procedures.parts import Parts
@@ -31,7 +25,7 @@ from expkit.records.run import Run
 class Stage(Protocol):
     """A step of a procedure: a small frozen dataclass of plain values."""
 
-    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Refuse, before anything runs, what this stage could not do."""
 
     def run(self, session: Session) -> StageResult: ...
@@ -85,11 +79,6 @@ class Session:
         seed_everything(self.seed, "model")
         return self.parts.device.place(self.parts.make_model())
 
-    def new_learner(self, loss: nn.Module, *, scale: Scale, **options: Any) -> Learner:
-        model = self.new_model()
-        optimizer = self.parts.make_optimizer(model.parameters())
-        return Learner(model, optimizer, loss, self.parts.device, scale=scale, **options)
-
     def record(self, epoch: Epoch, held_out: Mapping[str, float] | None = None) -> Record:
         """Write one epoch down, show it, and hand back what was written."""
         split = self.parts.facts.monitored_split
@@ -111,10 +100,8 @@ class Session:
 
     def resume(self, learner: Learner) -> list[Record]:
         """Bring the learner to the last finished epoch of this stage; the records up to it."""
-        path = self._checkpoint("last")
-        epoch = 0
-        if path.exists() and read_facts(path)["stage"] == self.stage:
-            epoch = int(load_learner(path, learner)["epoch"])
+        path = self._checkpoint(self.stage, "last")
+        epoch = int(load_learner(path, learner)["epoch"]) if path.exists() else 0
         self.folder.forget_after(self.stage, epoch)
         records = [r for r in Run(self.folder.path).history if r["stage"] == self.stage]
         if len(records) != epoch:
@@ -129,12 +116,12 @@ class Session:
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
         facts = {"stage": self.stage, "epoch": epoch}
         if is_best:
-            save_weights(self._checkpoint("best"), learner.model, facts)
-        save_learner(self._checkpoint("last"), learner, facts)
+            save_weights(self._checkpoint(self.stage, "best"), learner.answering, facts)
+        save_learner(self._checkpoint(self.stage, "last"), learner, facts)
 
-    def load_weights(self, which: str, model: nn.Module) -> int:
-        """Put the best or last weights into a model; the epoch that they are from."""
-        return int(load_weights(self._checkpoint(which), model)["epoch"])
+    def load_weights(self, stage: str, which: str, model: nn.Module) -> int:
+        """Put a stage's best or last weights into a model; the epoch that they are from."""
+        return int(load_weights(self._checkpoint(stage, which), model)["epoch"])
 
     def result(self, kind: str, *, passed: bool, reason: str, records: list[Record]) -> StageResult:
         """A stage's result from what it recorded, resumed parts included."""
@@ -154,5 +141,5 @@ class Session:
             figures=figures,
         )
 
-    def _checkpoint(self, which: str) -> Path:
-        return self.folder.path / "checkpoints" / f"{which}.safetensors"
+    def _checkpoint(self, stage: str, which: str) -> Path:
+        return Run(self.folder.path).checkpoint(stage, which)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le, Lt
+from torch import nn
 
 from expkit.data.split import batch_bounds
 from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
+from expkit.optim.frozen_norms import frozen_norms
+from expkit.optim.groups import parameter_groups
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.session import Session, Stage
 from expkit.records.criteria import Criterion, parse_criterion
@@ -35,15 +38,33 @@ class Training:
 
     max_epochs: Annotated[int, Ge(1)]
     batch_size: Annotated[int, Ge(1)]
+    batches_per_step: Annotated[int, Ge(1)] = 1
+    balanced_sampling: bool = False
+    start_from: str | None = None
+    trainable: Literal["all", "head"] | Sequence[str] = "all"
+    frozen_up_to: str | None = None
+    groups: Mapping[str, Mapping[str, Any]] | None = None
+    layer_decay: Annotated[float, Gt(0), Le(1)] | None = None
+    ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
     stop_at: Mapping[str, object] | None = None
     monitor: str = "loss"
     patience: Annotated[int, Ge(1)] | None = None
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     snapshot_every: Annotated[int, Ge(1)] | None = 50
 
-    def check(self, key: str, parts: Parts, before: Sequence[Stage]) -> None:
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Refuse metrics that no epoch records, and batches that cannot be learnt from."""
-        facts = parts.facts
+        if self.start_from is not None:
+            check_trained(self.start_from, f"{key}.start_from", before)
+        self._check_warmup(key, parts)
+        self._check_metrics(key, parts)
+        bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
+        smallest = min(stop - start for start, stop in bounds)
+        model = parts.device.place(parts.make_model())
+        trial = self._learner(replace(parts, device=parts.uncompiled), model, key, [])
+        try_step(parts, trial, smallest, f"{key}.batch_size")
+
+    def _check_warmup(self, key: str, parts: Parts) -> None:
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
                 "the warm-up is as long as the training: its rate would never be reached",
@@ -51,27 +72,55 @@ class Training:
                 f"{key}.max_epochs={self.max_epochs}",
                 allowed=f"warmup_epochs < {self.max_epochs}",
             )
-        wanted = self.wanted(f"{key}.stop_at")
-        monitored, known = facts.monitored_split, facts.recorded_metrics
-        watched = [("monitor", self.monitor), *(("stop_at", c.name) for c in wanted)]
+
+    def _check_metrics(self, key: str, parts: Parts) -> None:
+        monitored, known = parts.facts.monitored_split, parts.facts.recorded_metrics
+        watched = [(f"{key}.monitor", self.monitor)]
+        watched += [(f"{key}.stop_at", c.name) for c in self.wanted(f"{key}.stop_at")]
+        if parts.schedule.watched_metric is not None:
+            watched.append(("schedule.metric", parts.schedule.watched_metric))
         for option, name in watched:
             if with_split(name, monitored) not in known:
                 raise UserError(
                     f"no epoch records the metric '{name}'",
-                    where=f"{key}.{option}: {name}",
+                    where=f"{option}: {name}",
                     nearest=nearest_of(name, [*known, *(k.split("/")[1] for k in known)]),
                     allowed=f"{', '.join(known)}; without a split, {monitored} is meant",
                 )
-        bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
-        try_step(parts, min(stop - start for start, stop in bounds), f"{key}.batch_size")
+
+    def _learner(self, parts: Parts, model: nn.Module, key: str, records: list[Record]) -> Learner:
+        """The model with what it learns by; the schedule reads the records as they grow."""
+        lr = parts.reading.config.optimizer.get("lr")
+        if lr is None:
+            raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
+        groups = parameter_groups(
+            model,
+            trainable=self.trainable,
+            frozen_up_to=self.frozen_up_to,
+            groups=self.groups,
+            layer_decay=self.layer_decay,
+            lr=float(lr),
+            key=key,
+        )
+        schedule = parts.schedule
+        return Learner(
+            model,
+            parts.make_optimizer(groups),
+            parts.loss,
+            parts.device,
+            scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),
+            max_gradient_norm=self.max_gradient_norm,
+            frozen=frozen_norms(model),
+            ema_decay=self.ema_decay,
+        )
 
     def run(self, session: Session) -> StageResult:
-        learner = session.new_learner(
-            session.parts.loss,
-            scale=session.parts.schedule.scale,
-            max_gradient_norm=self.max_gradient_norm,
-        )
-        records = session.resume(learner)
+        model = session.new_model()
+        if self.start_from is not None:
+            session.load_weights(self.start_from, "best", model)
+        records: list[Record] = []
+        learner = self._learner(session.parts, model, f"procedure.{session.stage}", records)
+        records += session.resume(learner)
         monitored = session.parts.facts.monitored_split
         session.watcher.stage_started(session.stage, self.max_epochs)
         epochs = train_epochs(
@@ -80,6 +129,9 @@ class Training:
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             seed=session.seed,
+            balanced=self.balanced_sampling,
+            batches_per_step=self.batches_per_step,
+            augmentation=session.parts.augmentation,
             first_epoch=len(records) + 1,
         )
         while (reason := self.why_stop(records, monitored)) is None:
@@ -130,7 +182,7 @@ class Training:
         due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
         if not due or "train" not in session.parts.facts.layouts:
             return
-        answers = predict(learner.model, session.train_split, session.parts.device, 256, ())
+        answers = predict(learner.answering, session.train_split, session.parts.device, 256, ())
         if isinstance(answers, ClassPredictions):
             shown = np.linspace(0, len(answers.samples) - 1, NUM_SHOWN).round().astype(np.int64)
             arrays: dict[str, npt.NDArray[np.generic]] = {
@@ -144,3 +196,15 @@ class Training:
 
 def with_split(name: str, monitored: str) -> str:
     return name if "/" in name else f"{monitored}/{name}"
+
+
+def check_trained(stage: str, key: str, before: Mapping[str, Stage]) -> None:
+    """Refuse to build on a stage that has not trained by then."""
+    trained = [name for name, each in before.items() if isinstance(each, Training)]
+    if stage not in trained:
+        raise UserError(
+            f"no stage before this one trains and is called '{stage}'",
+            where=f"{key}={stage}",
+            nearest=nearest_of(stage, trained),
+            allowed=", ".join(trained) or "null: no stage before this one trains",
+        )

@@ -65,6 +65,11 @@ class DatasetFacts:
         return None if self.class_names is None else len(self.class_names)
 
     @property
+    def num_outputs(self) -> int:
+        """How many numbers a model answers with."""
+        return len(self.class_names or self.target_names or ())
+
+    @property
     def chance_accuracy(self) -> float | None:
         """What guessing every class equally often would score."""
         return None if self.num_classes is None else 1 / self.num_classes

@@ -82,6 +82,10 @@ class Run:
         assert self.dataset.target_names is not None, "a task has classes or target names"
         return read_value_predictions(path, self.dataset.target_names)
 
+    def checkpoint(self, stage: str, which: str) -> Path:
+        """Where a stage keeps the weights of its best or its last epoch."""
+        return self.path / "checkpoints" / stage / f"{which}.safetensors"
+
     def snapshots(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[np.generic]]]]:
         """The answers recorded in the middle of training, by epoch."""
         import numpy as np

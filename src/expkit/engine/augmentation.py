@@ -1,0 +1,41 @@
+"""What the loop asks of an augmentation, and the one that changes nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Augmentation(Protocol):
+    """What changes the training samples anew in every epoch."""
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor: ...
+
+    @property
+    def is_identity(self) -> bool: ...
+
+    @property
+    def mixes(self) -> bool: ...
+
+    def mix(
+        self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+class Unchanged:
+    """The augmentation of gates and of those who want none."""
+
+    is_identity = True
+    mixes = False
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        return images_BCHW
+
+    def mix(
+        self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
+    ) -> tuple[Tensor, Tensor]:
+        return images_BCHW, targets_B
+
+
+UNCHANGED = Unchanged()

@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 from usual_loop import train_as_usual, write_pieces
 
 from expkit.data.puzzle import Puzzle
-from expkit.data.samples import Dataset
+from expkit.data.samples import Dataset, silent
 from expkit.data.split import place_splits
 from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.loop import Learner, train_epochs
@@ -106,7 +106,7 @@ def main() -> None:
     gc.disable()
     device = DeviceChoice().open()
     print(device.reason)
-    dataset = Puzzle().read()
+    dataset = Puzzle().read(silent)
     expkit = train_by_expkit(dataset, device)
 
     rounds = time_in_turns(expkit, train_barely(dataset, device), arguments.repeats)

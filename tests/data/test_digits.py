@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from expkit.data.digits import Digits
-from expkit.data.samples import Dataset
+from expkit.data.samples import Dataset, silent
 from expkit.errors import UserError
 
 NUM_DIGITS = 1797
@@ -15,7 +15,7 @@ NUM_DIGITS = 1797
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return Digits().read()
+    return Digits().read(silent)
 
 
 def test_splits_are_complete_and_disjoint(dataset: Dataset) -> None:
@@ -51,15 +51,15 @@ def test_pictures_belong_to_their_names_and_targets(dataset: Dataset) -> None:
 def test_split_seed_alone_decides_the_split(dataset: Dataset) -> None:
     """The same seed gives the same bytes whatever numpy drew before; another gives others."""
     np.random.seed(123)
-    for name, split in Digits().read().splits.items():
+    for name, split in Digits().read(silent).splits.items():
         assert split.fingerprint() == dataset.splits[name].fingerprint()
-    other = Digits(split_seed=1).read()
+    other = Digits(split_seed=1).read(silent)
     assert set(other.splits["test"].names) != set(dataset.splits["test"].names)
 
 
 def test_fractions_decide_the_sizes() -> None:
     """A tenth and a fifth are a tenth and a fifth, and the rest is for training."""
-    splits = Digits(val_fraction=0.1, test_fraction=0.2).read().splits
+    splits = Digits(val_fraction=0.1, test_fraction=0.2).read(silent).splits
     assert abs(len(splits["val"]) - 179.7) <= 1.5
     assert abs(len(splits["test"]) - 359.4) <= 1.5
 
@@ -74,4 +74,4 @@ def test_fractions_that_leave_no_training_data_are_refused() -> None:
 def test_fraction_too_small_for_ten_classes_is_refused() -> None:
     """A split of one sample cannot hold ten classes: a user's error, not a traceback."""
     with pytest.raises(UserError, match="cannot be split so"):
-        Digits(val_fraction=0.0005, test_fraction=0.15).read()
+        Digits(val_fraction=0.0005, test_fraction=0.15).read(silent)

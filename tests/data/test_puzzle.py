@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from expkit.data.puzzle import Puzzle
+from expkit.data.samples import silent
 from expkit.errors import UserError
 
 SIZE = 4  # pixels of a piece
@@ -37,7 +38,7 @@ def small(image: str | None, **options: object) -> Puzzle:
 
 def test_cells_are_cut_where_they_lie(picture: str) -> None:
     """Piece row * columns + column holds just the pixels of that cell, and is named after it."""
-    dataset = small(picture).read()
+    dataset = small(picture).read(silent)
     train = dataset.splits["train"]
     assert train.images.shape == (6, SIZE, SIZE, 3)
     for cell, image in enumerate(train.images):
@@ -53,14 +54,14 @@ def test_cells_are_cut_where_they_lie(picture: str) -> None:
 
 def test_the_whole_picture_is_kept_for_the_pages(picture: str) -> None:
     """The cutting holds the picture that the pieces come from, and the cell of each."""
-    cutting = small(picture).read().cuttings["train"]
+    cutting = small(picture).read(silent).cuttings["train"]
     assert np.array_equal(cutting.picture, telling_pixels(2 * SIZE, 3 * SIZE))
     assert (cutting.rows, cutting.columns, list(cutting.cells)) == (2, 3, [0, 1, 2, 3, 4, 5])
 
 
 def test_names_sort_as_the_cells_lie() -> None:
     """Eleven columns need two digits, or column 10 would sort before column 2."""
-    names = list(Puzzle(rows=2, columns=11, piece_size=1).read().splits["train"].names)
+    names = list(Puzzle(rows=2, columns=11, piece_size=1).read(silent).splits["train"].names)
     assert names[:3] == ["r0c00", "r0c01", "r0c02"]
     assert names == sorted(names)
 
@@ -70,7 +71,7 @@ def test_any_picture_size_fits_the_grid(tmp_path: Path, block: tuple[int, int]) 
     """Six blocks of one colour each, at any size and shape, come out as six such pieces."""
     colours = np.array([[9, 0, 0], [0, 90, 0], [0, 0, 180], [250, 0, 9], [7, 250, 0], [0, 9, 250]])
     blocks = colours.reshape(2, 3, 3).astype(np.uint8).repeat(block[0], 0).repeat(block[1], 1)
-    pieces = small(save(tmp_path / "blocks.png", blocks), piece_size=9).read().splits["train"]
+    pieces = small(save(tmp_path / "blocks.png", blocks), piece_size=9).read(silent).splits["train"]
     assert pieces.images.shape == (6, 9, 9, 3)
     # the centre of a piece, away from where Lanczos blends neighbours
     assert np.abs(pieces.images[:, 4, 4].astype(int) - colours).max() <= 3
@@ -78,18 +79,18 @@ def test_any_picture_size_fits_the_grid(tmp_path: Path, block: tuple[int, int]) 
 
 def test_default_is_a_landscape_in_950_pieces() -> None:
     """With no file 25 x 38 pieces of 64 x 64 are drawn, the same each time."""
-    train = Puzzle().read().splits["train"]
+    train = Puzzle().read(silent).splits["train"]
     assert train.images.shape == (950, 64, 64, 3)
     assert train.images.dtype == np.uint8
-    again = small(None, landscape_seed=5).read().splits["train"].fingerprint()
-    assert again == small(None, landscape_seed=5).read().splits["train"].fingerprint()
-    assert again != small(None, landscape_seed=6).read().splits["train"].fingerprint()
+    again = small(None, landscape_seed=5).read(silent).splits["train"].fingerprint()
+    assert again == small(None, landscape_seed=5).read(silent).splits["train"].fingerprint()
+    assert again != small(None, landscape_seed=6).read(silent).splits["train"].fingerprint()
 
 
 def test_rotation_turns_each_piece_four_ways(picture: str) -> None:
     """Class k is the piece turned by k quarters anticlockwise; four samples share a cell."""
-    upright = small(picture).read().splits["train"].images
-    dataset = small(picture, target="rotation").read()
+    upright = small(picture).read(silent).splits["train"].images
+    dataset = small(picture, target="rotation").read(silent)
     turned = dataset.splits["train"]
     assert len(turned) == 24
     for index in range(24):
@@ -104,7 +105,7 @@ def test_rotation_turns_each_piece_four_ways(picture: str) -> None:
 
 def test_positions_are_the_centres_of_cells(picture: str) -> None:
     """x and y as fractions of width and height, of the middle of each cell."""
-    dataset = small(picture, target="position").read()
+    dataset = small(picture, target="position").read(silent)
     targets = dataset.splits["train"].targets
     expected = [[x, y] for y in (1 / 4, 3 / 4) for x in (1 / 6, 1 / 2, 5 / 6)]
     assert targets.dtype == np.float32
@@ -116,7 +117,7 @@ def test_positions_are_the_centres_of_cells(picture: str) -> None:
 def test_held_out_image_is_cut_alike_as_val(tmp_path: Path, picture: str) -> None:
     """The second picture gives the split val with the same classes, and its own pixels."""
     other = save(tmp_path / "other.png", 200 - telling_pixels(2 * SIZE, 3 * SIZE))
-    dataset = small(picture, held_out_image=other).read()
+    dataset = small(picture, held_out_image=other).read(silent)
     assert list(dataset.splits) == ["train", "val"]
     train, val = dataset.splits["train"], dataset.splits["val"]
     assert np.array_equal(val.images, 200 - train.images)
@@ -132,7 +133,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path, orientation: int, quarters
     exif[0x0112] = orientation  # 6: to be turned clockwise by a quarter before it is shown
     path = tmp_path / "turned.png"
     Image.fromarray(np.rot90(upright, quarters).copy()).save(path, exif=exif)
-    assert np.array_equal(small(str(path)).read().cuttings["train"].picture, upright)
+    assert np.array_equal(small(str(path)).read(silent).cuttings["train"].picture, upright)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK"])
@@ -144,7 +145,7 @@ def test_other_kinds_of_pictures_are_read_as_rgb(tmp_path: Path, mode: str) -> N
     Image.fromarray(pixels).convert(mode).save(path)
     with Image.open(path) as opened:
         assert opened.mode == mode
-    assert np.array_equal(small(str(path)).read().cuttings["train"].picture, pixels)
+    assert np.array_equal(small(str(path)).read(silent).cuttings["train"].picture, pixels)
 
 
 def test_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> None:
@@ -152,14 +153,14 @@ def test_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> 
     palette = Image.new("P", (6, 6))
     palette.putpalette([10, 20, 30, 200, 200, 200])
     palette.save(tmp_path / "p.png", transparency=bytes([0, 128]))
-    picture = small(str(tmp_path / "p.png")).read().cuttings["train"].picture
+    picture = small(str(tmp_path / "p.png")).read(silent).cuttings["train"].picture
     assert (picture == [10, 20, 30]).all()
 
 
 def refusal(image: str | Path, key: str = "image", **options: object) -> UserError:
     given = {"image": None, key: str(image)}
     with pytest.raises(UserError) as caught:
-        small(**given, **options).read()
+        small(**given, **options).read(silent)
     return caught.value
 
 
@@ -211,5 +212,6 @@ def test_puzzle_of_one_piece_is_refused() -> None:
     with pytest.raises(UserError, match="one class"):
         Puzzle(rows=1, columns=1)
     assert (
-        len(Puzzle(rows=1, columns=1, target="rotation", piece_size=2).read().splits["train"]) == 4
+        len(Puzzle(rows=1, columns=1, target="rotation", piece_size=2).read(silent).splits["train"])
+        == 4
     )

@@ -37,9 +37,9 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def test_none_maps_to_zero_and_one() -> None:
+def test_unit_maps_to_zero_and_one() -> None:
     """0 is 0, 255 is 1 and 51 is a fifth, whatever the pictures hold."""
-    images = all_images(place("none", train=pictures([0, 51, 255], [51, 51, 51]))["train"])
+    images = all_images(place("unit", train=pictures([0, 51, 255], [51, 51, 51]))["train"])
     expected = torch.tensor([[0, 0.2, 1], [0.2, 0.2, 0.2]])
     torch.testing.assert_close(images[:, 0, 0], expected)
 
@@ -87,7 +87,7 @@ def test_constant_picture_becomes_zeros() -> None:
 def test_batches_are_channels_first_to_read_and_last_in_memory() -> None:
     """B x C x H x W without a copy: convolutions find the layout that they are fastest on."""
     train = noise(2, 3, 4, 3)
-    images, targets = next(place("none", train=train)["train"].batches(2))
+    images, targets = next(place("unit", train=train)["train"].batches(2))
     expected = torch.from_numpy(train.transpose(0, 3, 1, 2).astype(np.float32) / 255)
     torch.testing.assert_close(images, expected)
     assert images.is_contiguous(memory_format=torch.channels_last)
@@ -121,7 +121,7 @@ def ordered(split: Split, seed: int, size: int = 4) -> list[int]:
 
 def test_shuffled_batches_hold_every_sample_once() -> None:
     """Also with a rest: 11 samples in batches of 4, and each with its own target."""
-    split = place("none", train=pictures(*([i, i] for i in range(11))))["train"]
+    split = place("unit", train=pictures(*([i, i] for i in range(11))))["train"]
     assert sorted(ordered(split, seed=0)) == list(range(11))
     for images, targets in split.batches(4, shuffle=True, generator=torch.Generator()):
         assert ((images[:, 0, 0, 0] * 255).round() % 2).tolist() == targets.tolist()
@@ -129,7 +129,7 @@ def test_shuffled_batches_hold_every_sample_once() -> None:
 
 def test_generator_alone_decides_the_order() -> None:
     """Same seed, same order, whatever torch drew meanwhile; another seed, another order."""
-    split = place("none", train=pictures(*([i, i] for i in range(11))))["train"]
+    split = place("unit", train=pictures(*([i, i] for i in range(11))))["train"]
     first = ordered(split, seed=3)
     torch.rand(5)
     assert ordered(split, seed=3) == first
@@ -139,7 +139,7 @@ def test_generator_alone_decides_the_order() -> None:
 
 def test_unshuffled_batches_keep_the_order() -> None:
     """Predictions are written beside sample names, so their order must be the split's."""
-    split = place("none", train=pictures(*([i, i] for i in range(5))))["train"]
+    split = place("unit", train=pictures(*([i, i] for i in range(5))))["train"]
     seen = [images[:, 0, 0, 0].mul(255).round().tolist() for images, _ in split.batches(2)]
     assert seen == [[0, 1], [2, 3, 4]]
 
@@ -150,7 +150,7 @@ def test_unshuffled_batches_keep_the_order() -> None:
 )
 def test_spread_out_takes_evenly(count: int, chosen: list[int]) -> None:
     """From the first to the last, evenly; and all where there are fewer than asked for."""
-    split = place("none", train=pictures(*([i, i] for i in range(10))))["train"]
+    split = place("unit", train=pictures(*([i, i] for i in range(10))))["train"]
     few = split.spread_out(count)
     assert few.images_NHWC[:, 0, 0, 0].tolist() == chosen
     assert few.targets.tolist() == [i % 2 for i in chosen]
@@ -160,7 +160,7 @@ def test_spread_out_takes_evenly(count: int, chosen: list[int]) -> None:
 @pytest.mark.parametrize("total", [2, 3, 10, 11, 950])
 def test_spread_out_never_takes_a_sample_twice(total: int) -> None:
     """Rounding must not make ten samples nine."""
-    split = place("none", train=np.zeros((total, 1, 1, 1), np.uint8))["train"]
+    split = place("unit", train=np.zeros((total, 1, 1, 1), np.uint8))["train"]
     for count in {1, 2, 7, 10, total - 1, total}:
         names = split.spread_out(count).sample_names
         assert len(set(names)) == len(names) == min(count, total)
@@ -168,7 +168,7 @@ def test_spread_out_never_takes_a_sample_twice(total: int) -> None:
 
 def test_splits_know_their_own_classes() -> None:
     """Each split carries the names of all classes and the counts of its own samples."""
-    splits = place("none", train=pictures([0], [1], [2]), val=pictures([0]))
+    splits = place("unit", train=pictures([0], [1], [2]), val=pictures([0]))
     assert [s.class_counts for s in splits.values()] == [[2, 1], [1, 0]]
     assert {name: split.name for name, split in splits.items()} == {"train": "train", "val": "val"}
     assert len(splits["train"]) == 3

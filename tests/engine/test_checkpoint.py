@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from expkit.data.split import Split, fit_normaliser
+from expkit.data.normaliser import fit_normaliser
+from expkit.data.split import Split
 from expkit.engine import checkpoint as checkpoint_module
 from expkit.engine.checkpoint import (
     load_learner,

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.data.split import Normaliser, Split
+from expkit.data.normaliser import Normaliser
+from expkit.data.split import Split
 from expkit.engine.device import Device
 from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.losses.squared_error import SquaredError
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-LINE = Normaliser(torch.ones(1), torch.zeros(1), by_sample=False)  # a pixel is its own number
+LINE = Normaliser(torch.ones(1), torch.zeros(1))  # a pixel is its own number
 
 
 def points(xs: Sequence[int], targets: Tensor) -> Split:

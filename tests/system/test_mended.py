@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from expkit.data.puzzle import Puzzle
+from expkit.data.samples import silent
 from expkit.data.split import place_splits
 from expkit.engine.checkpoint import load_learner, save_weights
 from expkit.errors import UserError
@@ -30,7 +31,7 @@ def test_16_bit_grey_keeps_its_levels(tmp_path: Path, suffix: str, dtype: type, 
     pixels = np.tile(np.array([0, 64 * 257, 128 * 257, top], dtype), (4, 1))
     Image.fromarray(pixels).save(tmp_path / f"scan.{suffix}")
     puzzle = Puzzle(str(tmp_path / f"scan.{suffix}"), rows=2, columns=2, piece_size=2)
-    assert puzzle.read().cuttings["train"].picture[0, :, 0].tolist() == [0, 64, 128, 255]
+    assert puzzle.read(silent).cuttings["train"].picture[0, :, 0].tolist() == [0, 64, 128, 255]
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 1), (1, 2), (2, 2)])
@@ -40,13 +41,13 @@ def test_any_grid_of_a_file_reaches_the_device(tmp_path: Path, rows: int, column
     puzzle = Puzzle(str(tmp_path / "p.png"), rows=rows, columns=columns, piece_size=4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        place_splits(puzzle.read(), torch.device("cpu"))
+        place_splits(puzzle.read(silent), torch.device("cpu"))
 
 
 def test_overlong_path_is_refused(tmp_path: Path) -> None:
     """A name that no file can have is no file."""
     with pytest.raises(UserError):
-        Puzzle("x" * 300, rows=1, columns=2).read()
+        Puzzle("x" * 300, rows=1, columns=2).read(silent)
 
 
 def test_overlong_run_name_is_refused(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_corrupt_avif_is_refused(tmp_path: Path) -> None:
             bytes(content[:place]) + b"\xff\xff" + bytes(content[place + 2 :])
         )
         try:
-            Puzzle(str(tmp_path / "q.avif"), rows=1, columns=2, piece_size=2).read()
+            Puzzle(str(tmp_path / "q.avif"), rows=1, columns=2, piece_size=2).read(silent)
         except UserError:
             broken += 1
     assert broken
@@ -130,7 +131,8 @@ def test_corrupt_avif_is_refused(tmp_path: Path) -> None:
 
 def test_pieces_of_a_spread_know_their_own_counts() -> None:
     """A split's class counts are those of its samples."""
-    from expkit.data.split import Split, fit_normaliser
+    from expkit.data.normaliser import fit_normaliser
+    from expkit.data.split import Split
 
     images = torch.zeros(4, 1, 1, 1, dtype=torch.uint8)
     split = Split(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Lt
 
-from expkit.data.samples import Dataset, Normalisation, Samples
+from expkit.data.samples import Dataset, Normalisation, Samples, Watch
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Digits:
                 allowed="together less than 1",
             )
 
-    def read(self) -> Dataset:
+    def read(self, watch: Watch) -> Dataset:
         import numpy as np
         from sklearn.datasets import load_digits
 

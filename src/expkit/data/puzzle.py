@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
-from expkit.data.samples import Cutting, Dataset, Normalisation, Samples
+from expkit.data.pictures import UnreadablePictureError, open_picture, without_remarks
+from expkit.data.samples import Cutting, Dataset, Normalisation, Samples, Watch
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from PIL import Image
 
     Picture = npt.NDArray[np.uint8]
 
@@ -53,7 +52,7 @@ class Puzzle:
                 allowed=f"rows x columns x piece_size^2 <= {MAX_PIXELS:,}",
             )
 
-    def read(self) -> Dataset:
+    def read(self, watch: Watch) -> Dataset:
         pictures = {"train": self._picture(self.image, "image")}
         if self.held_out_image is not None:
             pictures["val"] = self._picture(self.held_out_image, "held_out_image")
@@ -119,7 +118,7 @@ class Puzzle:
 def load_picture(path: Path, height: int, width: int, grid: tuple[int, int], key: str) -> Picture:
     """Any picture that Pillow reads, upright, in RGB, fitted to height x width."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     where = f"{key}={path}"
     try:
@@ -127,12 +126,9 @@ def load_picture(path: Path, height: int, width: int, grid: tuple[int, int], key
             raise UserError(f"'{path}' is a directory", where=where, allowed="one picture file")
         if not path.exists():
             raise UserError(f"there is no file '{path}'", where=where, fix=f"{key}=FILE")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-            with Image.open(path) as opened:
-                opened.load()
-                picture = to_8_bits(ImageOps.exif_transpose(opened)).convert("RGB")
-    except (OSError, RuntimeError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with without_remarks():
+            picture = open_picture(path).convert("RGB")
+    except (UnreadablePictureError, OSError) as error:  # a path may be too long to look for
         raise UserError(
             f"'{path}' cannot be read as a picture: {error}",
             where=where,
@@ -148,15 +144,3 @@ def load_picture(path: Path, height: int, width: int, grid: tuple[int, int], key
             f"dataset.columns={min(columns, picture.width)}, or a larger picture",
         )
     return np.array(picture.resize((width, height), Image.Resampling.LANCZOS))
-
-
-def to_8_bits(picture: Image.Image) -> Image.Image:
-    """Pillow clips 16 bits to white where it converts them; wider numbers have no known white."""
-    import numpy as np
-    from PIL import Image
-
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"its pixels are 32-bit numbers (mode {picture.mode}), not levels")
-    if not picture.mode.startswith("I;16"):
-        return picture
-    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))

@@ -1,36 +1,75 @@
-"""What every dataset reads into: samples in memory as uint8, without torch."""
+"""What every dataset reads into: samples as uint8, in memory or in a mapped file, without torch."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
 
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-Normalisation = Literal["none", "dataset", "sample"]
+    from expkit.data.pictures import Decoding
+
+Normalisation = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
+"""0 to 255 as they are; 0 to 1; or mean 0 and standard deviation 1: of a channel over the training
+pictures, of each picture, of each of its rows, or of a channel over ImageNet."""
+
+Watch = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """The watch of a caller without a terminal."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """One split: pictures N x H x W x C in uint8, and a class index or some numbers for each."""
+    """One split: a class index or some numbers for each sample, and its picture in uint8.
 
-    images: npt.NDArray[np.uint8]
+    Where `rows` are given, `images` is a store in a mapped file, and they say which of its
+    pictures are the samples'; else its pictures are the samples', in order.
+    """
+
+    images: npt.NDArray[np.uint8]  # N x H x W x C
     targets: npt.NDArray[np.int64] | npt.NDArray[np.float32]
     names: Sequence[str]
+    rows: npt.NDArray[np.int64] | None = None
+    digests: npt.NDArray[np.uint64] | None = None  # of each sample's picture, where a cache has it
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.targets)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the pictures lie in a file, and are not to be copied into memory."""
+        return isinstance(self.images, np.memmap)
+
+    def select(self, chosen: npt.NDArray[np.int64]) -> Samples:
+        """Some of the samples; resident pictures are gathered, mapped ones stay where they are."""
+        rows = chosen if self.rows is None else self.rows[chosen]
+        return Samples(
+            images=self.images if self.is_mapped else self.images[rows],
+            targets=self.targets[chosen],
+            names=[self.names[i] for i in chosen.tolist()],
+            rows=rows if self.is_mapped else None,
+            digests=None if self.digests is None else self.digests[chosen],
+        )
 
     def fingerprint(self) -> str:
         """Tells data apart: two runs with the same one saw the same bytes."""
-        digest = hashlib.sha256(str(self.images.shape).encode())
-        digest.update(self.images.tobytes())
+        shape = (len(self), *self.images.shape[1:])
+        digest = hashlib.sha256(str(shape).encode())
+        if self.digests is not None:
+            digest.update(self.digests.tobytes())
+        else:
+            images = self.images if self.rows is None else self.images[self.rows]
+            digest.update(images.tobytes())
         digest.update(self.targets.tobytes())
         return digest.hexdigest()[:16]
 
@@ -54,11 +93,11 @@ class Dataset:
     class_names: Sequence[str] | None = None  # for classification
     target_names: Sequence[str] | None = None  # for regression
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)
+    remarks: Sequence[str] = ()  # what the user should know of how it was read
+    decoding: Decoding | None = None  # how another picture file becomes such a sample
 
     def class_counts(self, split: str) -> tuple[int, ...] | None:
         """How many samples of each class, absent classes included."""
-        import numpy as np
-
         if self.class_names is None:
             return None
         counts = np.bincount(
@@ -70,7 +109,7 @@ class Dataset:
 class DatasetSource(Protocol):
     """What a dataset's `_target_` makes: it reads when asked, so that a wrong one costs nothing."""
 
-    def read(self) -> Dataset: ...
+    def read(self, watch: Watch) -> Dataset: ...
 
 
 def check_dataset(dataset: Dataset) -> None:

@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from expkit.data.samples import Dataset, Normalisation, Samples
+from expkit.data.mapped import MappedPictures
+from expkit.data.normaliser import Normaliser, fit_normaliser
+from expkit.data.samples import Dataset, Samples
 
-
-@dataclass(frozen=True)
-class Normaliser:
-    """uint8 pictures to floats, as scale * x + shift for each channel, or for each sample.
-
-    Scale and shift are repeated over a row of pixels: the CPU has no fast loop over 3 channels.
-    """
-
-    scale_WC: Tensor
-    shift_WC: Tensor
-    by_sample: bool
-
-    def __call__(self, images_BHWC: Tensor) -> Tensor:
-        if self.by_sample:
-            images = images_BHWC.float()
-            spread, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
-            return (images - mean) / spread.clamp_min(SMALLEST_SPREAD)
-        rows = torch.addcmul(self.shift_WC, images_BHWC.flatten(2).float(), self.scale_WC)
-        return rows.view(images_BHWC.shape)
-
-
-SMALLEST_SPREAD = 1.0  # of 255: a constant channel becomes zeros, not a division by zero
-
-
-def fit_normaliser(images_NHWC: Tensor, how: Normalisation) -> Normaliser:
-    """What the training pictures say of their channels; the other splits are treated alike."""
-    channels = images_NHWC.shape[-1]
-    scale, shift = torch.full((channels,), 1 / 255), torch.zeros(channels)
-    if how == "dataset":
-        counts = torch.stack(
-            [torch.bincount(images_NHWC[..., c].flatten(), minlength=256) for c in range(channels)]
-        ).double()  # on the CPU: exact for any number of pictures, and no float copy of them
-        levels = torch.arange(256, dtype=torch.double)
-        total = counts.sum(1)
-        mean = counts @ levels / total
-        spread = (counts @ levels.square() / total - mean.square()).clamp_min(0).sqrt()
-        scale = spread.clamp_min(SMALLEST_SPREAD).reciprocal()
-        scale, shift = scale.float(), (-mean * scale).float()
-    width = images_NHWC.shape[2]
-    return Normaliser(scale.repeat(width), shift.repeat(width), by_sample=how == "sample")
+Augment = Callable[[Tensor], Tensor]
+"""From and to pictures B x C x H x W in [0, 1], channels last in memory, on the device."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +21,7 @@ class Split:
     """The samples of one split with everything that the loop and the pages ask of them."""
 
     name: str
-    images_NHWC: Tensor
+    images_NHWC: Tensor | MappedPictures
     targets: Tensor  # N class indices, or N x T numbers
     sample_names: Sequence[str]
     class_names: Sequence[str] | None
@@ -75,30 +39,52 @@ class Split:
         return counts
 
     def batches(
-        self, size: int, *, shuffle: bool = False, generator: torch.Generator | None = None
+        self,
+        size: int,
+        *,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+        balanced: bool = False,
+        augment: Augment | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pictures B x C x H x W (channels last in memory) and targets, on the device."""
+        """Pictures B x C x H x W (channels last in memory) and targets, on the device.
+
+        `balanced` draws with replacement, each class that is there equally often.
+        """
         bounds = batch_bounds(len(self), size)
-        if not shuffle:
+        if not shuffle and not balanced:
             for start, stop in bounds:
-                yield self._batch(self.images_NHWC[start:stop], self.targets[start:stop])
+                images = self._prepare(self.images_NHWC[start:stop], augment)
+                yield images, self.targets[start:stop]
             return
-        order = torch.randperm(len(self), generator=generator).to(self.images_NHWC.device)
+        order = self._draw_balanced(generator) if balanced else self._draw_order(generator)
+        order = order.to(self.targets.device)
         for start, stop in bounds:
             chosen = order[start:stop]
             # twenty times as fast on bytes as indexing with a tensor
-            yield self._batch(
-                self.images_NHWC.index_select(0, chosen), self.targets.index_select(0, chosen)
-            )
+            images = self._prepare(self.images_NHWC.index_select(0, chosen), augment)
+            yield images, self.targets.index_select(0, chosen)
 
-    def _batch(self, images_BHWC: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        return self.normaliser(images_BHWC).permute(0, 3, 1, 2), targets
+    def _draw_order(self, generator: torch.Generator | None) -> Tensor:
+        return torch.randperm(len(self), generator=generator)
+
+    def _draw_balanced(self, generator: torch.Generator | None) -> Tensor:
+        assert self.class_names is not None, "numbers have no classes to balance"
+        targets = self.targets.cpu()
+        weights = torch.bincount(targets).reciprocal()[targets]
+        return torch.multinomial(weights, len(self), replacement=True, generator=generator)
+
+    def _prepare(self, images_BHWC: Tensor, augment: Augment | None) -> Tensor:
+        if augment is not None:
+            images_BCHW = augment(images_BHWC.float().div_(255).permute(0, 3, 1, 2))
+            images_BHWC = images_BCHW.permute(0, 2, 3, 1).contiguous() * 255
+        return self.normaliser(images_BHWC).permute(0, 3, 1, 2)
 
     def spread_out(self, count: int) -> Split:
         """A few samples, evenly spaced: sorted by class as they may lie, they differ in it."""
         chosen = torch.linspace(0, len(self) - 1, min(count, len(self))).round().long()
         kept = chosen.tolist()
-        on_device = chosen.to(self.images_NHWC.device)
+        on_device = chosen.to(self.targets.device)
         return Split(
             self.name,
             self.images_NHWC[on_device],
@@ -119,16 +105,13 @@ def batch_bounds(num_samples: int, size: int) -> list[tuple[int, int]]:
 
 def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     """Move a dataset to the device once."""
-    train = torch.from_numpy(dataset.splits["train"].images)
-    fitted = fit_normaliser(train, dataset.normalise)
-    normaliser = Normaliser(
-        fitted.scale_WC.to(device), fitted.shift_WC.to(device), fitted.by_sample
-    )
+    train = _place_images(dataset.splits["train"], torch.device("cpu"))
+    normaliser = fit_normaliser(train, dataset.normalise).to(device)
 
     def place(name: str, samples: Samples) -> Split:
         return Split(
             name=name,
-            images_NHWC=torch.from_numpy(samples.images).to(device),
+            images_NHWC=_place_images(samples, device),
             targets=torch.from_numpy(samples.targets).to(device),
             sample_names=samples.names,
             class_names=dataset.class_names,
@@ -136,3 +119,9 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
         )
 
     return {name: place(name, samples) for name, samples in dataset.splits.items()}
+
+
+def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedPictures:
+    if samples.is_mapped:
+        return MappedPictures(samples.images, samples.rows, device)
+    return torch.from_numpy(samples.images).to(device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
-from expkit.data.samples import Dataset, DatasetSource, check_dataset
+from expkit.data.samples import Dataset, DatasetSource, Watch, check_dataset, silent
 from expkit.errors import UserError
 from expkit.records.criteria import Criterion, check_criteria
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
@@ -36,12 +36,12 @@ class Reading:
     criteria: Sequence[Criterion]
 
 
-def read_request(config: Config) -> Reading:
+def read_request(config: Config, watch: Watch = silent) -> Reading:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
     source: DatasetSource = build_part(config.dataset, "dataset")
-    dataset = source.read()
+    dataset = source.read(watch)
     check_dataset(dataset)
     facts = collect_facts(dataset, config)
     _check_held_out(facts)

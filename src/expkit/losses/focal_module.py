@@ -1,0 +1,38 @@
+"""The focal loss's arithmetic, for classes and for probabilities of classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class FocalLoss(nn.Module):
+    """Sum over classes of -w q (1 - p)^gamma ln p: q the smoothed target, p the prediction.
+
+    The mean is that of torch's cross-entropy: over the weights of the right classes where targets
+    are classes, over samples where they are probabilities (B x C).
+    """
+
+    weight: Tensor
+
+    def __init__(self, gamma: float, label_smoothing: float, weight_C: Tensor) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.label_smoothing = label_smoothing
+        self.register_buffer("weight", weight_C)
+
+    def forward(self, logits_BC: Tensor, targets: Tensor) -> Tensor:
+        log_p_BC = functional.log_softmax(logits_BC, dim=1)
+        # above 0: there the slope of x^gamma is infinite for gamma < 1
+        doubt_BC = (-log_p_BC.expm1()).clamp_min(torch.finfo(log_p_BC.dtype).eps)
+        wanted_BC = self._smoothed(targets, log_p_BC.dtype) * self.weight
+        total = -(wanted_BC * doubt_BC**self.gamma * log_p_BC).sum()
+        return total / (len(targets) if targets.is_floating_point() else self.weight[targets].sum())
+
+    def _smoothed(self, targets: Tensor, dtype: torch.dtype) -> Tensor:
+        num_classes = len(self.weight)
+        if not targets.is_floating_point():
+            targets = functional.one_hot(targets, num_classes)
+        share = self.label_smoothing / num_classes
+        return targets.to(dtype) * (1 - self.label_smoothing) + share

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from expkit.data.normaliser import Normaliser
 from expkit.data.split import Split
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner, evaluate, train_epochs
+from expkit.engine.loop import Learner, evaluate, step_bounds, train_epochs
 from expkit.losses.squared_error import SquaredError
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
@@ -159,7 +159,7 @@ def test_frozen_batch_norm_keeps_its_statistics(frozen: bool) -> None:
     """Its running statistics stand still, while its scale and all else learn, with dropout."""
     model = normed()
     before = model[0].running_mean.clone()
-    learner = learner_of(model, batch_norm_frozen=frozen)
+    learner = learner_of(model, frozen=[model[0]] if frozen else [])
     next(train_epochs(learner, MANY_POINTS, batch_size=4, max_epochs=1, seed=0))
     assert torch.equal(model[0].running_mean, before) == frozen
     assert bool(model[0].num_batches_tracked == 0) == frozen
@@ -170,7 +170,8 @@ def test_frozen_batch_norm_keeps_its_statistics(frozen: bool) -> None:
 def test_frozen_batch_norm_learns_from_one_sample() -> None:
     """One sample has no statistics of its own, which batch norm in training refuses."""
     split = points([3], torch.tensor([[1.0]]))
-    learner = learner_of(normed(), batch_norm_frozen=True)
+    model = normed()
+    learner = learner_of(model, frozen=[model[0]])
     (epoch,) = train_epochs(learner, split, batch_size=1, max_epochs=1, seed=0)
     assert epoch.num_samples == 1
     with pytest.raises(ValueError, match="more than 1 value"):
@@ -250,3 +251,43 @@ def test_scaled_gradients_of_fp16_are_unscaled_before_clipping() -> None:
     learner.scaler.update(1024.0)
     next(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
     assert numbers(learner.model) == pytest.approx([0.2, 0.3], rel=1e-3)
+
+
+def test_collected_batches_step_like_one_large_batch() -> None:
+    """Two batches of 4 and 2 in one step move the weights as one batch of 6 does."""
+    split = points([0, 1, 2, 3, 4, 5], torch.tensor([[1.0], [2.0], [0.0], [5.0], [-1.0], [3.0]]))
+    small, large = learner_of(line()), learner_of(line())
+    (in_two,) = train_epochs(
+        small, split, batch_size=4, batches_per_step=2, max_epochs=1, seed=0, shuffle=False
+    )
+    (at_once,) = train_epochs(large, split, batch_size=6, max_epochs=1, seed=0, shuffle=False)
+    assert in_two.step == at_once.step == 1
+    assert numbers(small.model) == pytest.approx(numbers(large.model))
+
+
+def test_last_step_of_an_epoch_may_collect_fewer_batches() -> None:
+    """Five batches, two a step, are three steps, and the last learns from its one alone."""
+    assert step_bounds(5, 2) == [(0, 2), (2, 4), (4, 5)]
+
+
+def test_averaged_weights_by_hand() -> None:
+    """The first step sets the average, each later one moves it by 1 - decay of the way."""
+    learner = learner_of(line(), ema_decay=0.75)
+    epochs = train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=2, seed=0)
+    next(epochs)
+    first = numbers(learner.model)
+    assert numbers(learner.answering) == pytest.approx(first)
+    next(epochs)
+    second = numbers(learner.model)
+    mean = [0.75 * old + 0.25 * new for old, new in zip(first, second, strict=True)]
+    assert numbers(learner.answering) == pytest.approx(mean)
+    assert mean != pytest.approx(second)
+
+
+def test_evaluation_is_of_the_averaged_weights() -> None:
+    """What is reported is the model that is kept, not the one that the optimizer moves."""
+    learner = learner_of(line(), ema_decay=0.5)
+    list(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=3, seed=0))
+    answers = learner.answering(next(TWO_POINTS.batches(2))[0])
+    expected = ((answers - TWO_POINTS.targets) ** 2).mean().item()
+    assert evaluate(learner, TWO_POINTS, 2)["loss"] == pytest.approx(expected)

@@ -107,7 +107,7 @@ def test_torn_lines_and_a_lost_last_checkpoint_are_survived(
     (run / "history.jsonl").write_bytes(history[:-30])
     stages = (run / "stages.jsonl").read_text().splitlines()
     (run / "stages.jsonl").write_text("\n".join(stages[:2]) + "\n")
-    (run / "checkpoints" / "last.safetensors").unlink()
+    (run / "checkpoints" / "train" / "last.safetensors").unlink()
 
     assert expkit("resume", str(run)).code == 0
     assert numbers(run) == numbers(whole)

@@ -15,9 +15,6 @@ class Augmentation(Protocol):
     @property
     def is_identity(self) -> bool: ...
 
-    @property
-    def mixes(self) -> bool: ...
-
     def mix(
         self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]: ...
@@ -27,7 +24,6 @@ class Unchanged:
     """The augmentation of gates and of those who want none."""
 
     is_identity = True
-    mixes = False
 
     def __call__(self, images_BCHW: Tensor) -> Tensor:
         return images_BCHW

@@ -130,12 +130,10 @@ def train_epochs(
             batch_size, shuffle=shuffle, generator=order, balanced=balanced, augment=augment
         )
         for index, (images_BCHW, targets) in enumerate(batches):
-            wanted = targets
-            if augmentation.mixes:
-                images_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
+            inputs_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
             start, stop = steps[index // batches_per_step]
             share = sizes[index] / sum(sizes[start:stop])
-            loss, outputs = learner.collect(images_BCHW, wanted, share=share)
+            loss, outputs = learner.collect(inputs_BCHW, wanted, share=share)
             sums.add(loss, outputs, targets)
             if index + 1 == stop:
                 # the middle of the step: neither its start nor its end wastes a step at rate 0

@@ -36,7 +36,9 @@ class OverfitGate:
         """Try a step; fewer samples than asked for are said and used."""
         count = min(self.num_samples, len(parts.splits["train"]))
         model = parts.device.place(parts.make_model())
-        try_step(parts, self._learner(replace(parts, device=parts.uncompiled), model, count), count, key)
+        try_step(
+            parts, self._learner(replace(parts, device=parts.uncompiled), model, count), count, key
+        )
 
     def _learner(self, parts: Parts, model: nn.Module, count: int) -> Learner:
         return Learner(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from torch import nn
 
 from expkit.config.parts import build_part, explain_failure
 from expkit.data.split import Split, place_splits
+from expkit.engine.augmentation import UNCHANGED, Augmentation
 from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
@@ -49,6 +50,7 @@ class Parts:
     stages: Mapping[str, Stage]
     make_model: Callable[..., nn.Module]
     make_optimizer: Callable[[Any], torch.optim.Optimizer]
+    augmentation: Augmentation = UNCHANGED
 
     @property
     def facts(self) -> DatasetFacts:
@@ -70,9 +72,11 @@ def build_parts(reading: Reading) -> Parts:
     choice: DeviceChoice = build_part(config.device, "device")
     device = choice.open()
     counts = facts.splits["train"].class_counts
+    splits = place_splits(reading.dataset, device.torch_device)
+    preprocessing = {**facts.preprocessing, "normaliser": splits["train"].normaliser.to_json()}
     parts = Parts(
-        reading=reading,
-        splits=place_splits(reading.dataset, device.torch_device),
+        reading=replace(reading, facts=replace(facts, preprocessing=preprocessing)),
+        splits=splits,
         device=device,
         loss=reading.loss.build(counts).to(device.torch_device),
         gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),

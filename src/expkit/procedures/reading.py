@@ -89,6 +89,9 @@ def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
             name: Layout(f"pictures/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
             for name, cut in dataset.cuttings.items()
         },
+        preprocessing={
+            "decoding": None if dataset.decoding is None else dataset.decoding.to_json()
+        },
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Task = Literal["classification", "regression"]
@@ -40,6 +40,8 @@ class DatasetFacts:
     image_shape: tuple[int, int, int]  # channels, height, width
     splits: Mapping[str, SplitFacts]
     layouts: Mapping[str, Layout]
+    # how a picture file becomes what the model is given: its decoding and its normaliser
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def judged_split(self) -> str:
@@ -119,6 +121,7 @@ class DatasetFacts:
                 )
                 for name, layout in record["layouts"].items()
             },
+            preprocessing=record.get("preprocessing", {}),
         )
 
 

@@ -8,6 +8,9 @@ COMMANDS = {
     "show": "a run's results on one screen",
     "plot": "draw a run's pictures again from its records",
     "report": "write an experiment's page from its runs",
+    "evaluate": "a run's model on any data that fits it",
+    "predict": "what a run's model says to new pictures",
+    "latency": "how long a run's model takes, and how large it is",
     "resume": "go on with a run that was cut off",
     "completion": "tab completion for bash, zsh or fish",
 }

@@ -75,7 +75,7 @@ def find_candidates(line: str) -> list[str]:
         from expkit.config.places import conf_folders, list_groups
 
         return [group for group in list_groups(conf_folders()) if group.startswith(last)]
-    if command in ("show", "plot", "report", "resume"):
+    if command in ("show", "plot", "report", "resume", "evaluate", "predict", "latency"):
         from pathlib import Path
 
         from expkit.records.run import list_runs

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ def run_request(request: Request) -> int:
     """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
     check_output(Path(request.config.output_dir))
     parts = build(request.config)
-    folder = make_folder(parts, request)
+    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
+    folder = make_folder(parts, request.config, request.overrides, command)
     return carry_out(parts, folder)
 
 
@@ -71,22 +72,23 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def make_folder(parts: Parts, request: Request) -> RunFolder:
+def make_folder(
+    parts: Parts, config: Config, overrides: Sequence[str], command: Sequence[str]
+) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.procedures.reading import encode_pictures
 
-    config_text = yaml.safe_dump(request.config.to_plain(), sort_keys=False, allow_unicode=True)
-    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
-    environment = describe_environment(command, parts.device.reason, hash_text(config_text))
+    config_text = yaml.safe_dump(config.to_plain(), sort_keys=False, allow_unicode=True)
+    environment = describe_environment(list(command), parts.device.reason, hash_text(config_text))
     files: dict[str, str | bytes] = {
         "config.yaml": config_text,
-        "overrides.yaml": yaml.safe_dump(request.overrides),
+        "overrides.yaml": yaml.safe_dump(list(overrides)),
         "environment.json": json.dumps(environment, indent=2),
         "dataset.json": json.dumps(parts.facts.to_json()),
         **encode_pictures(parts.reading.dataset, parts.facts),
     }
-    name = name_folder(request.config.name, time.time(), os.environ)
-    return RunFolder.create(Path(request.config.output_dir), name, files)
+    name = name_folder(config.name, time.time(), os.environ)
+    return RunFolder.create(Path(config.output_dir), name, files)
 
 
 def hash_text(text: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -88,6 +90,22 @@ def compose_and_run(words: Sequence[str], run: Callable[[Request], None]) -> Non
         raise explain_composition(words, error) from error
     if failures:
         raise failures[0]
+
+
+def compose_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> dict[str, Any]:
+    """A part with the overrides that concern it: another choice of its group, or other values."""
+    prepare_hydra()
+    explain_sweep(words)  # refuses a word that no config has
+    mine = [word for word in words if re.split(r"[=.]", word.lstrip("+~"))[0] == group]
+    if any(word.startswith(f"{group}=") for word in mine):
+        with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
+            part = hydra.compose("config", overrides=mine)[group]
+    else:
+        part = OmegaConf.create(dict(given))
+        part.merge_with_dotlist([word.lstrip("+").removeprefix(f"{group}.") for word in mine])
+    plain = OmegaConf.to_container(part, resolve=True)
+    assert isinstance(plain, dict), "a part is a mapping"
+    return {str(key): value for key, value in plain.items()}
 
 
 def prepare_hydra() -> None:

@@ -30,6 +30,7 @@ class Config:
     compared_with: list[str]
     reference: dict[str, Any] | None
     trust: list[str]
+    evaluates: str | None
     criteria: dict[str, Any]
     model: dict[str, Any]
     dataset: dict[str, Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -12,16 +14,21 @@ from expkit.records.predictions import ClassPredictions, Predictions, ValuePredi
 
 
 @torch.no_grad()
+def answer(model: nn.Module, batches: Iterable[Tensor], device: Device) -> Tensor:
+    """The outputs of the model standing still, as floats on the device."""
+    model.eval()
+    answers = []
+    for images_BCHW in batches:
+        with device.autocast():
+            answers.append(model(device.arrange(images_BCHW)).float())
+    return torch.cat(answers)
+
+
 def predict(
     model: nn.Module, split: Split, device: Device, batch_size: int, target_names: tuple[str, ...]
 ) -> Predictions:
-    """Every sample's answer, in the split's order, from the model standing still."""
-    model.eval()
-    answers = []
-    for images_BCHW, _ in split.batches(batch_size):
-        with device.autocast():
-            answers.append(model(device.arrange(images_BCHW)).float())
-    outputs = torch.cat(answers)
+    """Every sample's answer, in the split's order."""
+    outputs = answer(model, (images for images, _ in split.batches(batch_size)), device)
     if split.class_names is None:
         return ValuePredictions(
             split=split.name,

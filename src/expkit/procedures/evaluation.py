@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge
+from torch import nn
 
+from expkit.engine.checkpoint import load_weights
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
 from expkit.procedures.parts import Parts
@@ -29,7 +31,9 @@ class Evaluation:
         """Somebody must have trained before."""
         if self.of is not None:
             check_trained(self.of, f"{key}.of", before)
-        if not any(isinstance(stage, Training) for stage in before.values()):
+        if parts.evaluated is None and not any(
+            isinstance(stage, Training) for stage in before.values()
+        ):
             raise UserError(
                 "there are no trained weights to evaluate: no stage before trains",
                 where=key,
@@ -41,7 +45,7 @@ class Evaluation:
         parts = session.parts
         session.watcher.stage_started(session.stage, 1)
         model = session.new_model()
-        epoch = session.load_weights(self._stage(session), self.weights, model)
+        epoch = self._load(session, model)
         names = parts.facts.target_names or ()
         answers = [
             predict(model, split, parts.device, self.batch_size, names)
@@ -62,10 +66,13 @@ class Evaluation:
             peak_memory_bytes=parts.device.peak_memory_bytes(),
         )
 
-    def _stage(self, session: Session) -> str:
-        """The stage whose weights are meant: the last before this one that trains."""
-        if self.of is not None:
-            return self.of
+    def _load(self, session: Session, model: nn.Module) -> int:
+        """The weights that are meant; the epoch that they are from."""
+        if session.parts.evaluated is not None:
+            return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
+        return session.load_weights(self.of or self._last_trained(session), self.weights, model)
+
+    def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)
         before = reversed(names[: names.index(session.stage)])
         return next(n for n in before if isinstance(session.parts.stages[n], Training))

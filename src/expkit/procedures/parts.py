@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -16,8 +17,10 @@ from expkit.engine.augmentation import UNCHANGED, Augmentation
 from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
+from expkit.procedures.adoption import adopt_facts, adopt_preprocessing
 from expkit.procedures.reading import Reading
 from expkit.records.facts import DatasetFacts
+from expkit.records.run import Run
 
 if TYPE_CHECKING:
     from expkit.procedures.session import Stage
@@ -51,6 +54,7 @@ class Parts:
     make_model: Callable[..., nn.Module]
     make_optimizer: Callable[[Any], torch.optim.Optimizer]
     augmentation: Augmentation = UNCHANGED
+    evaluated: Run | None = None  # another run, whose weights take the place of training
 
     @property
     def facts(self) -> DatasetFacts:
@@ -74,9 +78,15 @@ def build_parts(reading: Reading) -> Parts:
     counts = facts.splits["train"].class_counts
     splits = place_splits(reading.dataset, device.torch_device)
     preprocessing = {**facts.preprocessing, "normaliser": splits["train"].normaliser.to_json()}
+    facts = replace(facts, preprocessing=preprocessing)
+    evaluated = None if config.evaluates is None else Run(Path(config.evaluates))
+    if evaluated is not None:
+        facts = adopt_facts(facts, evaluated)
+        splits = adopt_preprocessing(splits, evaluated, device)
     parts = Parts(
-        reading=replace(reading, facts=replace(facts, preprocessing=preprocessing)),
+        reading=replace(reading, facts=facts),
         splits=splits,
+        evaluated=evaluated,
         device=device,
         loss=reading.loss.build(counts).to(device.torch_device),
         gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),

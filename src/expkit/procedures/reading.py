@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
@@ -112,3 +112,10 @@ def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
         picture.save(stream, "JPEG", quality=88)
         files[facts.layouts[split].picture] = stream.getvalue()
     return files
+
+
+def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a run whose own weights follow: no others need be fetched before them."""
+    unneeded = {"weights": None, "pretrained": False}
+    model = {**config["model"], **{k: v for k, v in unneeded.items() if k in config["model"]}}
+    return {**config, "model": model}

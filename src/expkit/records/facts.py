@@ -42,6 +42,8 @@ class DatasetFacts:
     layouts: Mapping[str, Layout]
     # how a picture file becomes what the model is given: its decoding and its normaliser
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    # another run whose weights are evaluated here, and what it was trained on
+    trained_by: Mapping[str, str] | None = None
 
     @property
     def judged_split(self) -> str:
@@ -90,10 +92,25 @@ class DatasetFacts:
     def judged_on(self) -> str:
         """The sentence that stands beside every figure of the verdict."""
         split = self.judged_split
+        if self.trained_by is not None:
+            return self._judged_on_for(self.trained_by)
         if split == "train":
             return "measured on the training samples: there is no held-out split"
         used = " (which also chose the epoch)" if split == self.monitored_split else ""
         return f"measured on held-out samples: {split}, {self.splits[split].num_samples}{used}"
+
+    @property
+    def has_training_samples(self) -> bool:
+        """Whether the split train is what the weights were trained on."""
+        trained_by = self.trained_by
+        return trained_by is None or trained_by["train"] == self.splits["train"].fingerprint
+
+    def _judged_on_for(self, trained_by: Mapping[str, str]) -> str:
+        split = self.splits[self.judged_split]
+        where = f"{self.judged_split}, {split.num_samples}"
+        if split.fingerprint == trained_by["train"]:
+            return f"measured on the samples that {trained_by['run']} was trained on: {where}"
+        return f"measured on samples that {trained_by['run']} was not trained on: {where}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -122,6 +139,7 @@ class DatasetFacts:
                 for name, layout in record["layouts"].items()
             },
             preprocessing=record.get("preprocessing", {}),
+            trained_by=record.get("trained_by"),
         )
 
 

@@ -82,6 +82,26 @@ class Run:
         assert self.dataset.target_names is not None, "a task has classes or target names"
         return read_value_predictions(path, self.dataset.target_names)
 
+    @property
+    def weights(self) -> Path:
+        """The weights that stand for the run: those of its evaluation, or the last best ones."""
+        if self.config.get("evaluates"):
+            return Run(Path(self.config["evaluates"])).weights
+        evaluations = [
+            stage for stage in self.config["procedure"].values() if stage and "weights" in stage
+        ]
+        chosen = evaluations[-1] if evaluations else {}
+        stages = [chosen["of"]] if chosen.get("of") else reversed(self.stage_names)
+        for stage in stages:
+            path = self.checkpoint(stage, chosen.get("weights", "best"))
+            if path.exists():
+                return path
+        raise UserError(
+            f"the run '{self.name}' has no trained weights",
+            where=str(self.path / "checkpoints"),
+            fix="name a run that has trained, or go on with this one: expkit resume RUN",
+        )
+
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where a stage keeps the weights of its best or its last epoch."""
         return self.path / "checkpoints" / stage / f"{which}.safetensors"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expkit.records.criteria import Criterion, parse_criterion
+from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
 from expkit.reports.metrics import measure
 
@@ -45,7 +46,7 @@ def summarize(run: Run) -> Summary:
         "progress": _progress(run),
         "metrics": {split: _finite(values) for split, values in metrics.items()},
         "criteria": criteria,
-        "held_out_gap": _held_out_gap(facts.judged_split, metrics),
+        "held_out_gap": _held_out_gap(facts, metrics),
         "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
         "wall_seconds": sum(stage["seconds"] for stage in stages),
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
@@ -173,8 +174,13 @@ def _verdict(
     return verdict, f"{num_met} of {len(criteria)} criteria met"
 
 
-def _held_out_gap(judged: str, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | None:
+def _held_out_gap(
+    facts: DatasetFacts, metrics: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any] | None:
     """How much worse the held-out samples do than those trained on; None without both."""
+    judged = facts.judged_split
+    if not facts.has_training_samples:
+        return None
     if judged == "train" or not {"train", judged} <= metrics.keys():
         return None
     metric, sign = ("accuracy", 1) if "accuracy" in metrics[judged] else ("rmse", -1)

@@ -1,0 +1,75 @@
+"""expkit latency: how long a run's model takes to answer, and how large it is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from expkit.commands.running import without_collector
+from expkit.config.compose import find_own_code
+from expkit.errors import UserError
+from expkit.records.files import write_json
+from expkit.records.folder import explain_disk_errors
+from expkit.records.run import find_run
+
+DESCRIPTION = (
+    "Time a run's model after warm-up: median and tails of one batch, prepared pictures to "
+    "answers. The figures go to latency.json in the run's folder too."
+)
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser("expkit latency", description=DESCRIPTION)
+    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="fp32")
+    parser.add_argument("--batch", type=int, default=1, help="pictures at once (default 1)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="to measure for (default 5)")
+    parser.add_argument(
+        "--trust", action="append", default=[], help="a package whose code the config may run"
+    )
+    arguments = parser.parse_args(words)
+    for name in ("batch", "threads", "seconds"):
+        value = getattr(arguments, name)
+        if value is not None and value <= 0:
+            raise UserError(f"--{name} cannot be {value}", allowed="a number > 0")
+    run = find_run(arguments.run)
+    weights = run.weights
+    find_own_code()
+    with without_collector():
+        from expkit.engine.latency import measure_latency
+        from expkit.procedures.restoring import restore
+
+    changes: dict[str, Any] = {"precision": arguments.precision, "threads": arguments.threads}
+    changes |= {"name": arguments.device} if arguments.device else {}
+    restored = restore(run, trusted=arguments.trust, device=changes)
+    shape = (arguments.batch, *run.dataset.image_shape)
+    figures = {
+        "device": restored.device.reason,
+        "threads": arguments.threads,
+        **measure_latency(restored.model, restored.device, shape, arguments.seconds),
+        "file_bytes": weights.stat().st_size,
+    }
+    with explain_disk_errors(run.path):
+        write_json(run.path / "latency.json", figures)
+    print(screen(run.name, figures))
+    return 0
+
+
+def screen(name: str, figures: dict[str, Any]) -> str:
+    """The figures in units that a reader compares."""
+    batch, *shape = figures["shape"]
+    wide = "1 picture" if batch == 1 else f"{batch} pictures"
+    lines = [
+        f"{name}: {wide} of {' x '.join(map(str, shape))} at once",
+        f"  device   {figures['device']}",
+        f"  latency  median {figures['median_ms']:.2f} ms, 95 % within {figures['p95_ms']:.2f} ms, "
+        f"99 % within {figures['p99_ms']:.2f} ms, worst {figures['max_ms']:.2f} ms "
+        f"({figures['num_runs']} runs)",
+        f"  rate     {figures['samples_per_second']:,.0f} pictures/s at the median",
+        f"  size     {figures['parameters']:,} parameters, {figures['file_bytes'] / 1e6:.1f} MB "
+        f"on disk, {figures['macs'] / 1e6:,.1f} million multiply-adds a picture",
+    ]
+    return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -51,15 +51,50 @@ class Samples:
         return isinstance(self.images, np.memmap)
 
     def select(self, chosen: npt.NDArray[np.int64]) -> Samples:
-        """Some of the samples; resident pictures are gathered, mapped ones stay where they are."""
-        rows = chosen if self.rows is None else self.rows[chosen]
+        """Some of the samples, by their rows: nothing is copied before `settle`."""
         return Samples(
-            images=self.images if self.is_mapped else self.images[rows],
+            images=self.images,
             targets=self.targets[chosen],
             names=[self.names[i] for i in chosen.tolist()],
-            rows=rows if self.is_mapped else None,
+            rows=self._rows()[chosen],
             digests=None if self.digests is None else self.digests[chosen],
         )
+
+    def join(self, other: Samples) -> Samples:
+        """Both, one after the other."""
+        first, second = self, other
+        if first.images is not second.images:
+            first, second = first.settle(), second.settle()
+            if first.is_mapped or second.is_mapped:
+                raise UserError(
+                    "samples of two files that are too large for memory cannot be pooled",
+                    where="dataset.fold",
+                    fix="put train and val into one file, or raise dataset.memory_fraction",
+                )
+            images = np.concatenate([first.images, second.images])
+            rows = None
+        else:
+            images, rows = first.images, np.concatenate([first._rows(), second._rows()])
+        has_digests = first.digests is not None and second.digests is not None
+        return Samples(
+            images=images,
+            targets=np.concatenate([first.targets, second.targets]),
+            names=[*first.names, *second.names],
+            rows=rows,
+            digests=np.concatenate([first.digests, second.digests]) if has_digests else None,
+        )
+
+    def settle(self) -> Samples:
+        """Gathered where the store is resident, without a copy where the rows are a range."""
+        if self.is_mapped or self.rows is None:
+            return self
+        first, count = int(self.rows[0]) if len(self) else 0, len(self)
+        is_range = np.array_equal(self.rows, np.arange(first, first + count))
+        images = self.images[first : first + count] if is_range else self.images[self.rows]
+        return replace(self, images=images, rows=None)
+
+    def _rows(self) -> npt.NDArray[np.int64]:
+        return np.arange(len(self)) if self.rows is None else self.rows
 
     def fingerprint(self) -> str:
         """Tells data apart: two runs with the same one saw the same bytes."""

@@ -1,0 +1,45 @@
+"""How much memory there is: the machine's, or less where a container or batch job is limited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+def count_memory_bytes() -> int:
+    """The machine's memory, or the lowest limit of the control groups that this process is in."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([physical, *_read_limits()])
+
+
+def _read_limits() -> Iterator[int]:
+    for path in _limit_files():
+        try:
+            text = path.read_text().strip()
+        except OSError:  # no such group, or one that is not shown here
+            continue
+        if text.isdigit():  # not "max"
+            yield int(text)
+
+
+def _limit_files() -> Iterator[Path]:
+    """`memory.max` of version 2 and `memory.limit_in_bytes` of version 1, of every group above."""
+    try:
+        lines = MEMBERSHIP.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        top = CGROUPS / controllers
+        file = "memory.limit_in_bytes" if controllers else "memory.max"
+        folder = top / group.lstrip("/")
+        for each in (folder, *folder.parents):
+            yield each / file
+            if each == top:
+                break

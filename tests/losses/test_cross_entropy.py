@@ -62,3 +62,10 @@ def test_wrong_number_of_weights_is_refused() -> None:
     with pytest.raises(UserError, match="2 classes and 3 weights") as caught:
         CrossEntropy(class_weights=[1, 2, 3]).build((5, 5))
     assert caught.value.details["where"] == "loss.class_weights"
+
+
+def test_mixed_targets_are_a_mean_over_samples() -> None:
+    """Probabilities (0.3, 0.7) with weights 1 and 3: each class's surprise by its share."""
+    loss = CrossEntropy(class_weights=[1, 3]).build((1, 1))
+    expected = -(0.3 * log(1 / 4) + 3 * 0.7 * log(3 / 4))
+    assert loss(LOGITS[:1], torch.tensor([[0.3, 0.7]])).item() == pytest.approx(expected)

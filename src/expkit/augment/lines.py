@@ -1,0 +1,31 @@
+"""What happens to pictures that are scanned line by line, each row a line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+
+
+class LineDropout(nn.Module):
+    """Loses whole lines, as where a tip left the surface: they become the picture's mean."""
+
+    def __init__(
+        self,
+        fraction: Annotated[float, Ge(0), Le(1)] = 0.1,
+        p: Annotated[float, Ge(0), Le(1)] = 0.5,
+    ) -> None:
+        """`p` chooses pictures, and each line of these is lost with probability `fraction`."""
+        super().__init__()
+        self.fraction = fraction
+        self.p = p
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        batch, _, height, _ = images_BCHW.shape
+        # drawn on the CPU, as kornia draws: the same on every device
+        is_chosen_B1 = torch.rand(batch, 1) < self.p
+        is_lost_BH = is_chosen_B1 & (torch.rand(batch, height) < self.fraction)
+        is_lost_B1H1 = is_lost_BH.to(images_BCHW.device).view(batch, 1, height, 1)
+        return torch.where(is_lost_B1H1, images_BCHW.mean((2, 3), keepdim=True), images_BCHW)

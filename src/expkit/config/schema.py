@@ -34,6 +34,7 @@ class Config:
     criteria: dict[str, Any]
     model: dict[str, Any]
     dataset: dict[str, Any]
+    augment: dict[str, Any]
     device: dict[str, Any]
     procedure: dict[str, Any]
     optimizer: dict[str, Any]
@@ -46,4 +47,4 @@ class Config:
 
 
 # the root's keys that are parts; procedure is a mapping of them
-PARTS = ("dataset", "model", "loss", "optimizer", "schedule", "device")
+PARTS = ("dataset", "augment", "model", "loss", "optimizer", "schedule", "device")

@@ -10,31 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from expkit.errors import UserError, nearest_of
-from expkit.records.facts import DatasetFacts, Task
+from expkit.records.facts import DatasetFacts
+from expkit.records.measures import CLASS_METRICS, RANGES, Measure, measurable
 
-# what predictions can be measured by, and what each is
-METRICS: Mapping[Task, Mapping[str, str]] = {
-    "classification": {
-        "accuracy": "share of samples whose most probable class is right",
-        "top5_accuracy": "share of samples whose class is among the five most probable",
-        "log_loss": "mean of -ln(probability of the right class)",
-    },
-    "regression": {
-        "mae": "mean absolute error over all targets",
-        "rmse": "root of the mean squared error over all targets",
-        "r2": "share of the targets' variance that is explained",
-    },
-}
-
-# between which every value of a metric lies
-RANGES: Mapping[str, tuple[float, float]] = {
-    "accuracy": (0, 1),
-    "top5_accuracy": (0, 1),
-    "log_loss": (0, math.inf),
-    "mae": (0, math.inf),
-    "rmse": (0, math.inf),
-    "r2": (-math.inf, 1),
-}
+MAX_LISTED_CLASSES = 30
 
 RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -46,18 +25,26 @@ RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Criterion:
-    """`accuracy: "> 0.95"` on the judged split, `train/accuracy: "> 0.95"` on the one it names."""
+    """`accuracy: "> 0.95"` on the judged split, `train/accuracy: "> 0.95"` on the one it names.
+
+    `recall[cherry_pit]: ">= 0.99"` asks it of one class.
+    """
 
     name: str
     relation: str
     bound: float
 
     @property
-    def metric(self) -> str:
-        return self.name.rpartition("/")[2]
+    def measure(self) -> Measure:
+        return Measure.parse(self.name)
 
     def split(self, dataset: DatasetFacts) -> str:
-        return self.name.rpartition("/")[0] or dataset.judged_split
+        return self.measure.split or dataset.judged_split
+
+    @property
+    def metric(self) -> str:
+        """The metric with its class and without its split."""
+        return self.name.removeprefix(f"{self.measure.split}/")
 
     def is_met(self, value: float) -> bool:
         """A number that is not finite meets nothing."""
@@ -85,15 +72,7 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> lis
     """The criteria, all of which this data can answer."""
     parsed = [parse_criterion(name, condition) for name, condition in criteria.items()]
     for criterion in parsed:
-        known = METRICS[dataset.task]
-        if criterion.metric not in known:
-            raise UserError(
-                f"'{criterion.metric}' cannot be measured on this dataset's {dataset.task} targets",
-                where=f"criteria.{criterion.name}",
-                nearest=nearest_of(criterion.metric, known),
-                allowed="\n".join(f"{name}: {meaning}" for name, meaning in known.items()),
-                fix=f"expkit train ... criteria={dataset.task}   (or criteria=none)",
-            )
+        _check_metric(criterion, dataset)
         _check_bound(criterion)
         if criterion.split(dataset) not in dataset.splits:
             raise UserError(
@@ -104,9 +83,35 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> lis
     return parsed
 
 
+def _check_metric(criterion: Criterion, dataset: DatasetFacts) -> None:
+    measure, classes = criterion.measure, dataset.class_names or ()
+    known = measurable(dataset)
+    where = f"criteria.{criterion.name}"
+    if measure.class_name is None and measure.metric in known:
+        return
+    if measure.class_name is None or not classes or measure.metric not in CLASS_METRICS:
+        of_a_class = {f"{name}[CLASS]": meaning for name, meaning in CLASS_METRICS.items()}
+        meanings = {**known, **(of_a_class if classes else {})}
+        raise UserError(
+            f"'{criterion.metric}' cannot be measured on this dataset's {dataset.task} targets",
+            where=where,
+            nearest=nearest_of(criterion.metric, meanings),
+            allowed="\n".join(f"{name}: {meaning}" for name, meaning in meanings.items()),
+            fix=f"expkit train ... criteria={dataset.task}   (or criteria=none)",
+        )
+    if measure.class_name not in classes:
+        listed = ", ".join(classes[:MAX_LISTED_CLASSES])
+        raise UserError(
+            f"the dataset has no class '{measure.class_name}'",
+            where=where,
+            nearest=nearest_of(measure.class_name, classes),
+            allowed=listed + (", ..." if len(classes) > MAX_LISTED_CLASSES else ""),
+        )
+
+
 def _check_bound(criterion: Criterion) -> None:
     """A criterion that every run meets, or none, judges nothing."""
-    low, high = RANGES[criterion.metric]
+    low, high = RANGES[criterion.measure.metric]
     upward = criterion.relation.startswith(">")
     is_strict = len(criterion.relation) == 1
     meets_all = criterion.bound < low if upward else criterion.bound > high
@@ -117,7 +122,7 @@ def _check_bound(criterion: Criterion) -> None:
         raise UserError(
             f"{'every' if meets_all else 'no'} run meets '{criterion}'",
             where=f"criteria.{criterion.name}",
-            allowed=f"{criterion.metric} lies between {low:g} and {high:g}: 95 % is 0.95"
+            allowed=f"{criterion.measure.metric} lies between {low:g} and {high:g}: 95 % is 0.95"
             if high == 1
-            else f"{criterion.metric} is at least {low:g}",
+            else f"{criterion.measure.metric} is at least {low:g}",
         )

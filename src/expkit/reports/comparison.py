@@ -82,7 +82,7 @@ def results(pairs: Sequence[Pair]) -> list[str]:
     return [
         "## Results",
         _judged_on(pairs),
-        markdown.table(("metric", *names, "chance", "largest class"), rows),
+        markdown.table(("metric", *names, *wording.level_names(pairs[0][1])), rows),
         *_in_samples(pairs),
     ]
 

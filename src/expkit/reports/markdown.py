@@ -73,29 +73,53 @@ def stages_table(summary: Summary) -> str:
     return table(header, rows)
 
 
-def levels(name: str, summary: Summary) -> tuple[str, str]:
+def levels(name: str, summary: Summary) -> tuple[str, ...]:
     """Chance and largest class for a metric, as cells."""
-    chance = wording.chance_of(name, summary)
-    majority = summary["majority_accuracy"] if name == "accuracy" else None
-    return (
-        "-" if chance is None else wording.figure(name, chance),
-        "-" if majority is None else wording.percent(majority),
-    )
+    known = wording.levels_of(name, summary)
+    return tuple(known.get(label, "-") for label in wording.level_names(summary))
 
 
 def metrics_table(summary: Summary) -> str:
-    """A column a split; the levels are those of the judged split."""
-    splits = list(summary["metrics"])
+    """A column a split; the interval and the levels are those of the judged split."""
+    splits, judged = list(summary["metrics"]), summary["judged_split"]
     names = list(dict.fromkeys(name for values in summary["metrics"].values() for name in values))
+    intervals = summary["intervals"].get(judged, {})
     rows = [
         (
             name,
             *(wording.figure(name, summary["metrics"][split].get(name)) for split in splits),
+            wording.interval(name, intervals.get(name)),
             *levels(name, summary),
         )
         for name in names
     ]
-    return table(("metric", *splits, "chance", "largest class"), rows)
+    interval = "95 % interval" if len(splits) == 1 else f"95 % interval ({judged})"
+    return table(("metric", *splits, interval, *wording.level_names(summary)), rows)
+
+
+def classes_table(summary: Summary, limit: int) -> str:
+    """The classes of the judged split, the worst first; empty where each is a single sample."""
+    rows = summary["classes"].get(summary["judged_split"], [])
+    if all(row["count"] <= 1 for row in rows):
+        return ""
+    worst = sorted(rows, key=lambda row: (row["f1"] is None, row["f1"] or 0))[:limit]
+    cells = [
+        (
+            row["class"],
+            str(row["count"]),
+            *(_class_cell(row, metric) for metric in ("precision", "recall", "f1")),
+        )
+        for row in worst
+    ]
+    return table(("class", "samples", "precision", "recall", "F1"), cells)
+
+
+def _class_cell(row: Mapping[str, Any], metric: str) -> str:
+    if row[metric] is None:
+        return "-"
+    ends = row.get(f"{metric}_interval")
+    shown = wording.figure(metric, row[metric])
+    return f"{shown} ({wording.interval(metric, ends)})" if ends else shown
 
 
 def criteria_table(summary: Summary) -> str:
@@ -104,7 +128,7 @@ def criteria_table(summary: Summary) -> str:
         (
             f"{c['split']}/{c['metric']} {wording.bound(c)}",
             wording.reached(c),
-            wording.verdict_of(c),
+            ", ".join(filter(None, (wording.verdict_of(c), wording.noise_of(c)))),
         )
         for c in summary["criteria"]
     ]

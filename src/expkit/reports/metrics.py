@@ -1,14 +1,25 @@
-"""What recorded predictions come to in numbers; the names are those of `records.criteria`."""
+"""What recorded predictions come to in numbers; the names are those of `records.measures`."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from expkit.records.measures import TOP
 from expkit.records.predictions import ClassPredictions
+from expkit.reports.calibration import calibration_error
+from expkit.reports.counts import ClassCounter
+from expkit.reports.intervals import Interval, wilson
+from expkit.reports.ranking import rank_metrics
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from expkit.records.predictions import Predictions, ValuePredictions
+
+    Floats = npt.NDArray[np.float64]
 
 
 def measure(predictions: Predictions) -> dict[str, float]:
@@ -21,16 +32,29 @@ def measure(predictions: Predictions) -> dict[str, float]:
 def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
     import numpy as np
 
-    # by rank, as argmax over ties or nan may name the right class by accident
     metrics = {"accuracy": float(np.mean(predictions.ranks == 0))}
-    if len(predictions.class_names) > 5:
-        metrics["top5_accuracy"] = float(np.mean(predictions.ranks < 5))
+    if len(predictions.class_names) > TOP:
+        metrics["top5_accuracy"] = float(np.mean(predictions.ranks < TOP))
+    macro = ClassCounter.of(predictions).count().macro()
+    return {
+        **metrics,
+        **{name: float(value) for name, value in macro.items()},
+        **rank_metrics(predictions),
+        "log_loss": float(losses_of(predictions).mean()),
+        "calibration_error": calibration_error(predictions),
+    }
+
+
+def losses_of(predictions: ClassPredictions) -> Floats:
+    """-ln of the probability of each sample's right class."""
+    import numpy as np
+
     samples = np.arange(len(predictions.targets))
     right = predictions.probabilities[samples, predictions.targets].astype(np.float64)
     # a float32 softmax underflows to 0, of which the logarithm would make the mean infinite
     smallest = float(np.finfo(np.float32).tiny)
-    metrics["log_loss"] = float(-np.log(np.maximum(right, smallest)).mean())
-    return metrics
+    losses: Floats = -np.log(np.maximum(right, smallest))
+    return losses
 
 
 def _measure_values(predictions: ValuePredictions) -> dict[str, float]:
@@ -45,3 +69,43 @@ def _measure_values(predictions: ValuePredictions) -> dict[str, float]:
         # targets that do not vary leave nothing to explain
         "r2": 1 - float((errors**2).sum()) / spread if spread > 0 else math.nan,
     }
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How one class fared; nan and None where there is nothing to divide by."""
+
+    name: str
+    count: int
+    precision: float
+    recall: float
+    f1: float
+    precision_interval: Interval | None
+    recall_interval: Interval | None
+
+
+def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
+    """Recall and precision are shares of samples and have Wilson's interval; F1 is none."""
+    counts = ClassCounter.of(predictions).count()
+    columns = zip(
+        predictions.class_names,
+        counts.right,
+        counts.answered,
+        counts.true,
+        counts.precision,
+        counts.recall,
+        counts.f1,
+        strict=True,
+    )
+    return [
+        ClassFigures(
+            name,
+            int(true),
+            float(precision),
+            float(recall),
+            float(f1),
+            wilson(right, answered),
+            wilson(right, true),
+        )
+        for name, right, answered, true, precision, recall, f1 in columns
+    ]

@@ -13,6 +13,7 @@ from expkit.reports import markdown, wording
 from expkit.reports.summary import Summary, summarize
 
 TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
+MAX_CLASSES = 20  # of which the page tells how each fared
 
 
 def refresh(run_path: Path, *, plots: bool) -> Summary:
@@ -75,6 +76,10 @@ def _results(run: Run, summary: Summary) -> list[str]:
         if gap is not None and gap["gap"] is not None:
             sentence = wording.gap(gap)
             parts.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    classes = markdown.classes_table(summary, MAX_CLASSES)
+    if classes:
+        few = len(summary["classes"][summary["judged_split"]]) <= MAX_CLASSES
+        parts += ["## Classes", "" if few else f"The {MAX_CLASSES} with the lowest F1.", classes]
     reference = markdown.reference_table(run, summary)
     if reference:
         parts += ["## Beside the reference", reference]

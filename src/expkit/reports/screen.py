@@ -10,6 +10,13 @@ from typing import Any
 from expkit.reports import wording
 
 WIDTH = 90
+# those that a screen has room for, besides what the criteria ask; report.md has all
+MAIN_METRICS = frozenset(
+    {
+        *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"),
+        *("calibration_error", "mae", "rmse", "r2"),
+    }
+)
 Rows = list[str]
 
 
@@ -79,15 +86,15 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     if not metrics:
         return _last_figures(summary)
     lines = _fact("metrics", summary["judged_on"])
+    intervals = summary["intervals"][summary["judged_split"]]
+    asked = {criterion["metric"] for criterion in summary["criteria"]}
     for name, value in metrics.items():
-        levels = []
-        chance = wording.chance_of(name, summary)
-        if chance is not None:
-            levels.append(f"chance {wording.figure(name, chance)}")
-        if name == "accuracy" and summary["majority_accuracy"] is not None:
-            levels.append(f"largest class {wording.percent(summary['majority_accuracy'])}")
-        text = f"           {name:<14} {wording.figure(name, value):>10}   {', '.join(levels)}"
-        lines.append(text.rstrip())
+        if name not in asked | MAIN_METRICS:
+            continue
+        levels = wording.levels_of(name, summary).items()
+        ends = wording.interval(name, intervals[name]) if name in intervals else ""
+        text = f"{'':11}{name:<17} {wording.figure(name, value):>8} {ends:<14} "
+        lines.append(f"{text}{', '.join(f'{label} {level}' for label, level in levels)}".rstrip())
     gap = summary["held_out_gap"]
     if gap is not None and gap["gap"] is not None:
         lines.append(f"           {wording.gap(gap)}")
@@ -110,6 +117,7 @@ def _criteria_lines(summary: Mapping[str, Any]) -> Rows:
         asked = f"{c['split']}/{c['metric']} {wording.bound(c)}"
         found = "" if c["met"] is None else f"  {wording.reached(c)}"
         lines.append(f"  {label:<8} {wording.verdict_of(c):<12} {asked:<28}{found}".rstrip())
+        lines += [f"{'':24}{noise}"] if (noise := wording.noise_of(c)) else []
         label = ""
     return lines
 

@@ -9,15 +9,21 @@ from typing import Any
 from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
-from expkit.reports.metrics import measure
+from expkit.reports.levels import chance_levels, constant_levels
+from expkit.reports.measured import Figure, Measured
 
 Summary = dict[str, Any]
 
 
 def recall(run: Run) -> Summary:
-    """The stored summary of a run that ended, without reading its predictions; else a new one."""
+    """The stored summary of a run that ended, without reading its predictions; else a new one.
+
+    One from before figures had intervals is computed anew.
+    """
     stored = run.summary
-    if stored is not None and stored["status"] == run.status in ("finished", "failed"):
+    if stored is None or "intervals" not in stored:
+        return summarize(run)
+    if stored["status"] == run.status in ("finished", "failed"):
         return stored
     return summarize(run)
 
@@ -25,9 +31,11 @@ def recall(run: Run) -> Summary:
 def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
     facts = run.dataset
-    metrics = {split: measure(answers) for split, answers in run.predictions.items()}
+    measured = {split: Measured.of(answers) for split, answers in run.predictions.items()}
+    metrics = {split: found.figures for split, found in measured.items()}
+    judged = run.predictions.get(facts.judged_split)
     stages = _stages(run)
-    criteria = [_judge(criterion, run, metrics) for criterion in _criteria(run)]
+    criteria = [_judge(criterion, run, measured) for criterion in _criteria(run)]
     verdict, reason = _verdict(run, stages, criteria, evaluated=bool(metrics))
     training = [stage for stage in stages if stage["kind"] == "Training"]
     evaluated = [stage for stage in stages if stage["kind"] == "Evaluation"]
@@ -44,7 +52,16 @@ def summarize(run: Run) -> Summary:
         "chance_loss": facts.chance_loss,
         "stages": stages,
         "progress": _progress(run),
+        "levels": {
+            "chance": {} if judged is None else _finite(chance_levels(judged)),
+            "constant": {} if judged is None else _finite(constant_levels(judged)),
+        },
         "metrics": {split: _finite(values) for split, values in metrics.items()},
+        "intervals": {
+            split: {name: list(ends) for name, ends in found.intervals.items()}
+            for split, found in measured.items()
+        },
+        "classes": {split: found.class_rows() for split, found in measured.items()},
         "criteria": criteria,
         "held_out_gap": _held_out_gap(facts, metrics),
         "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
@@ -137,11 +154,10 @@ def _criteria(run: Run) -> list[Criterion]:
     return [parse_criterion(name, condition) for name, condition in stated.items()]
 
 
-def _judge(
-    criterion: Criterion, run: Run, metrics: Mapping[str, Mapping[str, float]]
-) -> dict[str, Any]:
+def _judge(criterion: Criterion, run: Run, measured: Mapping[str, Measured]) -> dict[str, Any]:
     split = criterion.split(run.dataset)
-    value = metrics.get(split, {}).get(criterion.metric)
+    found = measured[split].look_up(criterion.metric) if split in measured else Figure()
+    value, interval = found.value, found.interval
     return {
         "criterion": str(criterion),
         "metric": criterion.metric,
@@ -150,6 +166,8 @@ def _judge(
         "split": split,
         "value": value if value is not None and math.isfinite(value) else None,
         "met": None if value is None else criterion.is_met(value),
+        "interval": None if interval is None else list(interval),
+        "num_samples": found.num_samples,
     }
 
 

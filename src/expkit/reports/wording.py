@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.records.criteria import RELATIONS
-
-SHARES = frozenset({"accuracy", "top5_accuracy"})
+from expkit.records.measures import SHARES, Measure
 
 
 def percent(share: float) -> str:
@@ -21,8 +20,8 @@ def percent(share: float) -> str:
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric, with or without its split, is written in percent."""
-    return name.rpartition("/")[2] in SHARES
+    """Whether a metric, with or without its split and class, is written in percent."""
+    return Measure.parse(name).metric in SHARES
 
 
 def figure(name: str, value: float | None) -> str:
@@ -30,6 +29,23 @@ def figure(name: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "not finite"
     return percent(value) if is_share(name) else f"{value:.4g}"
+
+
+def interval(name: str, ends: Sequence[float] | None) -> str:
+    """`92.8 to 95.4 %`, with so many digits that the ends differ; a dash where there is none."""
+    if ends is None:
+        return "-"
+    for digits in range(3, 10):
+        if is_share(name):
+            low, high = (
+                f"{100 * end:.0f}" if end in (0, 1) else f"{100 * end:.{digits - 2}f}"
+                for end in ends
+            )
+        else:
+            low, high = (f"{end:.{digits}g}" for end in ends)
+        if low != high:
+            break
+    return f"{low} to {high}{' %' if is_share(name) else ''}"
 
 
 def difference(name: str, ours: float | None, theirs: float | None) -> str:
@@ -76,6 +92,16 @@ def verdict_of(criterion: Mapping[str, Any]) -> str:
     return {True: "MET", False: "NOT MET", None: "not measured"}[criterion["met"]]
 
 
+def noise_of(criterion: Mapping[str, Any]) -> str:
+    """Words for a verdict that other samples of the same kind might have turned; else nothing."""
+    ends = criterion["interval"]
+    if criterion["met"] is None or ends is None or not ends[0] <= criterion["bound"] <= ends[1]:
+        return ""
+    count = criterion["num_samples"]
+    samples = f"{count} sample{'' if count == 1 else 's'}"
+    return f"but within the noise of {samples}: {interval(criterion['metric'], ends)}"
+
+
 def stage_verdict(stage: Mapping[str, Any]) -> str:
     """A stage in a word; a dash where it did not end."""
     return {True: "PASS", False: "FAIL", None: "-"}[stage["passed"]]
@@ -102,10 +128,13 @@ def memory(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
 
 
-def chance_of(name: str, summary: Mapping[str, Any]) -> float | None:
-    """What a net that knows nothing would reach in a metric."""
-    chance: float | None = summary["chance_accuracy"]
-    if name == "top5_accuracy" and chance is not None:
-        return min(1.0, 5 * chance)
-    known = {"accuracy": chance, "log_loss": summary["chance_loss"]}
-    return known.get(name)
+def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
+    """What the nets that know nothing do: guess, or always answer the same."""
+    return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
+
+
+def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
+    """What nets that know nothing would reach in a metric, by what such a net does."""
+    found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
+    named = zip(level_names(summary), found, strict=True)
+    return {label: figure(name, level) for label, level in named if level is not None}

@@ -1,0 +1,87 @@
+"""What predictions can be measured by: the names, what each means, and between what it lies."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from expkit.records.facts import DatasetFacts, Task
+
+METRICS: Mapping[Task, Mapping[str, str]] = {
+    "classification": {
+        "accuracy": "share of samples whose most probable class is right",
+        "top5_accuracy": "share of samples whose class is among the five most probable",
+        "balanced_accuracy": "mean over classes of the share of their samples that is right",
+        "macro_precision": "mean over classes of their precision; one never predicted counts as 0",
+        "macro_recall": "mean over classes of their recall: balanced_accuracy by its other name",
+        "macro_f1": "mean over classes of their F1",
+        "auroc": "area under the ROC curve: of the second of two classes, else mean one-vs-rest",
+        "average_precision": "area under precision over recall: of the second of two, else mean",
+        "log_loss": "mean of -ln(probability of the right class)",
+        "calibration_error": "mean distance of confidence from accuracy over 15 bins (ECE)",
+    },
+    "regression": {
+        "mae": "mean absolute error over all targets",
+        "rmse": "root of the mean squared error over all targets",
+        "r2": "share of the targets' variance that is explained",
+    },
+}
+
+# of one class, written `recall[cherry_pit]`
+CLASS_METRICS: Mapping[str, str] = {
+    "precision": "share of the answers with this class that are right",
+    "recall": "share of this class's samples that are answered right",
+    "f1": "harmonic mean of the class's precision and recall",
+}
+
+# between which every value of a metric lies
+RANGES: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys([*METRICS["classification"], *CLASS_METRICS], (0, 1)),
+    "log_loss": (0, math.inf),
+    "mae": (0, math.inf),
+    "rmse": (0, math.inf),
+    "r2": (-math.inf, 1),
+}
+
+# shares of samples, which are written in percent
+SHARES = frozenset(
+    {
+        *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),
+        *("macro_f1", "precision", "recall", "f1"),
+    }
+)
+
+TOP = 5
+MAX_RANKED_CLASSES = 100  # above, a curve a class costs more time than it tells
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`val/recall[cherry_pit]` taken apart; the split is empty where none is named."""
+
+    split: str
+    metric: str
+    class_name: str | None = None
+
+    @classmethod
+    def parse(cls, name: str) -> Measure:
+        """A class may be called anything, also with a slash or a bracket in it."""
+        match = re.fullmatch(r"(?:([^/\[]*)/)?([^/\[]+)\[(.*)\]", name, re.DOTALL)
+        if match is not None:
+            return cls(match[1] or "", match[2], match[3])
+        split, _, metric = name.rpartition("/")
+        return cls(split, metric)
+
+
+def measurable(facts: DatasetFacts) -> Mapping[str, str]:
+    """The metrics of all classes together that this data has a number for."""
+    known = dict(METRICS[facts.task])
+    num_classes = facts.num_classes or 0
+    if num_classes <= TOP:
+        known.pop("top5_accuracy", None)
+    if num_classes > MAX_RANKED_CLASSES:
+        known.pop("auroc", None)
+        known.pop("average_precision", None)
+    return known

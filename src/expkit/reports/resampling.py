@@ -1,0 +1,97 @@
+"""The 95 % intervals of all of a split's figures: shares by Wilson, the rest by resampling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expkit.records.measures import MAX_RANKED_CLASSES, TOP
+from expkit.records.predictions import ClassPredictions
+from expkit.reports.counts import ClassCounter
+from expkit.reports.intervals import Interval, bootstrap, wilson
+from expkit.reports.metrics import losses_of
+from expkit.reports.ranking import Ranker, one_vs_rest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from expkit.records.predictions import Predictions, ValuePredictions
+
+    Floats = npt.NDArray[np.float64]
+
+
+def intervals_of(predictions: Predictions) -> dict[str, Interval]:
+    """By metric; one that cannot be known, or not in good time, is left out.
+
+    The calibration error has none: every resample is less calibrated than the whole.
+    """
+    if not isinstance(predictions, ClassPredictions):
+        return _of_values(predictions)
+    return {**_of_shares(predictions), **_of_means(predictions), **_of_areas(predictions)}
+
+
+def _of_shares(predictions: ClassPredictions) -> dict[str, Interval]:
+    bests = {"accuracy": 1, "top5_accuracy": TOP}
+    if len(predictions.class_names) <= TOP:
+        del bests["top5_accuracy"]
+    num_samples = len(predictions.targets)
+    found = {
+        name: wilson(int((predictions.ranks < best).sum()), num_samples)
+        for name, best in bests.items()
+    }
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def _of_means(predictions: ClassPredictions) -> dict[str, Interval]:
+    num_samples = len(predictions.targets)
+    counter, losses = ClassCounter.of(predictions), losses_of(predictions)
+
+    def statistic(weights_BN: Floats) -> dict[str, Floats]:
+        macro = counter.count(weights_BN).macro()
+        return {**macro, "log_loss": weights_BN @ losses / num_samples}
+
+    return bootstrap(num_samples, statistic)
+
+
+def _of_areas(predictions: ClassPredictions) -> dict[str, Interval]:
+    import numpy as np
+
+    if len(predictions.class_names) > MAX_RANKED_CLASSES:
+        return {}
+    if not np.isfinite(predictions.probabilities).all():
+        return {}
+    rankers = [Ranker.of(belongs, scores) for _, belongs, scores in one_vs_rest(predictions)]
+
+    def statistic(weights_BN: Floats) -> dict[str, Floats]:
+        areas_C2B = np.array([ranker.areas(weights_BN) for ranker in rankers])
+        known = np.isfinite(areas_C2B)
+        sums, counts = np.where(known, areas_C2B, 0).sum(0), known.sum(0)
+        means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+        return {"auroc": means[0], "average_precision": means[1]}
+
+    return bootstrap(len(predictions.targets), statistic, cost=len(rankers))
+
+
+def _of_values(predictions: ValuePredictions) -> dict[str, Interval]:
+    import numpy as np
+
+    targets = predictions.targets.astype(np.float64)
+    errors = predictions.predictions.astype(np.float64) - targets
+    if not np.isfinite(errors).all():
+        return {}
+    num_samples, num_targets = targets.shape
+    centred = targets - targets.mean(axis=0)  # keeps the difference of squares exact
+
+    def statistic(weights_BN: Floats) -> dict[str, Floats]:
+        squares = weights_BN @ (errors**2).sum(1)
+        spread = weights_BN @ (centred**2).sum(1)
+        spread -= ((weights_BN @ centred) ** 2).sum(1) / num_samples
+        explained = np.divide(squares, spread, out=np.full_like(spread, np.nan), where=spread > 0)
+        count = num_samples * num_targets
+        return {
+            "mae": weights_BN @ np.abs(errors).sum(1) / count,
+            "rmse": np.sqrt(squares / count),
+            "r2": 1 - explained,
+        }
+
+    return bootstrap(num_samples, statistic)

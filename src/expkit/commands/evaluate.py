@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
-    """The run's config with the other data, an evaluation instead of its procedure, and no claim."""
+    """The run's config with other data, an evaluation for a procedure, and no claim."""
     from expkit.procedures.reading import without_downloads
 
     config = without_downloads(run.config)

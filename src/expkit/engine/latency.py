@@ -43,7 +43,8 @@ def measure_latency(
 def _time_runs(
     model: nn.Module, device: Device, images_BCHW: torch.Tensor, seconds: float
 ) -> list[float]:
-    times, started = [], time.perf_counter()
+    times: list[float] = []
+    started = time.perf_counter()
     while len(times) < MIN_RUNS or time.perf_counter() - started < seconds:
         before = time.perf_counter()
         with device.autocast():

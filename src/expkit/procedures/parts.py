@@ -13,7 +13,7 @@ from torch import nn
 
 from expkit.config.parts import build_part, explain_failure
 from expkit.data.split import Split, place_splits
-from expkit.engine.augmentation import UNCHANGED, Augmentation
+from expkit.engine.augmentation import Augmentation
 from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
@@ -40,6 +40,15 @@ class ScheduleSource(Protocol):
     ) -> float: ...
 
 
+class AugmentationSource(Augmentation, Protocol):
+    """What an augmentation's `_target_` makes."""
+
+    @property
+    def mixes(self) -> bool: ...
+
+    def check(self, image_shape: Sequence[int]) -> None: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """Everything a run is made of, built before its first step."""
@@ -53,8 +62,8 @@ class Parts:
     stages: Mapping[str, Stage]
     make_model: Callable[..., nn.Module]
     make_optimizer: Callable[[Any], torch.optim.Optimizer]
-    augmentation: Augmentation = UNCHANGED
-    evaluated: Run | None = None  # another run, whose weights take the place of training
+    augmentation: Augmentation
+    evaluated: Run | None  # another run, whose weights take the place of training
 
     @property
     def facts(self) -> DatasetFacts:
@@ -76,16 +85,19 @@ def build_parts(reading: Reading) -> Parts:
     choice: DeviceChoice = build_part(config.device, "device")
     device = choice.open()
     counts = facts.splits["train"].class_counts
-    splits = place_splits(reading.dataset, device.torch_device)
+    splits: Mapping[str, Split] = place_splits(reading.dataset, device.torch_device)
     preprocessing = {**facts.preprocessing, "normaliser": splits["train"].normaliser.to_json()}
     facts = replace(facts, preprocessing=preprocessing)
     evaluated = None if config.evaluates is None else Run(Path(config.evaluates))
     if evaluated is not None:
         facts = adopt_facts(facts, evaluated)
         splits = adopt_preprocessing(splits, evaluated, device)
+    augmentation: AugmentationSource = build_part(config.augment, "augment")
+    _check_augmentation(augmentation, facts)
     parts = Parts(
         reading=replace(reading, facts=facts),
         splits=splits,
+        augmentation=augmentation,
         evaluated=evaluated,
         device=device,
         loss=reading.loss.build(counts).to(device.torch_device),
@@ -106,6 +118,16 @@ def build_parts(reading: Reading) -> Parts:
         stage.check(f"procedure.{name}", parts, before)
         before[name] = stage
     return parts
+
+
+def _check_augmentation(augmentation: AugmentationSource, facts: DatasetFacts) -> None:
+    augmentation.check(facts.image_shape)
+    if augmentation.mixes and facts.task != "classification":
+        raise UserError(
+            "mixed pictures have mixed classes, and this dataset's targets are numbers",
+            where="augment.mixup_alpha, augment.cutmix_alpha",
+            fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",
+        )
 
 
 def make_model(

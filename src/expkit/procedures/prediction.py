@@ -48,7 +48,7 @@ def decoding_of(facts: DatasetFacts) -> Decoding:
         )
     known = facts.preprocessing.get("decoding")
     if known is None:
-        return Decoding(size=(height, width), channels=channels)
+        return Decoding(size=(height, width), channels=1 if channels == 1 else 3)
     decoding = Decoding.from_json(known)
     # without a size of its own the data had one size throughout, which any picture can be given
     return decoding if decoding.size else replace(decoding, size=(height, width))

@@ -14,11 +14,12 @@ from expkit.commands.running import (
     make_folder,
     stop_on_sigterm,
 )
-from expkit.config.compose import compose_part, find_own_code
+from expkit.config.compose import change_parts, find_own_code
 from expkit.config.validation import check_config
 from expkit.records.run import Run, find_run
 
 EVALUATION = "expkit.procedures.evaluation.Evaluation"
+CHANGEABLE = ("dataset", "criteria", "device")
 DESCRIPTION = (
     "Answer every sample of a dataset with a run's model; the answers become a run folder of "
     "their own. Without overrides it is the run's own data."
@@ -58,13 +59,9 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     from expkit.procedures.reading import without_downloads
 
     config = without_downloads(run.config)
-    changed = {
-        group: compose_part(config[group], group, overrides)
-        for group in ("dataset", "criteria", "device")
-    }
     return {
         **config,
-        **changed,
+        **change_parts({name: config[name] for name in CHANGEABLE}, overrides),
         "name": f"{config['name']}_evaluated",
         "hypothesis": "",
         "compared_with": [],

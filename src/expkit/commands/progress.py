@@ -41,6 +41,8 @@ class Progress:
             f"model   {count:,} parameters\n"
             f"device  {parts.device.reason}"
         )
+        for remark in parts.reading.dataset.remarks:
+            self.say(f"note    {remark}")
 
     def stage_started(self, stage: str, max_epochs: int) -> None:
         self._max_epochs = max_epochs
@@ -72,6 +74,28 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class ReadingBar:
+    """Shows how far the reading of data is, where it takes long enough to be told."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+        self._last_line_at = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if not sys.stderr.isatty():
+            if time.monotonic() - self._last_line_at > PLAIN_INTERVAL_SECONDS:
+                self._last_line_at = time.monotonic()
+                _print(f"  {what}  {done:,}/{total:,}")
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=total, desc=what, leave=False, dynamic_ncols=True)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _print(text: str) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from expkit.commands.progress import Progress
+from expkit.commands.progress import Progress, ReadingBar
 from expkit.config.compose import Request
 from expkit.config.schema import Config
 from expkit.errors import UserError
@@ -56,7 +56,8 @@ def build(config: Config) -> Parts:
     from expkit.procedures.reading import read_request
 
     with without_collector():
-        reading = read_request(config)
+        with contextlib.closing(ReadingBar()) as bar:
+            reading = read_request(config, bar)
         from expkit.procedures.parts import build_parts
 
         return build_parts(reading)

@@ -24,7 +24,7 @@ from expkit.config.explain import explain_composition, explain_sweep
 from expkit.config.places import builtin_conf, conf_folders
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
-from expkit.errors import UserError
+from expkit.errors import UserError, nearest_of
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,37 @@ def compose_and_run(words: Sequence[str], run: Callable[[Request], None]) -> Non
         raise failures[0]
 
 
-def compose_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> dict[str, Any]:
-    """A part with the overrides that concern it: another choice of its group, or other values."""
+def change_parts(
+    parts: Mapping[str, Mapping[str, Any]], words: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Parts with overrides: another choice of a group, or other values of the part that is there.
+
+    Whether a part has such a key is for `check_config` to say.
+    """
     prepare_hydra()
-    explain_sweep(words)  # refuses a word that no config has
-    mine = [word for word in words if re.split(r"[=.]", word.lstrip("+~"))[0] == group]
-    if any(word.startswith(f"{group}=") for word in mine):
+    by_group: dict[str, list[str]] = {group: [] for group in parts}
+    for word in words:
+        group = re.split(r"[=.]", word.lstrip("+~"))[0]
+        if group not in by_group or "=" not in word:
+            raise UserError(
+                f"'{word}' is no override of {' or '.join(parts)}",
+                where=word,
+                nearest=nearest_of(group, parts),
+                allowed=", ".join(f"{each}=CHOICE, {each}.KEY=VALUE" for each in parts),
+            )
+        by_group[group].append(word)
+    return {group: _change_part(given, group, by_group[group]) for group, given in parts.items()}
+
+
+def _change_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> dict[str, Any]:
+    part: Any
+    if any(word.startswith(f"{group}=") for word in words):
+        explain_sweep(words)  # refuses a word that the choice does not have
         with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
-            part = hydra.compose("config", overrides=mine)[group]
+            part = hydra.compose("config", overrides=list(words))[group]
     else:
         part = OmegaConf.create(dict(given))
-        part.merge_with_dotlist([word.lstrip("+").removeprefix(f"{group}.") for word in mine])
+        part.merge_with_dotlist([word.lstrip("+").removeprefix(f"{group}.") for word in words])
     plain = OmegaConf.to_container(part, resolve=True)
     assert isinstance(plain, dict), "a part is a mapping"
     return {str(key): value for key, value in plain.items()}

@@ -26,7 +26,11 @@ def adopt_facts(facts: DatasetFacts, run: Run) -> DatasetFacts:
     return replace(
         facts,
         preprocessing=trained.preprocessing,
-        trained_by={"run": run.name, "train": trained.splits["train"].fingerprint},
+        trained_by={
+            "run": run.name,
+            "train": trained.splits["train"].fingerprint,
+            "monitored": trained.splits[trained.monitored_split].fingerprint,
+        },
     )
 
 

@@ -110,7 +110,10 @@ class DatasetFacts:
         where = f"{self.judged_split}, {split.num_samples}"
         if split.fingerprint == trained_by["train"]:
             return f"measured on the samples that {trained_by['run']} was trained on: {where}"
-        return f"measured on samples that {trained_by['run']} was not trained on: {where}"
+        used = (
+            " (which also chose its epoch)" if split.fingerprint == trained_by["monitored"] else ""
+        )
+        return f"measured on samples that {trained_by['run']} was not trained on: {where}{used}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -85,14 +85,22 @@ class RunFolder:
 
     def write_snapshot(self, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """What the model answered in the middle of training, for the pictures of that epoch."""
+        self._write_arrays(Path("snapshots") / f"epoch_{epoch:04d}.npz", arrays)
+
+    def write_samples(self, name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Pictures of a few samples, so that a page can show them without the data."""
+        self._write_arrays(Path("samples") / f"{name}.npz", arrays)
+
+    def _write_arrays(self, place: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
         import io
 
         import numpy as np
 
-        (self.path / "snapshots").mkdir(exist_ok=True)
+        path = self.path / place
+        path.parent.mkdir(exist_ok=True)
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-        write_aside(self.path / "snapshots" / f"epoch_{epoch:04d}.npz", stream.getvalue())
+        write_aside(path, stream.getvalue())
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         append_line(self.path / "history.jsonl", json.dumps(record))

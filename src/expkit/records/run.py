@@ -114,6 +114,16 @@ class Run:
             with np.load(path, allow_pickle=False) as arrays:
                 yield int(path.stem.removeprefix("epoch_")), dict(arrays)
 
+    def samples(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
+        """Pictures that the run kept for its pages: `augmented`, `wrong_val`; None without."""
+        import numpy as np
+
+        path = self.path / "samples" / f"{name}.npz"
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
     def _need(self, name: str) -> Path:
         """A file that every run begins with."""
         path = self.path / name

@@ -13,12 +13,17 @@ import numpy.typing as npt
 from expkit.records.predictions import ClassPredictions, ValuePredictions
 from expkit.records.run import Run
 from expkit.reports import style
+from expkit.reports.class_bars import draw_classes
 from expkit.reports.confusion import draw_confusion
 from expkit.reports.curves import draw_curves
 from expkit.reports.heatmap import Answer, draw_grid, draw_heatmap
+from expkit.reports.mistakes import draw_mistakes
+from expkit.reports.mosaic import draw_mosaic
 from expkit.reports.position import draw_positions
+from expkit.reports.precision_recall import draw_precision_recall
 from expkit.reports.puzzle import Puzzle, draw_accuracy
 from expkit.reports.regression import draw_regression
+from expkit.reports.reliability import draw_reliability
 from expkit.reports.wording import samples_of
 
 NUM_SHOWN = 8
@@ -34,7 +39,12 @@ def draw_plots(run: Run, folder: Path, *, snapshots: bool = True) -> list[Path]:
         return [
             *draw_curves(run, folder),
             *draw_confusion(run, folder),
+            *draw_classes(run, folder),
+            *draw_precision_recall(run, folder),
+            *draw_reliability(run, folder),
+            *draw_mistakes(run, folder),
             *draw_regression(run, folder),
+            *draw_mosaic(run, folder),
             *_draw_puzzles(run, folder, snapshots=snapshots),
         ]
 

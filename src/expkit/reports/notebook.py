@@ -15,7 +15,7 @@ from expkit.reports.comparison import Pair
 from expkit.reports.summary import summarize
 
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
-INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "regression")
+INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")
 NOTES = "## Notes"
 MAX_PICTURE_WIDTH = 1100
 MAX_PICTURE_BYTES = 350_000

@@ -44,8 +44,11 @@ class Request:
         try:
             plain = OmegaConf.to_container(self.composed, resolve=True, throw_on_missing=True)
         except MissingMandatoryValue as error:
-            key = error.full_key
-            raise UserError(f"{key} must be given", fix=f"expkit train ... {key}=...") from error
+            raise UserError(
+                f"{error.full_key} must be given",
+                where=error.full_key,
+                fix=f"expkit train ... {error.full_key}=VALUE",
+            ) from error
         except OmegaConfBaseException as error:
             raise UserError(
                 str(error).splitlines()[0], where=getattr(error, "full_key", None) or None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import mmap
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from expkit.data.pages import release_pages
+
+# taken before the pages that were read for it are let go; the kernel maps neighbours with each,
+# so that the process holds a few times as much
 RELEASE_BYTES = 32 << 20
-"""Taken before the pages that were read for it are let go: the kernel maps neighbours with each,
-so that the process holds a few times as much."""
 
 
 class MappedPictures:
@@ -24,7 +24,7 @@ class MappedPictures:
         self.device = device
         self._store = torch.from_numpy(store)
         self._rows = torch.arange(len(store)) if rows is None else torch.from_numpy(rows)
-        self._pages = store.base
+        self._file = store
         self._bytes_since_release = 0
 
     def __len__(self) -> int:
@@ -45,11 +45,6 @@ class MappedPictures:
         taken = self._store.index_select(0, rows)
         self._bytes_since_release += taken.nbytes
         if self._bytes_since_release > RELEASE_BYTES:
-            self._release()
+            self._bytes_since_release = 0
+            release_pages(self._file)
         return taken.to(self.device)
-
-    def _release(self) -> None:
-        """Nothing is lost: the system keeps the file's pages as long as it has memory for them."""
-        self._bytes_since_release = 0
-        if isinstance(self._pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self._pages.madvise(mmap.MADV_DONTNEED)

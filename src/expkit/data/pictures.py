@@ -6,10 +6,10 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Picture = npt.NDArray[np.uint8]
 
+Item = TypeVar("Item")
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 CHUNK = 512  # pictures handed to the threads at once: more would only wait in memory
 WATCH_SECONDS = 0.1
@@ -131,16 +132,21 @@ def decode_all(
         except UnreadablePictureError as error:
             return error
 
-    told_at = 0.0
     # Pillow lets go of the interpreter while it decodes
     with without_remarks(), ThreadPoolExecutor(count_cores()) as pool:
-        for start in range(0, len(paths), CHUNK):
-            results = pool.map(decode, paths[start : start + CHUNK])
-            for done, result in enumerate(results, start + 1):
-                yield result
-                if time.monotonic() - told_at > WATCH_SECONDS or done == len(paths):
-                    told_at = time.monotonic()
-                    watch("decoding", done, len(paths))
+        chunks = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
+        results = (result for chunk in chunks for result in pool.map(decode, chunk))
+        yield from tell_progress(results, len(paths), watch)
+
+
+def tell_progress(items: Iterable[Item], total: int, watch: Watch) -> Iterator[Item]:
+    """The same items; the watch is told of them now and then, and at the end."""
+    told_at = 0.0
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - told_at > WATCH_SECONDS or done == total:
+            told_at = time.monotonic()
+            watch("decoding", done, total)
 
 
 def count_cores() -> int:

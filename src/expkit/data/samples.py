@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from expkit.data.pages import release_pages
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Normalisation = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
 """0 to 255 as they are; 0 to 1; or mean 0 and standard deviation 1: of a channel over the training
 pictures, of each picture, of each of its rows, or of a channel over ImageNet."""
+
+HASHED_AT_ONCE = 1024  # pictures: no copy of all of them is made
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -103,8 +106,10 @@ class Samples:
         if self.digests is not None:
             digest.update(self.digests.tobytes())
         else:
-            images = self.images if self.rows is None else self.images[self.rows]
-            digest.update(images.tobytes())
+            for start in range(0, len(self), HASHED_AT_ONCE):
+                rows = self._rows()[start : start + HASHED_AT_ONCE]
+                digest.update(self.images[rows].tobytes())
+                release_pages(self.images)
         digest.update(self.targets.tobytes())
         return digest.hexdigest()[:16]
 

@@ -107,6 +107,7 @@ def carry_out(parts: Parts, folder: RunFolder) -> int:
     progress = Progress(folder)
     with _explain_full_disk(folder), contextlib.closing(progress):
         progress.introduce(parts)
+        _show_samples(parts, folder)
         with contextlib.closing(folder):  # what is told after it, is told of a run that stands
             interrupted = not _finishes(run_procedure, Session(parts, folder, progress), progress)
         summary = refresh(folder.path, plots=not interrupted)
@@ -114,6 +115,17 @@ def carry_out(parts: Parts, folder: RunFolder) -> int:
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_PASSED if all_passed(summary) else EXIT_FAILED
+
+
+def _show_samples(parts: Parts, folder: RunFolder) -> None:
+    """What the model will see, to be looked at before it is paid for."""
+    from expkit.procedures.preview import preview
+    from expkit.reports.mosaic import draw_mosaic
+
+    arrays = preview(parts)
+    if arrays is not None:
+        folder.write_samples("augmented", arrays)
+        draw_mosaic(Run(folder.path), folder.path / "plots")
 
 
 def _finishes(run: Callable[[Session], bool], session: Session, progress: Progress) -> bool:

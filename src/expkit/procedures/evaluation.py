@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from annotated_types import Ge
-from torch import nn
+from torch import Tensor, nn
 
+from expkit.data.mapped import MappedPictures
 from expkit.engine.checkpoint import load_weights
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
@@ -17,6 +21,9 @@ from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training, check_trained
 from expkit.records.facts import StageResult
+from expkit.records.predictions import ClassPredictions, Predictions
+
+NUM_MISTAKES = 24
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Evaluation:
             for split in parts.splits.values()
         ]
         session.folder.write_predictions(answers)
+        self._keep_mistakes(session, answers)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
         return StageResult(
@@ -66,6 +74,14 @@ class Evaluation:
             peak_memory_bytes=parts.device.peak_memory_bytes(),
         )
 
+    def _keep_mistakes(self, session: Session, answers: Sequence[Predictions]) -> None:
+        """Pictures of the surest mistakes, so that pages can show them without the data."""
+        judged = session.parts.facts.judged_split
+        found = next(each for each in answers if each.split == judged)
+        if isinstance(found, ClassPredictions):
+            images = session.parts.splits[judged].images_NHWC
+            session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
+
     def _load(self, session: Session, model: nn.Module) -> int:
         """The weights that are meant; the epoch that they are from."""
         if session.parts.evaluated is not None:
@@ -76,3 +92,20 @@ class Evaluation:
         names = list(session.parts.stages)
         before = reversed(names[: names.index(session.stage)])
         return next(n for n in before if isinstance(session.parts.stages[n], Training))
+
+
+def surest_mistakes(
+    answers: ClassPredictions, images_NHWC: Tensor | MappedPictures
+) -> dict[str, npt.NDArray[np.generic]]:
+    """The wrong answers with the highest probabilities, first, and their pictures."""
+    wrong = np.flatnonzero(answers.ranks != 0)
+    confidences = answers.probabilities[wrong, answers.predictions[wrong]]
+    order = np.argsort(-confidences, kind="stable")[:NUM_MISTAKES]
+    chosen = wrong[order]
+    return {
+        "images": images_NHWC[torch.from_numpy(chosen)].cpu().numpy(),
+        "names": np.array([answers.samples[i] for i in chosen], dtype=np.str_),
+        "targets": answers.targets[chosen],
+        "predictions": answers.predictions[chosen],
+        "confidences": confidences[order],
+    }

@@ -1,0 +1,41 @@
+"""Training samples beside what the model will be given, kept before training starts."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from expkit.engine.randomness import seed_everything
+from expkit.procedures.parts import Parts
+from expkit.procedures.training import Training
+
+NUM_SHOWN = 16
+
+
+def preview(parts: Parts) -> dict[str, npt.NDArray[np.generic]] | None:
+    """A few training samples as they are stored and as they go in; None where nothing trains."""
+    if not any(isinstance(stage, Training) for stage in parts.stages.values()):
+        return None
+    split = parts.splits["train"].spread_out(NUM_SHOWN)
+    augment = None if parts.augmentation.is_identity else parts.augmentation
+    seed_everything(parts.seed, "preview")
+    images_BCHW, _ = next(split.batches(len(split), augment=augment))
+    stored = split.images_NHWC
+    assert isinstance(stored, Tensor), "a few samples are gathered"
+    return {
+        "stored": stored.cpu().numpy(),
+        "seen": as_bytes(images_BCHW).permute(0, 2, 3, 1).cpu().numpy(),
+        "targets": split.targets.cpu().numpy(),
+        "names": np.array(split.sample_names),
+    }
+
+
+def as_bytes(images_BCHW: Tensor) -> Tensor:
+    """Each channel's range over these samples becomes 0 to 255: how else to show a normed one?"""
+    low = images_BCHW.amin((0, 2, 3), keepdim=True)
+    high = images_BCHW.amax((0, 2, 3), keepdim=True)
+    # a channel that says nothing is shown black
+    scaled = torch.where(high > low, (images_BCHW - low) / (high - low).clamp_min(1e-12), 0.0)
+    return (scaled * 255).round().to(torch.uint8)

@@ -2,11 +2,10 @@
 
 Command         python benchmarks/augmentation.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it, as for epoch.py)
-Compares        a training step of timm's resnet18 by expkit's `Learner` on 32 pictures of 128 x 128,
-                gathered as bytes, in the device's precision, Adam fused, two classes: with
-                augment=cherry and with augment=none. A round is a step of each, the first of the
-                two changing; the ratio is that of the medians of five rounds in a row, since a
-                transform is not drawn for every batch alike
+Compares        a training step of timm's resnet18 by expkit's `Learner` on 32 pictures of
+                128 x 128, gathered as bytes, in the device's precision, Adam fused, two classes:
+                with augment=cherry and with augment=none. A round is a step of each, the first of
+                the two changing; a ratio is of the medians of five rounds in a row
 Figures         at most 1.25 x the seconds without
 """
 

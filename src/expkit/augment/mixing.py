@@ -35,38 +35,37 @@ def mix_pairs(
 def _draw_keep(images_BCHW: Tensor, mixup_alpha: float, cutmix_alpha: float) -> Tensor:
     """How much of itself each sample keeps, B x 1 x 1 x 1, or each pixel of it, B x 1 x H x W."""
     if cutmix_alpha == 0:
-        return draw_mixup_B111(images_BCHW, mixup_alpha)
+        return _draw_mixup(images_BCHW, mixup_alpha)
     if mixup_alpha == 0:
-        return draw_cutmix_B1HW(images_BCHW, cutmix_alpha)
+        return _draw_cutmix(images_BCHW, cutmix_alpha)
     coin_B111 = torch.rand(len(images_BCHW), 1, 1, 1).to(images_BCHW.device) < 0.5
-    mixup = draw_mixup_B111(images_BCHW, mixup_alpha)
-    return torch.where(coin_B111, mixup, draw_cutmix_B1HW(images_BCHW, cutmix_alpha))
+    mixup_B111 = _draw_mixup(images_BCHW, mixup_alpha)
+    return torch.where(coin_B111, mixup_B111, _draw_cutmix(images_BCHW, cutmix_alpha))
 
 
-def draw_mixup_B111(images_BCHW: Tensor, alpha: float) -> Tensor:
-    """Shares of Beta(alpha, alpha), as in arXiv:1710.09412."""
+def _draw_mixup(images_BCHW: Tensor, alpha: float) -> Tensor:
+    """Shares B x 1 x 1 x 1, as in arXiv:1710.09412."""
     return _draw_shares(len(images_BCHW), alpha).view(-1, 1, 1, 1).to(images_BCHW.device)
 
 
-def draw_cutmix_B1HW(images_BCHW: Tensor, alpha: float) -> Tensor:
-    """0 in a box of the picture's proportions and 1 around it, as in arXiv:1905.04899."""
+def _draw_cutmix(images_BCHW: Tensor, alpha: float) -> Tensor:
+    """B x 1 x H x W: 0 in a box of the picture's proportions, 1 around it; arXiv:1905.04899."""
     batch, _, height, width = images_BCHW.shape
-    half_side_B = (1 - _draw_shares(batch, alpha)).sqrt() / 2  # as fractions of the picture's
-    centre_2B = torch.rand(2, batch)  # row and column; the border cuts off what sticks out
-    near_2B, far_2B = (
-        (centre_2B + side_B).to(images_BCHW.device).unsqueeze(2)
-        for side_B in (-half_side_B, half_side_B)
-    )
+    half_side_B = (1 - _draw_shares(batch, alpha)).sqrt() / 2
+    # all as fractions of the picture's sides; the border cuts off what sticks out
+    box_3B1 = torch.stack([half_side_B, *torch.rand(2, batch)]).unsqueeze(2)
+    half_side_B1, row_B1, column_B1 = box_3B1.to(images_BCHW.device)
 
-    def reach(axis: int, length: int) -> Tensor:
+    def is_near(centre_B1: Tensor, length: int) -> Tensor:
         pixels_L = (torch.arange(length, device=images_BCHW.device) + 0.5) / length
-        return (pixels_L > near_2B[axis]) & (pixels_L < far_2B[axis])
+        is_near_BL: Tensor = (pixels_L - centre_B1).abs() < half_side_B1
+        return is_near_BL
 
-    is_cut_BHW = reach(0, height).unsqueeze(2) & reach(1, width).unsqueeze(1)
+    is_cut_BHW = is_near(row_B1, height).unsqueeze(2) & is_near(column_B1, width).unsqueeze(1)
     return (~is_cut_BHW).float().unsqueeze(1)
 
 
 def _draw_shares(num: int, alpha: float) -> Tensor:
-    """Drawn on the CPU, as kornia draws: the same on every device."""
-    beta = torch.distributions.Beta(torch.tensor(alpha), torch.tensor(alpha))
-    return beta.sample((num,))  # type: ignore[no-untyped-call]
+    """From Beta(alpha, alpha); on the CPU, as kornia draws: the same for every device."""
+    concentration = torch.tensor(float(alpha))
+    return torch.distributions.Beta(concentration, concentration).sample((num,))

@@ -85,8 +85,9 @@ class Augmentation:
 def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> None:
     images_BCHW = torch.rand(2, *image_shape)
     trial = copy.deepcopy(transform)
-    if hasattr(trial, "p"):
-        trial.p = 1.0  # a rare transform must not slip through
+    for probability in ("p", "p_batch"):  # kornia gates a sample, or a batch, by one of them
+        if hasattr(trial, probability):
+            setattr(trial, probability, 1.0)  # a rare transform must not slip through
     try:
         result = trial(images_BCHW)
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,11 +33,15 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
             cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from error
+        # of a part within the part; Hydra tells it in its message alone
+        inner = re.search(r"^full_key: (\S+)", str(error), re.MULTILINE)
+        full_key = f"{key}.{inner[1]}" if inner else key
+        where = full_key if inner else f"{key}._target_={node.get('_target_')}"
         frame = traceback.extract_tb(cause.__traceback__)[-1]
         place = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
         raise UserError(
-            f"{key} cannot be built: {cause or type(cause).__name__}",
-            where=f"{key}._target_={node.get('_target_')}\n{place}",
+            f"{full_key} cannot be built: {cause or type(cause).__name__}",
+            where=f"{where}\n{place}",
             fix=f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
             "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)",
         ) from error

@@ -82,7 +82,10 @@ class Split:
 
     def spread_out(self, count: int) -> Split:
         """A few samples, evenly spaced: sorted by class as they may lie, they differ in it."""
-        chosen = torch.linspace(0, len(self) - 1, min(count, len(self))).round().long()
+        return self.select(torch.linspace(0, len(self) - 1, min(count, len(self))).round().long())
+
+    def select(self, chosen: Tensor) -> Split:
+        """Some of the samples, gathered."""
         kept = chosen.tolist()
         on_device = chosen.to(self.targets.device)
         return Split(

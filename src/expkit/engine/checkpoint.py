@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ def save_learner(path: Path, learner: Learner, facts: dict[str, Any]) -> None:
     _save(path, {**learner.model.state_dict(), **tensors}, {**facts, "training": training})
 
 
-def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Put a checkpoint's weights into the model, the average of them where it keeps one."""
+def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ()) -> dict[str, Any]:
+    """Put a checkpoint's weights into the model, the average of them where it keeps one.
+
+    Parameters that are `redrawn` keep their own where the shapes differ.
+    """
     tensors, facts = _load(path)
     average = f"{AVERAGE}module."
     weights = {
@@ -56,8 +59,17 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
         for name, value in tensors.items()
         if name.startswith(average)
     }
-    _put(weights or _own(tensors), model, path)
+    _put(_fitting(weights or _own(tensors), model, redrawn), model, path)
     return facts
+
+
+def _fitting(
+    weights: dict[str, Tensor], model: nn.Module, redrawn: Collection[str]
+) -> dict[str, Tensor]:
+    here = model.state_dict()
+    other = {name for name in redrawn if name in weights and name in here}
+    other = {name for name in other if weights[name].shape != here[name].shape}
+    return {**weights, **{name: here[name] for name in other}}
 
 
 def _own(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

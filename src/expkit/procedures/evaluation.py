@@ -21,6 +21,7 @@ from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training, check_trained
 from expkit.records.facts import StageResult
+from expkit.records.labels import Labels
 from expkit.records.predictions import ClassPredictions, Predictions
 
 NUM_MISTAKES = 24
@@ -49,8 +50,10 @@ class Evaluation:
 
     def run(self, session: Session) -> StageResult:
         started = time.perf_counter()
-        parts = session.parts
         session.watcher.stage_started(session.stage, 1)
+        if self._has_new_labels(session):
+            session = session.relabelled()
+        parts = session.parts
         model = session.new_model()
         epoch = self._load(session, model)
         names = parts.facts.target_names or ()
@@ -87,6 +90,13 @@ class Evaluation:
         if session.parts.evaluated is not None:
             return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)
+
+    def _has_new_labels(self, session: Session) -> bool:
+        if session.parts.evaluated is not None:
+            return Labels.read(session.parts.evaluated.path) is not None
+        stage = session.parts.stages[self.of or self._last_trained(session)]
+        assert isinstance(stage, Training), "check refused anything else"
+        return stage.labels_from is not None
 
     def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)

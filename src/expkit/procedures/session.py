@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,9 +16,11 @@ from expkit.engine.loop import Epoch, Learner
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.errors import UserError
 from expkit.procedures.parts import Parts
+from expkit.procedures.relabelling import relabel
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
+from expkit.records.labels import Labels
 from expkit.records.run import Run
 
 
@@ -74,6 +76,12 @@ class Session:
     def train_split(self) -> Split:
         return self.parts.splits["train"]
 
+    def relabelled(self) -> Session:
+        """The session with the labels that an earlier stage has given."""
+        labels = Labels.read(self.folder.path)
+        assert labels is not None, "the stage that gives them has run"
+        return replace(self, parts=relabel(self.parts, labels))
+
     def new_model(self) -> nn.Module:
         """A freshly initialised model, the same whenever this stage asks."""
         seed_everything(self.seed, "model")
@@ -119,9 +127,12 @@ class Session:
             save_weights(self._checkpoint(self.stage, "best"), learner.answering, facts)
         save_learner(self._checkpoint(self.stage, "last"), learner, facts)
 
-    def load_weights(self, stage: str, which: str, model: nn.Module) -> int:
+    def load_weights(
+        self, stage: str, which: str, model: nn.Module, redrawn: Collection[str] = ()
+    ) -> int:
         """Put a stage's best or last weights into a model; the epoch that they are from."""
-        return int(load_weights(self._checkpoint(stage, which), model)["epoch"])
+        path = self._checkpoint(stage, which)
+        return int(load_weights(path, model, redrawn=redrawn)["epoch"])
 
     def result(self, kind: str, *, passed: bool, reason: str, records: list[Record]) -> StageResult:
         """A stage's result from what it recorded, resumed parts included."""

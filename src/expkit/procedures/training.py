@@ -17,12 +17,16 @@ from expkit.engine.loop import Learner, evaluate, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
 from expkit.optim.frozen_norms import frozen_norms
+from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
+from expkit.optim.parameter_names import names_of_head
 from expkit.procedures.parts import Parts, try_step
+from expkit.procedures.relabelling import relabel
 from expkit.procedures.session import Session, Stage
 from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
+from expkit.records.labels import Labels
 from expkit.records.predictions import ClassPredictions
 
 NUM_SHOWN = 8  # pieces whose every probability a snapshot keeps
@@ -41,6 +45,7 @@ class Training:
     batches_per_step: Annotated[int, Ge(1)] = 1
     balanced_sampling: bool = False
     start_from: str | None = None
+    labels_from: str | None = None
     trainable: Literal["all", "head"] | Sequence[str] = "all"
     frozen_up_to: str | None = None
     groups: Mapping[str, Mapping[str, Any]] | None = None
@@ -56,13 +61,27 @@ class Training:
         """Refuse metrics that no epoch records, and batches that cannot be learnt from."""
         if self.start_from is not None:
             check_trained(self.start_from, f"{key}.start_from", before)
+        if self.labels_from is not None:
+            parts = self._expect_labels(key, parts, before)
         self._check_warmup(key, parts)
         self._check_metrics(key, parts)
         bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
         smallest = min(stop - start for start, stop in bounds)
         model = parts.device.place(parts.make_model())
-        trial = self._learner(replace(parts, device=parts.uncompiled), model, key, [])
+        trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
         try_step(parts, trial, smallest, f"{key}.batch_size")
+
+    def _expect_labels(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> Parts:
+        """The parts as they will be when an earlier stage has given the new labels."""
+        labelling = {name: each for name, each in before.items() if hasattr(each, "label")}
+        if self.labels_from not in labelling:
+            raise UserError(
+                f"no stage before this one gives labels and is called '{self.labels_from}'",
+                where=f"{key}.labels_from={self.labels_from}",
+                allowed=", ".join(labelling) or "null: no stage before this one gives labels",
+            )
+        names = [*(parts.facts.class_names or ()), labelling[self.labels_from].label]
+        return relabel(parts, Labels(names, parts.splits["train"].targets.tolist()))
 
     def _check_warmup(self, key: str, parts: Parts) -> None:
         if parts.schedule.warmup_epochs >= self.max_epochs:
@@ -88,7 +107,9 @@ class Training:
                     allowed=f"{', '.join(known)}; without a split, {monitored} is meant",
                 )
 
-    def _learner(self, parts: Parts, model: nn.Module, key: str, records: list[Record]) -> Learner:
+    def new_learner(
+        self, parts: Parts, model: nn.Module, key: str, records: list[Record]
+    ) -> Learner:
         """The model with what it learns by; the schedule reads the records as they grow."""
         lr = parts.reading.config.optimizer.get("lr")
         if lr is None:
@@ -103,9 +124,11 @@ class Training:
             key=key,
         )
         schedule = parts.schedule
+        optimizer = parts.make_optimizer(groups)
+        refuse_ignored_options(optimizer, self.groups or {}, key)
         return Learner(
             model,
-            parts.make_optimizer(groups),
+            optimizer,
             parts.loss,
             parts.device,
             scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),
@@ -115,11 +138,15 @@ class Training:
         )
 
     def run(self, session: Session) -> StageResult:
+        if self.labels_from is not None:
+            session = session.relabelled()
         model = session.new_model()
         if self.start_from is not None:
-            session.load_weights(self.start_from, "best", model)
+            where = f"procedure.{session.stage}.labels_from"
+            redrawn = names_of_head(model, where) if self.labels_from is not None else ()
+            session.load_weights(self.start_from, "best", model, redrawn)
         records: list[Record] = []
-        learner = self._learner(session.parts, model, f"procedure.{session.stage}", records)
+        learner = self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
         records += session.resume(learner)
         monitored = session.parts.facts.monitored_split
         session.watcher.stage_started(session.stage, self.max_epochs)

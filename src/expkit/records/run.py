@@ -14,6 +14,7 @@ from expkit.errors import UserError, nearest_of
 from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.files import Record, read_json, read_lines
 from expkit.records.folder import is_locked
+from expkit.records.labels import Labels
 from expkit.records.predictions import (
     Predictions,
     read_class_predictions,
@@ -54,7 +55,10 @@ class Run:
 
     @functools.cached_property
     def dataset(self) -> DatasetFacts:
-        return DatasetFacts.from_json(read_json(self._need("dataset.json")))
+        """The data as the last stage met it, with the labels that an earlier one may have given."""
+        facts = DatasetFacts.from_json(read_json(self._need("dataset.json")))
+        labels = Labels.read(self.path)
+        return facts if labels is None else labels.apply(facts)
 
     @functools.cached_property
     def history(self) -> list[Record]:

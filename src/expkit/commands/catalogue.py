@@ -7,10 +7,12 @@ COMMANDS = {
     "list": "what can be chosen, and what each choice is",
     "show": "a run's results on one screen",
     "plot": "draw a run's pictures again from its records",
-    "report": "write an experiment's page from its runs",
+    "analyze": "the course of training in numbers: best, latest, gap, and where it turned",
+    "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",
     "evaluate": "a run's model on any data that fits it",
     "predict": "what a run's model says to new pictures",
     "latency": "how long a run's model takes, and how large it is",
+    "report": "write an experiment's page from its runs",
     "resume": "go on with a run that was cut off",
     "completion": "tab completion for bash, zsh or fish",
 }

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from expkit.commands.catalogue import COMMANDS
 from expkit.errors import UserError, nearest_of
 
+TAKE_RUNS = set(COMMANDS) - {"train", "list", "completion"}
+
 # each hands the words before the cursor to `expkit completion --answer`, one candidate a line
 SCRIPTS = {
     "bash": """\
@@ -75,7 +77,7 @@ def find_candidates(line: str) -> list[str]:
         from expkit.config.places import conf_folders, list_groups
 
         return [group for group in list_groups(conf_folders()) if group.startswith(last)]
-    if command in ("show", "plot", "report", "resume", "evaluate", "predict", "latency"):
+    if command in TAKE_RUNS:
         from pathlib import Path
 
         from expkit.records.run import list_runs

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from expkit.records.files import write_aside, write_json
 from expkit.records.run import Run
+from expkit.records.thresholds import Threshold
 from expkit.reports import markdown, wording
 from expkit.reports.summary import Summary, summarize
+from expkit.reports.threshold_page import threshold_screen
 
 TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
 MAX_CLASSES = 20  # of which the page tells how each fared
@@ -54,6 +56,7 @@ def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
         f"**{summary['verdict'].upper()}**: {summary['verdict_reason']} ({summary['status']}).",
         f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
         *_results(run, summary),
+        *_threshold(run),
         "## Stages",
         markdown.stages_table(summary),
         _speed(summary),
@@ -84,6 +87,13 @@ def _results(run: Run, summary: Summary) -> list[str]:
     if reference:
         parts += ["## Beside the reference", reference]
     return parts
+
+
+def _threshold(run: Run) -> list[str]:
+    threshold = Threshold.read(run.path)
+    if threshold is None:
+        return []
+    return ["## Threshold", f"```\n{threshold_screen(threshold, run.dataset)}\n```"]
 
 
 def _speed(summary: Summary) -> str:

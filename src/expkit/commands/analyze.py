@@ -1,0 +1,30 @@
+"""expkit analyze: what a log's analyzer prints, from a run's records."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from expkit.errors import UserError
+from expkit.records.run import find_run
+from expkit.reports.analysis import analyze
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "expkit analyze",
+        description="Best and latest of each split, the gap, and where the held-out loss turned.",
+    )
+    parser.add_argument(
+        "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
+    )
+    run = find_run(parser.parse_args(words).run)
+    text = analyze(run)
+    if not text:
+        raise UserError(
+            f"'{run.name}' has no epoch of training to analyze",
+            where=str(run.path),
+            fix=f"expkit show {run.name}   (how far it came)",
+        )
+    print(text)
+    return 0

@@ -1,0 +1,63 @@
+"""expkit threshold: a class's cut-offs, chosen on one half and confirmed on the other."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from expkit.errors import UserError
+from expkit.records.folder import explain_disk_errors
+from expkit.records.run import find_run
+from expkit.reports.threshold import Wish, choose_threshold
+from expkit.reports.threshold_page import threshold_screen
+
+EXIT_CONFIRMED, EXIT_NOT_CONFIRMED = 0, 1
+
+
+def main(words: Sequence[str]) -> int:
+    run_word, wish = _read_words(words)
+    run = find_run(run_word)
+    if wish.recall is None and wish.precision is None:
+        raise UserError(
+            "nothing is asked of the cut-off",
+            where="--recall or --precision",
+            fix=f"expkit threshold {run_word} --class {wish.class_name} --recall 0.99",
+        )
+    threshold = choose_threshold(run, wish)
+    from expkit.reports.pages import refresh
+    from expkit.reports.style import styled
+    from expkit.reports.threshold_plot import draw_threshold
+
+    with explain_disk_errors(run.path):
+        threshold.write(run.path)
+        plots = run.path / "plots"
+        plots.mkdir(exist_ok=True)
+        with styled():
+            (picture,) = draw_threshold(run, plots)
+        refresh(run.path, plots=False)
+    print(threshold_screen(threshold, run.dataset))
+    print(f"\n  kept in {run.path / 'threshold.json'}\n  curve   {picture}")
+    return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
+
+
+def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
+    parser = argparse.ArgumentParser(
+        "expkit threshold",
+        description="Choose a class's cut-offs on one half of the held-out samples, confirm them "
+        "on the other, and keep them in the run. Exit code 1 where they are not confirmed.",
+    )
+    parser.add_argument(
+        "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
+    )
+    parser.add_argument("--class", required=True, dest="class_name", metavar="NAME")
+    parser.add_argument(
+        "--recall", type=float, metavar="SHARE", help="of the class, at most the rest is missed"
+    )
+    parser.add_argument(
+        "--precision", type=float, metavar="SHARE", help="of the sure answers (as --recall)"
+    )
+    parser.add_argument("--split", help="which held-out split (the judged one)")
+    parser.add_argument("--seed", type=int, default=0, help="of the halves (0)")
+    given = parser.parse_args(words)
+    wish = Wish(given.class_name, given.recall, given.precision, given.split, given.seed)
+    return given.run, wish

@@ -22,6 +22,19 @@ TINY_GATES = (
 )
 TINY = (*TINY_GATES, "procedure.train.max_epochs=4")
 
+# a program that runs `expkit WORDS` where torch cannot be imported; None in sys.modules would
+# not do, as scipy asks whatever is there for its Tensor
+WITHOUT_TORCH = """
+import sys
+class NoTorch:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoTorch())
+from expkit.cli import dispatch
+sys.exit(dispatch(sys.argv[1:]))
+"""
+
 
 @dataclass(frozen=True)
 class Done:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Expkit
+from conftest import TINY, WITHOUT_TORCH, Expkit
 
 from expkit.config.places import builtin_conf, first_comment
 
@@ -35,12 +35,8 @@ def test_reading_commands_do_not_load_torch(
 ) -> None:
     """A run can be looked at on a machine without torch."""
     assert run_here("train", *TINY, "procedure=full").code == 0
-    code = (
-        "import sys; sys.modules['torch'] = None; from expkit.cli import dispatch;"
-        "sys.exit(dispatch(sys.argv[1:]))"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_TORCH, *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import shlex
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError, nearest_of
@@ -43,7 +45,8 @@ class Half:
 def choose_threshold(run: Run, wish: Wish) -> Threshold:
     """The cut-offs with their evidence; a bound that was not asked for is that which was.
 
-    `low` is the highest cut-off that keeps the recall, `high` the lowest with the precision.
+    `low` is the highest cut-off that keeps the recall, `high` the lowest with the precision;
+    where that is the lower of the two, it does for both and leaves no maybe.
     """
     answers = _held_out_answers(run, wish)
     chooser, confirmer = split_halves(answers, wish.class_name, wish.seed)
@@ -51,10 +54,11 @@ def choose_threshold(run: Run, wish: Wish) -> Threshold:
     low = choose_low(chooser, recall)
     if low is None and wish.recall is not None:
         raise _unreachable_recall(run, wish, chooser, recall)
-    low = low or 0.0  # nothing is surely another class, which nobody asked for
-    high = choose_high(chooser, precision, low)
+    high = choose_high(chooser, precision)
     if high is None and wish.precision is not None:
-        raise _unreachable_precision(run, wish, chooser, low)
+        raise _unreachable_precision(run, wish, chooser, wish.precision)
+    # without a low one nothing is surely another class, which nobody asked for then
+    low = min(0.0 if low is None else low, 1.0 if high is None else high)
     evidence = {
         "chosen_on": describe(chooser, low, high),
         "confirmed_on": describe(confirmer, low, high),
@@ -173,13 +177,13 @@ def choose_low(half: Half, recall: float) -> float | None:
     return None if kept[-1] == 0 else _between(cuts, int(kept[-1]))
 
 
-def choose_high(half: Half, precision: float, low: float) -> float | None:
-    """None where no cut-off has the precision; never below `low`."""
+def choose_high(half: Half, precision: float) -> float | None:
+    """None where no cut-off has the precision."""
     import numpy as np
 
     precisions, recalls, cuts = _curve(half)
-    good = np.flatnonzero((precisions >= precision) & (recalls > 0) & (cuts > low))
-    return None if len(good) == 0 else max(low, _between(cuts, int(good[0])))
+    good = np.flatnonzero((precisions >= precision) & (recalls > 0))
+    return None if len(good) == 0 else _between(cuts, int(good[0]))
 
 
 def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
@@ -228,7 +232,7 @@ def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> User
     fix = None
     if len(recalls) > 1:
         reachable = f"a recall of {percent(recalls[1])}, at a precision of {percent(precisions[1])}"
-        fix = _command(run, wish, "recall", recalls[1])
+        fix = _command(run, replace(wish, recall=_rounded_down(recalls[1])))
     return UserError(
         f"no cut-off keeps a recall of {percent(recall)} of '{wish.class_name}', "
         "short of calling every sample one",
@@ -238,22 +242,24 @@ def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> User
     )
 
 
-def _unreachable_precision(run: Run, wish: Wish, half: Half, low: float) -> UserError:
-    import numpy as np
-
-    assert wish.precision is not None, "only what was asked for is refused"
-    precisions, recalls, cuts = _curve(half)
-    best = int(np.where(cuts > low, precisions, -1).argmax())
+def _unreachable_precision(run: Run, wish: Wish, half: Half, precision: float) -> UserError:
+    precisions, recalls, _ = _curve(half)
+    best = int(precisions.argmax())
     return UserError(
-        f"no cut-off reaches a precision of {percent(wish.precision)} for '{wish.class_name}'",
+        f"no cut-off reaches a precision of {percent(precision)} for '{wish.class_name}'",
         where=f"the {len(half.scores)} samples that choose",
         allowed=f"reachable: a precision of {percent(precisions[best])}, "
         f"at a recall of {percent(recalls[best])}",
-        fix=_command(run, wish, "precision", precisions[best]),
+        fix=_command(run, replace(wish, precision=_rounded_down(precisions[best]))),
     )
 
 
-def _command(run: Run, wish: Wish, option: str, bound: float) -> str:
-    """Rounded down, so that the command which is offered works."""
-    shown = f"{int(bound * 1000) / 1000:g}"
-    return f"expkit threshold {run.name} --class {wish.class_name} --{option} {shown}"
+def _rounded_down(share: float) -> float:
+    """So that the command which is offered works."""
+    return math.floor(1000 * share) / 1000
+
+
+def _command(run: Run, wish: Wish) -> str:
+    asked = {"recall": wish.recall, "precision": wish.precision}
+    options = " ".join(f"--{name} {share:g}" for name, share in asked.items() if share is not None)
+    return f"expkit threshold {run.name} --class {shlex.quote(wish.class_name)} {options}"

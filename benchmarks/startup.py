@@ -6,7 +6,7 @@ Compares        wall times of the installed command; for the first step, the wal
                 interpreter, run in turns
 Figures         expkit --help <= 0.15 s; expkit list <= 0.3 s; a misspelt key, choice or value
                 <= 1.0 s; none of these, nor expkit show, imports torch;
-                command to first step <= import torch + 1.5 s, without torchvision and timm
+                command to first step <= import torch + 1.5 s, without torchvision, timm and kornia
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ANSWERS = {  # words: exit code, seconds
     ("train", "seed=many"): (2, 1.0),
 }
 
-HEAVY = ("torch", "torchvision", "timm")
+HEAVY = ("torch", "torchvision", "timm", "kornia")
 SAY_IMPORTS = f"""import sys
 from expkit.cli import dispatch
 dispatch(sys.argv[1:])
@@ -70,7 +70,7 @@ def time_answer(words: tuple[str, ...], exit_code: int, cwd: str) -> float:
 
 
 def list_heavy_imports(words: tuple[str, ...], cwd: str) -> set[str]:
-    """Which of torch, torchvision and timm the command has imported."""
+    """Which of torch, torchvision, timm and kornia the command has imported."""
     command = [sys.executable, "-c", SAY_IMPORTS, *words]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     return set(done.stderr.splitlines()[-1].split())
@@ -93,7 +93,7 @@ def main() -> None:
             found = list_heavy_imports(words, folder)
             bounds.hold(f"torch imported by {' '.join(words)}", [len(found)], "", bound=0)
         found = list_heavy_imports(gates, folder) - {"torch"}
-        bounds.hold("torchvision, timm imported by train", [len(found)], "", bound=0)
+        bounds.hold("torchvision, timm, kornia imported by train", [len(found)], "", bound=0)
 
         pairs = [
             (time_first_step(Path(folder)), time_import_torch()) for _ in range(arguments.repeats)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -224,3 +226,13 @@ def test_a_transform_is_overridden_and_left_out_by_name() -> None:
     node = choice("cherry", "augment.transforms.affine.degrees=30", "~augment.transforms.blur")
     assert list(node["transforms"]) == ["affine", "jitter"]
     assert node["transforms"]["affine"]["degrees"] == 30
+
+
+def test_kornia_is_loaded_for_its_transforms_alone() -> None:
+    """Whoever augments nothing, or only mixes, does not wait for it."""
+    code = (
+        "import sys, torch; from expkit.augment.pipeline import Augmentation;"
+        "Augmentation(mixup_alpha=1).mix(torch.rand(2, 3, 4, 4), torch.tensor([0, 1]), 2);"
+        "sys.exit('kornia' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

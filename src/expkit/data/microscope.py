@@ -62,7 +62,7 @@ def draw_scans(
     drawn = _draw_tips(tips, size, rng)
     x, y, waves = _draw_surfaces(count, rng)
     waves = waves * _transfer(drawn, x, y) * np.exp(1j * y * np.arange(size)[:, None])
-    gain = np.exp(GAIN_DRIFT * _wander(count, size, rng)).reshape(by_line) * LEVELS_OF_A_WAVE
+    gain = LEVELS_OF_A_WAVE * np.exp(GAIN_DRIFT * _wander(count, size, rng)).reshape(by_line)
     offset = LEVELS_OF_OFFSETS * _unit_range(_wander(count, size, rng)).reshape(by_line)
     tilt = np.broadcast_to(rng.uniform(-MAX_TILT, MAX_TILT, (count, 1, 1)), by_line)
     lines = [waves.real, -waves.imag, tilt, drawn.creep.reshape(by_line)]
@@ -73,7 +73,8 @@ def draw_scans(
         ),
         _columns(x, size),
     )
-    levels += rng.standard_normal(levels.shape, dtype=np.float32) * np.float32(NOISE) * gain
+    noise = rng.standard_normal(levels.shape, dtype=np.float32)
+    levels += noise * (NOISE * gain).astype(np.float32)
     rounded: npt.NDArray[np.uint8] = np.rint(levels).clip(0, 255).astype(np.uint8)
     return rounded
 

@@ -3,77 +3,58 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le
 
-from expkit.data.samples import Dataset, Normalisation, Samples
+from expkit.data.samples import Dataset, Normalisation, Samples, Watch
+from expkit.data.selection import Selection
 from expkit.errors import UserError
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 SHARES = (0.088, 0.439, 0.169, 0.304)  # of the tips in microscope.TIPS; log 3's weights mean these
-CHUNK = 128  # images drawn at once: more do not stay in the processor's cache
+PIXELS_AT_ONCE = 2**21  # that are drawn: memory stays small beside the images themselves
+MAX_PIXELS = 2_000_000_000
 
 
-@dataclass(frozen=True)
-class ScanLines:
+@dataclass(frozen=True, kw_only=True)
+class ScanLines(Selection):
     """One-channel images in which each line has its own offset; what made them is the class.
 
     The images of log 3 are not public. These have its class shares and its difficulty: see
-    `expkit.data.microscope` for how they are drawn. `seed` draws the images and deals them out.
+    `expkit.data.microscope` for how they are drawn. `seed` draws the images.
     """
 
     num_samples: Annotated[int, Ge(40)] = 1700
     size: Annotated[int, Ge(16), Le(1024)] = 128
     seed: Annotated[int, Ge(0)] = 0
-    val_fraction: Annotated[float, Gt(0), Lt(1)] = 0.15
-    test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.15
     normalise: Normalisation = "scan_line"
 
     def __post_init__(self) -> None:
-        if self.val_fraction + self.test_fraction >= 1:
+        super().__post_init__()
+        num_pixels = self.num_samples * self.size**2
+        if num_pixels > MAX_PIXELS:
             raise UserError(
-                "the split train would be empty",
-                where=f"dataset.val_fraction={self.val_fraction:g}, "
-                f"dataset.test_fraction={self.test_fraction:g}",
-                allowed="together less than 1",
+                f"{num_pixels:,} pixels are too many to keep in memory",
+                where=f"dataset.num_samples={self.num_samples}, dataset.size={self.size}",
+                allowed=f"num_samples x size^2 <= {MAX_PIXELS:,}",
             )
 
-    def read(self) -> Dataset:
+    def read(self, watch: Watch) -> Dataset:
         import numpy as np
 
         from expkit.data.microscope import TIPS, draw_scans
 
         rng = np.random.default_rng(self.seed)
         tips = rng.permutation(np.repeat(np.arange(len(SHARES)), class_counts(self.num_samples)))
-        images = np.concatenate(
-            [
-                draw_scans(tips[start : start + CHUNK], self.size, rng)
-                for start in range(0, self.num_samples, CHUNK)
-            ]
-        )[..., None]
-        splits = {
-            name: Samples(images[chosen], tips[chosen], [f"scan_{i:05d}" for i in chosen])
-            for name, chosen in self._deal(tips).items()
-        }
-        return Dataset(splits, self.normalise, class_names=TIPS)
-
-    def _deal(self, tips: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
-        """Indices by split, each class dealt out in the same shares; in random order already."""
-        import numpy as np
-
-        dealt: dict[str, list[npt.NDArray[np.int64]]] = {"train": [], "val": [], "test": []}
-        for tip in range(len(SHARES)):
-            of_tip = np.flatnonzero(tips == tip)
-            num_val = round(self.val_fraction * len(of_tip))
-            num_test = round(self.test_fraction * len(of_tip))
-            bounds = [num_val, num_val + num_test]
-            for name, part in zip(("val", "test", "train"), np.split(of_tip, bounds), strict=True):
-                dealt[name].append(part)
-        return {name: np.sort(np.concatenate(parts)) for name, parts in dealt.items()}
+        images = np.empty((self.num_samples, self.size, self.size, 1), np.uint8)
+        step = max(1, PIXELS_AT_ONCE // self.size**2)
+        for start in range(0, self.num_samples, step):
+            drawn = draw_scans(tips[start : start + step], self.size, rng)
+            images[start : start + step, ..., 0] = drawn
+            watch("drawing scans", min(start + step, self.num_samples), self.num_samples)
+        names = [f"scan_{i:05d}" for i in range(self.num_samples)]
+        scans = Samples(images, tips, names)
+        return Dataset(self.divide({"train": scans}), self.normalise, class_names=TIPS)
 
 
 def class_counts(num_samples: int) -> list[int]:

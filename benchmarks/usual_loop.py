@@ -25,9 +25,13 @@ def train_as_usual(
     lr: float,
     mean: Sequence[float],
     spread: Sequence[float],
+    size: int | None = None,
 ) -> Iterator[object]:
     """Files decoded and normalised every epoch by two workers, fp32, channels first, plain Adam."""
-    prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, spread)])
+    resize = [transforms.Resize(size)] if size else []
+    prepare = transforms.Compose(
+        [*resize, transforms.ToTensor(), transforms.Normalize(mean, spread)]
+    )
     pictures = ImageFolder(folder, prepare)
     loader = DataLoader(pictures, batch_size, shuffle=True, num_workers=2)
     model = model.to(on).train()

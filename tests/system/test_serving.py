@@ -1,0 +1,185 @@
+"""What comes after training: evaluating on other data, predicting new files, timing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, Done, Expkit, only_run
+from PIL import Image
+
+PICTURES = (
+    "dataset=image_folder",
+    "dataset.root=pictures",
+    "dataset.val_fraction=0.3",
+    "dataset.test_fraction=0",
+    "dataset.cache_dir=cache",
+    "model.init=kaiming",
+    "procedure=full",
+    "procedure.train.max_epochs=12",
+    "optimizer.lr=0.01",
+    "device.precision=fp32",
+    "device.threads=1",
+    "criteria=none",
+)
+
+
+def write_pictures(root: Path, count: int = 20) -> None:
+    """Dark and bright noise: two classes that any net tells apart."""
+    rng = np.random.default_rng(0)
+    for name, low in (("bright", 150), ("dark", 0)):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(low, low + 100, (16, 16, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number:02d}.png")
+
+
+@pytest.fixture
+def trained(run_here: Expkit, tmp_path: Path) -> Path:
+    """A run on a folder of pictures."""
+    write_pictures(tmp_path / "pictures")
+    done = run_here("train", *PICTURES)
+    assert done.code == 0, done.out + done.err
+    return only_run(tmp_path)
+
+
+def table(done: Done) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(done.out)))
+
+
+def test_predictions_of_files_are_those_of_the_run(run_here: Expkit, trained: Path) -> None:
+    """The same pixels get the probabilities that the run recorded: the preparation is the same."""
+    with (trained / "predictions.csv").open() as file:
+        recorded = {row["sample"]: row for row in csv.DictReader(file)}
+    rows = table(run_here("predict", trained.name, "pictures"))
+    assert len(rows) == len(recorded) == 40
+    for row in rows:
+        known = recorded["/".join(Path(row["file"]).parts[-2:])]
+        assert float(row["dark"]) == pytest.approx(float(known["dark"]), abs=1e-5)
+        assert row["prediction"] == known["prediction"]
+
+
+def test_unreadable_files_are_listed_and_the_rest_is_done(
+    run_here: Expkit, trained: Path, tmp_path: Path
+) -> None:
+    """Exit code 1, a reason for the one, an answer for the others, also in the CSV."""
+    (tmp_path / "pictures" / "dark" / "torn.png").write_bytes(b"no picture")
+    done = run_here("predict", trained.name, "pictures/dark", "--csv", "out.csv")
+    assert done.code == 1
+    assert "torn.png" in done.err
+    assert "20 of 21 pictures answered" in done.out
+    with (tmp_path / "out.csv").open() as file:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    assert rows["torn.png"]["error"]
+    assert rows["torn.png"]["prediction"] == ""
+    assert rows["00.png"]["prediction"] == "dark"
+
+
+def test_pictures_of_another_size_are_brought_to_the_models(
+    run_here: Expkit, trained: Path, tmp_path: Path
+) -> None:
+    """A larger grey picture is decoded as the run's own would be."""
+    Image.new("L", (40, 60), 220).save(tmp_path / "large.png")
+    (row,) = table(run_here("predict", trained.name, "large.png"))
+    assert row["prediction"] == "bright"
+
+
+def test_a_threshold_decides_in_predictions(run_here: Expkit, trained: Path) -> None:
+    """What `expkit threshold` stored is used by `expkit predict`."""
+    done = run_here("threshold", trained.name, "--class", "dark", "--recall", "0.5")
+    assert done.code in (0, 1), done.err
+    rows = table(run_here("predict", trained.name, "pictures/dark"))
+    assert {row["decision"] for row in rows} <= {"dark", "bright", "maybe", "not dark"}
+
+
+def test_evaluating_again_gives_the_same_answers(run_here: Expkit, trained: Path) -> None:
+    """On its own data, without an override; the records are a run of their own."""
+    assert run_here("evaluate", trained.name, "--name", "again").code == 0
+    (again,) = trained.parent.glob("*_again")
+    assert (again / "predictions.csv").read_bytes() == (trained / "predictions.csv").read_bytes()
+    judged = json.loads((again / "summary.json").read_text())["judged_on"]
+    assert f"{trained.name} was not trained on" in judged
+    assert "also chose its epoch" in judged
+
+
+def test_other_pictures_are_normalised_as_the_training_pictures_were(
+    run_here: Expkit, trained: Path, tmp_path: Path
+) -> None:
+    """A folder of bright pictures alone is not centred by its own mean, which would darken it."""
+    shutil.copytree(tmp_path / "pictures" / "bright", tmp_path / "other" / "bright")
+    shutil.copytree(tmp_path / "pictures" / "bright", tmp_path / "other" / "dark")
+    done = run_here(
+        "evaluate", trained.name, "dataset.root=other", "dataset.normalise=dataset", "--name", "two"
+    )
+    assert done.code == 0, done.err
+    (run,) = trained.parent.glob("*_two")
+    with (run / "predictions.csv").open() as file:
+        assert {row["prediction"] for row in csv.DictReader(file)} == {"bright"}
+    theirs = json.loads((trained / "dataset.json").read_text())["preprocessing"]
+    assert json.loads((run / "dataset.json").read_text())["preprocessing"] == theirs
+
+
+def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path: Path) -> None:
+    """The figures say that they are of other pieces than those trained on."""
+    run_here("train", *TINY, "procedure=full")
+    run = only_run(tmp_path)
+    done = run_here("evaluate", run.name, "dataset.landscape_seed=5", "--name", "other")
+    assert done.code == 0, done.err
+    (other,) = run.parent.glob("*_other")
+    summary = json.loads((other / "summary.json").read_text())
+    assert summary["judged_on"].startswith(f"measured on samples that {run.name} was not trained")
+    assert summary["held_out_gap"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("evaluate", "last", "datset.root=x"), "nearest  dataset"),
+        (("evaluate", "last", "dataset.rot=x"), "nearest  dataset.root"),
+        (("evaluate", "last", "dataset=digits"), "the pictures are 8 x 8"),
+        (("evaluate", "last", "dataset.root=swapped"), "the classes are not those of"),
+        (("predict", "last", "nowhere"), "no file or folder 'nowhere'"),
+        (("predict", "last", "empty"), "no pictures were found"),
+        (("predict", "last", "pictures", "--batch", "0"), "at least one picture"),
+        (("latency", "last", "--batch", "0"), "--batch cannot be 0"),
+        (("latency", "nobody"), "no run 'nobody'"),
+    ],
+)
+def test_wrong_words_are_refused(
+    run_here: Expkit, trained: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    """One screen, exit code 2, and no new run folder."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "pictures" / "bright").rename(tmp_path / "kept")
+    shutil.copytree(tmp_path / "pictures" / "dark", tmp_path / "swapped" / "black")
+    shutil.copytree(tmp_path / "kept", tmp_path / "swapped" / "white")
+    done = run_here(*words)
+    assert done.code == 2
+    assert message in done.err
+    assert only_run(tmp_path) == trained
+
+
+def test_a_run_without_weights_is_refused(run_here: Expkit, tmp_path: Path) -> None:
+    """Gates leave none."""
+    run_here("train", *TINY[:-1], "procedure=overfit")
+    done = run_here("predict", only_run(tmp_path).name, ".")
+    assert done.code == 2
+    assert "has no trained weights" in done.err
+
+
+def test_latency_is_measured_and_kept(run_here: Expkit, trained: Path) -> None:
+    """Tails not below the median, and multiply-adds as counted by hand."""
+    done = run_here("latency", trained.name, "--seconds", "0.1", "--threads", "1", "--batch", "2")
+    assert done.code == 0, done.err
+    figures = json.loads((trained / "latency.json").read_text())
+    assert figures["shape"] == [2, 3, 16, 16]
+    assert 0 < figures["median_ms"] <= figures["p95_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+    # 3x3 convolutions at stride 2 to 8 x 8, 4 x 4 and 2 x 2, then two outputs of 64 features
+    by_hand = 64 * 27 * 16 + 16 * 144 * 32 + 4 * 288 * 64 + 2 * 64
+    assert figures["macs"] == by_hand
+    assert f"{figures['parameters']:,} parameters" in done.out

@@ -13,17 +13,10 @@ from test_report_class_metrics import of_two
 from expkit.errors import UserError
 from expkit.records.run import Run
 from expkit.records.thresholds import Threshold
+from expkit.reports.cutoffs import Half, choose_high, choose_low, describe, split_halves
 from expkit.reports.gallery import draw_plots
 from expkit.reports.pages import refresh
-from expkit.reports.threshold import (
-    Half,
-    Wish,
-    choose_high,
-    choose_low,
-    choose_threshold,
-    describe,
-    split_halves,
-)
+from expkit.reports.threshold import Wish, choose_threshold
 from expkit.reports.threshold_page import threshold_screen, verdict
 
 # the class at .2 .6 .8 .9, the others at .1 .3 .7

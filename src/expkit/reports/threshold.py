@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expkit.errors import UserError, nearest_of
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
-from expkit.records.thresholds import MAYBE, Threshold
-from expkit.reports.intervals import wilson
+from expkit.records.thresholds import Threshold
+from expkit.reports.cutoffs import (
+    Half,
+    choose_high,
+    choose_low,
+    curve_of,
+    describe,
+    split_halves,
+)
 from expkit.reports.wording import percent
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,6 @@ class Wish:
     precision: float | None
     split: str | None = None  # None: the judged one
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Half:
-    """Some samples of a split: who belongs to the class, and how likely the model held that."""
-
-    belongs: Bools
-    scores: Floats
 
 
 def choose_threshold(run: Run, wish: Wish) -> Threshold:
@@ -112,7 +103,26 @@ def _held_out_answers(run: Run, wish: Wish) -> ClassPredictions:
             f"'{run.name}' recorded no predictions on {split}: it was not evaluated",
             where=str(run.path),
         )
+    _refuse_too_few(answers, wish.class_name)
     return answers
+
+
+def _refuse_too_few(answers: ClassPredictions, class_name: str) -> None:
+    import numpy as np
+
+    number = list(answers.class_names).index(class_name)
+    belongs, scores = answers.targets == number, answers.probabilities[:, number]
+    if min(belongs.sum(), (~belongs).sum()) < 2:
+        raise UserError(
+            f"'{class_name}' has {belongs.sum()} of {len(belongs)} samples in {answers.split}: "
+            "two halves need two of it and two of the rest",
+            where=f"--class {class_name}",
+        )
+    if not np.isfinite(scores).all():
+        raise UserError(
+            f"{(~np.isfinite(scores)).sum()} of the answers on {answers.split} are not numbers",
+            where="predictions.csv",
+        )
 
 
 def _bounds(wish: Wish) -> tuple[float, float]:
@@ -128,93 +138,6 @@ def _bounds(wish: Wish) -> tuple[float, float]:
     return bound, bound if wish.precision is None else wish.precision
 
 
-def split_halves(answers: ClassPredictions, class_name: str, seed: int) -> tuple[Half, Half]:
-    """Two halves with as many samples of the class, the same for the same seed."""
-    import numpy as np
-    from sklearn.model_selection import train_test_split
-
-    number = list(answers.class_names).index(class_name)
-    belongs = answers.targets == number
-    scores = answers.probabilities[:, number].astype(np.float64)
-    if min(belongs.sum(), (~belongs).sum()) < 2:
-        raise UserError(
-            f"'{class_name}' has {belongs.sum()} of {len(belongs)} samples in {answers.split}: "
-            "two halves need two of it and two of the rest",
-            where=f"--class {class_name}",
-        )
-    if not np.isfinite(scores).all():
-        raise UserError(
-            f"{(~np.isfinite(scores)).sum()} of the answers on {answers.split} are not numbers",
-            where="predictions.csv",
-        )
-    halves = train_test_split(
-        np.arange(len(belongs)), test_size=0.5, stratify=belongs, random_state=seed
-    )
-    first, second = (Half(belongs[half], scores[half]) for half in map(np.sort, halves))
-    return first, second
-
-
-def _curve(half: Half) -> tuple[Floats, Floats, Floats]:
-    """Precision, recall and cut-off for each probability that occurs, the lowest first."""
-    from sklearn.metrics import precision_recall_curve
-
-    precision, recall, cuts = precision_recall_curve(half.belongs, half.scores)
-    return precision[:-1], recall[:-1], cuts
-
-
-def _between(cuts: Floats, number: int) -> float:
-    """Halfway to the next lower probability, so that rounding one does not cross the cut-off."""
-    below = cuts[number - 1] if number > 0 else cuts[0]
-    return float((cuts[number] + below) / 2)
-
-
-def choose_low(half: Half, recall: float) -> float | None:
-    """None where only calling every sample the class would keep the recall."""
-    import numpy as np
-
-    _, recalls, cuts = _curve(half)
-    kept = np.flatnonzero(recalls >= recall)
-    return None if kept[-1] == 0 else _between(cuts, int(kept[-1]))
-
-
-def choose_high(half: Half, precision: float) -> float | None:
-    """None where no cut-off has the precision."""
-    import numpy as np
-
-    precisions, recalls, cuts = _curve(half)
-    good = np.flatnonzero((precisions >= precision) & (recalls > 0))
-    return None if len(good) == 0 else _between(cuts, int(good[0]))
-
-
-def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
-    """What the cut-offs do to these samples, as shares with their intervals."""
-    import numpy as np
-
-    is_other = half.scores < low
-    everything = np.ones_like(is_other)
-    is_class = half.scores >= high if high is not None else ~everything
-    shares = {
-        "recall": (~is_other & half.belongs, half.belongs),
-        MAYBE: (~is_other & ~is_class, everything),
-        "wrong_class": (is_class & ~half.belongs, is_class),
-        "wrong_other": (is_other & half.belongs, is_other),
-    }
-    return {
-        "num_samples": len(half.scores),
-        **{name: _share(int(some.sum()), int(all_.sum())) for name, (some, all_) in shares.items()},
-    }
-
-
-def _share(count: int, total: int) -> dict[str, Any]:
-    interval = wilson(count, total)
-    return {
-        "count": count,
-        "total": total,
-        "share": count / total if total else None,
-        "interval": None if interval is None else list(interval),
-    }
-
-
 def _is_confirmed(found: dict[str, Any], wish: Wish) -> bool:
     """What nobody asked for cannot be missed; a precision of no answers at all is."""
     recall, wrong = found["recall"], found["wrong_class"]
@@ -227,7 +150,7 @@ def _is_confirmed(found: dict[str, Any], wish: Wish) -> bool:
 
 
 def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> UserError:
-    precisions, recalls, _ = _curve(half)
+    precisions, recalls, _ = curve_of(half)
     reachable = "every sample has the same probability: the model tells nothing apart"
     fix = None
     if len(recalls) > 1:
@@ -243,7 +166,7 @@ def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> User
 
 
 def _unreachable_precision(run: Run, wish: Wish, half: Half, precision: float) -> UserError:
-    precisions, recalls, _ = _curve(half)
+    precisions, recalls, _ = curve_of(half)
     best = int(precisions.argmax())
     return UserError(
         f"no cut-off reaches a precision of {percent(precision)} for '{wish.class_name}'",

@@ -8,7 +8,7 @@ from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.records.thresholds import MAYBE, Threshold
 from expkit.reports import style
-from expkit.reports.threshold import Half, split_halves
+from expkit.reports.cutoffs import Half, split_halves
 from expkit.reports.wording import percent
 
 

@@ -62,6 +62,17 @@ def test_anything_else_is_refused(condition: object) -> None:
     assert "'> 0.95'" in (caught.value.details["allowed"] or "")
 
 
+def test_the_offered_command_is_one_that_hydra_reads() -> None:
+    """Criteria are a group, whose entries are set one by one; `stop_at` is a mapping."""
+    for key, words in (
+        ("criteria", """'++criteria.accuracy="> 0.95"'"""),
+        ("procedure.train.stop_at", """'procedure.train.stop_at={accuracy: "> 0.95"}'"""),
+    ):
+        with pytest.raises(UserError) as caught:
+            parse_criterion("accuracy", "high", key)
+        assert caught.value.details["do"] == f"expkit train {words}"
+
+
 @pytest.mark.parametrize(
     ("condition", "below", "at", "above"),
     [

@@ -60,11 +60,14 @@ def parse_criterion(name: str, condition: object, key: str = "criteria") -> Crit
     with contextlib.suppress(ValueError):
         if match is not None and math.isfinite(float(match[2])):
             return Criterion(name, match[1], float(match[2]))
+    words = f'{key}={{{name}: "> 0.95"}}'
+    if key == "criteria":  # a group of the config, which no mapping on the command line replaces
+        words = f'++criteria.{name}="> 0.95"'
     raise UserError(
         f"the criterion '{condition}' cannot be read",
         where=f"{key}.{name}",
         allowed="a relation and a number: '> 0.95', '>= 0.9', '< 0.1', '<= 0.1'",
-        fix=f"expkit train '{key}={{{name}: \"> 0.95\"}}'",
+        fix=f"expkit train '{words}'",
     )
 
 

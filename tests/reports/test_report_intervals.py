@@ -103,4 +103,6 @@ def test_a_verdict_within_the_noise_is_called_so(tmp_path: Path) -> None:
     text = criteria_table(summary)
     assert text.count("within the noise") == 1
     assert "but within the noise of 200 samples" in text
-    assert "within the noise of 200 samples" in closing_screen(summary, tmp_path)
+    screen = closing_screen(summary, tmp_path)
+    assert "within the noise of 200 samples" in screen
+    assert "measured on held-out samples: test, 200 (95 % intervals)" in screen

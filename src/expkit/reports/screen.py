@@ -85,8 +85,9 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     metrics = summary["metrics"].get(summary["judged_split"])
     if not metrics:
         return _last_figures(summary)
-    lines = _fact("metrics", summary["judged_on"])
     intervals = summary["intervals"][summary["judged_split"]]
+    known = " (95 % intervals)" if intervals else ""
+    lines = _fact("metrics", f"{summary['judged_on']}{known}")
     asked = {criterion["metric"] for criterion in summary["criteria"]}
     for name, value in metrics.items():
         if name not in asked | MAIN_METRICS:

@@ -173,3 +173,57 @@ def test_splits_know_their_own_classes() -> None:
     assert {name: split.name for name, split in splits.items()} == {"train": "train", "val": "val"}
     assert len(splits["train"]) == 3
     assert list(splits["val"].class_names or ()) == ["even", "odd"]
+
+
+def test_balanced_batches_hold_classes_equally_often() -> None:
+    """Of 99 zeros and 1 one about half of what is drawn is the one; the epoch is as long."""
+    images = pictures(*([i, i] for i in range(100)))
+    samples = Samples(images, (np.arange(100) == 42).astype(np.int64), [str(i) for i in range(100)])
+    dataset = Dataset({"train": samples}, "unit", class_names=["many", "one", "none"])
+    split = place_splits(dataset, CPU)["train"]
+    draws = torch.Generator().manual_seed(0)
+    drawn = list(split.batches(32, balanced=True, generator=draws))
+    targets = torch.cat([each for _, each in drawn])
+    assert len(targets) == 100
+    assert 35 <= int(targets.sum()) <= 65  # 50 expected, a standard deviation of 5
+    for batch, wanted in drawn:
+        assert ((batch[:, 0, 0, 0] * 255).round() == 42).tolist() == (wanted == 1).tolist()
+
+
+def test_generator_alone_decides_a_balanced_draw() -> None:
+    """An interrupted run that is resumed draws what the whole one would have drawn."""
+    split = place("unit", train=pictures(*([i, i] for i in range(20))))["train"]
+
+    def draw(seed: int) -> list[float]:
+        generator = torch.Generator().manual_seed(seed)
+        batches = split.batches(6, balanced=True, generator=generator)
+        return [pixel for images, _ in batches for pixel in images[:, 0, 0, 0].tolist()]
+
+    first = draw(1)
+    torch.rand(3)
+    assert draw(1) == first != draw(2)
+
+
+def test_augmenting_comes_before_normalising() -> None:
+    """It sees 0 to 1, channels last; by hand: levels 0 and 10 have mean 5 and spread 5."""
+    seen = []
+
+    def invert(images_BCHW: Tensor) -> Tensor:
+        seen.append(images_BCHW)
+        return (10 / 255 - images_BCHW).contiguous()  # as kornia leaves it: channels first
+
+    split = place("dataset", train=pictures([0, 10], [10, 10], [0, 0]))["train"]
+    ((images, _),) = split.batches(3, augment=invert)
+    torch.testing.assert_close(seen[0][0].flatten(), torch.tensor([0, 10 / 255]))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+    expected = torch.tensor([1, -1, -1, -1, 1, 1]).float()
+    torch.testing.assert_close(images.flatten(), expected, atol=1e-5, rtol=1e-5)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_augmented_pictures_are_levels_without_normalising() -> None:
+    """`none` is 0 to 255 with an augmentation as without."""
+    split = place("none", train=noise(3, 4, 5, 3))["train"]
+    plain, augmented = (next(split.batches(3, augment=each)) for each in (None, lambda x: x))
+    torch.testing.assert_close(plain[0], augmented[0])
+    assert plain[0].max() > 200

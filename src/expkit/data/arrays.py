@@ -143,12 +143,14 @@ def _load(path: Path, key: str) -> Any:
     """An array mapped from a .npy file, or the arrays of an .npz by name; no code runs from it."""
     where = f"dataset.{key}={path}"
     try:
-        loaded = np.load(path, mmap_mode="c", allow_pickle=False)
-        return dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
+        if path.suffix != ".npz":
+            return np.load(path, mmap_mode="c", allow_pickle=False)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return dict(archive)
     except FileNotFoundError:
         raise UserError(f"there is no file '{path}'", where=where) from None
     except Exception as error:  # a torn archive raises whatever it will
-        is_code = "pickle" in str(error).lower()
+        is_code = any(word in str(error) for word in ("pickle", "Python objects"))
         reason = "it holds Python objects, which could run code" if is_code else str(error)
         raise UserError(
             f"'{path}' cannot be read as arrays: {reason}",

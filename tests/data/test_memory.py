@@ -1,0 +1,52 @@
+"""The memory that may be used: the machine's, or a lower limit of a control group."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from expkit.data import memory
+from expkit.data.memory import count_memory_bytes
+
+PHYSICAL = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/job/step\n", {"job/step/memory.max": "max", "job/memory.max": "5000"}, 5000),
+        ("0::/\n", {"memory.max": "7000"}, 7000),
+        ("0::/\n", {"memory.max": "max"}, PHYSICAL),
+        ("4:memory:/job\n", {"memory/job/memory.limit_in_bytes": "3000"}, 3000),
+        ("4:memory:/job\n", {"memory/memory.limit_in_bytes": str(2**63)}, PHYSICAL),
+        ("3:cpu:/job\n", {"cpu/job/memory.max": "1"}, PHYSICAL),
+        ("0::/elsewhere\n", {}, PHYSICAL),
+    ],
+)
+def test_lowest_limit_counts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    membership: str,
+    files: dict[str, str],
+    expected: int,
+) -> None:
+    """Of the process's group or one above it, in either version; else it is the machine's."""
+    put(tmp_path / "cgroup", membership)
+    for name, text in files.items():
+        put(tmp_path / "fs" / name, text + "\n")
+    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "fs")
+    assert count_memory_bytes() == expected
+
+
+def test_machine_without_control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a Mac: the machine's memory."""
+    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "none")
+    assert count_memory_bytes() == PHYSICAL

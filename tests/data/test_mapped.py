@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from expkit.data import mapped as mapped_module
 from expkit.data.mapped import MappedPictures
 from expkit.data.samples import Dataset, Normalisation, Samples
 from expkit.data.selection import Selection
 from expkit.data.split import Split, place_splits
+from expkit.errors import UserError
 
 COUNT = 40
 
@@ -61,10 +62,9 @@ def test_selecting_from_a_file_copies_nothing(store: np.ndarray) -> None:
 @pytest.mark.parametrize("how", ["dataset", "unit", "sample"])
 @pytest.mark.parametrize("is_drawn", [False, True])
 def test_batches_are_those_from_memory(
-    store: np.ndarray, how: Normalisation, is_drawn: bool, monkeypatch: pytest.MonkeyPatch
+    store: np.ndarray, how: Normalisation, is_drawn: bool
 ) -> None:
-    """Bit for bit, in order, shuffled and balanced, though pages are let go at every batch."""
-    monkeypatch.setattr(mapped_module, "RELEASE_BYTES", 1)
+    """Bit for bit: in order, shuffled and balanced."""
     mapped, resident = place(store, how), place(noise(), how)
     for name in ("train", "val", "test"):
         assert isinstance(mapped[name].images_NHWC, MappedPictures)
@@ -100,3 +100,46 @@ def test_fingerprint_without_digests_is_that_of_the_bytes(store: np.ndarray) -> 
     rows = np.array([3, 1, 30])
     mapped = Samples(store, np.arange(3), list("abc"), rows)
     assert mapped.fingerprint() == Samples(noise()[rows], np.arange(3), list("abc")).fingerprint()
+
+
+def test_a_cache_that_is_deleted_meanwhile_is_still_read(store: np.ndarray, tmp_path: Path) -> None:
+    """Tidying up a cache folder does not end the runs that use it."""
+    split = place(store, "none")["train"]
+    expected = next(split.batches(7))[0]
+    (tmp_path / "pictures.npy").unlink()
+    assert torch.equal(next(split.batches(7))[0], expected)
+
+
+def test_reading_holds_a_batch_and_not_the_file(tmp_path: Path) -> None:
+    """An epoch over 200 MB leaves the process where it was, where a mapping would hold it all."""
+    np.save(tmp_path / "large.npy", np.zeros((200, 1000, 1000, 1), np.uint8))
+    large = np.load(tmp_path / "large.npy", mmap_mode="c")
+    before = count_resident_bytes()
+    pictures = MappedPictures(large, None, torch.device("cpu"))
+    for chosen in torch.randperm(200, generator=torch.Generator().manual_seed(0)).split(8):
+        assert pictures.index_select(0, chosen).shape == (8, 1000, 1000, 1)
+        assert count_resident_bytes() - before < 60e6
+
+
+def count_resident_bytes() -> int:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_two_mapped_files_are_not_pooled(store: np.ndarray, tmp_path: Path) -> None:
+    """One split's batches come from one file; resident ones are put together, in order."""
+    np.save(tmp_path / "other.npy", noise()[:9])
+    other = np.load(tmp_path / "other.npy", mmap_mode="c")
+    names = [str(i) for i in range(COUNT)]
+    first = Samples(store, np.arange(COUNT) % 3, names)
+    with pytest.raises(UserError, match="cannot be pooled"):
+        first.join(Samples(other, np.zeros(9, np.int64), names[:9]))
+    joined = (
+        Samples(noise(), np.arange(COUNT) % 3, names)
+        .select(np.array([5, 2]))
+        .join(Samples(noise()[:9], np.zeros(9, np.int64), names[:9]))
+    )
+    assert np.array_equal(joined.images, noise()[[5, 2, *range(9)]])
+    assert joined.targets.tolist() == [2, 2, *[0] * 9]
+    assert list(joined.names) == ["5", "2", *names[:9]]

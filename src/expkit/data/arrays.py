@@ -114,7 +114,9 @@ class Arrays(Selection):
     def _settle(self, images: Array) -> Array:
         """Resident where it fits; what is mapped is left in its file."""
         is_mapped = isinstance(images, np.memmap)
-        return np.array(images) if is_mapped and self._fits(images.nbytes) else images
+        if is_mapped and (self._fits(images.nbytes) or not images.flags.c_contiguous):
+            return np.array(images, order="C")
+        return images
 
 
 def match_names(files: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:

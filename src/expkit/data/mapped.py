@@ -7,11 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from expkit.data.pages import release_pages
-
-# taken before the pages that were read for it are let go; the kernel maps neighbours with each,
-# so that the process holds a few times as much
-RELEASE_BYTES = 32 << 20
+from expkit.data.row_file import RowFile
 
 
 class MappedPictures:
@@ -20,31 +16,22 @@ class MappedPictures:
     def __init__(
         self, store: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64] | None, device: torch.device
     ) -> None:
-        """`store` is a `np.memmap` of mode c: torch wants what it could write to."""
         self.device = device
-        self._store = torch.from_numpy(store)
-        self._rows = torch.arange(len(store)) if rows is None else torch.from_numpy(rows)
-        self._file = store
-        self._bytes_since_release = 0
+        self._file = RowFile(store)
+        self._rows = np.arange(len(store)) if rows is None else rows
+        self._picture_shape = store.shape[1:]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self._rows), *self._store.shape[1:])
+        return (len(self), *self._picture_shape)
 
     def __getitem__(self, chosen: slice | Tensor) -> Tensor:
-        return self._take(self._rows[chosen if isinstance(chosen, slice) else chosen.cpu()])
+        places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
+        return torch.from_numpy(self._file.read(self._rows[places])).to(self.device)
 
     def index_select(self, dim: int, chosen: Tensor) -> Tensor:
         assert dim == 0, "pictures are taken whole"
         return self[chosen]
-
-    def _take(self, rows: Tensor) -> Tensor:
-        taken = self._store.index_select(0, rows)
-        self._bytes_since_release += taken.nbytes
-        if self._bytes_since_release > RELEASE_BYTES:
-            self._bytes_since_release = 0
-            release_pages(self._file)
-        return taken.to(self.device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from expkit.data.pages import release_pages
+from expkit.data.row_file import RowFile
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ class Samples:
         if self.digests is not None:
             digest.update(self.digests.tobytes())
         else:
+            file = RowFile(self.images) if self.is_mapped else None
             for start in range(0, len(self), HASHED_AT_ONCE):
                 rows = self._rows()[start : start + HASHED_AT_ONCE]
-                digest.update(self.images[rows].tobytes())
-                release_pages(self.images)
+                digest.update((self.images[rows] if file is None else file.read(rows)).tobytes())
         digest.update(self.targets.tobytes())
         return digest.hexdigest()[:16]
 

@@ -117,7 +117,10 @@ def split_by_class(
 
     held_out = val_fraction + test_fraction
     train, rest = train_test_split(
-        np.arange(len(targets)), test_size=held_out, stratify=targets, random_state=seed
+        np.arange(len(targets)),
+        test_size=round(held_out, 9),  # 0.2 + 0.1 is more than 0.3
+        stratify=targets,
+        random_state=seed,
     )
     if not (val_fraction and test_fraction):
         return {"train": np.sort(train), "val" if val_fraction else "test": np.sort(rest)}

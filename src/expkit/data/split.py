@@ -127,4 +127,4 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
 def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedPictures:
     if samples.is_mapped:
         return MappedPictures(samples.images, samples.rows, device)
-    return torch.from_numpy(samples.images).to(device)
+    return torch.from_numpy(samples.settle().images).to(device)

@@ -107,7 +107,7 @@ class Torchvision(Decoded):
         except (RuntimeError, OSError) as error:  # URLError is an OSError
             how = "cannot be downloaded" if self.download else "is not there"
             raise UserError(
-                f"{self.name} {how}: {str(error).splitlines()[0] if str(error) else error!r}",
+                f"{self.name} {how}: {(str(error) or repr(error)).splitlines()[0]}",
                 where=f"dataset.root={self._root}",
                 fix="run once where there is a network, or copy the folder from such a machine",
             ) from error
@@ -141,6 +141,7 @@ class Torchvision(Decoded):
         for name in TARGETS:
             known = getattr(part, name, None)
             if known is not None and len(known) == len(part):
+                known = known.tolist() if hasattr(known, "tolist") else list(known)
                 return np.array(known, np.int64)
         return np.array([self._sample(part, i)[1] for i in range(len(part))], np.int64)
 

@@ -39,7 +39,7 @@ class Selection:
             raise UserError(
                 "the split train would be empty",
                 where=self._fractions,
-                allowed="less than 1 in all",
+                allowed="together less than 1",
             )
         if self.fold is not None and self.fold >= self.num_folds:
             raise UserError(

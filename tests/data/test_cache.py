@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,3 +188,16 @@ def test_pictures_of_several_sizes_are_refused(tmp_path: Path) -> None:
     assert "8 x 6 (3), 4 x 9 (1)" in (caught.value.details["where"] or "")
     assert caught.value.details["do"] == "dataset.size=6"
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="of 2 sizes"):  # without a cache as well
+        Cache(tmp_path / "file", 0.5).open(KEY, 4, mixed)
+
+
+def test_others_may_read_a_shared_cache(tmp_path: Path) -> None:
+    """A store has the rights that the user's mask gives, and not its owner's alone."""
+    mask = os.umask(0o022)
+    try:
+        Cache(tmp_path, 0.5).open(KEY, 5, pictures)
+    finally:
+        os.umask(mask)
+    assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o755

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +57,8 @@ class Cache:
             return store
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=".making_", dir=self.folder))
+            aside = self.folder / f".making_{uuid.uuid4().hex}"
+            aside.mkdir()  # with the user's own mask: others may share the cache
         except OSError as error:
             return self._keep(decode(), count, f"{error.strerror}: {self.folder}")
         try:
@@ -107,8 +108,9 @@ class Cache:
                         fix="dataset.cache_dir=FOLDER, one that can be written",
                     )
                 images = np.empty((count, *picture.shape), np.uint8)
-            images[len(digests)] = picture
-            digests.append(digest_of(picture))
+            if picture.shape == images.shape[1:]:  # others are refused once they are counted
+                images[len(digests)] = picture
+                digests.append(digest_of(picture))
         if images is None:
             images = np.empty((0, 1, 1, 1), np.uint8)
         return Store(

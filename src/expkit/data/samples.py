@@ -35,8 +35,8 @@ def silent(what: str, done: int, total: int) -> None:
 class Samples:
     """One split: a class index or some numbers for each sample, and its picture in uint8.
 
-    Where `rows` are given, `images` is a store in a mapped file, and they say which of its
-    pictures are the samples'; else its pictures are the samples', in order.
+    Where `rows` are given, they say which pictures of the store `images` are the samples', as
+    always of a mapped file that splits share; else all are, in order.
     """
 
     images: npt.NDArray[np.uint8]  # N x H x W x C

@@ -69,7 +69,7 @@ AFTER_TORCH = [
     (("~procedure.train", "~procedure.overfit_1"), "no trained weights", "procedure=standard"),
     (("schedule.warmup_epochs=50",), "the warm-up is as long as the training", "< 4"),
     (("optimizer._target_=torch.optim.SparseAdam", "~optimizer.weight_decay",
-      "~optimizer.fused"), "a training step on 2 sample(s) fails", "EXPKIT_TRACEBACK=1"),
+      "~optimizer.fused"), "a training step on 1 sample(s) fails", "EXPKIT_TRACEBACK=1"),
     (("dataset.piece_size=2", "model.norm=batch", "procedure.train.batch_size=1"),
      "a training step on 1 sample(s) fails", "procedure.train.batch_size"),
     (("loss.class_weights=[0,1,1,1,1,1]",), "loss.class_weights cannot be", "numbers > 0"),

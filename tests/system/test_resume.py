@@ -76,8 +76,8 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
     assert numbers(run) == numbers(whole)
     assert (run / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
     for name in ("best", "last"):
-        ours = load_file(run / "checkpoints" / f"{name}.safetensors")
-        theirs = load_file(whole / "checkpoints" / f"{name}.safetensors")
+        ours = load_file(run / "checkpoints" / "train" / f"{name}.safetensors")
+        theirs = load_file(whole / "checkpoints" / "train" / f"{name}.safetensors")
         assert ours.keys() == theirs.keys()
         assert all((ours[key] == theirs[key]).all() for key in ours)
 

@@ -23,11 +23,11 @@ def test_a_run_leaves_everything_that_the_issue_names(run_here: Expkit, tmp_path
     assert done.code == 0, done.err
     run = only_run(tmp_path)
     assert {path.name for path in run.iterdir() if path.is_file()} >= FILES
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {
+    assert {path.name for path in (run / "checkpoints" / "train").iterdir()} == {
         "best.safetensors",
         "last.safetensors",
     }
-    assert {"curves_train.png", "puzzle_accuracy.png", "puzzle_heatmap.png", "puzzle_grid.png"} <= {
+    assert {"augmented.png", "curves_train.png", "puzzle_accuracy.png", "puzzle_heatmap.png", "puzzle_grid.png"} <= {
         path.name for path in (run / "plots").iterdir()
     }
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]

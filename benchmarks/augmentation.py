@@ -58,7 +58,8 @@ def time_step(learner: Learner, augmentation: Augmentation, pictures_NHWC: Tenso
     chosen = torch.randint(len(pictures_NHWC), (BATCH_SIZE,)).to(on)
     started = time.perf_counter()
     images_BCHW = (pictures_NHWC.index_select(0, chosen).float() / 255).permute(0, 3, 1, 2)
-    loss, _ = learner.step(augmentation(images_BCHW), targets)
+    loss, _ = learner.collect(augmentation(images_BCHW), targets)
+    learner.step()
     loss.item()  # waits for a GPU
     return time.perf_counter() - started
 

@@ -27,9 +27,13 @@ def test_a_run_leaves_everything_that_the_issue_names(run_here: Expkit, tmp_path
         "best.safetensors",
         "last.safetensors",
     }
-    assert {"augmented.png", "curves_train.png", "puzzle_accuracy.png", "puzzle_heatmap.png", "puzzle_grid.png"} <= {
-        path.name for path in (run / "plots").iterdir()
-    }
+    assert {
+        "augmented.png",
+        "curves_train.png",
+        "puzzle_accuracy.png",
+        "puzzle_heatmap.png",
+        "puzzle_grid.png",
+    } <= {path.name for path in (run / "plots").iterdir()}
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in history if line["stage"] == "train"] == [1, 2, 3, 4]
     assert json.loads((run / "summary.json").read_text())["status"] == "finished"

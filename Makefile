@@ -33,26 +33,41 @@ format: setup  ## put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# the others are what these import
+BENCHMARKS := $(filter-out %/bounds.py %/loops.py %/usual_loop.py,$(wildcard benchmarks/*.py))
+
 bench: setup  ## the figures that the README quotes, each with its bound
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || failed=1; done; \
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || failed=1; done; \
 	exit $${failed:-0}
 
 # each recipe with those that its page compares it with; an unmet criterion is a result, not an error
-RECIPES := puzzle_simple_conv puzzle_deep_head puzzle_larger_backbone \
+PUZZLES := puzzle_simple_conv puzzle_deep_head puzzle_larger_backbone \
 	puzzle_deep_head_repaired puzzle_larger_backbone_quick
+ABLATIONS := scan_line_no_weights scan_line_no_normalisation scan_line_lr_1e-3 scan_line_4_layers
+SCANS := scan_line_baseline scan_line_fixed scan_line_reference $(ABLATIONS)
+CHERRIES := cherry_small_conv cherry_resnet18_scratch cherry_small_two_stage
+CHERRY ?=
 
-experiments: setup  ## run all recipes for real and write their pages
+experiments: setup  ## run the recipes for real and write their pages (CHERRY=FOLDER: log 4's too)
 	@set -e; latest() { ls -d outputs/experiments/*_$$1 | tail -n 1; }; \
 	page() { to=experiments/$$1; runs=; for name in "$$@"; do runs="$$runs $$(latest $$name)"; done; \
 		$(BIN)/expkit report $$runs --to $$to; }; \
-	for recipe in $(RECIPES); do \
-		$(BIN)/expkit train experiment=$$recipe output_dir=outputs/experiments || [ $$? -eq 1 ]; \
-	done; \
+	run() { $(BIN)/expkit train experiment=$$1 output_dir=outputs/experiments $$2 || [ $$? -eq 1 ]; }; \
+	for recipe in $(PUZZLES) $(SCANS); do run $$recipe; done; \
 	page puzzle_simple_conv puzzle_larger_backbone; \
 	page puzzle_deep_head puzzle_simple_conv; \
 	page puzzle_larger_backbone puzzle_simple_conv puzzle_deep_head; \
 	page puzzle_deep_head_repaired puzzle_deep_head; \
-	page puzzle_larger_backbone_quick puzzle_larger_backbone
+	page puzzle_larger_backbone_quick puzzle_larger_backbone; \
+	page scan_line_baseline scan_line_fixed; \
+	page scan_line_fixed scan_line_baseline $(ABLATIONS); \
+	for recipe in scan_line_reference $(ABLATIONS); do page $$recipe scan_line_fixed; done; \
+	if [ -n "$(CHERRY)" ]; then \
+		for recipe in $(CHERRIES); do run $$recipe dataset.root=$(CHERRY); done; \
+		page cherry_small_conv; \
+		page cherry_resnet18_scratch cherry_small_conv; \
+		page cherry_small_two_stage cherry_small_conv; \
+	fi
 
 clean:  ## remove the environment and the caches; runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -74,6 +74,12 @@ def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Pat
     assert header[-11:] == [*map(str, range(10)), "maybe"]
     assert run_here("show", "last").code == 0
     assert run_here("plot", "last").code == 0
+    assert run_here("evaluate", run.name, "--name", "again").code == 0
+    (again,) = run.parent.glob("*_again")
+    rows = [path / "predictions.csv" for path in (run, again)]
+    # the training samples' new labels are the run's alone; its answers are the same
+    ours, theirs = ([row.split(",")[3:] for row in path.open()] for path in rows)
+    assert [row[:1] + row[2:] for row in ours] == [row[:1] + row[2:] for row in theirs]
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,6 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
         "hypothesis": "",
         "compared_with": [],
         "reference": None,
-        "evaluates": str(run.path.resolve()),
+        "evaluates": str(run.trained.path.resolve()),
         "procedure": {"evaluate": {"_target_": EVALUATION}},
     }

@@ -15,7 +15,7 @@ from expkit.records.run import Run
 
 def adopt_facts(facts: DatasetFacts, run: Run) -> DatasetFacts:
     """The facts of data that the run's model is to answer; refused where it cannot."""
-    trained = run.dataset
+    trained = run.dataset_as_read
     if facts.image_shape != trained.image_shape:
         raise UserError(
             f"the pictures are {_shape(facts)}, and {run.name} was trained on {_shape(trained)}",
@@ -58,7 +58,8 @@ def _shape(facts: DatasetFacts) -> str:
 
 
 def _check_names(names: Sequence[str], run: Run) -> None:
-    known = run.dataset.class_names or run.dataset.target_names or ()
+    trained = run.dataset_as_read
+    known = trained.class_names or trained.target_names or ()
     if tuple(names) == tuple(known):
         return
     differing = [name for name in names if name not in known]

@@ -51,8 +51,7 @@ class Evaluation:
     def run(self, session: Session) -> StageResult:
         started = time.perf_counter()
         session.watcher.stage_started(session.stage, 1)
-        if self._has_new_labels(session):
-            session = session.relabelled()
+        session = self._with_labels(session)
         parts = session.parts
         model = session.new_model()
         epoch = self._load(session, model)
@@ -91,12 +90,20 @@ class Evaluation:
             return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)
 
-    def _has_new_labels(self, session: Session) -> bool:
-        if session.parts.evaluated is not None:
-            return Labels.read(session.parts.evaluated.path) is not None
-        stage = session.parts.stages[self.of or self._last_trained(session)]
-        assert isinstance(stage, Training), "check refused anything else"
-        return stage.labels_from is not None
+    def _with_labels(self, session: Session) -> Session:
+        """The session with the classes that the weights answer with."""
+        evaluated = session.parts.evaluated
+        if evaluated is None:
+            stage = session.parts.stages[self.of or self._last_trained(session)]
+            assert isinstance(stage, Training), "check refused anything else"
+            return session if stage.labels_from is None else session.relabelled()
+        theirs = Labels.read(evaluated.path)
+        if theirs is None:
+            return session
+        # these samples keep their own labels, beside the class that was added
+        targets = session.train_split.targets.tolist()
+        Labels(theirs.class_names, targets).write(session.folder.path)
+        return session.relabelled()
 
     def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)

@@ -63,6 +63,10 @@ class Training:
             check_trained(self.start_from, f"{key}.start_from", before)
         if self.labels_from is not None:
             parts = self._expect_labels(key, parts, before)
+        if self.balanced_sampling and parts.facts.task != "classification":
+            raise UserError(
+                "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
+            )
         self._check_warmup(key, parts)
         self._check_metrics(key, parts)
         bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)

@@ -56,9 +56,13 @@ class Run:
     @functools.cached_property
     def dataset(self) -> DatasetFacts:
         """The data as the last stage met it, with the labels that an earlier one may have given."""
-        facts = DatasetFacts.from_json(read_json(self._need("dataset.json")))
         labels = Labels.read(self.path)
-        return facts if labels is None else labels.apply(facts)
+        return self.dataset_as_read if labels is None else labels.apply(self.dataset_as_read)
+
+    @functools.cached_property
+    def dataset_as_read(self) -> DatasetFacts:
+        """The data as it came, before any stage gave it new labels."""
+        return DatasetFacts.from_json(read_json(self._need("dataset.json")))
 
     @functools.cached_property
     def history(self) -> list[Record]:
@@ -87,10 +91,16 @@ class Run:
         return read_value_predictions(path, self.dataset.target_names)
 
     @property
+    def trained(self) -> Run:
+        """The run that made the weights: another one where this one evaluates it."""
+        source = self.config.get("evaluates")
+        return self if source is None else Run(Path(source)).trained
+
+    @property
     def weights(self) -> Path:
         """The weights that stand for the run: those of its evaluation, or the last best ones."""
-        if self.config.get("evaluates"):
-            return Run(Path(self.config["evaluates"])).weights
+        if self.trained is not self:
+            return self.trained.weights
         evaluations = [
             stage for stage in self.config["procedure"].values() if stage and "weights" in stage
         ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from expkit.data.arrays import Arrays
@@ -115,6 +116,8 @@ LABELS = np.arange(4) % 2
         (noise(4, 3, 4), np.array([0, 1, 1, 3]), "not the class indices", "no sample has 2"),
         (noise(4, 3, 4), np.array([1, 2, 2, 1]), "not the class indices", "no sample has 0"),
         (noise(4, 3, 4), np.array([-1, 0, 1, 1]), "not the class indices", "from -1 to 1"),
+        (noise(4, 3, 4), np.array([7, 2**62, 7, 8]), "not the class indices", "from 7 to"),
+        (noise(4, 3, 4), np.array([b"\xff", b"a", b"a", b"b"]), "bytes that are no UTF-8", "S1"),
         (noise(4, 3, 4), np.array([0, 1, np.nan, 1]), "and 1 of their numbers are NaN", "float64"),
         (noise(4, 3, 4), np.eye(4)[:, :2], "not one whole number or text", "labels.argmax(1)"),
         (noise(0, 3, 4), LABELS[:0], "0 pictures and 0 labels", "split train"),
@@ -168,3 +171,21 @@ def test_archive_larger_than_its_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not fit") as caught:
         Arrays(images=str(tmp_path / "a.npz"), memory_fraction=0.0).read(silent)
     assert ".npy files in a folder" in (caught.value.details["do"] or "")
+
+
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [
+        (np.array([0, 1, 0, 1]), "some splits have text for labels, and some numbers"),
+        (np.array(["a", "b", "a", "c "]), "the split test has labels that train lacks"),
+    ],
+)
+def test_splits_of_other_labels_are_refused(
+    tmp_path: Path, labels: npt.NDArray[np.generic], what: str
+) -> None:
+    """They would become classes that nothing was trained on."""
+    path = tmp_path / "all.npz"
+    train = np.array(["a", "b", "a", "b"])
+    np.savez(path, x_train=noise(4, 3, 4), y_train=train, x_test=noise(4, 3, 4), y_test=labels)
+    with pytest.raises(UserError, match=what):
+        Arrays(images=str(path), **NOTHING_HELD_OUT).read(silent)

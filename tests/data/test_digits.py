@@ -73,5 +73,5 @@ def test_fractions_that_leave_no_training_data_are_refused() -> None:
 
 def test_fraction_too_small_for_ten_classes_is_refused() -> None:
     """A split of one sample cannot hold ten classes: a user's error, not a traceback."""
-    with pytest.raises(UserError, match="cannot be split so"):
+    with pytest.raises(UserError, match="are too few for 3 splits"):
         Digits(val_fraction=0.0005, test_fraction=0.15).read(silent)

@@ -67,3 +67,23 @@ def test_sound_datasets_pass() -> None:
     """Two classes are enough, and a regression needs none."""
     check_dataset(Dataset({"train": samples_of([0, 1])}, "none", class_names=["a", "b", "c"]))
     check_dataset(Dataset({"train": samples_of([1, 1])}, "none", target_names=["x"]))
+
+
+def test_splits_of_other_shapes_are_refused() -> None:
+    """A model for one shape would meet another after all training is paid for."""
+    larger = Samples(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), ["a", "b"])
+    splits = {"train": samples_of([0, 1]), "test": larger}
+    with pytest.raises(UserError, match="differ in the shape") as caught:
+        check_dataset(Dataset(splits, "none", class_names=["a", "b"]))
+    assert "test: 4 x 4 x 1" in (caught.value.details["where"] or "")
+
+
+@pytest.mark.parametrize("name", ["a\rb", "line\nbreak", "caf\udce9", "nul\0"])
+def test_names_that_no_record_can_hold_are_refused(name: str) -> None:
+    """They would end a run after it was paid for: of classes and of samples alike."""
+    sound = samples_of([0, 1])
+    with pytest.raises(UserError, match="cannot be written into records"):
+        check_dataset(Dataset({"train": sound}, "none", class_names=["a", name]))
+    odd = replace(sound, names=["a", name])
+    with pytest.raises(UserError, match="cannot be written into records"):
+        check_dataset(Dataset({"train": odd}, "none", class_names=["a", "b"]))

@@ -141,7 +141,7 @@ def test_class_with_too_few_samples_for_folds_is_refused() -> None:
 
 def test_class_with_one_sample_cannot_be_split() -> None:
     """A user's error, with the keys that ask for the split."""
-    with pytest.raises(UserError, match="cannot be split so") as caught:
+    with pytest.raises(UserError, match="are too few for 3 splits") as caught:
         Selection().divide({"train": samples_of(9, 1)})
     assert "dataset.val_fraction=0.15" in (caught.value.details["where"] or "")
 

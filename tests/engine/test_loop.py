@@ -291,3 +291,26 @@ def test_evaluation_is_of_the_averaged_weights() -> None:
     answers = learner.answering(next(TWO_POINTS.batches(2))[0])
     expected = ((answers - TWO_POINTS.targets) ** 2).mean().item()
     assert evaluate(learner, TWO_POINTS, 2)["loss"] == pytest.approx(expected)
+
+
+def test_weighted_loss_of_a_split_is_that_of_all_its_samples() -> None:
+    """In batches of one class each, as folders lie, weights must not cancel."""
+    targets = torch.tensor([0, 0, 0, 1])
+    split = Split(
+        "val",
+        torch.zeros(4, 1, 1, 1, dtype=torch.uint8),
+        targets,
+        list("abcd"),
+        ("x", "y"),
+        TWO_POINTS.normaliser,
+    )
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
+    with torch.no_grad():
+        model[1].weight.zero_()
+        model[1].bias.copy_(torch.tensor([2.0, 0.0]))
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0]))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    learner = Learner(model, optimizer, loss, DEVICE, scale=lambda epochs, max_epochs: 1.0)
+    whole = loss(model(torch.zeros(4, 1)), targets).item()
+    assert evaluate(learner, split, 3)["loss"] == pytest.approx(whole)
+    assert evaluate(learner, split, 1)["loss"] == pytest.approx(whole)

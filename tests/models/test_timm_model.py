@@ -71,6 +71,46 @@ def test_last_layer_is_drawn_anew_for_other_classes(tmp_path: Path) -> None:
     assert torch.equal(made.layer1[0].conv1.weight, net.layer1[0].conv1.weight)
 
 
+def test_a_backbone_without_a_last_layer_gets_one(tmp_path: Path) -> None:
+    """As self-supervised weights come: everything but the classifier is taken."""
+    net = timm.create_model("resnet10t", num_classes=0)
+    save_file(net.state_dict(), tmp_path / "backbone.safetensors")
+    source = TimmModel("resnet10t", weights=str(tmp_path / "backbone.safetensors"))
+    made = source(image_shape=(3, 32, 32), num_outputs=5)
+    assert torch.equal(made.layer4[0].conv1.weight, net.layer4[0].conv1.weight)
+    assert made.fc.weight.shape[0] == 5
+
+
+def test_weights_of_colour_serve_grey_pictures(tmp_path: Path) -> None:
+    """The first convolution's channels are summed, as timm does with its own."""
+    net, path = saved(tmp_path, "safetensors")
+    made = TimmModel("resnet10t", weights=str(path))(image_shape=(1, 32, 32), num_outputs=4)
+    first = net.conv1[0].weight
+    assert torch.allclose(made.conv1[0].weight, first.sum(dim=1, keepdim=True))
+
+
+def test_other_classes_do_not_hide_another_model(tmp_path: Path) -> None:
+    """Weights that do not fit are refused whatever the last layers are."""
+    _, path = saved(tmp_path, "safetensors", num_classes=9)
+    with pytest.raises(UserError, match="do not fit"):
+        TimmModel("resnet18", weights=str(path))(image_shape=(3, 32, 32), num_outputs=4)
+
+
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0", b"PK\x03\x04"])
+def test_files_that_are_no_weights_are_refused(tmp_path: Path, content: bytes) -> None:
+    """Whatever a file holds, the message is about the file."""
+    path = tmp_path / "weights.pt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as weights"):
+        TimmModel("resnet10t", weights=str(path))(image_shape=(3, 32, 32), num_outputs=4)
+
+
+def test_options_may_not_contradict_the_data() -> None:
+    """The number of classes is the dataset's to say."""
+    with pytest.raises(UserError, match=r"num_classes is not for model\.options"):
+        TimmModel("resnet10t", options={"num_classes": 3})
+
+
 def test_weights_of_another_model_are_refused_with_their_keys(tmp_path: Path) -> None:
     """The message names what did not fit."""
     _, path = saved(tmp_path, "pt")

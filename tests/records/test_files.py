@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from expkit.errors import UserError
 from expkit.records.files import (
     append_line,
     read_json,
@@ -140,5 +141,5 @@ def test_json_is_for_people_too(tmp_path: Path) -> None:
 def test_json_that_is_no_object_is_refused(tmp_path: Path) -> None:
     """Nobody goes on with a list where a record was meant."""
     (tmp_path / "a.json").write_text("[1]")
-    with pytest.raises(ValueError, match="holds no JSON object"):
+    with pytest.raises(UserError, match="holds no JSON object"):
         read_json(tmp_path / "a.json")

@@ -129,10 +129,10 @@ def test_snapshots_come_in_the_order_of_epochs(tmp_path: Path) -> None:
     """Epoch 1000 after 50, with the arrays that were written."""
     folder = open_run(tmp_path)
     for epoch in (1000, 1, 50):
-        folder.write_snapshot(epoch, {"predictions": np.array([epoch, 2])})
+        folder.write_snapshot("train", epoch, {"predictions": np.array([epoch, 2])})
     folder.close()
     found = [
-        (epoch, arrays["predictions"].tolist()) for epoch, arrays in Run(folder.path).snapshots()
+        (epoch, arrays["predictions"].tolist()) for _, epoch, arrays in Run(folder.path).snapshots()
     ]
     assert found == [(1, [1, 2]), (50, [50, 2]), (1000, [1000, 2])]
 
@@ -140,9 +140,9 @@ def test_snapshots_come_in_the_order_of_epochs(tmp_path: Path) -> None:
 def test_strangers_snapshot_is_not_unpickled(tmp_path: Path) -> None:
     """An object array, which could run code when it is read, is refused."""
     path = make_run(tmp_path)
-    (path / "snapshots").mkdir()
+    (path / "snapshots" / "train").mkdir(parents=True)
     evil = np.array([{"a": 1}], dtype=object)
-    np.savez(path / "snapshots" / "epoch_0001.npz", evil=evil)
+    np.savez(path / "snapshots" / "train" / "epoch_0001.npz", evil=evil)
     with pytest.raises(ValueError, match="allow_pickle"):
         list(Run(path).snapshots())
 

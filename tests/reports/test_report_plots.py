@@ -50,9 +50,9 @@ def test_puzzle_run_has_every_picture_in_order(tmp_path: Path) -> None:
         "puzzle_accuracy",
         "puzzle_heatmap",
         "puzzle_grid",
-        "puzzle_accuracy_epoch_0001",
-        "puzzle_heatmap_epoch_0001",
-        "puzzle_grid_epoch_0001",
+        "puzzle_accuracy_train_epoch_0001",
+        "puzzle_heatmap_train_epoch_0001",
+        "puzzle_grid_train_epoch_0001",
     ]
 
 

@@ -48,7 +48,6 @@ def main(words: Sequence[str]) -> int:
     shape = (arguments.batch, *run.dataset.image_shape)
     figures = {
         "device": restored.device.reason,
-        "threads": arguments.threads,
         **measure_latency(restored.model, restored.device, shape, arguments.seconds),
         "file_bytes": weights.stat().st_size,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ def main(words: Sequence[str]) -> int:
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
     paths = list_pictures(arguments.files)
+    _check_target(arguments.csv)
     if arguments.batch < 1:
         raise UserError("a batch holds at least one picture", where=f"--batch {arguments.batch}")
     find_own_code()
@@ -54,6 +56,16 @@ def main(words: Sequence[str]) -> int:
     answers = predict_files(restored, paths, arguments.batch)
     threshold = Threshold.read(run.path)
     return tell(list(rows_of(answers, run, threshold)), header_of(run, threshold), arguments.csv)
+
+
+def _check_target(to: Path | None) -> None:
+    """Find out now, and not after the pictures are paid for, that nothing can be written there."""
+    if to is None:
+        return
+    folder = to.absolute().parent
+    if to.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "it is a folder" if to.is_dir() else f"no file can be made in '{folder}'"
+        raise UserError(f"cannot write '{to}': {reason}", where=f"--csv {to}", fix="--csv FILE")
 
 
 def header_of(run: Run, threshold: Threshold | None) -> list[str]:
@@ -87,7 +99,7 @@ def list_pictures(given: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             found = [p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file()]
             paths += sorted(found)
-        elif path.exists():
+        elif path.is_file():
             paths.append(path)
         else:
             raise UserError(f"there is no file or folder '{path}'", where=str(path))

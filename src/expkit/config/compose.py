@@ -20,11 +20,16 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from expkit.config.explain import explain_composition, explain_sweep
+from expkit.config.explain import explain_composition, explain_sweep, parse_override
 from expkit.config.places import builtin_conf, conf_folders
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.errors import UserError, nearest_of
+
+FLAGS_WITH_VALUE = {
+    *("--cfg", "-c", "--info", "-i", "--package", "-p"),
+    *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class OwnConfFolder(SearchPathPlugin):
 def compose_and_run(words: Sequence[str], run: Callable[[Request], None]) -> None:
     """Hand the words to Hydra, which calls `run` once, once a job of a sweep, or not at all."""
     prepare_hydra()
+    words = flags_last(words)
     sys.argv = ["expkit train", *words]
     if _is_sweep(words):
         explain_sweep(words)
@@ -125,7 +131,9 @@ def _change_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> 
             part = hydra.compose("config", overrides=list(words))[group]
     else:
         part = OmegaConf.create(dict(given))
-        part.merge_with_dotlist([word.lstrip("+").removeprefix(f"{group}.") for word in words])
+        for override in map(parse_override, words):
+            key = override.key_or_group.removeprefix(f"{group}.")
+            OmegaConf.update(part, key, override.value(), force_add=True)
     plain = OmegaConf.to_container(part, resolve=True)
     assert isinstance(plain, dict), "a part is a mapping"
     return {str(key): value for key, value in plain.items()}
@@ -144,6 +152,22 @@ def find_own_code() -> None:
     """A user's modules in the working directory are importable, as under `python -m`."""
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
+
+
+def flags_last(words: Sequence[str]) -> list[str]:
+    """Hydra's parser refuses overrides on both sides of a flag."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        flags.append(word)
+        if word in FLAGS_WITH_VALUE and rest and "=" not in rest[0]:
+            flags.append(rest.pop(0))
+    return [*overrides, *flags]
 
 
 def _is_sweep(words: Sequence[str]) -> bool:

@@ -44,7 +44,7 @@ def _find_fault(words: Sequence[str]) -> UserError | None:
 
 def _check_words(words: Sequence[str]) -> None:
     texts, folders = _split_words(words)
-    overrides = [_parse(text) for text in texts]
+    overrides = [parse_override(text) for text in texts]
     groups = list_groups(folders)
     for override in overrides:
         _check_choice(override, groups, folders)
@@ -65,7 +65,7 @@ def _split_words(words: Sequence[str]) -> tuple[list[str], list[Path]]:
     return [word for word in rest if not word.startswith("-")], [*extra, *conf_folders()]
 
 
-def _parse(text: str) -> Override:
+def parse_override(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (OverrideParseException, HydraException) as error:
@@ -73,7 +73,8 @@ def _parse(text: str) -> Override:
             f"'{text}' cannot be read as an override",
             where=str(error).strip().splitlines()[-1],
             allowed="key=value, +key=value, ++key=value, ~key, group=choice",
-            fix="put the word in quotes for the shell: 'key=\"a value\"'",
+            fix="put the word in quotes for the shell: 'key=\"a value\"'\n"
+            "names within {} stand without quotes: 'key={a*: {b: 1}, *: {}}'",
         ) from error
 
 
@@ -137,6 +138,21 @@ def _check_key(override: Override, config: Mapping[str, Any]) -> None:
         if not isinstance(node, Mapping) or name not in node:
             raise _no_such_key(override, node, parts[:depth], parts[depth:], config)
         node = node[name]
+    if isinstance(node, Mapping) and not override.is_delete() and "_target_" not in node:
+        _check_added(override, node)
+
+
+def _check_added(override: Override, node: Mapping[str, Any]) -> None:
+    """A mapping's new names are added only where the word says so."""
+    for value in _values(override):
+        new = [name for name in value if name not in node] if isinstance(value, dict) else []
+        if new:
+            raise UserError(
+                f"'{override.key_or_group}' has no '{new[0]}' yet",
+                where=override.input_line,
+                allowed=", ".join(map(str, node)) or "nothing: it is empty",
+                fix=f"expkit train '+{override.input_line}'   (the + adds it)",
+            )
 
 
 def _no_such_key(

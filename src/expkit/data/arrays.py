@@ -83,11 +83,15 @@ class Arrays(Selection):
 
     def _encode(self, labels: Mapping[str, Array]) -> tuple[list[str], dict[str, Array]]:
         """Class names, and class indices by split."""
+        _check_kinds(labels)
         everything = np.unique(np.concatenate(list(labels.values())))
+        _check_known(labels)
         if everything.dtype.kind == "U":
             names = [str(each) for each in everything]
             return names, {s: np.searchsorted(everything, each) for s, each in labels.items()}
-        names = list(self.class_names or map(str, range(int(everything[-1]) + 1)))
+        # no more names than labels are made up: a label may be any number
+        most = min(int(everything[-1]) + 1, len(everything) + 1)
+        names = list(self.class_names or map(str, range(most)))
         lacking = sorted(set(range(len(names))) - set(everything.tolist()))
         if everything[0] < 0 or everything[-1] >= len(names) or lacking:
             what = f"no sample has {', '.join(map(str, lacking[:10]))}; " if lacking else ""
@@ -117,6 +121,30 @@ class Arrays(Selection):
         if is_mapped and (self._fits(images.nbytes) or not images.flags.c_contiguous):
             return np.array(images, order="C")
         return images
+
+
+def _check_kinds(labels: Mapping[str, Array]) -> None:
+    """numpy would turn numbers into text where both meet, and so into other classes."""
+    kinds = {
+        split: "text" if each.dtype.kind == "U" else "numbers" for split, each in labels.items()
+    }
+    if len(set(kinds.values())) > 1:
+        raise UserError(
+            "some splits have text for labels, and some numbers",
+            where="dataset.labels: " + ", ".join(f"{s}: {kind}" for s, kind in kinds.items()),
+            allowed="one kind in all splits",
+        )
+
+
+def _check_known(labels: Mapping[str, Array]) -> None:
+    for split, each in labels.items():
+        unknown = np.setdiff1d(each, labels["train"])
+        if len(unknown):
+            raise UserError(
+                f"the split {split} has labels that train lacks",
+                where=f"dataset.labels: {', '.join(map(repr, unknown[:10].tolist()))}",
+                allowed="labels of the training samples",
+            )
 
 
 def match_names(files: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -184,7 +212,14 @@ def check_pair(images: Array, labels: Array, split: str) -> Pair:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")
+        try:
+            labels = np.char.decode(labels, "utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"the labels are bytes that are no UTF-8: {error.object!r:.60}",
+                where=where,
+                fix="save labels.astype(str)",
+            ) from error
     if labels.ndim != 1 or labels.dtype.kind not in "iubU":
         raise UserError(
             f"the labels are not one whole number or text for each picture{_find_nan(labels)}",

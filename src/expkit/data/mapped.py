@@ -17,6 +17,7 @@ class MappedPictures:
         self, store: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64] | None, device: torch.device
     ) -> None:
         self.device = device
+        self._store = store
         self._file = RowFile(store)
         self._rows = np.arange(len(store)) if rows is None else rows
         self._picture_shape = store.shape[1:]
@@ -27,6 +28,10 @@ class MappedPictures:
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self), *self._picture_shape)
+
+    def select(self, chosen: Tensor) -> MappedPictures:
+        """Some of them, still in their file."""
+        return MappedPictures(self._store, self._rows[chosen.cpu().numpy()], self.device)
 
     def __getitem__(self, chosen: slice | Tensor) -> Tensor:
         places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()

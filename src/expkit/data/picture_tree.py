@@ -104,13 +104,21 @@ def _read_pictures(folder: Path, left: _Leavings) -> list[Path]:
         path = folder / entry.name
         if entry.name.startswith("."):
             continue
-        if path.suffix.lower() in suffixes and not entry.is_dir():
+        if path.suffix.lower() in suffixes and _may_be_picture(entry):
             pictures.append(path)
-        elif entry.is_dir():
+        elif path.is_dir():
             left.folders.append(f"{folder.name}/{entry.name}")
         else:
             left.files[path.suffix or entry.name] += 1
     return pictures
+
+
+def _may_be_picture(entry: os.DirEntry[str]) -> bool:
+    """A file, or a link to nowhere, which is told as unreadable; a pipe would be waited for."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    except OSError:  # links in a circle
+        return True
 
 
 def picture_suffixes() -> frozenset[str]:
@@ -123,7 +131,11 @@ def picture_suffixes() -> frozenset[str]:
 
 def _subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        names = [each.name for each in entries if each.is_dir() and not each.name.startswith(".")]
+        names = [
+            each.name
+            for each in entries
+            if Path(each.path).is_dir() and not each.name.startswith(".")
+        ]
     return [folder / name for name in sorted(names)]
 
 

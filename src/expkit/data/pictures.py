@@ -132,11 +132,14 @@ def decode_all(
         except UnreadablePictureError as error:
             return error
 
-    # Pillow lets go of the interpreter while it decodes
-    with without_remarks(), ThreadPoolExecutor(count_cores()) as pool:
-        chunks = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
-        results = (result for chunk in chunks for result in pool.map(decode, chunk))
-        yield from tell_progress(results, len(paths), watch)
+    pool = ThreadPoolExecutor(count_cores())  # Pillow lets go of the interpreter as it decodes
+    try:
+        with without_remarks():
+            chunks = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
+            results = (result for chunk in chunks for result in pool.map(decode, chunk))
+            yield from tell_progress(results, len(paths), watch)
+    finally:  # whoever interrupts does not wait for files that are still under way
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def tell_progress(items: Iterable[Item], total: int, watch: Watch) -> Iterator[Item]:

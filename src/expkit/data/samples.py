@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -146,14 +147,45 @@ class Dataset:
         return tuple(counts.tolist())
 
 
+def _check_shapes(dataset: Dataset) -> None:
+    shapes = {name: samples.images.shape[1:] for name, samples in dataset.splits.items()}
+    if len(set(shapes.values())) > 1:
+        told = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+        raise UserError(
+            "the splits differ in the shape of their pictures",
+            where=f"dataset: {', '.join(told)}",
+            allowed="one height, width and number of channels",
+        )
+
+
+def _check_texts(kind: str, names: Sequence[str]) -> None:
+    wrong = [name for name in names if UNWRITABLE.search(name)]
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise UserError(
+            f"a {kind}'s name cannot be written into records: {wrong[0]!a}{more}",
+            where="dataset",
+            allowed="text without control characters, in UTF-8",
+            fix="rename the file or folder, or strip the labels (line ends of Windows?)",
+        )
+
+
 class DatasetSource(Protocol):
     """What a dataset's `_target_` makes: it reads when asked, so that a wrong one costs nothing."""
 
     def read(self, watch: Watch) -> Dataset: ...
 
 
+# what no record can hold, or not as it is: control characters, and bytes that are no UTF-8
+UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
 def check_dataset(dataset: Dataset) -> None:
-    """Refuse what nothing can be learnt from."""
+    """Refuse what nothing can be learnt from, and what could not be written down."""
+    _check_shapes(dataset)
+    _check_texts("class", dataset.class_names or ())
+    for samples in dataset.splits.values():
+        _check_texts("sample", samples.names)
     for name, samples in dataset.splits.items():
         if len(samples) == 0:
             raise UserError(f"the split '{name}' is empty", where="dataset")

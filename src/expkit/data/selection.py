@@ -71,6 +71,7 @@ class Selection:
         if not val_fraction + test_fraction:
             return dict(given)
         train = given["train"]
+        self._check_counts(train.targets, val_fraction, test_fraction)
         try:
             parts = split_by_class(train.targets, val_fraction, test_fraction, self.split_seed)
         except ValueError as error:
@@ -78,6 +79,28 @@ class Selection:
                 f"the samples cannot be split so: {error}", where=self._fractions
             ) from error
         return {**given, **{name: train.select(chosen) for name, chosen in parts.items()}}
+
+    def _check_counts(
+        self, targets: npt.NDArray[np.generic], val_fraction: float, test_fraction: float
+    ) -> None:
+        """Every class needs a sample in every split, or its figures are of nothing."""
+        if len(targets) == 0:
+            raise UserError("no sample is left to be split", where="dataset")
+        classes, counts = np.unique(targets, return_counts=True)
+        held_out = [share for share in (val_fraction, test_fraction) if share]
+        wanted = len(held_out) + 1
+        if counts.min() >= wanted and all(
+            share * len(targets) >= len(classes) for share in held_out
+        ):
+            return
+        fewest = int(counts.argmin())
+        raise UserError(
+            f"{len(targets)} samples of {len(classes)} classes are too few for {wanted} splits: "
+            f"class {classes[fewest]} has {counts[fewest]}",
+            where=self._fractions,
+            allowed="a sample of each class in each split",
+            fix="larger fractions, or dataset.test_fraction=0, or a folder val beside train",
+        )
 
     def _take_fold(self, splits: Mapping[str, Samples], fold: int) -> dict[str, Samples]:
         from sklearn.model_selection import StratifiedKFold

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -82,17 +82,18 @@ class Split:
 
     def spread_out(self, count: int) -> Split:
         """A few samples, evenly spaced: sorted by class as they may lie, they differ in it."""
-        return self.select(torch.linspace(0, len(self) - 1, min(count, len(self))).round().long())
+        few = self.select(torch.linspace(0, len(self) - 1, min(count, len(self))).round().long())
+        return replace(few, images_NHWC=few.images_NHWC[: len(few)])  # out of their file
 
     def select(self, chosen: Tensor) -> Split:
-        """Some of the samples, gathered."""
-        kept = chosen.tolist()
+        """Some of the samples; pictures that lie in a file stay there."""
+        images = self.images_NHWC
         on_device = chosen.to(self.targets.device)
         return Split(
             self.name,
-            self.images_NHWC[on_device],
+            images[on_device] if isinstance(images, Tensor) else images.select(chosen),
             self.targets[on_device],
-            [self.sample_names[i] for i in kept],
+            [self.sample_names[i] for i in chosen.tolist()],
             self.class_names,
             self.normaliser,
         )

@@ -29,6 +29,7 @@ def measure_latency(
     median, p95, p99 = torch.quantile(times_ms, torch.tensor([0.5, 0.95, 0.99])).tolist()
     return {
         "shape": list(shape),
+        "threads": torch.get_num_threads(),
         "num_runs": len(times_ms),
         "median_ms": median,
         "p95_ms": p95,
@@ -55,6 +56,11 @@ def _time_runs(
 
 def count_multiply_adds(model: nn.Module, images_BCHW: torch.Tensor) -> int:
     """Of convolutions, matrix products and attention, by torch's counter; two operations each."""
-    with FlopCounterMode(display=False) as counter:
-        model(images_BCHW)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # one fused operation, which is not counted
+    try:
+        with FlopCounterMode(display=False) as counter:
+            model(images_BCHW)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
     return int(counter.get_total_flops()) // 2

@@ -85,6 +85,13 @@ class Learner:
         self.scaler.scale(loss if share == 1.0 else loss * share).backward()
         return loss, outputs
 
+    def weight_of(self, targets: Tensor) -> Tensor | float:
+        """What a batch's mean loss is a mean over: samples, or the weights of their classes."""
+        weight_C: Tensor | None = getattr(self.loss, "weight", None)
+        if weight_C is None or targets.is_floating_point():
+            return float(len(targets))
+        return weight_C[targets].sum()
+
     def step(self) -> None:
         """One optimisation step along the gradients collected."""
         if self.max_gradient_norm is not None:
@@ -134,7 +141,7 @@ def train_epochs(
             start, stop = steps[index // batches_per_step]
             share = sizes[index] / sum(sizes[start:stop])
             loss, outputs = learner.collect(inputs_BCHW, wanted, share=share)
-            sums.add(loss, outputs, targets)
+            sums.add(loss, outputs, targets, learner.weight_of(wanted))
             if index + 1 == stop:
                 # the middle of the step: neither its start nor its end wastes a step at rate 0
                 middle = (start + stop) / 2 / len(sizes)
@@ -167,5 +174,5 @@ def evaluate(learner: Learner, split: Split, batch_size: int) -> dict[str, float
         with learner.device.autocast():
             outputs = forward(learner.device.arrange(images_BCHW))
             loss = learner.loss(outputs, targets)
-        sums.add(loss, outputs, targets)
+        sums.add(loss, outputs, targets, learner.weight_of(targets))
     return sums.means()

@@ -29,16 +29,21 @@ class Sums:
         self._loss = torch.zeros((), device=device)
         self._right = torch.zeros((), dtype=torch.long, device=device)
         self._right_in_top = torch.zeros((), dtype=torch.long, device=device)
+        self._weight = torch.zeros((), device=device)
         self._num_samples = 0
         self._num_outputs = 0
         self._has_classes = False
 
     @torch.no_grad()
-    def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """One batch with its mean loss; integer targets are classes."""
+    def add(
+        self, loss: Tensor, outputs: Tensor, targets: Tensor, weight: Tensor | float | None = None
+    ) -> None:
+        """One batch with its mean loss, which counts by `weight`; integer targets are classes."""
         self._num_samples += len(targets)
         self._num_outputs = outputs.shape[1]
-        self._loss += loss.detach() * len(targets)
+        weight = len(targets) if weight is None else weight
+        self._loss += loss.detach() * weight
+        self._weight += weight
         self._has_classes = not targets.is_floating_point()
         if self._has_classes:
             ranks = target_ranks(outputs.detach(), targets)
@@ -47,7 +52,7 @@ class Sums:
 
     def means(self) -> dict[str, float]:
         """The figures of the pass; this waits for the device."""
-        means = {"loss": self._loss.item() / self._num_samples}
+        means = {"loss": self._loss.item() / self._weight.item()}
         if self._has_classes:
             means["accuracy"] = self._right.item() / self._num_samples
             if self._num_outputs > TOP:

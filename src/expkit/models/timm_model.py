@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Lt
 
 from expkit.errors import UserError
-from expkit.models.timm_names import check_timm_name
+from expkit.models.timm_names import ELSEWHERE, check_timm_name
+from expkit.models.timm_weights import load_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,6 +44,13 @@ class TimmModel:
                 where=f"model.pretrained=true, model.weights={self.weights}",
                 fix="model.pretrained=false   (or model.weights=null)",
             )
+        clashes = {"num_classes", "in_chans", *(["drop_rate"] if self.dropout else [])}
+        for name in sorted(clashes & set(self.options)):
+            raise UserError(
+                f"{name} is not for model.options to say",
+                where=f"model.options.{name}={self.options[name]}",
+                allowed="classes and channels follow the data, drop_rate is model.dropout",
+            )
         if self.weights is not None and not Path(self.weights).is_file():
             raise UserError(
                 f"there is no file '{self.weights}'",
@@ -57,28 +65,30 @@ class TimmModel:
         options: dict[str, Any] = {"num_classes": num_outputs, "in_chans": channels}
         if self.dropout:  # only where asked for: not every model knows it
             options["drop_rate"] = self.dropout
-        known = timm.get_pretrained_cfg(self.name, allow_unregistered=True)
+        known = None if self.is_elsewhere else timm.get_pretrained_cfg(self.name)
         if known is not None and known.fixed_input_size:
             options["img_size"] = tuple(size)
-        options |= self.options
-        overlay = self._find_weights(known)
-        if overlay:
-            options["pretrained_cfg_overlay"] = overlay
+        cached = self._find_pretrained(known) if self.pretrained else None
+        if cached is not None:
+            options["pretrained_cfg_overlay"] = {"file": cached}
         try:
             net: nn.Module = timm.create_model(
-                self.name, pretrained=self.pretrained or overlay is not None, **options
+                self.name, pretrained=self.pretrained, **{**options, **self.options}
             )
-        except RuntimeError as error:
-            if self.weights is None:
-                raise
-            raise self._do_not_fit(str(error)) from error
+        except OSError as error:
+            raise self._out_of_reach(error) from error
+        if self.weights is not None:
+            load_file(net, self.name, Path(self.weights))
         return net
 
-    def _find_weights(self, known: Any) -> dict[str, Any] | None:
-        """What to tell timm of a file that is here; None where it finds its own, or needs none."""
-        if self.weights is not None:
-            return self._describe(self.weights, known)
-        if not self.pretrained:
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the name is of a place that timm fetches the model from, its config included."""
+        return self.name.startswith(ELSEWHERE)
+
+    def _find_pretrained(self, known: Any) -> str | None:
+        """The file with timm's weights, where it is here; None where timm is to fetch it."""
+        if self.is_elsewhere:
             return None
         if known is None or not known.has_weights:
             raise UserError(
@@ -86,51 +96,12 @@ class TimmModel:
                 where="model.pretrained=true",
                 fix="model.pretrained=false   (or model.weights=FILE)",
             )
+        if not known.hf_hub_id:
+            return None
         cached = find_cached(known)
         if cached is None:
             self._check_reachable()
-        return None if cached is None else {"file": cached}
-
-    def _describe(self, weights: str, known: Any) -> dict[str, Any]:
-        """What timm must know of a file, so that it converts what differs and nothing else."""
-        import pickle
-
-        import timm
-        from safetensors import SafetensorError
-
-        told: dict[str, Any] = {"file": weights}
-        try:
-            state = timm.models.load_state_dict(weights)
-            if known is not None:
-                bias = state.get(f"{known.classifier}.bias")
-                told["num_classes"] = None if bias is None else len(bias)
-                first = state.get(f"{known.first_conv}.weight")
-                if first is not None:
-                    told["input_size"] = (first.shape[1], *known.input_size[1:])
-        except (OSError, RuntimeError, ValueError, AttributeError, TypeError, EOFError) as error:
-            raise self._unreadable(error) from error
-        except (pickle.UnpicklingError, SafetensorError) as error:
-            raise self._unreadable(error) from error
-        return told
-
-    def _unreadable(self, error: Exception) -> UserError:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return UserError(
-            f"'{self.weights}' cannot be read as weights: {first:.200}",
-            where=f"model.weights={self.weights}",
-            allowed="a .safetensors file, or a .pt or .pth that holds weights only",
-        )
-
-    def _do_not_fit(self, reason: str) -> UserError:
-        """Which keys did not fit, as torch lists them, on one screen."""
-        lines = [line.strip() for line in reason.splitlines()[1:]]
-        shown = [line if len(line) < 300 else f"{line[:300]} ..." for line in lines[:8]]
-        more = [f"... and {len(lines) - 8} more"] if len(lines) > 8 else []
-        return UserError(
-            f"the weights in '{self.weights}' do not fit {self.name}",
-            where="\n".join([f"model.weights={self.weights}", *shown, *more]),
-            fix="give the model that they were saved from: model.name=...",
-        )
+        return cached
 
     def _check_reachable(self) -> None:
         """timm would try for three quarters of a minute before it gave up."""
@@ -146,21 +117,23 @@ class TimmModel:
                     (host.hostname, host.port or 443), timeout=CONNECT_SECONDS
                 ).close()
         except OSError as error:
-            raise UserError(
-                f"the pretrained weights of {self.name} are not on this machine, "
-                f"and their server cannot be reached: {error}",
-                where="model.pretrained=true",
-                fix="model.pretrained=false   (random weights)\n"
-                "model.pretrained=false model.weights=FILE   (.safetensors, or weights-only .pt)",
-            ) from error
+            raise self._out_of_reach(error) from error
+
+    def _out_of_reach(self, error: Exception) -> UserError:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return UserError(
+            f"the pretrained weights of {self.name} are not on this machine, "
+            f"and their server cannot be reached: {reason:.200}",
+            where="model.pretrained=true",
+            fix="model.pretrained=false   (random weights)\n"
+            "model.pretrained=false model.weights=FILE   (.safetensors, or weights-only .pt)",
+        )
 
 
 def find_cached(known: Any) -> str | None:
     """The file of pretrained weights in the local cache, where an earlier run has left it."""
     from huggingface_hub import try_to_load_from_cache
 
-    if not known.hf_hub_id:
-        return None
     names = [known.hf_hub_filename] if known.hf_hub_filename else []
     for name in [*names, "model.safetensors", "pytorch_model.bin"]:
         found = try_to_load_from_cache(known.hf_hub_id, name)

@@ -9,7 +9,7 @@ from expkit.data.normaliser import Normaliser
 from expkit.data.split import Split
 from expkit.engine.device import Device
 from expkit.errors import UserError
-from expkit.records.facts import DatasetFacts
+from expkit.records.facts import DatasetFacts, TrainedBy
 from expkit.records.run import Run
 
 
@@ -22,15 +22,19 @@ def adopt_facts(facts: DatasetFacts, run: Run) -> DatasetFacts:
             where="dataset",
             allowed="pictures of the same size and channels",
         )
+    _check_decoding(facts, run)
     _check_names(facts.class_names or facts.target_names or (), run)
     return replace(
         facts,
-        preprocessing=trained.preprocessing,
-        trained_by={
-            "run": run.name,
-            "train": trained.splits["train"].fingerprint,
-            "monitored": trained.splits[trained.monitored_split].fingerprint,
+        preprocessing={
+            **facts.preprocessing,
+            "normaliser": trained.preprocessing.get("normaliser"),
         },
+        trained_by=TrainedBy(
+            run=run.name,
+            fingerprints={name: split.fingerprint for name, split in trained.splits.items()},
+            monitored=trained.monitored_split,
+        ),
     )
 
 
@@ -55,6 +59,20 @@ def read_normaliser(run: Run, device: Device) -> Normaliser:
 def _shape(facts: DatasetFacts) -> str:
     channels, height, width = facts.image_shape
     return f"{height} x {width} with {channels} channel(s)"
+
+
+def _check_decoding(facts: DatasetFacts, run: Run) -> None:
+    """Pictures resized by another rule are other pictures."""
+    here = facts.preprocessing.get("decoding")
+    theirs = run.dataset_as_read.preprocessing.get("decoding")
+    if here is None or theirs is None or here == theirs:
+        return
+    differing = [key for key in here if here[key] != theirs.get(key)]
+    raise UserError(
+        f"these pictures are decoded by another rule than those of {run.name}",
+        where=", ".join(f"dataset.{key}={here[key]}" for key in differing),
+        fix=" ".join(f"dataset.{key}={theirs.get(key)}" for key in differing).replace(" ,", ","),
+    )
 
 
 def _check_names(names: Sequence[str], run: Run) -> None:

@@ -39,6 +39,7 @@ class Evaluation:
         """Somebody must have trained before."""
         if self.of is not None:
             check_trained(self.of, f"{key}.of", before)
+        self._check_last(key, parts, before)
         if parts.evaluated is None and not any(
             isinstance(stage, Training) for stage in before.values()
         ):
@@ -46,6 +47,20 @@ class Evaluation:
                 "there are no trained weights to evaluate: no stage before trains",
                 where=key,
                 fix=f"expkit train procedure=standard   (or drop it: '~{key}')",
+            )
+
+    def _check_last(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """What trains after the evaluation would be judged by nothing."""
+        later = [
+            name
+            for name, stage in parts.stages.items()
+            if isinstance(stage, Training) and name not in before
+        ]
+        if later:
+            raise UserError(
+                f"the stage '{later[0]}' trains after the evaluation: nothing would judge it",
+                where=f"procedure: {', '.join(parts.stages)}",
+                fix=f"'~{key}' +stage@{key}_{later[-1]}=evaluate   (an evaluation at the end)",
             )
 
     def run(self, session: Session) -> StageResult:
@@ -97,7 +112,7 @@ class Evaluation:
             stage = session.parts.stages[self.of or self._last_trained(session)]
             assert isinstance(stage, Training), "check refused anything else"
             return session if stage.labels_from is None else session.relabelled()
-        theirs = Labels.read(evaluated.path)
+        theirs = evaluated.labels
         if theirs is None:
             return session
         # these samples keep their own labels, beside the class that was added

@@ -27,8 +27,11 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class MistakeCollection:
-    """Trains a model for each fold of the training split on the others, as stage `like` trains.
+    """Trains a model for each fold of the training split on the others, and asks it for the fold.
 
+    Batches, rates, epochs and what is trainable are those of stage `like`. Nothing is held out to
+    choose an epoch or to stop by, so every model trains all of `max_epochs` from fresh weights and
+    answers with its last.
     What such a model gets wrong in its fold, which it has not seen, is labelled `label`. A model
     that answered its own training samples would find next to nothing wrong.
     """
@@ -41,6 +44,12 @@ class MistakeCollection:
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """There must be classes, enough samples of each, and a stage to take after."""
         check_trained(self.like, f"{key}.like", before)
+        if parts.schedule.watched_metric is not None:
+            raise UserError(
+                "a schedule that follows a metric has none to follow in folds",
+                where=f"{key}, schedule.metric={parts.schedule.watched_metric}",
+                fix="schedule=cosine, or another that follows the epochs",
+            )
         names, counts = parts.facts.class_names, parts.facts.splits["train"].class_counts
         if names is None or counts is None:
             raise UserError("numbers have no class that could be labelled anew", where=key)
@@ -69,10 +78,11 @@ class MistakeCollection:
         for fold, (others, mine) in enumerate(self._folds(targets, session.seed)):
             answers = self._answer_unseen(session, training, fold, others, mine)
             is_wrong[mine] = answers != targets[mine]
-        names = [*split.class_names, self.label]
-        relabelled = np.where(is_wrong, len(names) - 1, targets)
-        Labels(names, relabelled.tolist()).write(session.folder.path)
         count = int(is_wrong.sum())
+        if count:
+            names = [*split.class_names, self.label]
+            relabelled = np.where(is_wrong, len(names) - 1, targets)
+            Labels(names, relabelled.tolist()).write(session.folder.path)
         seconds = time.perf_counter() - started
         return StageResult(
             stage=session.stage,
@@ -110,9 +120,14 @@ class MistakeCollection:
             augmentation=parts.augmentation,
         )
         for epoch in epochs:
-            number = fold * training.max_epochs + epoch.number
-            session.record(replace(epoch, number=number))
+            done = fold * training.max_epochs
+            steps = epoch.step // epoch.number
+            session.record(
+                replace(epoch, number=done + epoch.number, step=done * steps + epoch.step)
+            )
         unseen = session.train_split.select(torch.from_numpy(mine))
         batches = (images for images, _ in unseen.batches(self.batch_size))
-        answers: Indices = answer(learner.answering, batches, parts.device).argmax(1).cpu().numpy()
+        outputs = answer(learner.answering, batches, parts.device)
+        # a NaN is an answer to nothing, and so a wrong one
+        answers: Indices = outputs.argmax(1).where(outputs.isfinite().all(1), -1).cpu().numpy()
         return answers

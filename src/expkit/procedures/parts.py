@@ -88,7 +88,7 @@ def build_parts(reading: Reading) -> Parts:
     splits: Mapping[str, Split] = place_splits(reading.dataset, device.torch_device)
     preprocessing = {**facts.preprocessing, "normaliser": splits["train"].normaliser.to_json()}
     facts = replace(facts, preprocessing=preprocessing)
-    evaluated = None if config.evaluates is None else Run(Path(config.evaluates))
+    evaluated = None if config.evaluates is None else Run(Path(config.evaluates)).trained
     if evaluated is not None:
         facts = adopt_facts(facts, evaluated)
         splits = adopt_preprocessing(splits, evaluated, device)
@@ -159,18 +159,29 @@ def _try_out(parts: Parts) -> None:
     images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
     node = parts.reading.config.model
 
-    def look() -> None:
-        model = parts.device.place(parts.make_model()).eval()
+    model = parts.device.place(parts.make_model()).eval()
+    wanted = (len(images_BCHW), num_outputs)
+    try:
         with torch.no_grad():
-            shape = tuple(model(parts.device.arrange(images_BCHW)).shape)
-        if shape != (len(images_BCHW), num_outputs):
-            raise UserError(
-                f"the model answers with shape {shape}, and this dataset wants "
-                f"{(len(images_BCHW), num_outputs)}",
-                where=f"model._target_={node['_target_']}",
-            )
-
-    explain_failure(node, "model", look)
+            answer = model(parts.device.arrange(images_BCHW))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        shape = " x ".join(map(str, parts.facts.image_shape))
+        raise UserError(
+            f"the model cannot take pictures of {shape}: {reason}",
+            where=f"model._target_={node['_target_']}",
+            fix="another size, where the data has one: dataset.size=224\n"
+            "a transformer of timm takes small pictures by '+model.options={patch_size: 4}'\n"
+            "EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
+        ) from error
+    given = tuple(getattr(answer, "shape", ()))
+    if given != wanted:
+        raise UserError(
+            f"the model answers with {f'shape {given}' if given else type(answer).__name__}, "
+            f"and this dataset wants {wanted}",
+            where=f"model._target_={node['_target_']}",
+            allowed="an answer for each class, or for each number to predict",
+        )
 
 
 def try_step(parts: Parts, learner: Learner, num_samples: int, key: str) -> None:

@@ -22,10 +22,9 @@ def preview(parts: Parts) -> dict[str, npt.NDArray[np.generic]] | None:
     augment = None if parts.augmentation.is_identity else parts.augmentation
     seed_everything(parts.seed, "preview")
     images_BCHW, _ = next(split.batches(len(split), augment=augment))
-    stored = split.images_NHWC
-    assert isinstance(stored, Tensor), "a few samples are gathered"
+    images_BCHW, _ = parts.augmentation.mix(images_BCHW, split.targets, parts.facts.num_outputs)
     return {
-        "stored": stored.cpu().numpy(),
+        "stored": split.images_NHWC[:].cpu().numpy(),
         "seen": as_bytes(images_BCHW).permute(0, 2, 3, 1).cpu().numpy(),
         "targets": split.targets.cpu().numpy(),
         "names": np.array(split.sample_names),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+TIMM_MODEL = "expkit.models.timm_model.TimmModel"
+
+
 class LossSource(Protocol):
     """What a loss's `_target_` makes."""
 
@@ -116,6 +119,7 @@ def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
 
 def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run whose own weights follow: no others need be fetched before them."""
-    unneeded = {"weights": None, "pretrained": False}
-    model = {**config["model"], **{k: v for k, v in unneeded.items() if k in config["model"]}}
+    model = config["model"]
+    if model["_target_"] == TIMM_MODEL:
+        model = {**model, "weights": None, "pretrained": False}
     return {**config, "model": model}

@@ -28,12 +28,6 @@ class Restored:
     device: Device
     normaliser: Normaliser
 
-    @property
-    def output_names(self) -> Sequence[str]:
-        """What each number of an answer stands for."""
-        facts = self.run.dataset
-        return facts.class_names or facts.target_names or ()
-
 
 def restore(
     run: Run, *, trusted: Sequence[str] = (), device: Mapping[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -23,10 +23,11 @@ from expkit.optim.parameter_names import names_of_head
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.relabelling import relabel
 from expkit.procedures.session import Session, Stage
-from expkit.records.criteria import Criterion, parse_criterion
+from expkit.records.criteria import Criterion, check_bound, parse_criterion
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.labels import Labels
+from expkit.records.measures import RANGES
 from expkit.records.predictions import ClassPredictions
 
 NUM_SHOWN = 8  # pieces whose every probability a snapshot keeps
@@ -59,10 +60,11 @@ class Training:
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Refuse metrics that no epoch records, and batches that cannot be learnt from."""
-        if self.start_from is not None:
-            check_trained(self.start_from, f"{key}.start_from", before)
         if self.labels_from is not None:
             parts = self._expect_labels(key, parts, before)
+        if self.start_from is not None:
+            check_trained(self.start_from, f"{key}.start_from", before)
+            self._check_start(key, before[self.start_from])
         if self.balanced_sampling and parts.facts.task != "classification":
             raise UserError(
                 "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
@@ -72,8 +74,25 @@ class Training:
         bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
         smallest = min(stop - start for start, stop in bounds)
         model = parts.device.place(parts.make_model())
+        self._names_redrawn(model, key)
         trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
         try_step(parts, trial, smallest, f"{key}.batch_size")
+
+    def _check_start(self, key: str, start: Stage) -> None:
+        """Weights that answer with a class more fit no model without it."""
+        assert isinstance(start, Training), "it was checked to train"
+        if start.labels_from is not None and self.labels_from is None:
+            raise UserError(
+                f"the stage '{self.start_from}' learns the labels of '{start.labels_from}'",
+                where=f"{key}.start_from={self.start_from}, {key}.labels_from=null",
+                fix=f"{key}.labels_from={start.labels_from}",
+            )
+
+    def _names_redrawn(self, model: nn.Module, key: str) -> Collection[str]:
+        """The parameters that new labels give another shape."""
+        if self.labels_from is None or self.start_from is None:
+            return ()
+        return names_of_head(model, f"{key}.labels_from")
 
     def _expect_labels(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> Parts:
         """The parts as they will be when an earlier stage has given the new labels."""
@@ -99,7 +118,10 @@ class Training:
     def _check_metrics(self, key: str, parts: Parts) -> None:
         monitored, known = parts.facts.monitored_split, parts.facts.recorded_metrics
         watched = [(f"{key}.monitor", self.monitor)]
-        watched += [(f"{key}.stop_at", c.name) for c in self.wanted(f"{key}.stop_at")]
+        for criterion in self.wanted(f"{key}.stop_at"):
+            watched.append((f"{key}.stop_at", criterion.name))
+            if criterion.measure.metric in RANGES:
+                check_bound(criterion, f"{key}.stop_at")
         if parts.schedule.watched_metric is not None:
             watched.append(("schedule.metric", parts.schedule.watched_metric))
         for option, name in watched:
@@ -146,8 +168,7 @@ class Training:
             session = session.relabelled()
         model = session.new_model()
         if self.start_from is not None:
-            where = f"procedure.{session.stage}.labels_from"
-            redrawn = names_of_head(model, where) if self.labels_from is not None else ()
+            redrawn = self._names_redrawn(model, f"procedure.{session.stage}")
             session.load_weights(self.start_from, "best", model, redrawn)
         records: list[Record] = []
         learner = self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
@@ -174,9 +195,13 @@ class Training:
             self._take_snapshot(session, learner, epoch.number)
             best = self.best_epoch(records, monitored)
             session.save(learner, epoch.number, is_best=best == epoch.number)
-        passed = all(math.isfinite(record["train/loss"]) for record in records)
+        best = self.best_epoch(records, monitored)
+        finite = all(math.isfinite(record["train/loss"]) for record in records)
+        if best is None and finite:
+            reason = f"{with_split(self.monitor, monitored)} was never a number: {reason}"
+        passed = finite and best is not None
         result = session.result("Training", passed=passed, reason=reason, records=records)
-        return replace(result, best_epoch=self.best_epoch(records, monitored))
+        return replace(result, best_epoch=best)
 
     def wanted(self, key: str) -> list[Criterion]:
         """What must be reached, all of it, for training to end early."""
@@ -222,7 +247,7 @@ class Training:
                 "shown": shown,
                 "probabilities": answers.probabilities[shown],
             }
-            session.folder.write_snapshot(epoch, arrays)
+            session.folder.write_snapshot(session.stage, epoch, arrays)
 
 
 def with_split(name: str, monitored: str) -> str:

@@ -76,7 +76,7 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> lis
     parsed = [parse_criterion(name, condition) for name, condition in criteria.items()]
     for criterion in parsed:
         _check_metric(criterion, dataset)
-        _check_bound(criterion)
+        check_bound(criterion)
         if criterion.split(dataset) not in dataset.splits:
             raise UserError(
                 f"the dataset has no split '{criterion.split(dataset)}'",
@@ -112,7 +112,7 @@ def _check_metric(criterion: Criterion, dataset: DatasetFacts) -> None:
         )
 
 
-def _check_bound(criterion: Criterion) -> None:
+def check_bound(criterion: Criterion, key: str = "criteria") -> None:
     """A criterion that every run meets, or none, judges nothing."""
     low, high = RANGES[criterion.measure.metric]
     upward = criterion.relation.startswith(">")
@@ -124,7 +124,7 @@ def _check_bound(criterion: Criterion) -> None:
     if meets_all or meets_none:
         raise UserError(
             f"{'every' if meets_all else 'no'} run meets '{criterion}'",
-            where=f"criteria.{criterion.name}",
+            where=f"{key}.{criterion.name}",
             allowed=f"{criterion.measure.metric} lies between {low:g} and {high:g}: 95 % is 0.95"
             if high == 1
             else f"{criterion.measure.metric} is at least {low:g}",

@@ -30,6 +30,15 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class TrainedBy:
+    """The run that made the weights, with the fingerprints of its splits."""
+
+    run: str
+    fingerprints: Mapping[str, str]
+    monitored: str  # the split that chose its epoch
+
+
+@dataclass(frozen=True)
 class DatasetFacts:
     """All that a page needs to know about the data without having the data."""
 
@@ -42,8 +51,7 @@ class DatasetFacts:
     layouts: Mapping[str, Layout]
     # how a picture file becomes what the model is given: its decoding and its normaliser
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
-    # another run whose weights are evaluated here, and what it was trained on
-    trained_by: Mapping[str, str] | None = None
+    trained_by: TrainedBy | None = None  # another run, whose weights are evaluated here
 
     @property
     def judged_split(self) -> str:
@@ -103,17 +111,24 @@ class DatasetFacts:
     def has_training_samples(self) -> bool:
         """Whether the split train is what the weights were trained on."""
         trained_by = self.trained_by
-        return trained_by is None or trained_by["train"] == self.splits["train"].fingerprint
+        here = self.splits["train"].fingerprint
+        return trained_by is None or trained_by.fingerprints["train"] == here
 
-    def _judged_on_for(self, trained_by: Mapping[str, str]) -> str:
+    def _judged_on_for(self, trained_by: TrainedBy) -> str:
+        """What is known of these samples by their fingerprint, and no more than that."""
         split = self.splits[self.judged_split]
         where = f"{self.judged_split}, {split.num_samples}"
-        if split.fingerprint == trained_by["train"]:
-            return f"measured on the samples that {trained_by['run']} was trained on: {where}"
-        used = (
-            " (which also chose its epoch)" if split.fingerprint == trained_by["monitored"] else ""
-        )
-        return f"measured on samples that {trained_by['run']} was not trained on: {where}{used}"
+        theirs = {fingerprint: name for name, fingerprint in trained_by.fingerprints.items()}
+        known = theirs.get(split.fingerprint)
+        if known == "train":
+            return f"measured on the samples that {trained_by.run} was trained on: {where}"
+        if known is None:
+            return (
+                f"measured on other data than {trained_by.run} had: {where} "
+                "(whether it was trained on some of these was not checked)"
+            )
+        used = " (which also chose its epoch)" if known == trained_by.monitored else ""
+        return f"measured on samples held out from {trained_by.run}: {where}{used}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -142,7 +157,7 @@ class DatasetFacts:
                 for name, layout in record["layouts"].items()
             },
             preprocessing=record.get("preprocessing", {}),
-            trained_by=record.get("trained_by"),
+            trained_by=TrainedBy(**record["trained_by"]) if record.get("trained_by") else None,
         )
 
 

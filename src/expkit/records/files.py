@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from expkit.errors import UserError
+
 Record = dict[str, Any]
 
 
@@ -42,9 +44,16 @@ def append_line(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Record:
-    record = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        record = None
     if not isinstance(record, dict):
-        raise ValueError(f"{path} holds no JSON object")
+        raise UserError(
+            f"'{path.name}' is damaged: it holds no JSON object",
+            where=str(path),
+            fix="bring the file back from a copy",
+        )
     return record
 
 

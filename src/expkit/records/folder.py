@@ -83,9 +83,11 @@ class RunFolder:
     def write_predictions(self, splits: Sequence[Predictions]) -> None:
         write_predictions(self.path / "predictions.csv", splits)
 
-    def write_snapshot(self, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    def write_snapshot(
+        self, stage: str, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]
+    ) -> None:
         """What the model answered in the middle of training, for the pictures of that epoch."""
-        self._write_arrays(Path("snapshots") / f"epoch_{epoch:04d}.npz", arrays)
+        self._write_arrays(Path("snapshots") / stage / f"epoch_{epoch:04d}.npz", arrays)
 
     def write_samples(self, name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Pictures of a few samples, so that a page can show them without the data."""
@@ -97,7 +99,7 @@ class RunFolder:
         import numpy as np
 
         path = self.path / place
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **arrays)
         write_aside(path, stream.getvalue())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from expkit.errors import UserError
 from expkit.records.facts import DatasetFacts
 from expkit.records.files import read_json, write_json
 
@@ -23,7 +24,12 @@ class Labels:
     @classmethod
     def read(cls, run_path: Path) -> Labels | None:
         path = run_path / FILE
-        return cls(**read_json(path)) if path.exists() else None
+        if not path.exists():
+            return None
+        record = read_json(path)
+        if record.keys() != {"class_names", "targets"}:
+            raise UserError("'labels.json' is damaged: it holds no labels", where=str(path))
+        return cls(**record)
 
     def write(self, run_path: Path) -> None:
         write_json(run_path / FILE, asdict(self))

@@ -56,8 +56,18 @@ class Run:
     @functools.cached_property
     def dataset(self) -> DatasetFacts:
         """The data as the last stage met it, with the labels that an earlier one may have given."""
-        labels = Labels.read(self.path)
-        return self.dataset_as_read if labels is None else labels.apply(self.dataset_as_read)
+        return (
+            self.dataset_as_read if self.labels is None else self.labels.apply(self.dataset_as_read)
+        )
+
+    @functools.cached_property
+    def labels(self) -> Labels | None:
+        """The new labels that the run's weights have learnt, where they have."""
+        if self.trained is self:
+            stage = self.config["procedure"].get(self._weights_of[0]) or {}
+            if not stage.get("labels_from"):
+                return None
+        return Labels.read(self.path)
 
     @functools.cached_property
     def dataset_as_read(self) -> DatasetFacts:
@@ -85,48 +95,69 @@ class Run:
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
             return {}
-        if self.dataset.class_names is not None:
-            return read_class_predictions(path, self.dataset.class_names)
-        assert self.dataset.target_names is not None, "a task has classes or target names"
-        return read_value_predictions(path, self.dataset.target_names)
+        facts = self.dataset
+        try:
+            if facts.class_names is not None:
+                return read_class_predictions(path, facts.class_names)
+            return read_value_predictions(path, facts.target_names or ())
+        except (KeyError, ValueError) as error:  # pandas' are ValueErrors
+            raise UserError(
+                f"predictions.csv and dataset.json of '{self.name}' do not agree, "
+                "or one of them is damaged",
+                where=str(path),
+                fix="bring both back from a copy, or evaluate again: expkit evaluate RUN",
+            ) from error
 
     @property
     def trained(self) -> Run:
         """The run that made the weights: another one where this one evaluates it."""
         source = self.config.get("evaluates")
-        return self if source is None else Run(Path(source)).trained
+        if source is None:
+            return self
+        if not is_run(Path(source)):
+            raise UserError(
+                f"'{self.name}' evaluates a run that is not there any more",
+                where=f"{self.path / 'config.yaml'}: evaluates: {source}",
+                fix="move it back, or ask that run by its new path",
+            )
+        return Run(Path(source)).trained
 
     @property
     def weights(self) -> Path:
         """The weights that stand for the run: those of its evaluation, or the last best ones."""
         if self.trained is not self:
             return self.trained.weights
+        path = self.checkpoint(*self._weights_of)
+        if not path.exists():
+            raise UserError(
+                f"the run '{self.name}' has no trained weights",
+                where=str(path),
+                fix="name a run that has trained, or go on with this one: expkit resume RUN",
+            )
+        return path
+
+    @property
+    def _weights_of(self) -> tuple[str, str]:
+        """The stage and the epoch that an evaluation names, or the last stage that kept any."""
         evaluations = [
             stage for stage in self.config["procedure"].values() if stage and "weights" in stage
         ]
         chosen = evaluations[-1] if evaluations else {}
-        stages = [chosen["of"]] if chosen.get("of") else reversed(self.stage_names)
-        for stage in stages:
-            path = self.checkpoint(stage, chosen.get("weights", "best"))
-            if path.exists():
-                return path
-        raise UserError(
-            f"the run '{self.name}' has no trained weights",
-            where=str(self.path / "checkpoints"),
-            fix="name a run that has trained, or go on with this one: expkit resume RUN",
-        )
+        which = chosen.get("weights", "best")
+        kept = [name for name in self.stage_names if self.checkpoint(name, which).exists()]
+        return chosen.get("of") or (kept or [""])[-1], which
 
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where a stage keeps the weights of its best or its last epoch."""
         return self.path / "checkpoints" / stage / f"{which}.safetensors"
 
-    def snapshots(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[np.generic]]]]:
-        """The answers recorded in the middle of training, by epoch."""
+    def snapshots(self) -> Iterator[tuple[str, int, Mapping[str, npt.NDArray[np.generic]]]]:
+        """The answers recorded in the middle of training, by stage and epoch."""
         import numpy as np
 
-        for path in sorted((self.path / "snapshots").glob("epoch_*.npz")):
+        for path in sorted((self.path / "snapshots").glob("*/epoch_*.npz")):
             with np.load(path, allow_pickle=False) as arrays:
-                yield int(path.stem.removeprefix("epoch_")), dict(arrays)
+                yield path.parent.name, int(path.stem.removeprefix("epoch_")), dict(arrays)
 
     def samples(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
         """Pictures that the run kept for its pages: `augmented`, `wrong_val`; None without."""

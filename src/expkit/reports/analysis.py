@@ -47,7 +47,10 @@ class Course:
 
 def analyze(run: Run) -> str:
     """Every stage that trained, as the terminal shows it; empty before the first epoch ended."""
-    names = dict.fromkeys(r["stage"] for r in run.history if not is_gate(run, r["stage"]))
+    # the models of folds are no one course; nor is a gate's
+    folds = {result.stage for result in run.stages if result.kind == "MistakeCollection"}
+    stages = dict.fromkeys(record["stage"] for record in run.history)
+    names = [stage for stage in stages if stage not in folds and not is_gate(run, stage)]
     parts = []
     for stage in names:
         records = [record for record in run.history if record["stage"] == stage]

@@ -103,9 +103,9 @@ def _draw_puzzles(run: Run, folder: Path, *, snapshots: bool) -> Iterator[Path]:
             path = folder / f"puzzle_position{suffix}.png"
             yield draw_positions(puzzle, answers, f"{run.name}\npositions of {where}", path)
         if snapshots and number == 0 and run.dataset.task == "classification":
-            for epoch, arrays in run.snapshots():
-                head = f"{run.name}, epoch {epoch}", where
-                end = f"{suffix}_epoch_{epoch:04d}"
+            for stage, epoch, arrays in run.snapshots():
+                head = f"{run.name}, {stage}, epoch {epoch}", where
+                end = f"{suffix}_{stage}_epoch_{epoch:04d}"
                 yield from _draw_shot(puzzle, Shot.of_snapshot(arrays), head, folder, end)
 
 

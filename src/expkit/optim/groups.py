@@ -99,7 +99,7 @@ def group_by_glob(
         raise UserError(
             f"no group covers the parameter '{left[0]}'{more}",
             where=f"{key}.groups: {', '.join(groups)}",
-            fix='end the groups with "*": {}, for whatever is left',
+            fix='end the groups with *: {} (in a YAML "*": {}), for whatever is left',
         )
     return [group for group in made if group["params"]]
 

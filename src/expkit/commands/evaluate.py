@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import (
     build,
     carry_out,
     check_output,
     make_folder,
-    stop_on_sigterm,
 )
 from expkit.config.compose import change_parts, find_own_code
 from expkit.config.validation import check_config
@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
         plain["name"] = arguments.name
     command = ["expkit", "evaluate", *words]
     config = check_config(plain, trusted=arguments.trust)
-    with stop_on_sigterm():
+    with stop_on_signals():
         check_output(Path(config.output_dir))
         parts = build(config)
         return carry_out(parts, make_folder(parts, config, arguments.overrides, command))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
 
+from expkit.commands.interruption import raise_if_interrupted
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
@@ -53,6 +54,7 @@ class Progress:
             )
 
     def epoch_done(self, record: Record) -> None:
+        raise_if_interrupted()
         if self._bar is not None:
             self._bar.update(record["epoch"] - self._bar.n)
             self._bar.set_postfix_str(_figures(record), refresh=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import (
     EXIT_FAILED,
     EXIT_PASSED,
     build,
     carry_out,
     hash_text,
-    stop_on_sigterm,
 )
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     find_own_code()
     # the run folder may be a stranger's: its own `trust` is not the user's word
     config = check_config(run.config, trusted=arguments.trust)
-    with stop_on_sigterm():
+    with stop_on_signals():
         folder = RunFolder.reopen(run.path)
         parts = build(config)
         _refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})

@@ -8,7 +8,6 @@ import gc
 import hashlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -152,17 +151,3 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
             where=str(folder.path),
             fix=f"free some space, then: expkit {again} {folder.path}",
         ) from error
-
-
-@contextlib.contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """Take SIGTERM, which schedulers send, for Ctrl-C."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

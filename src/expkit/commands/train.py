@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 
-from expkit.commands.running import EXIT_INTERRUPTED, run_request, stop_on_sigterm
+from expkit.commands.interruption import stop_on_signals
+from expkit.commands.running import EXIT_INTERRUPTED, run_request
 from expkit.config.compose import Request, compose_and_run
 from expkit.errors import UserError
 
@@ -41,7 +42,7 @@ def main(words: Sequence[str]) -> int:
         if request.is_sweep_job and codes[-1] == EXIT_INTERRUPTED:
             raise KeyboardInterrupt  # whoever stops a job means the sweep
 
-    with stop_on_sigterm():
+    with stop_on_signals():
         compose_and_run(words, run)
     return max(codes, default=0)
 

@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from expkit.commands.interruption import stop_on_signals
-from expkit.commands.running import (
-    build,
-    carry_out,
-    check_output,
-    make_folder,
-)
+from expkit.commands.running import build, carry_out, check_output, make_folder
 from expkit.config.compose import change_parts, find_own_code
 from expkit.config.validation import check_config
 from expkit.records.run import Run, find_run

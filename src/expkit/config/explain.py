@@ -15,6 +15,9 @@ from omegaconf import OmegaConf
 from expkit.config.places import builtin_conf, conf_folders, list_choices, list_groups
 from expkit.errors import UserError, nearest_of
 
+# mappings of parts by name, and the group whose choices can be added to each
+GROUPS_OF_MAPPINGS = {"procedure": "stage", "augment.transforms": "transform"}
+
 
 def explain_composition(words: Sequence[str], error: Exception) -> UserError:
     """The message for an error of Hydra's; its own words where no override is to blame."""
@@ -171,12 +174,16 @@ def _no_such_key(
     nearest = nearest_of(name, names)
     meant = [".".join([prefix + nearest, *below])] if nearest else _keys_called(name, config)
     value = (override.input_line or "").partition("=")[2]
+    fix = f"expkit train {(meant or [f'+{override.key_or_group}'])[0]}={value or 'VALUE'}"
+    group = GROUPS_OF_MAPPINGS.get(".".join(above))
+    if group is not None and not meant:
+        fix = f"expkit train +{group}@{prefix}{name}=CHOICE   (expkit list {group})"
     return UserError(
         f"there is no key '{prefix}{name}'",
         where=override.input_line,
         nearest=", ".join(meant[:4]) or None,
         allowed=", ".join(map(str, names)) or f"{prefix.rstrip('.')} holds no keys",
-        fix=f"expkit train {(meant or [f'+{override.key_or_group}'])[0]}={value or 'VALUE'}",
+        fix=fix,
     )
 
 

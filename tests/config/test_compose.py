@@ -1,0 +1,53 @@
+"""Words as they are typed, before Hydra has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from expkit.config.compose import change_parts, flags_last
+from expkit.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("words", "ordered"),
+    [
+        ("a=1 -m b=1,2", "a=1 b=1,2 -m"),
+        ("-m a=1,2", "a=1,2 -m"),
+        ("a=1 --cfg job --package model b=2", "a=1 b=2 --cfg job --package model"),
+        ("--config-dir=here a=1", "a=1 --config-dir=here"),
+        ("--info a=1", "a=1 --info"),
+        ("~a +b=2", "~a +b=2"),
+    ],
+)
+def test_flags_may_stand_anywhere(words: str, ordered: str) -> None:
+    """Hydra's parser takes them before or after all overrides, and not between."""
+    assert flags_last(words.split()) == ordered.split()
+
+
+def test_values_of_a_part_are_read_by_hydras_grammar() -> None:
+    """A relation, a list and a null mean what they mean to `expkit train`."""
+    criteria = {"accuracy": "> 0.95"}
+    changed = change_parts(
+        {"criteria": criteria, "dataset": {"size": 3, "root": "a"}},
+        ["criteria.accuracy='> 0.9'", "dataset.size=[4,5]", "dataset.root=null"],
+    )
+    assert changed["criteria"] == {"accuracy": "> 0.9"}
+    assert changed["dataset"] == {"size": [4, 5], "root": None}
+    assert criteria == {"accuracy": "> 0.95"}
+
+
+@pytest.mark.parametrize("word", ["model=simple_conv", "dataset", "~dataset.size"])
+def test_words_that_change_no_part_are_refused(word: str) -> None:
+    """Each is repeated, with what is allowed."""
+    with pytest.raises(UserError, match="no override of dataset") as caught:
+        change_parts({"dataset": {"size": 3}}, [word])
+    assert "dataset.KEY=VALUE" in caught.value.screen()
+
+
+def test_another_choice_of_a_group_takes_its_other_words_along() -> None:
+    """As on the command line of `expkit train`."""
+    changed = change_parts(
+        {"dataset": {"_target_": "x", "size": 3}}, ["dataset=digits", "dataset.limit=4"]
+    )
+    assert changed["dataset"]["_target_"] == "expkit.data.digits.Digits"
+    assert changed["dataset"]["limit"] == 4

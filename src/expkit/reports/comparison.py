@@ -84,7 +84,16 @@ def results(pairs: Sequence[Pair]) -> list[str]:
         _judged_on(pairs),
         markdown.table(("metric", *names, *wording.level_names(pairs[0][1])), rows),
         *_in_samples(pairs),
+        *_ignorant(pairs),
     ]
+
+
+def _ignorant(pairs: Sequence[Pair]) -> list[str]:
+    """Each run that is no better than never looking at its pictures."""
+    names = labels([run for run, _ in pairs])
+    told = [wording.against_ignorance(summary) for _, summary in pairs]
+    found = [f"- {name} is {text}" for name, text in zip(names, told, strict=True) if text]
+    return ["\n".join(found)] if found else []
 
 
 def _levels(metric: str, pairs: Sequence[Pair]) -> list[str]:

@@ -75,6 +75,9 @@ def _results(run: Run, summary: Summary) -> list[str]:
     if summary["metrics"]:
         judged = f"Judged on `{summary['judged_split']}`: {summary['judged_on']}."
         parts += ["## Metrics", judged, markdown.metrics_table(summary)]
+        ignorance = wording.against_ignorance(summary)
+        if ignorance is not None:
+            parts.append(f"**The accuracy is {ignorance}.**")
         gap = summary["held_out_gap"]
         if gap is not None and gap["gap"] is not None:
             sentence = wording.gap(gap)

@@ -96,6 +96,9 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
         ends = wording.interval(name, intervals[name]) if name in intervals else ""
         text = f"{'':11}{name:<17} {wording.figure(name, value):>8} {ends:<14} "
         lines.append(f"{text}{', '.join(f'{label} {level}' for label, level in levels)}".rstrip())
+    ignorance = wording.against_ignorance(summary)
+    if ignorance is not None:
+        lines.append(f"           {ignorance}")
     gap = summary["held_out_gap"]
     if gap is not None and gap["gap"] is not None:
         lines.append(f"           {wording.gap(gap)}")

@@ -57,6 +57,15 @@ def difference(name: str, ours: float | None, theirs: float | None) -> str:
     return f"{ours - theirs:+.4g}"
 
 
+def against_ignorance(summary: Mapping[str, Any]) -> str | None:
+    """Said where the accuracy is no better than that of a model that never looks."""
+    accuracy = summary["metrics"].get(summary["judged_split"], {}).get("accuracy")
+    majority = summary["majority_accuracy"]
+    if accuracy is None or majority is None or accuracy > majority:
+        return None
+    return f"no better than always answering the largest class, {percent(majority)}"
+
+
 def gap(held_out_gap: Mapping[str, Any]) -> str:
     """How far the held-out samples lie behind those that were trained on."""
     name, value = held_out_gap["metric"], held_out_gap["gap"]

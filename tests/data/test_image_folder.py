@@ -286,3 +286,20 @@ def test_cache_lies_where_the_desktop_standard_says(
     monkeypatch.setenv("HOME", str(root.parent / "home"))
     ImageFolder(root=str(root)).read(silent)
     assert len(list((root.parent / "home/.cache/expkit").glob("*/pictures.npy"))) == 1
+
+
+def test_a_pipe_named_like_a_picture_is_left_out(root: Path) -> None:
+    """Nobody writes into it: opening it would wait for ever."""
+    put_splits(root)
+    os.mkfifo(root / "train" / "cat" / "pipe.png")
+    dataset = read(root)
+    assert len(dataset.splits["train"]) == 6
+    assert any("left out" in remark for remark in dataset.remarks)
+
+
+def test_links_in_a_circle_are_told_with_the_unreadable(root: Path) -> None:
+    """They are named like any picture that cannot be opened."""
+    put_splits(root)
+    link = root / "train" / "cat" / "circle.png"
+    link.symlink_to(link)
+    assert "circle.png" in refusal(root).screen()

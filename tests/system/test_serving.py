@@ -145,6 +145,7 @@ def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path:
     [
         (("evaluate", "last", "datset.root=x"), "nearest  dataset"),
         (("evaluate", "last", "dataset.rot=x"), "nearest  dataset.root"),
+        (("evaluate", "last", "dataset.root=same", "dataset.resize=squash"), "dataset.resize=crop"),
         (("evaluate", "last", "dataset=digits"), "the pictures are 8 x 8"),
         (("evaluate", "last", "dataset.root=swapped"), "the classes are not those of"),
         (("predict", "last", "nowhere"), "no file or folder 'nowhere'"),
@@ -162,6 +163,8 @@ def test_wrong_words_are_refused(
     (tmp_path / "pictures" / "bright").rename(tmp_path / "kept")
     shutil.copytree(tmp_path / "pictures" / "dark", tmp_path / "swapped" / "black")
     shutil.copytree(tmp_path / "kept", tmp_path / "swapped" / "white")
+    shutil.copytree(tmp_path / "pictures" / "dark", tmp_path / "same" / "dark")
+    shutil.copytree(tmp_path / "kept", tmp_path / "same" / "bright")
     done = run_here(*words)
     assert done.code == 2
     assert message in done.err

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import Expkit, only_run
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 DIGITS = (
     "dataset=digits",
@@ -82,6 +85,29 @@ def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Pat
         for text in ((path / "predictions.csv").read_text() for path in (run, again))
     ]
     assert columns[0] == columns[1]
+
+
+def test_a_fold_that_diverges_labels_nothing(
+    run_here: Expkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that answers with NaN would call every sample of its fold a maybe."""
+
+    def answer_nan(model: nn.Module, batches: Iterable[Tensor], device: object) -> Tensor:
+        return torch.full((sum(map(len, batches)), 10), torch.nan)
+
+    monkeypatch.setattr("expkit.procedures.mistakes.answer", answer_nan)
+    done = run_here(
+        "train",
+        *DIGITS,
+        "procedure=two_stage",
+        "procedure.binary.max_epochs=1",
+        "procedure.collect.num_folds=2",
+        "~procedure.overfit_1",
+        "~procedure.overfit_10",
+    )
+    assert done.code == 1
+    assert "it has diverged" in str(stages_of(only_run(tmp_path))["collect"]["reason"])
+    assert not list(tmp_path.glob("outputs/2*/labels.json"))
 
 
 @pytest.mark.parametrize(

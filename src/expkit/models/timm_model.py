@@ -75,7 +75,7 @@ class TimmModel:
             net: nn.Module = timm.create_model(
                 self.name, pretrained=self.pretrained, **{**options, **self.options}
             )
-        except OSError as error:
+        except (OSError, IndexError) as error:  # IndexError: timm's own, of a hub out of reach
             raise self._out_of_reach(error) from error
         if self.weights is not None:
             load_file(net, self.name, Path(self.weights))
@@ -121,6 +121,12 @@ class TimmModel:
 
     def _out_of_reach(self, error: Exception) -> UserError:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if self.is_elsewhere:
+            return UserError(
+                f"the place that describes {self.name} cannot be read: {reason:.200}",
+                where=f"model.name={self.name}",
+                fix="a name of timm's own, such as model.name=resnet18",
+            )
         return UserError(
             f"the pretrained weights of {self.name} are not on this machine, "
             f"and their server cannot be reached: {reason:.200}",

@@ -71,8 +71,15 @@ def _check_decoding(facts: DatasetFacts, run: Run) -> None:
     raise UserError(
         f"these pictures are decoded by another rule than those of {run.name}",
         where=", ".join(f"dataset.{key}={here[key]}" for key in differing),
-        fix=" ".join(f"dataset.{key}={theirs.get(key)}" for key in differing).replace(" ,", ","),
+        fix=" ".join(f"dataset.{key}={_as_override(theirs.get(key))}" for key in differing),
     )
+
+
+def _as_override(value: object) -> str:
+    """As a word of the command line has it."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return "null" if value is None else str(value)
 
 
 def _check_names(names: Sequence[str], run: Run) -> None:

@@ -23,6 +23,7 @@ from expkit.records.facts import StageResult
 from expkit.records.labels import Labels
 
 Indices = npt.NDArray[np.int64]
+NO_ANSWER = -1  # where an output is NaN or infinite
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,20 @@ class MistakeCollection:
         assert split.class_names is not None, "check refused numbers"
         session.folder.forget_after(session.stage, 0)
         session.watcher.stage_started(session.stage, self.num_folds * training.max_epochs)
-        is_wrong = np.zeros(len(split), dtype=bool)
+        is_wrong, is_answered = np.zeros(len(split), dtype=bool), np.ones(len(split), dtype=bool)
         targets = split.targets.cpu().numpy()
         for fold, (others, mine) in enumerate(self._folds(targets, session.seed)):
             answers = self._answer_unseen(session, training, fold, others, mine)
-            is_wrong[mine] = answers != targets[mine]
+            is_wrong[mine], is_answered[mine] = answers != targets[mine], answers != NO_ANSWER
         count = int(is_wrong.sum())
-        if count:
+        reason = (
+            f"{count} of {len(split)} training samples answered wrongly by models that had "
+            f"not seen them: labelled {self.label}"
+        )
+        if not is_answered.all():
+            reason = "the model of a fold answers with numbers that are not finite: it has diverged"
+        passed = count > 0 and bool(is_answered.all())
+        if passed:
             names = [*split.class_names, self.label]
             relabelled = np.where(is_wrong, len(names) - 1, targets)
             Labels(names, relabelled.tolist()).write(session.folder.path)
@@ -87,9 +95,8 @@ class MistakeCollection:
         return StageResult(
             stage=session.stage,
             kind=type(self).__name__,
-            passed=count > 0,
-            reason=f"{count} of {len(split)} training samples answered wrongly by models that had "
-            f"not seen them: labelled {self.label}",
+            passed=passed,
+            reason=reason,
             num_epochs=self.num_folds * training.max_epochs,
             num_samples=len(split),
             seconds=seconds,
@@ -128,6 +135,6 @@ class MistakeCollection:
         unseen = session.train_split.select(torch.from_numpy(mine))
         batches = (images for images, _ in unseen.batches(self.batch_size))
         outputs = answer(learner.answering, batches, parts.device)
-        # a NaN is an answer to nothing, and so a wrong one
-        answers: Indices = outputs.argmax(1).where(outputs.isfinite().all(1), -1).cpu().numpy()
+        finite = outputs.isfinite().all(1)
+        answers: Indices = outputs.argmax(1).where(finite, NO_ANSWER).cpu().numpy()
         return answers

@@ -107,6 +107,9 @@ class RunFolder:
     def append_history(self, record: Mapping[str, Any]) -> None:
         append_line(self.path / "history.jsonl", json.dumps(record))
 
+    def append_signal(self, record: Mapping[str, Any]) -> None:
+        append_line(self.path / "signals.jsonl", json.dumps(record))
+
     def append_stage(self, result: StageResult) -> None:
         append_line(self.path / "stages.jsonl", json.dumps(result.to_json()))
 
@@ -116,9 +119,11 @@ class RunFolder:
 
     def forget_after(self, stage: str, epoch: int) -> None:
         """Drop the lines of a stage that its checkpoint does not know, before it goes on."""
-        path = self.path / "history.jsonl"
-        kept = [r for r in read_lines(path) if r["stage"] != stage or r["epoch"] <= epoch]
-        write_lines(path, kept)
+        for name in ("history.jsonl", "signals.jsonl"):
+            path = self.path / name
+            kept = [r for r in read_lines(path) if r["stage"] != stage or r["epoch"] <= epoch]
+            if path.exists() or kept:
+                write_lines(path, kept)
 
 
 def _hold_lock(path: Path) -> int | None:

@@ -79,6 +79,11 @@ class Run:
         return read_lines(self.path / "history.jsonl")
 
     @functools.cached_property
+    def signals(self) -> list[Record]:
+        """What was measured of data, model, loss, steps and epochs, for the rules."""
+        return read_lines(self.path / "signals.jsonl")
+
+    @functools.cached_property
     def stages(self) -> list[StageResult]:
         return [StageResult.from_json(record) for record in read_lines(self.path / "stages.jsonl")]
 

@@ -1,0 +1,103 @@
+"""What rules look at: the records of one run, whether it is under way or long over."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from expkit.records.facts import DatasetFacts, StageResult
+from expkit.records.files import Record
+from expkit.records.predictions import Predictions
+from expkit.records.run import Run
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run's records; what its time did not record is simply not there."""
+
+    config: Mapping[str, Any]
+    facts: DatasetFacts
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+    history: Sequence[Record] = ()
+    signals: Sequence[Record] = ()
+    stages: Sequence[StageResult] = ()
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Run) -> Evidence:
+        """All that a run folder holds by now."""
+        return cls(
+            config=run.config,
+            facts=run.dataset,
+            environment=run.environment,
+            overrides=run.overrides,
+            history=run.history,
+            signals=run.signals,
+            stages=run.stages,
+            predictions=run.predictions,
+        )
+
+    @functools.cached_property
+    def trainings(self) -> list[str]:
+        """The training stages that have begun, in order."""
+        begun = {record["stage"] for record in [*self.history, *self.signals]}
+        return [name for name in self._of_class("Training") if name in begun]
+
+    @functools.cached_property
+    def gates(self) -> list[str]:
+        """The overfit gates that have begun, in order; their history has a line a step."""
+        begun = {record["stage"] for record in self.history}
+        return [name for name in self._of_class("OverfitGate") if name in begun]
+
+    def _of_class(self, kind: str) -> list[str]:
+        stages = self.config["procedure"].items()
+        return [name for name, stage in stages if str(stage["_target_"]).endswith(f".{kind}")]
+
+    def epochs(self, stage: str) -> list[Record]:
+        """The stage's lines of the history: metrics as `train/loss`, `val/accuracy`, and `lr`."""
+        return self._history_by_stage.get(stage, [])
+
+    @functools.cached_property
+    def _history_by_stage(self) -> dict[str, list[Record]]:
+        by_stage: dict[str, list[Record]] = {}
+        for record in self.history:
+            by_stage.setdefault(record["stage"], []).append(record)
+        return by_stage
+
+    def of_kind(self, kind: str, stage: str | None = None) -> list[Record]:
+        """The signals of one kind, of one stage or of all, in the order they were recorded."""
+        found = self._signals_by_kind.get(kind, [])
+        return found if stage is None else [each for each in found if each["stage"] == stage]
+
+    @functools.cached_property
+    def _signals_by_kind(self) -> dict[str, list[Record]]:
+        by_kind: dict[str, list[Record]] = {}
+        for record in self.signals:
+            by_kind.setdefault(record["kind"], []).append(record)
+        return by_kind
+
+    def looks(self, stage: str) -> list[Record]:
+        """The epochs whose layers and parameters were measured too."""
+        return [each for each in self.of_kind("epoch", stage) if "parameters" in each]
+
+    def stage_config(self, stage: str) -> Mapping[str, Any]:
+        return dict(self.config["procedure"][stage])
+
+    def result(self, stage: str) -> StageResult | None:
+        """How the stage ended; None while it runs."""
+        return next((each for each in self.stages if each.stage == stage), None)
+
+    @property
+    def monitored(self) -> str:
+        """The split that chooses the best epoch: val where there is one, else train."""
+        return self.facts.monitored_split
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no stage is still to come."""
+        if any(not each.passed for each in self.stages):
+            return True
+        return {each.stage for each in self.stages} >= set(self.config["procedure"])

@@ -1,0 +1,85 @@
+"""Asking every rule, and leaving out what another finding explains."""
+
+from __future__ import annotations
+
+import functools
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from expkit.config.check import check_part
+from expkit.config.parts import build_part
+from expkit.config.places import conf_folders, list_choices
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import SEVERITIES, Finding
+from expkit.diagnosis.rule import Rule
+
+GROUP = "diagnosis"
+Rules = Mapping[str, Rule]
+
+
+@functools.cache
+def load_rules() -> Rules:
+    """Every rule of conf/diagnosis/, the user's own among them: a rule is a YAML and a class.
+
+    They are those of today, and not those of a run's time: a run can be asked what nobody
+    thought of then.
+    """
+    rules = {}
+    for name, path in list_choices(GROUP, conf_folders()).items():
+        node = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+        check_part(node, f"{GROUP}/{name}")
+        rules[name] = build_part(node, f"{GROUP}/{name}")
+    return rules
+
+
+def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
+    """The findings on a run, worst first, one for each cause."""
+    ignored = evidence.config.get(GROUP, {}).get("ignore", ())
+    findings = [
+        complete(finding, name, evidence.overrides)
+        for name, rule in rules.items()
+        if name not in ignored
+        for finding in rule.find(evidence)
+    ]
+    return sort(keep_roots(findings, rules))
+
+
+def complete(finding: Finding, rule: str, overrides: Sequence[str]) -> Finding:
+    """With its rule's name, plain numbers, and a command where the rule left it to the remedy."""
+    command = finding.command
+    if not command and finding.remedies:
+        words = [*overrides, *finding.remedies[0]]
+        command = f"expkit train {' '.join(map(shlex.quote, words))}"
+    return replace(finding, rule=rule, command=command, evidence=plain(finding.evidence))
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it: numbers of numpy become Python's, and those not finite become words."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:
+    """Without those that another one explains; of two that explain each other the first stays."""
+    kept = list(findings)
+    for finding in list(kept):
+        if finding not in kept:
+            continue
+        explained = set(rules[finding.rule].explains) - {finding.rule}
+        kept = [each for each in kept if each.rule not in explained]
+    return kept
+
+
+def sort(findings: Iterable[Finding]) -> list[Finding]:
+    """Worst first, then in the order of the epochs."""
+    return sorted(findings, key=lambda each: (-SEVERITIES.index(each.severity), each.epoch or 0))

@@ -1,0 +1,164 @@
+"""How a net is wired, found by running it: layers without a nonlinearity between, mixed samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
+
+from expkit.engine.layers import first_tensor
+
+LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# what leaves a linear layer's answer affine, in eval mode, and is no layer of its own
+RESHAPING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten, nn.Unflatten)
+AFFINE = (*RESHAPING, _BatchNorm, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d)
+# reads of a tensor, and other views of it: none of them is a use
+VIEWS = frozenset(
+    {"__get__", "__len__", "size", "dim", "numel", "stride", "is_floating_point", "data_ptr"}
+    | {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose"}
+    | {"contiguous", "untyped_storage", "is_contiguous", "numpy", "detach", "requires_grad_"}
+)
+
+
+class Wiring(TorchFunctionMode):
+    """Follows the answers of linear layers to whatever takes them up, by their storage.
+
+    Views share a storage and its version, which any change in place raises: so neither
+    `x.flatten(1)` nor an activation in place deceives it.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._model = model
+        self._made: dict[int, tuple[str, nn.Module, Tensor, int]] = {}  # by storage
+        self._depth = 0  # of leaf modules
+        self._pairs: list[tuple[str, nn.Module, str, nn.Module]] = []
+        self._used_otherwise: set[str] = set()
+        self.multiplications = 0  # of a forward pass, by linear layers
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        handles = []
+        for name, leaf in self._model.named_modules():
+            if next(leaf.children(), None) is None:
+                handles.append(leaf.register_forward_pre_hook(self._enter(name)))
+                handles.append(leaf.register_forward_hook(self._leave(name), always_call=True))
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def chains(self) -> list[list[str]]:
+        """Pairs of linear layers of which the first adds nothing to what the second can do."""
+        return [
+            [before_name, name]
+            for before_name, before, name, after in self._pairs
+            if before_name not in self._used_otherwise and is_needless(before, after)
+        ]
+
+    def _maker_of(self, x: Any) -> tuple[str, nn.Module] | None:
+        if not isinstance(x, Tensor):
+            return None
+        name, module, _, version = self._made.get(_storage(x), ("", self._model, x, -1))
+        return (name, module) if version == x._version else None
+
+    def _enter(self, name: str) -> Callable[[nn.Module, Any], None]:
+        def enter(module: nn.Module, given: Any) -> None:
+            self._depth += 1
+            maker = self._maker_of(given[0] if given else None)
+            if maker is None or isinstance(module, AFFINE):
+                return
+            if isinstance(module, LINEAR):
+                self._pairs.append((*maker, name, module))
+            else:
+                self._used_otherwise.add(maker[0])
+
+        return enter
+
+    def _leave(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def leave(module: nn.Module, given: Any, output: Any) -> None:
+            self._depth -= 1
+            x = first_tensor(output)
+            if x is None:
+                return
+            if isinstance(module, LINEAR):
+                self._made[_storage(x)] = (name, module, x, x._version)
+                self.multiplications += x.numel() * module.weight[0].numel()
+            elif isinstance(module, AFFINE) and (maker := self._maker_of(given[0])):
+                self._made[_storage(x)] = (*maker, x, x._version)
+
+        return leave
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        if self._depth == 0 and getattr(func, "__name__", "") not in VIEWS:
+            given = [*args, *(kwargs or {}).values()]
+            flat = [y for x in given for y in (x if isinstance(x, tuple | list) else [x])]
+            with torch._C.DisableTorchFunction():
+                self._used_otherwise |= {m[0] for x in flat if (m := self._maker_of(x))}
+        return func(*args, **(kwargs or {}))
+
+
+def is_needless(before: nn.Module, after: nn.Module) -> bool:
+    """Whether two linear layers in a row do what one could.
+
+    Not so where the first narrows what comes in and the second widens it again (low rank, and the
+    linear bottleneck of MobileNetV2), nor where one works by groups (separable convolutions).
+    """
+    assert isinstance(before, LINEAR)
+    assert isinstance(after, LINEAR)
+    if max(getattr(before, "groups", 1), getattr(after, "groups", 1)) > 1:
+        return False
+    middle, width_in = before.weight.shape[:2]
+    return bool(middle >= min(width_in, after.weight.shape[0]))
+
+
+def _storage(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+@torch.no_grad()
+def affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
+    """How far f(a) + f(b) - f(c) is from f(a + b - c), as a share of what tells f(a) from f(c)."""
+    if len(images_BCHW) < 3:
+        return None
+    a, b, c = images_BCHW[0], images_BCHW[len(images_BCHW) // 2], images_BCHW[-1]
+    f_a, f_b, f_c, f_abc = model(torch.stack([a, b, c, a + b - c])).double()
+    difference = torch.stack([f_a - f_c, f_b - f_c]).square().mean().sqrt()
+    error = (f_a + f_b - f_c - f_abc).square().mean().sqrt()
+    relative: float = (error / difference).item()
+    return relative if difference > 0 else None
+
+
+def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None:
+    """How much the answer to one sample hangs on another, relative to its own.
+
+    The sample is one in the middle: what runs along the batch reaches it from either end.
+    """
+    if len(images_BCHW) < 3:
+        return None
+    inputs = images_BCHW.detach().clone().requires_grad_()
+    middle = len(inputs) // 2
+    with torch.enable_grad():
+        answer_C = model(inputs)[middle]
+    if not answer_C.requires_grad:
+        return None
+    # unequal weights: those of a softmax would cancel
+    weight_C = torch.linspace(0.5, 1.5, len(answer_C), device=answer_C.device).cos()
+    (gradient,) = torch.autograd.grad((answer_C * weight_C).sum(), inputs, allow_unused=True)
+    if gradient is None:
+        return None
+    size_B = gradient.flatten(1).double().norm(dim=1)
+    own = size_B[middle].item()
+    others = torch.cat([size_B[:middle], size_B[middle + 1 :]]).max().item()
+    if own == 0:
+        return float("inf") if others > 0 else None
+    return others / own

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 from tqdm import tqdm
 
 from expkit.commands.interruption import raise_if_interrupted
+from expkit.diagnosis.finding import Finding
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
+from expkit.reports.findings import describe
 
 if TYPE_CHECKING:
     from expkit.procedures.parts import Parts
@@ -66,6 +68,9 @@ class Progress:
         self.close()
         verdict = "PASS" if result.passed else "FAIL"
         self.say(f"{verdict}  {result.stage}: {result.reason} ({result.seconds:.1f} s)")
+
+    def found(self, finding: Finding) -> None:
+        self.say(describe(finding))
 
     def say(self, text: str) -> None:
         with tqdm.external_write_mode(file=sys.stdout):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, MinLen
 
@@ -17,6 +17,14 @@ class Reference:
 
     source: str
     figures: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a finding does to a run under way, and which rules are not asked."""
+
+    stop_on: Literal["never", "fatal", "warning"] = "never"
+    ignore: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Config:
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
     loss: dict[str, Any]
+    diagnosis: dict[str, Any] = field(default_factory=lambda: asdict(Diagnosis()))
 
     def to_plain(self) -> dict[str, Any]:
         """As it is written to config.yaml."""

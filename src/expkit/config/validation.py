@@ -9,8 +9,9 @@ from dataclasses import fields
 from typing import Any
 
 from expkit.config.check import check_fields, check_part
+from expkit.config.places import conf_folders, list_choices
 from expkit.config.schema import PARTS, Config
-from expkit.errors import UserError
+from expkit.errors import UserError, nearest_of
 
 MAX_NAME_BYTES = 150  # a folder's name has room for 255, and a date stands before it
 
@@ -22,11 +23,14 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     """
     _check_text(plain)
     check_fields(plain, "expkit.config.schema.Config", "")
-    config = Config(**{field.name: plain[field.name] for field in fields(Config)})
+    given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
+    config = Config(**given)
     _check_name(config.name)
     _check_rate(config.optimizer)
     if config.reference is not None:
         check_fields(config.reference, "expkit.config.schema.Reference", "reference")
+    check_fields(config.diagnosis, "expkit.config.schema.Diagnosis", "diagnosis")
+    _check_ignored(config.diagnosis)
     trust = config.trust if trusted is None else trusted
     for key in PARTS:
         check_part(getattr(config, key), key, trusted=trust)
@@ -48,6 +52,18 @@ def _check_text(plain: Mapping[str, Any]) -> None:
             f"the terminal's locale does not know a character: {error.object!r:.60}",
             fix="export LC_ALL=C.UTF-8   (or PYTHONUTF8=1)",
         ) from error
+
+
+def _check_ignored(diagnosis: Mapping[str, Any]) -> None:
+    rules = list_choices("diagnosis", conf_folders())
+    for name in diagnosis.get("ignore", ()):
+        if name not in rules:
+            raise UserError(
+                f"there is no rule '{name}'",
+                where=f"diagnosis.ignore=[{name}]",
+                nearest=nearest_of(name, rules),
+                fix="expkit list diagnosis",
+            )
 
 
 def _check_name(name: str) -> None:

@@ -15,6 +15,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from expkit.data.memory import count_memory_bytes, count_own_bytes
 from expkit.errors import UserError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -44,6 +45,13 @@ class Device:
             return nullcontext()
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.torch_device.type, dtype=dtype)
+
+    def memory_bytes(self) -> dict[str, int]:
+        """What is held now, and how much there is: of a CUDA GPU, else of this machine."""
+        if self.torch_device.type == "cuda":
+            free, total = torch.cuda.mem_get_info()
+            return {"used": total - free, "total": total}
+        return {"used": count_own_bytes(), "total": count_memory_bytes()}
 
     def peak_memory_bytes(self) -> int:
         """The most that was held at once on a CUDA GPU, else by this process so far."""

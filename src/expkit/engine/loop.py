@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from expkit.data.split import Split, batch_bounds
 from expkit.engine.augmentation import UNCHANGED, Augmentation
 from expkit.engine.device import Device
+from expkit.engine.gauge import Gauge
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.engine.scoring import Sums
 
@@ -29,6 +31,8 @@ class Epoch:
     lr: float  # of the last step, first parameter group
     seconds: float
     num_samples: int
+    signals: Mapping[str, Any] = field(default_factory=dict)  # what its steps say of the learning
+    first_steps: Sequence[Mapping[str, float]] = ()
 
 
 class Learner:
@@ -92,16 +96,18 @@ class Learner:
             return float(len(targets))
         return weight_C[targets].sum()
 
-    def step(self) -> None:
-        """One optimisation step along the gradients collected."""
+    def step(self) -> Tensor | None:
+        """One optimisation step along the gradients collected; their norm where it was bounded."""
+        norm = None
         if self.max_gradient_norm is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.model)
+        return norm
 
 
 def average_weights(model: nn.Module, decay: float) -> AveragedModel:
@@ -121,6 +127,7 @@ def train_epochs(
     batches_per_step: int = 1,
     augmentation: Augmentation = UNCHANGED,
     first_epoch: int = 1,
+    looks: Container[int] = (),
 ) -> Iterator[Epoch]:
     """Train, an epoch at each `next`; every epoch draws from seeds of its own."""
     sizes = [stop - start for start, stop in batch_bounds(len(split), batch_size)]
@@ -131,30 +138,45 @@ def train_epochs(
         started = time.perf_counter()
         seed_everything(seed, "epoch", number)
         order = torch.Generator().manual_seed(seed_for(seed, "order", number))
-        sums = Sums(learner.device.torch_device)
+        closely = number in looks
+        sums = Sums(learner.device.torch_device, closely=closely)
+        gauge = Gauge(
+            learner,
+            num_batches=len(sizes),
+            steps_before=(number - 1) * len(steps),
+            closely=closely,
+        )
         learner.train_mode()
         batches = split.batches(
             batch_size, shuffle=shuffle, generator=order, balanced=balanced, augment=augment
         )
-        for index, (images_BCHW, targets) in enumerate(batches):
+        for index, (images_BCHW, targets) in enumerate(gauge.timed(batches)):
             inputs_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
             start, stop = steps[index // batches_per_step]
             share = sizes[index] / sum(sizes[start:stop])
             loss, outputs = learner.collect(inputs_BCHW, wanted, share=share)
             sums.add(loss, outputs, targets, learner.weight_of(wanted))
+            gauge.see(loss)
             if index + 1 == stop:
                 # the middle of the step: neither its start nor its end wastes a step at rate 0
                 middle = (start + stop) / 2 / len(sizes)
                 learner.set_rate(learner.scale(number - 1 + middle, max_epochs))
-                learner.step()
+                gauge.take_step()
         metrics = sums.means()
+        seconds = time.perf_counter() - started
         yield Epoch(
             number=number,
             step=number * len(steps),
             metrics=metrics,
             lr=learner.optimizer.param_groups[0]["lr"],
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             num_samples=len(split),
+            signals={
+                "predicted": sums.answers(),
+                "confident_error": sums.sure_mistakes(),
+                **gauge.read(seconds),
+            },
+            first_steps=gauge.first_steps(),
         )
 
 
@@ -164,15 +186,20 @@ def step_bounds(num_batches: int, batches_per_step: int) -> list[tuple[int, int]
     return [(start, min(start + batches_per_step, num_batches)) for start in starts]
 
 
-@torch.no_grad()
 def evaluate(learner: Learner, split: Split, batch_size: int) -> dict[str, float]:
     """The same figures as in training, of a model that stands still."""
+    return score(learner, split, batch_size).means()
+
+
+@torch.no_grad()
+def score(learner: Learner, split: Split, batch_size: int, *, closely: bool = False) -> Sums:
+    """One pass of a model that stands still."""
     model = learner.answering.eval()
     forward = learner.forward if model is learner.model else model
-    sums = Sums(learner.device.torch_device)
+    sums = Sums(learner.device.torch_device, closely=closely)
     for images_BCHW, targets in split.batches(batch_size):
         with learner.device.autocast():
             outputs = forward(learner.device.arrange(images_BCHW))
             loss = learner.loss(outputs, targets)
         sums.add(loss, outputs, targets, learner.weight_of(targets))
-    return sums.means()
+    return sums

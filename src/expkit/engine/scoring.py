@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 TOP = 5  # meaningful only where there are more classes than that
+MOST_SHARES = 100  # classes whose share of the answers is told one by one
+SURE = 0.25  # the share of answers that counts as the most confident ones
 
 
 def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
@@ -25,7 +29,11 @@ def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
 class Sums:
     """Running sums of one pass over a split."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, closely: bool = False) -> None:
+        self._closely = closely
+        self._counts: Tensor | None = None  # of the answers, by class
+        self._confidences: list[Tensor] = []
+        self._is_right: list[Tensor] = []
         self._loss = torch.zeros((), device=device)
         self._right = torch.zeros((), dtype=torch.long, device=device)
         self._right_in_top = torch.zeros((), dtype=torch.long, device=device)
@@ -46,9 +54,18 @@ class Sums:
         self._weight += weight
         self._has_classes = not targets.is_floating_point()
         if self._has_classes:
-            ranks = target_ranks(outputs.detach(), targets)
+            logits_BC = outputs.detach().float()
+            ranks = target_ranks(logits_BC, targets)
             self._right += (ranks == 0).sum()
             self._right_in_top += (ranks < TOP).sum()
+            self._count(logits_BC, ranks == 0)
+
+    def _count(self, logits_BC: Tensor, is_right_B: Tensor) -> None:
+        counts = torch.bincount(logits_BC.argmax(1), minlength=logits_BC.shape[1])
+        self._counts = counts if self._counts is None else self._counts + counts
+        if self._closely:
+            self._confidences.append(logits_BC.softmax(1).amax(1))
+            self._is_right.append(is_right_B)
 
     def means(self) -> dict[str, float]:
         """The figures of the pass; this waits for the device."""
@@ -58,3 +75,26 @@ class Sums:
             if self._num_outputs > TOP:
                 means["top5_accuracy"] = self._right_in_top.item() / self._num_samples
         return means
+
+    def answers(self) -> dict[str, Any]:
+        """Which classes were answered how often; empty where numbers are predicted."""
+        if self._counts is None:
+            return {}
+        counts = self._counts.tolist()
+        largest = max(range(len(counts)), key=counts.__getitem__)
+        shares = [count / self._num_samples for count in counts]
+        return {
+            "largest_share": shares[largest],
+            "largest_class": largest,
+            "num_classes": sum(count > 0 for count in counts),
+            **({"shares": shares} if len(shares) <= MOST_SHARES else {}),
+        }
+
+    def sure_mistakes(self) -> dict[str, float] | None:
+        """How many of the most confident answers are wrong; None where they were not kept."""
+        if not self._confidences:
+            return None
+        confidences, is_right = torch.cat(self._confidences), torch.cat(self._is_right)
+        count = max(1, round(SURE * len(confidences)))
+        surest = confidences.nan_to_num(0.0).topk(count).indices
+        return {"share": 1 - float(is_right[surest].double().mean()), "count": count}

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from expkit.engine.loop import Learner, train_epochs
+from expkit.procedures.observation import observe_loss, observe_model
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.session import Session, Stage
 from expkit.records.facts import StageResult
@@ -66,13 +67,16 @@ class OverfitGate:
             seed=session.seed,
             shuffle=False,
         )
-        session.folder.forget_after(session.stage, 0)
+        session.folder.forget_after(session.stage, -1)
         session.watcher.stage_started(session.stage, self.max_steps)
         records: list[Record] = []
         for step in steps:
             records.append(session.record(step))
             if not self._shortfalls(records[-1]) or not isfinite(records[-1]["train/loss"]):
                 break
+        if self._shortfalls(records[-1]):
+            observe_loss(session, learner)
+            observe_model(session, learner, epoch=len(records))
         return self._judge(session, records, len(split))
 
     def _shortfalls(self, record: Record) -> list[str]:

@@ -18,6 +18,7 @@ def run_procedure(session: Session) -> bool:
             result = stage.run(replace(session, stage=name))
             session.folder.append_stage(result)
             session.watcher.stage_finished(result)
+            session.diagnosis.look()
         if not result.passed:
             return False
     return True

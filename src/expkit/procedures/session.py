@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
 from expkit.data.split import Split
+from expkit.diagnosis.finding import Finding
 from expkit.engine.checkpoint import load_learner, load_weights, save_learner, save_weights
 from expkit.engine.loop import Epoch, Learner
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.errors import UserError
+from expkit.procedures.diagnosing import Diagnosis
 from expkit.procedures.parts import Parts
 from expkit.procedures.relabelling import relabel
 from expkit.records.facts import StageResult
@@ -42,6 +45,8 @@ class Watcher(Protocol):
 
     def stage_finished(self, result: StageResult) -> None: ...
 
+    def found(self, finding: Finding) -> None: ...
+
     def say(self, text: str) -> None: ...
 
 
@@ -66,6 +71,16 @@ class Session:
     watcher: Watcher
     stage: str = ""  # the name of the stage that is running
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    told: set[str] = field(default_factory=set)  # the rules whose findings have been shown
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        return Diagnosis(
+            run=lambda: Run(self.folder.path),
+            stop_on=self.parts.reading.config.diagnosis["stop_on"],
+            tell=self.watcher.found,
+            told=self.told,
+        )
 
     @property
     def seed(self) -> int:
@@ -106,11 +121,16 @@ class Session:
         self.watcher.epoch_done(record)
         return record
 
+    def note(self, kind: str, epoch: int, content: Mapping[str, Any]) -> None:
+        """Write a signal down, for the rules."""
+        self.folder.append_signal({"stage": self.stage, "kind": kind, "epoch": epoch, **content})
+
     def resume(self, learner: Learner) -> list[Record]:
         """Bring the learner to the last finished epoch of this stage; the records up to it."""
         path = self._checkpoint(self.stage, "last")
         epoch = int(load_learner(path, learner)["epoch"]) if path.exists() else 0
-        self.folder.forget_after(self.stage, epoch)
+        # a stage that begins anew observes its start anew
+        self.folder.forget_after(self.stage, epoch or -1)
         records = [r for r in Run(self.folder.path).history if r["stage"] == self.stage]
         if len(records) != epoch:
             raise UserError(

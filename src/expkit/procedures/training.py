@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -13,13 +14,14 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 
 from expkit.data.split import batch_bounds
-from expkit.engine.loop import Learner, evaluate, train_epochs
+from expkit.engine.loop import Epoch, Learner, score, train_epochs
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
 from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
+from expkit.procedures.observation import Observer
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.relabelling import relabel
 from expkit.procedures.session import Session, Stage
@@ -174,6 +176,9 @@ class Training:
         learner = self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
         records += session.resume(learner)
         monitored = session.parts.facts.monitored_split
+        observer = Observer.of(session, learner, self.max_epochs)
+        if not records:
+            observer.observe_start()
         session.watcher.stage_started(session.stage, self.max_epochs)
         epochs = train_epochs(
             learner,
@@ -185,23 +190,44 @@ class Training:
             batches_per_step=self.batches_per_step,
             augmentation=session.parts.augmentation,
             first_epoch=len(records) + 1,
+            looks=observer.looks,
         )
-        while (reason := self.why_stop(records, monitored)) is None:
-            epoch = next(epochs)
-            held_out = None
-            if monitored != "train":
-                held_out = evaluate(learner, session.parts.splits[monitored], self.batch_size)
-            records.append(session.record(epoch, held_out))
-            self._take_snapshot(session, learner, epoch.number)
-            best = self.best_epoch(records, monitored)
-            session.save(learner, epoch.number, is_best=best == epoch.number)
+        doomed = session.diagnosis.look()
+        while doomed is None and self.why_stop(records, monitored) is None:
+            is_look = self._learn(session, observer, next(epochs), records)
+            doomed = session.diagnosis.look() if is_look else None
+        reason = self.why_stop(records, monitored) or ""
         best = self.best_epoch(records, monitored)
         finite = all(math.isfinite(record["train/loss"]) for record in records)
-        if best is None and finite:
+        if doomed is not None:
+            saved = self.max_epochs - len(records)
+            reason = (
+                f"ended after epoch {len(records)} by {doomed.rule}: {doomed.sentence}; "
+                f"{saved} of {self.max_epochs} epochs saved"
+            )
+        elif best is None and finite:
             reason = f"{with_split(self.monitor, monitored)} was never a number: {reason}"
-        passed = finite and best is not None
+        passed = finite and best is not None and doomed is None
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=best)
+
+    def _learn(
+        self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]
+    ) -> bool:
+        """Measure, record and keep what an epoch has taught; whether it was looked at closely."""
+        monitored = session.parts.facts.monitored_split
+        started, held_out = time.perf_counter(), None
+        if monitored != "train":
+            split, closely = session.parts.splits[monitored], epoch.number in observer.looks
+            held_out = score(observer.learner, split, self.batch_size, closely=closely)
+        figures = None if held_out is None else held_out.means()
+        seconds = time.perf_counter() - started
+        records.append(session.record(epoch, figures))
+        is_look = observer.observe_epoch(epoch, held_out, seconds)
+        self._take_snapshot(session, observer.learner, epoch.number)
+        best = self.best_epoch(records, monitored)
+        session.save(observer.learner, epoch.number, is_best=best == epoch.number)
+        return is_look
 
     def wanted(self, key: str) -> list[Criterion]:
         """What must be reached, all of it, for training to end early."""

@@ -11,6 +11,7 @@ from expkit.records.files import write_aside, write_json
 from expkit.records.run import Run
 from expkit.records.thresholds import Threshold
 from expkit.reports import markdown, wording
+from expkit.reports.findings import markdown_section
 from expkit.reports.summary import Summary, summarize
 from expkit.reports.threshold_page import threshold_screen
 
@@ -56,6 +57,7 @@ def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
         f"**{summary['verdict'].upper()}**: {summary['verdict_reason']} ({summary['status']}).",
         f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
         *_results(run, summary),
+        *markdown_section(summary["findings"]),
         *_threshold(run),
         "## Stages",
         markdown.stages_table(summary),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from expkit.reports import wording
+from expkit.reports import findings, wording
 
 WIDTH = 90
 # those that a screen has room for, besides what the criteria ask; report.md has all
@@ -27,6 +27,7 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         *_stage_lines(summary),
         *_metric_lines(summary),
         *_criteria_lines(summary),
+        *findings.screen_lines(summary["findings"]),
         *_fact("verdict", _verdict(summary)),
         *_fact("speed", _speed(summary)),
         f"  {'folder':<8} {_short(path)}",

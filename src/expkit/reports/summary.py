@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examination import examine, load_rules
 from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
@@ -18,10 +20,10 @@ Summary = dict[str, Any]
 def recall(run: Run) -> Summary:
     """The stored summary of a run that ended, without reading its predictions; else a new one.
 
-    One from before figures had intervals is computed anew.
+    One from before figures had intervals, or runs findings, is computed anew.
     """
     stored = run.summary
-    if stored is None or "intervals" not in stored:
+    if stored is None or not {"intervals", "findings"} <= stored.keys():
         return summarize(run)
     if stored["status"] == run.status in ("finished", "failed"):
         return stored
@@ -63,6 +65,7 @@ def summarize(run: Run) -> Summary:
         },
         "classes": {split: found.class_rows() for split, found in measured.items()},
         "criteria": criteria,
+        "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(facts, metrics),
         "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
         "wall_seconds": sum(stage["seconds"] for stage in stages),

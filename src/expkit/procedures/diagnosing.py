@@ -1,0 +1,41 @@
+"""Rules asked while a run goes on: each new finding is told once, and a doomed run may be ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.finding import Finding, Severity, is_as_severe
+from expkit.records.run import Run
+
+StopOn = Literal["never", "fatal", "warning"]
+
+
+@dataclass
+class Diagnosis:
+    """Looks at the records of a run under way.
+
+    Whether to stop is read off the records, as all else is: a resumed run agrees.
+    """
+
+    run: Callable[[], Run]  # anew at each look: a Run keeps what it has read
+    stop_on: StopOn
+    tell: Callable[[Finding], None]
+    told: set[str] = field(default_factory=set)
+
+    def look(self) -> Finding | None:
+        """Tell what is new; the finding that ends the run, or None where it goes on."""
+        findings = examine(Evidence.of(self.run()), load_rules())
+        for finding in findings:
+            if finding.rule not in self.told:
+                self.told.add(finding.rule)
+                self.tell(finding)
+        return next((finding for finding in findings if self._ends_run(finding)), None)
+
+    def _ends_run(self, finding: Finding) -> bool:
+        limit: dict[StopOn, Severity | None] = {"never": None, "fatal": "fatal"}
+        severity = limit.get(self.stop_on, "warning")
+        return severity is not None and is_as_severe(finding, severity)

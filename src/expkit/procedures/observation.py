@@ -1,0 +1,84 @@
+"""What is measured of a training besides its metrics, written down for the rules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from expkit.engine.gauge import looks
+from expkit.engine.loop import Epoch, Learner
+from expkit.engine.probing import look_at_layers, probe_loss, probe_model
+from expkit.engine.scoring import Sums
+from expkit.procedures.session import Session
+
+NUM_PROBED = 64  # training samples that are asked at each look, the same throughout
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Watches one learner of one stage."""
+
+    session: Session
+    learner: Learner
+    probe: Batch
+    looks: frozenset[int]
+
+    @classmethod
+    def of(cls, session: Session, learner: Learner, max_epochs: int) -> Observer:
+        return cls(session, learner, probe_batch(session), looks(max_epochs))
+
+    def observe_start(self) -> None:
+        """The loss and the model before the first step."""
+        observe_loss(self.session, self.learner)
+        observe_model(self.session, self.learner)
+
+    def observe_epoch(self, epoch: Epoch, held_out: Sums | None, held_out_seconds: float) -> bool:
+        """Write an epoch's signals down; whether it was looked at closely."""
+        for step in epoch.first_steps:
+            self.session.note("step", epoch.number, dict(step))
+        signals = dict(epoch.signals)
+        is_finite = math.isfinite(epoch.metrics["loss"])
+        is_look = epoch.number in self.looks or not is_finite
+        content: dict[str, Any] = {
+            "step": epoch.step,
+            **{f"train/{name}": value for name, value in epoch.metrics.items()},
+            **signals,
+            "seconds": {**signals["seconds"], "held_out": held_out_seconds},
+            "memory_bytes": self.learner.device.memory_bytes(),
+        }
+        for key in ("predicted", "confident_error"):
+            content[key] = {"train": signals[key]} if signals[key] else {}
+        if held_out is not None:
+            split = self.session.parts.facts.monitored_split
+            content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
+            content["predicted"][split] = held_out.answers()
+            if (sure := held_out.sure_mistakes()) is not None:
+                content["confident_error"][split] = sure
+        if is_look:
+            images, targets = self.probe
+            learner = self.learner
+            content |= look_at_layers(
+                learner.answering, images, targets, learner.loss, learner.device
+            )
+        self.session.note("epoch", epoch.number, content)
+        return is_look
+
+
+def probe_batch(session: Session) -> Batch:
+    """A few training samples, evenly spaced, as the model is given them."""
+    few = session.train_split.spread_out(NUM_PROBED)
+    return next(few.batches(len(few)))
+
+
+def observe_loss(session: Session, learner: Learner) -> None:
+    facts, split = session.parts.facts, session.train_split
+    content = probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
+    session.note("loss", 0, content)
+
+
+def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
+    session.note("model", epoch, probe_model(learner, session.train_split, NUM_PROBED))

@@ -1,0 +1,111 @@
+"""Findings in words, for the terminal and for a page."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from expkit.diagnosis.finding import Finding
+
+WIDTH = 90
+MOST_LISTED = 4  # values of a list that a line of evidence shows; summary.json has all
+MOST_ON_SCREEN = 5  # findings that a closing screen tells in full
+BY_SEVERITY = {"fatal": "FATAL", "warning": "WARN", "info": "INFO"}
+
+
+def describe(finding: Finding) -> str:
+    """All of a finding, as the terminal shows it when it is found."""
+    rows = [
+        ("evidence", evidence_text(finding.evidence)),
+        ("cause", finding.cause),
+        ("next", finding.command),
+    ]
+    head = f"{BY_SEVERITY[finding.severity]:<5} {finding.rule}{_place(finding)}: "
+    lines = textwrap.wrap(head + finding.sentence, WIDTH, subsequent_indent=" " * 6)
+    for label, text in rows:
+        lines += _fact(label, text)
+    return "\n".join(lines)
+
+
+def _fact(label: str, text: str) -> list[str]:
+    """A labelled text; a command stays in one piece, as it is copied."""
+    if not text:
+        return []
+    start, rest = f"      {label:<9}", " " * 15
+    if label == "next":
+        first, *others = text.splitlines()
+        return [start + first, *(rest + line for line in others)]
+    return textwrap.wrap(
+        start + text, WIDTH, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _place(finding: Finding) -> str:
+    if finding.epoch is None:
+        return ""
+    if finding.epoch == 0:
+        return " (before training)"
+    return f" ({finding.stage}, epoch {finding.epoch})"
+
+
+def evidence_text(evidence: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value_text(v)}" for name, v in evidence.items())
+
+
+def value_text(value: Any) -> str:
+    """A number in four digits, a list by its first few."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return f"({evidence_text(value)})"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        shown = [value_text(each) for each in value[:MOST_LISTED]]
+        more = f" and {len(value) - MOST_LISTED} more" if len(value) > MOST_LISTED else ""
+        return f"[{', '.join(shown)}{more}]"
+    return str(value)
+
+
+def screen_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The worst findings in full and the others by name, for a closing screen."""
+    given = [Finding.from_json(record) for record in findings]
+    serious = [each for each in given if each.severity != "info"][:MOST_ON_SCREEN]
+    lines = [line for each in serious for line in describe(each).splitlines()]
+    others = [each.rule for each in given if each not in serious]
+    if others:
+        lines += textwrap.wrap(
+            f"{'also' if serious else 'found':<6}{', '.join(others)}   (expkit diagnose)",
+            WIDTH,
+            subsequent_indent=" " * 6,
+        )
+    return [f"  {line}" for line in lines]
+
+
+def listing(findings: Sequence[Finding]) -> str:
+    """Every finding in full, or a word that there is none."""
+    if not findings:
+        return "nothing found"
+    return "\n".join(describe(each) for each in findings)
+
+
+def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The findings of a page: the sentence, its numbers, the likely cause, the next command."""
+    if not findings:
+        return []
+    parts = ["## Findings"]
+    for finding in map(Finding.from_json, findings):
+        parts.append(
+            f"**{finding.severity}: {finding.rule}**{_place(finding)}. "
+            f"{_sentence(finding.sentence)} Likely cause: {_sentence(finding.cause)} "
+            f"Evidence: {evidence_text(finding.evidence)}."
+        )
+        if finding.command:
+            parts.append(f"```\n{finding.command}\n```")
+    return parts
+
+
+def _sentence(text: str) -> str:
+    """With a full stop, whether or not the rule wrote one."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."

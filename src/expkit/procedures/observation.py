@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,13 @@ class Observer:
         observe_loss(self.session, self.learner)
         observe_model(self.session, self.learner)
 
-    def observe_epoch(self, epoch: Epoch, held_out: Sums | None, held_out_seconds: float) -> bool:
+    def observe_epoch(
+        self,
+        epoch: Epoch,
+        held_out: Sums | None,
+        held_out_seconds: float,
+        origin: Mapping[str, Any] | None,
+    ) -> bool:
         """Write an epoch's signals down; whether it was looked at closely."""
         for step in epoch.first_steps:
             self.session.note("step", epoch.number, dict(step))
@@ -49,6 +56,7 @@ class Observer:
             **signals,
             "seconds": {**signals["seconds"], "held_out": held_out_seconds},
             "memory_bytes": self.learner.device.memory_bytes(),
+            "origin": origin,
         }
         for key in ("predicted", "confident_error"):
             content[key] = {"train": signals[key]} if signals[key] else {}
@@ -76,7 +84,9 @@ def probe_batch(session: Session) -> Batch:
 
 def observe_loss(session: Session, learner: Learner) -> None:
     facts, split = session.parts.facts, session.train_split
-    content = probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
+    content = probe_loss(
+        learner.loss, facts.num_outputs, split.targets, learner.device.torch_device
+    )
     session.note("loss", 0, content)
 
 

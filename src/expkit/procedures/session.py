@@ -127,8 +127,7 @@ class Session:
 
     def resume(self, learner: Learner) -> list[Record]:
         """Bring the learner to the last finished epoch of this stage; the records up to it."""
-        path = self._checkpoint(self.stage, "last")
-        epoch = int(load_learner(path, learner)["epoch"]) if path.exists() else 0
+        epoch = self.load_last(learner)
         # a stage that begins anew observes its start anew
         self.folder.forget_after(self.stage, epoch or -1)
         records = [r for r in Run(self.folder.path).history if r["stage"] == self.stage]
@@ -140,6 +139,11 @@ class Session:
                 fix="start the run again: expkit train ...",
             )
         return records
+
+    def load_last(self, learner: Learner) -> int:
+        """Bring the learner to this stage's last checkpoint; its epoch, 0 where there is none."""
+        path = self._checkpoint(self.stage, "last")
+        return int(load_learner(path, learner)["epoch"]) if path.exists() else 0
 
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
         facts = {"stage": self.stage, "epoch": epoch}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from expkit.data.split import batch_bounds
 from expkit.engine.loop import Epoch, Learner, score, train_epochs
+from expkit.engine.origin import find_origin
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
 from expkit.optim.frozen_norms import frozen_norms
@@ -168,30 +169,15 @@ class Training:
     def run(self, session: Session) -> StageResult:
         if self.labels_from is not None:
             session = session.relabelled()
-        model = session.new_model()
-        if self.start_from is not None:
-            redrawn = self._names_redrawn(model, f"procedure.{session.stage}")
-            session.load_weights(self.start_from, "best", model, redrawn)
         records: list[Record] = []
-        learner = self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
+        learner = self._begin(session, records)
         records += session.resume(learner)
         monitored = session.parts.facts.monitored_split
         observer = Observer.of(session, learner, self.max_epochs)
         if not records:
             observer.observe_start()
         session.watcher.stage_started(session.stage, self.max_epochs)
-        epochs = train_epochs(
-            learner,
-            session.train_split,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            seed=session.seed,
-            balanced=self.balanced_sampling,
-            batches_per_step=self.batches_per_step,
-            augmentation=session.parts.augmentation,
-            first_epoch=len(records) + 1,
-            looks=observer.looks,
-        )
+        epochs = self._epochs(session, learner, len(records) + 1, observer.looks)
         doomed = session.diagnosis.look()
         while doomed is None and self.why_stop(records, monitored) is None:
             is_look = self._learn(session, observer, next(epochs), records)
@@ -211,6 +197,39 @@ class Training:
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=best)
 
+    def _begin(self, session: Session, records: list[Record]) -> Learner:
+        """The learner as the stage's first epoch meets it."""
+        model = session.new_model()
+        if self.start_from is not None:
+            redrawn = self._names_redrawn(model, f"procedure.{session.stage}")
+            session.load_weights(self.start_from, "best", model, redrawn)
+        return self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
+
+    def _epochs(
+        self, session: Session, learner: Learner, first: int, looks: Collection[int] = ()
+    ) -> Iterator[Epoch]:
+        return train_epochs(
+            learner,
+            session.train_split,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            seed=session.seed,
+            balanced=self.balanced_sampling,
+            batches_per_step=self.batches_per_step,
+            augmentation=session.parts.augmentation,
+            first_epoch=first,
+            looks=looks,
+        )
+
+    def _find_origin(self, session: Session, records: list[Record]) -> Record | None:
+        """Where the last epoch's numbers ceased to be finite; its checkpoint is not written yet."""
+        *before, last = records
+        plain = replace(session.parts, device=session.parts.uncompiled)
+        session = replace(session, parts=plain)
+        learner = self._begin(session, before)
+        session.load_last(learner)
+        return find_origin(learner, self._epochs(session, learner, int(last["epoch"])))
+
     def _learn(
         self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]
     ) -> bool:
@@ -223,7 +242,10 @@ class Training:
         figures = None if held_out is None else held_out.means()
         seconds = time.perf_counter() - started
         records.append(session.record(epoch, figures))
-        is_look = observer.observe_epoch(epoch, held_out, seconds)
+        origin = None
+        if not math.isfinite(epoch.metrics["loss"]):
+            origin = self._find_origin(session, records)
+        is_look = observer.observe_epoch(epoch, held_out, seconds, origin)
         self._take_snapshot(session, observer.learner, epoch.number)
         best = self.best_epoch(records, monitored)
         session.save(observer.learner, epoch.number, is_best=best == epoch.number)

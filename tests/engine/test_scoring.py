@@ -96,3 +96,25 @@ def test_sums_keep_no_graph() -> None:
     sums = Sums(CPU)
     sums.add(nn.functional.cross_entropy(logits, targets), logits, targets)
     assert not sums._loss.requires_grad
+
+
+def test_answers_are_counted_by_class() -> None:
+    """Three of four answers are class 1: it has the largest share, and class 2 is never given."""
+    sums = Sums(CPU, closely=True)
+    logits = torch.tensor([[0.0, 9, 0], [0, 5, 0], [0, 2, 0], [1, 0, 0]])
+    sums.add(torch.tensor(0.0), logits, torch.tensor([1, 1, 0, 0]))
+    assert sums.answers() == {
+        "largest_share": 0.75,
+        "largest_class": 1,
+        "num_classes": 2,
+        "shares": [0.25, 0.75, 0.0],
+    }
+
+
+def test_the_surest_answers_are_judged_alone() -> None:
+    """A quarter of four answers is the surest one, which is wrong here."""
+    sums = Sums(CPU, closely=True)
+    logits = torch.tensor([[0.0, 9], [0, 5], [0, 2], [1, 0]])
+    sums.add(torch.tensor(0.0), logits, torch.tensor([0, 1, 1, 0]))
+    assert sums.sure_mistakes() == {"share": 1.0, "count": 1}
+    assert Sums(CPU).sure_mistakes() is None

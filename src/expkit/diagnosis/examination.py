@@ -7,16 +7,17 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from expkit.config.check import check_part
-from expkit.config.parts import build_part
-from expkit.config.places import conf_folders, list_choices
+from expkit.config.places import builtin_conf, conf_folders, list_choices
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.rule import Rule
+from expkit.errors import UserError
 
 GROUP = "diagnosis"
 Rules = Mapping[str, Rule]
@@ -29,12 +30,25 @@ def load_rules() -> Rules:
     They are those of today, and not those of a run's time: a run can be asked what nobody
     thought of then.
     """
-    rules = {}
-    for name, path in list_choices(GROUP, conf_folders()).items():
-        node = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+    return {name: _build(name, path) for name, path in list_choices(GROUP, conf_folders()).items()}
+
+
+def _build(name: str, path: Path) -> Rule:
+    """A rule from its YAML, without Hydra: a page that tells findings should not wait for it."""
+    node = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+    if not path.is_relative_to(builtin_conf()):
+        from expkit.config.check import check_part
+
         check_part(node, f"{GROUP}/{name}")
-        rules[name] = build_part(node, f"{GROUP}/{name}")
-    return rules
+    module, _, kind = node.pop("_target_").rpartition(".")
+    rule = getattr(import_module(module), kind)(**node)
+    if not isinstance(rule, Rule):
+        raise UserError(
+            f"'{kind}' is no rule of diagnosis",
+            where=f"{path}: _target_",
+            allowed="a class that derives from expkit.diagnosis.rule.Rule",
+        )
+    return rule
 
 
 def examine(evidence: Evidence, rules: Rules) -> list[Finding]:

@@ -1,0 +1,111 @@
+"""How rules are asked, and which findings are left when one explains another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from synthetic_evidence import make_evidence
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examination import complete, examine, load_rules
+from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.rule import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Always(Rule):
+    """Finds something in every run."""
+
+    severity: Severity = "warning"
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        yield Finding(self.severity, "so it is", {"number": 1}, "because")
+
+
+def names(rules: dict[str, Rule], **config: object) -> list[str]:
+    evidence = make_evidence(**config)  # type: ignore[arg-type]
+    return [finding.rule for finding in examine(evidence, rules)]
+
+
+def test_the_root_stands_for_its_symptoms() -> None:
+    """A symptom that a root explains is not told beside it."""
+    rules: dict[str, Rule] = {"symptom": Always(), "root": Always(explains=["symptom"])}
+    assert names(rules) == ["root"]
+
+
+def test_a_chain_is_told_by_its_root() -> None:
+    """What explains a symptom may itself be a symptom."""
+    rules: dict[str, Rule] = {
+        "last": Always(),
+        "middle": Always(explains=["last"]),
+        "root": Always(explains=["middle", "last"]),
+    }
+    assert names(rules) == ["root"]
+
+
+def test_two_that_explain_each_other_leave_one() -> None:
+    """A circle does not swallow both."""
+    rules: dict[str, Rule] = {"a": Always(explains=["b"]), "b": Always(explains=["a"])}
+    assert names(rules) == ["a"]
+
+
+def test_the_worst_comes_first() -> None:
+    """A reader who stops after one finding has read the one that matters."""
+    rules: dict[str, Rule] = {
+        "small": Always(severity="info"),
+        "deadly": Always(severity="fatal"),
+        "bad": Always(),
+    }
+    assert names(rules) == ["deadly", "bad", "small"]
+
+
+def test_an_ignored_rule_is_not_asked() -> None:
+    """`diagnosis.ignore` silences a rule by name."""
+    rules: dict[str, Rule] = {"a": Always(), "b": Always()}
+    assert names(rules, diagnosis={"ignore": ["a"]}) == ["b"]
+
+
+def test_the_next_command_repeats_the_run_with_the_remedy() -> None:
+    """What the user typed stays, the first remedy comes behind it."""
+    finding = Finding("warning", "s", {"n": 1}, "c", remedies=[["optimizer.lr=1e-4"], ["x=1"]])
+    command = complete(finding, "rule", ["model=deep_head", "name=a b"]).command
+    assert command == "expkit train model=deep_head 'name=a b' optimizer.lr=1e-4"
+
+
+def test_numbers_become_plain() -> None:
+    """Evidence goes into JSON, which knows no numpy and no NaN."""
+    given = {"a": np.float64(1.5), "b": [np.int64(2)], "c": float("nan")}
+    finding = complete(Finding("info", "s", given, "c"), "rule", [])
+    assert finding.evidence == {"a": 1.5, "b": [2], "c": "nan"}
+
+
+def test_a_finding_needs_evidence() -> None:
+    """Nothing is claimed without a number."""
+    with pytest.raises(AssertionError):
+        Finding("info", "s", {}, "c")
+
+
+def test_every_rule_is_built_and_explains_rules_that_exist() -> None:
+    """A misspelt name in `explains` would explain nothing."""
+    rules = load_rules()
+    assert rules
+    assert {name for rule in rules.values() for name in rule.explains} <= rules.keys()
+
+
+def test_every_rule_is_silent_without_signals() -> None:
+    """A run of a time before signals were recorded is not accused of anything."""
+    assert examine(make_evidence(), load_rules()) == []
+
+
+def test_rules_need_no_torch() -> None:
+    """They are asked on machines that have none."""
+    code = (
+        "import sys; from expkit.diagnosis.examination import load_rules; load_rules();"
+        "assert not {'torch', 'hydra', 'scipy', 'sklearn'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

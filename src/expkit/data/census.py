@@ -1,0 +1,90 @@
+"""What can be said of the data before anything is trained, from the pictures and labels alone.
+
+It is bounded by an even part of each split, and says how many pictures it looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from expkit.data.duplicates import find_duplicates, groups_of, has_picture
+from expkit.data.glance import Glance, glance, to_grey
+from expkit.data.neighbours import ask_neighbours
+from expkit.data.samples import Dataset
+
+BYTES_PER_SECOND = 60e6  # of pictures, on one slow core; not a clock, so that a census is the same
+LISTED = 20  # names
+MOST_CLASSES = 1000  # whose counts are recorded here too
+
+
+def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]:
+    """Figures of each split, duplicates, and what neighbours say of the labels, as plain values."""
+    total = sum(len(samples) for samples in dataset.splits.values())
+    picture_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
+    share = min(1.0, max_seconds * BYTES_PER_SECOND / (total * picture_bytes))
+    glances = {
+        name: glance(samples, max(1, round(share * len(samples))))
+        for name, samples in sorted(dataset.splits.items(), key=lambda each: each[0] != "train")
+    }
+    has_classes = dataset.class_names is not None
+    census: dict[str, Any] = {
+        "splits": {name: _describe(dataset, name, each) for name, each in glances.items()},
+        "duplicates": find_duplicates(glances, has_classes=has_classes),
+    }
+    for name in glances:
+        if name != "train":
+            census["splits"][name] |= _compare(glances["train"], glances[name])
+    if dataset.class_names is not None:
+        neighbours = ask_neighbours(glances, len(dataset.class_names))
+        census |= {"neighbours": neighbours} if neighbours else {}
+    return census
+
+
+def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
+    counts = dataset.class_counts(name)
+    means = seen.thumbnails.mean((1, 2), dtype=np.float64)  # n x C
+    mean = means.mean(0)
+    lowest, highest = seen.lowest.min(0), seen.highest.max(0)
+    described: dict[str, Any] = {
+        "num_samples": len(seen.samples),
+        "num_looked_at": len(seen.chosen),
+        "mean": mean.tolist(),
+        "spread": np.sqrt((seen.squares.mean(0) - mean**2).clip(0)).tolist(),
+        "spread_of_means": means.std(0).tolist(),  # over pictures: what a split's mean varies by
+        "min": lowest.tolist(),
+        "max": highest.tolist(),
+        "num_levels": seen.num_levels,
+        "constant_channels": np.flatnonzero(lowest == highest).tolist(),
+        **_find_plain(seen),
+    }
+    if counts is not None and len(counts) <= MOST_CLASSES:
+        described["class_counts"] = list(counts)
+    return described
+
+
+def _find_plain(seen: Glance) -> dict[str, Any]:
+    """Pictures of one level throughout, and the picture that stands most often."""
+    plain = np.flatnonzero(~has_picture(seen))
+    found: dict[str, Any] = {
+        "constant_pictures": {"count": len(plain), "names": seen.names(plain[:LISTED])},
+        "num_distinct": len(np.unique(seen.digests)),
+    }
+    groups = groups_of(seen)
+    if groups:
+        found["most_repeated"] = {"count": len(groups[0]), "names": seen.names(groups[0][:LISTED])}
+    return found
+
+
+def _compare(train: Glance, other: Glance) -> dict[str, Any]:
+    """How alike the mean pictures of two splits are: -1 where one is the other's negative."""
+    ours, theirs = (to_grey(each.thumbnails).mean(0).ravel() for each in (train, other))
+    errors = [
+        float(to_grey(each.thumbnails).std(0).mean()) / np.sqrt(len(each.chosen))
+        for each in (train, other)
+    ]
+    if min(ours.std(), theirs.std()) < 5 * max(errors):
+        return {}  # the mean pictures are flat, but for chance
+    return {"mean_picture_correlation": float(np.corrcoef(ours, theirs)[0, 1])}

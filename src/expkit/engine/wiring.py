@@ -134,8 +134,7 @@ def affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
     f_a, f_b, f_c, f_abc = model(torch.stack([a, b, c, a + b - c])).double()
     difference = torch.stack([f_a - f_c, f_b - f_c]).square().mean().sqrt()
     error = (f_a + f_b - f_c - f_abc).square().mean().sqrt()
-    relative: float = (error / difference).item()
-    return relative if difference > 0 else None
+    return float(error / difference) if difference > 0 else None
 
 
 def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None:
@@ -161,4 +160,4 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
     others = torch.cat([size_B[:middle], size_B[middle + 1 :]]).max().item()
     if own == 0:
         return float("inf") if others > 0 else None
-    return others / own
+    return float(others / own)

@@ -26,7 +26,7 @@ class LayerWatch:
     def __init__(self, model: nn.Module, num_samples: int) -> None:
         self._num_samples = num_samples
         self._named = [(name, leaf) for name, leaf in model.named_modules() if is_watched(leaf)]
-        self._layers: list[tuple[str, str, list[bool]]] = []
+        self._layers: list[tuple[str, str, int, list[bool]]] = []
         self._numbers: list[Tensor] = []
         self._calls: dict[str, int] = {}
         self._last_axis = (0, 1)  # dimensions and unit axis of the layer before
@@ -55,7 +55,7 @@ class LayerWatch:
         measured, numbers = measure(module, x, axis, self._num_samples)
         label = name or type(module).__name__
         label = label if call == 1 else f"{label} (call {call})"
-        self._layers.append((label, type(module).__name__, measured))
+        self._layers.append((label, type(module).__name__, x.shape[axis], measured))
         self._numbers.append(numbers)
 
     def _unit_axis(self, module: nn.Module, x: Tensor) -> int:
@@ -74,9 +74,9 @@ class LayerWatch:
             return []
         rows = torch.stack(self._numbers).tolist()
         return [
-            {"name": name, "type": kind}
+            {"name": name, "type": kind, "units": units}
             | {key: row[i] if measured[i] else None for i, key in enumerate(MEASURES)}
-            for (name, kind, measured), row in zip(self._layers, rows, strict=True)
+            for (name, kind, units, measured), row in zip(self._layers, rows, strict=True)
         ]
 
 
@@ -104,7 +104,9 @@ def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[
     # no norm by unit: over pictures that lie channels last it takes ten times as long
     mean_BU = x.mean(space, dtype=torch.float32) if space else x.float()
     rms = torch.linalg.vector_norm(x, dtype=torch.float32) / x.numel() ** 0.5
-    spread = (mean_BU - mean_BU.mean(0)).square().sum() / mean_BU.square().sum()
+    energy = mean_BU.square().sum()
+    differing = (mean_BU - mean_BU.mean(0)).square().sum()
+    spread = torch.where(energy == 0, 0.0, differing / energy)
     is_rectifier, limits = isinstance(module, RECTIFIERS), LIMITS.get(type(module))
     zero = torch.zeros((), device=x.device)
     dead = (mean_BU.amax(0) == 0).float().mean() if is_rectifier else zero

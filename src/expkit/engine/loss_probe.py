@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from expkit.engine.device import Device
 from expkit.engine.untouched import untouched
 
 SCALES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # of logits, from unsure to certain
@@ -17,7 +18,7 @@ MAX_TARGETS = 256  # of evenly spaced classes: thousands of classes need no squa
 
 
 def probe_loss(
-    loss: nn.Module, num_outputs: int, targets: Tensor, device: torch.device
+    loss: nn.Module, num_outputs: int, targets: Tensor, device: Device
 ) -> dict[str, Any]:
     """The loss on outputs that know everything, nothing, or the wrong class.
 
@@ -28,8 +29,8 @@ def probe_loss(
         loss.train()
         try:
             if targets.is_floating_point():
-                return _probe_numbers(loss, targets[:MAX_TARGETS].to(device))
-            return _probe_classes(loss, num_outputs, device)
+                return _probe_numbers(loss, targets[:MAX_TARGETS])
+            return _probe_classes(loss, num_outputs, device.torch_device)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             return {"error": (str(error).strip().splitlines() or [type(error).__name__])[0]}
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 from expkit.data.split import Split
 from expkit.engine.layers import LayerWatch, describe_outputs, look_at_layers
@@ -21,7 +23,12 @@ __all__ = ["look_at_layers", "probe_loss", "probe_model"]
 NUM_LEARNT = 16  # samples of the backward pass: it costs twice the forward one
 NUM_MIXED = 8  # samples among which a mixture is looked for
 MAX_MULTIPLICATIONS = 4e10  # a second or two on one core: larger nets are shown fewer samples
+MODAL = (_NormBase, _DropoutNd)  # they do other things in training than in eval mode
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+# autograd's names for what leaves every number as it is
+VIEWS = frozenset({"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Clone", "ToCopy"})
 
 
 def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[str, Any]:
@@ -99,9 +106,7 @@ def describe_inputs(images_BCHW: Tensor) -> dict[str, float]:
 def _modes(learner: Learner) -> dict[str, Any]:
     """Modules that are not in the mode that they were sent to; those frozen on purpose excepted."""
     model = learner.model
-    names = {
-        name or "model": m for name, m in model.named_modules() if next(m.children(), None) is None
-    }
+    names = {name or "model": m for name, m in model.named_modules() if isinstance(m, MODAL)}
     on_purpose = {id(inner) for layer in learner.frozen for inner in layer.modules()}
     learner.train_mode()
     asleep = [n for n, m in names.items() if not m.training and id(m) not in on_purpose]
@@ -131,9 +136,22 @@ def _learn(
     return {
         "loss": loss.item(),
         "expected_loss": _expected_loss(learner.loss, outputs_BC, targets),
+        "last_operation": last_operation(outputs_BC),
         "train_eval_gap": _gap(outputs_BC.detach(), evaluated_BC),
         **_describe_parameters(learner, gradients),
     }
+
+
+def last_operation(outputs_BC: Tensor) -> str | None:
+    """What made the outputs, by autograd's name for it, such as Softmax or Addmm."""
+    node = outputs_BC.grad_fn
+    while node is not None and _operation(node) in VIEWS:
+        node = node.next_functions[0][0]
+    return None if node is None else _operation(node)
+
+
+def _operation(node: Node) -> str:
+    return node.name().rstrip("0123456789").removesuffix("Backward")
 
 
 @torch.no_grad()

@@ -1,0 +1,212 @@
+"""The course of one training stage: what the rules on optimisation ask of its records."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.records.files import Record
+
+# whose steps do not grow with the gradient
+ADAPTIVE = frozenset(
+    ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Lion", "Ranger", "Lamb"]
+)
+
+
+def courses(evidence: Evidence) -> Iterator[Course]:
+    """Of every training stage with a finished epoch."""
+    return (Course(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage))
+
+
+@dataclass(frozen=True)
+class Course:
+    """A stage's losses, rates and updates so far."""
+
+    evidence: Evidence
+    stage: str
+
+    @functools.cached_property
+    def records(self) -> list[Record]:
+        return self.evidence.epochs(self.stage)
+
+    @functools.cached_property
+    def losses(self) -> list[float]:
+        return [record["train/loss"] for record in self.records]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self.evidence.stage_config(self.stage)
+
+    @property
+    def num_epochs(self) -> int:
+        return len(self.records)
+
+    @property
+    def max_epochs(self) -> int:
+        return int(self.config["max_epochs"])
+
+    @property
+    def num_steps(self) -> int:
+        return int(self.records[-1]["step"])
+
+    @property
+    def planned_steps(self) -> int:
+        return self.num_steps * self.max_epochs // self.num_epochs
+
+    @functools.cached_property
+    def rates(self) -> list[float]:
+        """Of the first parameter group, at the last step of each epoch."""
+        return [record["lr"] for record in self.records]
+
+    @functools.cached_property
+    def level(self) -> float | None:
+        """The loss of a model that learns nothing: of the best constant answer, else its first."""
+        return constant_loss(self.evidence, self.stage) or self.first_loss
+
+    @functools.cached_property
+    def first_steps(self) -> list[Record]:
+        return self.evidence.of_kind("step", self.stage)
+
+    @property
+    def first_loss(self) -> float | None:
+        """Before any step."""
+        return self.first_steps[0]["loss"] if self.first_steps else None
+
+    @functools.cached_property
+    def burst(self) -> float:
+        """How many times its first loss the loss came to in the first epoch; 1 where not known."""
+        first = self.first_loss
+        if first is None or not first > 0:
+            return 1.0
+        losses = [record["loss"] for record in self.first_steps]
+        losses += [record["step_loss"]["max"] for record in self.signals[:1]]
+        return max([loss / first for loss in losses if not math.isnan(loss)], default=1.0)
+
+    @functools.cached_property
+    def signals(self) -> list[Record]:
+        return self.evidence.of_kind("epoch", self.stage)
+
+    @functools.cached_property
+    def looks(self) -> list[Record]:
+        return self.evidence.looks(self.stage)
+
+    @property
+    def warmup_epochs(self) -> float:
+        return float(self.evidence.config["schedule"].get("warmup_epochs", 0))
+
+    @functools.cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """Whether a parameter is a weight, a bias or a norm's, where that was recorded."""
+        rows = [row for record in self.evidence.of_kind("model") for row in record["parameters"]]
+        return {row["name"]: row["kind"] for row in rows}
+
+    def weights(self, look: Record) -> list[Record]:
+        """The trained weights of a look: biases begin at 0, and no ratio tells of them."""
+        return [
+            row
+            for row in look["parameters"]
+            if row["update_ratio"] is not None and is_weight(row["name"], self.kinds)
+        ]
+
+    @functools.cached_property
+    def update_ratio(self) -> float | None:
+        """The most that a step changed any weight by, as a share of it, once the rate was warm."""
+        warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
+        ratios = [row["update_ratio"] for look in warm for row in self.weights(look)]
+        return max((ratio for ratio in ratios if math.isfinite(ratio)), default=None)
+
+    @property
+    def has_died(self) -> bool:
+        """Whether most weights moved once and no gradient comes to them any more."""
+        if not self.looks or not self.update_ratio or not self.rates[-1] > 0:
+            return False
+        return self.typical_gradient(self.looks[-1]) == 0
+
+    def typical_gradient(self, look: Record) -> float:
+        return median([row["gradient_rms"] or 0.0 for row in self.weights(look)] or [math.nan])
+
+    @functools.cached_property
+    def sweep(self) -> Record | None:
+        """The range test before training, which is of the first training stage."""
+        found = self.evidence.of_kind("rates")
+        return found[-1] if found and self.stage == self.evidence.trainings[0] else None
+
+    @functools.cached_property
+    def gradient_norm(self) -> float | None:
+        """The typical one, before clipping."""
+        norms = [record.get("gradient_norm") for record in [*self.first_steps, *self.looks]]
+        finite = [norm for norm in norms if norm is not None and math.isfinite(norm)]
+        return median(finite) if finite else None
+
+    @property
+    def samples_per_step(self) -> int:
+        return int(self.config["batch_size"]) * int(self.config.get("batches_per_step", 1))
+
+    def recent_loss(self, num_epochs: int = 3) -> float:
+        return fmean(self.losses[-num_epochs:])
+
+
+def is_weight(name: str, kinds: Mapping[str, str]) -> bool:
+    return kinds.get(name, "bias" if name.endswith("bias") else "weight") == "weight"
+
+
+def optimizer_name(config: Mapping[str, Any]) -> str:
+    return str(config["optimizer"]["_target_"]).rsplit(".", 1)[-1]
+
+
+def is_adaptive(config: Mapping[str, Any]) -> bool:
+    return optimizer_name(config) in ADAPTIVE
+
+
+def rate_of(config: Mapping[str, Any]) -> float:
+    return float(config["optimizer"]["lr"])
+
+
+def plainly(number: float) -> str:
+    """To one digit, as one writes a setting: 0.003, 2e-05."""
+    return f"{float(f'{number:.0e}'):g}"
+
+
+def constant_loss(evidence: Evidence, stage: str) -> float | None:
+    """What always answering the classes' shares costs; None where targets or loss are others."""
+    counts = evidence.facts.splits["train"].class_counts
+    if counts is None or evidence.stage_config(stage).get("labels_from"):
+        return None
+    chance = chance_loss(evidence)
+    if chance is None:
+        return None
+    shares = class_shares(evidence, stage, counts)
+    entropy = -sum(share * math.log(share) for share in shares if share > 0)
+    return chance * entropy / math.log(len(counts)) if entropy > 0 else None
+
+
+def chance_loss(evidence: Evidence) -> float | None:
+    """What answering all classes alike costs: as measured, or as known of the loss."""
+    measured = [record.get("at_uniform") for record in evidence.of_kind("loss")]
+    if measured and measured[0] is not None:
+        return float(measured[0]) if math.isfinite(measured[0]) and measured[0] > 0 else None
+    loss, chance = evidence.config["loss"], evidence.facts.chance_loss
+    name = str(loss["_target_"]).rsplit(".", 1)[-1]
+    if chance is None or name not in ("CrossEntropy", "Focal"):
+        return None
+    gamma = float(loss.get("gamma", 0.0))
+    return chance * (1 - math.exp(-chance)) ** gamma
+
+
+def class_shares(evidence: Evidence, stage: str, counts: tuple[int, ...]) -> list[float]:
+    """Of the loss, by class: as they are drawn and weighted."""
+    weights = evidence.config["loss"].get("class_weights")
+    if weights == "balanced" or evidence.stage_config(stage).get("balanced_sampling"):
+        seen = [float(count > 0) for count in counts]
+    elif isinstance(weights, list | tuple):
+        seen = [count * weight for count, weight in zip(counts, weights, strict=True)]
+    else:
+        seen = [float(count) for count in counts]
+    smoothing = float(evidence.config["loss"].get("label_smoothing", 0.0))
+    total = sum(seen)
+    return [(1 - smoothing) * each / total + smoothing / len(seen) for each in seen]

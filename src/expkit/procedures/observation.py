@@ -84,9 +84,7 @@ def probe_batch(session: Session) -> Batch:
 
 def observe_loss(session: Session, learner: Learner) -> None:
     facts, split = session.parts.facts, session.train_split
-    content = probe_loss(
-        learner.loss, facts.num_outputs, split.targets, learner.device.torch_device
-    )
+    content = probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
     session.note("loss", 0, content)
 
 

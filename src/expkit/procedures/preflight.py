@@ -1,0 +1,90 @@
+"""What can be found before training is paid for: in the data, the model and the configuration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Gt
+
+from expkit.data.census import take_census
+from expkit.engine.loop import Learner
+from expkit.engine.machine import describe_machine
+from expkit.engine.rates import sweep_rates
+from expkit.procedures.observation import observe_loss, observe_model
+from expkit.procedures.parts import Parts
+from expkit.procedures.session import Session, Stage
+from expkit.procedures.training import Training
+from expkit.records.facts import StageResult
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Measures the data, the loss, the model and the rate; the rules say what is wrong with them.
+
+    Nothing that it does changes a number of the stages after it.
+    """
+
+    max_seconds: Annotated[float, Gt(0)] = 10.0
+
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """It can look at whatever there is."""
+
+    def run(self, session: Session) -> StageResult:
+        started = time.perf_counter()
+        session.folder.forget_after(session.stage, -1)
+        session.watcher.stage_started(session.stage, 1)
+        parts = session.parts
+        session.note("machine", 0, describe_machine(parts.reading.config.device, parts.device))
+        session.note(
+            "data", 0, take_census(parts.reading.dataset, max_seconds=self.max_seconds / 2)
+        )
+        first = self._first_training(parts)
+        if first is not None:
+            self._observe_learning(session, *first, started=started)
+        doomed = session.diagnosis.look()
+        seconds = time.perf_counter() - started
+        return StageResult(
+            stage=session.stage,
+            kind=type(self).__name__,
+            passed=doomed is None,
+            reason=self._tell(session) if doomed is None else f"{doomed.rule}: {doomed.sentence}",
+            num_samples=sum(split.num_samples for split in parts.facts.splits.values()),
+            seconds=seconds,
+        )
+
+    def _tell(self, session: Session) -> str:
+        found = sorted(session.diagnosis.told)
+        return f"found: {', '.join(found)}" if found else "nothing found"
+
+    def _first_training(self, parts: Parts) -> tuple[str, Training] | None:
+        found = (
+            (name, stage) for name, stage in parts.stages.items() if isinstance(stage, Training)
+        )
+        return next(found, None)
+
+    def _observe_learning(
+        self, session: Session, name: str, stage: Training, *, started: float
+    ) -> None:
+        """On a learner of its own, as the first training stage will begin."""
+        session = replace(session, stage=session.stage)
+        learner: Learner = stage.new_learner(
+            replace(session.parts, device=session.parts.uncompiled),
+            session.new_model(),
+            f"procedure.{name}",
+            [],
+        )
+        observe_loss(session, learner)
+        observe_model(session, learner)
+        left = self.max_seconds - (time.perf_counter() - started)
+        rates = sweep_rates(
+            learner,
+            session.train_split,
+            batch_size=stage.batch_size,
+            seed=session.seed,
+            max_seconds=left / 2,
+        )
+        if rates is not None:
+            session.note("rates", 0, rates)

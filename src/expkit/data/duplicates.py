@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 LISTED = 200  # pairs or groups by name; all are counted
 MOST_TRAINING, MOST_HELD_OUT = 20_000, 3_000  # pictures compared for nearness
 COARSE_SIDE = 8  # pixels: a shift by two of 32 moves a quarter of such a pixel
-LIKELY_TWINS = 4  # a held-out picture; more than copies there may be, so that most are none
-LEAST_COARSE = 0.8  # correlation of thumbnails; a copy shifted by a pixel or two keeps 0.86
+LIKELY_TWINS = 3  # a held-out picture and description; so that most of them are no copies
+QUICK_SIDE = 64  # pixels
+HALVED_FROM = 48  # pixels: smaller pictures have no detail left at half their size
 LEAST_SIDE = 16  # pixels: below, two pictures of a thing agree as much as two copies
 LEAST_DETAIL = 1.5  # levels of 255: below, detail is rounding
 MOST_CONFIRMED = 300  # pairs at once, while most of them turn out to be copies
@@ -154,22 +155,27 @@ def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> lis
 
 
 def _likely_twins(seen: Glance, places: Indices, train: Glance) -> tuple[Indices, Indices]:
-    """For each picture the few training pictures whose thumbnails are most like its own."""
+    """For each picture the few training pictures most like it: as it lies, or wherever it lies."""
     candidates = spread_evenly(len(train.chosen), MOST_TRAINING)
     candidates, wanted = _with_structure(train, candidates), _with_structure(seen, places)
-    few = min(LIKELY_TWINS, len(candidates))
-    if not len(wanted) or not few:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    theirs = _coarse(train, candidates)
-    ours_found, theirs_found = [], []
-    for start in range(0, len(wanted), 256):
-        part = wanted[start : start + 256]
-        alike = _coarse(seen, part) @ theirs.T
-        nearest = np.argpartition(alike, -few, axis=1)[:, -few:]
-        row, column = np.nonzero(np.take_along_axis(alike, nearest, 1) > LEAST_COARSE)
-        ours_found.append(part[row])
-        theirs_found.append(candidates[nearest[row, column]])
-    return np.concatenate(ours_found), np.concatenate(theirs_found)
+    pairs: set[tuple[int, int]] = set()
+    if len(wanted) and len(candidates):
+        for describe in (_coarse, _spectrum):
+            nearest = _nearest(describe(seen, wanted), describe(train, candidates))
+            ours = np.repeat(wanted, nearest.shape[1])
+            pairs |= set(zip(ours.tolist(), candidates[nearest].ravel().tolist(), strict=True))
+    ordered = np.array(sorted(pairs), np.int64).reshape(-1, 2)
+    return ordered[:, 0], ordered[:, 1]
+
+
+def _nearest(ours: Floats, theirs: Floats) -> Indices:
+    """n x few places of the highest products, a block of ours at a time."""
+    few = min(LIKELY_TWINS, len(theirs))
+    nearest = []
+    for start in range(0, len(ours), 256):
+        alike = ours[start : start + 256] @ theirs.T
+        nearest.append(np.argpartition(alike, -few, axis=1)[:, -few:])
+    return np.concatenate(nearest)
 
 
 def _with_structure(seen: Glance, places: Indices) -> Indices:
@@ -179,6 +185,11 @@ def _with_structure(seen: Glance, places: Indices) -> Indices:
 def _coarse(seen: Glance, places: Indices) -> Floats:
     """n x 64, of mean 0 and length 1: products are correlations."""
     return _unit(shrink(to_grey(seen.thumbnails[places])[..., None], COARSE_SIDE))
+
+
+def _spectrum(seen: Glance, places: Indices) -> Floats:
+    """n x 144, how strong each wave is: a picture that was moved keeps it."""
+    return _unit(np.abs(np.fft.rfft2(to_grey(seen.thumbnails[places]))).astype(np.float32))
 
 
 def _unit(pictures: Floats) -> Floats:
@@ -193,11 +204,9 @@ def _confirm(
 ) -> list[tuple[int, int, float]]:
     """The pairs whose detail agrees far better than that of this data's likely twins.
 
-    The reduced pictures of all pairs say how alike likely twins are, and which pairs are worth
-    the costly look.
+    A quick look at all pairs says how alike those are, and which pairs are worth the costly one.
     """
-    small = [_reduced(each, places, 32) for each, places in ((seen, ours), (train, theirs))]
-    quick = _agreement(small[0], small[1], most_shift=1)
+    quick = _quick_look(seen, ours, train, theirs)
     bound = 1 - DEPARTURE * (1 - max(0.0, float(np.median(quick))))
     order = np.argsort(-quick, kind="stable")
     confirmed: list[tuple[int, int, float]] = []
@@ -211,10 +220,35 @@ def _confirm(
     return confirmed
 
 
+def _quick_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
+    """As the close look, but of smaller pictures, and with borders that wrap around."""
+    here, there = _reduced(seen, ours, QUICK_SIDE), _reduced(train, theirs, QUICK_SIDE)
+    best = _wrapped_agreement(here, there)
+    if min(here.shape[1:]) >= HALVED_FROM:
+        side = QUICK_SIDE // 2
+        halved = [shrink(each[..., None], side)[..., 0] for each in (here, there)]
+        best = np.maximum(best, _wrapped_agreement(*halved))
+    return best
+
+
+def _wrapped_agreement(ours: Floats, theirs: Floats) -> Floats:
+    """The highest correlation of their detail over shifts by two pixels at most, by waves."""
+    found = []
+    for start in range(0, len(ours), 512):
+        here, there = (_detail(each[start : start + 512]) for each in (ours, theirs))
+        lengths = [np.sqrt((each**2).sum((1, 2))) for each in (here, there)]
+        waves = np.fft.rfft2(here) * np.fft.rfft2(there).conj()
+        products = np.fft.irfft2(waves, here.shape[1:])
+        near = [-2, -1, 0, 1, 2]
+        highest = products[:, near][:, :, near].max((1, 2))
+        found.append(highest / np.maximum(lengths[0] * lengths[1], 1e-6))
+    return np.concatenate(found).astype(np.float32)
+
+
 def _close_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
     """The better of two scales: the full one knows a shift by a pixel, the half one a new JPEG."""
     full = min(128, *seen.samples.images.shape[1:3])
-    sides: Sequence[int] = (full, full // 2) if full >= 48 else (full,)
+    sides: Sequence[int] = (full, full // 2) if full >= HALVED_FROM else (full,)
     scores = [
         _agreement(_reduced(seen, ours, side), _reduced(train, theirs, side), most_shift=2)
         for side in sides
@@ -253,6 +287,6 @@ def _detail(pictures: Floats) -> Floats:
     """What is left when the mean around each pixel is taken away."""
     from scipy.ndimage import uniform_filter
 
-    window = 9 if min(pictures.shape[1:]) >= 48 else 5
+    window = 9 if min(pictures.shape[1:]) >= HALVED_FROM else 5
     detail: Floats = pictures - uniform_filter(pictures, (0, window, window), mode="nearest")
     return detail

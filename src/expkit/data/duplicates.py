@@ -25,7 +25,6 @@ LISTED = 200  # pairs or groups by name; all are counted
 MOST_TRAINING, MOST_HELD_OUT = 20_000, 3_000  # pictures compared for nearness
 COARSE_SIDE = 8  # pixels: a shift by two of 32 moves a quarter of such a pixel
 LIKELY_TWINS = 3  # a held-out picture and description; so that most of them are no copies
-QUICK_SIDE = 64  # pixels
 HALVED_FROM = 48  # pixels: smaller pictures have no detail left at half their size
 LEAST_SIDE = 16  # pixels: below, two pictures of a thing agree as much as two copies
 LEAST_DETAIL = 1.5  # levels of 255: below, detail is rounding
@@ -222,11 +221,11 @@ def _confirm(
 
 def _quick_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
     """As the close look, but of smaller pictures, and with borders that wrap around."""
-    here, there = _reduced(seen, ours, QUICK_SIDE), _reduced(train, theirs, QUICK_SIDE)
+    here, there = (each.astype(np.float32) for each in (seen.grey[ours], train.grey[theirs]))
     best = _wrapped_agreement(here, there)
-    if min(here.shape[1:]) >= HALVED_FROM:
-        side = QUICK_SIDE // 2
-        halved = [shrink(each[..., None], side)[..., 0] for each in (here, there)]
+    side = min(here.shape[1:])
+    if side >= HALVED_FROM:
+        halved = [shrink(each[..., None], side // 2)[..., 0] for each in (here, there)]
         best = np.maximum(best, _wrapped_agreement(*halved))
     return best
 

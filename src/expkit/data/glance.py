@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.int64]
     Pictures = npt.NDArray[np.uint8]
 
-THUMBNAIL_SIDE = 16  # pixels
+THUMBNAIL_SIDE, GREY_SIDE = 16, 64  # pixels
 CHUNK_BYTES = 8 << 20  # of pictures at once; as floats they are four times as large
 
 
@@ -31,6 +31,7 @@ class Glance:
     samples: Samples
     chosen: Indices  # of the samples: which were looked at
     thumbnails: Floats  # n x 16 x 16 x C, or smaller where the pictures are
+    grey: Pictures  # n x 64 x 64, or smaller
     lowest: Pictures  # n x C
     highest: Pictures  # n x C
     digests: npt.NDArray[np.uint64]  # n
@@ -66,11 +67,12 @@ def read_chunks(samples: Samples, chosen: Indices) -> Iterator[Pictures]:
 def glance(samples: Samples, count: int) -> Glance:
     """Look at so many of a split's pictures, evenly spread."""
     chosen = spread_evenly(len(samples), count)
-    thumbnails, lowest, highest, squares, digests = [], [], [], [], []
+    thumbnails, greys, lowest, highest, squares, digests = [], [], [], [], [], []
     levels = np.zeros(256, bool)
     for pictures in read_chunks(samples, chosen):
         pixels = pictures.astype(np.float32)
         thumbnails.append(shrink(pixels, THUMBNAIL_SIDE))
+        greys.append(shrink(to_grey(pixels)[..., None], GREY_SIDE)[..., 0].round().astype(np.uint8))
         squares.append(np.einsum("nhwc,nhwc->nc", pixels, pixels) / pixels[0, ..., 0].size)
         lowest.append(_over_pixels(np.minimum, pictures))
         highest.append(_over_pixels(np.maximum, pictures))
@@ -81,6 +83,7 @@ def glance(samples: Samples, count: int) -> Glance:
         samples=samples,
         chosen=chosen,
         thumbnails=np.concatenate(thumbnails),
+        grey=np.concatenate(greys),
         lowest=np.concatenate(lowest),
         highest=np.concatenate(highest),
         digests=np.array(digests, np.uint64)
@@ -118,6 +121,7 @@ def _areas(length: int, side: int) -> Floats:
 
 
 def to_grey(pixels_NHWC: Floats) -> Floats:
-    """The plain mean of the channels: it need not please the eye."""
-    grey: Floats = pixels_NHWC.mean(-1)
+    """The plain mean of the channels, by a product: numpy's mean takes thirty times as long."""
+    channels = pixels_NHWC.shape[-1]
+    grey: Floats = pixels_NHWC @ np.full(channels, 1 / channels, np.float32)
     return grey

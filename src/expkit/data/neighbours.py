@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expkit.data.glance import Glance, read_chunks, shrink, spread_evenly, to_grey
+from expkit.data.glance import Glance, spread_evenly
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,7 +25,7 @@ MOST_TRAINING, MOST_HELD_OUT = 3_000, 1_500  # samples
 MOST_NEIGHBOURS = 10
 LEAST_PER_CLASS = 8  # samples, on average: below, a vote has no other member of the class
 MOST_LISTED = 100  # classes whose recalls are recorded
-SPECTRUM_SIDE, NUM_FREQUENCIES = 64, 16
+NUM_FREQUENCIES = 16  # both ways, of pictures of 64 pixels a side at most
 NUM_COMPONENTS = 40
 
 
@@ -57,14 +57,9 @@ def _flat(seen: Glance, places: Indices) -> Floats:
 
 def _spectrum(seen: Glance, places: Indices) -> Floats:
     """How strong each low frequency is: it knows textures, wherever they lie."""
-    chunks = read_chunks(seen.samples, seen.chosen[places])
-    strengths = []
-    for pictures in chunks:
-        grey = shrink(to_grey(pictures.astype(np.float32))[..., None], SPECTRUM_SIDE)[..., 0]
-        waves = np.fft.rfft2(grey - grey.mean((1, 2), keepdims=True))
-        low = np.abs(waves[:, :NUM_FREQUENCIES, :NUM_FREQUENCIES])
-        strengths.append(np.log1p(low).reshape(len(low), -1).astype(np.float32))
-    return np.concatenate(strengths)
+    waves = np.abs(np.fft.rfft2(seen.grey[places]))[:, :NUM_FREQUENCIES, :NUM_FREQUENCIES]
+    waves[:, 0, 0] = 0  # the mean, which the thumbnails know
+    return np.log1p(waves).reshape(len(waves), -1).astype(np.float32)
 
 
 def _ask(

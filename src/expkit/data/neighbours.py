@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_TRAINING, MOST_HELD_OUT = 3_000, 1_500  # samples
 MOST_NEIGHBOURS = 10
 LEAST_PER_CLASS = 8  # samples, on average: below, a vote has no other member of the class
+MOST_SUSPECTS = 20  # samples by name, whose label departs from a clear vote
 MOST_LISTED = 100  # classes whose recalls are recorded
 NUM_FREQUENCIES = 16  # both ways, of pictures of 64 pixels a side at most
 NUM_COMPONENTS = 40
@@ -48,7 +49,10 @@ def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str,
             ("spectrum", {name: _spectrum(glances[name], few[name]) for name in glances}),
         )
     ]
-    return max(told, key=lambda each: float(each["train"]["balanced_accuracy"]))
+    best = max(told, key=lambda each: float(each["train"]["balanced_accuracy"]))
+    suspects = np.array(best["train"].pop("suspects"), np.int64)
+    best["suspects"] = glances["train"].names(few["train"][suspects])
+    return best
 
 
 def _flat(seen: Glance, places: Indices) -> Floats:
@@ -146,7 +150,7 @@ def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
     """How often a label departs from what two halves of the data agree on."""
     answers = first.argmax(1)
     agrees = np.flatnonzero(answers == second.argmax(1))
-    told: dict[str, Any] = {"agreement": len(agrees) / len(targets)}
+    told: dict[str, Any] = {"agreement": len(agrees) / len(targets), "suspects": []}
     quarter = len(targets) // 4
     if len(agrees) < quarter:
         return told
@@ -158,6 +162,7 @@ def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
         "num_clearest": quarter,
         "departing": float(departs[agrees].mean()),
         "departing_where_clearest": float(departs[clearest].mean()),
+        "suspects": clearest[departs[clearest]][:MOST_SUSPECTS].tolist(),
     }
 
 

@@ -1,0 +1,50 @@
+"""What rules on data share: the census of a run, and how far chance reaches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from expkit.diagnosis.evidence import Evidence
+
+Split = Mapping[str, Any]
+
+
+def census_of(evidence: Evidence) -> Mapping[str, Any]:
+    """The run's census of its data; empty where none was taken."""
+    records = evidence.of_kind("data")
+    return records[-1] if records else {}
+
+
+def splits_of(evidence: Evidence) -> Mapping[str, Split]:
+    """The census of each split; train comes first."""
+    splits: Mapping[str, Split] = census_of(evidence).get("splits", {})
+    return splits
+
+
+def held_out_names(evidence: Evidence) -> list[str]:
+    return [name for name in evidence.facts.splits if name != "train"]
+
+
+def deviation(share: float, count: int) -> float:
+    """The standard deviation of a share of so many draws; never 0, as no draw is certain."""
+    share = min(max(share, 1 / (count + 2)), 1 - 1 / (count + 2))
+    return math.sqrt(share * (1 - share) / count)
+
+
+def above_chance(accuracy: float, chance: float) -> float:
+    """0 at chance, 1 where all is right, below 0 where it is worse than chance."""
+    return (accuracy - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """A few names in a sentence."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def normalise_remedy(evidence: Evidence) -> list[list[str]]:
+    """The override that fits inputs to the training pictures, where this run does not do so."""
+    given = evidence.config["dataset"].get("normalise")
+    return [["dataset.normalise=dataset"]] if given in ("none", "unit", "imagenet") else []

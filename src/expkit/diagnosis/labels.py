@@ -1,0 +1,239 @@
+"""Labels that have nothing to do with their pictures, or are numbered otherwise in a split."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le
+
+from expkit.diagnosis.census import above_chance, census_of, deviation, held_out_names, listed
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rule import Rule
+from expkit.records.files import Record
+from expkit.records.predictions import ClassPredictions
+
+
+def unrelated_accuracy(evidence: Evidence, split: str, epoch: Record | None) -> float | None:
+    """What these answers would score if they had nothing to do with the labels.
+
+    By the shares of the answers where they were recorded; else the majority's share, where the
+    classes are so even that it makes no difference.
+    """
+    counts = evidence.facts.splits[split].class_counts
+    if not counts:
+        return None
+    total = sum(counts)
+    shares = (epoch or {}).get("predicted", {}).get(split, {}).get("shares")
+    if shares:
+        return float(sum(s * c for s, c in zip(shares, counts, strict=True))) / total
+    majority = max(counts) / total
+    return majority if majority * len(counts) < 1.5 else None
+
+
+def judged_epochs(
+    evidence: Evidence, stage: str, split: str
+) -> Iterator[tuple[int, float, float, float]]:
+    """Epoch, training accuracy, accuracy of the split, and what unrelated answers would score."""
+    signals = {each["epoch"]: each for each in evidence.of_kind("epoch", stage)}
+    for line in evidence.epochs(stage):
+        accuracy = line.get(f"{split}/accuracy")
+        unrelated = unrelated_accuracy(evidence, split, signals.get(line["epoch"]))
+        if accuracy is not None and unrelated is not None:
+            yield line["epoch"], line["train/accuracy"], accuracy, unrelated
+
+
+def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) -> bool | None:
+    """Whether the votes of neighbours beat chance; None where they were not asked."""
+    if split not in told:
+        return None
+    score = told[split]
+    spread = deviation(score["unrelated"], score["num_samples"])
+    return bool(score["accuracy"] > score["unrelated"] + deviations * spread)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsUnrelated(Rule):
+    """The training samples are learnt by heart, and nothing of it holds for others."""
+
+    learnt: Annotated[float, Gt(0), Le(1)] = 0.3  # of the way from the majority to all right
+    # The held-out accuracy may at most lie so far above chance, its uncertainty included: of two
+    # classes that takes 180 samples, of ten 25.
+    most_above_chance: Annotated[float, Gt(0)] = 0.15
+    least_epochs: Annotated[int, Ge(1)] = 3  # in a row, the last ones
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        split = evidence.monitored
+        if evidence.facts.num_classes is None or split == "train":
+            return
+        if split in evidence.facts.layouts:
+            return  # the cells of another picture: no relation is expected
+        told = census_of(evidence).get("neighbours", {})
+        if neighbours_know(told, split):
+            return  # pixels do tell the class, so labels are no cause
+        for stage in evidence.trainings:
+            found = self._look(evidence, stage, split, told)
+            if found:
+                yield found
+                return
+
+    def _look(
+        self, evidence: Evidence, stage: str, split: str, told: Mapping[str, Any]
+    ) -> Finding | None:
+        majority = evidence.facts.majority_accuracy("train") or 0.0
+        epochs = list(judged_epochs(evidence, stage, split))
+        learnt = [e for e in epochs if above_chance(e[1], majority) >= self.learnt]
+        if len(learnt) < self.least_epochs or learnt[-1] != epochs[-1]:
+            return None
+        count = evidence.facts.splits[split].num_samples
+        accuracy = statistics.fmean(each[2] for each in learnt)
+        chance = statistics.fmean(each[3] for each in learnt)
+        spread = deviation(chance, count)
+        hopeless = above_chance(accuracy + 2 * spread, chance) < self.most_above_chance
+        if accuracy > chance + 2 * spread or not hopeless or accuracy < chance - 4 * spread:
+            return None
+        return self._finding(stage, split, learnt, (accuracy, chance, spread, count), told)
+
+    def _finding(
+        self,
+        stage: str,
+        split: str,
+        learnt: Sequence[tuple[int, float, float, float]],
+        level: tuple[float, float, float, int],
+        told: Mapping[str, Any],
+    ) -> Finding:
+        accuracy, chance, spread, count = level
+        epoch, train_accuracy = learnt[-1][:2]
+        at_chance = neighbours_know(told, "train") is False
+        evidence = {
+            "train/accuracy": train_accuracy,
+            f"{split}/accuracy": accuracy,
+            "chance": chance,
+            "chance_spread": spread,
+            "num_samples": count,
+            "num_epochs": len(learnt),
+        }
+        if "train" in told:
+            evidence["neighbours/accuracy"] = told["train"]["accuracy"]
+        return Finding(
+            severity="fatal" if at_chance else "warning",
+            sentence=f"training accuracy is {train_accuracy:.1%}, but {split} stays at what answers "
+            f"unrelated to the labels score: {accuracy:.1%} of {count} against {chance:.1%}",
+            evidence=evidence,
+            cause="the labels do not belong to their pictures (shuffled, or joined in another "
+            "order), or the pictures do not show what the labels say: the net learns by heart",
+            command=f"look at a few samples of train and {split} beside their labels",
+            stage=stage,
+            epoch=epoch,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMapDiffers(Rule):
+    """A split numbers its classes otherwise than the training samples do."""
+
+    least_gain: Annotated[float, Gt(0)] = 0.08  # accuracy, by another numbering
+    deviations: Annotated[float, Gt(0)] = 4.0  # of chance
+    least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, answered as one
+    least_samples: Annotated[int, Ge(1)] = 10  # of a class
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        if evidence.facts.class_names is None:
+            return
+        for split in held_out_names(evidence):
+            found = (
+                self._by_neighbours(evidence, split)
+                or self._by_predictions(evidence, split)
+                or self._by_accuracy(evidence, split)
+            )
+            if found:
+                yield found
+                return
+
+    def _by_neighbours(self, evidence: Evidence, split: str) -> Finding | None:
+        told = census_of(evidence).get("neighbours", {})
+        score, train = told.get(split, {}), told.get("train", {})
+        if not score.get("moved") or "recalls" not in score:
+            return None
+        before, after = score["accuracy"], score["renumbered_accuracy"]
+        spread = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
+        moved = score["moved"]  # answered class, and the label that it stands for
+        ours = statistics.fmean(score["recalls"][label] or 0 for _, label in moved)
+        theirs = statistics.fmean(train["recalls"][label] or 0 for _, label in moved)
+        if after - before < max(self.least_gain, self.deviations * spread / 2) or ours > theirs / 2:
+            return None
+        return _renumbered(
+            evidence,
+            split,
+            moved,
+            {"neighbours/accuracy": before, "neighbours/renumbered_accuracy": after},
+        )
+
+    def _by_predictions(self, evidence: Evidence, split: str) -> Finding | None:
+        """What a class is nearly always taken for, by a net that is right on training samples."""
+        ours, train = (evidence.predictions.get(name) for name in (split, "train"))
+        if not isinstance(ours, ClassPredictions) or not isinstance(train, ClassPredictions):
+            return None
+        moved = {}
+        for label in range(len(ours.class_names)):
+            members = ours.targets == label
+            known = train.targets == label
+            if members.sum() < self.least_samples or not known.any():
+                continue
+            answers = ours.predictions[members]
+            values, counts = _unique(answers)
+            favourite = int(values[counts.argmax()])
+            is_learnt = (train.predictions[known] == label).mean() >= self.least_share
+            if favourite != label and counts.max() / len(answers) >= self.least_share and is_learnt:
+                moved[label] = favourite
+        # numbered otherwise: a collapse onto one class, or mistakes, are no permutation
+        moved = {label: to for label, to in moved.items() if to in moved}
+        if len(moved) < 2 or len(set(moved.values())) < len(moved):
+            return None
+        right = float((ours.predictions == ours.targets).mean())
+        figures = {f"{split}/accuracy": right, "num_moved": len(moved)}
+        return _renumbered(evidence, split, [[to, label] for label, to in moved.items()], figures)
+
+    def _by_accuracy(self, evidence: Evidence, split: str) -> Finding | None:
+        """Far below chance: that takes knowledge, which stands under other numbers."""
+        for stage in evidence.trainings:
+            count = evidence.facts.splits[split].num_samples
+            learnt = [e for e in judged_epochs(evidence, stage, split) if e[1] > 0.7]
+            below = [e for e in learnt if e[2] < e[3] / 2 and e[2] < e[3] - 5 * deviation(e[3], count)]
+            if len(below) >= 2 and len(below) == len(learnt):
+                epoch, train, accuracy, chance = below[-1]
+                figures = {"train/accuracy": train, f"{split}/accuracy": accuracy, "chance": chance}
+                return _renumbered(evidence, split, [], figures, stage, epoch)
+        return None
+
+
+def _unique(values: Any) -> Any:
+    import numpy as np
+
+    return np.unique(values, return_counts=True)
+
+
+def _renumbered(
+    evidence: Evidence,
+    split: str,
+    moved: Sequence[Sequence[int]],
+    figures: Mapping[str, float],
+    stage: str = "",
+    epoch: int | None = None,
+) -> Finding:
+    names = evidence.facts.class_names or ()
+    told = [f"{names[answer]} is labelled {names[label]}" for answer, label in moved]
+    which = f": {listed(told, 3)}" if told else ", as an accuracy far below chance shows"
+    return Finding(
+        severity="fatal",
+        sentence=f"{split} numbers its classes otherwise than train{which}",
+        evidence={**figures, **({"moved": told} if told else {})},
+        cause="the class indices of the splits were made apart, from lists of other classes or in "
+        "another order",
+        command=f"make the labels of {split} with the class list of train",
+        stage=stage,
+        epoch=epoch,
+    )

@@ -5,7 +5,6 @@ It is bounded by an even part of each split, and says how many pictures it looke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np

@@ -65,7 +65,7 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
 
 def has_picture(seen: Glance) -> npt.NDArray[np.bool_]:
     """Not one level throughout: two black pictures are no duplicates of each other."""
-    varies: npt.NDArray[np.bool_] = (seen.lowest < seen.highest).any(1)
+    varies: npt.NDArray[np.bool_] = np.any(seen.lowest < seen.highest, axis=1)
     return varies
 
 
@@ -178,7 +178,8 @@ def _nearest(ours: Floats, theirs: Floats) -> Indices:
 
 
 def _with_structure(seen: Glance, places: Indices) -> Indices:
-    return places[to_grey(seen.thumbnails[places]).std((1, 2)) > LEAST_DETAIL]
+    chosen: Indices = places[to_grey(seen.thumbnails[places]).std((1, 2)) > LEAST_DETAIL]
+    return chosen
 
 
 def _coarse(seen: Glance, places: Indices) -> Floats:

@@ -120,8 +120,8 @@ class LabelsUnrelated(Rule):
             evidence["neighbours/accuracy"] = told["train"]["accuracy"]
         return Finding(
             severity="fatal" if at_chance else "warning",
-            sentence=f"training accuracy is {train_accuracy:.1%}, but {split} stays at what answers "
-            f"unrelated to the labels score: {accuracy:.1%} of {count} against {chance:.1%}",
+            sentence=f"training accuracy is {train_accuracy:.1%}, but {split} stays at what "
+            f"answers unrelated to the labels score: {accuracy:.1%} of {count} against {chance:.1%}",
             evidence=evidence,
             cause="the labels do not belong to their pictures (shuffled, or joined in another "
             "order), or the pictures do not show what the labels say: the net learns by heart",
@@ -202,7 +202,9 @@ class ClassMapDiffers(Rule):
         for stage in evidence.trainings:
             count = evidence.facts.splits[split].num_samples
             learnt = [e for e in judged_epochs(evidence, stage, split) if e[1] > 0.7]
-            below = [e for e in learnt if e[2] < e[3] / 2 and e[2] < e[3] - 5 * deviation(e[3], count)]
+            below = [
+                e for e in learnt if e[2] < e[3] / 2 and e[2] < e[3] - 5 * deviation(e[3], count)
+            ]
             if len(below) >= 2 and len(below) == len(learnt):
                 epoch, train, accuracy, chance = below[-1]
                 figures = {"train/accuracy": train, f"{split}/accuracy": accuracy, "chance": chance}

@@ -1,0 +1,181 @@
+"""Classes that a split lacks, that are too rare, or of which there are too few samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from expkit.diagnosis.census import held_out_names, listed
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rule import Rule
+from expkit.records.predictions import ClassPredictions
+
+# figures that a class which is never answered pulls down, however rare it is
+FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "[")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingClasses(Rule):
+    """A class that stands in one split and not in another."""
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        names = evidence.facts.class_names
+        train = evidence.facts.splits["train"].class_counts
+        if names is None or train is None:
+            return
+        allowed = {str(each) for each in evidence.config["dataset"].get("allow_missing") or ()}
+        # a class that a stage makes up of mistakes has no held-out sample
+        allowed |= {str(each.get("label")) for each in evidence.config["procedure"].values()}
+        for split in held_out_names(evidence):
+            counts = evidence.facts.splits[split].class_counts
+            if counts is None:
+                continue
+            pairs = [
+                (name, ours, theirs)
+                for name, ours, theirs in zip(names, train, counts, strict=True)
+                if name not in allowed
+            ]
+            unlearnable = [name for name, ours, theirs in pairs if theirs and not ours]
+            unjudged = [name for name, ours, theirs in pairs if ours and not theirs]
+            if unlearnable or unjudged:
+                yield _missing(evidence, split, unlearnable, unjudged)
+                return
+
+
+def _missing(
+    evidence: Evidence, split: str, unlearnable: list[str], unjudged: list[str]
+) -> Finding:
+    told = []
+    if unlearnable:
+        told.append(f"train has no sample of {listed(unlearnable)}, which {split} asks for")
+    if unjudged:
+        told.append(f"{split} has no sample of {listed(unjudged)}, which train has")
+    num_samples = evidence.facts.splits[split].num_samples
+    # a split smaller than the list of classes cannot have them all
+    is_small = not unlearnable and num_samples < 2 * len(evidence.facts.class_names or ())
+    return Finding(
+        severity="info" if is_small else "warning",
+        sentence="; ".join(told),
+        evidence={
+            "missing_in_train": unlearnable,
+            f"missing_in_{split}": unjudged,
+            "num_samples": num_samples,
+        },
+        cause="the splits were not drawn by class, or a folder is missing or misspelt",
+        command="draw the splits anew by class (one pool of samples, dataset.val_fraction=0.15)",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassImbalance(Rule):
+    """Rare classes that neither the loss, nor the sampling, nor the verdict takes care of."""
+
+    # At ten to one a net that never answers the rare class of two is right in 91 %.
+    least_ratio: Annotated[float, Gt(1)] = 10.0  # largest to smallest class
+    least_fairness: Annotated[float, Gt(0)] = 0.9  # balanced accuracy to accuracy: then it is none
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        counts = evidence.facts.splits["train"].class_counts
+        present = [count for count in counts or () if count]
+        if len(present) < 2 or max(present) < self.least_ratio * min(present):
+            return
+        if _is_treated(evidence) or self._is_learnt(evidence):
+            return
+        names = evidence.facts.class_names or ()
+        rare = [
+            name
+            for name, count in zip(names, counts or (), strict=True)
+            if count and max(present) >= self.least_ratio * count
+        ]
+        has_weights = "class_weights" in evidence.config["loss"]
+        yield Finding(
+            severity="warning",
+            sentence=f"the largest class has {max(present) / min(present):.0f} times the training "
+            f"samples of the smallest ({max(present)} to {min(present)}), and nothing treats it",
+            evidence={
+                "largest": max(present),
+                "smallest": min(present),
+                "rare_classes": rare[:20],
+                "majority_accuracy": max(present) / sum(present),
+            },
+            cause="plain cross-entropy on such shares may give up the rare classes, and plain "
+            "accuracy does not show it",
+            remedies=[
+                *([["loss.class_weights=balanced"]] if has_weights else []),
+                *([[f"procedure.{s}.balanced_sampling=true"] for s in _unbalanced(evidence)][:1]),
+            ],
+        )
+
+    def _is_learnt(self, evidence: Evidence) -> bool:
+        """Whether the answers after training show that the rare classes were not given up."""
+        given = evidence.predictions.get(evidence.facts.judged_split)
+        if not isinstance(given, ClassPredictions):
+            return False
+        right = given.predictions == given.targets
+        recalls = [
+            float(right[given.targets == each].mean()) for each in set(given.targets.tolist())
+        ]
+        return sum(recalls) / len(recalls) >= self.least_fairness * float(right.mean())
+
+
+def _unbalanced(evidence: Evidence) -> list[str]:
+    """The training stages of the procedure that draw samples as they come."""
+    stages = evidence.config["procedure"].items()
+    return [
+        name
+        for name, stage in stages
+        if str(stage["_target_"]).endswith(".Training") and not stage.get("balanced_sampling")
+    ]
+
+
+def _is_treated(evidence: Evidence) -> bool:
+    loss = evidence.config["loss"]
+    is_weighted = bool(loss.get("class_weights")) or str(loss.get("_target_", "")).endswith("Focal")
+    is_fair = any(part in name for name in evidence.config["criteria"] for part in FAIR_FIGURES)
+    return is_weighted or is_fair or not _unbalanced(evidence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooFewSamples(Rule):
+    """Too few samples to learn a class from, or to tell two results apart."""
+
+    least_per_class: Annotated[int, Ge(1)] = 10  # training samples
+    # 1.96 * sqrt(0.25 / n): ten points either way at 96 samples
+    most_uncertain: Annotated[float, Gt(0)] = (
+        0.1  # half of the 95 % interval of an accuracy of 50 %
+    )
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        facts = evidence.facts
+        counts = facts.splits["train"].class_counts
+        held_out = facts.splits[facts.judged_split].num_samples
+        if counts is None or facts.judged_split == "train":
+            return
+        few = [count for count in counts if 0 < count < self.least_per_class]
+        half_width = 1.96 * (0.25 / held_out) ** 0.5
+        told = []
+        if few:
+            told.append(
+                f"{len(few)} classes have fewer than {self.least_per_class} samples to train on"
+            )
+        if half_width > self.most_uncertain:
+            told.append(
+                f"an accuracy on {held_out} held-out samples is known to {half_width:.0%} at best"
+            )
+        if told:
+            yield Finding(
+                severity="info",
+                sentence="; ".join(told),
+                evidence={
+                    "num_small_classes": len(few),
+                    "smallest_class": min((each for each in counts if each), default=0),
+                    "num_held_out": held_out,
+                    "half_interval": half_width,
+                },
+                cause="the data is small: differences below that are no evidence",
+                command="compare by folds: dataset.fold=0 to 4, pooled",
+            )

@@ -1,0 +1,103 @@
+"""Pictures that stand twice: across splits, under two labels, or within the training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+
+from expkit.diagnosis.census import census_of, listed, splits_of
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rule import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicatesAcrossSplits(Rule):
+    """Held-out pictures that the model is trained on: their answers are no test."""
+
+    # Below, the leaked answers move an accuracy by less than anybody compares.
+    least_share: Annotated[float, Ge(0)] = 0.003  # of the held-out pictures
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        across = census_of(evidence).get("duplicates", {}).get("across", {})
+        if not across.get("count"):
+            return
+        splits = splits_of(evidence)
+        held_out = sum(each["num_looked_at"] for name, each in splits.items() if name != "train")
+        share = across["count"] / held_out
+        by_split = sorted({(pair[0], pair[2]) for pair in across["pairs"]})
+        which = listed([f"{ours} and {theirs}" for ours, theirs in by_split])
+        near = f", {across['near']} of them as near copies" if across["near"] else ""
+        files = [f"{a}/{name} = {b}/{other}" for a, name, b, other, _ in across["pairs"]]
+        yield Finding(
+            severity="warning" if share >= self.least_share else "info",
+            sentence=f"{across['count']} pictures stand in both {which}{near}",
+            evidence={
+                "count": across["count"],
+                "exact": across["exact"],
+                "near": across["near"],
+                "share_of_held_out": share,
+                "pictures": files,
+                "alike": [pair[4] for pair in across["pairs"] if pair[4] < 1],
+            },
+            cause="the samples were split after pictures had been copied, or the same source was "
+            "used twice; what the model learnt by heart counts as if it were known",
+            command="take the listed pictures out of one of the splits",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConflictingDuplicates(Rule):
+    """One training picture under two labels: at least one of them is wrong."""
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        told = census_of(evidence).get("duplicates", {}).get("conflicting", {})
+        if not told.get("count"):
+            return
+        classes = evidence.facts.class_names or ()
+        groups = [
+            " = ".join(f"{name} ({classes[label]})" for name, label in group)
+            for group in told["groups"]
+        ]
+        share = told["count"] / splits_of(evidence)["train"]["num_looked_at"]
+        yield Finding(
+            severity="warning",
+            sentence=f"{told['count']} training samples have a twin with equal pixels and another "
+            "label",
+            evidence={"count": told["count"], "share": share, "pictures": groups},
+            cause="a picture was filed twice: no model can be right on both",
+            command="decide on one label for each of the listed pictures",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatedPictures(Rule):
+    """Training pictures that stand several times: they weigh as often, and hide a small set."""
+
+    least_share: Annotated[float, Ge(0)] = 0.005  # of the training pictures
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        within = census_of(evidence).get("duplicates", {}).get("within", {}).get("train", {})
+        if not within.get("count"):
+            return
+        seen = splits_of(evidence)["train"]
+        share = within["count"] / seen["num_looked_at"]
+        most = seen.get("most_repeated", {"count": 2, "names": within["groups"][0]})
+        if share < self.least_share:
+            return
+        yield Finding(
+            severity="info",
+            sentence=f"{within['count']} of {seen['num_looked_at']} training pictures repeat "
+            f"another one, {most['names'][0]} {most['count']} times",
+            evidence={
+                "count": within["count"],
+                "share": share,
+                "num_distinct": seen["num_distinct"],
+                "pictures": [" = ".join(group) for group in within["groups"][:20]],
+            },
+            cause="pictures were copied or drawn with replacement before the samples were split",
+            command="keep one of each, unless they are repeated on purpose",
+        )

@@ -107,7 +107,10 @@ def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[
     energy = mean_BU.square().sum()
     differing = (mean_BU - mean_BU.mean(0)).square().sum()
     spread = torch.where(energy == 0, 0.0, differing / energy)
-    is_rectifier, limits = isinstance(module, RECTIFIERS), LIMITS.get(type(module))
+    # a gate of a pooled picture (squeeze and excite) may rest: what it answers to hardly differs
+    is_gate = x.dim() == 4 and x.numel() == mean_BU.numel()
+    is_rectifier = isinstance(module, RECTIFIERS) and not is_gate
+    limits = None if is_gate else LIMITS.get(type(module))
     zero = torch.zeros((), device=x.device)
     dead = (mean_BU.amax(0) == 0).float().mean() if is_rectifier else zero
     saturated = zero if limits is None else share_at_limits(x, *limits)

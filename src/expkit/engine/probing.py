@@ -21,8 +21,8 @@ from expkit.engine.wiring import Wiring, affine_error, cross_sample_gradient
 __all__ = ["look_at_layers", "probe_loss", "probe_model"]
 
 NUM_LEARNT = 16  # samples of the backward pass: it costs twice the forward one
-NUM_MIXED = 8  # samples among which a mixture is looked for
-MAX_MULTIPLICATIONS = 4e10  # a second or two on one core: larger nets are shown fewer samples
+NUM_MIXED = 4  # samples among which a mixture is looked for
+MAX_MULTIPLICATIONS = 3e10  # a second or two on one core: larger nets are shown fewer samples
 MODAL = (_NormBase, _DropoutNd)  # they do other things in training than in eval mode
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 

@@ -1,0 +1,151 @@
+"""Rules on the loss: whether it wants what the user wants, and pulls towards it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.rule import Rule
+from expkit.records.files import Record
+
+
+def loss_records(evidence: Evidence) -> list[Record]:
+    return [record for record in evidence.of_kind("loss") if "error" not in record]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossMismatch(Rule):
+    """A loss of another kind than the answers, told by what it says to answers made up for it."""
+
+    tolerance: Annotated[float, Gt(0)] = 1e-4  # of the loss: what rounding may do
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in loss_records(evidence):
+            fault = self._fault(record)
+            if fault is not None:
+                yield self._finding(evidence, record, *fault)
+                return
+
+    def _fault(self, record: Record) -> tuple[str, str] | None:
+        """What is wrong, and the likely cause; None where nothing is."""
+        right, wrong = record["at_right"], record["at_wrong"]
+        if not record["has_gradient"]:
+            return (
+                "the loss has no gradient: nothing can be learnt from it",
+                "it rounds, takes an argmax, or detaches what the model answers",
+            )
+        if wrong is None or not (math.isfinite(right) and math.isfinite(wrong)):
+            return None
+        slack = self.tolerance * max(1.0, abs(right), abs(wrong))
+        if right > wrong + slack:
+            return (
+                f"the loss prefers wrong answers: {wrong:.3g} for them, {right:.3g} for right ones",
+                "its sign is turned, or its targets are not the classes",
+            )
+        if "at_uniform" not in record:
+            return None
+        if abs(right - wrong) <= slack:
+            return (
+                f"the loss is {right:.3g} for right and for wrong answers alike",
+                "it does not compare answers with classes one by one: it is of a kind for numbers, "
+                "or averages the answers before",
+            )
+        # sound losses of classes end at zero; this one falls with the size of the answers
+        if record["best"] < -1.0 and record["best_scale"] >= 16:
+            return (
+                f"the loss falls below zero without end: {record['best']:.3g} for answers of "
+                f"{record['best_scale']:g}",
+                "it takes log-probabilities, and the model answers with logits: answers will grow "
+                "until they overflow",
+            )
+        return None
+
+    def _finding(self, evidence: Evidence, record: Record, sentence: str, cause: str) -> Finding:
+        sound = "mse" if evidence.facts.task == "regression" else "cross_entropy"
+        shown = ("at_right", "at_wrong", "at_uniform", "best", "best_scale", "has_gradient")
+        return Finding(
+            severity="fatal",
+            sentence=sentence,
+            evidence={key: record[key] for key in shown if key in record},
+            cause=cause,
+            remedies=[[f"loss={sound}"]],
+            stage=record["stage"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings(Rule):
+    """Settings of a sound loss that leave next to no gradient where learning begins.
+
+    Label smoothing s leaves 1 - s of it; focal loss about (1 - 1/C)^gamma. Heavy but sound choices
+    stay above the bound: s = 0.5 leaves 0.5, gamma = 5 with two classes 0.14.
+    """
+
+    weakest: Annotated[float, Gt(0)] = 0.12  # of plain cross-entropy's gradient at equal answers
+    hopeless: Annotated[float, Gt(0)] = 0.02
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in loss_records(evidence):
+            if "gradient_at_uniform" not in record or not record["has_gradient"]:
+                continue
+            if record["gradient_at_uniform"] < self.weakest and record["target_gradient"] <= 0:
+                yield self._weak(evidence, record)
+                return
+            if finding := self._sums(evidence, record):
+                yield finding
+                return
+
+    def _weak(self, evidence: Evidence, record: Record) -> Finding:
+        config = evidence.config["loss"]
+        smoothing = float(config.get("label_smoothing") or 0)
+        gamma = float(config.get("gamma") or 0)
+        share = record["gradient_at_uniform"]
+        severity: Severity = "fatal" if share < self.hopeless else "warning"
+        remedies = []
+        if smoothing > 0.2:
+            remedies.append(["loss.label_smoothing=0.1"])
+        if gamma > 2:
+            remedies.append(["loss.gamma=2"])
+        if len(remedies) == 2:
+            remedies.insert(0, [*remedies[0], *remedies[1]])
+        settings = f"label smoothing {smoothing:g}" + (f", gamma {gamma:g}" if gamma else "")
+        return Finding(
+            severity=severity,
+            sentence=f"where learning begins the loss pulls with {share:.1%} of cross-entropy's "
+            f"force ({settings})",
+            evidence={
+                "gradient_at_uniform": share,
+                "loss_at_uniform": record["at_uniform"],
+                "best_loss": record["best"],
+                "label_smoothing": smoothing,
+                "gamma": gamma,
+            },
+            cause="the settings of the loss leave almost nothing to be won by a right answer",
+            remedies=remedies or [["loss=cross_entropy"]],
+            stage=record["stage"],
+        )
+
+    def _sums(self, evidence: Evidence, record: Record) -> Finding | None:
+        """A loss summed over the batch: as many times the mean as there were samples."""
+        chance, num_classes = record.get("chance"), evidence.facts.num_classes
+        if not chance or not num_classes:
+            return None
+        count = min(num_classes, 256)  # samples that the probe made up
+        ratio = record["at_uniform"] / chance
+        if count < 3 or abs(ratio / count - 1) > 0.01:
+            return None
+        return Finding(
+            severity="warning",
+            sentence=f"the loss is a sum over samples, not their mean: {ratio:.0f} times ln C "
+            f"for {count} samples",
+            evidence={"at_uniform": record["at_uniform"], "chance": chance, "samples": count},
+            cause="gradients, and with them the fitting learning rate, grow with the batch",
+            remedies=[["loss=cross_entropy"]],
+            stage=record["stage"],
+        )

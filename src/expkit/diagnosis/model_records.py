@@ -1,0 +1,76 @@
+"""What several rules ask of the records on a model: where it started, and from which weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.records.files import Record
+
+AT_CHANCE = 0.98  # of the loss of a model that knows nothing: not less has been learnt
+
+
+def models(evidence: Evidence) -> list[Record]:
+    """The probes of models, in the order of the run: at the start of stages, after lost gates."""
+    return evidence.of_kind("model")
+
+
+def epoch_of(record: Record) -> int | None:
+    return record["epoch"] or None
+
+
+def begins_untrained(evidence: Evidence, record: Record) -> bool:
+    """Whether a probe met weights as they were drawn: not trained, pretrained or loaded."""
+    if record["epoch"]:
+        return False
+    return not (is_pretrained(evidence) or starts_from(evidence, record["stage"]))
+
+
+def is_pretrained(evidence: Evidence) -> bool:
+    """Whether the model's config names weights; another's own keys are taken at their name."""
+    return any(
+        value
+        for key, value in evidence.config["model"].items()
+        if any(word in key.lower() for word in ("pretrained", "weights", "checkpoint"))
+    )
+
+
+def starts_from(evidence: Evidence, stage: str) -> str | None:
+    """The earlier stage whose weights a stage goes on with."""
+    config: Mapping[str, Any] = evidence.config["procedure"].get(stage) or {}
+    return config.get("start_from")
+
+
+def chance_loss(evidence: Evidence, stage: str) -> float | None:
+    """The training loss of equal outputs: ln C for cross-entropy, measured for any other."""
+    for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
+        value = record.get("at_uniform")
+        if value is not None and math.isfinite(value) and value > 0:
+            return float(value)
+    return evidence.facts.chance_loss
+
+
+def is_at_chance(evidence: Evidence, look: Record) -> bool:
+    """Whether an epoch has learnt next to nothing; False where there is no such level."""
+    chance = chance_loss(evidence, look["stage"])
+    loss = look.get("train/loss")
+    return chance is not None and loss is not None and loss >= AT_CHANCE * chance
+
+
+def looks(evidence: Evidence) -> Iterator[Record]:
+    """The epochs whose layers were measured, of all training stages."""
+    for stage in evidence.trainings:
+        yield from (each for each in evidence.of_kind("epoch", stage) if each.get("layers"))
+
+
+def start_of(evidence: Evidence, stage: str) -> Record | None:
+    """The probe of the model that a stage began with."""
+    starts = [each for each in evidence.of_kind("model", stage) if not each["epoch"]]
+    return starts[0] if starts else None
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

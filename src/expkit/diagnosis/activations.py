@@ -31,6 +31,16 @@ def is_failing(evidence: Evidence, record: Record) -> bool:
     return is_at_chance(evidence, record)
 
 
+def is_start(record: Record) -> bool:
+    return record["kind"] == "model" and not record["epoch"]
+
+
+def is_blocked(record: Record) -> bool:
+    """Whether all answers are equal, and some layer gets a gradient of exactly zero."""
+    gradients = [row["gradient_rms"] for row in record.get("parameters", ())]
+    return 0.0 in gradients and output_spread(record) <= NEVER and record["outputs"]["rms"] > 0
+
+
 def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
     """Overrides that change how features start: both together first, then each alone."""
     init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
@@ -45,29 +55,34 @@ class DeadUnits(Rule):
     """Rectifiers that answer zero to every sample.
 
     Of a healthy net two thirds of a layer's units may rest in the middle of training, as those of
-    the puzzle's convolutions do; so a warning at the start wants nearly all of many units.
+    the puzzle's convolutions do, and nearly all of a layer after the first epoch, to come back
+    later: so a warning wants nearly all of many units at the start, or for long without learning.
+    A whole layer is told at once where it also keeps every gradient from the layers before it.
     """
 
     dead: Annotated[float, Gt(0), Le(1)] = 0.9  # of a layer's units
     num_units: Annotated[int, Ge(1)] = 32  # fewer die by chance where samples are much alike
+    epochs: Annotated[int, Ge(1)] = 6  # at chance: earlier it may still come back
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *looks(evidence)]:
             measured = [each for each in record["layers"] if each.get("dead_share") is not None]
             whole = [each for each in measured if each["dead_share"] == 1]
-            constant = output_spread(record) <= NEVER and record["outputs"]["rms"] > 0
-            if whole and constant:
+            if whole and is_blocked(record):
                 yield self._finding(record, whole, is_blocked=True)
                 return
-            is_start = record["kind"] == "model" and not record["epoch"]
             many = [
                 each
                 for each in measured
                 if each["dead_share"] >= self.dead and each.get("units", 0) >= self.num_units
             ]
-            if many and (is_start or is_failing(evidence, record)):
+            if many and (is_start(record) or self._lasts(evidence, record)):
                 yield self._finding(record, many, is_blocked=False)
                 return
+
+    def _lasts(self, evidence: Evidence, record: Record) -> bool:
+        is_late = record["kind"] == "model" or record["epoch"] >= self.epochs
+        return is_late and is_failing(evidence, record)
 
     def _finding(self, record: Record, layers: Sequence[Record], *, is_blocked: bool) -> Finding:
         worst = max(layers, key=lambda each: float(each["dead_share"]))
@@ -108,8 +123,7 @@ class SaturatedUnits(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *looks(evidence)]:
-            is_start = record["kind"] == "model" and not record["epoch"]
-            if not is_start and not is_failing(evidence, record):
+            if not is_start(record) and not is_failing(evidence, record):
                 continue
             stuck = [
                 each

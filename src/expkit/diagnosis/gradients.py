@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
-from expkit.diagnosis.activations import is_failing, ways_to_redraw
+from expkit.diagnosis.activations import is_failing, is_start, ways_to_redraw
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.model_records import epoch_of, looks, models
@@ -56,8 +56,11 @@ class VanishingGradients(Rule):
                 continue
             ratio = found[0] / found[1]
             bound = self.at_chance if is_failing(evidence, record) else self.at_start
-            is_start = record["kind"] == "model" and not record["epoch"]
-            if ratio < bound and (ratio > 0 or not is_start) and self._may_judge(evidence, record):
+            if (
+                ratio < bound
+                and (ratio > 0 or not is_start(record))
+                and self._may_judge(evidence, record)
+            ):
                 yield self._finding(evidence, record, found)
                 return
 

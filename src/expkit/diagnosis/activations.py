@@ -10,7 +10,15 @@ from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.model_records import epoch_of, is_at_chance, listed, looks, models, start_of
+from expkit.diagnosis.model_records import (
+    epoch_of,
+    is_at_chance,
+    listed,
+    lower_rate,
+    looks,
+    models,
+    start_of,
+)
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
@@ -69,7 +77,7 @@ class DeadUnits(Rule):
             measured = [each for each in record["layers"] if each.get("dead_share") is not None]
             whole = [each for each in measured if each["dead_share"] == 1]
             if whole and is_blocked(record):
-                yield self._finding(record, whole, is_blocked=True)
+                yield self._finding(evidence, record, whole, is_blocked=True)
                 return
             many = [
                 each
@@ -77,14 +85,16 @@ class DeadUnits(Rule):
                 if each["dead_share"] >= self.dead and each.get("units", 0) >= self.num_units
             ]
             if many and (is_start(record) or self._lasts(evidence, record)):
-                yield self._finding(record, many, is_blocked=False)
+                yield self._finding(evidence, record, many, is_blocked=False)
                 return
 
     def _lasts(self, evidence: Evidence, record: Record) -> bool:
         is_late = record["kind"] == "model" or record["epoch"] >= self.epochs
         return is_late and is_failing(evidence, record)
 
-    def _finding(self, record: Record, layers: Sequence[Record], *, is_blocked: bool) -> Finding:
+    def _finding(
+        self, evidence: Evidence, record: Record, layers: Sequence[Record], *, is_blocked: bool
+    ) -> Finding:
         worst = max(layers, key=lambda each: float(each["dead_share"]))
         names = [each["name"] for each in layers]
         tail = ": no sample can be told from another behind it" if is_blocked else ""
@@ -102,7 +112,7 @@ class DeadUnits(Rule):
             if at_start
             else "a step that was too large has pushed them below zero, where no gradient "
             "brings them back",
-            remedies=() if at_start else [["optimizer.lr=1e-4"]],
+            remedies=() if at_start else [lower_rate(evidence)],
             command=f"look at how the layer before {worst['name']} starts: its bias should be "
             "near zero"
             if at_start

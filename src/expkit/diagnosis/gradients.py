@@ -12,7 +12,7 @@ from annotated_types import Gt
 from expkit.diagnosis.activations import is_failing, is_start, ways_to_redraw
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.model_records import epoch_of, looks, models
+from expkit.diagnosis.model_records import epoch_of, looks, models, training_of
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
@@ -114,19 +114,19 @@ class ExplodingGradients(Rule):
             found = ends(record)
             if found is not None:
                 given |= {found[2]: found[0], found[3]: found[1]}
+            stage = training_of(evidence, record["stage"])
+            is_training = stage in evidence.trainings or stage != record["stage"]
             ways = [way for way in ways_to_redraw(evidence) if "normalise" in way[0]]
+            if is_training:
+                ways.append([f"procedure.{stage}.max_gradient_norm=1.0"])
             yield Finding(
                 severity="warning",
                 sentence=f"gradients explode: their norm is {norm:.2g} before the first step",
                 evidence=given,
                 cause="layer after layer multiplies them by more than one: weights are drawn too "
                 "large, or inputs are not scaled",
-                remedies=[*ways, [f"procedure.{record['stage']}.max_gradient_norm=1.0"]]
-                if record["stage"] in evidence.trainings
-                else ways,
-                command=""
-                if record["stage"] in evidence.trainings or ways
-                else "draw the weights smaller, or put a norm between layers",
+                remedies=ways,
+                command="" if ways else "draw the weights smaller, or put a norm between layers",
                 stage=record["stage"],
             )
             return

@@ -37,6 +37,20 @@ def is_pretrained(evidence: Evidence) -> bool:
     )
 
 
+def training_of(evidence: Evidence, stage: str) -> str:
+    """The training stage that a probe speaks of: preflight looks at the first one's model."""
+    stages = evidence.config["procedure"]
+    is_preflight = str((stages.get(stage) or {}).get("_target_", "")).endswith(".Preflight")
+    trainings = (n for n, each in stages.items() if each["_target_"].endswith(".Training"))
+    return next(trainings, stage) if is_preflight else stage
+
+
+def lower_rate(evidence: Evidence) -> list[str]:
+    """The remedy of steps that are too large."""
+    rate = float(evidence.config["optimizer"].get("lr") or 1e-3)
+    return [f"optimizer.lr={rate / 10:.3g}"]
+
+
 def starts_from(evidence: Evidence, stage: str) -> str | None:
     """The earlier stage whose weights a stage goes on with."""
     config: Mapping[str, Any] = evidence.config["procedure"].get(stage) or {}

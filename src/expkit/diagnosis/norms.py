@@ -16,6 +16,7 @@ from expkit.diagnosis.model_records import (
     is_pretrained,
     listed,
     looks,
+    lower_rate,
     models,
     start_of,
     starts_from,
@@ -94,12 +95,7 @@ class BatchNormMode(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
-            if record["stage"] not in evidence.config["procedure"]:
-                trained_before = is_pretrained(evidence)
-            else:
-                trained_before = is_pretrained(evidence) or bool(
-                    starts_from(evidence, record["stage"])
-                )
+            trained_before = is_pretrained(evidence) or starts_from(evidence, record["stage"])
             norms = {each["name"] for each in record["layers"] if "BatchNorm" in each["type"]}
             asleep = [name for name in record["not_training"] if name in norms]
             awake = [name for name in record["not_evaluating"] if name in norms]
@@ -146,7 +142,7 @@ class BatchNormMode(Rule):
                 evidence={"eval_mode_loss": look["probe_loss"], "train_loss": look["train/loss"]},
                 cause="the running averages of batch norm do not follow the batches: their "
                 "momentum is too small, or the batches differ too much",
-                remedies=[["optimizer.lr=1e-4"], [f"procedure.{stage}.batch_size=64"]],
+                remedies=[lower_rate(evidence), [f"procedure.{stage}.batch_size=64"]],
                 stage=stage,
                 epoch=look["epoch"],
             )

@@ -10,7 +10,14 @@ from annotated_types import Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.model_records import epoch_of, is_pretrained, listed, models, starts_from
+from expkit.diagnosis.model_records import (
+    epoch_of,
+    is_pretrained,
+    listed,
+    models,
+    starts_from,
+    training_of,
+)
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
@@ -99,8 +106,7 @@ class FrozenParameters(Rule):
         if is_pretrained(evidence):
             return
         for record in models(evidence):
-            stage = record["stage"]
-            if starts_from(evidence, stage):
+            if starts_from(evidence, training_of(evidence, record["stage"])):
                 continue
             frozen = [
                 p for p in record["parameters"] if not p["trainable"] and p["kind"] == "weight"
@@ -113,7 +119,7 @@ class FrozenParameters(Rule):
     def _finding(
         self, evidence: Evidence, record: Record, frozen: Sequence[Record], share: float
     ) -> Finding:
-        stage = record["stage"]
+        stage = training_of(evidence, record["stage"])
         config = evidence.config["procedure"].get(stage) or {}
         by_config = config.get("trainable", "all") != "all" or bool(config.get("frozen_up_to"))
         goes_on = any(
@@ -131,7 +137,7 @@ class FrozenParameters(Rule):
             else "the model itself turns off the gradient of these weights",
             remedies=[remedy] if by_config else (),
             command="" if by_config else "look for requires_grad in the model's code",
-            stage=stage,
+            stage=record["stage"],
             epoch=epoch_of(record),
         )
 

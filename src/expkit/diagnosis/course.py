@@ -12,6 +12,7 @@ from typing import Any
 from expkit.diagnosis.evidence import Evidence
 from expkit.records.files import Record
 
+SURE_SAMPLES = 32  # a mean loss over so many is little chance's
 # whose steps do not grow with the gradient
 ADAPTIVE = frozenset(
     ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Lion", "Ranger", "Lamb"]
@@ -79,13 +80,21 @@ class Course:
 
     @functools.cached_property
     def burst(self) -> float:
-        """How many times its first loss the loss came to in the first epoch; 1 where not known."""
+        """How many times its first loss the loss came to in the first epoch; 1 where not known.
+
+        Of small batches so many are averaged that chance has no part in it: a single picture
+        that is answered wrongly and with confidence costs several times ln C.
+        """
         first = self.first_loss
         if first is None or not first > 0:
             return 1.0
+        width = min(-(-SURE_SAMPLES // self.samples_per_step), len(self.first_steps))
         losses = [record["loss"] for record in self.first_steps]
-        losses += [record["step_loss"]["max"] for record in self.signals[:1]]
-        return max([loss / first for loss in losses if not math.isnan(loss)], default=1.0)
+        means = [fmean(losses[i : i + width]) for i in range(len(losses) - width + 1)]
+        means.append(self.losses[0])
+        if width == 1:
+            means += [record["step_loss"]["max"] for record in self.signals[:1]]
+        return max([mean / first for mean in means if not math.isnan(mean)], default=1.0)
 
     @functools.cached_property
     def signals(self) -> list[Record]:
@@ -195,7 +204,7 @@ def chance_loss(evidence: Evidence) -> float | None:
     if chance is None or name not in ("CrossEntropy", "Focal"):
         return None
     gamma = float(loss.get("gamma", 0.0))
-    return chance * (1 - math.exp(-chance)) ** gamma
+    return chance * float((1 - math.exp(-chance)) ** gamma)
 
 
 def class_shares(evidence: Evidence, stage: str, counts: tuple[int, ...]) -> list[float]:

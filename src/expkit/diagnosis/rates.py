@@ -185,18 +185,22 @@ def estimate(evidence: Evidence, rate: float) -> float | None:
     return min((float(each) for each in estimates if each is not None), default=None)
 
 
+def is_positive(*numbers: float | None) -> bool:
+    return all(number is not None and 0 < number < math.inf for number in numbers)
+
+
 def expected_update(config: Mapping[str, Any], record: Record) -> float | None:
     """What share of a typical weight one step will change, by the optimizer's formula."""
     rate = rate_of(config)
     rows = [row for row in record["parameters"] if row["kind"] == "weight" and row["optimised"]]
-    rows = [row for row in rows if row["weight_rms"] and row["gradient_rms"]]
+    rows = [row for row in rows if is_positive(row["weight_rms"], row["gradient_rms"])]
     if not rows:
         return None
     if is_adaptive(config):
-        return rate / median(row["weight_rms"] for row in rows)
+        return rate / float(median(row["weight_rms"] for row in rows))
     momentum = min(float(config["optimizer"].get("momentum", 0.0)), 0.999)
     ratios = [row["gradient_rms"] / row["weight_rms"] for row in rows]
-    return rate * median(ratios) / (1 - momentum)
+    return rate * float(median(ratios)) / (1 - momentum)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ SMOOTHING = 0.7  # of the running mean of the losses
 def sweep_rates(
     learner: Learner, split: Split, *, batch_size: int, seed: int, max_seconds: float = 4.0
 ) -> dict[str, Any] | None:
-    """Train a copy at rates that rise from step to step; None where time is short.
+    """Train a copy at rates that rise from step to step; None where time is short or none is made.
 
     The rates are those of the first parameter group, and the others keep their ratio to it. The
     learner stays as it is, and so do torch's generators.
@@ -39,13 +39,18 @@ def sweep_rates(
         return None
     with torch.random.fork_rng(**_generators(learner.device.torch_device)):
         torch.manual_seed(seed)
-        trial = copy_learner(learner)
+        try:
+            trial = copy_learner(learner)
+        except (RuntimeError, TypeError):  # a model that cannot be copied is none to try rates on
+            return None
         batches = _endless(split, batch_size, seed)
         rates = _affordable_rates(trial, batches, configured, max_seconds)
         if rates is None:
             return None
+        left = _leaves_gradients(trial)
         losses = list(_losses(trial, batches, configured, rates))
-    return {"configured": configured, **summarise(rates[: len(losses)], losses)}
+    found = summarise(rates[: len(losses)], losses)
+    return {"configured": configured, "gradients_left": left, **found}
 
 
 def copy_learner(learner: Learner) -> Learner:
@@ -68,6 +73,12 @@ def copy_optimizer(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> to
     memo[id(optimizer)] = clone
     vars(clone).update(copy.deepcopy(vars(optimizer), memo))
     return clone
+
+
+def _leaves_gradients(trial: Learner) -> bool:
+    """Whether a step is not cleared away: the next one would go along its gradients too."""
+    stepped = [p for group in trial.optimizer.param_groups for p in group["params"]]
+    return any(p.grad is not None and bool(p.grad.any()) for p in stepped)
 
 
 def _generators(device: torch.device) -> dict[str, Any]:

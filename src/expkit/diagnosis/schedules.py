@@ -1,0 +1,202 @@
+"""The learning rate over time: constant where it should fall, gone early, high at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, pstdev
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Lt
+
+from expkit.diagnosis.course import Course, courses, plainly, rate_of
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rule import Rule
+
+TRANSFORMERS = ("transformer", "vit", "deit", "swin", "beit", "dinov2", "cait", "eva02")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRateOscillates(Rule):
+    """A constant rate, a loss that goes up and down and gets no better, and much still to learn."""
+
+    min_epochs: Annotated[int, Ge(6)] = 12
+    min_swing: Annotated[float, Gt(0)] = 0.08  # standard deviation of the epochs' losses, of a mean
+    min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        for course in courses(evidence):
+            late = course.losses[-max(6, course.num_epochs // 3) :]
+            if course.num_epochs >= self.min_epochs and self._oscillates(course, late):
+                yield self._tell(course, late)
+                return
+
+    def _oscillates(self, course: Course, late: Sequence[float]) -> bool:
+        earlier = course.losses[: -len(late)]
+        if course.level is None or not all(map(math.isfinite, course.losses)):
+            return False
+        if max(course.rates) > 1.01 * min(course.rates[-len(late) :]):
+            return False  # it falls already
+        mean = fmean(late)
+        still_open = self.min_loss_share * course.level < mean < 0.9 * course.level
+        no_better = min(late) > 0.95 * min(earlier)
+        return still_open and no_better and swing(late) > self.min_swing and turns(late) >= 0.5
+
+    def _tell(self, course: Course, late: Sequence[float]) -> Finding:
+        rate = rate_of(course.evidence.config)
+        return Finding(
+            severity="warning",
+            sentence=f"for {len(late)} epochs the training loss has swung by {swing(late):.0%} "
+            f"around {fmean(late):.3g} at the constant rate {rate:g}, and gets no better",
+            evidence={
+                "learning_rate": rate,
+                "mean_loss": fmean(late),
+                "swing": swing(late),
+                "turning_share": turns(late),
+                "best_loss_before": min(course.losses[: -len(late)]),
+            },
+            cause="steps of this size leap over what is left to learn; a rate that falls settles",
+            remedies=[["schedule=cosine"], [f"optimizer.lr={plainly(rate / 5)}"]],
+            stage=course.stage,
+            epoch=course.num_epochs,
+        )
+
+
+def swing(losses: Sequence[float]) -> float:
+    return pstdev(losses) / fmean(losses)
+
+
+def turns(losses: Sequence[float]) -> float:
+    """The share of epochs at which rising turns to falling or back; of mere noise two thirds."""
+    changes = [after - before for before, after in pairwise(losses)]
+    return fmean(before * after < 0 for before, after in pairwise(changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleEndsEarly(Rule):
+    """The rate is as good as zero long before the end, and the model had not done learning."""
+
+    gone_share: Annotated[float, Gt(0), Lt(1)] = 0.01  # of the highest rate so far
+    early_share: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the epochs
+    min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        for course in courses(evidence):
+            found = self._judge_zero(course) or self._judge_gone(course)
+            if found is not None:
+                yield found
+                return
+
+    def _judge_zero(self, course: Course) -> Finding | None:
+        if max(course.rates) > 0 or course.num_epochs <= course.warmup_epochs:
+            return None
+        return Finding(
+            severity="fatal",
+            sentence=f"the learning rate was 0 in all {course.num_epochs} epochs",
+            evidence={"rates": course.rates[-3:], "last_loss": course.losses[-1]},
+            cause="the schedule or the optimizer sets the rate to 0: nothing can be learnt",
+            remedies=remedies_for(course),
+            stage=course.stage,
+            epoch=course.num_epochs,
+        )
+
+    def _judge_gone(self, course: Course) -> Finding | None:
+        peak = max(course.rates)
+        useful = [i for i, rate in enumerate(course.rates) if rate > self.gone_share * peak]
+        if peak == 0 or course.level is None:
+            return None
+        num_useful = useful[-1] + 1
+        # two epochs at the low rate: the last of a schedule, or of one step, may be low by design
+        if course.num_epochs < num_useful + 2 or num_useful > self.early_share * course.max_epochs:
+            return None
+        loss = course.losses[-1]
+        if not loss > self.min_loss_share * course.level or not was_falling(course, num_useful):
+            return None
+        return Finding(
+            severity="warning",
+            sentence=f"after epoch {num_useful} of {course.max_epochs} the learning rate is below "
+            f"{self.gone_share:.0%} of its peak, while the loss was still falling: {loss:.3g}",
+            evidence={
+                "useful_epochs": num_useful,
+                "max_epochs": course.max_epochs,
+                "peak_rate": peak,
+                "rate": course.rates[-1],
+                "loss": loss,
+                "constant_answer_loss": course.level,
+            },
+            cause="the schedule ends long before the training does",
+            remedies=remedies_for(course),
+            stage=course.stage,
+            epoch=course.num_epochs,
+        )
+
+
+def was_falling(course: Course, num_epochs: int) -> bool:
+    """Whether the last epochs at a high rate still bettered the loss, by a fiftieth each."""
+    peak = max(course.rates)
+    high = [i for i in range(num_epochs) if course.rates[i] >= 0.1 * peak]
+    begin, end = max(high[-1] - 3, 0), high[-1]
+    if begin == end:  # one epoch was all that it had
+        return True
+    return course.losses[end] < course.losses[begin] * 0.98 ** (end - begin)
+
+
+def remedies_for(course: Course) -> list[list[str]]:
+    """Another schedule, and where the rate falls in steps, later ones."""
+    remedies = [["schedule=cosine"], ["schedule=constant"]]
+    if "every_epochs" in course.evidence.config["schedule"]:
+        later = max(1, course.max_epochs // 3)
+        remedies.insert(0, [f"schedule.every_epochs={later}"])
+    return remedies
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmupMissing(Rule):
+    """A transformer at full rate from its first step, and first steps that went up.
+
+    Its early updates are the largest, where normalisers and attention are the least settled.
+    """
+
+    min_burst: Annotated[float, Gt(1)] = 1.5  # of the loss, to the one before any step
+    min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant answer's
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        schedule = evidence.config["schedule"]
+        rises = schedule.get("warmup_epochs", 0) > 0 or "rise_fraction" in schedule
+        if rises or "warmup_epochs" not in schedule or not is_transformer(evidence):
+            return
+        for course in courses(evidence):
+            if course.level is None or course.num_epochs < 3 or course.max_epochs < 3:
+                continue
+            if course.burst > self.min_burst and course.losses[-1] > (
+                self.min_loss_share * course.level
+            ):
+                yield self._tell(course)
+                return
+
+    def _tell(self, course: Course) -> Finding:
+        epochs = max(1, min(5, course.max_epochs // 10))
+        return Finding(
+            severity="warning",
+            sentence=f"without a warm-up the loss of the transformer rose to {course.burst:.2g} "
+            f"times its start, and is {course.losses[-1]:.3g} after {course.num_epochs} epochs",
+            evidence={
+                "burst_ratio": course.burst,
+                "last_loss": course.losses[-1],
+                "constant_answer_loss": course.level,
+                "learning_rate": rate_of(course.evidence.config),
+            },
+            cause="the first steps are too large for weights that are not settled yet",
+            remedies=[[f"schedule.warmup_epochs={epochs}"]],
+            stage=course.stage,
+            epoch=course.num_epochs,
+        )
+
+
+def is_transformer(evidence: Evidence) -> bool:
+    model = evidence.config["model"]
+    words = f"{model.get('_target_', '')} {model.get('name', '')}".lower()
+    return any(word in words for word in TRANSFORMERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import median
+from statistics import geometric_mean, median
 from typing import Annotated, Any
 
 from annotated_types import Gt
@@ -87,7 +87,7 @@ class LearningRateTooHigh(Rule):
         """What was learnt is being lost, while steps are large."""
         level, best = course.level, min(course.losses)
         assert level is not None
-        if course.num_epochs < 5 or min(course.losses[-3:]) < max(1.4 * best, 0.6 * level):
+        if course.num_epochs < 5 or min(course.losses[-3:]) < max(1.4 * best, 0.45 * level):
             return None
         if best > 0.9 * level or (course.update_ratio or 0) < 0.01:
             return None
@@ -99,15 +99,13 @@ class LearningRateTooHigh(Rule):
         )
 
     def _judge_death(self, course: Course) -> Finding | None:
-        """The first epoch went up, gradients then died, and the range test says why."""
-        level, sweep = course.level, course.sweep
+        """The first epoch went up, gradients died, and the rate is far above what should do."""
+        level, good = course.level, estimate(course.evidence, rate_of(course.evidence.config))
         assert level is not None
-        if sweep is None or sweep["suggested"] is None or not course.has_died:
+        if good is None or max(course.rates) < 5 * good or not course.has_died:
             return None
         went_up = course.losses[0] > 1.005 * level
         if not went_up or course.losses[-1] < 0.98 * level:
-            return None
-        if max(course.rates) < 2 * sweep["suggested"]:
             return None
         return too_high(
             course,
@@ -123,7 +121,7 @@ class LearningRateTooHigh(Rule):
         if result is None or result.passed or len(losses) < 2 or not math.isfinite(losses[0]):
             return None
         burst = max(loss for loss in losses[:20] if not math.isnan(loss)) / max(losses[0], 1e-12)
-        is_lost = not math.isfinite(losses[-1]) or median(losses[-20:]) > 0.5 * losses[0]
+        is_lost = not math.isfinite(losses[-1]) or median(losses[-20:]) > 0.2 * losses[0]
         if burst < self.burst_ratio or not is_lost:
             return None
         rate = rate_of(evidence.config)
@@ -178,11 +176,18 @@ def lower_rate(evidence: Evidence, rate: float, burst: float) -> float:
 
 
 def estimate(evidence: Evidence, rate: float) -> float | None:
-    """A rate that should do: the lower of two, by the range test and by the size of weights."""
+    """A rate that should do, from the range test and from the size of the first step.
+
+    Where they differ, the truth lay near the lower one for steps that do not grow with the
+    gradient, and between them for those that do: gradients grow once training is under way.
+    """
     sweeps = [sweep["suggested"] for sweep in evidence.of_kind("rates")[:1]]
     ratios = [expected_update(evidence.config, each) for each in evidence.of_kind("model")[:1]]
     estimates = [*sweeps, *(rate * GOOD_UPDATE / ratio for ratio in ratios if ratio)]
-    return min((float(each) for each in estimates if each is not None), default=None)
+    found = [float(each) for each in estimates if each is not None]
+    if not found:
+        return None
+    return min(found) if is_adaptive(evidence.config) else geometric_mean(found)
 
 
 def is_positive(*numbers: float | None) -> bool:

@@ -65,7 +65,7 @@ def flushes_denormals() -> bool:
 
 
 def count_cores() -> int:
-    """Those that this process may use: a container or a scheduler may grant fewer than there are."""
+    """Those that this process may use: a scheduler may grant fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,0 +1,90 @@
+"""expkit diagnose: what is wrong with runs, from their records alone; and which change cures it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from expkit.diagnosis.comparison import find_across
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.finding import Finding
+from expkit.errors import UserError
+from expkit.records.run import Run, find_run, is_run, list_runs
+from expkit.reports.findings import listing
+
+EXIT_FATAL = 1
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "expkit diagnose",
+        description="Findings on runs, computed anew from their records, without torch. "
+        "Exit code 1 where one is fatal.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        default=["last"],
+        metavar="RUN",
+        help="a path, a unique part of a run's name, last, or a folder of runs (a sweep)",
+    )
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument(
+        "--try",
+        action="store_true",
+        dest="tries",
+        help="train a few epochs with each proposed change, beside the unchanged run",
+    )
+    parser.add_argument(
+        "--epochs", type=_positive, default=None, help="with --try: of each trial (default: 10)"
+    )
+    parser.add_argument(
+        "--trust", action="append", default=[], help="with --try: a package whose code may run"
+    )
+    arguments = parser.parse_args(words)
+    runs = {run.name: run for text in arguments.runs for run in find_runs(text)}
+    evidences = {name: Evidence.of(run) for name, run in runs.items()}
+    findings = {name: examine(each, load_rules()) for name, each in evidences.items()}
+    across = find_across(evidences, load_rules()) if len(runs) > 1 else []
+    if arguments.tries:
+        if len(runs) != 1:
+            raise UserError("--try is for one run", where=" ".join(arguments.runs))
+        from expkit.commands.trying import try_remedies
+
+        ((name, run),) = runs.items()
+        return try_remedies(run, findings[name], arguments.epochs, arguments.trust)
+    _print_json(findings, across) if arguments.json else _print(runs, findings, across)
+    everything = [*across, *(finding for each in findings.values() for finding in each)]
+    return EXIT_FATAL if any(finding.severity == "fatal" for finding in everything) else 0
+
+
+def find_runs(text: str) -> list[Run]:
+    """The run that is meant, or all runs of a folder."""
+    path = Path(text)
+    if path.is_dir() and not is_run(path) and (found := list_runs(path)):
+        return [Run(each) for each in found]
+    return [find_run(text)]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _print(
+    runs: Mapping[str, Run], findings: Mapping[str, list[Finding]], across: list[Finding]
+) -> None:
+    for name, run in runs.items():
+        print(f"{name} ({run.status})\n{listing(findings[name])}\n")
+    if len(runs) > 1:
+        print(f"across the {len(runs)} runs\n{listing(across)}")
+
+
+def _print_json(findings: Mapping[str, list[Finding]], across: list[Finding]) -> None:
+    content = {name: [each.to_json() for each in found] for name, found in findings.items()}
+    print(json.dumps({"runs": content, "across": [each.to_json() for each in across]}, indent=2))

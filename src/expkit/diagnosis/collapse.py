@@ -1,0 +1,197 @@
+"""One answer to everything."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from annotated_types import Ge, Gt, Le
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import column
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.outcome import percent
+from expkit.diagnosis.rule import Rule
+from expkit.records.predictions import ClassPredictions
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a split's answers one class got, and how much of its samples it has."""
+
+    split: str
+    class_index: int
+    answered: float
+    true: float
+    count: int
+
+    @classmethod
+    def of(cls, answers: ClassPredictions) -> Self:
+        import numpy as np
+
+        counts = np.bincount(answers.predictions)
+        largest, total = int(counts.argmax()), len(answers.targets)
+        true = float((answers.targets == largest).mean())
+        return cls(answers.split, largest, float(counts[largest]) / total, true, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictsOneClass(Rule):
+    """(Almost) all answers are one class, and its samples are far fewer."""
+
+    min_share: Annotated[float, Gt(0), Le(1)] = 0.95
+    # beyond its own samples: where one class has 90 % of them, a good net answers it that often
+    min_excess: Annotated[float, Gt(0), Le(1)] = 0.1
+    min_samples: Annotated[int, Ge(1)] = 20  # of fewer, one answer to all may be chance
+    # a slow start answers one class too: so many epochs in a row, and no loss that falls
+    min_epochs: Annotated[int, Ge(1)] = 8
+    min_epochs_fraction: Annotated[float, Gt(0), Le(1)] = 0.2
+    max_epochs: Annotated[int, Ge(1)] = 15
+    max_loss_fall: Annotated[float, Gt(0), Le(1)] = 0.01
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        if (evidence.facts.num_classes or 0) < 2:
+            return
+        answers = evidence.predictions.get(evidence.facts.judged_split)
+        if isinstance(answers, ClassPredictions):
+            if len(answers.targets) and self._is_collapse(share := Share.of(answers)):
+                epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
+                yield self._tell(evidence, share, is_over=epochs >= 5, evaluated=True)
+            return
+        for stage in evidence.trainings[-1:]:
+            yield from self._during(evidence, stage)
+
+    def _during(self, evidence: Evidence, stage: str) -> Iterable[Finding]:
+        is_over = evidence.result(stage) is not None
+        for split in dict.fromkeys([evidence.monitored, "train"]):
+            shares = _recorded_shares(evidence, stage, split) or _guessed_shares(evidence, split)
+            alike = list(itertools.takewhile(self._is_collapse, reversed(shares)))
+            if not alike or len({share.class_index for share in alike}) > 1:
+                continue
+            if is_over and len(alike) >= 3:
+                yield self._tell(evidence, alike[0], stage, len(alike), is_over=True)
+                return
+            if self._lasts(evidence, stage, len(alike)):
+                yield self._tell(evidence, alike[0], stage, len(alike))
+                return
+
+    def _is_collapse(self, share: Share) -> bool:
+        if share.count < self.min_samples or share.answered < self.min_share:
+            return False
+        others = (1 - share.true) * share.count
+        is_total = share.answered == 1 and others >= 5
+        return share.answered - share.true >= self.min_excess or is_total
+
+    def _lasts(self, evidence: Evidence, stage: str, num_epochs: int) -> bool:
+        """Whether so many epochs alike are no slow start: the rate is there, the loss is still."""
+        max_epochs = int(evidence.stage_config(stage)["max_epochs"])
+        needed = max(self.min_epochs, math.ceil(self.min_epochs_fraction * max_epochs))
+        needed = min(needed, self.max_epochs)
+        warmup = float(evidence.config["schedule"].get("warmup_epochs") or 0.0)
+        losses = column(evidence.epochs(stage)[math.ceil(warmup) :][-needed:], "train/loss")
+        if num_epochs < needed or len(losses) < needed:
+            return False
+        # the first epoch's mean still holds the untrained net's loss
+        return losses[1] - losses[-1] < self.max_loss_fall * abs(losses[1])
+
+    def _tell(
+        self,
+        evidence: Evidence,
+        share: Share,
+        stage: str = "",
+        num_epochs: int = 0,
+        *,
+        is_over: bool = False,
+        evaluated: bool = False,
+    ) -> Finding:
+        names = evidence.facts.class_names or ()
+        name = names[share.class_index]
+        since = "" if evaluated else f" for {num_epochs} epochs"
+        epochs = evidence.epochs(stage)
+        return Finding(
+            # where the data itself is nearly one class, that is all a net may find
+            severity="fatal" if is_over and share.true < 0.9 else "warning",
+            sentence=f"{percent(share.answered)} of the answers on {share.split} are "
+            f"'{name}'{since}; {percent(share.true)} of its samples are",
+            evidence={
+                "split": share.split,
+                "class": name,
+                "share of answers": share.answered,
+                "share of samples": share.true,
+                "samples of the class": round(share.true * share.count),
+                "samples": share.count,
+                **({} if evaluated else {"epochs": num_epochs}),
+            },
+            cause=_cause(evidence, stage, share.split),
+            remedies=_remedies(evidence),
+            stage=stage,
+            epoch=int(epochs[-1]["epoch"]) if epochs else None,
+        )
+
+
+def _recorded_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:
+    counts = evidence.facts.splits[split].class_counts or (0,)
+    total = sum(counts)
+    shares = []
+    for record in evidence.of_kind("epoch", stage):
+        found: dict[str, Any] = (record.get("predicted") or {}).get(split) or {}
+        if {"largest_share", "largest_class"} <= found.keys():
+            largest = int(found["largest_class"])
+            true = counts[largest] / total if largest < len(counts) else 0.0
+            shares.append(Share(split, largest, float(found["largest_share"]), true, total))
+    return shares
+
+
+def _guessed_shares(evidence: Evidence, split: str) -> list[Share]:
+    """Told from accuracies alone, as old runs have them: each equal to one class's very share.
+
+    660 right of 1226, epoch after epoch, with 660 samples of the class: nothing else does that.
+    """
+    counts = evidence.facts.splits[split].class_counts
+    if split == "train" or counts is None or not evidence.trainings:
+        return []
+    total = sum(counts)
+    shares = []
+    for record in evidence.epochs(evidence.trainings[-1]):
+        right = float(record.get(f"{split}/accuracy", math.nan)) * total
+        same = [i for i, count in enumerate(counts) if count > 1 and abs(right - count) < 1e-3]
+        answered = 1.0 if same else 0.0
+        index = same[0] if same else 0
+        shares.append(Share(split, index, answered, counts[index] / total, total))
+    return shares
+
+
+def _cause(evidence: Evidence, stage: str, split: str) -> str:
+    trained = _recorded_shares(evidence, stage, "train") if stage else []
+    if split != "train" and trained and trained[-1].answered < 0.9:
+        return (
+            f"the net answers so on {split} alone: in evaluation it works otherwise than in "
+            "training (batch norm's statistics), or that split is prepared otherwise"
+        )
+    return (
+        "the outputs hardly depend on the picture, so that the most frequent or the first "
+        "class wins: the features collapsed, the rate was too high, or nothing was learnt"
+    )
+
+
+def _remedies(evidence: Evidence) -> Sequence[Sequence[str]]:
+    config = evidence.config
+    groups = []
+    start = []
+    if config["model"].get("init") == "default":
+        start.append("model.init=kaiming")
+    if config["dataset"].get("normalise") in ("none", "unit"):
+        start.append("dataset.normalise=dataset")
+    if start:
+        groups.append(start)
+    lr = config["optimizer"].get("lr")
+    if isinstance(lr, float | int):
+        groups.append([f"optimizer.lr={lr / 10:g}"])
+    counts = [count for count in evidence.facts.splits["train"].class_counts or () if count]
+    loss = config["loss"]
+    if counts and max(counts) >= 3 * min(counts) and loss.get("class_weights", 0) is None:
+        groups.append(["loss.class_weights=balanced"])
+    return groups

@@ -1,0 +1,64 @@
+"""How figures moved over a stage's epochs."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from expkit.diagnosis.evidence import Evidence
+
+
+def column(records: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """A figure of every epoch; empty where it is not recorded or was ever not a number."""
+    values = [float(record.get(name, math.nan)) for record in records]
+    return values if all(map(math.isfinite, values)) else []
+
+
+def smooth(values: Sequence[float]) -> list[float]:
+    """Means over each epoch and its two neighbours: one lucky epoch is no best."""
+    return [statistics.fmean(values[max(0, i - 1) : i + 2]) for i in range(len(values))]
+
+
+def noise(values: Sequence[float]) -> float:
+    """The standard deviation of one epoch, free of the course, from second differences.
+
+    Of independent noise those have six times its variance; a straight course adds nothing.
+    """
+    if len(values) < 4:
+        return math.inf
+    bends = [a - 2 * b + c for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    return math.sqrt(statistics.fmean(bend * bend for bend in bends) / 6)
+
+
+def slope(values: Sequence[float]) -> float:
+    """Change per epoch along the line of least squares."""
+    return statistics.linear_regression(range(len(values)), values).slope
+
+
+def monitor_of(evidence: Evidence, stage: str) -> str:
+    """The figure that chooses the stage's best epoch, with its split."""
+    name = str(evidence.stage_config(stage).get("monitor") or "loss")
+    return name if "/" in name else f"{evidence.monitored}/{name}"
+
+
+def best_index(values: Sequence[float], *, falls: bool) -> int:
+    """Where the first best value stands."""
+    return values.index(min(values) if falls else max(values))
+
+
+def is_loss(name: str) -> bool:
+    return name.endswith("loss")
+
+
+def seconds_per_epoch(records: Sequence[Mapping[str, Any]]) -> float:
+    """As the clock on the wall has it, with evaluation; the first epoch warms up."""
+    later = records[1:] or records
+    times = [float(each.get("wall_seconds") or each.get("seconds") or 0.0) for each in later]
+    return statistics.median(times)
+
+
+def minutes(seconds: float) -> str:
+    """`12 min`, or seconds where that says more."""
+    return f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"

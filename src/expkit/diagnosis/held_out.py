@@ -1,0 +1,141 @@
+"""Held-out samples that do better than those trained on."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Lt
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import column
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.outcome import percent
+from expkit.diagnosis.rule import Rule
+from expkit.records.predictions import ClassPredictions
+
+REGULARISED = (
+    "while it trains, the net is held back by {}: measured so, its training figures are too low, "
+    "and that is no fault"
+)
+EASIER = (
+    "the held-out samples are easier than those trained on, or some of them were trained on, too"
+)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How much better the held-out samples did."""
+
+    split: str
+    train: float
+    held_out: float
+    num_train: int
+    num_held_out: int
+
+    @property
+    def size(self) -> float:
+        return self.held_out - self.train
+
+    @property
+    def sigmas(self) -> float:
+        """As if the shares were equal, which is what is doubted."""
+        total = self.num_train + self.num_held_out
+        share = (self.train * self.num_train + self.held_out * self.num_held_out) / total
+        error = math.sqrt(share * (1 - share) * (1 / self.num_train + 1 / self.num_held_out))
+        return self.size / error if error > 0 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutBetterThanTrain(Rule):
+    """The net does better, and not by chance, on samples that it has not seen."""
+
+    min_sigmas: Annotated[float, Gt(0)] = 3.0
+    min_gap: Annotated[float, Gt(0), Lt(1)] = 0.02
+    min_epochs: Annotated[int, Ge(3)] = 5
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        gap, is_evaluated = _gap_in_answers(evidence), True
+        if gap is None:
+            gap, is_evaluated = self._gap_in_epochs(evidence), False
+        if gap is None or gap.size < self.min_gap or gap.sigmas < self.min_sigmas:
+            return
+        held_back = [] if is_evaluated else _what_holds_back(evidence)
+        yield Finding(
+            severity="info",
+            sentence=f"{gap.split} does better than train: {percent(gap.held_out)} against "
+            f"{percent(gap.train)}",
+            evidence={
+                "train": gap.train,
+                gap.split: gap.held_out,
+                "standard errors apart": gap.sigmas,
+                "training samples": gap.num_train,
+                "held-out samples": gap.num_held_out,
+                "measured": "standing still" if is_evaluated else "while training",
+            },
+            cause=REGULARISED.format(", ".join(held_back)) if held_back else EASIER,
+            command="look at train's own figures after an evaluation"
+            if held_back
+            else "look for samples that stand in both, and at how the split was made",
+        )
+
+    def _gap_in_epochs(self, evidence: Evidence) -> Gap | None:
+        """Over the last three epochs of a stage that has ended."""
+        split = evidence.monitored
+        ended = [name for name in evidence.trainings if evidence.result(name) is not None]
+        if not ended or split == "train":
+            return None
+        records = evidence.epochs(ended[-1])
+        train, held_out = column(records, "train/accuracy"), column(records, f"{split}/accuracy")
+        if len(train) < self.min_epochs or len(held_out) < self.min_epochs:
+            return None
+        # a training figure is the mean over its epoch: it belongs between two held-out ones
+        between = [(a + b) / 2 for a, b in zip(held_out[-4:], held_out[-3:], strict=False)]
+        splits = evidence.facts.splits
+        return Gap(
+            split,
+            statistics.fmean(train[-3:]),
+            statistics.fmean(between),
+            splits["train"].num_samples,
+            splits[split].num_samples,
+        )
+
+
+def _gap_in_answers(evidence: Evidence) -> Gap | None:
+    """Of the recorded answers, the net standing still for both."""
+    split = evidence.facts.judged_split
+    train, held_out = evidence.predictions.get("train"), evidence.predictions.get(split)
+    if split == "train" or not evidence.facts.has_training_samples:
+        return None
+    if not isinstance(train, ClassPredictions) or not isinstance(held_out, ClassPredictions):
+        return None
+    if not len(train.targets) or not len(held_out.targets):
+        return None
+    return Gap(
+        split,
+        float((train.ranks == 0).mean()),
+        float((held_out.ranks == 0).mean()),
+        len(train.targets),
+        len(held_out.targets),
+    )
+
+
+def _what_holds_back(evidence: Evidence) -> list[str]:
+    """What works on training samples alone, as the config has it."""
+    config, found = evidence.config, []
+    if any("drop" in str(key) and value for key, value in config["model"].items()):
+        found.append("dropout")
+    augment = config["augment"]
+    if augment.get("transforms"):
+        found.append("augmentation")
+    if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
+        found.append("mixed pictures")
+    stages = [evidence.stage_config(name) for name in evidence.trainings]
+    if any(stage.get("balanced_sampling") for stage in stages):
+        found.append("balanced sampling")
+    if any(stage.get("ema_decay") for stage in stages):
+        found.append("not having its weights averaged yet")
+    return found

@@ -1,0 +1,142 @@
+"""Differences that other samples of the same kind might have turned round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Gt, Lt
+
+from expkit.diagnosis.comparison import CrossRule, Evidences
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of, percent
+from expkit.records.criteria import parse_criterion
+
+if TYPE_CHECKING:
+    from expkit.records.predictions import ClassPredictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinNoiseOfBaseline(CrossRule):
+    """An accuracy, or the better of two, that these samples do not prove."""
+
+    significance: Annotated[float, Gt(0), Lt(1)] = 0.05
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        """Against what was stated beforehand: the largest class, the criterion, the reference."""
+        if answers_of(evidence) is None:
+            return
+        outcome = outcome_of(evidence)
+        assert outcome is not None, "there are answers"
+        low, high = outcome.interval
+        near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
+        if near:
+            yield Finding(
+                severity="info",
+                sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
+                + " and of ".join(f"{name}, {percent(value)}" for name, value in near.items())
+                + f": {outcome.count} samples leave {percent(low)} to {percent(high)} open",
+                evidence={
+                    "accuracy": outcome.accuracy,
+                    "right": outcome.right,
+                    "samples": outcome.count,
+                    "95 % interval": [low, high],
+                    **near,
+                },
+                cause="so few samples cannot tell figures so near to each other apart",
+                command=f"measure on about {_samples_needed(outcome, near):,} samples, "
+                "or over several seeds: expkit train -m seed=0,1,2",
+            )
+
+    def compare(self, evidences: Evidences) -> Iterable[Finding]:
+        """The best run beside every other that answered the same samples."""
+        for answered in _on_same_samples(evidences):
+            right = {name: answers.ranks == 0 for name, answers in answered.items()}
+            best = max(right, key=lambda name: int(right[name].sum()))
+            pairs = {
+                name: pair
+                for name in right
+                if name != best
+                and (pair := _mcnemar(right[best], right[name]))
+                and pair["p"] > self.significance
+            }
+            if pairs:
+                yield _no_evidence(best, pairs, answered[best], right)
+
+
+def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
+    """What the accuracy is held against, by its name."""
+    found = {"the largest class": outcome.majority}
+    for name, condition in (evidence.config.get("criteria") or {}).items():
+        criterion = parse_criterion(name, condition)
+        is_ours = (
+            criterion.metric == "accuracy" and criterion.split(evidence.facts) == outcome.split
+        )
+        if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
+            found["the criterion it meets"] = criterion.bound
+    reference = evidence.config.get("reference") or {}
+    figure = (reference.get("figures") or {}).get("accuracy")
+    if figure is not None:
+        found["the reference"] = float(figure)
+    return found
+
+
+def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
+    """At which the nearest one would lie at the interval's end; its width goes by 1 / sqrt(n)."""
+    p = outcome.accuracy
+    gap = min(max(abs(p - value), 0.001) for value in near.values())
+    needed = 1.96**2 * max(p * (1 - p), 0.01) / gap**2
+    digits = 10 ** (len(str(int(needed))) - 2)
+    return max(int(-(-needed // digits) * digits) if digits >= 1 else int(needed), outcome.count)
+
+
+def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
+    """The runs' answers, those to the very same samples together."""
+    groups: dict[tuple[Any, ...], dict[str, ClassPredictions]] = {}
+    for name, evidence in evidences.items():
+        answers = answers_of(evidence)
+        if answers is not None:
+            print_ = evidence.facts.splits[answers.split].fingerprint
+            key = (print_, tuple(answers.samples), tuple(answers.class_names))
+            groups.setdefault(key, {})[name] = answers
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _mcnemar(ours: Any, theirs: Any) -> dict[str, Any]:
+    """Exact: of the samples that only one of them has right, is it more often the same one?"""
+    from scipy.stats import binomtest
+
+    only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    differing = only_ours + only_theirs
+    p = float(binomtest(only_ours, differing).pvalue) if differing else 1.0
+    return {"only ours": only_ours, "only theirs": only_theirs, "p": p}
+
+
+def _no_evidence(
+    best: str, pairs: Mapping[str, Any], answers: ClassPredictions, right: Mapping[str, Any]
+) -> Finding:
+    total = len(answers.targets)
+    told = []
+    for name in pairs:
+        more = int(right[best].sum()) - int(right[name].sum())
+        told.append(
+            f"{name}, {percent(float(right[name].mean()))}: {more} of {total} samples, "
+            f"p = {pairs[name]['p']:.2f}"
+        )
+    return Finding(
+        severity="info",
+        sentence=f"no evidence that {best}, {percent(float(right[best].mean()))} on "
+        f"{answers.split}, is better than {'; '.join(told)}",
+        evidence={
+            "best": best,
+            "samples": total,
+            "right": {name: int(right[name].sum()) for name in [best, *pairs]},
+            "only best right": {name: pair["only ours"] for name, pair in pairs.items()},
+            "only other right": {name: pair["only theirs"] for name, pair in pairs.items()},
+            "p, McNemar exact": {name: pair["p"] for name, pair in pairs.items()},
+        },
+        cause="so few samples cannot tell runs so near to each other apart",
+        command="measure both on more samples, or over several seeds: expkit train -m seed=0,1,2",
+    )

@@ -1,0 +1,93 @@
+"""What a run came to as a count of right answers, and what knowing nothing would come to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import best_index, column, is_loss, monitor_of
+from expkit.records.predictions import ClassPredictions
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """So many answers right of so many, on one split."""
+
+    split: str
+    right: int
+    count: int
+    largest: int  # samples of the split's largest class
+    stage: str = ""
+    epoch: int | None = None  # None: of recorded predictions
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.count
+
+    @property
+    def majority(self) -> float:
+        return self.largest / self.count
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        return exact_interval(self.right, self.count)
+
+
+def outcome_of(evidence: Evidence) -> Outcome | None:
+    """Of the recorded predictions, else of the best epoch of the last training that has ended."""
+    answers = answers_of(evidence)
+    if answers is None:
+        return _from_history(evidence)
+    import numpy as np
+
+    return Outcome(
+        split=answers.split,
+        right=int((answers.ranks == 0).sum()),
+        count=len(answers.targets),
+        largest=int(np.bincount(answers.targets).max()),
+    )
+
+
+def answers_of(evidence: Evidence) -> ClassPredictions | None:
+    """The recorded answers that the verdict is measured on, where they are classes."""
+    answers = evidence.predictions.get(evidence.facts.judged_split)
+    return answers if isinstance(answers, ClassPredictions) and len(answers.targets) else None
+
+
+def _from_history(evidence: Evidence) -> Outcome | None:
+    ended = [name for name in evidence.trainings if evidence.result(name) is not None]
+    split = evidence.monitored
+    counts = evidence.facts.splits[split].class_counts
+    if not ended or counts is None:
+        return None
+    records = evidence.epochs(ended[-1])
+    monitor = monitor_of(evidence, ended[-1])
+    accuracies, figures = column(records, f"{split}/accuracy"), column(records, monitor)
+    if not accuracies or not figures:
+        return None
+    best = best_index(figures, falls=is_loss(monitor))
+    num_samples = sum(counts)
+    right = round(accuracies[best] * num_samples)
+    return Outcome(split, right, num_samples, max(counts), ended[-1], records[best]["epoch"])
+
+
+def exact_interval(right: int, count: int) -> tuple[float, float]:
+    """Of a share, 95 %, after Clopper and Pearson: never narrower than it should be."""
+    from scipy.stats import binomtest
+
+    found = binomtest(right, count).proportion_ci(0.95, "exact")
+    return float(found.low), float(found.high)
+
+
+def percent(share: float) -> str:
+    """Two decimals, as the pages have it."""
+    return f"{100 * share:.2f} %" if math.isfinite(share) else str(share)
+
+
+def is_balanced(evidence: Evidence) -> bool:
+    """Whether the training was told to care for each class alike, at the cost of the largest."""
+    stages = (evidence.stage_config(name) for name in evidence.trainings)
+    weights = evidence.config["loss"].get("class_weights")
+    return weights is not None or any(stage.get("balanced_sampling") for stage in stages)

@@ -1,0 +1,210 @@
+"""How training got on: not at all any more, not enough, from the start, to the very end."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import (
+    best_index,
+    column,
+    is_loss,
+    minutes,
+    monitor_of,
+    noise,
+    seconds_per_epoch,
+    slope,
+)
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.outcome import percent
+from expkit.diagnosis.rule import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoImprovement(Rule):
+    """Epochs go by, and no figure gets better."""
+
+    min_epochs: Annotated[int, Ge(1)] = 10
+    min_fraction: Annotated[float, Gt(0), Le(1)] = 0.25  # of all the epochs asked for
+    costly_minutes: Annotated[float, Gt(0)] = 30.0  # of going on, from which it is a warning
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for stage in evidence.trainings[-1:]:
+            config, records = evidence.stage_config(stage), evidence.epochs(stage)
+            if config.get("patience") is not None or not records:
+                continue
+            split = evidence.monitored
+            names = {monitor_of(evidence, stage), f"{split}/loss", f"{split}/accuracy"}
+            courses = {name: values for name in names if (values := column(records, name))}
+            if not courses:
+                continue
+            # a figure is as good as it was: any of them that still gets better is progress
+            best = max(best_index(values, falls=is_loss(n)) for n, values in courses.items())
+            idle = len(records) - 1 - best
+            max_epochs = int(config["max_epochs"])
+            if idle >= max(self.min_epochs, self.min_fraction * max_epochs):
+                yield self._tell(evidence, stage, records[best]["epoch"], idle)
+
+    def _tell(self, evidence: Evidence, stage: str, best: int, idle: int) -> Finding:
+        records = evidence.epochs(stage)
+        each = seconds_per_epoch(records)
+        last, is_over = int(records[-1]["epoch"]), evidence.result(stage) is not None
+        left = 0 if is_over else int(evidence.stage_config(stage)["max_epochs"]) - last
+        price = f"{idle} epochs, {minutes(idle * each)}, for nothing"
+        if left:
+            price = f"going on to the end costs {minutes(left * each)} more"
+        patience = max(self.min_epochs, best // 4)
+        return Finding(
+            severity="warning" if left * each > 60 * self.costly_minutes else "info",
+            sentence=f"nothing on {evidence.monitored} got better since epoch {best}: {price}",
+            evidence={
+                "best epoch": best,
+                "epochs since": idle,
+                "seconds an epoch": each,
+                "epochs left": left,
+                "minutes left": left * each / 60,
+            },
+            cause="the net has learnt what it can with this rate and these samples",
+            remedies=[[f"procedure.{stage}.patience={patience}"]],
+            stage=stage,
+            epoch=last,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Underfitting(Rule):
+    """Even the training samples were hardly learnt, and it got no better at the end."""
+
+    min_epochs: Annotated[int, Ge(1)] = 10
+    # of the way from always answering the largest class to all right
+    max_way: Annotated[float, Gt(0), Le(1)] = 0.25
+    max_fall: Annotated[float, Gt(0), Le(1)] = 0.02  # of the training loss in the last third
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        majority = evidence.facts.majority_accuracy("train")
+        for stage in evidence.trainings[-1:]:
+            records = evidence.epochs(stage)
+            losses, accuracies = column(records, "train/loss"), column(records, "train/accuracy")
+            if evidence.result(stage) is None or len(losses) < self.min_epochs:
+                continue
+            if majority is None or not accuracies:
+                continue
+            held_out = column(records, f"{evidence.monitored}/accuracy")
+            # augmentation and dropout lower the training figure alone: the better one counts
+            reached = max(statistics.fmean(each[-3:]) for each in (accuracies, held_out) if each)
+            third = losses[-(len(losses) // 3) :]
+            fall = -slope(third) * len(third) / max(abs(statistics.fmean(third)), 1e-12)
+            way = (reached - majority) / (1 - majority) if majority < 1 else 1.0
+            if way < self.max_way and fall < self.max_fall:
+                yield self._tell(evidence, stage, reached, majority, fall)
+
+    def _tell(
+        self, evidence: Evidence, stage: str, reached: float, majority: float, fall: float
+    ) -> Finding:
+        records = evidence.epochs(stage)
+        return Finding(
+            severity="warning",
+            sentence=f"the training samples were hardly learnt: {percent(reached)} right, the "
+            f"largest class is {percent(majority)}, and the loss stands still at "
+            f"{records[-1]['train/loss']:.3g}",
+            evidence={
+                "train/accuracy": reached,
+                "largest class": majority,
+                "train/loss": records[-1]["train/loss"],
+                "fall of the loss in the last third": fall,
+                "epochs": len(records),
+            },
+            cause="the net is too small or held back too much, its rate does not fit, or its "
+            "inputs do not tell the classes apart",
+            command="see what stands in its way: does it learn 10 samples? "
+            "expkit train ... procedure=overfit",
+            stage=stage,
+            epoch=int(records[-1]["epoch"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestEpochFirst(Rule):
+    """Nothing that training did after its first epoch made the net better."""
+
+    min_epochs: Annotated[int, Ge(2)] = 5
+    min_rise: Annotated[float, Gt(0)] = 0.1  # of the loss since, from which it is no mere drift
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for stage in evidence.trainings[-1:]:
+            records, monitor = evidence.epochs(stage), monitor_of(evidence, stage)
+            figures = column(records, monitor)
+            if evidence.result(stage) is None or len(figures) < self.min_epochs:
+                continue
+            if best_index(figures, falls=is_loss(monitor)) != 0:
+                continue
+            after = statistics.fmean(figures[-3:])
+            change = after - figures[0] if is_loss(monitor) else figures[0] - after
+            if change <= 2 * noise(figures[1:]):
+                continue  # all alike, such as all right from the first epoch on
+            goes_on = evidence.stage_config(stage).get("start_from") is not None
+            is_grave = change >= self.min_rise * abs(figures[0]) and not goes_on
+            yield Finding(
+                severity="warning" if is_grave else "info",
+                sentence=f"the best of {len(figures)} epochs is the first: {monitor} "
+                f"{figures[0]:.4g}, then {after:.4g}",
+                evidence={
+                    monitor: figures[0],
+                    "at the end": after,
+                    "noise of an epoch": noise(figures[1:]),
+                    "epochs": len(figures),
+                },
+                cause="the weights that it started from are spoilt by a rate too high, or what it "
+                "learns of the training samples does not hold for the others",
+                remedies=_lower_rate(evidence),
+                stage=stage,
+                epoch=1,
+            )
+
+
+def _lower_rate(evidence: Evidence) -> list[list[str]]:
+    lr = evidence.config["optimizer"].get("lr")
+    return [[f"optimizer.lr={lr / 10:g}"]] if isinstance(lr, float | int) else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestEpochLast(Rule):
+    """It was still getting better when it ended."""
+
+    min_epochs: Annotated[int, Ge(3)] = 6
+    min_sigmas: Annotated[float, Gt(0)] = 2.0  # what the last third gained beside an epoch's noise
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for stage in evidence.trainings[-1:]:
+            records, monitor = evidence.epochs(stage), monitor_of(evidence, stage)
+            figures = column(records, monitor)
+            max_epochs = int(evidence.stage_config(stage)["max_epochs"])
+            if evidence.result(stage) is None or not self.min_epochs <= max_epochs == len(figures):
+                continue
+            falls = is_loss(monitor)
+            third = figures[-max(3, len(figures) // 3) :]
+            gain = -slope(third) if falls else slope(third)
+            is_last = best_index(figures, falls=falls) == len(figures) - 1
+            if is_last and gain * len(third) > self.min_sigmas * noise(figures):
+                each = seconds_per_epoch(records)
+                yield Finding(
+                    severity="info",
+                    sentence=f"still getting better when it ended: {monitor} by {gain:.2g} an "
+                    f"epoch over the last {len(third)}",
+                    evidence={
+                        "epochs": len(figures),
+                        monitor: figures[-1],
+                        "gain an epoch": gain,
+                        "noise of an epoch": noise(figures),
+                        "minutes for as many again": len(figures) * each / 60,
+                    },
+                    cause="it was given too few epochs to show what it can",
+                    remedies=[[f"procedure.{stage}.max_epochs={2 * max_epochs}"]],
+                    stage=stage,
+                    epoch=len(figures),
+                )

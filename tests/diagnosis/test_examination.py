@@ -77,6 +77,18 @@ def test_the_next_command_repeats_the_run_with_the_remedy() -> None:
     assert command == "expkit train model=deep_head 'name=a b' optimizer.lr=1e-4"
 
 
+def test_a_rule_that_raises_is_told_and_the_others_are_asked() -> None:
+    """A fault of a rule must not end somebody's training."""
+
+    class Broken(Rule):
+        def find(self, evidence: Evidence) -> Iterable[Finding]:
+            raise KeyError("loss")
+
+    broken, sound = examine(make_evidence(), {"broken": Broken(), "sound": Always()})[::-1]
+    assert (broken.rule, broken.severity, sound.rule) == ("rule_failed", "info", "sound")
+    assert broken.evidence == {"rule": "broken", "error": "KeyError: 'loss'"}
+
+
 def test_numbers_become_plain() -> None:
     """Evidence goes into JSON, which knows no numpy and no NaN."""
     given = {"a": np.float64(1.5), "b": [np.int64(2)], "c": float("nan")}

@@ -85,7 +85,8 @@ def test_changes_nothing(make: Any, used: bool) -> None:
     modes = [layer.training for layer in model.modules()]
     draws, scaler = torch.get_rng_state(), learner.scaler.state_dict()
     found = sweep_rates(learner, split, batch_size=8, seed=0)
-    assert found is not None and found["num_steps"] >= 15
+    assert found is not None
+    assert found["num_steps"] >= 15
     after = (model.state_dict(), learner.optimizer.state_dict())
     torch.testing.assert_close(after, before, rtol=0, atol=0)
     assert [layer.training for layer in model.modules()] == modes
@@ -117,7 +118,8 @@ def test_groups_keep_their_ratio() -> None:
     sweep_rates(learner_of(model, optimizer), split_of(), batch_size=8, seed=0)
     rates = torch.tensor(seen)
     torch.testing.assert_close(rates[:, 1], rates[:, 0] / 10)
-    assert rates[0, 0] == pytest.approx(1e-7) and rates[-1, 0] == pytest.approx(10)
+    assert rates[0, 0] == pytest.approx(1e-7)
+    assert rates[-1, 0] == pytest.approx(10)
 
 
 def test_none_where_time_is_short() -> None:
@@ -152,7 +154,8 @@ def test_tells_gradients_that_stay() -> None:
     model = slope()
     learner = learner_of(model, Forgetful(model.parameters(), lr=0.01))
     found = sweep_rates(learner, split_of(), batch_size=8, seed=0)
-    assert found is not None and found["gradients_left"]
+    assert found is not None
+    assert found["gradients_left"]
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

@@ -40,6 +40,7 @@ def config_of(**changes: Any) -> dict[str, Any]:
         "output_dir": "/home/somebody/outputs",
         "model": {"_target_": "expkit.models.Conv", "channels": [32, 64, 128, 256]},
         "optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001},
+        "loss": {"_target_": "expkit.losses.cross_entropy.CrossEntropy"},
         "procedure": PROCEDURE,
     }
     return {**config, **changes}

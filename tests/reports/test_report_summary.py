@@ -171,7 +171,13 @@ def test_nan_meets_nothing_and_is_valid_json(tmp_path: Path) -> None:
 def test_recall_trusts_only_the_summary_of_an_ended_run(tmp_path: Path) -> None:
     """A stored summary of a finished run is handed back; one of a run since gone on is not."""
     run = puzzle_run(tmp_path, 2, 3)
-    (run.path / "summary.json").write_text('{"status": "finished", "intervals": {}}')
-    assert recall(Run(run.path)) == {"status": "finished", "intervals": {}}
+    (run.path / "summary.json").write_text(
+        '{"status": "finished", "intervals": {}, "findings": []}'
+    )
+    assert recall(Run(run.path)) == {
+        "status": "finished",
+        "intervals": {},
+        "findings": [],
+    }
     (run.path / "summary.json").write_text('{"status": "interrupted"}')
     assert recall(Run(run.path))["verdict"] in ("met", "not met")

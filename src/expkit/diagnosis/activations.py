@@ -14,8 +14,8 @@ from expkit.diagnosis.model_records import (
     epoch_of,
     is_at_chance,
     listed,
-    lower_rate,
     looks,
+    lower_rate,
     models,
     start_of,
 )

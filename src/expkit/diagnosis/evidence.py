@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from expkit.config.schema import PARTS
 from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.files import Record
 from expkit.records.predictions import Predictions
@@ -30,7 +31,7 @@ class Evidence:
     def of(cls, run: Run) -> Evidence:
         """All that a run folder holds by now."""
         return cls(
-            config=run.config,
+            config={**{key: {} for key in PARTS}, **run.config},  # an older run may lack a part
             facts=run.dataset,
             environment=run.environment,
             overrides=run.overrides,

@@ -20,6 +20,7 @@ from expkit.diagnosis.rule import Rule
 from expkit.errors import UserError
 
 GROUP = "diagnosis"
+FAILED = "rule_failed"  # what a rule that raises is reported as
 Rules = Mapping[str, Rule]
 
 
@@ -55,12 +56,24 @@ def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
     """The findings on a run, worst first, one for each cause."""
     ignored = evidence.config.get(GROUP, {}).get("ignore", ())
     findings = [
-        complete(finding, name, evidence.overrides)
+        finding
         for name, rule in rules.items()
         if name not in ignored
-        for finding in rule.find(evidence)
+        for finding in ask(name, rule, evidence)
     ]
     return sort(keep_roots(findings, rules))
+
+
+def ask(name: str, rule: Rule, evidence: Evidence) -> list[Finding]:
+    """What one rule finds; a fault of the rule itself is told, and never ends a run."""
+    try:
+        found = list(rule.find(evidence))
+    except Exception as error:
+        told = {"rule": name, "error": f"{type(error).__name__}: {error}"}
+        cause = "a fault in the rule, or records that it does not know"
+        found = [Finding("info", f"the rule {name} could not be asked", told, cause)]
+        name = FAILED
+    return [complete(each, name, evidence.overrides) for each in found]
 
 
 def complete(finding: Finding, rule: str, overrides: Sequence[str]) -> Finding:
@@ -69,7 +82,13 @@ def complete(finding: Finding, rule: str, overrides: Sequence[str]) -> Finding:
     if not command and finding.remedies:
         words = [*overrides, *finding.remedies[0]]
         command = f"expkit train {' '.join(map(shlex.quote, words))}"
-    return replace(finding, rule=rule, command=command, evidence=plain(finding.evidence))
+    return replace(
+        finding,
+        rule=rule,
+        command=command,
+        evidence=plain(finding.evidence),
+        remedies=plain(finding.remedies),
+    )
 
 
 def plain(value: Any) -> Any:
@@ -88,6 +107,8 @@ def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:
     kept = list(findings)
     for finding in list(kept):
         if finding not in kept:
+            continue
+        if finding.rule == FAILED:
             continue
         explained = set(rules[finding.rule].explains) - {finding.rule}
         kept = [each for each in kept if each.rule not in explained]

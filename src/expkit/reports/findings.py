@@ -8,7 +8,7 @@ from typing import Any
 
 from expkit.diagnosis.finding import Finding
 
-WIDTH = 90
+WIDTH = 88  # two columns less than a screen, which moves them in
 MOST_LISTED = 4  # values of a list that a line of evidence shows; summary.json has all
 MOST_ON_SCREEN = 5  # findings that a closing screen tells in full
 BY_SEVERITY = {"fatal": "FATAL", "warning": "WARN", "info": "INFO"}

@@ -84,6 +84,6 @@ def _compare(train: Glance, other: Glance) -> dict[str, Any]:
         float(to_grey(each.thumbnails).std(0).mean()) / np.sqrt(len(each.chosen))
         for each in (train, other)
     ]
-    if min(ours.std(), theirs.std()) < 5 * max(errors):
+    if min(ours.std(), theirs.std()) <= 5 * max(errors):
         return {}  # the mean pictures are flat, but for chance
     return {"mean_picture_correlation": float(np.corrcoef(ours, theirs)[0, 1])}

@@ -28,6 +28,7 @@ LIKELY_TWINS = 3  # a held-out picture and description; so that most of them are
 HALVED_FROM = 48  # pixels: smaller pictures have no detail left at half their size
 LEAST_SIDE = 16  # pixels: below, two pictures of a thing agree as much as two copies
 LEAST_DETAIL = 1.5  # levels of 255: below, detail is rounding
+NUM_TYPICAL = 300  # training pictures whose likely twins say how alike such are
 MOST_CONFIRMED = 300  # pairs at once, while most of them turn out to be copies
 # A copy's detail departs at most an eighth as much as that of typical likely twins: measured on
 # copies (JPEG at 50 and 75 %, brightness, noise, shifts, 70 % of the size) against the rest in
@@ -207,7 +208,8 @@ def _confirm(
     A quick look at all pairs says how alike those are, and which pairs are worth the costly one.
     """
     quick = _quick_look(seen, ours, train, theirs)
-    bound = 1 - DEPARTURE * (1 - max(0.0, float(np.median(quick))))
+    typical = max(float(np.median(quick)), _typical_likeness(train))
+    bound = 1 - DEPARTURE * (1 - typical)
     order = np.argsort(-quick, kind="stable")
     confirmed: list[tuple[int, int, float]] = []
     for start in range(0, len(order), MOST_CONFIRMED):
@@ -218,6 +220,19 @@ def _confirm(
         if len(found) < len(part) // 10:
             break
     return confirmed
+
+
+def _typical_likeness(train: Glance) -> float:
+    """How alike training pictures and their likely twins are, which are no copies.
+
+    Held-out pictures of another brightness have likely twins that are like them in nothing.
+    """
+    places = spread_evenly(len(train.chosen), NUM_TYPICAL)
+    ours, theirs = _likely_twins(train, places, train)
+    differ = train.digests[ours] != train.digests[theirs]
+    if not differ.any():
+        return 0.0
+    return float(np.median(_quick_look(train, ours[differ], train, theirs[differ])))
 
 
 def _quick_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:

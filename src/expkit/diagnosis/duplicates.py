@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -12,6 +12,13 @@ from expkit.diagnosis.census import census_of, listed, splits_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+
+
+def _duplicates(evidence: Evidence) -> Mapping[str, Any]:
+    """The census's; none where all training pictures are one, which `constant_pictures` tells."""
+    train = splits_of(evidence).get("train", {})
+    found: Mapping[str, Any] = census_of(evidence).get("duplicates", {})
+    return found if train.get("num_distinct", 0) > 1 else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +29,7 @@ class DuplicatesAcrossSplits(Rule):
     least_share: Annotated[float, Ge(0)] = 0.003  # of the held-out pictures
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        across = census_of(evidence).get("duplicates", {}).get("across", {})
+        across = _duplicates(evidence).get("across", {})
         if not across.get("count"):
             return
         splits = splits_of(evidence)
@@ -54,7 +61,7 @@ class ConflictingDuplicates(Rule):
     """One training picture under two labels: at least one of them is wrong."""
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        told = census_of(evidence).get("duplicates", {}).get("conflicting", {})
+        told = _duplicates(evidence).get("conflicting", {})
         if not told.get("count"):
             return
         classes = evidence.facts.class_names or ()
@@ -80,7 +87,7 @@ class RepeatedPictures(Rule):
     least_share: Annotated[float, Ge(0)] = 0.005  # of the training pictures
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        within = census_of(evidence).get("duplicates", {}).get("within", {}).get("train", {})
+        within = _duplicates(evidence).get("within", {}).get("train", {})
         if not within.get("count"):
             return
         seen = splits_of(evidence)["train"]

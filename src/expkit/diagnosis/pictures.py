@@ -85,12 +85,12 @@ class SplitsPreparedDifferently(Rule):
     """Held-out pictures that differ from the training pictures as a whole, not one by one."""
 
     least_deviations: Annotated[float, Gt(0)] = 6.0  # of a split's mean, by chance
-    # Splits of one kind of picture differ by hundredths of the spread; another scale by whole ones.
-    least_shift: Annotated[float, Gt(0)] = 0.75  # of a mean, in spreads of the training pixels
-    least_ratio: Annotated[float, Gt(1)] = 1.8  # of the spreads
+    # Splits of one kind of picture differ by hundredths of the spread, other scales by tenths.
+    least_shift: Annotated[float, Gt(0)] = 0.4  # of a mean, in spreads of the training pixels
+    least_ratio: Annotated[float, Gt(1)] = 1.6  # of the spreads
     least_swap: Annotated[float, Gt(0)] = 0.08  # of means that another order of channels explains
     least_negative: Annotated[float, Gt(0), Le(1)] = 0.7  # correlation of the mean pictures
-    least_count: Annotated[int, Ge(2)] = 20  # pictures of each
+    least_count: Annotated[int, Ge(2)] = 30  # pictures of each
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)

@@ -25,7 +25,7 @@ class LabelNoise(Rule):
     """
 
     least_share: Annotated[float, Gt(0)] = 0.04  # of wrong labels, less its uncertainty
-    # Clearest answers' errors to all, less their uncertainty. Overlapping classes of equal spread
+    # Clearest answers' errors to all. Overlapping classes of equal spread
     # reach 0.3 to 0.6, and cherries by their pixels 0.2.
     least_flatness: Annotated[float, Gt(0), Le(1)] = 0.7
     least_agreement: Annotated[float, Gt(0), Le(1)] = 0.8  # of two halves of the neighbours
@@ -112,7 +112,7 @@ class LabelNoise(Rule):
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:
         spread = deviation(clear, count)
         is_sure = clear - 2 * spread > self.least_share
-        return count >= self.least_count and is_sure and clear - spread > self.least_flatness * rest
+        return count >= self.least_count and is_sure and clear > self.least_flatness * rest
 
 
 def _with_place(finding: Finding, stage: str, epoch: int) -> Finding:

@@ -96,7 +96,7 @@ class BatchNormMode(Rule):
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
             trained_before = is_pretrained(evidence) or starts_from(evidence, record["stage"])
-            norms = {each["name"] for each in record["layers"] if "BatchNorm" in each["type"]}
+            norms = {each["name"] for each in record["layers"]}  # dropouts do not count as layers
             asleep = [name for name in record["not_training"] if name in norms]
             awake = [name for name in record["not_evaluating"] if name in norms]
             if awake or (asleep and not trained_before):

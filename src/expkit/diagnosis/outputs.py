@@ -16,6 +16,7 @@ from expkit.records.files import Record
 
 # autograd's names; a log-softmax is none of them: the softmax within the loss leaves it as it is
 PROBABILITIES = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Hardsigmoid": "sigmoid"}
+TORCH_GAIN = 3**-0.5  # of nn.Linear as torch draws it: uniform within 1 / root of its inputs
 BOUNDED = {"Tanh": "tanh", "Relu": "ReLU", "Hardtanh": "clamp", "Clamp": "clamp"}
 
 
@@ -92,6 +93,7 @@ class InitialLoss(Rule):
     excess: Annotated[float, Gt(0)] = 1.5  # nats: s of 1.7
     relative_excess: Annotated[float, Gt(0)] = 0.5  # of the expected loss, where that is more
     costly_excess: Annotated[float, Gt(0)] = 10.0  # nats: above what any well-known net has
+    largest_gain: Annotated[float, Gt(0)] = 20.0  # of the last layer: torch's own is 0.6
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -100,26 +102,35 @@ class InitialLoss(Rule):
                 continue
             bound = expected + max(self.excess, self.relative_excess * expected)
             if bound < loss < float("inf"):
-                yield self._finding(evidence, record, loss, expected)
+                yield self._finding(record, loss, expected)
                 return
 
     def _finding(self, evidence: Evidence, record: Record, loss: float, expected: float) -> Finding:
-        has_init = evidence.config["model"].get("init") == "xavier"
+        gain = gain_of_last(record)
+        is_costly = loss > expected + self.costly_excess or gain > self.largest_gain
         return Finding(
-            severity="warning" if loss > expected + self.costly_excess else "info",
+            severity="warning" if is_costly else "info",
             sentence=f"before the first step the loss is {loss:.3g}, and a model that says "
             f"nothing would have {expected:.3g}",
             evidence={
                 "loss": loss,
                 "expected_loss": expected,
                 "answers_rms": record["outputs"]["rms"],
+                "last_layer_gain": gain,
             },
             cause="the last layer starts with answers that are too large: the first epochs are "
             "spent on unlearning them",
-            remedies=[["model.init=default"]] if has_init else (),
-            command=""
-            if has_init
-            else "start the last layer smaller: divide its weights by "
-            f"{max(2.0, record['outputs']['rms']):.0f}, or set them to zero",
+            command=f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
+            "as large as torch draws them",
             stage=record["stage"],
         )
+
+
+def gain_of_last(record: Record) -> float:
+    """The last layer's weight (rms) times the root of its inputs: what it does to their size."""
+    weights = [row for row in record["parameters"] if row["kind"] == "weight"]
+    num_outputs = record["layers"][-1].get("units") if record["layers"] else None
+    if not weights or not num_outputs:
+        return 0.0
+    gain: float = weights[-1]["weight_rms"] * (weights[-1]["size"] / num_outputs) ** 0.5
+    return gain

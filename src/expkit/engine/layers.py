@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from expkit.engine.device import Device
 from expkit.engine.untouched import untouched
 
-UNCHANGING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten, nn.Unflatten)  # they tell nothing
+UNCHANGING = (nn.Identity, _DropoutNd, nn.Flatten, nn.Unflatten)  # they tell nothing
 RECTIFIERS = (nn.ReLU, nn.ReLU6)  # never below zero: a mean of zero is all zeros
 LIMITS = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}  # between which they saturate
 NEAR_LIMIT = 0.01  # of the distance between the limits

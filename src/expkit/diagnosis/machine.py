@@ -18,7 +18,10 @@ from expkit.records.files import Record
 
 def machine_of(evidence: Evidence) -> Record:
     """What the run found its machine to be; empty where it was not written down."""
-    return (evidence.of_kind("machine") or [{}])[-1]
+    machine: Record = {}
+    for record in evidence.of_kind("machine"):
+        machine |= record
+    return machine
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class Preflight:
             stage=session.stage,
             kind=type(self).__name__,
             passed=doomed is None,
-            reason=self._tell(session) if doomed is None else f"{doomed.rule}: {doomed.sentence}",
+            reason=self._tell(session),
             num_samples=sum(split.num_samples for split in parts.facts.splits.values()),
             seconds=seconds,
         )

@@ -188,7 +188,7 @@ class Training:
         if doomed is not None:
             saved = self.max_epochs - len(records)
             reason = (
-                f"ended after epoch {len(records)} by {doomed.rule}: {doomed.sentence}; "
+                f"ended after epoch {len(records)} by {doomed.rule} ({doomed.severity}): "
                 f"{saved} of {self.max_epochs} epochs saved"
             )
         elif best is None and finite:

@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from expkit.data.memory import count_memory_bytes, count_own_bytes
+from expkit.engine.small_maps import guard_small_maps
 from expkit.errors import UserError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -34,6 +35,8 @@ class Device:
     def place(self, model: nn.Module) -> nn.Module:
         """The model on the device, its weights laid out as the pictures are."""
         placed = model.to(self.torch_device)
+        if self.torch_device.type == "cpu" and self.precision != "fp32":
+            guard_small_maps(placed)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
     def arrange(self, images_BCHW: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from expkit.engine.gauge import looks
 from expkit.engine.loop import Epoch, Learner
+from expkit.engine.precision import precision_gap
 from expkit.engine.probing import look_at_layers, probe_loss, probe_model
 from expkit.engine.scoring import Sums
 from expkit.procedures.session import Session
@@ -89,4 +90,6 @@ def observe_loss(session: Session, learner: Learner) -> None:
 
 
 def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
-    session.note("model", epoch, probe_model(learner, session.train_split, NUM_PROBED))
+    content = probe_model(learner, session.train_split, NUM_PROBED)
+    content["precision_gap"] = precision_gap(learner, session.train_split)
+    session.note("model", epoch, content)

@@ -15,8 +15,8 @@ from expkit.engine.origin import find_origin
 
 
 def test_looks_are_dense_first_and_end_with_the_last() -> None:
-    """The first four epochs, then each by a third later than the one before, and the last."""
-    assert sorted(looks(20)) == [1, 2, 3, 4, 5, 7, 9, 12, 16, 20]
+    """The first four epochs, then each half as late again as the one before, and the last."""
+    assert sorted(looks(20)) == [1, 2, 3, 4, 6, 10, 15, 20]
     assert looks(1) == {1}
     assert len(looks(200)) < 20
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from expkit.engine.loop import Learner
 
 NUM_FIRST_STEPS = 20  # of a stage, which are recorded one by one
-GROWTH = 4 / 3  # from one look to the next, once they are more than an epoch apart
+GROWTH = 1.5  # from one look to the next, once they are more than an epoch apart
 
 Batch = tuple[Tensor, Tensor]
 
 
 def looks(max_epochs: int) -> frozenset[int]:
-    """The epochs that are looked at closely: 1, 2, 3, 4, 6, 8, 11, ... and the last.
+    """The epochs that are looked at closely: 1, 2, 3, 4, 6, 10, 15, ... and the last.
 
     What goes wrong at once is seen at once, and a long training is not made longer.
     """

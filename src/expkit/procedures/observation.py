@@ -16,7 +16,8 @@ from expkit.engine.probing import look_at_layers, probe_loss, probe_model
 from expkit.engine.scoring import Sums
 from expkit.procedures.session import Session
 
-NUM_PROBED = 64  # training samples that are asked at each look, the same throughout
+NUM_PROBED = 64  # training samples that a model is asked before it trains
+NUM_ASKED = 32  # of them, at each look
 Batch = tuple[Tensor, Tensor]
 
 
@@ -79,7 +80,7 @@ class Observer:
 
 def probe_batch(session: Session) -> Batch:
     """A few training samples, evenly spaced, as the model is given them."""
-    few = session.train_split.spread_out(NUM_PROBED)
+    few = session.train_split.spread_out(NUM_ASKED)
     return next(few.batches(len(few)))
 
 

@@ -1,0 +1,105 @@
+"""The census: figures of each split by hand, what is bounded, and what is left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from expkit.data import census as census_module
+from expkit.data.census import take_census
+from expkit.data.digits import Digits
+from expkit.data.puzzle import Puzzle
+from expkit.data.samples import Dataset, Samples, silent
+
+
+def of_pictures(images: np.ndarray, **others: np.ndarray) -> Dataset:
+    """Pictures with numbers as targets, so that nothing is asked of classes."""
+    splits = {"train": images, **others}
+    return Dataset(
+        {
+            name: Samples(
+                each,
+                np.zeros((len(each), 1), np.float32),
+                [f"{name}_{i}" for i in range(len(each))],
+            )
+            for name, each in splits.items()
+        },
+        "unit",
+        target_names=["x"],
+    )
+
+
+def test_figures_of_two_small_pictures() -> None:
+    """Means, spreads and levels of a channel by hand, and a second channel that is constant."""
+    images = np.zeros((2, 2, 2, 2), np.uint8)
+    images[0, ..., 0] = [[0, 10], [20, 30]]  # mean 15
+    images[1, ..., 0] = [[40, 40], [40, 40]]  # mean 40
+    images[..., 1] = 7
+    split = take_census(of_pictures(images))["splits"]["train"]
+    assert split["mean"] == pytest.approx([27.5, 7])
+    assert split["spread"] == pytest.approx([np.std([0, 10, 20, 30, 40, 40, 40, 40]), 0], abs=1e-3)
+    assert split["spread_of_means"] == pytest.approx([12.5, 0])
+    assert (split["min"], split["max"]) == ([0, 7], [40, 7])
+    assert split["constant_channels"] == [1]
+    assert split["num_levels"] == 6  # 0, 7, 10, 20, 30, 40
+    assert split["constant_pictures"] == {"count": 1, "names": ["train_1"]}
+
+
+def test_large_data_is_looked_at_in_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the time allowed: a third of each split, from the first sample to the last."""
+    monkeypatch.setattr(census_module, "BYTES_PER_SECOND", 540 * 64 / 3)
+    dataset = Digits().read(silent)
+    total = sum(map(len, dataset.splits.values()))
+    splits = take_census(dataset, max_seconds=total / 540)["splits"]
+    assert {name: each["num_looked_at"] for name, each in splits.items()} == {
+        "train": 419,
+        "val": 90,
+        "test": 90,
+    }
+    assert splits["train"]["num_samples"] == 1257
+
+
+def test_mapped_pictures_give_the_same_census(tmp_path: Path) -> None:
+    """Pictures in a file, reached by shuffled rows, are counted as those in memory."""
+    dataset = Digits().read(silent)
+    samples = dataset.splits["train"]
+    order = np.random.default_rng(0).permutation(len(samples))
+    np.save(tmp_path / "pictures.npy", samples.images[order])
+    store = np.load(tmp_path / "pictures.npy", mmap_mode="c")
+    mapped = Samples(store, samples.targets, samples.names, rows=np.argsort(order))
+    assert mapped.is_mapped
+    there = Dataset({"train": mapped}, "unit", class_names=dataset.class_names)
+    here = Dataset({"train": samples}, "unit", class_names=dataset.class_names)
+    assert take_census(there) == take_census(here)
+
+
+def test_a_census_can_be_written_as_json() -> None:
+    """No number of numpy is left in it, and it is a few kilobytes."""
+    written = json.dumps(take_census(Digits().read(silent)))
+    assert 1000 < len(written) < 10_000
+
+
+def test_a_puzzle_has_no_neighbours_and_numbers_have_no_classes() -> None:
+    """One sample a class says nothing of labels; positions are not classes at all."""
+    cells = take_census(Puzzle(rows=4, columns=5, piece_size=16).read(silent))
+    assert "neighbours" not in cells
+    positions = take_census(
+        Puzzle(rows=4, columns=5, piece_size=16, target="position").read(silent)
+    )
+    assert "neighbours" not in positions
+    assert "conflicting" not in positions["duplicates"]
+    assert "class_counts" not in positions["splits"]["train"]
+
+
+def test_black_pictures_alone_are_counted_and_compared_with_nothing() -> None:
+    """Two black pictures are no duplicates, and their mean pictures have no correlation."""
+    census = take_census(
+        of_pictures(np.zeros((30, 8, 8, 1), np.uint8), val=np.zeros((9, 8, 8, 1), np.uint8))
+    )
+    assert census["splits"]["train"]["constant_pictures"]["count"] == 30
+    assert census["splits"]["train"]["num_distinct"] == 1
+    assert census["duplicates"]["across"]["count"] == 0
+    assert "mean_picture_correlation" not in census["splits"]["val"]

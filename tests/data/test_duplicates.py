@@ -1,0 +1,127 @@
+"""Duplicates: every copy is found by name, and pictures that are merely alike are left alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from expkit.data.census import take_census
+from expkit.data.samples import Dataset, Samples, silent
+from expkit.data.scan_lines import ScanLines
+
+Picture = npt.NDArray[np.uint8]
+COPIED = np.arange(5, 105, 10)  # of the training samples
+
+
+@pytest.fixture(scope="module")
+def scans() -> Dataset:
+    return ScanLines(num_samples=500, size=64).read(silent)
+
+
+def to_image(picture: Picture) -> Image.Image:
+    return Image.fromarray(picture[..., 0])
+
+
+def reencode(picture: Picture) -> Picture:
+    file = io.BytesIO()
+    to_image(picture).save(file, "JPEG", quality=75)
+    return np.asarray(Image.open(file))[..., None]
+
+
+def brighten(picture: Picture) -> Picture:
+    return np.clip(picture * 1.05 + 6, 0, 255).astype(np.uint8)
+
+
+def resize(picture: Picture) -> Picture:
+    smaller = to_image(picture).resize((48, 48), Image.Resampling.BICUBIC)
+    return np.asarray(smaller.resize((64, 64), Image.Resampling.BICUBIC))[..., None]
+
+
+def roughen(picture: Picture) -> Picture:
+    noise = np.random.default_rng(0).normal(0, 3, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def leak(dataset: Dataset, copy: Callable[[Picture], Picture]) -> Dataset:
+    """Copies of some training pictures at the end of val."""
+    train, val = dataset.splits["train"], dataset.splits["val"]
+    copies = np.stack([copy(train.images[i]) for i in COPIED])
+    leaky = Samples(
+        np.concatenate([val.images, copies]),
+        np.concatenate([val.targets, train.targets[COPIED]]),
+        [*val.names, *(f"copy_{i}" for i in COPIED)],
+    )
+    return replace(dataset, splits={**dataset.splits, "val": leaky})
+
+
+def test_scans_of_the_same_tip_are_no_copies(scans: Dataset) -> None:
+    """Alike as they are, none of 75 + 75 held-out scans stands in train."""
+    across = take_census(scans)["duplicates"]["across"]
+    assert (across["count"], across["pairs"]) == (0, [])
+
+
+def test_copies_are_named_byte_for_byte(scans: Dataset) -> None:
+    """Every pair of names, and nothing else."""
+    across = take_census(leak(scans, lambda picture: picture))["duplicates"]["across"]
+    names = scans.splits["train"].names
+    assert (across["count"], across["exact"], across["near"]) == (10, 10, 0)
+    assert across["pairs"] == [["val", f"copy_{i}", "train", names[i], 1.0] for i in COPIED]
+
+
+@pytest.mark.parametrize("copy", [reencode, brighten, resize, roughen])
+def test_near_copies_are_named(scans: Dataset, copy: Callable[[Picture], Picture]) -> None:
+    """All ten of those that were encoded, brightened, resized or roughened, and no other."""
+    across = take_census(leak(scans, copy))["duplicates"]["across"]
+    names = scans.splits["train"].names
+    assert (across["exact"], across["near"]) == (0, 10)
+    assert [pair[:4] for pair in across["pairs"]] == [
+        ["val", f"copy_{i}", "train", names[i]] for i in COPIED
+    ]
+
+
+def test_moved_copies_are_mostly_found(scans: Dataset) -> None:
+    """By a pixel, eight of ten at least, and nothing that is no copy."""
+    moved = leak(scans, lambda picture: np.roll(picture, (1, 1), (0, 1)))
+    pairs = take_census(moved)["duplicates"]["across"]["pairs"]
+    assert len(pairs) >= 8
+    names = scans.splits["train"].names
+    assert all(there == names[int(here.removeprefix("copy_"))] for _, here, _, there, _ in pairs)
+
+
+def test_pictures_of_one_template_are_no_copies() -> None:
+    """Where all pictures of a class are one pattern and noise, each is alike to all others."""
+    rng = np.random.default_rng(0)
+    templates = rng.integers(0, 256, (3, 32, 32, 1))
+    labels = np.arange(240) % 3
+    noisy = templates[labels] + rng.normal(0, 8, (240, 32, 32, 1))
+    images = np.clip(noisy, 0, 255).astype(np.uint8)
+    dataset = Dataset(
+        {
+            "train": Samples(images[:180], labels[:180], [f"train_{i}" for i in range(180)]),
+            "val": Samples(images[180:], labels[180:], [f"val_{i}" for i in range(60)]),
+        },
+        "unit",
+        class_names=["a", "b", "c"],
+    )
+    assert take_census(dataset)["duplicates"]["across"]["count"] == 0
+
+
+def test_twins_within_train_and_their_labels(scans: Dataset) -> None:
+    """A picture three times under two labels: two repeats, and three samples in conflict."""
+    train = scans.splits["train"]
+    images = np.concatenate([train.images, train.images[[7, 7, 9]]])
+    other = (train.targets[7] + 1) % 4
+    targets = np.concatenate([train.targets, [train.targets[7], other, train.targets[9]]])
+    names = [*train.names, "same", "other", "again"]
+    twins = replace(scans, splits={"train": Samples(images, targets, names)})
+    found = take_census(twins)["duplicates"]
+    assert found["within"]["train"]["count"] == 3
+    assert found["within"]["train"]["groups"][0] == [train.names[7], "same", "other"]
+    assert found["conflicting"]["count"] == 3
+    assert found["conflicting"]["groups"][0][2] == ("other", int(other))

@@ -283,7 +283,9 @@ def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
 
 def _agreement(ours: Floats, theirs: Floats, most_shift: int) -> Floats:
     """The highest correlation of their detail over shifts; 0 where there is too little detail."""
-    ours, theirs = _detail(ours), _detail(theirs)
+    margin = _window(ours) // 2  # within it, detail knows what lies beyond the border
+    inner = slice(margin, -margin)
+    ours, theirs = (_detail(each)[:, inner, inner] for each in (ours, theirs))
     height, width = ours.shape[1:]
     best = np.zeros(len(ours), np.float32)
     shifts = range(-most_shift, most_shift + 1)
@@ -302,6 +304,10 @@ def _detail(pictures: Floats) -> Floats:
     """What is left when the mean around each pixel is taken away."""
     from scipy.ndimage import uniform_filter
 
-    window = 9 if min(pictures.shape[1:]) >= HALVED_FROM else 5
+    window = _window(pictures)
     detail: Floats = pictures - uniform_filter(pictures, (0, window, window), mode="nearest")
     return detail
+
+
+def _window(pictures: Floats) -> int:
+    return 9 if min(pictures.shape[1:]) >= HALVED_FROM else 5

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
@@ -69,18 +69,28 @@ class LabelNoise(Rule):
         return _finding("train", clear, figures, evidence, "their nearest neighbours agree on")
 
     def _by_epochs(self, evidence: Evidence) -> Finding | None:
-        """The first looks know the classes, and have not yet learnt the wrong labels by heart."""
+        """The first looks know the classes, and have not yet learnt the wrong labels by heart.
+
+        How many are wrong is told best by whoever knows most.
+        """
         for stage in evidence.trainings:
-            lines = {each["epoch"]: each for each in evidence.epochs(stage)}
-            for look in evidence.of_kind("epoch", stage):
-                for split, confident in look.get("confident_error", {}).items():
-                    accuracy = lines.get(look["epoch"], {}).get(f"{split}/accuracy")
-                    if accuracy is None or not confident:
-                        continue
-                    found = self._judge(evidence, split, accuracy, confident)
-                    if found:
-                        return _with_place(found, stage, look["epoch"])
+            found = sorted(self._doubts(evidence, stage), key=lambda each: each[0])
+            if found:
+                first = min(epoch for _, epoch, _ in found)
+                return replace(found[-1][2], stage=stage, epoch=first)
         return None
+
+    def _doubts(self, evidence: Evidence, stage: str) -> Iterator[tuple[float, int, Finding]]:
+        """Accuracy, epoch and finding for each look at a split that shows wrong labels."""
+        lines = {each["epoch"]: each for each in evidence.epochs(stage)}
+        for look in evidence.of_kind("epoch", stage):
+            for split, confident in look.get("confident_error", {}).items():
+                accuracy = lines.get(look["epoch"], {}).get(f"{split}/accuracy")
+                if accuracy is None or not confident:
+                    continue
+                found = self._judge(evidence, split, accuracy, confident)
+                if found:
+                    yield accuracy, look["epoch"], found
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
         for split, given in evidence.predictions.items():
@@ -113,12 +123,6 @@ class LabelNoise(Rule):
         spread = deviation(clear, count)
         is_sure = clear - 2 * spread > self.least_share
         return count >= self.least_count and is_sure and clear > self.least_flatness * rest
-
-
-def _with_place(finding: Finding, stage: str, epoch: int) -> Finding:
-    from dataclasses import replace
-
-    return replace(finding, stage=stage, epoch=epoch)
 
 
 def _finding(

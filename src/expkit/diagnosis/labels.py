@@ -55,6 +55,19 @@ def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) 
     return bool(score["accuracy"] > score["unrelated"] + deviations * spread)
 
 
+def _moves(evidence: Evidence, stage: str) -> bool:
+    """Whether the last look saw weights change by a usual share a step: no rate is to blame."""
+    looks = evidence.looks(stage)
+    ratios = [each["update_ratio"] for each in looks[-1]["parameters"]] if looks else []
+    known = [each for each in ratios if each is not None]
+    return bool(known) and 1e-4 < statistics.median(known) < 0.1
+
+
+def _passed_gates(evidence: Evidence) -> bool:
+    results = [evidence.result(gate) for gate in evidence.gates]
+    return all(each is not None and each.passed for each in results)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelsUnrelated(Rule):
     """The training samples are learnt by heart, and nothing of it holds for others."""
@@ -63,7 +76,8 @@ class LabelsUnrelated(Rule):
     # The held-out accuracy may at most lie so far above chance, its uncertainty included: of two
     # classes that takes 180 samples, of ten 25.
     most_above_chance: Annotated[float, Gt(0)] = 0.15
-    least_epochs: Annotated[int, Ge(1)] = 3  # in a row, the last ones
+    least_epochs: Annotated[int, Ge(1)] = 3  # of which this is so
+    patience: Annotated[int, Ge(1)] = 8  # epochs, where nothing is learnt
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         split = evidence.monitored
@@ -75,7 +89,9 @@ class LabelsUnrelated(Rule):
         if neighbours_know(told, split):
             return  # pixels do tell the class, so labels are no cause
         for stage in evidence.trainings:
-            found = self._look(evidence, stage, split, told)
+            found = self._look(evidence, stage, split, told) or self._look_at_none(
+                evidence, stage, told
+            )
             if found:
                 yield found
                 return
@@ -93,9 +109,42 @@ class LabelsUnrelated(Rule):
         chance = statistics.fmean(each[3] for each in learnt)
         spread = deviation(chance, count)
         hopeless = above_chance(accuracy + 2 * spread, chance) < self.most_above_chance
-        if accuracy > chance + 2 * spread or not hopeless or accuracy < chance - 4 * spread:
-            return None
+        if abs(accuracy - chance) > 2 * spread or not hopeless:
+            return None  # far below chance is knowledge, too
         return self._finding(stage, split, learnt, (accuracy, chance, spread, count), told)
+
+    def _look_at_none(
+        self, evidence: Evidence, stage: str, told: Mapping[str, Any]
+    ) -> Finding | None:
+        """Nothing is learnt, though weights move as they should, and neighbours know no more."""
+        epochs = list(judged_epochs(evidence, stage, "train"))[-self.least_epochs :]
+        if (
+            len(evidence.epochs(stage)) < self.patience
+            or neighbours_know(told, "train") is not False
+        ):
+            return None
+        if not _moves(evidence, stage) or not _passed_gates(evidence):
+            return None
+        count = evidence.facts.splits["train"].num_samples
+        if any(each[1] > each[3] + 3 * deviation(each[3], count) for each in epochs):
+            return None
+        epoch, accuracy, _, chance = epochs[-1]
+        return Finding(
+            severity="warning",
+            sentence=f"after {epoch} epochs training accuracy is what unrelated answers score "
+            f"({accuracy:.1%}, chance {chance:.1%}), and the nearest pictures know no more",
+            evidence={
+                "train/accuracy": accuracy,
+                "chance": chance,
+                "num_samples": count,
+                "neighbours/accuracy": told["train"]["accuracy"],
+                "neighbours/chance": told["train"]["unrelated"],
+            },
+            cause="the labels do not belong to their pictures, or the pictures do not show them",
+            command="look at a few training samples beside their labels",
+            stage=stage,
+            epoch=epoch,
+        )
 
     def _finding(
         self,
@@ -137,7 +186,7 @@ class ClassMapDiffers(Rule):
 
     least_gain: Annotated[float, Gt(0)] = 0.08  # accuracy, by another numbering
     deviations: Annotated[float, Gt(0)] = 4.0  # of chance
-    least_knowledge: Annotated[float, Gt(0)] = 0.2  # of the neighbours, from chance to all right
+    least_knowledge: Annotated[float, Gt(0)] = 0.2  # of who answers, from chance to all right
     least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, answered as one
     least_samples: Annotated[int, Ge(1)] = 10  # of a class
 
@@ -205,11 +254,16 @@ class ClassMapDiffers(Rule):
         """Far below chance: that takes knowledge, which stands under other numbers."""
         for stage in evidence.trainings:
             count = evidence.facts.splits[split].num_samples
-            learnt = [e for e in judged_epochs(evidence, stage, split) if e[1] > 0.7]
+            majority = evidence.facts.majority_accuracy("train") or 0.0
+            epochs = list(judged_epochs(evidence, stage, split))
             below = [
-                e for e in learnt if e[2] < e[3] / 2 and e[2] < e[3] - 5 * deviation(e[3], count)
+                e
+                for e in epochs[-2:]
+                if above_chance(e[1], majority) > self.least_knowledge
+                and e[2] < e[3] / 2
+                and e[2] < e[3] - 5 * deviation(e[3], count)
             ]
-            if len(below) >= 2 and len(below) == len(learnt):
+            if len(below) == 2:
                 epoch, train, accuracy, chance = below[-1]
                 figures = {"train/accuracy": train, f"{split}/accuracy": accuracy, "chance": chance}
                 return _renumbered(evidence, split, [], figures, stage, epoch)

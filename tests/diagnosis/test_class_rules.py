@@ -1,0 +1,111 @@
+"""Rules on classes: missing, rare, or of too few samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from damaged_data import digits, evidence_of
+from synthetic_evidence import CONFIG, make_evidence, make_facts
+from test_label_rules import answers, findings
+
+from expkit.diagnosis.evidence import Evidence
+
+
+def test_missing_classes_are_named_either_way() -> None:
+    """One that train lacks, and one that val lacks, in one finding."""
+    facts = make_facts(train=(50, 50, 0), val=(10, 0, 10))
+    (found,) = findings("missing_classes", make_evidence(facts=facts))
+    assert found.severity == "warning"
+    assert found.evidence["missing_in_train"] == ["class_2"]
+    assert found.evidence["missing_in_val"] == ["class_1"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"dataset": {**CONFIG["dataset"], "allow_missing": ["class_1"]}},
+        {"procedure": {"collect": {"_target_": "expkit.x.Mistakes", "label": "class_1"}}},
+    ],
+)
+def test_classes_missing_on_purpose_are_not_told(config: dict[str, Any]) -> None:
+    """Those that the config allows, and one that a stage makes of mistakes."""
+    facts = make_facts(train=(50, 50), val=(10, 0))
+    assert findings("missing_classes", make_evidence(facts=facts, **config)) == []
+    assert len(findings("missing_classes", make_evidence(facts=facts))) == 1
+
+
+def test_a_split_smaller_than_the_classes_is_no_fault() -> None:
+    """Five held-out samples of ten classes; and none held out at all says nothing."""
+    small = make_facts(val=(1,) * 5 + (0,) * 5)
+    (found,) = findings("missing_classes", make_evidence(facts=small))
+    assert found.severity == "info"
+    assert findings("missing_classes", make_evidence(facts=make_facts(val=None))) == []
+    assert findings("missing_classes", evidence_of(digits())) == []
+
+
+def imbalanced(**config: Any) -> Evidence:
+    return make_evidence(facts=make_facts(train=(900, 60), val=(90, 6)), **config)
+
+
+def test_untreated_imbalance_is_told() -> None:
+    """15 to 1, with plain cross-entropy, plain sampling and no criterion."""
+    loss = {"_target_": "expkit.losses.cross_entropy.CrossEntropy", "class_weights": None}
+    (found,) = findings("class_imbalance", imbalanced(loss=loss))
+    assert found.evidence["rare_classes"] == ["class_1"]
+    assert found.remedies[0] == ["loss.class_weights=balanced"]
+    assert found.remedies[1] == ["procedure.train.balanced_sampling=true"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"loss": {"class_weights": "balanced"}},
+        {"loss": {"_target_": "expkit.losses.focal.Focal", "gamma": 2.0}},
+        {"criteria": {"macro_f1": "> 0.8"}},
+        {"criteria": {"recall[class_1]": "> 0.8"}},
+        {
+            "procedure": {
+                "train": {**CONFIG["procedure"]["train"], "balanced_sampling": True},
+            }
+        },
+    ],
+)
+def test_treated_imbalance_is_left_alone(config: dict[str, Any]) -> None:
+    """By weights, a focal loss, a criterion that counts rare classes, or the sampling."""
+    assert findings("class_imbalance", imbalanced(**config)) == []
+
+
+def test_imbalance_that_did_no_harm_is_left_alone() -> None:
+    """Where the rare class is answered after all; and where it is given up, it is told."""
+    targets = np.array([0] * 90 + [1] * 6)
+    sure = np.full(96, 0.9)
+    good = {"val": answers("val", targets, targets, sure)}
+    assert findings("class_imbalance", imbalanced(predictions=good)) == []
+    given_up = {"val": answers("val", targets, np.zeros(96, int), sure)}
+    assert len(findings("class_imbalance", imbalanced(predictions=given_up))) == 1
+
+
+def test_shares_of_log_3_are_no_severe_imbalance() -> None:
+    """Five to one; and a puzzle of one sample a class is even."""
+    log_3 = make_facts(train=(105, 522, 201, 362), val=(22, 112, 43, 78))
+    assert findings("class_imbalance", make_evidence(facts=log_3)) == []
+    puzzle = make_facts(train=(1,) * 950, val=None)
+    assert findings("class_imbalance", make_evidence(facts=puzzle)) == []
+
+
+def test_too_few_samples_are_told_with_what_they_can_prove() -> None:
+    """Eight a class, and 80 held out: 1.96 * sqrt(0.25 / 80) is 11 points either way."""
+    facts = make_facts(train=(8,) * 10, val=(8,) * 10)
+    (found,) = findings("too_few_samples", make_evidence(facts=facts))
+    assert found.severity == "info"
+    assert found.evidence["half_interval"] == pytest.approx(0.10957, abs=1e-4)
+    assert found.evidence["num_small_classes"] == 10
+
+
+def test_enough_samples_are_left_alone() -> None:
+    """Digits; and a puzzle, which holds nothing out."""
+    assert findings("too_few_samples", evidence_of(digits())) == []
+    puzzle = make_facts(train=(1,) * 950, val=None)
+    assert findings("too_few_samples", make_evidence(facts=puzzle)) == []

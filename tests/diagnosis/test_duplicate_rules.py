@@ -1,0 +1,72 @@
+"""Rules on duplicates, on digits that are damaged and on such that are sound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from damaged_data import digits, evidence_of
+from test_label_rules import findings
+
+from expkit.data.samples import Dataset, Samples
+
+
+def enlarge(dataset: Dataset, split: str, extra: Samples) -> Dataset:
+    samples = dataset.splits[split]
+    larger = Samples(
+        np.concatenate([samples.images, extra.images]),
+        np.concatenate([samples.targets, extra.targets]),
+        [*samples.names, *extra.names],
+    )
+    return replace(dataset, splits={**dataset.splits, split: larger})
+
+
+def some_of(samples: Samples, count: int) -> Samples:
+    names = [f"copy_{i}" for i in range(count)]
+    return Samples(samples.images[:count], samples.targets[:count], names)
+
+
+@pytest.mark.parametrize(
+    "rule", ["duplicates_across_splits", "conflicting_duplicates", "repeated_pictures"]
+)
+def test_sound_digits_have_no_duplicates(rule: str) -> None:
+    """Not one of 1,797."""
+    assert findings(rule, evidence_of(digits())) == []
+
+
+def test_leaked_pictures_are_listed_by_name() -> None:
+    """Nine held-out pictures that stand in train, each beside its twin."""
+    dataset = digits()
+    leaky = enlarge(dataset, "val", some_of(dataset.splits["train"], 9))
+    (found,) = findings("duplicates_across_splits", evidence_of(leaky))
+    assert (found.severity, found.evidence["count"]) == ("warning", 9)
+    names = dataset.splits["train"].names
+    assert found.evidence["pictures"] == [f"val/copy_{i} = train/{names[i]}" for i in range(9)]
+
+
+def test_one_leaked_picture_of_hundreds_is_a_note() -> None:
+    """One of 541 moves no accuracy that anybody compares."""
+    dataset = digits()
+    leaky = enlarge(dataset, "val", some_of(dataset.splits["train"], 1))
+    (found,) = findings("duplicates_across_splits", evidence_of(leaky))
+    assert found.severity == "info"
+
+
+def test_conflicting_labels_are_listed() -> None:
+    """A picture that is a 3 here and a 5 there."""
+    dataset = digits()
+    train = dataset.splits["train"]
+    three = int(np.flatnonzero(train.targets == 3)[0])
+    twin = Samples(train.images[[three]], np.array([5]), ["twin"])
+    (found,) = findings("conflicting_duplicates", evidence_of(enlarge(dataset, "train", twin)))
+    assert found.evidence["pictures"] == [f"{train.names[three]} (3) = twin (5)"]
+
+
+def test_repeated_pictures_are_a_note() -> None:
+    """Twenty that stand twice under one label: told, and no fault of the labels."""
+    dataset = digits()
+    repeated = enlarge(dataset, "train", some_of(dataset.splits["train"], 20))
+    (found,) = findings("repeated_pictures", evidence_of(repeated))
+    assert (found.severity, found.evidence["count"]) == ("info", 20)
+    assert findings("conflicting_duplicates", evidence_of(repeated)) == []

@@ -469,7 +469,7 @@ def test_batch_norm_that_does_not_evaluate() -> None:
 
 
 def test_batch_norm_whose_averages_lag() -> None:
-    """Learnt in training mode and worse than chance in eval mode, at two looks in a row."""
+    """Learnt in training mode and hardly so in eval mode, at two looks in a row."""
     evidence = probed(conv_net(norm=True), signals=settled(0.2, 4.0))
     (finding,) = findings("batch_norm_mode", evidence)
     assert finding.evidence == {"eval_mode_loss": 4.0, "train_loss": 0.2}

@@ -91,7 +91,7 @@ class BatchNormMode(Rule):
     """
 
     worse: Annotated[float, Gt(1)] = 4.0  # eval-mode loss, times the training loss
-    learnt: Annotated[float, Gt(0)] = 0.5  # of the loss at chance: the model has learnt by then
+    half: Annotated[float, Gt(0)] = 0.5  # of chance: learnt in one mode, and not in the other
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -130,8 +130,7 @@ class BatchNormMode(Rule):
                 continue
             gaps = lasting_gaps(evidence, stage, self.worse)
             if not gaps or not all(
-                each["train/loss"] < self.learnt * chance < chance < each["probe_loss"]
-                for each in gaps
+                each["train/loss"] < self.half * chance < each["probe_loss"] for each in gaps
             ):
                 continue
             look = gaps[-1]

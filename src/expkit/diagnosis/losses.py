@@ -24,6 +24,7 @@ class LossMismatch(Rule):
     """A loss of another kind than the answers, told by what it says to answers made up for it."""
 
     tolerance: Annotated[float, Gt(0)] = 1e-4  # of the loss: what rounding may do
+    no_pull: Annotated[float, Gt(0)] = 1e-7  # of cross-entropy's gradient: zero but for rounding
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in loss_records(evidence):
@@ -35,7 +36,9 @@ class LossMismatch(Rule):
     def _fault(self, record: Record) -> tuple[str, str] | None:
         """What is wrong, and the likely cause; None where nothing is."""
         right, wrong = record["at_right"], record["at_wrong"]
-        if not record["has_gradient"]:
+        # a sound loss pulls hardest where nothing is known
+        is_flat = record.get("gradient_at_uniform", 1.0) < self.no_pull
+        if not record["has_gradient"] or is_flat:
             return (
                 "the loss has no gradient: nothing can be learnt from it",
                 "it rounds, takes an argmax, or detaches what the model answers",
@@ -68,7 +71,8 @@ class LossMismatch(Rule):
 
     def _finding(self, evidence: Evidence, record: Record, sentence: str, cause: str) -> Finding:
         sound = "mse" if evidence.facts.task == "regression" else "cross_entropy"
-        shown = ("at_right", "at_wrong", "at_uniform", "best", "best_scale", "has_gradient")
+        shown = ("at_right", "at_wrong", "at_uniform", "best", "best_scale")
+        shown += ("has_gradient", "gradient_at_uniform")
         return Finding(
             severity="fatal",
             sentence=sentence,

@@ -80,7 +80,7 @@ class Course:
 
     @functools.cached_property
     def burst(self) -> float:
-        """How many times its first loss the loss came to in the first epoch; 1 where not known.
+        """How many times its start the loss came to in the first epoch; 1 where not known.
 
         Of small batches so many are averaged that chance has no part in it: a single picture
         that is answered wrongly and with confidence costs several times ln C.
@@ -88,13 +88,14 @@ class Course:
         first = self.first_loss
         if first is None or not first > 0:
             return 1.0
+        start = max(first, constant_loss(self.evidence, self.stage) or 0.0)
         width = min(-(-SURE_SAMPLES // self.samples_per_step), len(self.first_steps))
         losses = [record["loss"] for record in self.first_steps]
         means = [fmean(losses[i : i + width]) for i in range(len(losses) - width + 1)]
         means.append(self.losses[0])
         if width == 1:
             means += [record["step_loss"]["max"] for record in self.signals[:1]]
-        return max([mean / first for mean in means if not math.isnan(mean)], default=1.0)
+        return max([mean / start for mean in means if not math.isnan(mean)], default=1.0)
 
     @functools.cached_property
     def signals(self) -> list[Record]:
@@ -119,7 +120,7 @@ class Course:
         return [
             row
             for row in look["parameters"]
-            if row["update_ratio"] is not None and is_weight(row["name"], self.kinds)
+            if row.get("update_ratio", 0.0) is not None and is_weight(row["name"], self.kinds)
         ]
 
     @functools.cached_property
@@ -131,10 +132,12 @@ class Course:
 
     @property
     def has_died(self) -> bool:
-        """Whether most weights moved once and no gradient comes to them any more."""
-        if not self.looks or not self.update_ratio or not self.rates[-1] > 0:
+        """Whether most weights had gradients once and have none any more."""
+        if not self.looks or not self.rates[-1] > 0:
             return False
-        return self.typical_gradient(self.looks[-1]) == 0
+        start = self.evidence.of_kind("model", self.stage)[:1]
+        had_any = bool(self.update_ratio) or any(map(self.typical_gradient, start))
+        return had_any and self.typical_gradient(self.looks[-1]) == 0
 
     def typical_gradient(self, look: Record) -> float:
         return median([row["gradient_rms"] or 0.0 for row in self.weights(look)] or [math.nan])

@@ -34,7 +34,7 @@ class MomentumOutOfReason(Rule):
         if not wrong:
             return
         learns = any(
-            course.level is not None and min(course.losses) < 0.3 * course.level
+            course.level is not None and course.losses[-1] < 0.05 * course.level
             for course in courses(evidence)
         )
         key, value, why, remedy = wrong[0]

@@ -110,7 +110,7 @@ class RegularisationTooStrong(Rule):
     min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all pictures
     stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant answer
     min_epochs: Annotated[int, Ge(2)] = 5
-    min_steps: Annotated[int, Gt(0)] = 150
+    min_steps: Annotated[int, Gt(0)] = 100
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         strong = dict(self._strong(evidence.config))

@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Lt
 from expkit.diagnosis.course import Course, courses, plainly, rate_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rates import estimate
 from expkit.diagnosis.rule import Rule
 
 TRANSFORMERS = ("transformer", "vit", "deit", "swin", "beit", "dinov2", "cait", "eva02")
@@ -35,14 +36,14 @@ class LearningRateOscillates(Rule):
                 return
 
     def _oscillates(self, course: Course, late: Sequence[float]) -> bool:
-        earlier = course.losses[: -len(late)]
         if course.level is None or not all(map(math.isfinite, course.losses)):
             return False
-        if max(course.rates) > 1.01 * min(course.rates[-len(late) :]):
-            return False  # it falls already
-        mean = fmean(late)
+        falls_already = max(course.rates) > 1.01 * min(course.rates[-len(late) :])
+        if falls_already or not has_large_steps(course):
+            return False
+        mean, before = fmean(late), fmean(course.losses[-2 * len(late) : -len(late)])
         still_open = self.min_loss_share * course.level < mean < 0.9 * course.level
-        no_better = min(late) > 0.95 * min(earlier)
+        no_better = before - mean < pstdev(late)
         return still_open and no_better and swing(late) > self.min_swing and turns(late) >= 0.5
 
     def _tell(self, course: Course, late: Sequence[float]) -> Finding:
@@ -63,6 +64,14 @@ class LearningRateOscillates(Rule):
             stage=course.stage,
             epoch=course.num_epochs,
         )
+
+
+def has_large_steps(course: Course) -> bool:
+    """Larger than what should do: else it is few samples or dropout that make the loss swing."""
+    good = estimate(course.evidence, rate_of(course.evidence.config))
+    if good is not None:
+        return max(course.rates) > 3 * good
+    return (course.update_ratio or 0.0) > 0.03
 
 
 def swing(losses: Sequence[float]) -> float:
@@ -105,7 +114,8 @@ class ScheduleEndsEarly(Rule):
 
     def _judge_gone(self, course: Course) -> Finding | None:
         peak = max(course.rates)
-        useful = [i for i, rate in enumerate(course.rates) if rate > self.gone_share * peak]
+        gone = 1.001 * self.gone_share * peak  # 0.1 x 0.1 is a little more than 0.01
+        useful = [i for i, rate in enumerate(course.rates) if rate > gone]
         if peak == 0 or course.level is None:
             return None
         num_useful = useful[-1] + 1
@@ -117,7 +127,7 @@ class ScheduleEndsEarly(Rule):
             return None
         return Finding(
             severity="warning",
-            sentence=f"after epoch {num_useful} of {course.max_epochs} the learning rate is below "
+            sentence=f"after epoch {num_useful} of {course.max_epochs} the rate is at most "
             f"{self.gone_share:.0%} of its peak, while the loss was still falling: {loss:.3g}",
             evidence={
                 "useful_epochs": num_useful,

@@ -20,6 +20,7 @@ from expkit.diagnosis.course import (
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.rates import estimate
 from expkit.diagnosis.rule import Rule
 
 
@@ -124,21 +125,28 @@ class BatchTooSmallForRate(Rule):
 
     max_samples: Annotated[int, Ge(1)] = 8  # a step
     stuck_share: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant answer
-    min_noise: Annotated[float, Gt(0)] = 0.15  # standard deviation of the steps' losses, of a mean
+    min_noise: Annotated[float, Gt(0)] = 0.12  # standard deviation of the steps' losses, of a mean
     min_steps: Annotated[int, Gt(0)] = 300
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         usual = USUAL_RATES.get(optimizer_name(evidence.config), USUAL_ADAPTIVE_RATE)
         for course in courses(evidence):
-            too_few = course.samples_per_step <= self.max_samples
-            enough = course.num_steps >= self.min_steps and course.num_epochs >= 3
-            if too_few and enough and course.level is not None and course.signals:
-                noise = noise_of(course)
-                is_stuck = course.recent_loss() > self.stuck_share * course.level
-                is_large = (course.update_ratio or 0.0) > 0.003
-                if noise > self.min_noise and is_stuck and is_large and max(course.rates) <= usual:
-                    yield self._tell(course, noise)
-                    return
+            noise = noise_of(course)
+            if noise > self.min_noise and max(course.rates) <= usual and self._is_stuck(course):
+                yield self._tell(course, noise)
+                return
+
+    def _is_stuck(self, course: Course) -> bool:
+        """After enough steps of few samples, of a size that larger batches would bear."""
+        too_few = course.samples_per_step <= self.max_samples
+        enough = course.num_steps >= self.min_steps and course.num_epochs >= 3
+        if not too_few or not enough or course.level is None:
+            return False
+        good = estimate(course.evidence, rate_of(course.evidence.config))
+        is_large = good is not None and max(course.rates) > 2 * good
+        return course.recent_loss() > self.stuck_share * course.level and (
+            course.has_died or is_large
+        )
 
     def _tell(self, course: Course, noise: float) -> Finding:
         rate = rate_of(course.evidence.config)
@@ -165,5 +173,6 @@ class BatchTooSmallForRate(Rule):
 
 
 def noise_of(course: Course) -> float:
-    last = course.signals[-1]["step_loss"]
-    return float(last["std"] / last["mean"]) if last["mean"] > 0 else math.nan
+    """The most that the losses of an epoch's steps scattered, as a share of their mean."""
+    losses = [signal["step_loss"] for signal in course.signals]
+    return max((float(e["std"] / e["mean"]) for e in losses if e["mean"] > 0), default=0.0)

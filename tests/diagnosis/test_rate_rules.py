@@ -28,7 +28,7 @@ LEAP = (2.3, 40.0, 1000.0, *[5.0] * 17)
 
 def test_a_leap_that_stays_at_chance_is_fatal() -> None:
     """Adam at 1 on digits: up to thousands, then the loss of a constant answer for good."""
-    (found,) = too_high(make_course([900.0, 15.0, 2.38, 2.4], first_losses=LEAP))
+    (found,) = too_high(make_course([900.0, 15.0, 2.38, 2.4, 2.4], first_losses=LEAP))
     assert found.severity == "fatal"
     assert found.evidence["burst_ratio"] == pytest.approx(1000 / LN10)
     # more than a hundredfold, and nothing else to go by: a hundredth of 0.001
@@ -43,6 +43,12 @@ def test_a_leap_that_is_recovered_from_is_none() -> None:
 def test_a_leap_is_not_judged_before_the_third_epoch() -> None:
     """Two epochs at the level of a constant answer may be a recovery under way."""
     assert not too_high(make_course([2.6, 2.31], first_losses=(2.3, *[9.0] * 19)))
+
+
+def test_a_leap_that_is_being_recovered_from_is_none() -> None:
+    """SGD at 0.1 on scan lines: 5 % below a constant answer in epoch 4, 75 % in epoch 25."""
+    falling = [3.7, 2.5, 2.3, 2.15]
+    assert not too_high(make_course(falling, first_losses=(2.3, *[9.0] * 19)))
 
 
 def test_a_plateau_without_a_leap_is_none() -> None:

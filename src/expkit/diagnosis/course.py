@@ -13,6 +13,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.records.files import Record
 
 SURE_SAMPLES = 32  # a mean loss over so many is little chance's
+SURE_STEPS = 90  # within fewer, and fewer than five epochs, a leap may still be recovered from
 # whose steps do not grow with the gradient
 ADAPTIVE = frozenset(
     ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Lion", "Ranger", "Lamb"]
@@ -141,6 +142,16 @@ class Course:
 
     def typical_gradient(self, look: Record) -> float:
         return median([row["gradient_rms"] or 0.0 for row in self.weights(look)] or [math.nan])
+
+    def is_stuck(self, share: float) -> bool:
+        """Whether the loss stays above a share of the level, and is not on its way down."""
+        if self.level is None or self.num_epochs < 3:
+            return False
+        if self.num_epochs < 5 and self.num_steps < SURE_STEPS:
+            return False
+        before, last = self.losses[-3], self.losses[-1]
+        is_falling = last < 0.97 * min(before, self.level)
+        return min(self.losses[-2:]) > share * self.level and not is_falling
 
     @functools.cached_property
     def sweep(self) -> Record | None:

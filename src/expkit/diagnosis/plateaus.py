@@ -103,7 +103,9 @@ class Diverged(Rule):
                 return
         for course in courses(evidence):
             start = max(course.level or 0.0, course.first_loss or 0.0)
-            if start > 0 and min(course.losses[-2:]) > self.growth * start:
+            before, last = course.losses[-2:] if course.num_epochs > 2 else (0.0, 0.0)
+            # a leap of the first epochs comes down by more than a fifth from one to the next
+            if start > 0 and min(before, last) > self.growth * start and last > 0.8 * before:
                 yield self._tell_grown(course, start)
                 return
 

@@ -70,12 +70,12 @@ class LearningRateTooHigh(Rule):
         assert level is not None
         if course.burst < self.burst_ratio or course.num_epochs < 3:
             return None
-        is_stuck = recent > self.stuck_share * level
+        is_stuck = course.is_stuck(self.stuck_share)
         # far above what it could be, and for long
         is_slowed = course.burst > 1.5 * self.burst_ratio and min(course.losses) > 0.4 * level
         if not is_stuck and not (is_slowed and course.num_epochs >= 8):
             return None
-        severity: Severity = "fatal" if is_stuck and course.num_epochs >= 4 else "warning"
+        severity: Severity = "fatal" if is_stuck and course.num_epochs >= 5 else "warning"
         return too_high(
             course,
             severity,

@@ -179,11 +179,7 @@ class WarmupMissing(Rule):
         if rises or "warmup_epochs" not in schedule or not is_transformer(evidence):
             return
         for course in courses(evidence):
-            if course.level is None or course.num_epochs < 3 or course.max_epochs < 3:
-                continue
-            if course.burst > self.min_burst and course.losses[-1] > (
-                self.min_loss_share * course.level
-            ):
+            if course.burst > self.min_burst and course.is_stuck(self.min_loss_share):
                 yield self._tell(course)
                 return
 

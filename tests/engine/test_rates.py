@@ -144,6 +144,14 @@ def test_none_for_a_model_that_cannot_be_copied() -> None:
     assert sweep_rates(learner, split_of(), batch_size=8, seed=0) is None
 
 
+def test_none_for_a_loss_that_is_no_number() -> None:
+    """A model that answers NaN does so at any rate."""
+    model = slope()
+    nn.init.constant_(model[1].weight, math.nan)
+    learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert sweep_rates(learner, split_of(), batch_size=8, seed=0) is None
+
+
 def test_tells_gradients_that_stay() -> None:
     """An optimizer that does not clear its gradients is seen before training."""
 

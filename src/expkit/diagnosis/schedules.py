@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Lt
 from expkit.diagnosis.course import Course, courses, plainly, rate_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.rates import estimate
+from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
 
 TRANSFORMERS = ("transformer", "vit", "deit", "swin", "beit", "dinov2", "cait", "eva02")

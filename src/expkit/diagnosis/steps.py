@@ -20,7 +20,7 @@ from expkit.diagnosis.course import (
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity
-from expkit.diagnosis.rates import estimate
+from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
 
 

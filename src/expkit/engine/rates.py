@@ -49,6 +49,8 @@ def sweep_rates(
             return None
         left = _leaves_gradients(trial)
         losses = list(_losses(trial, batches, configured, rates))
+    if len(losses) < 4:  # no number from the start: it is not the rate that tells
+        return None
     found = summarise(rates[: len(losses)], losses)
     return {"configured": configured, "gradients_left": left, **found}
 

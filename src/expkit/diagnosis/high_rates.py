@@ -1,0 +1,161 @@
+"""A learning rate far too high, told from what it did to the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Annotated
+
+from annotated_types import Gt
+
+from expkit.diagnosis.course import Course, courses, plainly, rate_of
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.rate_estimates import estimate, lower_rate
+from expkit.diagnosis.rule import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRateTooHigh(Rule):
+    """The loss bursts, and what is left of the model does not learn.
+
+    A burst alone proves nothing: many a high rate recovers from it within the first epoch.
+    """
+
+    burst_ratio: Annotated[float, Gt(1)] = 2.0  # of the loss to the one before any step
+    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the level of a constant answer
+    min_steps: Annotated[int, Gt(0)] = 20
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        for course in courses(evidence):
+            if (found := self._judge(course)) is not None:
+                yield found
+                return
+        for gate in evidence.gates:
+            if (found := self._judge_gate(evidence, gate)) is not None:
+                yield found
+                return
+
+    def _judge(self, course: Course) -> Finding | None:
+        """The first that applies; each needs the loss and something else."""
+        if course.level is None or course.num_steps < self.min_steps:
+            return self._judge_overflow(course)
+        tests = (self._judge_overflow, self._judge_burst, self._judge_return, self._judge_death)
+        return next((found for test in tests if (found := test(course)) is not None), None)
+
+    def _judge_overflow(self, course: Course) -> Finding | None:
+        """The loss grew beyond all numbers within the first epochs, and was sound before a step."""
+        first = course.first_loss
+        if math.isfinite(course.losses[-1]) or first is None or not math.isfinite(first):
+            return None
+        # a loss that leaps to NaN from where it was has another cause: its rate shows in a rise
+        if course.burst < self.burst_ratio:
+            return None
+        sentence = f"the loss rose from {first:.3g} to {course.burst * first:.3g} and overflowed"
+        return too_high(course, "fatal", sentence)
+
+    def _judge_burst(self, course: Course) -> Finding | None:
+        """The loss leapt in the first epoch, and lies where a constant answer does, or worse."""
+        level, recent = course.level, course.losses[-1]
+        assert level is not None
+        if course.burst < self.burst_ratio or course.num_epochs < 3:
+            return None
+        is_stuck = course.is_stuck(self.stuck_share)
+        # far above what it could be, and for long
+        is_slowed = course.burst > 1.5 * self.burst_ratio and min(course.losses) > 0.4 * level
+        if not is_stuck and not (is_slowed and course.num_epochs >= 8):
+            return None
+        severity: Severity = "fatal" if is_stuck and course.num_epochs >= 5 else "warning"
+        return too_high(
+            course,
+            severity,
+            f"the loss leapt to {course.burst:.3g} times its start within the first epoch and is "
+            f"{recent:.3g} after {course.num_epochs} epochs; a constant answer costs {level:.3g}",
+        )
+
+    def _judge_return(self, course: Course) -> Finding | None:
+        """What was learnt is being lost, while steps are large."""
+        level, best = course.level, min(course.losses)
+        assert level is not None
+        if course.num_epochs < 5 or min(course.losses[-3:]) < max(1.4 * best, 0.45 * level):
+            return None
+        if best > 0.9 * level or (course.update_ratio or 0) < 0.01:
+            return None
+        return too_high(
+            course,
+            "warning",
+            f"the training loss fell to {best:.3g} and rose again to {course.losses[-1]:.3g}; "
+            f"a constant answer costs {level:.3g}",
+        )
+
+    def _judge_death(self, course: Course) -> Finding | None:
+        """The first epoch went up, gradients died, and the rate is far above what should do."""
+        level, good = course.level, estimate(course.evidence, rate_of(course.evidence.config))
+        assert level is not None
+        if good is None or max(course.rates) < 5 * good or not course.has_died:
+            return None
+        went_up = course.losses[0] > 1.005 * level
+        if not went_up or course.losses[-1] < 0.98 * level:
+            return None
+        return too_high(
+            course,
+            "warning",
+            f"the first epoch drove the loss up to {course.losses[0]:.4g} (a constant answer "
+            f"costs {level:.4g}), and no gradient reaches the weights any more",
+        )
+
+    def _judge_gate(self, evidence: Evidence, gate: str) -> Finding | None:
+        """A few samples are not learnt: the first steps sent the loss up, and it stayed up."""
+        result = evidence.result(gate)
+        losses = [record["train/loss"] for record in evidence.epochs(gate)]
+        if result is None or result.passed or len(losses) < 2 or not math.isfinite(losses[0]):
+            return None
+        burst = max(loss for loss in losses[:20] if not math.isnan(loss)) / max(losses[0], 1e-12)
+        is_lost = not math.isfinite(losses[-1]) or median(losses[-20:]) > 0.2 * losses[0]
+        if burst < self.burst_ratio or not is_lost:
+            return None
+        rate = rate_of(evidence.config)
+        better = lower_rate(evidence, rate, burst)
+        return Finding(
+            severity="fatal",
+            sentence=f"the loss of the gate leapt to {burst:.3g} times its start within 20 steps "
+            f"at learning rate {rate:g}",
+            evidence={
+                "learning_rate": rate,
+                "first_loss": losses[0],
+                "burst_ratio": burst,
+                "last_loss": losses[-1],
+                "suggested_rate": better,
+            },
+            cause=f"the learning rate is too high; about {plainly(better)} would do",
+            remedies=[[f"optimizer.lr={plainly(better)}"]],
+            stage=gate,
+            epoch=len(losses),
+        )
+
+
+def too_high(course: Course, severity: Severity, sentence: str) -> Finding:
+    evidence, rate = course.evidence, rate_of(course.evidence.config)
+    better = lower_rate(evidence, rate, course.burst)
+    remedies = [[f"optimizer.lr={plainly(better)}"]]
+    if "warmup_epochs" in evidence.config["schedule"] and course.max_epochs > 2:
+        remedies.append([f"optimizer.lr={plainly(better)}", "schedule.warmup_epochs=1"])
+    return Finding(
+        severity=severity,
+        sentence=f"{sentence} (learning rate {rate:g})",
+        evidence={
+            "learning_rate": rate,
+            "burst_ratio": course.burst,
+            "last_loss": course.losses[-1],
+            "constant_answer_loss": course.level,
+            "update_ratio": course.update_ratio,
+            "bursts_at_rate": course.sweep and course.sweep["diverged_at"],
+            "suggested_rate": better,
+        },
+        cause=f"the learning rate is too high; about {plainly(better)} would do",
+        remedies=remedies,
+        stage=course.stage,
+        epoch=course.num_epochs,
+    )

@@ -1,0 +1,127 @@
+"""A learning rate far too low, told from how far its steps can get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
+
+from expkit.diagnosis.course import Course, courses, plainly, rate_of
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rate_estimates import expected_update, higher_rate
+from expkit.diagnosis.rule import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRateTooLow(Rule):
+    """All planned steps together can hardly move the weights, and the loss shows it.
+
+    Steps of a share r of a weight, n of them, move it by r n at most: what is learnt lies within
+    that distance of the initial weights.
+    """
+
+    max_path: Annotated[float, Gt(0)] = 0.1  # of a weight, over all planned steps
+    max_update_ratio: Annotated[float, Gt(0)] = 3e-4
+    min_steps: Annotated[int, Gt(0)] = 60
+
+    def find(self, evidence: Evidence) -> Iterator[Finding]:
+        for course in courses(evidence):
+            if (found := self._judge(course)) is not None:
+                yield found
+                return
+        for gate in evidence.gates:
+            if (found := self._judge_gate(evidence, gate)) is not None:
+                yield found
+                return
+
+    def _judge(self, course: Course) -> Finding | None:
+        ratio, level = course.update_ratio, course.level
+        if not ratio or level is None or course.num_steps < self.min_steps:
+            return None
+        if course.num_epochs < max(2, course.warmup_epochs + 1):
+            return None
+        path = ratio * course.planned_steps
+        if ratio > self.max_update_ratio or path > self.max_path:
+            return None
+        end = expected_end(course.losses, course.max_epochs)
+        if course.losses[-1] < 0.8 * level or end < 0.5 * level or course.losses[-1] > 2 * level:
+            return None
+        rate = rate_of(course.evidence.config)
+        better = higher_rate(course.evidence, rate, ratio)
+        return Finding(
+            severity="warning",
+            sentence=f"a step changes no weight by more than {ratio:.1e} of itself: all "
+            f"{course.planned_steps} steps together come to {path:.1%}, and the loss will not "
+            f"be below {end:.3g}",
+            evidence={
+                "learning_rate": rate,
+                "update_ratio": ratio,
+                "planned_steps": course.planned_steps,
+                "last_loss": course.losses[-1],
+                "expected_end_loss": end,
+                "constant_answer_loss": level,
+                "suggested_rate": better,
+            },
+            cause=f"the learning rate {rate:g} is too low; about {plainly(better)} would do",
+            remedies=[[f"optimizer.lr={plainly(better)}"]],
+            stage=course.stage,
+            epoch=course.num_epochs,
+        )
+
+    def _judge_gate(self, evidence: Evidence, gate: str) -> Finding | None:
+        """A few samples, and the loss falls at every step, only hardly."""
+        result = evidence.result(gate)
+        losses = [record["train/loss"] for record in evidence.epochs(gate)]
+        if result is None or result.passed or len(losses) < self.min_steps:
+            return None
+        if not all(map(math.isfinite, losses)):
+            return None
+        record = next(iter(evidence.of_kind("model")), None)
+        ratio = None if record is None else expected_update(evidence.config, record, max)
+        rate = rate_of(evidence.config)
+        if ratio is None or ratio * len(losses) > self.max_path:
+            return None
+        # so short a path needs no other proof; dropout would hide the fall
+        if ratio * len(losses) > self.max_path / 10 and not falls_steadily(losses):
+            return None
+        if min(losses[-20:]) < 0.5 * losses[0]:
+            return None
+        better = higher_rate(evidence, rate, ratio)
+        return Finding(
+            severity="fatal",
+            sentence=f"the loss of the gate went from {losses[0]:.4g} to only {losses[-1]:.4g} in "
+            f"{len(losses)} steps: a step changes no weight by more than {ratio:.1e} of itself",
+            evidence={
+                "learning_rate": rate,
+                "first_loss": losses[0],
+                "last_loss": losses[-1],
+                "num_steps": len(losses),
+                "update_ratio": ratio,
+                "suggested_rate": better,
+            },
+            cause=f"the learning rate {rate:g} is too low; about {plainly(better)} would do",
+            remedies=[[f"optimizer.lr={plainly(better)}"]],
+            stage=gate,
+            epoch=len(losses),
+        )
+
+
+def falls_steadily(losses: list[float]) -> bool:
+    """Whether the second half falls nearly as much as the first, and both do not fall far.
+
+    A model that has found the constant answer falls no further; one that learns falls faster.
+    """
+    middle = len(losses) // 2
+    first, second = losses[0] - losses[middle], losses[middle] - losses[-1]
+    return first > 0 and 0.5 * first < second < 4 * first and losses[-1] > 0.5 * losses[0]
+
+
+def expected_end(losses: list[float], max_epochs: int) -> float:
+    """The loss after the last epoch if it goes on falling as in the later half so far."""
+    middle = (len(losses) - 1) // 2
+    slope = (losses[-1] - losses[middle]) / max(len(losses) - 1 - middle, 1)
+    return losses[-1] + min(slope, 0.0) * (max_epochs - len(losses))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from expkit.engine.device import Device, Precision
 from expkit.engine.loop import Learner
-from expkit.engine.parity import Parity, compare_devices, relative_error
+from expkit.engine.parity import Parity, compare_devices
+from expkit.engine.replay import relative_error
 
 
 class SumsInPrecision(nn.Module):

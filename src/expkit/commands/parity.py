@@ -12,7 +12,8 @@ from expkit.config.compose import Request, compose_and_run
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
-    from expkit.engine.parity import Difference, Parity
+    from expkit.engine.parity import Parity
+    from expkit.engine.replay import Difference
 
 DESCRIPTION = (
     "Take the same first steps on the processor in fp32 and on the device and precision asked "

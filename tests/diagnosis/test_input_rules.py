@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from damaged_data import Array, change, digits, evidence_of
 from synthetic_evidence import make_evidence, make_history, make_signal
 from test_label_rules import findings
 
+from expkit.diagnosis.evidence import Evidence
 from expkit.records.facts import StageResult
 
+TENTH = (np.arange(1257) % 10 == 0).astype(np.uint8)
 RULES = ("non_finite_inputs", "unscaled_inputs", "inputs_scaled_twice")
 
 
@@ -98,18 +101,17 @@ def test_inputs_scaled_twice_are_told() -> None:
     assert found.evidence["max_byte"] == [1]
 
 
+def normalised(evidence: Evidence) -> Evidence:
+    dataset = {**evidence.config["dataset"], "normalise": "dataset"}
+    return replace(evidence, config={**evidence.config, "dataset": dataset})
+
+
 def test_masks_are_no_lost_pictures() -> None:
-    """0 and 1 in even shares, normalised to the data: a picture of its own kind."""
+    """0 and 1 in even shares, normalised to the data, are masks; where ones are rare, a loss."""
     masks = change(digits(), "train", to_unit)
-    normalised = {"_target_": "expkit.data.digits.Digits", "normalise": "dataset"}
-    assert findings("inputs_scaled_twice", evidence_of(masks, dataset=normalised)) == []
-    lost = change(digits(), "train", lambda images: (images == 255) * np.uint8(1))
-    sparse = change(
-        lost,
-        "train",
-        lambda images: (
-            images * (np.arange(len(images)) % 8 == 0)[:, None, None, None].astype(np.uint8)
-        ),
-    )
-    (found,) = findings("inputs_scaled_twice", evidence_of(sparse, dataset=normalised))
+    assert findings("inputs_scaled_twice", normalised(evidence_of(masks))) == []
+
+    white = change(digits(), "train", lambda images: (images > 254) * np.uint8(1))
+    thin = change(white, "train", lambda images: images * TENTH[:, None, None, None])
+    (found,) = findings("inputs_scaled_twice", normalised(evidence_of(thin)))
     assert "0 and 1 alone" in found.sentence

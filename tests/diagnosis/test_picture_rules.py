@@ -20,8 +20,9 @@ PICTURE_RULES = ("constant_pictures", "constant_channel", "splits_prepared_diffe
 
 
 def colours() -> Dataset:
-    """Pieces of a landscape as two classes, so that the channels differ as they do in pictures."""
+    """Pieces of a landscape at sunset as two classes, so that the channels differ."""
     images = Puzzle(rows=20, columns=20, piece_size=8).read(silent).splits["train"].images
+    images = (images * np.array([1.0, 0.8, 0.5])).astype(np.uint8)
     images = images[np.random.default_rng(0).permutation(400)]
     labels = np.arange(400) % 2
     return of_arrays(train=(images[:300], labels[:300]), val=(images[300:], labels[300:]))

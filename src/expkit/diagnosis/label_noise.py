@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
@@ -13,6 +15,11 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.records.predictions import ClassPredictions
+
+# By the number of classes, at most: the more there are, the less likely a net is sure and wrong.
+# Measured at 20 % wrong labels: 0.66 of ten classes, 0.72 of four; of cherries, without any, 0.6.
+NET_FLATNESS = ((2, 0.8), (5, 0.7), (math.inf, 0.6))
+ANSWER_FLATNESS = 0.8  # of one look alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,7 @@ class LabelNoise(Rule):
     least_knowledge: Annotated[float, Ge(0), Le(1)] = 0.4  # of the way from chance to all right
     least_recall: Annotated[float, Ge(0), Le(1)] = 0.35  # of the worst class, or one is given up
     least_count: Annotated[int, Ge(1)] = 40  # clearest answers
+    least_looks: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if evidence.facts.num_classes is None:
@@ -69,59 +77,65 @@ class LabelNoise(Rule):
         return _finding("train", clear, figures, evidence, "their nearest neighbours agree on")
 
     def _by_epochs(self, evidence: Evidence) -> Finding | None:
-        """The first looks know the classes, and have not yet learnt the wrong labels by heart.
+        """Several looks that know the classes, and have not yet learnt wrong labels by heart.
 
-        How many are wrong is told best by whoever knows most.
+        A net of two classes that relies on one trait is as often wrong where it is sure, for a
+        while: of cherries 14 % of the surest against 23 % of all.
         """
+        classes = evidence.facts.num_classes or 2
+        flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
         for stage in evidence.trainings:
-            found = sorted(self._doubts(evidence, stage), key=lambda each: each[0])
-            if found:
-                first = min(epoch for _, epoch, _ in found)
-                return replace(found[-1][2], stage=stage, epoch=first)
+            for split in ("train", evidence.monitored):
+                looks = self._knowing_looks(evidence, stage, split)
+                if split == "train":
+                    looks = looks[: self.least_looks]  # later ones know wrong labels by heart
+                if len(looks) < self.least_looks:
+                    continue
+                share = median(clear for _, clear, _, _ in looks)
+                count, rest = looks[-1][3], median(error for _, _, error, _ in looks)
+                is_flat = median(clear / error for _, clear, error, _ in looks) > flatness
+                if is_flat and self._is_noise(share, share, count):
+                    figures = {"confident_error": share, "error": rest, "num_confident": count}
+                    found = _finding(split, share, figures, evidence, "the net is surest of")
+                    return replace(found, stage=stage, epoch=looks[-1][0])
         return None
 
-    def _doubts(self, evidence: Evidence, stage: str) -> Iterator[tuple[float, int, Finding]]:
-        """Accuracy, epoch and finding for each look at a split that shows wrong labels."""
+    def _knowing_looks(
+        self, evidence: Evidence, stage: str, split: str
+    ) -> list[tuple[int, float, float, int]]:
+        """Epoch, error of the surest answers, of all, and how many were sure."""
         lines = {each["epoch"]: each for each in evidence.epochs(stage)}
+        majority = evidence.facts.majority_accuracy(split) or 0.0
+        looks = []
         for look in evidence.of_kind("epoch", stage):
-            for split, confident in look.get("confident_error", {}).items():
-                accuracy = lines.get(look["epoch"], {}).get(f"{split}/accuracy")
-                if accuracy is None or not confident:
-                    continue
-                found = self._judge(evidence, split, accuracy, confident)
-                if found:
-                    yield accuracy, look["epoch"], found
+            confident = look.get("confident_error", {}).get(split)
+            accuracy = lines.get(look["epoch"], {}).get(f"{split}/accuracy")
+            if not confident or accuracy is None or accuracy == 1:
+                continue
+            if above_chance(accuracy, majority) >= self.least_knowledge:
+                looks.append((look["epoch"], confident["share"], 1 - accuracy, confident["count"]))
+        return looks
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
+        """One look at held-out answers alone: of two classes it would not do."""
         for split, given in evidence.predictions.items():
-            if split == "train" or not isinstance(given, ClassPredictions):
+            majority = evidence.facts.majority_accuracy(split)
+            if split == "train" or not isinstance(given, ClassPredictions) or majority is None:
                 continue  # training samples may be learnt by heart by then
             quarter = len(given.targets) // 4
-            surest = given.probabilities.max(1).argsort()[::-1][:quarter]
             wrong = given.predictions != given.targets
-            if not quarter:
+            if not quarter or len(given.class_names) < 3:
                 continue
-            confident = {"share": float(wrong[surest].mean()), "count": quarter}
-            found = self._judge(evidence, split, 1 - float(wrong.mean()), confident)
-            if found:
-                return found
+            surest = given.probabilities.max(1).argsort()[::-1][:quarter]
+            share, error = float(wrong[surest].mean()), float(wrong.mean())
+            knows = above_chance(1 - error, majority) >= self.least_knowledge
+            if knows and share > ANSWER_FLATNESS * error and self._is_noise(share, share, quarter):
+                figures = {"confident_error": share, "error": error, "num_confident": quarter}
+                return _finding(split, share, figures, evidence, "the net is surest of")
         return None
 
-    def _judge(
-        self, evidence: Evidence, split: str, accuracy: float, confident: Mapping[str, Any]
-    ) -> Finding | None:
-        majority = evidence.facts.majority_accuracy(split)
-        if majority is None or above_chance(accuracy, majority) < self.least_knowledge:
-            return None
-        share, count = confident["share"], confident["count"]
-        if not self._is_noise(share, 1 - accuracy, count):
-            return None
-        figures = {"confident_error": share, "error": 1 - accuracy, "num_confident": count}
-        return _finding(split, share, figures, evidence, "the net is surest of")
-
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:
-        spread = deviation(clear, count)
-        is_sure = clear - 2 * spread > self.least_share
+        is_sure = clear - 2 * deviation(clear, count) > self.least_share
         return count >= self.least_count and is_sure and clear > self.least_flatness * rest
 
 

@@ -55,7 +55,8 @@ MISMATCHED = {
 @pytest.mark.parametrize("name", MISMATCHED)
 def test_mismatched_losses(name: str) -> None:
     """Losses that want something else than the right class are fatal."""
-    (finding,) = findings("loss_mismatch", evidence_of(MISMATCHED[name]))
+    own = {"_target_": "my_losses.Mine"}
+    (finding,) = findings("loss_mismatch", evidence_of(MISMATCHED[name], loss=own))
     assert finding.severity == "fatal"
     assert finding.remedies == [["loss=cross_entropy"]]
 
@@ -101,8 +102,10 @@ def test_label_smoothing_that_leaves_nothing() -> None:
 def test_gamma_that_leaves_nothing(gamma: float, severity: str | None) -> None:
     """Of two classes half a doubt to the power of nine is next to nothing; of five it is not."""
     config = {"_target_": "expkit.losses.focal.Focal", "gamma": gamma}
-    found = findings("loss_settings", evidence_of(Focal(gamma=gamma).build([1, 1]), 2, loss=config))
+    evidence = evidence_of(Focal(gamma=gamma).build([1, 1]), 2, loss=config)
+    found = findings("loss_settings", evidence)
     assert [each.severity for each in found] == ([severity] if severity else [])
+    assert findings("loss_mismatch", evidence) == []
 
 
 def test_sum_over_samples() -> None:

@@ -136,6 +136,19 @@ def test_probe_by_hand() -> None:
     assert layer["relative_spread"] == pytest.approx(0.5**0.5)
 
 
+def test_a_look_is_an_evaluation() -> None:
+    """Its loss is that of eval mode, whatever mode the model is in, and its layers are told."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.Dropout(0.9), nn.Linear(8, 4))
+    images, targets = next(pictures().batches(12))
+    look = look_at_layers(model.train(), images, targets, nn.CrossEntropyLoss(), DEVICE)
+    with torch.no_grad():
+        expected = nn.functional.cross_entropy(model.eval()(images), targets).item()
+    assert look["probe_loss"] == pytest.approx(expected)
+    assert [layer["name"] for layer in look["layers"]] == ["1", "3"]
+    assert set(look) == {"layers", "outputs", "probe_loss"}
+
+
 def test_dead_and_saturated_units() -> None:
     """Two of four ReLUs are dead, and all sigmoids stand at their limit, by their biases."""
     model = nn.Sequential(

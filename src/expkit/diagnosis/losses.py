@@ -19,6 +19,10 @@ def loss_records(evidence: Evidence) -> list[Record]:
     return [record for record in evidence.of_kind("loss") if "error" not in record]
 
 
+def is_own(evidence: Evidence) -> bool:
+    return str(evidence.config["loss"]["_target_"]).startswith("expkit.losses.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossMismatch(Rule):
     """A loss of another kind than the answers, told by what it says to answers made up for it."""
@@ -28,16 +32,16 @@ class LossMismatch(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in loss_records(evidence):
-            fault = self._fault(record)
+            fault = self._fault(record, is_own=is_own(evidence))
             if fault is not None:
                 yield self._finding(evidence, record, *fault)
                 return
 
-    def _fault(self, record: Record) -> tuple[str, str] | None:
+    def _fault(self, record: Record, *, is_own: bool) -> tuple[str, str] | None:
         """What is wrong, and the likely cause; None where nothing is."""
         right, wrong = record["at_right"], record["at_wrong"]
-        # a sound loss pulls hardest where nothing is known
-        is_flat = record.get("gradient_at_uniform", 1.0) < self.no_pull
+        # a sound loss pulls where nothing is known; one of ours does not only by its settings
+        is_flat = not is_own and record.get("gradient_at_uniform", 1.0) < self.no_pull
         if not record["has_gradient"] or is_flat:
             return (
                 "the loss has no gradient: nothing can be learnt from it",

@@ -24,14 +24,18 @@ FAILED = "rule_failed"  # what a rule that raises is reported as
 Rules = Mapping[str, Rule]
 
 
-@functools.cache
 def load_rules() -> Rules:
     """Every rule of conf/diagnosis/, the user's own among them: a rule is a YAML and a class.
 
     They are those of today, and not those of a run's time: a run can be asked what nobody
     thought of then.
     """
-    return {name: _build(name, path) for name, path in list_choices(GROUP, conf_folders()).items()}
+    return _load(tuple(conf_folders()))
+
+
+@functools.cache
+def _load(folders: tuple[Path, ...]) -> Rules:
+    return {name: _build(name, path) for name, path in list_choices(GROUP, list(folders)).items()}
 
 
 def _build(name: str, path: Path) -> Rule:

@@ -1,0 +1,163 @@
+"""Findings as a user meets them: while a run goes on, after it, and in trials of what may cure it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import TINY, WITHOUT_TORCH, Expkit, only_run
+
+# log 1's deep head, which learns nothing
+DEEP_HEAD = (
+    "experiment=puzzle_deep_head",
+    "device.threads=1",
+    "procedure=full",
+    "procedure.train.max_epochs=30",
+)
+DIGITS = ("dataset=digits", "dataset.limit=20", "device.threads=1", "criteria=none")
+
+
+def findings_of(folder: Path) -> list[dict[str, Any]]:
+    found = json.loads((only_run(folder) / "summary.json").read_text())["findings"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_doomed_run_is_ended_early(run_here: Expkit, tmp_path: Path) -> None:
+    """Log 1's failure has its true cause by epoch 10, and the epochs after it are saved."""
+    done = run_here("train", *DEEP_HEAD, "diagnosis.stop_on=fatal")
+    assert done.code == 1
+    assert "FATAL collapsed_features" in done.out
+    worst, *_ = findings_of(tmp_path)
+    assert (worst["rule"], worst["severity"]) == ("collapsed_features", "fatal")
+    assert worst["epoch"] <= 10
+    assert worst["evidence"]
+    assert "model.init=kaiming" in worst["command"]
+    assert f"{30 - worst['epoch']} of 30 epochs saved" in done.out
+
+
+def test_the_cure_is_found_by_trials(run_here: Expkit, tmp_path: Path) -> None:
+    """`--try` trains with each remedy beside the unchanged run, and says which one cures it."""
+    run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
+    done = run_here("diagnose", "last", "--try", "--epochs", "8")
+    assert done.code == 0, done.out + done.err
+    assert "cured by model.init=kaiming dataset.normalise=dataset" in done.out
+    trials = only_run(tmp_path) / "trials"
+    assert len(list(trials.glob("2*"))) >= 2
+    unchanged = json.loads((trials / "trials.json").read_text())["trials"][0]
+    assert "collapsed_features" in unchanged["found"]
+
+
+def test_a_healthy_run_is_left_in_peace(run_here: Expkit, tmp_path: Path) -> None:
+    """Nothing is said of digits that are learnt, but for what is worth knowing."""
+    done = run_here("train", "dataset=digits", "device.threads=1", "procedure.train.max_epochs=8")
+    assert "WARN" not in done.out
+    assert "FATAL" not in done.out
+    assert all(finding["severity"] == "info" for finding in findings_of(tmp_path))
+
+
+def test_diagnose_reads_records_alone(expkit: Expkit, tmp_path: Path) -> None:
+    """It needs no torch, says what the summary says, and exits with 1 where something is fatal."""
+    expkit("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
+    run = only_run(tmp_path)
+    words = [sys.executable, "-c", WITHOUT_TORCH, "diagnose", "last", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    (found,) = json.loads(done.stdout)["runs"].values()
+    assert found == json.loads((run / "summary.json").read_text())["findings"]
+
+
+def test_a_run_of_an_older_version_is_diagnosed(run_here: Expkit, tmp_path: Path) -> None:
+    """Without signals, what history and predictions prove is still said."""
+    run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
+    (only_run(tmp_path) / "signals.jsonl").unlink()
+    done = run_here("diagnose", "last")
+    assert "not_better_than_majority" in done.out
+    assert "collapsed_features" not in done.out
+
+
+def test_an_ignored_rule_is_silent(run_here: Expkit, tmp_path: Path) -> None:
+    """`diagnosis.ignore` holds for the run and for its pages."""
+    run_here(
+        "train", *DEEP_HEAD, "procedure.train.max_epochs=4", "diagnosis.ignore=[collapsed_features]"
+    )
+    assert "collapsed_features" not in {finding["rule"] for finding in findings_of(tmp_path)}
+
+
+def test_a_misspelt_rule_is_refused(run_here: Expkit, tmp_path: Path) -> None:
+    """With the nearest name, before anything is made."""
+    done = run_here("train", *TINY, "diagnosis.ignore=[overfiting]")
+    assert done.code == 2
+    assert "overfitting" in done.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_stop_on_knows_three_words(run_here: Expkit) -> None:
+    """And lists them."""
+    done = run_here("train", *TINY, "diagnosis.stop_on=error")
+    assert done.code == 2
+    assert "never" in done.err
+    assert "warning" in done.err
+
+
+def test_preflight_can_be_left_out(run_here: Expkit, tmp_path: Path) -> None:
+    """As any stage of a procedure."""
+    done = run_here("train", *TINY, "~procedure.preflight")
+    assert "preflight" not in done.out
+    assert "preflight" not in (only_run(tmp_path) / "stages.jsonl").read_text()
+
+
+def test_preflight_changes_no_number(run_here: Expkit, tmp_path: Path) -> None:
+    """With it or without, the run is the same to the last digit."""
+    run_here("train", *DIGITS, "procedure.train.max_epochs=2", "name=with")
+    run_here(
+        "train", *DIGITS, "procedure.train.max_epochs=2", "name=without", "~procedure.preflight"
+    )
+    one, other = (
+        next(tmp_path.glob(f"outputs/*_{name}/predictions.csv")).read_bytes()
+        for name in ("with", "without")
+    )
+    assert one == other
+
+
+def test_preflight_may_end_a_run(run_here: Expkit, tmp_path: Path) -> None:
+    """What is fatal before training is not trained where the user said so."""
+    own = tmp_path / "conf" / "diagnosis"
+    own.mkdir(parents=True)
+    (own / "few.yaml").write_text("# Mine\n_target_: my_rules.Few\nleast: 500\n")
+    (tmp_path / "my_rules.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from expkit.diagnosis.finding import Finding\n"
+        "from expkit.diagnosis.rule import Rule\n\n\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Few(Rule):\n"
+        "    least: int = 1\n\n"
+        "    def find(self, evidence):\n"
+        "        count = evidence.facts.splits['train'].num_samples\n"
+        "        if count < self.least:\n"
+        "            yield Finding('fatal', 'too few for me', {'count': count}, 'a small set')\n"
+    )
+    done = run_here("train", *DIGITS, "diagnosis.stop_on=fatal")
+    assert done.code == 1
+    assert "FATAL few: too few for me" in done.out
+    assert "FAIL  preflight" in done.out
+    assert "train " not in (only_run(tmp_path) / "stages.jsonl").read_text()
+    assert "few " in run_here("list", "diagnosis").out
+
+
+def test_nothing_to_try_is_said(run_here: Expkit) -> None:
+    """A run without a remedy gives one screen."""
+    run_here("train", *DIGITS, "procedure=full", "procedure.train.max_epochs=2")
+    done = run_here("diagnose", "last", "--try")
+    assert done.code == 2
+    assert "proposes a change" in done.err
+
+
+def test_an_unknown_run_is_refused(run_here: Expkit) -> None:
+    """With exit code 2 and one screen."""
+    done = run_here("diagnose", "nowhere")
+    assert done.code == 2
+    assert "there is no run 'nowhere'" in done.err

@@ -1,61 +1,30 @@
-"""Rules on what layers answer: units that never fire, or only at their limit, or always alike."""
+"""Rules on units that never fire, or only at their limit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_records import (
+    is_blocked,
+    is_failing,
+    is_start,
+    output_spread,
+    ways_to_redraw,
+)
 from expkit.diagnosis.model_records import (
     epoch_of,
-    is_at_chance,
-    listed,
     looks,
     lower_rate,
     models,
-    start_of,
 )
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
-
-NEVER = 1e-6  # of the answers' size: what rounding makes of equal ones
-
-
-def output_spread(record: Record) -> float:
-    """By how much the answers to different samples differ, relative to their size."""
-    outputs = record["outputs"]
-    spread: float = outputs["spread_across_samples"]
-    return spread / outputs["rms"] if outputs["rms"] > 0 else 0.0
-
-
-def is_failing(evidence: Evidence, record: Record) -> bool:
-    """A probe of a lost gate, or an epoch that has learnt next to nothing."""
-    if record["kind"] == "model":
-        return bool(record["epoch"])
-    return is_at_chance(evidence, record)
-
-
-def is_start(record: Record) -> bool:
-    return record["kind"] == "model" and not record["epoch"]
-
-
-def is_blocked(record: Record) -> bool:
-    """Whether all answers are equal, and some layer gets a gradient of exactly zero."""
-    gradients = [row["gradient_rms"] for row in record.get("parameters", ())]
-    return 0.0 in gradients and output_spread(record) <= NEVER and record["outputs"]["rms"] > 0
-
-
-def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
-    """Overrides that change how features start: both together first, then each alone."""
-    init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
-    raw = evidence.config["dataset"].get("normalise") in ("none", "unit")
-    normalise = ["dataset.normalise=dataset"] if raw else []
-    both = [[*init, *normalise]] if init and normalise else []
-    return [*both, *(each for each in (init, normalise) if each)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,136 +131,3 @@ class SaturatedUnits(Rule):
                 epoch=epoch_of(record),
             )
             return
-
-
-@dataclass(frozen=True, kw_only=True)
-class CollapsedFeatures(Rule):
-    """Features that are nearly equal for all samples from the start, so that nothing is learnt.
-
-    Log 1's deep head: what its last hidden layer says of a sample differs by 5 % between samples
-    (that of nets which learn the same pieces: 22 and 33 %), the steps that follow level it to
-    nothing, and the loss stays at chance. A flat start alone is no fault: it must have stayed so
-    while weights moved. Nets with batch norm are left to other rules: in eval mode they all start
-    flat, and their own statistics make up for it.
-    """
-
-    at_start: Annotated[float, Gt(0)] = 0.1  # of the last hidden layer's energy, as a root
-    features: Annotated[float, Gt(0)] = 0.06  # of the same at a look
-    answers: Annotated[float, Gt(0)] = 0.003  # of the outputs at a look: levelled
-    answers_for_long: Annotated[float, Gt(0)] = 0.05  # after `epochs_at_chance` at chance
-    epochs_at_chance: Annotated[int, Ge(2)] = 6
-    moved: Annotated[float, Gt(0)] = 3e-4  # a step's share of a weight: smaller is a slow start
-
-    def find(self, evidence: Evidence) -> Iterable[Finding]:
-        moved: dict[str, float] = {}
-        for look in looks(evidence):
-            stage = look["stage"]
-            moved[stage] = max(moved.get(stage, 0.0), typical_update(look))
-            start = start_of(evidence, stage)
-            if start is None or start.get("batch_norms") or look["epoch"] < 2:
-                continue
-            flat_start = hidden_spread(start)
-            if (
-                flat_start is not None
-                and flat_start < self.at_start
-                and moved[stage] >= self.moved
-                and self._is_flat(look)
-                and is_at_chance(evidence, look)
-            ):
-                yield self._finding(evidence, start, look)
-                return
-
-    def _is_flat(self, look: Record) -> bool:
-        hidden, answers = hidden_spread(look), output_spread(look)
-        if hidden is None or not hidden < self.features:
-            return False
-        for_long = look["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
-        return answers < self.answers or for_long
-
-    def _finding(self, evidence: Evidence, start: Record, look: Record) -> Finding:
-        ways = ways_to_redraw(evidence)
-        hidden = hidden_spread(start)
-        numbers: dict[str, Any] = {
-            "hidden_spread_at_start": hidden,
-            "hidden_spread": hidden_spread(look),
-            "output_spread": output_spread(look),
-            "train_loss": look["train/loss"],
-        }
-        return Finding(
-            severity="fatal",
-            sentence=f"the model's features are nearly equal for all samples: at the start they "
-            f"differed by {hidden:.1%}, and the answers now by {output_spread(look):.2%}, with "
-            f"the loss at chance ({look['train/loss']:.4g})",
-            evidence=numbers,
-            cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
-            "to layer what tells samples apart: the first steps learn the answer common to all, "
-            "and level the rest; it is no want of capacity",
-            remedies=ways,
-            command=""
-            if ways
-            else "draw the weights for the activation (Kaiming's for ReLU), "
-            "normalise the inputs, or put a norm between layers",
-            stage=look["stage"],
-            epoch=look["epoch"],
-        )
-
-
-def hidden_spread(record: Record) -> float | None:
-    """How much samples differ in what the last layer is given."""
-    layers = record["layers"]
-    return float(layers[-2]["relative_spread"]) if len(layers) > 1 else None
-
-
-def typical_update(look: Record) -> float:
-    """The median weight's last change, as a share of the weight; 0 where none was measured."""
-    ratios = sorted(
-        each["update_ratio"] for each in look.get("parameters", ()) if each.get("update_ratio")
-    )
-    return float(ratios[len(ratios) // 2]) if ratios else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class NonFiniteLayer(Rule):
-    """The first layer that makes a NaN or an infinity out of finite numbers.
-
-    In training a NaN spreads to all weights in one step; where they hold one already the layer
-    cannot be told any more, and other rules say where the loss left the numbers.
-    """
-
-    def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
-            if record.get("inputs", {}).get("non_finite"):
-                return  # not the model's doing
-            bad = [each["name"] for each in record["layers"] if each["non_finite"]]
-            broken = bad or record["outputs"]["non_finite"]
-            if broken and self._had_finite_weights(record):
-                yield self._finding(record, bad)
-                return
-
-    def _had_finite_weights(self, record: Record) -> bool:
-        """Before the last step, and by that step's gradients after it."""
-        for row in record.get("parameters", ()):
-            for key in ("weight_rms", "gradient_rms", "update_ratio"):
-                is_late = record["kind"] == "epoch" or key == "weight_rms"
-                value = row.get(key)
-                if is_late and value is not None and not abs(value) < float("inf"):
-                    return False
-        return True
-
-    def _finding(self, record: Record, bad: Sequence[str]) -> Finding:
-        where = bad[0] if bad else "a step behind the last layer"
-        return Finding(
-            severity="fatal",
-            sentence=f"{where} answers with numbers that are not finite, from finite weights",
-            evidence={
-                "first_layer": where,
-                "layers": listed(list(bad), 10),
-                "outputs_non_finite": record["outputs"]["non_finite"],
-            },
-            cause="it divides by zero, takes the logarithm or root of what is not positive, or "
-            "overflows",
-            command=f"look at what {where} is given and how it computes; a small eps, or a clamp, "
-            "keeps logarithms, roots and quotients finite",
-            stage=record["stage"],
-            epoch=epoch_of(record),
-        )

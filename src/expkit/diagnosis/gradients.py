@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
-from expkit.diagnosis.activations import is_failing, is_start, ways_to_redraw
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_records import is_failing, is_start, ways_to_redraw
 from expkit.diagnosis.model_records import epoch_of, looks, models, training_of
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record

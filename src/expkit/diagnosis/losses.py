@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -75,8 +75,8 @@ class LossMismatch(Rule):
 
     def _finding(self, evidence: Evidence, record: Record, sentence: str, cause: str) -> Finding:
         sound = "mse" if evidence.facts.task == "regression" else "cross_entropy"
-        shown = ("at_right", "at_wrong", "at_uniform", "best", "best_scale")
-        shown += ("has_gradient", "gradient_at_uniform")
+        shown: Sequence[str] = ("at_right", "at_wrong", "at_uniform", "best", "best_scale")
+        shown = (*shown, "has_gradient", "gradient_at_uniform")
         return Finding(
             severity="fatal",
             sentence=sentence,

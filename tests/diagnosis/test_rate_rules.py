@@ -40,6 +40,15 @@ def test_a_leap_that_is_recovered_from_is_none() -> None:
     assert not too_high(make_course([1.8, 0.33, 0.19, 0.08], first_losses=(2.3, *[17.4] * 19)))
 
 
+def test_a_leap_at_a_rate_that_should_do_has_another_cause() -> None:
+    """0.001 of weights of 0.1 is a hundredth: log 3's baseline leapt for its offsets."""
+    losses = [9.0, 2.4, 2.38, 2.4, 2.4]
+    model = make_model_record()
+    assert not too_high(make_course(losses, first_losses=LEAP, signals=[model]))
+    small = make_model_record(weight_rms=0.02)
+    assert too_high(make_course(losses, first_losses=LEAP, signals=[small]))
+
+
 def test_a_leap_is_not_judged_before_the_third_epoch() -> None:
     """Two epochs at the level of a constant answer may be a recovery under way."""
     assert not too_high(make_course([2.6, 2.31], first_losses=(2.3, *[9.0] * 19)))

@@ -106,11 +106,11 @@ def test_a_rate_of_nothing_is_fatal() -> None:
 
 
 VIT = {"_target_": "expkit.models.timm_model.TimmModel", "name": "vit_small_patch16_224"}
-LEAP = (2.3, *[5.0] * 19)
+LEAP = (2.3, *[8.0] * 19)
 
 
 def test_a_transformer_that_leaps_wants_a_warm_up() -> None:
-    """Twice its start in the first steps, and in the third epoch still at chance."""
+    """Thrice its start in the first steps, and in the third epoch still at chance."""
     (found,) = find("warmup_missing", make_course([2.6, 2.4, 2.3], first_losses=LEAP, model=VIT))
     assert found.remedies == [["schedule.warmup_epochs=5"]]
 

@@ -170,7 +170,7 @@ class WarmupMissing(Rule):
     Its early updates are the largest, where normalisers and attention are the least settled.
     """
 
-    min_burst: Annotated[float, Gt(1)] = 1.5  # of the loss, to the one before any step
+    min_burst: Annotated[float, Gt(1)] = 3.0  # of the loss, to the one before any step
     min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant answer's
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:

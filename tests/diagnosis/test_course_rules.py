@@ -82,6 +82,17 @@ class TestOverfitting:
         assert finding is not None
         assert finding.severity == "warning"
 
+    def test_a_steep_start_is_no_noise(self) -> None:
+        """Measured: down from 1.4 to 0.37 within 9 epochs, and slowly up to 0.47 by epoch 60."""
+        val = [0.37 + 1.05 * math.exp(-e / 2) + 0.002 * max(0, e - 10) for e in range(60)]
+        train = [2 * math.exp(-e / 4) for e in range(60)]
+        history = make_history(train__loss=train, val__loss=val)
+        evidence = make_evidence(history=history, stages=[TRAINED], procedure=procedure("last"))
+        finding = found_by("overfitting", evidence)
+        assert finding is not None
+        assert finding.severity == "warning"
+        assert 10 <= finding.evidence["from epoch"] <= 13
+
     @pytest.mark.parametrize(
         ("train", "val"),
         [
@@ -256,6 +267,8 @@ class TestHeldOutBetterThanTrain:
 def test_figures_by_hand() -> None:
     """A straight course has no noise; alternating +-1 has bends of 4; means of neighbours."""
     assert noise([1, 2, 3, 4, 5]) == 0
-    assert noise([1, -1, 1, -1, 1]) == pytest.approx(math.sqrt(16 / 6))
+    assert noise([1, -1, 1, -1, 1]) == pytest.approx(4 / 0.6745 / math.sqrt(6))
+    assert noise(wiggle(5000, 0.1)) == pytest.approx(0.1, rel=0.05)
+    assert noise([100, 10, *wiggle(5000, 0.1)]) == pytest.approx(0.1, rel=0.05)
     assert slope([1, 3, 5]) == pytest.approx(2)
     assert smooth([0, 3, 6, 0]) == [1.5, 3, 3, 3]

@@ -24,12 +24,13 @@ def smooth(values: Sequence[float]) -> list[float]:
 def noise(values: Sequence[float]) -> float:
     """The standard deviation of one epoch, free of the course, from second differences.
 
-    Of independent noise those have six times its variance; a straight course adds nothing.
+    Of independent noise those have six times its variance; a straight course adds nothing. Their
+    median is taken, which a steep start does not move; of normal ones it is 0.6745 deviations.
     """
     if len(values) < 4:
         return math.inf
-    bends = [a - 2 * b + c for a, b, c in zip(values, values[1:], values[2:], strict=False)]
-    return math.sqrt(statistics.fmean(bend * bend for bend in bends) / 6)
+    bends = [abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    return statistics.median(bends) / (0.6745 * math.sqrt(6))
 
 
 def slope(values: Sequence[float]) -> float:

@@ -54,6 +54,25 @@ def test_two_that_explain_each_other_leave_one() -> None:
     assert names(rules) == ["a"]
 
 
+def test_a_root_is_as_severe_as_what_it_explains() -> None:
+    """A warning that explains why nothing is learnt is no mere warning."""
+    rules: dict[str, Rule] = {
+        "dead": Always(severity="fatal"),
+        "root": Always(severity="warning", explains=["dead"]),
+    }
+    (found,) = examine(make_evidence(), rules)
+    assert (found.rule, found.severity) == ("root", "fatal")
+
+
+def test_what_is_worth_knowing_explains_no_fault() -> None:
+    """An info must not hide a warning."""
+    rules: dict[str, Rule] = {
+        "fault": Always(),
+        "remark": Always(severity="info", explains=["fault"]),
+    }
+    assert names(rules) == ["fault", "remark"]
+
+
 def test_the_worst_comes_first() -> None:
     """A reader who stops after one finding has read the one that matters."""
     rules: dict[str, Rule] = {

@@ -107,18 +107,33 @@ def plain(value: Any) -> Any:
 
 
 def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:
-    """Without those that another one explains; of two that explain each other the first stays."""
+    """Without those that another one explains; of two that explain each other the first stays.
+
+    A root is as severe as what it explains. What is merely worth knowing explains no fault.
+    """
     kept = list(findings)
     for finding in list(kept):
-        if finding not in kept:
+        if finding not in kept or finding.rule == FAILED:
             continue
-        if finding.rule == FAILED:
-            continue
-        explained = set(rules[finding.rule].explains) - {finding.rule}
-        kept = [each for each in kept if each.rule not in explained]
+        names = set(rules[finding.rule].explains) - {finding.rule}
+        explained = [
+            each
+            for each in kept
+            if each.rule in names and (finding.severity != "info" or each.severity == "info")
+        ]
+        worst = max((finding, *explained), key=severity_of).severity
+        kept = [
+            replace(each, severity=worst) if each is finding else each
+            for each in kept
+            if each not in explained
+        ]
     return kept
+
+
+def severity_of(finding: Finding) -> int:
+    return SEVERITIES.index(finding.severity)
 
 
 def sort(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first, then in the order of the epochs."""
-    return sorted(findings, key=lambda each: (-SEVERITIES.index(each.severity), each.epoch or 0))
+    return sorted(findings, key=lambda each: (-severity_of(each), each.epoch or 0))

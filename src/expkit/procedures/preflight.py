@@ -11,9 +11,9 @@ from annotated_types import Gt
 
 from expkit.data.census import take_census
 from expkit.engine.loop import Learner
-from expkit.engine.machine import describe_machine
+from expkit.engine.machine import describe_machine, repeats_itself
 from expkit.engine.rates import sweep_rates
-from expkit.procedures.observation import observe_loss, observe_model
+from expkit.procedures.observation import observe_loss, observe_model, probe_batch
 from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training
@@ -59,6 +59,13 @@ class Preflight:
         found = sorted(session.diagnosis.told)
         return f"found: {', '.join(found)}" if found else "nothing found"
 
+    def _observe_repeats(self, session: Session, learner: Learner) -> None:
+        """Whether the same step comes out the same, where that was asked for."""
+        if session.parts.reading.config.device.get("deterministic"):
+            batch = probe_batch(session)
+            repeats = repeats_itself(learner.model, learner.loss, batch, learner.device)
+            session.note("machine", 0, {"repeats": repeats})
+
     def _first_training(self, parts: Parts) -> tuple[str, Training] | None:
         found = (
             (name, stage) for name, stage in parts.stages.items() if isinstance(stage, Training)
@@ -69,7 +76,6 @@ class Preflight:
         self, session: Session, name: str, stage: Training, *, started: float
     ) -> None:
         """On a learner of its own, as the first training stage will begin."""
-        session = replace(session, stage=session.stage)
         learner: Learner = stage.new_learner(
             replace(session.parts, device=session.parts.uncompiled),
             session.new_model(),
@@ -78,6 +84,7 @@ class Preflight:
         )
         observe_loss(session, learner)
         observe_model(session, learner)
+        self._observe_repeats(session, learner)
         left = self.max_seconds - (time.perf_counter() - started)
         rates = sweep_rates(
             learner,

@@ -1,4 +1,4 @@
-"""Findings as a user meets them: while a run goes on, after it, and in trials of what may cure it."""
+"""Findings as a user meets them: while a run goes on, after it, and in trials of what cures it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_run_of_an_older_version_is_diagnosed(run_here: Expkit, tmp_path: Path
     run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
     (only_run(tmp_path) / "signals.jsonl").unlink()
     done = run_here("diagnose", "last")
-    assert "not_better_than_majority" in done.out
+    assert "WARN  predicts_one_class" in done.out
     assert "collapsed_features" not in done.out
 
 

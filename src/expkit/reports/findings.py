@@ -10,14 +10,15 @@ from expkit.diagnosis.finding import Finding
 
 WIDTH = 88  # two columns less than a screen, which moves them in
 MOST_LISTED = 4  # values of a list that a line of evidence shows; summary.json has all
+EVERYTHING = 200  # which is as many as are recorded
 MOST_ON_SCREEN = 5  # findings that a closing screen tells in full
 BY_SEVERITY = {"fatal": "FATAL", "warning": "WARN", "info": "INFO"}
 
 
-def describe(finding: Finding) -> str:
-    """All of a finding, as the terminal shows it when it is found."""
+def describe(finding: Finding, most: int = MOST_LISTED) -> str:
+    """A finding as the terminal shows it when it is found, lists by their first few."""
     rows = [
-        ("evidence", evidence_text(finding.evidence)),
+        ("evidence", evidence_text(finding.evidence, most)),
         ("cause", finding.cause),
         ("next", finding.command),
     ]
@@ -49,21 +50,22 @@ def _place(finding: Finding) -> str:
     return f" ({finding.stage}, epoch {finding.epoch})"
 
 
-def evidence_text(evidence: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value_text(v)}" for name, v in evidence.items())
+def evidence_text(evidence: Mapping[str, Any], most: int = MOST_LISTED) -> str:
+    pairs = ((name.replace("_", " "), value) for name, value in evidence.items() if value != [])
+    return ", ".join(f"{name} {value_text(value, most)}" for name, value in pairs)
 
 
-def value_text(value: Any) -> str:
+def value_text(value: Any, most: int = MOST_LISTED) -> str:
     """A number in four digits, a list by its first few."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return f"({evidence_text(value)})"
+        return f"({evidence_text(value, most)})"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        shown = [value_text(each) for each in value[:MOST_LISTED]]
-        more = f" and {len(value) - MOST_LISTED} more" if len(value) > MOST_LISTED else ""
+        shown = [value_text(each, most) for each in value[:most]]
+        more = f" and {len(value) - most} more" if len(value) > most else ""
         return f"[{', '.join(shown)}{more}]"
     return str(value)
 
@@ -87,7 +89,7 @@ def listing(findings: Sequence[Finding]) -> str:
     """Every finding in full, or a word that there is none."""
     if not findings:
         return "nothing found"
-    return "\n".join(describe(each) for each in findings)
+    return "\n".join(describe(each, most=EVERYTHING) for each in findings)
 
 
 def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -99,7 +101,7 @@ def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
         parts.append(
             f"**{finding.severity}: {finding.rule}**{_place(finding)}. "
             f"{_sentence(finding.sentence)} Likely cause: {_sentence(finding.cause)} "
-            f"Evidence: {evidence_text(finding.evidence)}."
+            f"Evidence: {evidence_text(finding.evidence, EVERYTHING)}."
         )
         if finding.command:
             parts.append(f"```\n{finding.command}\n```")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from expkit.records.files import write_aside
 from expkit.records.run import Run
 from expkit.reports import comparison, markdown
 from expkit.reports.comparison import Pair
-from expkit.reports.summary import summarize
+from expkit.reports.findings import markdown_section
+from expkit.reports.summary import Summary, summarize
 
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")
@@ -62,6 +64,7 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
         markdown.criteria_table(summary) if summary["criteria"] else "",
         *comparison.results(pairs),
         *comparison.references(pairs),
+        *_findings(summary),
         "## Stages",
         comparison.stages_table(pairs),
         "## Repeat it",
@@ -78,6 +81,12 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
 def _compared(run: Run) -> list[str]:
     stated = run.config.get("compared_with") or []
     return [f"Compared with: {', '.join(map(str, stated))}."] if stated else []
+
+
+def _findings(summary: Summary) -> list[str]:
+    """What was found on the subject; the commands name no place of this machine."""
+    parts = markdown_section(summary["findings"])
+    return [markdown.without_places(re.sub(r" output_dir=\S+", "", part)) for part in parts]
 
 
 def _commands(runs: Sequence[Run]) -> list[str]:

@@ -204,8 +204,13 @@ def linear(net: nn.Module) -> nn.Module:
     return swap_layers(net, nn.ReLU, nn.Identity)
 
 
-def linear_gelu(net: nn.Module) -> nn.Module:
-    return swap_layers(net, nn.GELU, nn.Identity)
+def linear_feed_forward(net: nn.Module) -> nn.Module:
+    """In each layer two linear maps stand one after the other."""
+    for layer in net.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer):
+            layer.activation = nn.Identity()
+            layer.activation_relu_or_gelu = 0
+    return net
 
 
 # Weights.
@@ -274,7 +279,7 @@ DAMAGES: Mapping[str, Callable[[nn.Module], nn.Module]] = {
         softmax, sigmoid, huge_head, biased_head, detached, detached_start, frozen_backbone,
         all_frozen, centred_on_batch, softmax_over_batch, attention_over_batch,
         norm_never_trains, norm_always_trains, dead, dead_head, saturated, sigmoids, linear,
-        linear_gelu, tenfold, zeros, tiny_weights, nan_weight, log_of_zero, spread_without_slope,
-        overflowing, denormal, divided_again,
+        linear_feed_forward, tenfold, zeros, tiny_weights, nan_weight, log_of_zero,
+        spread_without_slope, overflowing, denormal, divided_again,
     )
 } | {"too_many_outputs": lambda net: net}  # fmt: skip

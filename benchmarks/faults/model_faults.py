@@ -278,7 +278,7 @@ UNITS: list[Fault] = [
     fault(
         "no_activations_in_scan_lines",
         "activation missing",
-        damaged(SCANS, "linear_gelu"),
+        damaged(SCANS, "linear_feed_forward"),
         "missing_activation",
     ),
     fault("nan_in_a_weight", "not finite", damaged(DIGITS_CONV, "nan_weight"), "non_finite_layer"),

@@ -254,12 +254,13 @@ STEPS: list[Fault] = [
         "regularisation_too_strong",
     ),
     fault(
-        "noise_drowns_pictures",
+        "nearly_all_is_erased",
         "augmentation destroys",
         (
             *RESNET,
-            "+transform@augment.transforms.noise=gaussian_noise",
-            "augment.transforms.noise.std=0.4",
+            "+transform@augment.transforms.erasing=erasing",
+            "augment.transforms.erasing.p=1.0",
+            "augment.transforms.erasing.scale=[0.9,0.99]",
         ),
         "regularisation_too_strong",
         prepare=shapes_as(),

@@ -35,7 +35,7 @@ RESULTS: list[Fault] = [
     fault(
         "three_features",
         "underfitting",
-        (*DIGITS_CONV, "model.widths=[3,3,3]", epochs(25)),
+        (*DIGITS_CONV, "procedure=full", "model.widths=[3,3,3]", epochs(25)),
         "underfitting",
     ),
     fault(

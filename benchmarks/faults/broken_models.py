@@ -249,7 +249,7 @@ def spread_without_slope(net: nn.Module) -> nn.Module:
 
     def normed(maps: Tensor) -> Tensor:
         centred = maps - maps.mean((2, 3), keepdim=True)
-        return centred / (centred.std((2, 3), keepdim=True, correction=0) + 1e-5)
+        return centred / (centred.square().mean((2, 3), keepdim=True).sqrt() + 1e-5)
 
     hooked(weighted(net)[2], normed)
     return net

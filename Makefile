@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup train test lint format bench experiments clean
+.PHONY: help setup train test lint format bench faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ BENCHMARKS := $(filter-out %/bounds.py %/loops.py %/usual_loop.py,$(wildcard ben
 bench: setup  ## the figures that the README quotes, each with its bound
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || failed=1; done; \
 	exit $${failed:-0}
+
+faults: setup  ## how often diagnosis is right: every fault and every sound run (fifteen minutes)
+	$(BIN)/python benchmarks/faults/run.py
 
 # each recipe with those that its page compares it with; an unmet criterion is a result, not an error
 PUZZLES := puzzle_simple_conv puzzle_deep_head puzzle_larger_backbone \

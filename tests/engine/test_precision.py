@@ -37,7 +37,7 @@ class Broken(nn.Module):
 
 def test_a_sound_net_computes_the_same() -> None:
     """bf16 rounds to a per cent."""
-    gap = precision_gap(learner_of(line(), device=HALF), SPLIT)
+    gap = precision_gap(learner_of(line(), device=HALF), SPLIT, 4)
     assert gap is not None
     assert gap["bf16"] == pytest.approx(gap["fp32"], rel=0.02)
 
@@ -45,7 +45,7 @@ def test_a_sound_net_computes_the_same() -> None:
 def test_a_broken_kernel_is_found() -> None:
     """The gradient behind it is a thousand times too long, and the parameter is named."""
     model = nn.Sequential(line(), Broken())
-    gap = precision_gap(learner_of(model, device=HALF), SPLIT)
+    gap = precision_gap(learner_of(model, device=HALF), SPLIT, 4)
     assert gap is not None
     assert gap["parameter"].startswith("0.1.")
     assert gap["bf16"] == pytest.approx(1000 * gap["fp32"], rel=0.02)
@@ -53,7 +53,7 @@ def test_a_broken_kernel_is_found() -> None:
 
 def test_fp32_is_not_held_against_itself() -> None:
     """There is nothing to compare."""
-    assert precision_gap(learner_of(line(), device=DEVICE), SPLIT) is None
+    assert precision_gap(learner_of(line(), device=DEVICE), SPLIT, 4) is None
 
 
 def test_nothing_is_left_behind() -> None:
@@ -63,6 +63,6 @@ def test_nothing_is_left_behind() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    precision_gap(learner, SPLIT)
+    precision_gap(learner, SPLIT, 4)
     assert torch.equal(torch.rand(3), expected)
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -11,17 +11,15 @@ from expkit.data.split import Split
 from expkit.engine.loop import Learner
 from expkit.engine.untouched import untouched
 
-NUM_SAMPLES = 16
 
-
-def precision_gap(learner: Learner, split: Split) -> dict[str, Any] | None:
+def precision_gap(learner: Learner, split: Split, num_samples: int) -> dict[str, Any] | None:
     """The parameter whose gradient is furthest from fp32's; None in fp32, or where nothing trains.
 
     A kernel that overflows, or leaves a part of its result unset, is told by it.
     """
     if learner.device.precision == "fp32":
         return None
-    images_BCHW, targets = next(split.spread_out(NUM_SAMPLES).batches(NUM_SAMPLES))
+    images_BCHW, targets = next(split.spread_out(num_samples).batches(num_samples))
     images_BCHW = learner.device.arrange(images_BCHW)
     named = {n: p for n, p in learner.model.named_parameters() if p.requires_grad}
 

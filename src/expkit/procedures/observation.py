@@ -17,6 +17,7 @@ from expkit.engine.scoring import Sums
 from expkit.procedures.session import Session
 
 NUM_PROBED = 64  # training samples that a model is asked before it trains
+NUM_DIFFERENTIATED = 16  # of them, in each of two precisions
 NUM_ASKED = 32  # of them, at each look
 Batch = tuple[Tensor, Tensor]
 
@@ -92,5 +93,7 @@ def observe_loss(session: Session, learner: Learner) -> None:
 
 def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
     content = probe_model(learner, session.train_split, NUM_PROBED)
-    content["precision_gap"] = precision_gap(learner, session.train_split)
+    # a large net is shown fewer samples
+    count = min(NUM_DIFFERENTIATED, content["num_samples"])
+    content["precision_gap"] = precision_gap(learner, session.train_split, count)
     session.note("model", epoch, content)

@@ -112,6 +112,58 @@ def test_pictures_of_one_template_are_no_copies() -> None:
     assert take_census(dataset)["duplicates"]["across"]["count"] == 0
 
 
+def draw_squares(count: int, seed: int, noise: float) -> tuple[Picture, npt.NDArray[np.int64]]:
+    """Squares and crosses of any colour at one of nine places, on a ground of any other."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    rows, columns = np.mgrid[:24, :24]
+    pictures = []
+    for label in labels:
+        down, right = (abs(each - rng.integers(10, 13)) for each in (rows, columns))
+        far, near = np.maximum(down, right), np.minimum(down, right)
+        inside = (far < 8) & (near < 3) if label else far < 7
+        colour, ground = rng.uniform(130, 255, 3), rng.uniform(0, 110, 3)
+        pictures.append(np.where(inside[..., None], colour, ground))
+    noisy = np.stack(pictures) + rng.normal(0, noise, (count, 24, 24, 3))
+    return noisy.clip(0, 255).astype(np.uint8), labels
+
+
+def squares(noise: float) -> Dataset:
+    splits = {}
+    for seed, (name, count) in enumerate((("train", 300), ("val", 100))):
+        names = [f"{name}_{i}" for i in range(count)]
+        splits[name] = Samples(*draw_squares(count, seed, noise), names)
+    return Dataset(splits, "unit", class_names=["square", "cross"])
+
+
+def test_shapes_in_one_place_are_no_copies() -> None:
+    """Other colours, or another grain, are another picture, though every edge agrees."""
+    assert take_census(squares(noise=10))["duplicates"]["across"]["count"] == 0
+
+
+def test_copies_of_shapes_are_named() -> None:
+    """All ten brighter ones, and nothing else."""
+    pairs = take_census(leak(squares(noise=10), brighten))["duplicates"]["across"]["pairs"]
+    assert [pair[1:4:2] for pair in pairs] == [[f"copy_{i}", f"train_{i}"] for i in COPIED]
+
+
+def test_pictures_without_grain_are_as_near_within_train() -> None:
+    """Three colours and nine places repeat themselves: as often in train as across."""
+    rng = np.random.default_rng(0)
+    splits = {}
+    for name, count in (("train", 300), ("val", 100)):
+        images = np.zeros((count, 32, 32, 1), np.uint8)
+        for image in images:
+            down, right = rng.integers(0, 9, 2)
+            image[down : down + 20, right : right + 20] = rng.choice([150, 200, 250])
+        labels = np.arange(count) % 2
+        splits[name] = Samples(images, labels, [f"{name}_{i}" for i in range(count)])
+    found = take_census(Dataset(splits, "unit", class_names=["a", "b"]))["duplicates"]
+    assert found["across"]["near"] > 20
+    assert found["near_within"]["asked"] == 300
+    assert found["near_within"]["count"] > 60
+
+
 def test_twins_within_train_and_their_labels(scans: Dataset) -> None:
     """A picture three times under two labels: two repeats, and three samples in conflict."""
     train = scans.splits["train"]

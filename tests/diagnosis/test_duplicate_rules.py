@@ -70,3 +70,17 @@ def test_repeated_pictures_are_a_note() -> None:
     (found,) = findings("repeated_pictures", evidence_of(repeated))
     assert (found.severity, found.evidence["count"]) == ("info", 20)
     assert findings("conflicting_duplicates", evidence_of(repeated)) == []
+
+
+@pytest.mark.parametrize(("within", "severity"), [(30, "info"), (0, "warning")])
+def test_near_copies_count_where_train_is_not_as_near_to_itself(within: int, severity: str) -> None:
+    """Forty of 541: no leak where 30 of 600 training pictures have such a twin, too."""
+    evidence = evidence_of(digits())
+    (record,) = evidence.of_kind("data")
+    pairs = [["val", f"val_{i}", "train", f"train_{i}", 0.97] for i in range(40)]
+    across = {"count": 40, "exact": 0, "near": 40, "pairs": pairs}
+    near_within = {"asked": 600, "count": within}
+    duplicates = {**record["duplicates"], "across": across, "near_within": near_within}
+    alike = replace(evidence, signals=[{**record, "duplicates": duplicates}])
+    (found,) = findings("duplicates_across_splits", alike)
+    assert found.severity == severity

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.glance import Glance
-from expkit.data.near_copies import Pair, find_near_copies
+from expkit.data.near_copies import Pair, count_within, find_near_copies
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,6 +30,8 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
         },
         "within": {name: _within(each) for name, each in glances.items()},
     }
+    if found["across"]["near"]:
+        found["near_within"] = count_within(glances["train"])
     if has_classes:
         found["conflicting"] = _conflicting(glances["train"])
     return found

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expkit.data.copy_proof import are_copies
 from expkit.data.glance import Glance, read_chunks, shrink, spread_evenly, to_grey
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ HALVED_FROM = 48  # pixels: smaller pictures have no detail left at half their s
 LEAST_SIDE = 16  # pixels: below, two pictures of a thing agree as much as two copies
 LEAST_DETAIL = 1.5  # levels of 255: below, detail is rounding
 NUM_TYPICAL = 300  # training pictures whose likely twins say how alike such are
-MOST_CONFIRMED = 300  # pairs at once, while most of them turn out to be copies
+NUM_WITHIN = 600  # training pictures that are asked for copies in train
+MOST_CONFIRMED = 300  # pairs at once, while some of them are likely
+MOST_LOOKS = 10  # of so many pairs: of all that are alike in every edge, few may be copies
 # A copy's detail departs at most an eighth as much as that of typical likely twins: measured on
 # copies (JPEG at 50 and 75 %, brightness, noise, shifts, 70 % of the size) against the rest in
 # cherries, scans, digits and pieces of a photograph.
@@ -80,23 +83,36 @@ def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> lis
     ]
 
 
-def _likely_twins(seen: Glance, places: Indices, train: Glance) -> tuple[Indices, Indices]:
+def count_within(train: Glance) -> dict[str, Any]:
+    """How many training pictures have a near copy in train: as where all are merely alike."""
+    if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
+        return {}
+    places = spread_evenly(len(train.chosen), NUM_WITHIN)
+    ours, theirs = _likely_twins(train, places, train, LIKELY_TWINS + 1)  # the first is itself
+    differ = train.digests[ours] != train.digests[theirs]
+    found = _confirm(train, ours[differ], train, theirs[differ]) if differ.any() else []
+    return {"asked": len(places), "count": len({here for here, _, _ in found})}
+
+
+def _likely_twins(
+    seen: Glance, places: Indices, train: Glance, few: int = LIKELY_TWINS
+) -> tuple[Indices, Indices]:
     """For each picture the few training pictures most like it: as it lies, or wherever it lies."""
     candidates = spread_evenly(len(train.chosen), MOST_TRAINING)
     candidates, wanted = _with_structure(train, candidates), _with_structure(seen, places)
     pairs: set[tuple[int, int]] = set()
     if len(wanted) and len(candidates):
         for describe in (_coarse, _spectrum):
-            nearest = _nearest(describe(seen, wanted), describe(train, candidates))
+            nearest = _nearest(describe(seen, wanted), describe(train, candidates), few)
             ours = np.repeat(wanted, nearest.shape[1])
             pairs |= set(zip(ours.tolist(), candidates[nearest].ravel().tolist(), strict=True))
     ordered = np.array(sorted(pairs), np.int64).reshape(-1, 2)
     return ordered[:, 0], ordered[:, 1]
 
 
-def _nearest(ours: Floats, theirs: Floats) -> Indices:
+def _nearest(ours: Floats, theirs: Floats, few: int) -> Indices:
     """n x few places of the highest products, a block of ours at a time."""
-    few = min(LIKELY_TWINS, len(theirs))
+    few = min(few, len(theirs))
     nearest = []
     for start in range(0, len(ours), 256):
         alike = ours[start : start + 256] @ theirs.T
@@ -132,18 +148,20 @@ def _confirm(
     """The pairs whose detail agrees far better than that of this data's likely twins.
 
     A quick look at all pairs says how alike those are, and which pairs are worth the costly one.
+    Then colour and grain must agree: two drawings of one thing may agree in every edge.
     """
     quick = _quick_look(seen, ours, train, theirs)
     typical = max(float(np.median(quick)), _typical_likeness(train))
     bound = 1 - DEPARTURE * (1 - typical)
     order = np.argsort(-quick, kind="stable")
     confirmed: list[tuple[int, int, float]] = []
-    for start in range(0, len(order), MOST_CONFIRMED):
+    for start in range(0, min(len(order), MOST_LOOKS * MOST_CONFIRMED), MOST_CONFIRMED):
         part = order[start : start + MOST_CONFIRMED]
         alike = _close_look(seen, ours[part], train, theirs[part])
-        found = np.flatnonzero(alike > bound).tolist()
+        likely = np.flatnonzero(alike > bound)
+        found = likely[_are_copies(seen, ours[part[likely]], train, theirs[part[likely]])].tolist()
         confirmed += [(int(ours[part[i]]), int(theirs[part[i]]), float(alike[i])) for i in found]
-        if len(found) < len(part) // 10:
+        if len(likely) < len(part) // 10:
             break
     return confirmed
 
@@ -198,6 +216,13 @@ def _close_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> 
     return best
 
 
+def _are_copies(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Any:
+    if not len(ours):
+        return np.zeros(0, bool)
+    side = min(128, *seen.samples.images.shape[1:3])
+    return are_copies(_coloured(seen, ours, side), _coloured(train, theirs, side))
+
+
 def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
     """n x side x side in grey; each picture is read once however often it is asked for."""
     unique, back = np.unique(places, return_inverse=True)
@@ -205,6 +230,14 @@ def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
     grey = [shrink(to_grey(each.astype(np.float32))[..., None], side)[..., 0] for each in chunks]
     reduced: Floats = np.concatenate(grey)[back]
     return reduced
+
+
+def _coloured(seen: Glance, places: Indices, side: int) -> Floats:
+    """n x side x side x C, likewise."""
+    unique, back = np.unique(places, return_inverse=True)
+    chunks = read_chunks(seen.samples, seen.chosen[unique])
+    coloured: Floats = np.concatenate([shrink(each.astype(np.float32), side) for each in chunks])
+    return coloured[back]
 
 
 def _agreement(ours: Floats, theirs: Floats, most_shift: int) -> Floats:

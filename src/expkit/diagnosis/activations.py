@@ -11,10 +11,12 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.layer_records import (
+    dies_out,
     is_blocked,
     is_failing,
     is_start,
     output_spread,
+    start_before,
     ways_to_redraw,
 )
 from expkit.diagnosis.model_records import (
@@ -43,6 +45,9 @@ class DeadUnits(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *looks(evidence)]:
+            start = start_before(evidence, record)
+            if start is not None and not is_start(record) and dies_out(start):
+                return  # units that are given next to nothing: their own start is to blame
             measured = [each for each in record["layers"] if each.get("dead_share") is not None]
             whole = [each for each in measured if each["dead_share"] == 1]
             if whole and is_blocked(record):

@@ -11,12 +11,16 @@ from annotated_types import Ge, Gt
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.layer_records import (
+    NEVER,
+    lost_gate,
     output_spread,
+    start_before,
     ways_to_redraw,
 )
 from expkit.diagnosis.model_records import (
     is_at_chance,
     looks,
+    models,
     start_of,
 )
 from expkit.diagnosis.rule import Rule
@@ -35,6 +39,7 @@ class CollapsedFeatures(Rule):
     """
 
     at_start: Annotated[float, Gt(0)] = 0.1  # of the last hidden layer's energy, as a root
+    at_gate: Annotated[float, Gt(0)] = 0.05  # of the same, where a gate was lost
     features: Annotated[float, Gt(0)] = 0.06  # of the same at a look
     answers: Annotated[float, Gt(0)] = 0.003  # of the outputs at a look: levelled
     answers_for_long: Annotated[float, Gt(0)] = 0.05  # after `epochs_at_chance` at chance
@@ -42,6 +47,10 @@ class CollapsedFeatures(Rule):
     moved: Annotated[float, Gt(0)] = 3e-4  # a step's share of a weight: smaller is a slow start
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in models(evidence):
+            if lost_gate(evidence, record) and (found := self._at_gate(evidence, record)):
+                yield found
+                return
         moved: dict[str, float] = {}
         for look in looks(evidence):
             stage = look["stage"]
@@ -59,6 +68,42 @@ class CollapsedFeatures(Rule):
             ):
                 yield self._finding(evidence, start, look)
                 return
+
+    def _at_gate(self, evidence: Evidence, record: Record) -> Finding | None:
+        """A few samples could not be told apart, which hardly differed from the start.
+
+        What a step did to the features is another's fault; so are units that died.
+        """
+        start = start_before(evidence, record)
+        if start is None or any(layer.get("dead_share") == 1 for layer in start["layers"]):
+            return None
+        before = hidden_spread(start)
+        same = output_spread(start) <= NEVER < start["outputs"]["rms"]
+        is_flat = before is not None and before < self.at_gate and not start.get("batch_norms")
+        if not same and not is_flat:
+            return None
+        by = f"differed by {before:.2g}" if is_flat else "did not differ at all"
+        ways = ways_to_redraw(evidence)
+        return Finding(
+            severity="fatal",
+            sentence=f"at the start the model's {'features' if is_flat else 'answers'} {by} "
+            f"between samples, and the gate {record['stage']} could not tell a few apart",
+            evidence={
+                "hidden_spread_at_start": before,
+                "hidden_spread": hidden_spread(record),
+                "output_spread": output_spread(record),
+                "loss": record["loss"],
+            },
+            cause="layer after layer shrinks what tells samples apart: inputs next to their "
+            "biases, weights or activations that flatten, or a part that never sees the picture",
+            remedies=ways,
+            command=""
+            if ways
+            else "look where the samples' spread is lost from layer to layer, "
+            "and scale or normalise what comes in there",
+            stage=record["stage"],
+            epoch=record["epoch"],
+        )
 
     def _is_flat(self, look: Record) -> bool:
         hidden, answers = hidden_spread(look), output_spread(look)

@@ -5,16 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
+from statistics import median
 from typing import Annotated, Any
 
 from annotated_types import Gt
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_records import is_failing, is_start, ways_to_redraw
-from expkit.diagnosis.model_records import epoch_of, looks, models, training_of
+from expkit.diagnosis.layer_records import (
+    dies_out,
+    hidden_size,
+    is_failing,
+    is_start,
+    start_before,
+    ways_to_redraw,
+)
+from expkit.diagnosis.model_records import (
+    begins_untrained,
+    epoch_of,
+    looks,
+    models,
+    training_of,
+)
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
+
+LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
+MIN_LAYERS = 4  # of a typical one
 
 
 def ends(record: Record) -> tuple[float, float, str, str] | None:
@@ -34,6 +52,22 @@ def ends(record: Record) -> tuple[float, float, str, str] | None:
     return first["gradient_rms"], last["gradient_rms"], first["name"], last["name"]
 
 
+def gains_of(record: Record) -> list[float]:
+    """What each linear layer does to the size of what it is given: weight (rms) x root of inputs.
+
+    Layers whose answer is not of one unit a row of their weight are left out.
+    """
+    units = {
+        layer["name"]: layer["units"]
+        for layer in record["layers"]
+        if layer["type"] in LINEAR and layer.get("units")
+    }
+    named = ((row, units.get(row["name"].removesuffix(".weight"))) for row in record["parameters"])
+    return [
+        float(row["weight_rms"]) * (row["size"] / count) ** 0.5 for row, count in named if count
+    ]
+
+
 def _largest(rows: Sequence[Record]) -> Record:
     return max(rows, key=lambda row: float(row["gradient_rms"]))
 
@@ -51,6 +85,16 @@ class VanishingGradients(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *looks(evidence)]:
+            start = start_before(evidence, record)
+            if start is not None and is_failing(evidence, record):
+                if dies_out(start):
+                    yield self._died_out(evidence, start, record)
+                    return
+                # steps may have freed the gradients again, too late for so few of them
+                was = ends(start)
+                if was is not None and 0 < was[0] < self.at_chance * was[1] < math.inf:
+                    yield self._finding(evidence, record, was)
+                    return
             found = ends(record) if "parameters" in record else None
             if found is None or not math.isfinite(found[1]) or found[1] <= 0:
                 continue
@@ -67,6 +111,32 @@ class VanishingGradients(Rule):
     def _may_judge(self, evidence: Evidence, record: Record) -> bool:
         """A net that learns does not want for gradients in its first layers."""
         return record["kind"] == "model" or is_failing(evidence, record)
+
+    def _died_out(self, evidence: Evidence, start: Record, record: Record) -> Finding:
+        size = hidden_size(start)
+        weights = [p for p in start["parameters"] if p["name"].endswith("weight")]
+        smallest = min(weights, key=lambda each: float(each["weight_rms"]))
+        ways = ways_to_redraw(evidence)
+        return Finding(
+            severity="warning",
+            sentence=f"what the layers answer dies out: at the start {size:.1e} of the inputs' "
+            "size reaches the last one, and as little comes back as gradients of the weights",
+            evidence={
+                "hidden_size": size,
+                "smallest_weight": smallest["name"],
+                "smallest_weight_rms": smallest["weight_rms"],
+                "gradient_rms": smallest["gradient_rms"],
+            },
+            cause="the weights are drawn far too small: every layer multiplies by much less than "
+            "one, and only biases learn",
+            remedies=ways,
+            command=""
+            if ways
+            else "draw the weights for the activation (Kaiming's for ReLU), "
+            "or put a norm between layers",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
 
     def _finding(
         self, evidence: Evidence, record: Record, found: tuple[float, float, str, str]
@@ -104,8 +174,54 @@ class ExplodingGradients(Rule):
     """
 
     largest: Annotated[float, Gt(0)] = 1e4
+    gain: Annotated[float, Gt(0)] = 4.0  # of a typical layer: torch's 0.6, Kaiming's 1.4
+    half_lost: Annotated[float, Gt(0)] = 0.5  # of the loss of saying nothing, on top of it
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
+        yield from islice(chain(self._by_norm(evidence), self._by_gain(evidence)), 1)
+
+    def _by_gain(self, evidence: Evidence) -> Iterable[Finding]:
+        """Norms hide large weights from the gradient's norm, and steps are lost on them.
+
+        Only where they did harm: the first loss is high, or nothing was learnt.
+        """
+        for record in [*models(evidence), *looks(evidence)]:
+            start = start_before(evidence, record)
+            if start is None or not begins_untrained(evidence, start):
+                continue
+            gains = gains_of(start)
+            typical = median(gains) if len(gains) >= MIN_LAYERS else 0.0
+            expected = start.get("expected_loss") or math.inf
+            is_high = (1 + self.half_lost) * expected < start["loss"] < math.inf
+            if typical > self.gain and (is_high or is_failing(evidence, record)):
+                yield self._too_large(evidence, start, record, typical)
+                return
+
+    def _too_large(
+        self, evidence: Evidence, start: Record, record: Record, typical: float
+    ) -> Finding:
+        ways = [way for way in ways_to_redraw(evidence) if "init" in way[0]]
+        return Finding(
+            severity="warning",
+            sentence=f"the weights are drawn large: a typical layer multiplies what it is given "
+            f"by {typical:.2g}, where torch's own does by 0.6 and Kaiming's by 1.4",
+            evidence={
+                "typical_gain": typical,
+                "loss": start["loss"],
+                "expected_loss": start.get("expected_loss"),
+                "gradient_norm": start["gradient_norm"],
+            },
+            cause="weights are drawn with too large a spread: attention and answers start out "
+            "certain of nothing true, and a step changes little of such weights",
+            remedies=ways,
+            command=""
+            if ways
+            else "draw the weights smaller: a spread of about 1 / root of a layer's inputs",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
+
+    def _by_norm(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
             norm, loss = record["gradient_norm"], record["loss"]
             if record["epoch"] or norm <= self.largest or not math.isfinite(loss):

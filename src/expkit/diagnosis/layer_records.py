@@ -6,6 +6,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.model_records import is_at_chance
 from expkit.records.files import Record
 
+DIED_OUT = 1e-4  # of the inputs' size
 NEVER = 1e-6  # of the answers' size: what rounding makes of equal ones
 
 
@@ -25,6 +26,37 @@ def is_failing(evidence: Evidence, record: Record) -> bool:
 
 def is_start(record: Record) -> bool:
     return record["kind"] == "model" and not record["epoch"]
+
+
+def lost_gate(evidence: Evidence, record: Record) -> bool:
+    """Whether a probe followed a lost gate of several samples, which have to be told apart."""
+    config = evidence.config["procedure"].get(record["stage"]) or {}
+    is_probe = record["kind"] == "model" and bool(record["epoch"])
+    return is_probe and int(config.get("num_samples", 1)) > 1
+
+
+def start_before(evidence: Evidence, record: Record) -> Record | None:
+    """The probe of the weights as they were drawn that a later record goes back to."""
+    starts = [each for each in evidence.of_kind("model") if not each["epoch"]]
+    own = [each for each in starts if each["stage"] == record["stage"]]
+    return next(iter([*own, *starts]), None)
+
+
+def hidden_size(record: Record) -> float | None:
+    """The size (rms) of what the last layer is given, of inputs of size 1."""
+    inputs = record.get("inputs", {}).get("std") or 0.0
+    size = record["layers"][-2].get("rms") if len(record["layers"]) > 1 else None
+    return None if size is None else float(size) / max(1.0, inputs)
+
+
+def dies_out(record: Record) -> bool:
+    """Whether next to nothing of the inputs' size is left before the last layer.
+
+    torch's own start leaves a few hundredths, which its biases hold up. Exactly nothing is left by
+    dead units alone.
+    """
+    size = hidden_size(record)
+    return size is not None and 0 < size < DIED_OUT
 
 
 def is_blocked(record: Record) -> bool:

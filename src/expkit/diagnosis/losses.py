@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Gt
+from annotated_types import Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.layer_records import is_failing, start_before
+from expkit.diagnosis.model_records import epoch_of, looks, models
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
@@ -97,10 +99,15 @@ class LossSettings(Rule):
 
     weakest: Annotated[float, Gt(0)] = 0.12  # of plain cross-entropy's gradient at equal answers
     hopeless: Annotated[float, Gt(0)] = 0.02
+    one_sided: Annotated[float, Gt(0), Le(1)] = 0.97  # of the loss's weight, for one class
+    divided: Annotated[float, Gt(0), Le(1)] = 0.1  # of the last layer's answers
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in loss_records(evidence):
             if "gradient_at_uniform" not in record or not record["has_gradient"]:
+                continue
+            # of yes-or-no losses, averaged over classes, each class has a small share by right
+            if abs(record["at_uniform"] - math.log(2)) < 1e-3 and not is_own(evidence):
                 continue
             if record["gradient_at_uniform"] < self.weakest and record["target_gradient"] <= 0:
                 yield self._weak(evidence, record)
@@ -108,6 +115,8 @@ class LossSettings(Rule):
             if finding := self._sums(evidence, record):
                 yield finding
                 return
+        yield from self._one_sided(evidence)
+        yield from self._divided(evidence)
 
     def _weak(self, evidence: Evidence, record: Record) -> Finding:
         config = evidence.config["loss"]
@@ -138,6 +147,60 @@ class LossSettings(Rule):
             remedies=remedies or [["loss=cross_entropy"]],
             stage=record["stage"],
         )
+
+    def _one_sided(self, evidence: Evidence) -> Iterable[Finding]:
+        """Class weights that leave next to nothing for all classes but one.
+
+        What counts is weight times samples: weights that make up for rare classes leave them equal.
+        """
+        weights = evidence.config["loss"].get("class_weights")
+        counts = evidence.facts.splits["train"].class_counts
+        if not isinstance(weights, list | tuple) or not counts or len(weights) != len(counts):
+            return
+        masses = [float(w) * count for w, count in zip(weights, counts, strict=True)]
+        total, largest = sum(masses), max(masses)
+        index = masses.index(largest)
+        if len(masses) < 2 or total <= 0 or largest < self.one_sided * total:
+            return
+        share, before = largest / total, counts[index] / sum(counts)
+        if before > self.one_sided:
+            return  # the data's own doing
+        names = evidence.facts.class_names or ()
+        yield Finding(
+            severity="warning",
+            sentence=f"by loss.class_weights '{names[index]}' makes up {share:.1%} of the loss, "
+            f"with {before:.1%} of the samples: the other classes count for next to nothing",
+            evidence={
+                "class": names[index],
+                "share_of_loss": share,
+                "share_of_samples": before,
+                "weight": weights[index],
+                "median_weight": sorted(weights)[len(weights) // 2],
+            },
+            cause="the weights are not in the order of the classes, or off by some powers of ten",
+            remedies=[["loss.class_weights=balanced"], ["loss.class_weights=null"]],
+        )
+
+    def _divided(self, evidence: Evidence) -> Iterable[Finding]:
+        """Answers that are scaled down behind the last layer, of a model that does not learn."""
+        for record in [*models(evidence), *looks(evidence)]:
+            start = start_before(evidence, record)
+            if start is None or not is_failing(evidence, record) or not start["layers"]:
+                continue
+            size, last = start["outputs"]["rms"], start["layers"][-1]["rms"] or 0.0
+            if start.get("last_operation") in ("Div", "Mul") and 0 < size < self.divided * last:
+                yield Finding(
+                    severity="warning",
+                    sentence=f"the last layer's answers have size {last:.2g}, and the model's "
+                    f"{size:.2g}: they are divided by about {last / size:.2g} before the loss",
+                    evidence={"last_layer_rms": last, "answers_rms": size},
+                    cause="a temperature or scale this large leaves the loss near that of saying "
+                    "nothing, whatever the last layer learns",
+                    command="take the factor out of the model's forward, or make it about 1",
+                    stage=record["stage"],
+                    epoch=epoch_of(record),
+                )
+                return
 
     def _sums(self, evidence: Evidence, record: Record) -> Finding | None:
         """A loss summed over the batch: as many times the mean as there were samples."""

@@ -91,16 +91,26 @@ class BatchNormMode(Rule):
     """
 
     worse: Annotated[float, Gt(1)] = 4.0  # eval-mode loss, times the training loss
+    random: Annotated[float, Gt(0)] = 1e-3  # of the answers' size: beyond what rounding does
     half: Annotated[float, Gt(0)] = 0.5  # of chance: learnt in one mode, and not in the other
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
+            if record.get("without_averages"):
+                yield self._without_averages(record)
+                return
+            if (record.get("repeat_gap") or 0.0) > self.random:
+                yield self._random(record)
+                return
             trained_before = is_pretrained(evidence) or starts_from(evidence, record["stage"])
             norms = {each["name"] for each in record["layers"]}  # dropouts do not count as layers
             asleep = [name for name in record["not_training"] if name in norms]
             awake = [name for name in record["not_evaluating"] if name in norms]
             if awake or (asleep and not trained_before):
                 yield self._wrong_mode(record, awake or asleep, is_awake=bool(awake))
+                return
+            if not trained_before and (found := _by_momentum(record)):
+                yield found
                 return
         yield from self._find_stale(evidence)
 
@@ -119,6 +129,37 @@ class BatchNormMode(Rule):
             ),
             command="leave train() and eval() to torch, or freeze the norms by "
             "procedure.STAGE.frozen_up_to",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
+
+    def _without_averages(self, record: Record) -> Finding:
+        names = record["without_averages"]
+        return Finding(
+            severity="warning",
+            sentence=f"{len(names)} of {record['batch_norms']} batch norms keep no running "
+            f"averages, and take those of the batch in evaluation too: {listed(names)}",
+            evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
+            cause="track_running_stats=False: answers depend on the other samples of the batch",
+            command="leave track_running_stats as it is, or take group or layer norm",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
+
+    def _random(self, record: Record) -> Finding:
+        gap, awake = record["repeat_gap"], record["not_evaluating"]
+        return Finding(
+            severity="warning",
+            sentence=f"in eval mode two answers to the same samples differ by {gap:.1%} of their "
+            "size: the model draws at random in evaluation",
+            evidence={"repeat_gap": gap, "not_evaluating": awake[:20]},
+            cause=f"{listed(awake)} stay in training mode"
+            if awake
+            else "a functional dropout without training=self.training, or noise that forward "
+            "adds in every mode",
+            command="leave train() and eval() to torch"
+            if awake
+            else "write functional.dropout(x, p, training=self.training), or nn.Dropout",
             stage=record["stage"],
             epoch=epoch_of(record),
         )
@@ -146,3 +187,25 @@ class BatchNormMode(Rule):
                 epoch=look["epoch"],
             )
             return
+
+
+def _by_momentum(record: Record) -> Finding | None:
+    """Running averages that never move, or that are the last batch's alone."""
+    momenta = record.get("norm_momenta") or [0.1]
+    least, most = momenta[0], momenta[-1]
+    if least > 0 and most < 1:
+        return None
+    does = "never move from 0 and 1" if least <= 0 else "are those of the last batch alone"
+    return Finding(
+        severity="warning",
+        sentence=f"the running averages of batch norm {does}: its momentum is "
+        f"{least if least <= 0 else most:g}",
+        evidence={"least_momentum": least, "largest_momentum": most},
+        cause="torch's momentum is the share of the new batch, and not of the old average"
+        if most >= 1
+        else "a momentum of 0 lets no batch into the averages that answers are made with",
+        command="give the batch norms torch's momentum of 0.1, or 1 less what other libraries "
+        "call by that name",
+        stage=record["stage"],
+        epoch=epoch_of(record),
+    )

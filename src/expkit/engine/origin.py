@@ -36,6 +36,7 @@ class _Watch:
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
         self._num_calls = 0
+        self._loss_before: float | None = None
         self.origin: dict[str, Any] = {}
 
     @contextmanager
@@ -62,9 +63,13 @@ class _Watch:
         self._num_calls += 1
         if not bool(output.isfinite().all()):
             self._tell("loss", module, "output")
+        self._loss_before = output.item()
 
     def _tell(self, name: str, module: nn.Module, where: str) -> None:
         batch = self._num_calls + (name != "loss")
         kind = type(module).__name__
         self.origin = {"layer": name, "type": kind, "where": where, "batch": batch}
+        # with them a layer's own fault is told from numbers that had grown for long
+        largest = max((p.abs().max().item() for p in self._learner.model.parameters()), default=0.0)
+        self.origin |= {"loss_before": self._loss_before, "largest_weight": largest}
         raise _NotFiniteError

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from expkit.data.split import Split
+from expkit.engine.endings import answer_limits, last_operation
 from expkit.engine.layers import LayerWatch, describe_outputs, look_at_layers
 from expkit.engine.loop import Learner
 from expkit.engine.loss_probe import probe_loss
@@ -25,10 +25,6 @@ NUM_MIXED = 4  # samples among which a mixture is looked for
 MAX_MULTIPLICATIONS = 3e10  # a second or two on one core: larger nets are shown fewer samples
 MODAL = (_NormBase, _DropoutNd)  # they do other things in training than in eval mode
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
-
-
-# autograd's names for what leaves every number as it is
-VIEWS = frozenset({"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Clone", "ToCopy"})
 
 
 def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[str, Any]:
@@ -53,6 +49,7 @@ def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[s
         probe["affine_error"] = _try(affine_error, model, images_BCHW)
         few = images_BCHW[:NUM_MIXED]
         probe["cross_sample_gradient"] = _try(cross_sample_gradient, model, few)
+        probe["repeat_gap"] = _try(_repeat_gap, model, few)
         every = max(1, len(images_BCHW) // NUM_LEARNT)
         probe |= _learn(learner, images_BCHW[::every], targets[::every], outputs_BC[::every])
     return probe
@@ -115,6 +112,21 @@ def _modes(learner: Learner) -> dict[str, Any]:
         "not_training": asleep,
         "not_evaluating": [name for name, module in names.items() if module.training],
         "batch_norms": sum(isinstance(module, _BatchNorm) for module in model.modules()),
+        "without_averages": [
+            name
+            for name, module in names.items()
+            if isinstance(module, _BatchNorm) and module.running_mean is None
+        ],
+        "norm_momenta": sorted(
+            {
+                module.momentum
+                for name, module in names.items()
+                if isinstance(module, _BatchNorm)
+                and module.momentum is not None
+                and name not in asleep
+                and id(module) not in on_purpose
+            }
+        ),
     }
 
 
@@ -137,21 +149,16 @@ def _learn(
         "loss": loss.item(),
         "expected_loss": _expected_loss(learner.loss, outputs_BC, targets),
         "last_operation": last_operation(outputs_BC),
+        "answer_limits": answer_limits(outputs_BC),
         "train_eval_gap": _gap(outputs_BC.detach(), evaluated_BC),
         **_describe_parameters(learner, gradients),
     }
 
 
-def last_operation(outputs_BC: Tensor) -> str | None:
-    """What made the outputs, by autograd's name for it, such as Softmax or Addmm."""
-    node = outputs_BC.grad_fn
-    while node is not None and _operation(node) in VIEWS:
-        node = node.next_functions[0][0]
-    return None if node is None else _operation(node)
-
-
-def _operation(node: Node) -> str:
-    return node.name().rstrip("0123456789").removesuffix("Backward")
+@torch.no_grad()
+def _repeat_gap(model: nn.Module, images_BCHW: Tensor) -> float | None:
+    """By how much two answers to the same samples differ in eval mode, relative to their size."""
+    return _gap(model(images_BCHW), model(images_BCHW))
 
 
 @torch.no_grad()

@@ -140,19 +140,49 @@ def affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
 def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None:
     """How much the answer to one sample hangs on another, relative to its own.
 
-    The sample is one in the middle: what runs along the batch reaches it from either end.
+    The sample is one in the middle: what runs along the batch reaches it from either end. Where
+    its answer hangs on no sample at all, what the layers within say of it is asked instead: a
+    class token that attends along the batch meets nothing but other class tokens.
     """
     if len(images_BCHW) < 3:
         return None
     inputs = images_BCHW.detach().clone().requires_grad_()
     middle = len(inputs) // 2
-    with torch.enable_grad():
+    within: list[Tensor] = []
+    with torch.enable_grad(), _kept_answers(model, len(inputs), within):
         answer_C = model(inputs)[middle]
     if not answer_C.requires_grad:
         return None
+    found = _cross_share(answer_C, inputs, middle)
+    if found is None and within:
+        found = _cross_share(torch.cat([x[middle].flatten() for x in within]), inputs, middle)
+    return found
+
+
+@contextmanager
+def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
+    """Of every leaf whose answer holds a row for each sample."""
+
+    def keep(module: nn.Module, given: Any, output: Any) -> None:
+        x = first_tensor(output)
+        if x is not None and x.requires_grad and x.dim() > 1 and len(x) == num_samples:
+            kept.append(x)
+
+    leaves = [m for m in model.modules() if next(m.children(), None) is None]
+    handles = [leaf.register_forward_hook(keep) for leaf in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _cross_share(answer_C: Tensor, inputs: Tensor, middle: int) -> float | None:
+    """None where the answer hangs on no input."""
     # unequal weights: those of a softmax would cancel
     weight_C = torch.linspace(0.5, 1.5, len(answer_C), device=answer_C.device).cos()
-    (gradient,) = torch.autograd.grad((answer_C * weight_C).sum(), inputs, allow_unused=True)
+    total = (answer_C * weight_C).sum()
+    (gradient,) = torch.autograd.grad(total, inputs, allow_unused=True, retain_graph=True)
     if gradient is None:
         return None
     size_B = gradient.flatten(1).double().norm(dim=1)

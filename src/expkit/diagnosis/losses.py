@@ -25,6 +25,35 @@ def is_own(evidence: Evidence) -> bool:
     return str(evidence.config["loss"]["_target_"]).startswith("expkit.losses.")
 
 
+def pull(record: Record, *, is_own: bool) -> float:
+    """The gradient at equal answers, as a share of cross-entropy's.
+
+    Another's loss may be of another scale, as squares and means over classes are: there it is what
+    a unit of the loss pulls with.
+    """
+    share: float = record["gradient_at_uniform"]
+    level, chance = record["at_uniform"], record.get("chance") or 0.0
+    return share if is_own or not 0 < level < chance else share * chance / level
+
+
+def gives_log_probabilities(evidence: Evidence) -> bool:
+    """Whether the model ends with what a loss of log-probabilities is at home with."""
+    found = [each.get("last_operation") for each in models(evidence)]
+    return bool(found) and found[0] == "LogSoftmax"
+
+
+def falls_without_end(record: Record) -> tuple[str, str] | None:
+    """Sound losses of classes end at zero; such a one falls with the size of the answers."""
+    if not (record.get("best", 0.0) < -1.0 and record["best_scale"] >= 16):
+        return None
+    return (
+        f"the loss falls below zero without end: {record['best']:.3g} for answers of "
+        f"{record['best_scale']:g}",
+        "it takes log-probabilities, and the model answers with logits: answers will grow "
+        "until they overflow",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossMismatch(Rule):
     """A loss of another kind than the answers, told by what it says to answers made up for it."""
@@ -35,6 +64,8 @@ class LossMismatch(Rule):
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in loss_records(evidence):
             fault = self._fault(record, is_own=is_own(evidence))
+            if fault is None and not gives_log_probabilities(evidence):
+                fault = falls_without_end(record)
             if fault is not None:
                 yield self._finding(evidence, record, *fault)
                 return
@@ -64,14 +95,6 @@ class LossMismatch(Rule):
                 f"the loss is {right:.3g} for right and for wrong answers alike",
                 "it does not compare answers with classes one by one: it is of a kind for numbers, "
                 "or averages the answers before",
-            )
-        # sound losses of classes end at zero; this one falls with the size of the answers
-        if record["best"] < -1.0 and record["best_scale"] >= 16:
-            return (
-                f"the loss falls below zero without end: {record['best']:.3g} for answers of "
-                f"{record['best_scale']:g}",
-                "it takes log-probabilities, and the model answers with logits: answers will grow "
-                "until they overflow",
             )
         return None
 
@@ -106,11 +129,9 @@ class LossSettings(Rule):
         for record in loss_records(evidence):
             if "gradient_at_uniform" not in record or not record["has_gradient"]:
                 continue
-            # of yes-or-no losses, averaged over classes, each class has a small share by right
-            if abs(record["at_uniform"] - math.log(2)) < 1e-3 and not is_own(evidence):
-                continue
-            if record["gradient_at_uniform"] < self.weakest and record["target_gradient"] <= 0:
-                yield self._weak(evidence, record)
+            share = pull(record, is_own=is_own(evidence))
+            if share < self.weakest and record["target_gradient"] <= 0:
+                yield self._weak(evidence, record, share)
                 return
             if finding := self._sums(evidence, record):
                 yield finding
@@ -118,11 +139,10 @@ class LossSettings(Rule):
         yield from self._one_sided(evidence)
         yield from self._divided(evidence)
 
-    def _weak(self, evidence: Evidence, record: Record) -> Finding:
+    def _weak(self, evidence: Evidence, record: Record, share: float) -> Finding:
         config = evidence.config["loss"]
         smoothing = float(config.get("label_smoothing") or 0)
         gamma = float(config.get("gamma") or 0)
-        share = record["gradient_at_uniform"]
         severity: Severity = "fatal" if share < self.hopeless else "warning"
         remedies = []
         if smoothing > 0.2:

@@ -63,7 +63,7 @@ class DetachedParameters(Rule):
             f"({share:.1%} of all parameters): {listed(names)}",
             evidence={"names": names[:20], "tensors": len(cut), "share": share},
             cause="the forward pass is cut behind them: by detach(), no_grad(), .data, a "
-            "conversion to numpy, or an operation without a derivative",
+            "conversion to numpy, an operation without a derivative, or an answer that is dropped",
             command=f"look at what the forward pass does with the answer of {_last_module(names)}",
             stage=record["stage"],
             epoch=epoch_of(record),

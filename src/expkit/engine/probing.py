@@ -165,7 +165,10 @@ def _repeat_gap(model: nn.Module, images_BCHW: Tensor) -> float | None:
 def _expected_loss(loss: nn.Module, outputs_BC: Tensor, targets: Tensor) -> float | None:
     if targets.is_floating_point():
         return None
-    value: float = loss(torch.zeros_like(outputs_BC), targets).item()
+    nothing_BC = torch.zeros_like(outputs_BC)
+    if last_operation(outputs_BC) == "LogSoftmax":
+        nothing_BC = nothing_BC.log_softmax(1)
+    value: float = loss(nothing_BC, targets).item()
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import best_index, column
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.outcome import Outcome, answers_of, is_balanced, outcome_of, percent
 from expkit.diagnosis.rule import Rule
@@ -46,8 +47,11 @@ class NotBetterThanMajority(Rule):
         is_meant = is_balanced(evidence) and (balanced is None or balanced.is_above_chance)
         word = "below" if outcome.accuracy < outcome.majority else "no better than"
         name = (evidence.facts.class_names or ("?",))[_largest_class(evidence, outcome.split)]
+        is_unfinished = still_learns(evidence)
         return Finding(
-            severity="info" if is_meant or num_epochs < self.min_epochs else "warning",
+            severity="info"
+            if is_meant or is_unfinished or num_epochs < self.min_epochs
+            else "warning",
             sentence=f"{percent(outcome.accuracy)} on {outcome.split} is {word} always answering "
             f"'{name}', {percent(outcome.majority)}",
             evidence={
@@ -62,6 +66,8 @@ class NotBetterThanMajority(Rule):
             cause="classes were weighted alike, at the cost of the largest: judge it by the "
             "balanced accuracy"
             if is_meant
+            else "it was given too few epochs: the training loss was still falling"
+            if is_unfinished
             else "nothing that the net has learnt about the pictures helps on these samples",
             command=""
             if not is_meant
@@ -69,6 +75,25 @@ class NotBetterThanMajority(Rule):
             stage=outcome.stage,
             epoch=outcome.epoch,
         )
+
+
+def still_learns(evidence: Evidence) -> bool:
+    """Whether training was cut short: its last epochs bettered both losses by more than noise.
+
+    Labels that say nothing of the pictures are learnt by heart, too: held-out loss must fall with it.
+    """
+    if not evidence.trainings:
+        return False
+    stage = evidence.trainings[-1]
+    records = evidence.epochs(stage)
+    names = dict.fromkeys(["train/loss", f"{evidence.monitored}/loss"])
+    courses = [column(records, name)[-6:] for name in names]
+    return all(
+        len(losses) >= 3
+        and best_index(losses, falls=True) >= len(losses) - 2
+        and losses[0] - losses[-1] > 0.02 * abs(losses[0])
+        for losses in courses
+    )
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class PredictsOneClass(Rule):
             # where the data itself is nearly one class, that is all a net may find
             severity="fatal" if is_over and share.true < 0.9 else "warning",
             sentence=f"{percent(share.answered)} of the answers on {share.split} are "
-            f"'{name}'{since}; {percent(share.true)} of its samples are",
+            f"'{name}'{since}; {_told(evidence, share, stage)}",
             evidence={
                 "split": share.split,
                 "class": name,
@@ -123,6 +123,7 @@ class PredictsOneClass(Rule):
                 "share of samples": share.true,
                 "samples of the class": round(share.true * share.count),
                 "samples": share.count,
+                **_figures(evidence, share, stage),
                 **({} if evaluated else {"epochs": num_epochs}),
             },
             cause=_cause(evidence, stage, share.split),
@@ -130,6 +131,40 @@ class PredictsOneClass(Rule):
             stage=stage,
             epoch=int(epochs[-1]["epoch"]) if epochs else None,
         )
+
+
+def _figures(evidence: Evidence, share: Share, stage: str) -> dict[str, float]:
+    """The accuracy beside that of the largest class, as far as they are recorded."""
+    majority = evidence.facts.majority_accuracy(share.split)
+    answers = evidence.predictions.get(share.split)
+    accuracy = math.nan
+    if not stage and isinstance(answers, ClassPredictions):
+        accuracy = float((answers.ranks == 0).mean())
+        majority = float(max(_counts(answers)) / len(answers.targets))
+    elif stage:
+        accuracy = float(evidence.epochs(stage)[-1].get(f"{share.split}/accuracy", math.nan))
+    found = {"accuracy": accuracy, "largest class's share": majority}
+    return {k: v for k, v in found.items() if v is not None and math.isfinite(v)}
+
+
+def _counts(answers: ClassPredictions) -> list[int]:
+    import numpy as np
+
+    return [int(count) for count in np.bincount(answers.targets)]
+
+
+def _told(evidence: Evidence, share: Share, stage: str) -> str:
+    """How many of the samples that is right for, beside the largest class."""
+    figures = _figures(evidence, share, stage)
+    if len(figures) < 2:
+        return f"{percent(share.true)} of its samples are"
+    accuracy, majority = figures.values()
+    told = f"its accuracy, {percent(accuracy)}, is "
+    if abs(accuracy - majority) < 0.5 / share.count:
+        return told + "exactly that of always answering the largest class"
+    if accuracy < majority:
+        return told + f"below that of always answering the largest class, {percent(majority)}"
+    return told + f"that of always answering the largest class, {percent(majority)}, or hardly more"
 
 
 def _recorded_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 
 from expkit.diagnosis.evidence import Evidence
 
@@ -15,9 +17,8 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
     chance = chance_loss(evidence)
     if chance is None:
         return None
-    shares = class_shares(evidence, stage, counts)
-    entropy = -sum(share * math.log(share) for share in shares if share > 0)
-    return chance * entropy / math.log(len(counts)) if entropy > 0 else None
+    share = entropy_share(tuple(counts), *drawn_as(evidence, stage))
+    return chance * share if share > 0 else None
 
 
 def chance_loss(evidence: Evidence) -> float | None:
@@ -33,15 +34,42 @@ def chance_loss(evidence: Evidence) -> float | None:
     return chance * float((1 - math.exp(-chance)) ** gamma)
 
 
-def class_shares(evidence: Evidence, stage: str, counts: tuple[int, ...]) -> list[float]:
+def drawn_as(evidence: Evidence, stage: str) -> tuple[tuple[float, ...] | None, bool, float]:
+    """The classes' weights, whether all count alike, and the label smoothing."""
+    loss = evidence.config["loss"]
+    weights = loss.get("class_weights")
+    alike = weights == "balanced" or bool(evidence.stage_config(stage).get("balanced_sampling"))
+    given = tuple(map(float, weights)) if isinstance(weights, list | tuple) else None
+    return given, alike, float(loss.get("label_smoothing") or 0.0)
+
+
+@functools.lru_cache(maxsize=64)
+def entropy_share(
+    counts: tuple[int, ...], weights: tuple[float, ...] | None, alike: bool, smoothing: float
+) -> float:
+    """Of what answering all classes alike costs: what answering their shares does.
+
+    Every rule asks for it at every look, and hundreds of classes take their time.
+    """
+    shares = class_shares(counts, weights, alike=alike, smoothing=smoothing)
+    if len(shares) < 2:
+        return 0.0
+    entropy = -sum(share * math.log(share) for share in shares if share > 0)
+    return entropy / math.log(len(shares))
+
+
+def class_shares(
+    counts: Sequence[int],
+    weights: Sequence[float] | None = None,
+    *,
+    alike: bool = False,
+    smoothing: float = 0.0,
+) -> list[float]:
     """Of the loss, by class: as they are drawn and weighted."""
-    weights = evidence.config["loss"].get("class_weights")
-    if weights == "balanced" or evidence.stage_config(stage).get("balanced_sampling"):
-        seen = [float(count > 0) for count in counts]
-    elif isinstance(weights, list | tuple):
+    seen = [float(count > 0 if alike else count) for count in counts]
+    if weights is not None and not alike and len(weights) == len(counts):
         seen = [count * weight for count, weight in zip(counts, weights, strict=True)]
-    else:
-        seen = [float(count) for count in counts]
-    smoothing = float(evidence.config["loss"].get("label_smoothing", 0.0))
     total = sum(seen)
+    if not total > 0:
+        return []
     return [(1 - smoothing) * each / total + smoothing / len(seen) for each in seen]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -19,6 +19,10 @@ SURE_STEPS = 90  # within fewer, and fewer than five epochs, a leap may still be
 ADAPTIVE = frozenset(
     ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Lion", "Ranger", "Lamb"]
 )
+
+# up to which a rate is usual with batches of 32 and more; Lion's by its authors' advice
+USUAL_RATES = {"SGD": 0.1, "Lion": 3e-4}
+USUAL_ADAPTIVE_RATE = 3e-3
 
 
 def courses(evidence: Evidence) -> Iterator[Course]:
@@ -111,10 +115,14 @@ class Course:
     def warmup_epochs(self) -> float:
         return float(self.evidence.config["schedule"].get("warmup_epochs", 0))
 
+    @property
+    def models(self) -> list[Record]:
+        return self.evidence.of_kind("model")
+
     @functools.cached_property
     def kinds(self) -> Mapping[str, str]:
         """Whether a parameter is a weight, a bias or a norm's, where that was recorded."""
-        rows = [row for record in self.evidence.of_kind("model") for row in record["parameters"]]
+        rows = [row for record in self.models for row in record["parameters"]]
         return {row["name"]: row["kind"] for row in rows}
 
     def weights(self, look: Record) -> list[Record]:
@@ -131,6 +139,21 @@ class Course:
         warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
         ratios = [row["update_ratio"] for look in warm for row in self.weights(look)]
         return max((ratio for ratio in ratios if math.isfinite(ratio)), default=None)
+
+    @functools.cached_property
+    def common_update_ratio(self) -> float | None:
+        """What hardly any of the weights' numbers were changed by more than, once warm.
+
+        A class token begins at a millionth, and any step is large beside that.
+        """
+        sizes = {row["name"]: row["size"] for record in self.models for row in record["parameters"]}
+        warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
+        pairs = [
+            (row["update_ratio"], sizes.get(row["name"], 1))
+            for look in warm
+            for row in self.weights(look)
+        ]
+        return share_point(pairs)
 
     @property
     def has_died(self) -> bool:
@@ -172,7 +195,19 @@ class Course:
         return int(self.config["batch_size"]) * int(self.config.get("batches_per_step", 1))
 
     def recent_loss(self, num_epochs: int = 3) -> float:
-        return fmean(self.losses[-num_epochs:])
+        """Of the last epochs; not a number before the first."""
+        return fmean(self.losses[-num_epochs:]) if self.losses else math.nan
+
+
+def share_point(pairs: Iterable[tuple[float, float]], share: float = 0.95) -> float | None:
+    """The value that a share of the whole does not exceed, each value with its size."""
+    known = sorted(pair for pair in pairs if math.isfinite(pair[0]))
+    total, below = sum(size for _, size in known), 0.0
+    for value, size in known:
+        below += size
+        if below >= share * total:
+            return value
+    return None
 
 
 def is_weight(name: str, kinds: Mapping[str, str]) -> bool:

@@ -35,6 +35,8 @@ def noise(values: Sequence[float]) -> float:
 
 def slope(values: Sequence[float]) -> float:
     """Change per epoch along the line of least squares."""
+    if len(values) < 2:
+        return 0.0
     return statistics.linear_regression(range(len(values)), values).slope
 
 
@@ -57,7 +59,7 @@ def seconds_per_epoch(records: Sequence[Mapping[str, Any]]) -> float:
     """As the clock on the wall has it, with evaluation; the first epoch warms up."""
     later = records[1:] or records
     times = [float(each.get("wall_seconds") or each.get("seconds") or 0.0) for each in later]
-    return statistics.median(times)
+    return statistics.median(times) if times else 0.0
 
 
 def minutes(seconds: float) -> str:

@@ -12,9 +12,11 @@ from annotated_types import Gt
 
 from expkit.diagnosis.course import Course, courses, plainly, rate_of
 from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rate_estimates import estimate, lower_rate
 from expkit.diagnosis.rule import Rule
+from expkit.diagnosis.weight_decay import share_left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,13 @@ class LearningRateTooHigh(Rule):
         """The first that applies; each needs the loss and something else."""
         if course.level is None or course.num_steps < self.min_steps:
             return self._judge_overflow(course)
-        tests = (self._judge_overflow, self._judge_burst, self._judge_return, self._judge_death)
+        tests = (
+            self._judge_overflow,
+            self._judge_burst,
+            self._judge_return,
+            self._judge_relapse,
+            self._judge_death,
+        )
         return next((found for test in tests if (found := test(course)) is not None), None)
 
     def _judge_overflow(self, course: Course) -> Finding | None:
@@ -90,6 +98,30 @@ class LearningRateTooHigh(Rule):
             f"a constant answer costs {level:.3g}",
         )
 
+    def _judge_relapse(self, course: Course) -> Finding | None:
+        """Training samples that were answered right are forgotten again, by steps that are large.
+
+        An epoch's noise cannot do that, and a spike that is recovered from ends below the best.
+        """
+        level, right = course.level, column(course.records, "train/accuracy")
+        assert level is not None
+        if len(right) < 5 or (course.common_update_ratio or 0) < 0.01 or not is_above(course, 3):
+            return None
+        best = max(range(len(right)), key=right.__getitem__)
+        count = course.evidence.facts.splits["train"].num_samples
+        lost = min(right[best:]) - right[best]
+        is_sure = -lost > 6 * math.sqrt(0.25 / max(count, 1))
+        is_past = len(right) - 1 - best >= 3 and min(course.losses[-2:]) > course.losses[best]
+        if not (is_sure and is_past and course.recent_loss() > 0.5 * level):
+            return None
+        return too_high(
+            course,
+            "warning",
+            f"of the training samples {right[best]:.0%} were right in epoch {best + 1}, then "
+            f"{min(right[best:]):.0%}, and the loss rose from {course.losses[best]:.3g} to "
+            f"{course.recent_loss():.3g}",
+        )
+
     def _judge_death(self, course: Course) -> Finding | None:
         """The first epoch went up, gradients died, and the rate is far above what should do."""
         level, good = course.level, estimate(course.evidence, rate_of(course.evidence.config))
@@ -107,33 +139,58 @@ class LearningRateTooHigh(Rule):
         )
 
     def _judge_gate(self, evidence: Evidence, gate: str) -> Finding | None:
-        """A few samples are not learnt: the first steps sent the loss up, and it stayed up."""
+        """A few samples are not learnt, and the first steps sent the loss up or the weights off."""
         result = evidence.result(gate)
         losses = [record["train/loss"] for record in evidence.epochs(gate)]
         if result is None or result.passed or len(losses) < 2 or not math.isfinite(losses[0]):
             return None
+        rate = rate_of(evidence.config)
         burst = max(loss for loss in losses[:20] if not math.isnan(loss)) / max(losses[0], 1e-12)
         is_lost = not math.isfinite(losses[-1]) or median(losses[-20:]) > 0.2 * losses[0]
-        if burst < self.burst_ratio or not is_lost:
+        if burst >= self.burst_ratio and is_lost:
+            said = f"the loss of the gate leapt to {burst:.3g} times its start within 20 steps"
+            return gate_too_high(evidence, gate, losses, said, burst)
+        good, growth = estimate(evidence, rate), growth_of_weights(evidence, gate)
+        stands = losses[-1] > 0.9 * losses[len(losses) // 2]  # at last it does not move any more
+        if good is None or growth is None or len(losses) < 100:
             return None
-        rate = rate_of(evidence.config)
-        better = lower_rate(evidence, rate, burst)
-        return Finding(
-            severity="fatal",
-            sentence=f"the loss of the gate leapt to {burst:.3g} times its start within 20 steps "
-            f"at learning rate {rate:g}",
-            evidence={
-                "learning_rate": rate,
-                "first_loss": losses[0],
-                "burst_ratio": burst,
-                "last_loss": losses[-1],
-                "suggested_rate": better,
-            },
-            cause=f"the learning rate is too high; about {plainly(better)} would do",
-            remedies=[[f"optimizer.lr={plainly(better)}"]],
-            stage=gate,
-            epoch=len(losses),
-        )
+        if rate > 3 * good and growth > 1.4 and stands:
+            said = f"the gate drove its weights to {growth:.2g} times their size, and its loss "
+            said += f"has stood at {losses[-1]:.3g} since"
+            return gate_too_high(evidence, gate, losses, said, burst)
+        return None
+
+
+def growth_of_weights(evidence: Evidence, gate: str) -> float | None:
+    """Of a typical weight in a failed gate, beside those before training."""
+    records = evidence.of_kind("model")
+    after = [each for each in records if each["stage"] == gate and each["epoch"] > 0]
+    if not after or records[0] is after[0]:
+        return None
+    kinds = {row["name"]: row["kind"] for row in after[-1]["parameters"]}
+    return share_left(records[0], after[-1], kinds)
+
+
+def gate_too_high(
+    evidence: Evidence, gate: str, losses: list[float], said: str, burst: float
+) -> Finding:
+    rate = rate_of(evidence.config)
+    better = lower_rate(evidence, rate, burst)
+    return Finding(
+        severity="fatal",
+        sentence=f"{said} (learning rate {rate:g})",
+        evidence={
+            "learning_rate": rate,
+            "first_loss": losses[0],
+            "burst_ratio": burst,
+            "last_loss": losses[-1],
+            "suggested_rate": better,
+        },
+        cause=f"the learning rate is too high; about {plainly(better)} would do",
+        remedies=[[f"optimizer.lr={plainly(better)}"]],
+        stage=gate,
+        epoch=len(losses),
+    )
 
 
 def is_above(course: Course, times: float) -> bool:

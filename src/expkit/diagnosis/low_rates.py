@@ -9,10 +9,10 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from expkit.diagnosis.course import Course, courses, plainly, rate_of
+from expkit.diagnosis.course import Course, courses, plainly, rate_of, share_point
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.rate_estimates import expected_update, higher_rate
+from expkit.diagnosis.rate_estimates import expected_updates, higher_rate
 from expkit.diagnosis.rule import Rule
 
 
@@ -39,7 +39,7 @@ class LearningRateTooLow(Rule):
                 return
 
     def _judge(self, course: Course) -> Finding | None:
-        ratio, level = course.update_ratio, course.level
+        ratio, level = course.common_update_ratio, course.level
         if not ratio or level is None or course.num_steps < self.min_steps:
             return None
         if course.num_epochs < max(2, course.warmup_epochs + 1):
@@ -54,7 +54,7 @@ class LearningRateTooLow(Rule):
         better = higher_rate(course.evidence, rate, ratio)
         return Finding(
             severity="warning",
-            sentence=f"a step changes no weight by more than {ratio:.1e} of itself: all "
+            sentence=f"a step changes hardly any weight by more than {ratio:.1e} of itself: all "
             f"{course.planned_steps} steps together come to {path:.1%}, and the loss will not "
             f"be below {end:.3g}",
             evidence={
@@ -81,7 +81,8 @@ class LearningRateTooLow(Rule):
         if not all(map(math.isfinite, losses)):
             return None
         record = next(iter(evidence.of_kind("model")), None)
-        ratio = None if record is None else expected_update(evidence.config, record, max)
+        updates = [] if record is None else expected_updates(evidence.config, record)
+        ratio = share_point(updates)
         rate = rate_of(evidence.config)
         if ratio is None or ratio * len(losses) > self.max_path:
             return None
@@ -94,7 +95,7 @@ class LearningRateTooLow(Rule):
         return Finding(
             severity="fatal",
             sentence=f"the loss of the gate went from {losses[0]:.4g} to only {losses[-1]:.4g} in "
-            f"{len(losses)} steps: a step changes no weight by more than {ratio:.1e} of itself",
+            f"{len(losses)} steps: a step changes hardly any weight by more than {ratio:.1e} of itself",
             evidence={
                 "learning_rate": rate,
                 "first_loss": losses[0],

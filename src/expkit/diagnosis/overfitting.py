@@ -75,6 +75,11 @@ class Overfitting(Rule):
     min_sigmas: Annotated[float, Gt(0)] = 3.0  # the rise beside one epoch's noise
     min_epochs: Annotated[int, Ge(1)] = 3  # after the turn
     large_rise: Annotated[float, Gt(0)] = 0.2
+    # from which it is a warning even where the best epoch's weights are kept: for most of the time
+    # the net learnt by heart, and what it knows of other samples is far less
+    wide_gap: Annotated[float, Gt(0)] = 0.1  # of accuracy, all but learnt by heart
+    clear_rise: Annotated[float, Gt(0)] = 0.1
+    min_wasted: Annotated[int, Ge(1)] = 10  # epochs since the turn, and twice as many as until it
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if evidence.monitored == "train":
@@ -99,7 +104,15 @@ class Overfitting(Rule):
         records, split = evidence.epochs(stage), evidence.monitored
         after = turn.last_epoch - turn.epoch
         is_long = after >= max(5, turn.epoch)
-        is_harmful = _keeps_last(evidence, stage) and turn.rise >= self.large_rise and is_long
+        spoils = _keeps_last(evidence, stage) and turn.rise >= self.large_rise and is_long
+        gap = gap_of(records, split)
+        wastes = (
+            after >= max(self.min_wasted, 2 * turn.epoch)
+            and turn.rise >= self.clear_rise
+            and gap is not None
+            and gap >= self.wide_gap
+            and evidence.stage_config(stage).get("patience") is None
+        )
         stop = stopped_early(records, monitor_of(evidence, stage), patience=max(5, turn.epoch // 5))
         saved = ""
         if stop["epochs saved"]:
@@ -111,11 +124,12 @@ class Overfitting(Rule):
             remedies.append([f"procedure.{stage}.patience={stop['patience']}"])
         if evidence.config["augment"].get("mixup_alpha") == 0 and evidence.facts.num_classes:
             remedies.append(["augment.mixup_alpha=0.2"])
+        apart = "" if gap is None else f"; train is {100 * gap:.1f} points better in accuracy"
         return Finding(
-            severity="warning" if is_harmful else "info",
+            severity="warning" if spoils or wastes else "info",
             sentence=f"overfitting from epoch {turn.epoch}: the {split} loss rose by "
             f"{turn.rise:.0%} since, from {turn.lowest:.3g} to {turn.latest:.3g}, while the "
-            f"training loss fell by {turn.fall:.0%}{saved}",
+            f"training loss fell by {turn.fall:.0%}{apart}{saved}",
             evidence={
                 "from epoch": turn.epoch,
                 "to epoch": turn.last_epoch,
@@ -124,15 +138,24 @@ class Overfitting(Rule):
                 "noise of an epoch": turn.noise,
                 "train/loss then": turn.train_then,
                 "train/loss now": turn.train_now,
+                **({} if gap is None else {"accuracy gap": gap}),
                 **stop,
             },
             cause="the net learns its training samples by heart: there are too few of them for "
             "so many epochs, or nothing keeps the net from it"
-            + ("" if is_harmful else "; harmless where the best epoch is the one evaluated"),
+            + ("" if spoils or wastes else "; harmless where the best epoch is the one evaluated"),
             remedies=remedies,
             stage=stage,
             epoch=turn.last_epoch,
         )
+
+
+def gap_of(records: Sequence[Record], split: str) -> float | None:
+    """How far train is above the split in accuracy, where train is all but learnt by heart."""
+    train, held_out = column(records, "train/accuracy"), column(records, f"{split}/accuracy")
+    if not train or not held_out or statistics.fmean(train[-3:]) < 0.95:
+        return None
+    return statistics.fmean(train[-3:]) - statistics.fmean(held_out[-3:])
 
 
 def _keeps_last(evidence: Evidence, stage: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from statistics import geometric_mean, median
 from typing import Any
 
@@ -29,7 +29,7 @@ def estimate(evidence: Evidence, rate: float) -> float | None:
     sweeps = [sweep["suggested"] for sweep in evidence.of_kind("rates")[:1]]
     ratios = [expected_update(evidence.config, each) for each in evidence.of_kind("model")[:1]]
     estimates = [*sweeps, *(rate * GOOD_UPDATE / ratio for ratio in ratios if ratio)]
-    found = [float(each) for each in estimates if each is not None]
+    found = [float(each) for each in estimates if each is not None and is_positive(each)]
     if not found:
         return None
     return min(found) if is_adaptive(evidence.config) else geometric_mean(found)
@@ -39,23 +39,22 @@ def is_positive(*numbers: float | None) -> bool:
     return all(number is not None and 0 < number < math.inf for number in numbers)
 
 
-def expected_update(
-    config: Mapping[str, Any], record: Record, pick: Callable[[list[float]], float] = median
-) -> float | None:
-    """What share of a weight one step will change, by the optimizer's formula.
+def expected_update(config: Mapping[str, Any], record: Record) -> float | None:
+    """What share of a typical weight one step will change, by the optimizer's formula."""
+    updates = expected_updates(config, record)
+    return median(update for update, _ in updates) if updates else None
 
-    Of a typical weight, or of the one that `pick` names.
-    """
+
+def expected_updates(config: Mapping[str, Any], record: Record) -> list[tuple[float, int]]:
+    """What share of it one step will change each weight by, with its size."""
     rate = rate_of(config)
     rows = [row for row in record["parameters"] if row["kind"] == "weight" and row["optimised"]]
     rows = [row for row in rows if is_positive(row["weight_rms"], row["gradient_rms"])]
-    if not rows:
-        return None
     if is_adaptive(config):
-        return rate * pick([1 / row["weight_rms"] for row in rows])
+        return [(rate / row["weight_rms"], row["size"]) for row in rows]
     momentum = min(float(config["optimizer"].get("momentum", 0.0)), 0.999)
-    ratios = [row["gradient_rms"] / row["weight_rms"] for row in rows]
-    return rate * pick(ratios) / (1 - momentum)
+    factor = rate / (1 - momentum)
+    return [(factor * row["gradient_rms"] / row["weight_rms"], row["size"]) for row in rows]
 
 
 def higher_rate(evidence: Evidence, rate: float, ratio: float) -> float:

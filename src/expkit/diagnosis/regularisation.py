@@ -1,100 +1,24 @@
-"""Regularisation that leaves nothing to be learnt, or takes the weights away."""
+"""Regularisation that leaves nothing to be learnt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from expkit.diagnosis.course import Course, courses, is_weight
+from expkit.diagnosis.course import (
+    USUAL_ADAPTIVE_RATE,
+    USUAL_RATES,
+    Course,
+    courses,
+    optimizer_name,
+    rate_of,
+)
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.records.files import Record
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightDecayCrushes(Rule):
-    """Weights have shrunk to a part of what they were, and the loss is that of a constant answer.
-
-    Weights that shrink while the loss falls are no fault.
-    """
-
-    max_left_share: Annotated[float, Gt(0), Lt(1)] = 0.4  # of a typical weight
-    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the loss of a constant answer
-
-    def find(self, evidence: Evidence) -> Iterator[Finding]:
-        decays = {k: v for k, v in settings(evidence.config["optimizer"], "weight_decay") if v}
-        if not decays:
-            return
-        for course in courses(evidence):
-            if (found := self._judge(course, decays)) is not None:
-                yield found
-                return
-        for gate in evidence.gates:
-            if (found := self._judge_gate(evidence, gate, decays)) is not None:
-                yield found
-                return
-
-    def _judge(self, course: Course, decays: Mapping[str, float]) -> Finding | None:
-        snapshots = [*course.evidence.of_kind("model", course.stage)[:1], *course.looks]
-        if course.level is None or len(snapshots) < 2 or course.num_epochs < 2:
-            return None
-        left = share_left(snapshots[0], snapshots[-1], course.kinds)
-        if left is None or left > self.max_left_share:
-            return None
-        if course.losses[-1] < self.stuck_share * course.level:
-            return None
-        losses = {"last_loss": course.losses[-1], "constant_answer_loss": course.level}
-        return tell(course.stage, course.num_epochs, left, decays, losses)
-
-    def _judge_gate(
-        self, evidence: Evidence, gate: str, decays: Mapping[str, float]
-    ) -> Finding | None:
-        """The weights that a failed gate left behind, beside those of another initialisation."""
-        result, records = evidence.result(gate), evidence.of_kind("model")
-        after = [each for each in records if each["stage"] == gate and each["epoch"] > 0]
-        if result is None or result.passed or not after or records[0] is after[0]:
-            return None
-        kinds = {row["name"]: row["kind"] for row in after[-1]["parameters"]}
-        left = share_left(records[0], after[-1], kinds)
-        if left is None or left > self.max_left_share:
-            return None
-        losses = [record["train/loss"] for record in evidence.epochs(gate)]
-        if losses[-1] < 0.5 * losses[0]:
-            return None
-        numbers = {"first_loss": losses[0], "last_loss": losses[-1]}
-        return tell(gate, len(losses), left, decays, numbers)
-
-
-def share_left(before: Record, after: Record, kinds: Mapping[str, str]) -> float | None:
-    """Of a typical weight's root mean square."""
-    then = {row["name"]: row["weight_rms"] for row in before["parameters"]}
-    shares = [
-        row["weight_rms"] / then[row["name"]]
-        for row in after["parameters"]
-        if is_weight(row["name"], kinds) and then.get(row["name"])
-    ]
-    return median(shares) if shares else None
-
-
-def tell(
-    stage: str, epoch: int, left: float, decays: Mapping[str, float], losses: Mapping[str, float]
-) -> Finding:
-    name, decay = next(iter(decays.items()))
-    return Finding(
-        severity="fatal",
-        sentence=f"weights have shrunk to {left:.0%} of what they were, and the loss is "
-        f"{losses['last_loss']:.3g}: weight decay {decay:g} takes away what the gradients give",
-        evidence={"share_left": left, name: decay, **losses},
-        cause="the weight decay is far too strong",
-        remedies=[[f"{name}=0.01" if decay > 0.05 else f"{name}=0.0"], [f"{name}=0.0"]],
-        stage=stage,
-        epoch=epoch,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +35,22 @@ class RegularisationTooStrong(Rule):
     stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant answer
     min_epochs: Annotated[int, Ge(2)] = 5
     min_steps: Annotated[int, Gt(0)] = 100
+    # in training mode as good as nothing is recognised, and without noise most is
+    drowned_share: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant answer
+    drowned_gap: Annotated[float, Gt(0), Le(1)] = 0.3  # of it, down to the loss without noise
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        strong = dict(self._strong(evidence.config))
-        if not strong:
-            return
+        strong = dict(self._strong(evidence.config)) if has_usual_rate(evidence.config) else {}
         for course in courses(evidence):
-            if self._is_stuck(course):
+            if strong and self._is_stuck(course):
                 yield self._tell(course, strong)
+                return
+            if self._is_drowned(course):
+                yield self._tell_drowned(course, strong)
+                return
+        for gate in evidence.gates:
+            if strong and (found := self._judge_gate(evidence, gate, strong)) is not None:
+                yield found
                 return
 
     def _strong(self, config: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -160,6 +92,85 @@ class RegularisationTooStrong(Rule):
             stage=course.stage,
             epoch=course.num_epochs,
         )
+
+
+    def _is_drowned(self, course: Course) -> bool:
+        """After twice the epochs, for a strong augmentation is slow: most that is learnt in a step
+        is learnt of pictures that show next to nothing."""
+        early = course.num_epochs < 2 * self.min_epochs or course.num_steps < 3 * self.min_steps
+        if early or course.level is None or not course.looks:
+            return False
+        trained, probe = course.recent_loss(), course.looks[-1]["probe_loss"]
+        is_lost = trained > self.drowned_share * course.level
+        gap = trained - probe
+        return is_lost and gap > self.drowned_gap * course.level and probe > 0.05 * course.level
+
+    def _tell_drowned(self, course: Course, strong: Mapping[str, float]) -> Finding:
+        config = course.evidence.config
+        transforms = list(config["augment"].get("transforms") or ())
+        probe = course.looks[-1]["probe_loss"]
+        remedies = [[f"{key}={weaker(key)}" for key in strong]] if strong else []
+        mixed = [k for k in ("mixup_alpha", "cutmix_alpha") if config["augment"].get(k)]
+        without = [f"~augment.transforms.{name}" for name in transforms]
+        without += [f"augment.{name}=0.0" for name in mixed]
+        if without:
+            remedies.append(without)
+        names = ", ".join([*strong, *transforms, *mixed]) or "what works in training alone"
+        return Finding(
+            severity="warning",
+            sentence=f"after {course.num_epochs} epochs the training loss is "
+            f"{course.recent_loss():.3g}, where a constant answer costs {course.level:.3g}; without "
+            f"augmentation and dropout it is {probe:.3g} on the same samples",
+            evidence={
+                "train_loss": course.recent_loss(),
+                "probe_loss": probe,
+                "constant_answer_loss": course.level,
+                "transforms": transforms,
+                **strong,
+            },
+            cause=f"augmentation or dropout ({names}) leaves next to nothing of most pictures: "
+            "few steps teach anything",
+            remedies=remedies,
+            command="" if remedies else "train without what works in training mode alone",
+            stage=course.stage,
+            epoch=course.num_epochs,
+        )
+
+    def _judge_gate(
+        self, evidence: Evidence, gate: str, strong: Mapping[str, float]
+    ) -> Finding | None:
+        """A few samples are not learnt, and it is dropout that stands between: gates keep it."""
+        result = evidence.result(gate)
+        losses = [record["train/loss"] for record in evidence.epochs(gate)]
+        drops = {key: value for key, value in strong.items() if "drop" in key}
+        if result is None or result.passed or not losses or not drops:
+            return None
+        gaps = [record.get("train_eval_gap") for record in evidence.of_kind("model")]
+        gap = next((each for each in gaps if each is not None), None)
+        if gap is not None and gap < 1:  # it hardly changes the answers
+            return None
+        words = ", ".join(f"{key}={value:g}" for key, value in drops.items())
+        differ = "" if gap is None else f", and changes the answers by {gap:.2g} times their size"
+        return Finding(
+            severity="fatal",
+            sentence=f"{gate} ended at a loss of {losses[-1]:.3g} under {words}: it leaves "
+            f"{1 - max(drops.values()):.0%} of the features{differ}",
+            evidence={
+                "last_loss": losses[-1],
+                "num_steps": len(losses),
+                "train_eval_gap": gap,
+                **drops,
+            },
+            cause="the dropout takes away more than the steps can teach",
+            remedies=[[f"{key}={weaker(key)}" for key in drops]],
+            stage=gate,
+            epoch=len(losses),
+        )
+
+
+def has_usual_rate(config: Mapping[str, Any]) -> bool:
+    """A rate beyond what is usual may be the cause itself, whatever else is strong."""
+    return rate_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
 
 
 def weaker(key: str) -> str:

@@ -22,7 +22,6 @@ class DataBound(Rule):
 
     max_share: Annotated[float, Gt(0), Lt(1)] = 0.5
     min_seconds: Annotated[float, Gt(0)] = 5.0  # spent waiting so far: less is nobody's trouble
-    costly_minutes: Annotated[float, Gt(0)] = 5.0  # of waiting in all, from which it is a warning
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for stage in reversed(evidence.trainings):
@@ -49,7 +48,7 @@ class DataBound(Rule):
         augment = evidence.config["augment"]
         is_augmented = bool(augment.get("transforms"))
         return Finding(
-            severity="warning" if in_all > 60 * self.costly_minutes else "info",
+            severity="warning",
             sentence=f"{share:.0%} of training goes to waiting for batches: {minutes(in_all)} of "
             f"{max_epochs} epochs",
             evidence={

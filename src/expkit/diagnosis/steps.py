@@ -11,6 +11,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.course import (
+    USUAL_ADAPTIVE_RATE,
+    USUAL_RATES,
     Course,
     courses,
     is_adaptive,
@@ -112,11 +114,6 @@ def has_weak_steps(course: Course, bound: float) -> bool:
     num_weights = sum(row["size"] for row in sizes[0]) if sizes else 1
     # a cut gradient's root mean square, beside what the optimizer adds to it
     return bound / math.sqrt(num_weights) < 10 * float(config["optimizer"].get("eps", 0.0))
-
-
-# up to which a rate is usual with batches of 32 and more; Lion's by its authors' advice
-USUAL_RATES = {"SGD": 0.1, "Lion": 3e-4}
-USUAL_ADAPTIVE_RATE = 3e-3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from annotated_types import Gt, Le
 
+from expkit.diagnosis.class_weights import unsound_weights
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.layer_records import is_failing, start_before
@@ -122,7 +123,6 @@ class LossSettings(Rule):
 
     weakest: Annotated[float, Gt(0)] = 0.12  # of plain cross-entropy's gradient at equal answers
     hopeless: Annotated[float, Gt(0)] = 0.02
-    one_sided: Annotated[float, Gt(0), Le(1)] = 0.97  # of the loss's weight, for one class
     divided: Annotated[float, Gt(0), Le(1)] = 0.1  # of the last layer's answers
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -136,7 +136,7 @@ class LossSettings(Rule):
             if finding := self._sums(evidence, record):
                 yield finding
                 return
-        yield from self._one_sided(evidence)
+        yield from unsound_weights(evidence)
         yield from self._divided(evidence)
 
     def _weak(self, evidence: Evidence, record: Record, share: float) -> Finding:
@@ -166,39 +166,6 @@ class LossSettings(Rule):
             cause="the settings of the loss leave almost nothing to be won by a right answer",
             remedies=remedies or [["loss=cross_entropy"]],
             stage=record["stage"],
-        )
-
-    def _one_sided(self, evidence: Evidence) -> Iterable[Finding]:
-        """Class weights that leave next to nothing for all classes but one.
-
-        What counts is weight times samples: weights that make up for rare classes leave them equal.
-        """
-        weights = evidence.config["loss"].get("class_weights")
-        counts = evidence.facts.splits["train"].class_counts
-        if not isinstance(weights, list | tuple) or not counts or len(weights) != len(counts):
-            return
-        masses = [float(w) * count for w, count in zip(weights, counts, strict=True)]
-        total, largest = sum(masses), max(masses)
-        index = masses.index(largest)
-        if len(masses) < 2 or total <= 0 or largest < self.one_sided * total:
-            return
-        share, before = largest / total, counts[index] / sum(counts)
-        if before > self.one_sided:
-            return  # the data's own doing
-        names = evidence.facts.class_names or ()
-        yield Finding(
-            severity="warning",
-            sentence=f"by loss.class_weights '{names[index]}' makes up {share:.1%} of the loss, "
-            f"with {before:.1%} of the samples: the other classes count for next to nothing",
-            evidence={
-                "class": names[index],
-                "share_of_loss": share,
-                "share_of_samples": before,
-                "weight": weights[index],
-                "median_weight": sorted(weights)[len(weights) // 2],
-            },
-            cause="the weights are not in the order of the classes, or off by some powers of ten",
-            remedies=[["loss.class_weights=balanced"], ["loss.class_weights=null"]],
         )
 
     def _divided(self, evidence: Evidence) -> Iterable[Finding]:

@@ -95,7 +95,8 @@ class LearningRateTooLow(Rule):
         return Finding(
             severity="fatal",
             sentence=f"the loss of the gate went from {losses[0]:.4g} to only {losses[-1]:.4g} in "
-            f"{len(losses)} steps: a step changes hardly any weight by more than {ratio:.1e} of itself",
+            f"{len(losses)} steps: a step changes hardly any weight by more than {ratio:.1e} of "
+            "itself",
             evidence={
                 "learning_rate": rate,
                 "first_loss": losses[0],

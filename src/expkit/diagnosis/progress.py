@@ -21,7 +21,6 @@ from expkit.diagnosis.figures import (
     slope,
 )
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import percent
 from expkit.diagnosis.rule import Rule
 
 
@@ -73,58 +72,6 @@ class NoImprovement(Rule):
             remedies=[[f"procedure.{stage}.patience={patience}"]],
             stage=stage,
             epoch=last,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Underfitting(Rule):
-    """Even the training samples were hardly learnt, and it got no better at the end."""
-
-    min_epochs: Annotated[int, Ge(1)] = 10
-    # of the way from always answering the largest class to all right
-    max_way: Annotated[float, Gt(0), Le(1)] = 0.25
-    max_fall: Annotated[float, Gt(0), Le(1)] = 0.02  # of the training loss in the last third
-
-    def find(self, evidence: Evidence) -> Iterable[Finding]:
-        majority = evidence.facts.majority_accuracy("train")
-        for stage in evidence.trainings[-1:]:
-            records = evidence.epochs(stage)
-            losses, accuracies = column(records, "train/loss"), column(records, "train/accuracy")
-            if evidence.result(stage) is None or len(losses) < self.min_epochs:
-                continue
-            if majority is None or not accuracies:
-                continue
-            held_out = column(records, f"{evidence.monitored}/accuracy")
-            # augmentation and dropout lower the training figure alone: the better one counts
-            reached = max(statistics.fmean(each[-3:]) for each in (accuracies, held_out) if each)
-            third = losses[-(len(losses) // 3) :]
-            fall = -slope(third) * len(third) / max(abs(statistics.fmean(third)), 1e-12)
-            way = (reached - majority) / (1 - majority) if majority < 1 else 1.0
-            if way < self.max_way and fall < self.max_fall:
-                yield self._tell(evidence, stage, reached, majority, fall)
-
-    def _tell(
-        self, evidence: Evidence, stage: str, reached: float, majority: float, fall: float
-    ) -> Finding:
-        records = evidence.epochs(stage)
-        return Finding(
-            severity="warning",
-            sentence=f"the training samples were hardly learnt: {percent(reached)} right, the "
-            f"largest class is {percent(majority)}, and the loss stands still at "
-            f"{records[-1]['train/loss']:.3g}",
-            evidence={
-                "train/accuracy": reached,
-                "largest class": majority,
-                "train/loss": records[-1]["train/loss"],
-                "fall of the loss in the last third": fall,
-                "epochs": len(records),
-            },
-            cause="the net is too small or held back too much, its rate does not fit, or its "
-            "inputs do not tell the classes apart",
-            command="see what stands in its way: does it learn 10 samples? "
-            "expkit train ... procedure=overfit",
-            stage=stage,
-            epoch=int(records[-1]["epoch"]),
         )
 
 

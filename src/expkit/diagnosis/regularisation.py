@@ -93,7 +93,6 @@ class RegularisationTooStrong(Rule):
             epoch=course.num_epochs,
         )
 
-
     def _is_drowned(self, course: Course) -> bool:
         """After twice the epochs, for a strong augmentation is slow: most that is learnt in a step
         is learnt of pictures that show next to nothing."""
@@ -119,8 +118,8 @@ class RegularisationTooStrong(Rule):
         return Finding(
             severity="warning",
             sentence=f"after {course.num_epochs} epochs the training loss is "
-            f"{course.recent_loss():.3g}, where a constant answer costs {course.level:.3g}; without "
-            f"augmentation and dropout it is {probe:.3g} on the same samples",
+            f"{course.recent_loss():.3g}, where a constant answer costs {course.level:.3g}; "
+            f"without augmentation and dropout it is {probe:.3g} on the same samples",
             evidence={
                 "train_loss": course.recent_loss(),
                 "probe_loss": probe,

@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Lt
 
 from expkit.diagnosis.course import Course, courses, plainly, rate_of
 from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
@@ -26,6 +27,7 @@ class LearningRateOscillates(Rule):
 
     min_epochs: Annotated[int, Ge(6)] = 12
     min_swing: Annotated[float, Gt(0)] = 0.08  # standard deviation of the epochs' losses, of a mean
+    clear_swing: Annotated[float, Gt(0)] = 0.18  # which needs no measure of the steps beside it
     min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
@@ -36,15 +38,29 @@ class LearningRateOscillates(Rule):
                 return
 
     def _oscillates(self, course: Course, late: Sequence[float]) -> bool:
-        if course.level is None or not all(map(math.isfinite, course.losses)):
+        if course.level is None or not all(map(math.isfinite, course.losses)) or min(late) <= 0:
             return False
-        falls_already = max(course.rates) > 1.01 * min(course.rates[-len(late) :])
-        if falls_already or not has_large_steps(course):
+        if max(course.rates) > 1.01 * min(course.rates[-len(late) :]):  # it falls already
             return False
         mean, before = fmean(late), fmean(course.losses[-2 * len(late) : -len(late)])
-        still_open = self.min_loss_share * course.level < mean < 0.9 * course.level
+        share = mean / course.level
         no_better = before - mean < pstdev(late)
-        return still_open and no_better and swing(late) > self.min_swing and turns(late) >= 0.5
+        if share > 0.9 or not no_better or turns(late) < 0.5:
+            return False
+        if share > self.min_loss_share and swing(late) > self.min_swing:
+            return has_large_steps(course) or self._swings_clearly(course, late)
+        return share > self.min_loss_share / 2 and self._swings_clearly(course, late)
+
+    def _swings_clearly(self, course: Course, late: Sequence[float]) -> bool:
+        """So far that it is no chance of the batches, and the held-out loss with it."""
+        held_out = column(course.records, f"{course.evidence.monitored}/loss")[-len(late) :]
+        is_shared = len(held_out) == len(late) and min(held_out) > 0
+        is_shared = is_shared and swing(held_out) > self.clear_swing and turns(held_out) >= 0.4
+        signals = course.signals[-len(late) :]
+        steps = max(course.num_steps / course.num_epochs, 1)
+        chances = [float(each["step_loss"]["std"]) / math.sqrt(steps) for each in signals]
+        is_chance = bool(chances) and pstdev(late) < 2 * fmean(chances)
+        return is_shared and not is_chance and swing(late) > self.clear_swing
 
     def _tell(self, course: Course, late: Sequence[float]) -> Finding:
         rate = rate_of(course.evidence.config)

@@ -163,7 +163,10 @@ def pull_of(course: Course, decay: float, *, apart: bool) -> float | None:
     """The decay's part of a step beside all that moved a typical weight, as of the last look."""
     if not course.looks:
         return None
-    rate, rows = course.looks[-1].get("rates") or course.rates[-1:], course.weights(course.looks[-1])
+    rate, rows = (
+        course.looks[-1].get("rates") or course.rates[-1:],
+        course.weights(course.looks[-1]),
+    )
     if apart:
         pulls = [rate[0] * decay / row["update_ratio"] for row in rows if row.get("update_ratio")]
     else:

@@ -76,14 +76,14 @@ def timed(seconds: Sequence[tuple[float, float]], **config: Any) -> Evidence:
 
 class TestDataBound:
     def test_waiting_longer_than_working_is_named(self) -> None:
-        """3 s of 4 s, over 50 epochs 150 s: worth knowing."""
+        """3 s of 4 s, over 50 epochs 150 s: most of the time of the run."""
         finding = found_by("data_bound", timed([(9, 1), (3, 1), (3, 1)]))
         assert finding is not None
-        assert finding.severity == "info"
+        assert finding.severity == "warning"
         assert finding.sentence == "75% of training goes to waiting for batches: 2 min of 50 epochs"
 
-    def test_much_of_it_is_a_warning(self) -> None:
-        """30 s an epoch are 25 minutes; with transforms the augmentation is the likely cause."""
+    def test_augmentation_is_the_likely_cause(self) -> None:
+        """Where there are transforms."""
         augment = {**CONFIG["augment"], "transforms": {"jitter": {}}}
         finding = found_by("data_bound", timed([(9, 1), (30, 10)], augment=augment))
         assert finding is not None

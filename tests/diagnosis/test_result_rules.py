@@ -54,8 +54,10 @@ def with_right(num_right: int, total: int, shift: int = 0) -> Any:
     return answers(targets.tolist(), predictions.tolist())
 
 
-def evaluated(facts: DatasetFacts, val: Any, num_epochs: int = 10, **config: Any) -> Evidence:
-    losses = np.linspace(2, 1, num_epochs).tolist()
+def evaluated(
+    facts: DatasetFacts, val: Any, num_epochs: int = 10, last_loss: float = 1.0, **config: Any
+) -> Evidence:
+    losses = np.linspace(2, last_loss, num_epochs).tolist()
     half = [0.5] * num_epochs
     history = make_history(
         train__loss=losses, val__loss=losses, train__accuracy=half, val__accuracy=half
@@ -100,7 +102,8 @@ class TestPredictsOneClass:
         assert finding is not None
         assert finding.severity == "fatal"
         assert finding.sentence == (
-            "100.00 % of the answers on val are 'class_0'; 53.83 % of its samples are"
+            "100.00 % of the answers on val are 'class_0'; its accuracy, 53.83 %, is exactly that "
+            "of always answering the largest class"
         )
         assert finding.evidence["samples of the class"] == 660
 
@@ -116,7 +119,7 @@ class TestPredictsOneClass:
         finding = found_by("predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12))
         assert finding is not None
         assert (finding.severity, finding.epoch) == ("warning", 12)
-        assert "25.00 % of its samples are" in finding.sentence
+        assert finding.sentence.endswith("always answering the largest class, 25.00 %")
 
     @pytest.mark.parametrize(
         ("shares", "losses"),
@@ -181,7 +184,7 @@ class TestNotBetterThanMajority:
     def test_log_3s_baseline_is_below_the_largest_class(self) -> None:
         """36 % against 43.9 %, with both numbers."""
         val = log_3_answers((22, 180, 53, 105))
-        finding = found_by("not_better_than_majority", evaluated(LOG_3, val))
+        finding = found_by("not_better_than_majority", evaluated(LOG_3, val, last_loss=2.0))
         assert finding is not None
         assert finding.severity == "warning"
         assert finding.sentence == ("36.00 % on val is below always answering 'class_1', 43.90 %")
@@ -212,9 +215,19 @@ class TestNotBetterThanMajority:
     def test_weights_do_not_excuse_a_net_that_knows_nothing(self) -> None:
         """A quarter of each class right."""
         val = log_3_answers((22, 110, 42, 76))
-        finding = found_by("not_better_than_majority", evaluated(LOG_3, val, loss=BALANCED_LOSS))
+        evidence = evaluated(LOG_3, val, last_loss=2.0, loss=BALANCED_LOSS)
+        finding = found_by("not_better_than_majority", evidence)
         assert finding is not None
         assert finding.severity == "warning"
+
+    def test_a_run_that_was_cut_short_is_no_fault(self) -> None:
+        """Both losses fell to the last epoch: it needs more of them, and that is said."""
+        finding = found_by(
+            "not_better_than_majority", evaluated(LOG_3, log_3_answers((22, 180, 53, 105)))
+        )
+        assert finding is not None
+        assert finding.severity == "info"
+        assert "too few epochs" in finding.cause
 
     @pytest.mark.parametrize("right", [560, 700, 1000])
     def test_a_net_above_it_is_not_called(self, right: int) -> None:

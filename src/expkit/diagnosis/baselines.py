@@ -80,7 +80,7 @@ class NotBetterThanMajority(Rule):
 def still_learns(evidence: Evidence) -> bool:
     """Whether training was cut short: its last epochs bettered both losses by more than noise.
 
-    Labels that say nothing of the pictures are learnt by heart, too: held-out loss must fall with it.
+    Labels that say nothing of the pictures are learnt by heart, too: so held-out loss must fall.
     """
     if not evidence.trainings:
         return False

@@ -5,17 +5,32 @@ It is bounded by an even part of each split, and says how many pictures it looke
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from expkit.data.duplicates import find_duplicates, groups_of, has_picture
-from expkit.data.glance import Glance, glance, to_grey
+from expkit.data.glance import Glance, glance, spread_evenly, to_grey
 from expkit.data.neighbours import ask_neighbours
 from expkit.data.samples import Dataset
 
+if TYPE_CHECKING:
+    from expkit.data.glance import Floats
+
 BYTES_PER_SECOND = 60e6  # of pictures, on one slow core; not a clock, so that a census is the same
 LISTED = 20  # names
+MOST_FOR_GRAIN = 300  # pictures of a split
+# What undoes them, of a picture H x W: readers that take rows for columns, or bottom for top.
+SYMMETRIES: Mapping[str, Callable[[Floats], Floats]] = {
+    "flipped left to right": lambda picture: picture[:, ::-1],
+    "flipped upside down": lambda picture: picture[::-1],
+    "turned by a half": lambda picture: picture[::-1, ::-1],
+    "transposed": lambda picture: picture.T,
+    "turned by a quarter": np.rot90,
+    "turned by three quarters": lambda picture: np.rot90(picture, 3),
+    "transposed along the other diagonal": lambda picture: picture[::-1, ::-1].T,
+}
 MOST_CLASSES = 1000  # whose counts are recorded here too
 
 
@@ -56,6 +71,7 @@ def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
         "min": lowest.tolist(),
         "max": highest.tolist(),
         "num_levels": seen.num_levels,
+        "grain": _quartiles_of_grain(seen),
         "constant_channels": np.flatnonzero(lowest == highest).tolist(),
         **_find_plain(seen),
     }
@@ -79,11 +95,36 @@ def _find_plain(seen: Glance) -> dict[str, Any]:
 
 def _compare(train: Glance, other: Glance) -> dict[str, Any]:
     """How alike the mean pictures of two splits are: -1 where one is the other's negative."""
-    ours, theirs = (to_grey(each.thumbnails).mean(0).ravel() for each in (train, other))
+    ours, theirs = (to_grey(each.thumbnails).mean(0) for each in (train, other))
     errors = [
         float(to_grey(each.thumbnails).std(0).mean()) / np.sqrt(len(each.chosen))
         for each in (train, other)
     ]
     if min(ours.std(), theirs.std()) <= 5 * max(errors):
         return {}  # the mean pictures are flat, but for chance
-    return {"mean_picture_correlation": float(np.corrcoef(ours, theirs)[0, 1])}
+    correlation = _correlate(ours, theirs)
+    turned = {
+        name: _correlate(ours, turn(theirs))
+        for name, turn in SYMMETRIES.items()
+        if turn(theirs).shape == ours.shape
+    }
+    best = max(turned, key=lambda name: turned[name])
+    return {
+        "mean_picture_correlation": correlation,
+        "best_symmetry": {"name": best, "correlation": turned[best]},
+    }
+
+
+def _correlate(ours: Floats, theirs: Floats) -> float:
+    return float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1])
+
+
+def _quartiles_of_grain(seen: Glance) -> list[float]:
+    """Of a picture's typical departure from the mean around a pixel: noise, texture, sharpness."""
+    from scipy.ndimage import uniform_filter
+
+    chosen = spread_evenly(len(seen.chosen), MOST_FOR_GRAIN)
+    pictures = seen.grey[chosen].astype(np.float32)
+    detail = np.abs(pictures - uniform_filter(pictures, (0, 3, 3), mode="nearest"))
+    quartiles: list[float] = np.percentile(np.median(detail, axis=(1, 2)), [25, 50, 75]).tolist()
+    return quartiles

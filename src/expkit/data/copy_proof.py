@@ -39,14 +39,16 @@ def are_copies(ours_NHWC: Floats, theirs_NHWC: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _agree(ours: Floats, theirs: Floats) -> npt.NDArray[np.bool_]:
-    grains, levels = zip(*(_grain(to_grey(each)) for each in (ours, theirs)), strict=True)
-    is_told = np.minimum(*levels) >= LEAST_GRAIN_LEVELS
+    (our_grain, our_level), (their_grain, their_level) = (
+        _grain(to_grey(each)) for each in (ours, theirs)
+    )
+    is_told = np.minimum(our_level, their_level) >= LEAST_GRAIN_LEVELS
     best = np.full(len(ours), -2.0)
     agree = np.zeros(len(ours), bool)
     shifts = range(-MOST_SHIFT, MOST_SHIFT + 1)
     for down, right in [(down, right) for down in shifts for right in shifts]:
         colour, gain = _relate(*_overlap(ours, theirs, down, right))
-        grain = np.where(is_told, _relate(*_overlap(*grains, down, right))[0], 1)
+        grain = np.where(is_told, _relate(*_overlap(our_grain, their_grain, down, right))[0], 1)
         is_copy = (colour >= LEAST_COLOUR) & (np.maximum(gain, 1 / gain) <= MOST_GAIN)
         is_better = colour + grain > best
         agree = np.where(is_better, is_copy & (grain >= LEAST_GRAIN), agree)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -76,14 +77,14 @@ class ClassImbalance(Rule):
 
     # At ten to one a net that never answers the rare class of two is right in 91 %.
     least_ratio: Annotated[float, Gt(1)] = 10.0  # largest to smallest class
-    least_fairness: Annotated[float, Gt(0)] = 0.9  # balanced accuracy to accuracy: then it is none
+    least_fairness: Annotated[float, Gt(0)] = 0.8  # rare classes' recall to the rest's: then fine
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         counts = evidence.facts.splits["train"].class_counts
         present = [count for count in counts or () if count]
         if len(present) < 2 or max(present) < self.least_ratio * min(present):
             return
-        if _is_treated(evidence) or self._is_learnt(evidence):
+        if _is_treated(evidence) or self._is_learnt(evidence, counts or ()):
             return
         names = evidence.facts.class_names or ()
         rare = [
@@ -110,16 +111,21 @@ class ClassImbalance(Rule):
             ],
         )
 
-    def _is_learnt(self, evidence: Evidence) -> bool:
+    def _is_learnt(self, evidence: Evidence, counts: Sequence[int]) -> bool:
         """Whether the answers after training show that the rare classes were not given up."""
         given = evidence.predictions.get(evidence.facts.judged_split)
         if not isinstance(given, ClassPredictions):
             return False
         right = given.predictions == given.targets
-        recalls = [
-            float(right[given.targets == each].mean()) for each in set(given.targets.tolist())
+        present = [
+            each for each, count in enumerate(counts) if count and (given.targets == each).any()
         ]
-        return sum(recalls) / len(recalls) >= self.least_fairness * float(right.mean())
+        recalls = {each: float(right[given.targets == each].mean()) for each in present}
+        rare = [r for each, r in recalls.items() if max(counts) >= self.least_ratio * counts[each]]
+        rest = [r for each, r in recalls.items() if max(counts) < self.least_ratio * counts[each]]
+        if not rare or not rest:
+            return False
+        return statistics.fmean(rare) >= self.least_fairness * statistics.fmean(rest)
 
 
 def _unbalanced(evidence: Evidence) -> list[str]:
@@ -144,6 +150,8 @@ class TooFewSamples(Rule):
     """Too few samples to learn a class from, or to tell two results apart."""
 
     least_per_class: Annotated[int, Ge(1)] = 10  # training samples
+    # Of fewer of most classes no net of its own draws what a class has in common.
+    hopeless_per_class: Annotated[int, Ge(1)] = 5
     # 1.96 * sqrt(0.25 / n): ten points either way at 96 samples
     most_uncertain: Annotated[float, Gt(0)] = (
         0.1  # half of the 95 % interval of an accuracy of 50 %
@@ -168,7 +176,7 @@ class TooFewSamples(Rule):
             )
         if told:
             yield Finding(
-                severity="info",
+                severity="warning" if self._is_hopeless(evidence, counts) else "info",
                 sentence="; ".join(told),
                 evidence={
                     "num_small_classes": len(few),
@@ -179,3 +187,11 @@ class TooFewSamples(Rule):
                 cause="the data is small: differences below that are no evidence",
                 command="compare by folds: dataset.fold=0 to 4, pooled",
             )
+
+    def _is_hopeless(self, evidence: Evidence, counts: Sequence[int]) -> bool:
+        """Whether a typical class has a handful, and weights are not brought from elsewhere."""
+        present = [count for count in counts if count]
+        is_pretrained = bool(evidence.config["model"].get("pretrained"))
+        if is_pretrained or evidence.facts.judged_split in evidence.facts.layouts:
+            return False
+        return statistics.median(present) < self.hopeless_per_class

@@ -67,7 +67,8 @@ class DuplicatesAcrossSplits(Rule):
         Twice the share, as half of a split has half of the twins, and three standard deviations;
         one that nothing tells from chance is always expected.
         """
-        mean = 2 * held_out * within.get("count", 0) / max(within.get("asked", 0), 1)
+        share = float(within.get("count", 0) / max(within.get("asked", 0), 1))
+        mean = 2 * held_out * share
         return mean + 3 * math.sqrt(mean) + 1
 
 

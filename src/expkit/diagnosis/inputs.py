@@ -14,6 +14,8 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 
+MOST_USUAL = 5.0  # spread of the inputs: bytes are the model's to scale
+
 
 def _inputs(evidence: Evidence) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The last probe of the model, and what it says of its inputs; empty where there was none."""
@@ -114,6 +116,9 @@ class InputsScaledTwice(Rule):
     """Inputs next to nothing: pictures in [0, 1] that were divided by 255 once more."""
 
     least_spread: Annotated[float, Gt(0)] = 0.02  # dark pictures in [0, 1] have 0.05
+    # What the first layer passes on, a unit of weight and of input: 0.09 to 5, divided by 255 less.
+    least_passed_on: Annotated[float, Gt(0)] = 0.025
+    least_varying: Annotated[float, Gt(0)] = 0.05  # of the first layer's outputs; else it is bias
     fewest_ones: Annotated[float, Gt(0)] = 0.02  # share: a mask has more
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -128,6 +133,8 @@ class InputsScaledTwice(Rule):
         )
         if spread is not None and spread < self.least_spread:
             yield _tiny(evidence, float(spread), record.get("stage", ""))
+        elif record and (weakened := self._weakened(record)):
+            yield weakened
         elif train is not None and is_zeros:
             yield Finding(
                 severity="warning",
@@ -141,6 +148,28 @@ class InputsScaledTwice(Rule):
                 command="save the pictures as 0 to 255",
             )
 
+    def _weakened(self, record: Mapping[str, Any]) -> Finding | None:
+        """Inputs of a usual scale that the first layer hardly knows: the model divides them too."""
+        layer, passed_on = _passed_on(record)
+        spread = record["inputs"]["std"]
+        if passed_on is None or spread >= MOST_USUAL or passed_on >= self.least_passed_on:
+            return None
+        return Finding(
+            severity="warning" if layer["relative_spread"] < self.least_varying else "info",
+            sentence=f"the inputs have a spread of {spread:.2g}, but the first layer, "
+            f"{layer['name']}, passes on {passed_on:.2g} of it: it sees almost nothing",
+            evidence={
+                "spread": spread,
+                "passed_on": passed_on,
+                "first_layer": layer["name"],
+                "first_layer_rms": layer["rms"],
+                "first_layer_relative_spread": layer["relative_spread"],
+            },
+            cause="the model scales its inputs once more (divides them by 255)",
+            command="let either the data or the model scale the pictures, not both",
+            stage=record["stage"],
+        )
+
     def _spread_by(self, evidence: Evidence) -> float | None:
         """What the config makes of the pictures' spread, where no probe has seen the inputs."""
         train = splits_of(evidence).get("train")
@@ -150,6 +179,19 @@ class InputsScaledTwice(Rule):
         overall = sum(means) / len(means)
         squares = [s**2 + (m - overall) ** 2 for s, m in zip(train["spread"], means, strict=True)]
         return math.sqrt(sum(squares) / len(squares)) / 255
+
+
+def _passed_on(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], float | None]:
+    """The first layer, and how its outputs vary with the sample, a unit of weight and of input."""
+    layers = record.get("layers") or [{}]
+    layer: Mapping[str, Any] = layers[0]
+    weights = {each["name"]: each["weight_rms"] for each in record.get("parameters", ())}
+    weight, spread = weights.get(f"{layer.get('name')}.weight"), record["inputs"]["std"]
+    is_linear = str(layer.get("type")).startswith(("Conv", "Linear"))
+    if not (is_linear and weight and spread and layer["rms"]):
+        return layer, None
+    passed_on = layer["rms"] * layer["relative_spread"] / (weight * spread)
+    return layer, passed_on if math.isfinite(passed_on) else None
 
 
 def _tiny(evidence: Evidence, spread: float, stage: str) -> Finding:

@@ -42,7 +42,7 @@ class LabelNoise(Rule):
     least_looks: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        if evidence.facts.num_classes is None:
+        if evidence.facts.num_classes is None or self._is_told_by_twins(evidence):
             return
         found = (
             self._by_neighbours(evidence)
@@ -51,6 +51,19 @@ class LabelNoise(Rule):
         )
         if found:
             yield found
+
+    def _is_told_by_twins(self, evidence: Evidence) -> bool:
+        """Whether training pictures that stand twice under two labels are reason enough."""
+        census = census_of(evidence)
+        count = census.get("duplicates", {}).get("conflicting", {}).get("count", 0)
+        return (
+            bool(count) and count >= self.least_share * evidence.facts.splits["train"].num_samples
+        )
+
+    def _is_refuted(self, evidence: Evidence, split: str, share: float) -> bool:
+        """Whether the nearest pictures agree with more labels than so many wrong ones would let."""
+        told = census_of(evidence).get("neighbours", {}).get(split)
+        return told is not None and 1 - told["accuracy"] < share / 2
 
     def _by_neighbours(self, evidence: Evidence) -> Finding | None:
         told = census_of(evidence).get("neighbours", {})
@@ -86,6 +99,8 @@ class LabelNoise(Rule):
         flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
         for stage in evidence.trainings:
             for split in ("train", evidence.monitored):
+                if split == "train" and _is_held_back(evidence, stage):
+                    continue  # of pictures that are mixed or changed, or by half a net
                 looks = self._knowing_looks(evidence, stage, split)
                 if split == "train":
                     looks = looks[: self.least_looks]  # later ones know wrong labels by heart
@@ -94,7 +109,8 @@ class LabelNoise(Rule):
                 share = median(clear for _, clear, _, _ in looks)
                 count, rest = looks[-1][3], median(error for _, _, error, _ in looks)
                 is_flat = median(clear / error for _, clear, error, _ in looks) > flatness
-                if is_flat and self._is_noise(share, share, count):
+                is_noise = is_flat and self._is_noise(share, share, count)
+                if is_noise and not self._is_refuted(evidence, split, share):
                     figures = {"confident_error": share, "error": rest, "num_confident": count}
                     found = _finding(split, share, figures, evidence, "the net is surest of")
                     return replace(found, stage=stage, epoch=looks[-1][0])
@@ -129,6 +145,8 @@ class LabelNoise(Rule):
             surest = given.probabilities.max(1).argsort()[::-1][:quarter]
             share, error = float(wrong[surest].mean()), float(wrong.mean())
             knows = above_chance(1 - error, majority) >= self.least_knowledge
+            if self._is_refuted(evidence, split, share):
+                continue
             if knows and share > ANSWER_FLATNESS * error and self._is_noise(share, share, quarter):
                 figures = {"confident_error": share, "error": error, "num_confident": quarter}
                 return _finding(split, share, figures, evidence, "the net is surest of")
@@ -137,6 +155,18 @@ class LabelNoise(Rule):
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:
         is_sure = clear - 2 * deviation(clear, count) > self.least_share
         return count >= self.least_count and is_sure and clear > self.least_flatness * rest
+
+
+def _is_held_back(evidence: Evidence, stage: str) -> bool:
+    """Whether training figures are of other pictures, or of a net that is not all there."""
+    augment, settings = evidence.config["augment"], evidence.stage_config(stage)
+    return bool(
+        augment.get("transforms")
+        or augment.get("mixup_alpha")
+        or augment.get("cutmix_alpha")
+        or settings.get("balanced_sampling")
+        or any("drop" in str(key) and value for key, value in evidence.config["model"].items())
+    )
 
 
 def _finding(

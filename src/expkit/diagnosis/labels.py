@@ -100,7 +100,8 @@ class LabelsUnrelated(Rule):
     ) -> Finding | None:
         majority = evidence.facts.majority_accuracy("train") or 0.0
         epochs = list(judged_epochs(evidence, stage, split))
-        learnt = [e for e in epochs if above_chance(e[1], majority) >= self.learnt]
+        least = self._least_learnt(evidence, majority, told, len(epochs))
+        learnt = [e for e in epochs if above_chance(e[1], majority) >= least]
         if len(learnt) < self.least_epochs or learnt[-1] != epochs[-1]:
             return None
         count = evidence.facts.splits[split].num_samples
@@ -111,6 +112,16 @@ class LabelsUnrelated(Rule):
         if abs(accuracy - chance) > 2 * spread or not hopeless:
             return None  # far below chance is knowledge, too
         return self._finding(stage, split, learnt, (accuracy, chance, spread, count), told)
+
+    def _least_learnt(
+        self, evidence: Evidence, majority: float, told: Mapping[str, Any], num_epochs: int
+    ) -> float:
+        """Where the nearest pictures know nothing either, whatever chance does not learn."""
+        if neighbours_know(told, "train") is not False or num_epochs < self.patience:
+            return self.learnt
+        count = evidence.facts.splits["train"].num_samples
+        sure = above_chance(majority + 4 * deviation(majority, count), majority)
+        return min(self.learnt, sure)
 
     def _look_at_none(
         self, evidence: Evidence, stage: str, told: Mapping[str, Any]

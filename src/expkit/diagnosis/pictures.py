@@ -90,6 +90,10 @@ class SplitsPreparedDifferently(Rule):
     least_ratio: Annotated[float, Gt(1)] = 1.6  # of the spreads
     least_swap: Annotated[float, Gt(0)] = 0.08  # of means that another order of channels explains
     least_negative: Annotated[float, Gt(0), Le(1)] = 0.7  # correlation of the mean pictures
+    # Mean pictures of random halves agree by 0.95 and more; where they tell nothing, none is kept.
+    least_turned: Annotated[float, Gt(0), Le(1)] = 0.85  # correlation, once turned back
+    least_gain_by_turning: Annotated[float, Gt(0)] = 0.4
+    least_grain_ratio: Annotated[float, Gt(1)] = 2.0  # of quartiles apart, a level added to each
     least_count: Annotated[int, Ge(2)] = 30  # pictures of each
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -105,17 +109,25 @@ class SplitsPreparedDifferently(Rule):
     def _compare(self, train: Split, other: Split, name: str) -> Finding | None:
         if min(train["num_looked_at"], other["num_looked_at"]) < self.least_count:
             return None
-        is_negative = other.get("mean_picture_correlation", 0) < -self.least_negative
+        # a sky that lies below is the negative of one above, too, but its levels are the same
+        turned = "" if self._is_other_scale(train, other) else self._turned(other)
+        correlation = other.get("mean_picture_correlation", 0)
+        is_negative = not turned and correlation < -self.least_negative
         order = None if is_negative else self._swapped_order(train, other)
         if is_negative:
             what, cause = "the negative of train's", "the levels of one split are inverted"
         elif order:
             what, cause = "train's with other channels", f"channels are in the order {order}"
+        elif turned:
+            what, cause = f"train's, {turned}", "rows were taken for columns, or an end for another"
         elif max(other["max"]) <= 1 < max(train["max"]):
             what, cause = "0 and 1 alone", "scaled to 0 to 1 before they became bytes"
         elif self._is_other_scale(train, other):
             what = "of other levels than train's"
             cause = "another range, brightness or normalisation, or another kind of picture"
+        elif grain := self._other_grain(train, other):
+            what = f"{grain} than train's"
+            cause = "noise, blur, another size before resizing, or another compression"
         else:
             return None
         return Finding(
@@ -129,10 +141,29 @@ class SplitsPreparedDifferently(Rule):
                 f"{name}/mean": other["mean"],
                 f"{name}/spread": other["spread"],
                 "mean_picture_correlation": other.get("mean_picture_correlation"),
+                "best_symmetry": other.get("best_symmetry"),
+                "train/grain": train.get("grain"),
+                f"{name}/grain": other.get("grain"),
             },
             cause=f"{name} was prepared otherwise than train: {cause}",
             command=f"prepare the pictures of {name} as those of train",
         )
+
+    def _turned(self, other: Split) -> str:
+        best = other.get("best_symmetry")
+        if best is None or best["correlation"] < self.least_turned:
+            return ""
+        gain = best["correlation"] - other["mean_picture_correlation"]
+        return str(best["name"]) if gain >= self.least_gain_by_turning else ""
+
+    def _other_grain(self, train: Split, other: Split) -> str:
+        """Three quarters of a split's pictures are far rougher than three quarters of another's."""
+        if "grain" not in train or "grain" not in other:
+            return ""
+        (low, _, high), (others_low, _, others_high) = train["grain"], other["grain"]
+        if (others_low + 1) / (high + 1) > self.least_grain_ratio:
+            return "rougher"
+        return "smoother" if (low + 1) / (others_high + 1) > self.least_grain_ratio else ""
 
     def _is_other_scale(self, train: Split, other: Split) -> bool:
         for channel, spread in enumerate(train["spread"]):

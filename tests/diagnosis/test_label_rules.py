@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -265,3 +266,14 @@ def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
 
     facts = replace(facts_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
     assert findings("labels_unrelated", course([0.5] * 5, [0.1] * 5, facts=facts)) == []
+
+
+def test_mixed_pictures_prove_no_wrong_labels() -> None:
+    """Mix-up makes training answers wrong at any confidence."""
+    share = {"train": {"share": 0.4, "count": 300}}
+    signals = [make_signal("epoch", epoch=i + 1, confident_error=share) for i in range(3)]
+    sound = course([0.6] * 3, [0.9] * 3, signals=signals)
+    assert len(findings("label_noise", sound)) == 1
+    augment = {**sound.config["augment"], "mixup_alpha": 1.0}
+    mixed = replace(sound, config={**sound.config, "augment": augment})
+    assert findings("label_noise", mixed) == []

@@ -123,3 +123,28 @@ def test_pieces_of_another_picture_may_differ() -> None:
     facts = replace(evidence.facts, layouts={"val": Layout("other.jpg", 10, 10, (0,))})
     told = replace(evidence, facts=facts)
     assert findings("splits_prepared_differently", told) == []
+
+
+@pytest.mark.parametrize(
+    ("turn", "told"),
+    [
+        (lambda images: np.rot90(images, axes=(1, 2)), "turned by three quarters"),
+        (lambda images: images.swapaxes(1, 2), "transposed"),
+    ],
+)
+def test_turned_pictures_are_told(turn: Callable[[Array], Array], told: str) -> None:
+    """Digits of val that lie otherwise: what undoes it is named."""
+    (found,) = findings(
+        "splits_prepared_differently", evidence_of(change(digits(), "val", images=turn))
+    )
+    assert told in found.sentence
+
+
+def test_noise_in_one_split_is_told() -> None:
+    """Training pictures with noise of 60 levels, val without, both of one mean."""
+    noise = np.random.default_rng(0).normal(0, 60, (300, 8, 8, 3))
+    noisy = change(
+        colours(), "train", images=lambda images: (images + noise).clip(0, 255).astype(np.uint8)
+    )
+    (found,) = findings("splits_prepared_differently", evidence_of(noisy))
+    assert found.severity == "warning"

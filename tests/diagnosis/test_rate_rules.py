@@ -195,3 +195,52 @@ def test_a_gate_at_a_usual_rate_has_another_fault() -> None:
     """0.001 of weights of 0.1 is a hundredth a step."""
     assert not too_low(make_gate(CRAWL, signals=[make_model_record()]))
     assert not too_low(make_gate(CRAWL))
+
+
+def relapsing(ratio: float, accuracies: list[float], losses: list[float]) -> Evidence:
+    small = make_model_record(weight_rms=0.02)  # at rate 0.001 a step is a twentieth
+    course = make_course(losses, ratio=ratio, signals=[small])
+    pairs = zip(course.history, accuracies, strict=True)
+    history = [{**record, "train/accuracy": right} for record, right in pairs]
+    return Evidence(course.config, course.facts, history=history, signals=course.signals)
+
+
+LOST = [0.4, 0.5, 0.6, 0.66, 0.55, 0.47, 0.5]
+ROSE = [2.2, 1.9, 1.7, 1.5, 1.7, 1.8, 1.7]
+
+
+def test_what_was_learnt_and_is_forgotten_again() -> None:
+    """Of 1000 samples 660 right, then 470: no chance does that, but large steps do."""
+    (found,) = too_high(relapsing(0.02, LOST, ROSE))
+    assert found.severity == "warning"
+    assert found.remedies[0] == ["optimizer.lr=0.0002"]
+    assert not too_high(relapsing(0.001, LOST, ROSE))  # small steps
+    wobbling = [0.4, 0.5, 0.6, 0.66, 0.63, 0.62, 0.64]
+    assert not too_high(relapsing(0.02, wobbling, ROSE))
+    recovered = [*ROSE[:-1], 1.4]
+    assert not too_high(relapsing(0.02, LOST, recovered))
+
+
+def test_a_gate_whose_weights_were_driven_off() -> None:
+    """One of ten samples wrong for good, weights thrice their size, at a rate above what does."""
+    losses = [2.1, 0.6, *[0.139] * 498]
+    before, after = make_model_record(weight_rms=0.02), make_model_record("overfit_10", 500)
+    (found,) = too_high(make_gate(losses, signals=[before, after]))
+    assert (found.severity, found.stage) == ("fatal", "overfit_10")
+    same = make_model_record("overfit_10", 500, weight_rms=0.022)
+    assert not too_high(make_gate(losses, signals=[before, same]))
+    still = [2.1, 0.6, *[0.5 * 0.99**i for i in range(498)]]
+    assert not too_high(make_gate(still, signals=[before, after]))
+
+
+def test_a_class_token_hides_no_rate_too_low() -> None:
+    """It begins at a millionth, and any step is large beside that: the other weights tell."""
+    record = make_model_record()
+    token = {**record["parameters"][0], "name": "cls_token", "size": 4, "weight_rms": 1e-6}
+    record = {**record, "parameters": [token, *record["parameters"]]}
+    gate = make_gate([2.3 - 1e-6 * i for i in range(500)], signals=[record])
+    slow = {**gate.config, "optimizer": {**gate.config["optimizer"], "lr": 1e-7}}
+    (found,) = too_low(
+        Evidence(slow, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages)
+    )
+    assert found.evidence["update_ratio"] == pytest.approx(1e-6)

@@ -103,3 +103,34 @@ def test_noise_that_leaves_nothing_to_see(transform: dict[str, float], remedy: s
     plain = {"_target_": "expkit.models.conv.ConvNet"}
     found = find("regularisation_too_strong", regularised(2.3, 2.3, model=plain, augment=augment))
     assert [each.remedies for each in found] == ([] if remedy is None else [[[remedy]]])
+
+
+def test_augmentation_that_leaves_next_to_nothing() -> None:
+    """At 2.2 of ln 10 with it, at 0.4 without: few steps teach. Half of that gap is mixup's."""
+    augment = {"transforms": {"blank": {"_target_": "blank"}}, "mixup_alpha": 0.0}
+    course = make_course([2.2] * 12, probe_loss=0.4, augment=augment)
+    (found,) = find("regularisation_too_strong", course)
+    assert found.remedies == [["~augment.transforms.blank"]]
+    assert not find("regularisation_too_strong", make_course([2.2] * 9, probe_loss=0.4))
+    assert not find("regularisation_too_strong", make_course([1.2] * 12, probe_loss=0.4))
+    assert not find("regularisation_too_strong", make_course([2.2] * 12, probe_loss=2.1))
+
+
+def failed_gate(dropout: float, gap: float, lr: float = 0.001) -> Evidence:
+    record = {**make_model_record(), "train_eval_gap": gap}
+    gate = make_gate([2.0] * 500, signals=[record])
+    model = {"_target_": "expkit.models.conv.ConvNet", "dropout": dropout}
+    config = {**gate.config, "model": model}
+    config["optimizer"] = {**gate.config["optimizer"], "lr": lr}
+    return Evidence(
+        config, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+    )
+
+
+def test_a_gate_behind_dropout() -> None:
+    """Of 0.95, which changes the answers by 40 times their size; not of 0.5, nor at a rate of 1."""
+    (found,) = find("regularisation_too_strong", failed_gate(0.95, 40.0))
+    assert (found.severity, found.remedies) == ("fatal", [["model.dropout=0.2"]])
+    assert not find("regularisation_too_strong", failed_gate(0.95, 0.1))
+    assert not find("regularisation_too_strong", failed_gate(0.5, 40.0))
+    assert not find("regularisation_too_strong", failed_gate(0.95, 40.0, lr=1.0))

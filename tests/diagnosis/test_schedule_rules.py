@@ -127,3 +127,21 @@ def test_no_warm_up_is_missed_where_there_is_one_or_none_is_needed() -> None:
     assert not find("warmup_missing", make_course(losses, model=VIT))
     learning = make_course([2.6, 1.9, 1.2], first_losses=LEAP, model=VIT)
     assert not find("warmup_missing", learning)
+
+
+WIDE = [2.0, 1.5, 1.2, 1.0, 0.8, 0.7, 1.2, 0.6, 1.3, 0.7, 1.1, 0.6, 1.2, 0.6, 1.3]
+
+
+def beside_held_out(losses: list[float], held_out: list[float]) -> Evidence:
+    course = make_course(losses, ratio=0.001)
+    history = [{**r, "val/loss": v} for r, v in zip(course.history, held_out, strict=True)]
+    return Evidence(course.config, course.facts, history=history, signals=course.signals)
+
+
+def test_a_wide_swing_of_both_losses_needs_no_other_proof() -> None:
+    """By a third of their mean, both, however small the steps; train's alone may be its noise."""
+    (found,) = find("learning_rate_oscillates", beside_held_out(WIDE, WIDE))
+    assert found.remedies[0] == ["schedule=cosine"]
+    assert not find("learning_rate_oscillates", beside_held_out(WIDE, [1.0] * len(WIDE)))
+    settled = [*WIDE[:-6], *[0.3, 0.5, 0.2, 0.4, 0.15, 0.3]]
+    assert not find("learning_rate_oscillates", beside_held_out(settled, settled))

@@ -1,0 +1,49 @@
+"""Class weights given by hand, beside the samples that they weigh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from synthetic_evidence import make_evidence, make_facts
+
+from expkit.diagnosis.class_weights import unsound_weights
+from expkit.diagnosis.examination import load_rules
+
+LOSS = {"_target_": "expkit.losses.cross_entropy.CrossEntropy"}
+
+
+def find(weights: Any, train: tuple[int, ...] = (100,) * 10) -> list[Any]:
+    loss = {**LOSS, "class_weights": weights}
+    return list(unsound_weights(make_evidence(facts=make_facts(train), loss=loss)))
+
+
+def test_a_class_that_drowns_the_others() -> None:
+    """10,000 of 10,009 parts; the rule on the loss's settings tells it."""
+    (found,) = find([10000.0] + [1.0] * 9)
+    assert found.evidence["share of the loss"] == pytest.approx(10000 / 10009)
+    loss = {**LOSS, "class_weights": [10000] + [1] * 9}
+    (told,) = load_rules()["loss_settings"].find(make_evidence(loss=loss))
+    assert told.remedies[0] == ["loss.class_weights=balanced"]
+
+
+def test_a_class_without_a_say() -> None:
+    """A thousandth of its samples' share is no share."""
+    (found,) = find([1.0] * 9 + [1e-3])
+    assert "class_9" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("weights", "train"),
+    [
+        ([2.845, 0.569, 1.478, 0.823], (88, 439, 169, 304)),  # log 3's, all alike
+        ([1.0, 50.0], (980, 20)),  # a rare class at half
+        ([20.0] + [1.0] * 9, (100,) * 10),  # one that matters
+        ([1.0, 1.0], (980, 20)),  # the data's own imbalance is another matter
+        ("balanced", (980, 20)),
+        (None, (980, 20)),
+    ],
+)
+def test_weights_that_are_sound(weights: Any, train: tuple[int, ...]) -> None:
+    """What is rare or dear is weighed up, and the others keep their say."""
+    assert not find(weights, train)

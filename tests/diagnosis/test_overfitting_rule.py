@@ -1,0 +1,43 @@
+"""When training on past the turn is a fault, and when it is merely worth knowing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic_evidence import CONFIG, make_evidence, make_history
+
+from expkit.diagnosis.examination import load_rules
+
+FALL = np.geomspace(2.3, 1e-3, 60).tolist()
+
+
+def severity(held_out: float, turn: int = 10, rise: float = 0.3, **stage: Any) -> str:
+    """60 epochs, of which the held-out loss falls for some and then rises by a share."""
+    val = [*np.linspace(2.3, 1.0, turn), *np.linspace(1.0, 1 + rise, 60 - turn)]
+    history = make_history(
+        train__loss=FALL, val__loss=val, train__accuracy=[1.0] * 60, val__accuracy=[held_out] * 60
+    )
+    procedure = {**CONFIG["procedure"], "train": {**CONFIG["procedure"]["train"], **stage}}
+    found = load_rules()["overfitting"].find(make_evidence(history=history, procedure=procedure))
+    return " ".join(each.severity for each in found)
+
+
+def test_most_of_the_time_spent_past_the_turn() -> None:
+    """50 of 60 epochs, and half of the held-out samples wrong where all of train's are right."""
+    assert severity(0.5) == "warning"
+
+
+@pytest.mark.parametrize(
+    "mild",
+    [
+        {"held_out": 0.97},  # a good result
+        {"held_out": 0.5, "turn": 40},  # a third of the time
+        {"held_out": 0.5, "rise": 0.07},
+        {"held_out": 0.5, "patience": 60},  # it was told when to stop
+    ],
+)
+def test_what_costs_little(mild: dict[str, Any]) -> None:
+    """The best epoch's weights are evaluated: it is worth knowing and no more."""
+    assert severity(**mild) == "info"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic_courses import make_course, make_model_record
+from synthetic_courses import make_course, make_gate, make_model_record
 
+from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import load_rules
 from expkit.diagnosis.finding import Finding
 
@@ -50,3 +51,18 @@ def test_a_decay_added_to_the_gradient_is_held_against_it() -> None:
 def test_a_decay_that_does_no_harm(losses: list[float], decay: float, ratio: float) -> None:
     """It must be out of reason, as strong as a step, and the loss must stand still."""
     assert not find(losses, "AdamW", decay, ratio)
+
+
+@pytest.mark.parametrize(("decay", "end", "expected"), [(5, 0.5, 1), (5, 0.3, 0), (0.1, 0.5, 0)])
+def test_a_gate_whose_loss_comes_to_rest_under_a_decay(
+    decay: float, end: float, expected: int
+) -> None:
+    """At 0.5 for the last half of 1000 steps, each of which took 0.005 of all weights away."""
+    records = [make_model_record(), make_model_record("overfit_10", 1000)]
+    gate = make_gate([2.3] * 20 + [0.5] * 600 + [end] * 380, signals=records)
+    optimizer = {"_target_": "torch.optim.AdamW", "lr": 0.001, "weight_decay": decay}
+    config = {**gate.config, "optimizer": optimizer}
+    evidence = Evidence(
+        config, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+    )
+    assert len(list(load_rules()["weight_decay_crushes"].find(evidence))) == expected

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Annotated
 
 from annotated_types import Gt, Lt
 
-from expkit.diagnosis.course import Course, courses, is_weight, optimizer_name
+from expkit.diagnosis.course import Course, courses, is_weight, optimizer_name, rate_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.regularisation import settings
@@ -111,13 +111,26 @@ class WeightDecayCrushes(Rule):
             return None
         kinds = {row["name"]: row["kind"] for row in after[-1]["parameters"]}
         left = share_left(records[0], after[-1], kinds)
-        if left is None or left > self.max_left_share:
-            return None
         losses = [record["train/loss"] for record in evidence.epochs(gate)]
-        if losses[-1] < 0.5 * losses[0]:
+        is_gone = left is not None and left <= self.max_left_share and losses[-1] > 0.5 * losses[0]
+        if left is None or not (is_gone or self._holds(evidence, losses, max(decays.values()))):
             return None
         numbers = {"first_loss": losses[0], "last_loss": losses[-1]}
         return tell(gate, len(losses), left, decays, numbers)
+
+    def _holds(self, evidence: Evidence, losses: Sequence[float], decay: float) -> bool:
+        """Whether a decay out of reason has balanced the gradients: it had the time, and the loss
+        has come to rest above nought."""
+        config = evidence.config
+        apart = optimizer_name(config) in DECOUPLED
+        if decay < (self.min_decay if apart else self.min_added_decay) or len(losses) < 100:
+            return False
+        first, half, last = losses[0], losses[len(losses) // 2], losses[-1]
+        if not all(map(math.isfinite, losses)) or max(losses[:20]) > 2 * first:
+            return False
+        momentum = 0.0 if apart else min(float(config["optimizer"].get("momentum") or 0.0), 0.99)
+        times = rate_of(config) * decay * len(losses) / (1 - momentum)
+        return times > 3 and 0.95 * half < last < first
 
 
 def share_left(before: Record, after: Record, kinds: Mapping[str, str]) -> float | None:
@@ -137,7 +150,7 @@ def tell(
     name, decay = next(iter(decays.items()))
     return Finding(
         severity="fatal",
-        sentence=f"weights have shrunk to {left:.0%} of what they were, and the loss is "
+        sentence=f"a typical weight is at {left:.0%} of what it was, and the loss is "
         f"{losses['last_loss']:.3g}: weight decay {decay:g} takes away what the gradients give",
         evidence={"share_left": left, name: decay, **losses},
         cause="the weight decay is far too strong",

@@ -92,7 +92,9 @@ def test_an_ignored_rule_is_not_asked() -> None:
 def test_the_next_command_repeats_the_run_with_the_remedy() -> None:
     """What the user typed stays, the first remedy comes behind it."""
     finding = Finding("warning", "s", {"n": 1}, "c", remedies=[["optimizer.lr=1e-4"], ["x=1"]])
-    command = complete(finding, "rule", ["model=deep_head", "name=a b"]).command
+    command = complete(
+        finding, "rule", make_evidence(overrides=["model=deep_head", "name=a b"])
+    ).command
     assert command == "expkit train model=deep_head 'name=a b' optimizer.lr=1e-4"
 
 
@@ -111,7 +113,7 @@ def test_a_rule_that_raises_is_told_and_the_others_are_asked() -> None:
 def test_numbers_become_plain() -> None:
     """Evidence goes into JSON, which knows no numpy and no NaN."""
     given = {"a": np.float64(1.5), "b": [np.int64(2)], "c": float("nan")}
-    finding = complete(Finding("info", "s", given, "c"), "rule", [])
+    finding = complete(Finding("info", "s", given, "c"), "rule", make_evidence())
     assert finding.evidence == {"a": 1.5, "b": [2], "c": "nan"}
 
 

@@ -45,13 +45,17 @@ def main(words: Sequence[str]) -> int:
         "--trust", action="append", default=[], help="with --try: a package whose code may run"
     )
     arguments = parser.parse_args(words)
-    runs = {run.name: run for text in arguments.runs for run in find_runs(text)}
+    runs = name_runs([run for text in arguments.runs for run in find_runs(text)])
     evidences = {name: Evidence.of(run) for name, run in runs.items()}
     findings = {name: examine(each, load_rules()) for name, each in evidences.items()}
     across = find_across(evidences, load_rules()) if len(runs) > 1 else []
     if arguments.tries:
-        if len(runs) != 1:
-            raise UserError("--try is for one run", where=" ".join(arguments.runs))
+        if len(runs) != 1 or arguments.json:
+            raise UserError(
+                "--try is for one run, and prints a table",
+                where=" ".join(words),
+                fix="expkit diagnose RUN --try",
+            )
         from expkit.commands.trying import try_remedies
 
         ((name, run),) = runs.items()
@@ -69,11 +73,20 @@ def find_runs(text: str) -> list[Run]:
     return [find_run(text)]
 
 
+def name_runs(runs: Sequence[Run]) -> dict[str, Run]:
+    """Each run once: by its name, or by its path where another has the same name."""
+    by_path = {run.path.resolve(): run for run in runs}
+    names = [path.name for path in by_path]
+    return {
+        path.name if names.count(path.name) == 1 else str(run.path): run
+        for path, run in by_path.items()
+    }
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"--epochs cannot be '{text}'", allowed="a whole number > 0")
+    return int(text)
 
 
 def _print(

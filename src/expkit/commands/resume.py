@@ -12,6 +12,7 @@ from expkit.commands.running import (
     build,
     carry_out,
     hash_text,
+    refuse_other_data,
 )
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     with stop_on_signals():
         folder = RunFolder.reopen(run.path)
         parts = build(config)
-        _refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+        refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
         for change in _find_changes(run, parts.device.reason):
             folder.log(change)
             print(change)
@@ -81,14 +82,4 @@ def _refuse_edited(run: Run) -> None:
             "config.yaml was edited after the run began: what follows would not be the same run",
             where=str(run.path / "config.yaml"),
             fix="undo the edit, or start a new run with the change: expkit train ...",
-        )
-
-
-def _refuse_other_data(run: Run, fingerprints: dict[str, str]) -> None:
-    before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
-    if before != fingerprints:
-        raise UserError(
-            "the data is not what it was when the run began",
-            where=", ".join(n for n in before if before[n] != fingerprints.get(n)) or "splits",
-            fix="bring the data back, or start a new run: expkit train ...",
         )

@@ -8,6 +8,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from expkit.procedures.session import Session
 
 EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run_request(request: Request) -> int:
@@ -52,8 +54,10 @@ def check_output(parent: Path) -> None:
 
 def build(config: Config) -> Parts:
     """All parts of a run; the data is read, and refused, before torch is loaded."""
+    from expkit.diagnosis.examination import load_rules
     from expkit.procedures.reading import read_request
 
+    load_rules()
     with without_collector():
         with contextlib.closing(ReadingBar()) as bar:
             reading = read_request(config, bar)
@@ -143,7 +147,7 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "os error 28" not in str(error):
+        if error.errno not in FULL and not re.search(r"os error (28|27)\b", str(error)):
             raise
         again = "plot" if Run(folder.path).status in ("finished", "failed") else "resume"
         raise UserError(
@@ -151,3 +155,14 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
             where=str(folder.path),
             fix=f"free some space, then: expkit {again} {folder.path}",
         ) from error
+
+
+def refuse_other_data(run: Run, fingerprints: dict[str, str]) -> None:
+    """What follows on other data would not be the same run."""
+    before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
+    if before != fingerprints:
+        raise UserError(
+            "the data is not what it was when the run began",
+            where=", ".join(n for n in before if before[n] != fingerprints.get(n)) or "splits",
+            fix="bring the data back, or start a new run: expkit train ...",
+        )

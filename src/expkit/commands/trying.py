@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from expkit.commands.interruption import raise_if_interrupted, stop_on_signals
-from expkit.commands.running import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, build, make_folder
+from expkit.commands.running import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PASSED,
+    build,
+    make_folder,
+    refuse_other_data,
+)
 from expkit.config.compose import change_parts, find_own_code
 from expkit.config.schema import PARTS, Config
 from expkit.config.validation import check_config
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examination import examine, load_rules, with_remedy
 from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
 from expkit.records.facts import StageResult
@@ -44,24 +51,29 @@ def try_remedies(
     find_own_code()
     base = shorten(run, num_epochs)
     results: list[TrialResult] = []
+    is_interrupted = False
     try:
         with stop_on_signals():
             for words in [(), *remedies]:
-                results.append(_try(base, words, trusted))
+                results.append(_try(run, base, words, trusted))
                 label, outcome = results[-1].label, results[-1].outcome(results[0])
                 print(f"tried {label}: {outcome}", flush=True)
     except KeyboardInterrupt:
+        is_interrupted = True
+    if not results:
         return EXIT_INTERRUPTED
     folder = run.path / "trials"
     folder.mkdir(exist_ok=True)
     write_json(folder / "trials.json", {"trials": [result.to_json() for result in results]})
     print(f"\n{trial_table(results)}\n")
+    if is_interrupted:
+        return EXIT_INTERRUPTED
     targets = {finding.rule for finding in findings if finding.remedies}
     cure = best_cure(results, targets)
     if cure is None:
         print(f"none of these cures it; the trials are in {folder}")
         return EXIT_FAILED
-    command = ["expkit", "train", *run.overrides, *cure.words]
+    command = ["expkit", "train", *with_remedy(run.overrides, cure.words)]
     print(f"cured by {cure.label}: {cure.outcome(results[0])}\nnext     {shlex.join(command)}")
     return EXIT_PASSED
 
@@ -102,24 +114,31 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
     }
 
 
-def _try(base: Mapping[str, Any], words: Sequence[str], trusted: Sequence[str]) -> TrialResult:
+def _try(
+    run: Run, base: Mapping[str, Any], words: Sequence[str], trusted: Sequence[str]
+) -> TrialResult:
     """One trial; a change that this run cannot have is told, and the others go on."""
     changeable = (*PARTS, "procedure")
     try:
         changed = change_parts({name: base[name] for name in changeable}, words)
         name = "_".join(word.partition("=")[0].rpartition(".")[2] for word in words) or "unchanged"
         config = check_config({**base, **changed, "name": name[:60]}, trusted=trusted)
-        return _train(config, words)
+        return _train(run, config, words)
     except UserError as error:
+        if not words:  # what the run itself cannot do, no trial can
+            raise
         return TrialResult(list(words), failed=error.what)
 
 
-def _train(config: Config, words: Sequence[str]) -> TrialResult:
+def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:
     from expkit.procedures.procedure import run_procedure
     from expkit.procedures.session import Session
 
     parts = build(config)
-    folder = make_folder(parts, config, words, ["expkit", "diagnose", "--try"])
+    if not words:
+        refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+    command = ["expkit", "diagnose", run.name, "--try"]
+    folder = make_folder(parts, config, [*run.overrides, *words], command)
     with contextlib.closing(folder):
         run_procedure(Session(parts, folder, Silent()))
     evidence = Evidence.of(Run(folder.path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
@@ -37,8 +37,10 @@ class CrossRule(Rule):
 
 def find_across(evidences: Evidences, rules: Rules) -> list[Finding]:
     """The findings on runs held against each other, worst first."""
+    first = next(iter(evidences.values()))
+    nobody = replace(first, overrides=())  # no run's words stand before the remedy
     findings = [
-        complete(finding, name, ())
+        complete(finding, name, nobody)
         for name, rule in rules.items()
         if isinstance(rule, CrossRule) and len(evidences) > 1
         if not any(

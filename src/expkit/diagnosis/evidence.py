@@ -34,7 +34,7 @@ class Evidence:
             config={**{key: {} for key in PARTS}, **run.config},  # an older run may lack a part
             facts=run.dataset,
             environment=run.environment,
-            overrides=run.overrides,
+            overrides=run.trained.overrides,  # what to train again, also of an evaluation
             history=run.history,
             signals=run.signals,
             stages=run.stages,

@@ -40,13 +40,16 @@ def _load(folders: tuple[Path, ...]) -> Rules:
 
 def _build(name: str, path: Path) -> Rule:
     """A rule from its YAML, without Hydra: a page that tells findings should not wait for it."""
-    node = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+    node = _read(path)
     if not path.is_relative_to(builtin_conf()):
         from expkit.config.check import check_part
 
         check_part(node, f"{GROUP}/{name}")
     module, _, kind = node.pop("_target_").rpartition(".")
-    rule = getattr(import_module(module), kind)(**node)
+    try:
+        rule = getattr(import_module(module), kind)(**node)
+    except Exception as error:
+        raise UserError(f"the rule '{name}' cannot be built: {error}", where=str(path)) from error
     if not isinstance(rule, Rule):
         raise UserError(
             f"'{kind}' is no rule of diagnosis",
@@ -54,6 +57,21 @@ def _build(name: str, path: Path) -> Rule:
             allowed="a class that derives from expkit.diagnosis.rule.Rule",
         )
     return rule
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        node = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"'{path.name}' is no YAML: {error}", where=str(path)) from error
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise UserError(
+            f"'{path.name}' holds no rule",
+            where=str(path),
+            allowed="_target_: a class that derives from expkit.diagnosis.rule.Rule, and its "
+            "arguments",
+        )
+    return node
 
 
 def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
@@ -71,39 +89,49 @@ def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
 def ask(name: str, rule: Rule, evidence: Evidence) -> list[Finding]:
     """What one rule finds; a fault of the rule itself is told, and never ends a run."""
     try:
-        found = list(rule.find(evidence))
-    except Exception as error:
+        return [complete(each, name, evidence) for each in rule.find(evidence)]
+    except (Exception, SystemExit) as error:
         told = {"rule": name, "error": f"{type(error).__name__}: {error}"}
         cause = "a fault in the rule, or records that it does not know"
-        found = [Finding("info", f"the rule {name} could not be asked", told, cause)]
-        name = FAILED
-    return [complete(each, name, evidence.overrides) for each in found]
+        failed = Finding("info", f"the rule {name} could not be asked", told, cause)
+        return [complete(failed, FAILED, evidence)]
 
 
-def complete(finding: Finding, rule: str, overrides: Sequence[str]) -> Finding:
+def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
     """With its rule's name, plain numbers, and a command where the rule left it to the remedy."""
+    assert isinstance(finding, Finding), f"a rule yields findings, and not {type(finding).__name__}"
     command = finding.command
     if not command and finding.remedies:
-        words = [*overrides, *finding.remedies[0]]
-        command = f"expkit train {' '.join(map(shlex.quote, words))}"
+        command = shlex.join(
+            ["expkit", "train", *with_remedy(evidence.overrides, finding.remedies[0])]
+        )
     return replace(
         finding,
         rule=rule,
+        unit="step" if finding.stage in evidence.gates else "epoch",
         command=command,
         evidence=plain(finding.evidence),
         remedies=plain(finding.remedies),
     )
 
 
+def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
+    """What was typed, but for the keys that the remedy gives anew."""
+    keys = {word.lstrip("+~").partition("=")[0] for word in remedy}
+    kept = [word for word in overrides if word.lstrip("+~").partition("=")[0] not in keys]
+    return [*kept, *remedy]
+
+
 def plain(value: Any) -> Any:
     """As JSON has it: numbers of numpy become Python's, and those not finite become words."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set):
         return [plain(each) for each in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    is_plain = value is None or isinstance(value, str | bool | int)
+    return value if is_plain or (isinstance(value, float) and math.isfinite(value)) else str(value)
 
 
 def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:

@@ -27,6 +27,7 @@ class Finding:
     command: str = ""  # what to do next; empty: train again with the first remedy
     stage: str = ""
     epoch: int | None = None  # None: before training, or of the run as a whole
+    unit: str = "epoch"  # or step, in a gate
     rule: str = ""  # its YAML's name, which the examiner fills in
 
     def __post_init__(self) -> None:

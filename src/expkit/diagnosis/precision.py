@@ -22,7 +22,7 @@ class PrecisionDisagrees(Rule):
     """
 
     times: Annotated[float, Gt(1)] = 10.0
-    smallest: Annotated[float, Gt(0)] = 1e-8  # of a gradient that is more than rounding
+    least_share: Annotated[float, Gt(0)] = 0.5  # of the whole gradient: less is rounding
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in evidence.of_kind("model"):
@@ -30,12 +30,12 @@ class PrecisionDisagrees(Rule):
             if not gap:
                 continue
             whole, (precision, half) = gap["fp32"], list(gap.items())[-1]
-            if math.isfinite(whole) and self._is_other(whole, half):
+            if math.isfinite(gap["total"]) and self._is_other(gap["total"], whole, half):
                 yield self._finding(record["stage"], gap["parameter"], precision, whole, half)
                 return
 
-    def _is_other(self, whole: float, half: float) -> bool:
-        return not math.isfinite(half) or half > max(self.times * whole, self.smallest)
+    def _is_other(self, total: float, whole: float, half: float) -> bool:
+        return not math.isfinite(half) or half > max(self.times * whole, self.least_share * total)
 
     def _finding(
         self, stage: str, parameter: str, precision: str, whole: float, half: float

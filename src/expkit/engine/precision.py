@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -35,7 +36,8 @@ def precision_gap(learner: Learner, split: Split, num_samples: int) -> dict[str,
     if not rows:
         return None
     name, whole, half = max(rows, key=lambda row: _excess(row[1], row[2]))
-    return {"parameter": name, "fp32": whole, learner.device.precision: half}
+    total = math.hypot(*(row[1] for row in rows))
+    return {"parameter": name, "total": total, "fp32": whole, learner.device.precision: half}
 
 
 def _differentiate(
@@ -55,7 +57,5 @@ def _length(gradient: Tensor) -> float:
 
 
 def _excess(whole: float, half: float) -> float:
-    """How many times too long; a NaN is the worst."""
-    if half != half:
-        return float("inf")
-    return half / whole if whole > 0 else float(half > 0)
+    """By how much too long; a NaN is the worst."""
+    return math.inf if math.isnan(half) else half - whole

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import examine, load_rules
 from expkit.diagnosis.finding import Finding, Severity, is_as_severe
+from expkit.records.facts import StageResult
 from expkit.records.run import Run
 
 StopOn = Literal["never", "fatal", "warning"]
@@ -26,9 +27,15 @@ class Diagnosis:
     tell: Callable[[Finding], None]
     told: set[str] = field(default_factory=set)
 
-    def look(self) -> Finding | None:
-        """Tell what is new; the finding that ends the run, or None where it goes on."""
-        findings = examine(Evidence.of(self.run()), load_rules())
+    def look(self, result: StageResult | None = None) -> Finding | None:
+        """Tell what is new; the finding that ends the run, or None where it goes on.
+
+        `result` is that of a stage which has just ended, and is not written down yet.
+        """
+        evidence = Evidence.of(self.run())
+        if result is not None:
+            evidence = replace(evidence, stages=[*evidence.stages, result])
+        findings = examine(evidence, load_rules())
         for finding in findings:
             if finding.rule not in self.told:
                 self.told.add(finding.rule)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,11 @@ class Observer:
         if is_look:
             images, targets = self.probe
             learner = self.learner
-            content |= look_at_layers(
-                learner.answering, images, targets, learner.loss, learner.device
+            content |= attempt(
+                self.session,
+                lambda: look_at_layers(
+                    learner.answering, images, targets, learner.loss, learner.device
+                ),
             )
         self.session.note("epoch", epoch.number, content)
         return is_look
@@ -85,15 +88,33 @@ def probe_batch(session: Session) -> Batch:
     return next(few.batches(len(few)))
 
 
+def attempt(session: Session, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A measurement, or nothing: a net that cannot be measured may still be trained."""
+    try:
+        return measure()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        told = f"not all could be measured: {type(error).__name__}: {reason}"
+        session.folder.log(f"note    {session.stage}: {told}")
+        return {}
+
+
 def observe_loss(session: Session, learner: Learner) -> None:
     facts, split = session.parts.facts, session.train_split
-    content = probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
-    session.note("loss", 0, content)
+
+    def measure() -> dict[str, Any]:
+        return probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
+
+    if content := attempt(session, measure):
+        session.note("loss", 0, content)
 
 
 def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
-    content = probe_model(learner, session.train_split, NUM_PROBED)
+    split = session.train_split
+    content = attempt(session, lambda: probe_model(learner, split, NUM_PROBED))
+    if not content:
+        return
     # a large net is shown fewer samples
     count = min(NUM_DIFFERENTIATED, content["num_samples"])
-    content["precision_gap"] = precision_gap(learner, session.train_split, count)
+    content |= attempt(session, lambda: {"precision_gap": precision_gap(learner, split, count)})
     session.note("model", epoch, content)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from expkit.config.parts import build_part, explain_failure
 from expkit.data.split import Split, place_splits
@@ -145,6 +146,13 @@ def make_model(
     net: nn.Module = explain_failure(
         node, "model", lambda: make(image_shape=image_shape, num_outputs=num_outputs)
     )
+    lazy = [name for name, p in net.named_parameters() if isinstance(p, UninitializedParameter)]
+    if lazy:
+        raise UserError(
+            f"the model has parameters without a shape: {', '.join(lazy[:3])}",
+            where=f"model._target_={node['_target_']}",
+            fix="give its lazy layers their sizes, which image_shape and num_outputs tell",
+        )
     return net
 
 

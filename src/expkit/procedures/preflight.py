@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Gt
 
@@ -13,7 +13,7 @@ from expkit.data.census import take_census
 from expkit.engine.loop import Learner
 from expkit.engine.machine import describe_machine, repeats_itself
 from expkit.engine.rates import sweep_rates
-from expkit.procedures.observation import observe_loss, observe_model, probe_batch
+from expkit.procedures.observation import attempt, observe_loss, observe_model, probe_batch
 from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training
@@ -38,21 +38,21 @@ class Preflight:
         session.watcher.stage_started(session.stage, 1)
         parts = session.parts
         session.note("machine", 0, describe_machine(parts.reading.config.device, parts.device))
-        session.note(
-            "data", 0, take_census(parts.reading.dataset, max_seconds=self.max_seconds / 2)
-        )
+        seconds = self.max_seconds / 2
+        census = attempt(session, lambda: take_census(parts.reading.dataset, max_seconds=seconds))
+        if census:
+            session.note("data", 0, census)
         first = self._first_training(parts)
         if first is not None:
             self._observe_learning(session, *first, started=started)
-        doomed = session.diagnosis.look()
-        seconds = time.perf_counter() - started
+        session.diagnosis.look()
         return StageResult(
             stage=session.stage,
             kind=type(self).__name__,
-            passed=doomed is None,
+            passed=True,  # what ends a run is for the procedure to say
             reason=self._tell(session),
             num_samples=sum(split.num_samples for split in parts.facts.splits.values()),
-            seconds=seconds,
+            seconds=time.perf_counter() - started,
         )
 
     def _tell(self, session: Session) -> str:
@@ -63,8 +63,11 @@ class Preflight:
         """Whether the same step comes out the same, where that was asked for."""
         if session.parts.reading.config.device.get("deterministic"):
             batch = probe_batch(session)
-            repeats = repeats_itself(learner.model, learner.loss, batch, learner.device)
-            session.note("machine", 0, {"repeats": repeats})
+            model, loss, device = learner.model, learner.loss, learner.device
+            found = attempt(
+                session, lambda: {"repeats": repeats_itself(model, loss, batch, device)}
+            )
+            session.note("machine", 0, found)
 
     def _first_training(self, parts: Parts) -> tuple[str, Training] | None:
         found = (
@@ -86,12 +89,16 @@ class Preflight:
         observe_model(session, learner)
         self._observe_repeats(session, learner)
         left = self.max_seconds - (time.perf_counter() - started)
-        rates = sweep_rates(
-            learner,
-            session.train_split,
-            batch_size=stage.batch_size,
-            seed=session.seed,
-            max_seconds=left / 2,
-        )
-        if rates is not None:
+
+        def sweep() -> dict[str, Any]:
+            found = sweep_rates(
+                learner,
+                session.train_split,
+                batch_size=stage.batch_size,
+                seed=session.seed,
+                max_seconds=left / 2,
+            )
+            return found or {}
+
+        if rates := attempt(session, sweep):
             session.note("rates", 0, rates)

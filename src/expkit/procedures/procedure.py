@@ -16,9 +16,12 @@ def run_procedure(session: Session) -> bool:
         if result is None:
             session.stopwatch.lap()
             result = stage.run(replace(session, stage=name))
+            doomed = session.diagnosis.look(result)
+            if doomed is not None and result.passed:
+                reason = f"{result.reason}; ended by {doomed.rule} ({doomed.severity})"
+                result = replace(result, passed=False, reason=reason)
             session.folder.append_stage(result)
             session.watcher.stage_finished(result)
-            session.diagnosis.look()
         if not result.passed:
             return False
     return True

@@ -128,9 +128,8 @@ class Session:
     def resume(self, learner: Learner) -> list[Record]:
         """Bring the learner to the last finished epoch of this stage; the records up to it."""
         epoch = self.load_last(learner)
-        # a stage that begins anew observes its start anew
-        self.folder.forget_after(self.stage, epoch or -1)
-        records = [r for r in Run(self.folder.path).history if r["stage"] == self.stage]
+        history = Run(self.folder.path).history
+        records = [r for r in history if r["stage"] == self.stage and r["epoch"] <= epoch]
         if len(records) != epoch:
             raise UserError(
                 f"the checkpoint is of epoch {epoch} of {self.stage}, "
@@ -138,6 +137,8 @@ class Session:
                 where=str(self.folder.path / "history.jsonl"),
                 fix="start the run again: expkit train ...",
             )
+        # a stage that begins anew observes its start anew
+        self.folder.forget_after(self.stage, epoch or -1)
         return records
 
     def load_last(self, learner: Learner) -> int:

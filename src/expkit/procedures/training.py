@@ -176,9 +176,11 @@ class Training:
         observer = Observer.of(session, learner, self.max_epochs)
         if not records:
             observer.observe_start()
+        is_look = not records or len(records) in observer.looks
         session.watcher.stage_started(session.stage, self.max_epochs)
         epochs = self._epochs(session, learner, len(records) + 1, observer.looks)
-        doomed = session.diagnosis.look()
+        # a resumed run looks where the uninterrupted one did
+        doomed = session.diagnosis.look() if is_look else None
         while doomed is None and self.why_stop(records, monitored) is None:
             is_look = self._learn(session, observer, next(epochs), records)
             doomed = session.diagnosis.look() if is_look else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,29 @@ def read_json(path: Path) -> Record:
     return record
 
 
-def read_lines(path: Path) -> list[Record]:
-    """The records of a JSON-lines file; a last line cut off by a kill is not one of them."""
+def read_lines(path: Path, keys: Collection[str] = ()) -> list[Record]:
+    """The records of a JSON-lines file, each with these keys.
+
+    A last line cut off by a kill is not one of them; damage before it is not passed over.
+    """
     if not path.exists():
         return []
+    lines = [line for line in path.read_bytes().split(b"\n") if line]
     records = []
-    for line in path.read_bytes().split(b"\n"):
-        if line:
-            try:
-                records.append(json.loads(line))
-            except ValueError:
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict) or not record.keys() >= set(keys):
+                raise ValueError(f"a record has {', '.join(keys)}")
+        except ValueError as error:
+            if number == len(lines):
                 break
+            raise UserError(
+                f"'{path.name}' is damaged: line {number} of {len(lines)} is no record",
+                where=str(path),
+                fix="bring the file back from a copy",
+            ) from error
+        records.append(record)
     return records
 
 

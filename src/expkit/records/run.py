@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,14 +41,18 @@ class Run:
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:
-        config = yaml.load(self._need("config.yaml").read_text("utf-8"), yaml.CSafeLoader)
-        if not isinstance(config, dict):
-            raise UserError(f"'{self.path / 'config.yaml'}' holds no config")
+        path = self._need("config.yaml")
+        with explain_damage(path):
+            config = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+            if not isinstance(config, dict) or not isinstance(config["procedure"], dict):
+                raise ValueError("it holds no config")
         return config
 
     @functools.cached_property
     def overrides(self) -> list[str]:
-        return list(yaml.safe_load(self._need("overrides.yaml").read_text("utf-8")) or [])
+        path = self._need("overrides.yaml")
+        with explain_damage(path):
+            return list(yaml.safe_load(path.read_text("utf-8")) or [])
 
     @functools.cached_property
     def environment(self) -> Record:
@@ -72,20 +77,24 @@ class Run:
     @functools.cached_property
     def dataset_as_read(self) -> DatasetFacts:
         """The data as it came, before any stage gave it new labels."""
-        return DatasetFacts.from_json(read_json(self._need("dataset.json")))
+        path = self._need("dataset.json")
+        with explain_damage(path):
+            return DatasetFacts.from_json(read_json(path))
 
     @functools.cached_property
     def history(self) -> list[Record]:
-        return read_lines(self.path / "history.jsonl")
+        return read_lines(self.path / "history.jsonl", ("stage", "epoch"))
 
     @functools.cached_property
     def signals(self) -> list[Record]:
         """What was measured of data, model, loss, steps and epochs, for the rules."""
-        return read_lines(self.path / "signals.jsonl")
+        return read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"))
 
     @functools.cached_property
     def stages(self) -> list[StageResult]:
-        return [StageResult.from_json(record) for record in read_lines(self.path / "stages.jsonl")]
+        path = self.path / "stages.jsonl"
+        with explain_damage(path):
+            return [StageResult.from_json(record) for record in read_lines(path)]
 
     @functools.cached_property
     def summary(self) -> Record | None:
@@ -198,6 +207,19 @@ class Run:
         if {result.stage for result in self.stages} >= set(self.stage_names):
             return "finished"
         return "running" if is_locked(self.path) else "interrupted"
+
+
+@contextlib.contextmanager
+def explain_damage(path: Path) -> Iterator[None]:
+    """A record that does not say what it should is told by its file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"'{path.name}' is damaged: {type(error).__name__}: {str(error).splitlines()[0]:.80}",
+            where=str(path),
+            fix="bring the file back from a copy",
+        ) from error
 
 
 def is_run(path: Path) -> bool:

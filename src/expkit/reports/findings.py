@@ -47,7 +47,7 @@ def _place(finding: Finding) -> str:
         return ""
     if finding.epoch == 0:
         return " (before training)"
-    return f" ({finding.stage}, epoch {finding.epoch})"
+    return f" ({finding.stage}, {finding.unit} {finding.epoch})"
 
 
 def evidence_text(evidence: Mapping[str, Any], most: int = MOST_LISTED) -> str:

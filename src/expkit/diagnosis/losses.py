@@ -174,6 +174,8 @@ class LossSettings(Rule):
             start = start_before(evidence, record)
             if start is None or not is_failing(evidence, record) or not start["layers"]:
                 continue
+            if record["kind"] == "epoch" and record["epoch"] < 3:
+                continue  # a factor of ten is only a slow start
             size, last = start["outputs"]["rms"], start["layers"][-1]["rms"] or 0.0
             if start.get("last_operation") in ("Div", "Mul") and 0 < size < self.divided * last:
                 yield Finding(

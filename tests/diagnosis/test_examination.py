@@ -92,9 +92,8 @@ def test_an_ignored_rule_is_not_asked() -> None:
 def test_the_next_command_repeats_the_run_with_the_remedy() -> None:
     """What the user typed stays, the first remedy comes behind it."""
     finding = Finding("warning", "s", {"n": 1}, "c", remedies=[["optimizer.lr=1e-4"], ["x=1"]])
-    command = complete(
-        finding, "rule", make_evidence(overrides=["model=deep_head", "name=a b"])
-    ).command
+    evidence = make_evidence(overrides=["model=deep_head", "optimizer.lr=1", "name=a b"])
+    command = complete(finding, "rule", evidence).command
     assert command == "expkit train model=deep_head 'name=a b' optimizer.lr=1e-4"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from synthetic_evidence import make_evidence, make_signal
 
 from expkit.diagnosis.precision import PrecisionDisagrees
@@ -12,12 +14,14 @@ def found(gap: dict[str, object] | None) -> list[str]:
     return [each.severity for each in PrecisionDisagrees().find(make_evidence(signals=signals))]
 
 
+def gap(whole: float, half: float, total: float = 0.6) -> dict[str, object]:
+    return {"parameter": "conv", "total": total, "fp32": whole, "bf16": half}
+
+
 def test_an_unset_gradient_is_told() -> None:
     """1e33 is no rounding, and NaN no number."""
-    assert found({"parameter": "conv", "total": 0.6, "fp32": 0.5, "bf16": 1e33}) == ["warning"]
-    assert found({"parameter": "conv", "total": 0.6, "fp32": 0.5, "bf16": float("nan")}) == [
-        "warning"
-    ]
+    assert found(gap(0.5, 1e33)) == ["warning"]
+    assert found(gap(0.5, math.nan)) == ["warning"]
 
 
 def test_rounding_is_not() -> None:
@@ -25,16 +29,11 @@ def test_rounding_is_not() -> None:
 
     That of a bias before a batch norm is zero but for rounding.
     """
-    assert found({"parameter": "conv", "total": 0.6, "fp32": 0.5, "bf16": 0.53}) == []
-    assert found({"parameter": "bias", "total": 0.6, "fp32": 4e-8, "bf16": 7e-5}) == []
+    assert found(gap(0.5, 0.53)) == []
+    assert found(gap(4e-8, 7e-5)) == []
     assert found(None) == []
 
 
 def test_what_is_not_finite_in_fp32_is_another_fault() -> None:
     """A net that breaks in any precision is not broken by it."""
-    assert (
-        found(
-            {"parameter": "conv", "total": float("inf"), "fp32": float("inf"), "bf16": float("inf")}
-        )
-        == []
-    )
+    assert found(gap(math.inf, math.inf, total=math.inf)) == []

@@ -143,3 +143,12 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[1]")
     with pytest.raises(UserError, match="holds no JSON object"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("bad", ["garbage", "[1, 2]", "5", '{"a": 1}'])
+def test_damage_before_the_last_line_is_not_passed_over(tmp_path: Path, bad: str) -> None:
+    """What follows it would be hidden, and a resumed run would cut it off."""
+    path = tmp_path / "history.jsonl"
+    path.write_text(f'{{"epoch": 1}}\n{bad}\n{{"epoch": 3}}\n')
+    with pytest.raises(UserError, match="line 2 of 3 is no record"):
+        read_lines(path, ["epoch"])

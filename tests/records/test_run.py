@@ -152,7 +152,7 @@ def test_strangers_config_runs_nothing(tmp_path: Path) -> None:
     path = make_run(tmp_path)
     proof = tmp_path / "proof"
     (path / "config.yaml").write_text(f"a: !!python/object/apply:os.mkdir ['{proof}']\n")
-    with pytest.raises(yaml.YAMLError):
+    with pytest.raises(UserError, match="is damaged"):
         _ = Run(path).config
     assert not proof.exists()
 
@@ -255,3 +255,22 @@ def test_without_runs_the_first_step_is_told(tmp_path: Path, text: str) -> None:
     error = refusal(text, tmp_path / "outputs")
     assert "holds none" in error.what
     assert error.details["do"] == "expkit train"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", "{}"),
+        ("config.yaml", "a: [1"),
+        ("overrides.yaml", "a: [1"),
+        ("dataset.json", "{}"),
+        ("stages.jsonl", '{"stage": "train", "colour": "red"}\n'),
+    ],
+)
+def test_a_damaged_record_is_told_by_its_file(tmp_path: Path, file: str, content: str) -> None:
+    """One screen, and no traceback."""
+    path = make_run(tmp_path)
+    (path / file).write_text(content)
+    name = {"config.yaml": "config", "overrides.yaml": "overrides", "dataset.json": "dataset"}
+    with pytest.raises(UserError, match=f"'{file}' is damaged"):
+        getattr(Run(path), name.get(file, "stages"))

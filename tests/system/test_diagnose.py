@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import TINY, WITHOUT_TORCH, Expkit, only_run
 
 # log 1's deep head, which learns nothing
@@ -161,3 +163,106 @@ def test_an_unknown_run_is_refused(run_here: Expkit) -> None:
     done = run_here("diagnose", "nowhere")
     assert done.code == 2
     assert "there is no run 'nowhere'" in done.err
+
+
+def test_a_finding_at_the_end_of_a_stage_ends_the_run(run_here: Expkit, tmp_path: Path) -> None:
+    """What only the evaluation shows still makes the exit code 1 where the user said so."""
+    write_rule(tmp_path, "if evidence.result('evaluate')")
+    words = (*DIGITS, "procedure=full", "procedure.train.max_epochs=2")
+    assert run_here("train", *words).code == 0
+    done = run_here("train", *words, "diagnosis.stop_on=fatal")
+    assert done.code == 1
+    assert "ended by own (fatal)" in done.out
+
+
+def test_a_resumed_run_is_ended_where_the_whole_one_was(expkit: Expkit, tmp_path: Path) -> None:
+    """It looks at the same epochs: 12 lie between two looks, and 15 is the next one."""
+    write_rule(tmp_path, "if len(evidence.epochs('train')) >= 11")
+    (tmp_path / "brake.py").write_text(
+        "import os, signal\n"
+        "from expkit.models.conv import ConvNet\n\n\n"
+        "class Net(ConvNet):\n"
+        "    epochs = 0\n\n"
+        "    def train(self, mode=True):\n"
+        "        Net.epochs += mode and os.path.exists('brake')\n"
+        "        if Net.epochs == 14:\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().train(mode)\n"
+    )
+    words = (*DIGITS, "procedure=full", "procedure.train.max_epochs=30", "diagnosis.stop_on=fatal")
+    words = (*words, "model._target_=brake.Net")
+    (tmp_path / "brake").touch()
+    cut_off = expkit("train", *words)
+    assert cut_off.code == -9, cut_off.err
+    (tmp_path / "brake").unlink()
+    done = expkit("resume", "last")
+    assert "ended after epoch 15 by own" in done.out, done.out + done.err
+
+
+def write_rule(folder: Path, condition: str) -> None:
+    """A rule of the user's that finds something fatal under a condition."""
+    own = folder / "conf" / "diagnosis"
+    own.mkdir(parents=True)
+    (own / "own.yaml").write_text("# Mine\n_target_: own_rules.Own\n")
+    (folder / "own_rules.py").write_text(
+        "from expkit.diagnosis.finding import Finding\n"
+        "from expkit.diagnosis.rule import Rule\n\n\n"
+        "class Own(Rule):\n"
+        "    def find(self, evidence):\n"
+        f"        {condition}:\n"
+        "            yield Finding('fatal', 'so it is', {'number': 1}, 'because')\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "- a list",
+        "a: [1",
+        "_target_: own_rules.Nothing",
+        "_target_: own_rules.NoRule",
+        "_target_: own_rules.Own\nlimit: 3",
+    ],
+)
+def test_a_broken_rule_leaves_no_folder(run_here: Expkit, tmp_path: Path, content: str) -> None:
+    """It is told before anything runs."""
+    write_rule(tmp_path, "if True")
+    with (tmp_path / "own_rules.py").open("a") as module:
+        module.write("\n\nclass NoRule:\n    pass\n")
+    (tmp_path / "conf" / "diagnosis" / "own.yaml").write_text(content)
+    done = run_here("train", *DIGITS)
+    assert done.code == 2, done.out
+    assert "own" in done.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_net_that_cannot_be_measured_is_trained(run_here: Expkit, tmp_path: Path) -> None:
+    """Hooks do not take every module; the training does not depend on them."""
+    (tmp_path / "nets.py").write_text(
+        "import torch\n"
+        "from torch import nn\n\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, *, image_shape, num_outputs):\n"
+        "        super().__init__()\n"
+        "        self.body = torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(64, 16)))\n"
+        "        self.head = nn.Linear(16, num_outputs)\n\n"
+        "    def forward(self, images):\n"
+        "        return self.head(self.body(images).relu())\n"
+    )
+    model = tmp_path / "conf" / "model"
+    model.mkdir(parents=True)
+    (model / "mine.yaml").write_text("# Mine\n_target_: nets.Net\n_partial_: true\n")
+    with pytest.warns(FutureWarning):
+        done = run_here("train", *DIGITS, "model=mine", "procedure.train.max_epochs=2")
+    assert done.code == 0, done.out + done.err
+    assert "not all could be measured" in (only_run(tmp_path) / "log.txt").read_text()
+
+
+def test_runs_of_one_name_are_both_told(run_here: Expkit, tmp_path: Path) -> None:
+    """A copy elsewhere is another run."""
+    run_here("train", *DIGITS, "procedure=full", "procedure.train.max_epochs=1")
+    run = only_run(tmp_path)
+    shutil.copytree(run, tmp_path / "elsewhere" / run.name)
+    done = run_here("diagnose", str(run), f"elsewhere/{run.name}", str(run), "--json")
+    assert len(json.loads(done.out)["runs"]) == 2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from expkit.data import census as census_module
+from expkit.data.cache import digest_of
 from expkit.data.census import take_census
 from expkit.data.digits import Digits
 from expkit.data.puzzle import Puzzle
@@ -103,3 +104,22 @@ def test_black_pictures_alone_are_counted_and_compared_with_nothing() -> None:
     assert census["splits"]["train"]["num_distinct"] == 1
     assert census["duplicates"]["across"]["count"] == 0
     assert "mean_picture_correlation" not in census["splits"]["val"]
+
+
+def test_known_digests_find_every_equal_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a cache has the digests of all, a copy is found that the bound would have left out."""
+    monkeypatch.setattr("expkit.data.census.BYTES_PER_SECOND", 2_000.0)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (300, 8, 8, 1), dtype=np.uint8)
+    images[201] = images[100]
+    digests = np.array([digest_of(picture) for picture in images], np.uint64)
+
+    def split(chosen: slice) -> Samples:
+        names = [str(i) for i in range(300)][chosen]
+        targets = np.zeros(len(names), np.int64)
+        return Samples(images[chosen], targets, names, digests=digests[chosen])
+
+    splits = {"train": split(slice(0, 200)), "val": split(slice(200, 300))}
+    census = take_census(Dataset(splits, "unit", class_names=["a", "b"]), max_seconds=1.0)
+    assert census["splits"]["train"]["num_looked_at"] < 100
+    assert [pair[1::2] for pair in census["duplicates"]["across"]["pairs"]] == [["201", "100"]]

@@ -16,10 +16,11 @@ from expkit.data.neighbours import ask_neighbours
 from expkit.data.samples import Dataset
 
 if TYPE_CHECKING:
-    from expkit.data.glance import Floats
+    from expkit.data.glance import Floats, Indices
 
 BYTES_PER_SECOND = 60e6  # of pictures, on one slow core; not a clock, so that a census is the same
 LISTED = 20  # names
+MOST_REPEATED = 2000  # samples of a split that are looked at because another one is equal
 MOST_FOR_GRAIN = 300  # pictures of a split
 # What undoes them, of a picture H x W: readers that take rows for columns, or bottom for top.
 SYMMETRIES: Mapping[str, Callable[[Floats], Floats]] = {
@@ -39,8 +40,9 @@ def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]
     total = sum(len(samples) for samples in dataset.splits.values())
     picture_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
     share = min(1.0, max_seconds * BYTES_PER_SECOND / (total * picture_bytes))
+    repeated = _find_repeated(dataset)
     glances = {
-        name: glance(samples, max(1, round(share * len(samples))))
+        name: glance(samples, max(1, round(share * len(samples))), repeated.get(name))
         for name, samples in sorted(dataset.splits.items(), key=lambda each: each[0] != "train")
     }
     has_classes = dataset.class_names is not None
@@ -55,6 +57,22 @@ def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]
         neighbours = ask_neighbours(glances, len(dataset.class_names))
         census |= {"neighbours": neighbours} if neighbours else {}
     return census
+
+
+def _find_repeated(dataset: Dataset) -> dict[str, Indices]:
+    """Samples whose digest another one has too, where a cache knows all digests at no cost."""
+    digests = {
+        name: samples.digests
+        for name, samples in dataset.splits.items()
+        if samples.digests is not None
+    }
+    if len(digests) < len(dataset.splits):
+        return {}
+    values, counts = np.unique(np.concatenate(list(digests.values())), return_counts=True)
+    twice = values[counts > 1]
+    return {
+        name: np.flatnonzero(np.isin(each, twice))[:MOST_REPEATED] for name, each in digests.items()
+    }
 
 
 def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:

@@ -64,9 +64,11 @@ def read_chunks(samples: Samples, chosen: Indices) -> Iterator[Pictures]:
         yield samples.images[part] if file is None else file.read(part)
 
 
-def glance(samples: Samples, count: int) -> Glance:
-    """Look at so many of a split's pictures, evenly spread."""
+def glance(samples: Samples, count: int, also: Indices | None = None) -> Glance:
+    """Look at so many of a split's pictures, evenly spread, and at some others besides."""
     chosen = spread_evenly(len(samples), count)
+    if also is not None:
+        chosen = np.union1d(chosen, also)
     thumbnails, greys, lowest, highest, squares, digests = [], [], [], [], [], []
     levels = np.zeros(256, bool)
     for pictures in read_chunks(samples, chosen):

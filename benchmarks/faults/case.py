@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Part = Literal["tuning", "reported"]
+Part = Literal["tuning", "reported", "unseen"]
 Severity = Literal["info", "warning", "fatal"]
 Prepare = Callable[[Path], Sequence[str]]
 """Writes into the folder that the run starts in, and answers with the words that name it."""
@@ -22,10 +22,13 @@ class Case:
     kind: str
     words: Sequence[str]
     prepare: Prepare | None = None
+    is_unseen: bool = False  # written by somebody who has not read the rules, after they were
 
     @property
     def part(self) -> Part:
         """Thresholds are tuned on one half alone; the name decides which, and no one else."""
+        if self.is_unseen:
+            return "unseen"
         digest = hashlib.sha256(self.name.encode()).digest()
         return "tuning" if digest[-1] % 2 == 0 else "reported"
 

@@ -1,6 +1,6 @@
 """Does expkit name the cause, and is it silent where there is none?
 
-Command         python benchmarks/faults/run.py [--part tuning|reported] [--only NAME...] [--jobs 2]
+Command         python benchmarks/faults/run.py [--part tuning|reported|unseen] [--only NAME...] [--jobs 2]
 Compares        what a run's summary says with what was broken in it, a row a case; controls are
                 sound runs, each of which must learn, or it is none
 Aims            97 % of faults detected, 90 % with the right cause first, no false fatal finding,
@@ -13,9 +13,10 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import one_thread  # noqa: F401  isort: skip
-from case import Case
+from case import Case, Part
 from judging import Row
 from running import load_what_runs_need, run_cases
 from suite import CASES
@@ -24,7 +25,7 @@ from table import aims_missed, line, totals, write_tables
 
 def parse_words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--part", choices=["tuning", "reported"], help="default: both")
+    parser.add_argument("--part", choices=get_args(Part), help="default: all")
     parser.add_argument(
         "--only",
         nargs="+",

@@ -37,9 +37,9 @@ def verdict(row: Row) -> str:
 
 
 def totals(rows: Sequence[Row]) -> str:
-    """Each half, and both."""
-    parts = {"tuning": [r for r in rows if r.part == "tuning"],
-             "reported": [r for r in rows if r.part == "reported"], "both": list(rows)}  # fmt: skip
+    """Each part, and all of them."""
+    names = ("tuning", "reported", "unseen")
+    parts = {name: [r for r in rows if r.part == name] for name in names} | {"all": list(rows)}
     return "\n".join(f"{name:<9} {total(part)}" for name, part in parts.items() if part)
 
 

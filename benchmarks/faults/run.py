@@ -1,6 +1,7 @@
 """Does expkit name the cause, and is it silent where there is none?
 
-Command         python benchmarks/faults/run.py [--part tuning|reported|unseen] [--only NAME...] [--jobs 2]
+Command         python benchmarks/faults/run.py [--part tuning|reported|unseen] [--only NAME...]
+                [--jobs 2]
 Compares        what a run's summary says with what was broken in it, a row a case; controls are
                 sound runs, each of which must learn, or it is none
 Aims            97 % of faults detected, 90 % with the right cause first, no false fatal finding,

@@ -50,14 +50,14 @@ def batch(size: int) -> str:
     return f"procedure.train.batch_size={size}"
 
 
-GRATINGS, GLYPHS, BLOBS, BOARDS = of(gratings), of(glyphs), of(blobs), of(boards)
+GRATINGS, GLYPHS, BLOBS, BOARDS = of(gratings), of(glyphs, per_class=80), of(blobs), of(boards)
 MOONS, PHOTOGRAPHS = of(moons), of(photographs)
 MLP = net("Mlp", 20)
 DILATED = (*net("Dilated", 20), *adamw(0.003))
 SEPARABLE = (*net("Separable", 20), *adamw(0.004))
 UNET = (*net("SmallUnet", 12), *adamw(0.003))
-GRU = (*net("RowsGru", 15), "optimizer.lr=0.003")
+GRU = (*net("RowsGru", 15), "optimizer.lr=0.002")
 ATTENTION = (*net("RowsAttention", 15), *adamw(0.002))
-MOBILE = (*timm("mobilenetv3_small_050", 8), *adamw(0.004))
-CONVNEXT = (*timm("test_convnext", 12), *adamw(0.002))
-VIT_8 = (*timm("vit_tiny_patch16_224", 5, patch_size=8, depth=3), *adamw(0.0007))
+MOBILE = (*timm("mobilenetv3_small_050", 6), *adamw(0.001))
+CONVNEXT = (*timm("test_convnext", 8), *adamw(0.002))
+VIT_8 = (*timm("vit_tiny_patch16_224", 4, patch_size=8, depth=2), *adamw(0.0007))

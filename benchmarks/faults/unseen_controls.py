@@ -59,7 +59,7 @@ def pretrained_on_letters(folder: Path) -> list[str]:
             optimizer.zero_grad()
     state = {k: v for k, v in net.state_dict().items() if not k.startswith("classifier")}
     save_file(state, folder / "letters.safetensors")
-    return [*of(glyphs, per_class=80)(folder), "model.weights=letters.safetensors"]
+    return [*of(glyphs, per_class=150)(folder), "model.weights=letters.safetensors"]
 
 
 BASES: list[Control] = [
@@ -77,7 +77,16 @@ BASES: list[Control] = [
     sound("photographs_separable", SEPARABLE, prepare=PHOTOGRAPHS, least=0.85),
     sound("photographs_mobilenet", MOBILE, prepare=PHOTOGRAPHS, least=0.8),
     sound("scans_gru", (*SCANS[:3], *GRU), least=0.6),
-    sound("scans_efficientnet", (*SCANS[:3], *timm("test_efficientnet", 12)), least=0.6),
+    sound(
+        "scans_efficientnet",
+        (
+            *SCANS[:3],
+            "dataset.num_samples=1500",
+            *timm("test_efficientnet", 8),
+            "augment=scan_line",
+        ),
+        least=0.6,
+    ),
     sound(
         "photographs_convnext_atto",
         (*timm("convnext_atto", 4), *adamw(0.001), *WARM, FULL),
@@ -124,7 +133,7 @@ LEARNING: list[Control] = [
         prepare=GLYPHS,
         least=0.7,
     ),
-    sound("slow_start_gru", (*GRU, "optimizer.lr=0.0005", epochs(30)), prepare=GLYPHS, least=0.6),
+    sound("slow_start_gru", (*GRU, "optimizer.lr=0.0005", epochs(20)), prepare=GLYPHS, least=0.6),
     sound("batch_of_4_mlp", (*MLP, batch(4), "optimizer.lr=5e-4", epochs(8)), prepare=BLOBS),
     sound("batch_of_400", (*SEPARABLE, batch(400), "optimizer.lr=0.01"), prepare=GRATINGS),
     sound(
@@ -162,13 +171,13 @@ AWKWARD: list[Control] = [
     sound(
         "letters_26",
         (*UNET, epochs(10)),
-        prepare=of(glyphs, letters=LETTERS, per_class=40),
+        prepare=of(glyphs, letters=LETTERS, per_class=30),
         least=0.8,
     ),
     sound(
-        "weighted_30_to_1",
+        "weighted_15_to_1",
         (*UNET, "loss.class_weights=balanced", epochs(15)),
-        prepare=of(glyphs, d.thin_out([1, 0.033], ["train"]), letters="AB", per_class=300),
+        prepare=of(glyphs, d.thin_out([1, 0.067], ["train"]), letters="AB", per_class=300),
     ),
     sound(
         "sampled_20_to_1",
@@ -193,7 +202,7 @@ AWKWARD: list[Control] = [
     sound(
         "probe_of_other_letters",
         (
-            *timm("test_efficientnet", 25),
+            *timm("test_efficientnet", 12),
             "procedure.train.trainable=head",
             "optimizer.lr=0.01",
             FULL,
@@ -255,7 +264,7 @@ AWKWARD: list[Control] = [
     sound("four_thousand", (*MLP, epochs(5)), prepare=of(moons, per_class=2000)),
     sound(
         "noisy_moons_overlap",
-        (*MLP, "optimizer.lr=5e-4", epochs(12)),
+        (*MLP, "optimizer.lr=5e-4", epochs(8)),
         prepare=of(moons, per_class=400, noise=0.3),
         least=0.8,
     ),
@@ -273,7 +282,7 @@ AWKWARD: list[Control] = [
         least=0.7,
     ),
     sound(
-        "mlp_of_three_seeds",
+        "accumulated_seed_3",
         (*MLP, "seed=3", "procedure.train.batches_per_step=2"),
         prepare=BLOBS,
     ),

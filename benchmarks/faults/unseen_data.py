@@ -94,7 +94,7 @@ def boards(num_classes: int = 4, per_class: int = 60, size: int = 32) -> Splits:
     return drawn(draw, num_classes, per_class, 15)
 
 
-def moons(per_class: int = 150, size: int = 16, noise: float = 0.12) -> Splits:
+def moons(per_class: int = 150, size: int = 16, noise: float = 0.09) -> Splits:
     """A dot where a point of one of two moons lies."""
 
     def draw(label: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:

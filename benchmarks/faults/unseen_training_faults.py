@@ -19,7 +19,6 @@ from unseen_bases import (
     MOONS,
     PHOTOGRAPHS,
     SEPARABLE,
-    TRUST,
     UNET,
     adamw,
     batch,

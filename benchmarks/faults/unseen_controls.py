@@ -71,11 +71,16 @@ BASES: list[Control] = [
     sound("glyphs_gru", GRU, prepare=GLYPHS, least=0.85),
     sound("glyphs_attention", ATTENTION, prepare=GLYPHS, least=0.8),
     sound("blobs_gru", (*GRU, FULL), prepare=BLOBS),
-    sound("boards_mobilenet", MOBILE, prepare=BOARDS, least=0.6),
+    sound("boards_mobilenet", (*MOBILE, "schedule=cosine", epochs(10)), prepare=BOARDS, least=0.6),
     sound("boards_convnext", CONVNEXT, prepare=BOARDS, least=0.8),
     sound("blobs_vit", (*VIT_8, *WARM), prepare=of(blobs, size=32), least=0.85),
     sound("photographs_separable", SEPARABLE, prepare=PHOTOGRAPHS, least=0.85),
-    sound("photographs_mobilenet", MOBILE, prepare=PHOTOGRAPHS, least=0.8),
+    sound(
+        "photographs_mobilenet",
+        (*MOBILE, "schedule=cosine", epochs(10)),
+        prepare=PHOTOGRAPHS,
+        least=0.8,
+    ),
     sound("scans_gru", (*SCANS[:3], *GRU), least=0.6),
     sound(
         "scans_efficientnet",
@@ -254,7 +259,7 @@ AWKWARD: list[Control] = [
     ),
     sound("easy_in_one_epoch", (*UNET, epochs(4)), prepare=of(boards, num_classes=2)),
     sound("two_epochs", (*UNET, epochs(2)), prepare=of(glyphs, per_class=120), least=0.6),
-    sound("three_epochs_no_gates", (*MOBILE, FULL, epochs(3)), prepare=PHOTOGRAPHS, least=0.6),
+    sound("three_epochs_no_gates", (*SEPARABLE, FULL, epochs(3)), prepare=PHOTOGRAPHS, least=0.6),
     sound(
         "twelve_pixels",
         MLP,

@@ -120,11 +120,11 @@ LABELS: list[Fault] = [
         prepare=of(gratings, d.renumber(d.HELD_OUT, [1, 2, 3, 4, 5, 0])),
     ),
     unseen_fault(
-        "two_classes_swapped_in_val_vit",
+        "two_classes_swapped_in_val_convnext",
         "class map differs",
         CONVNEXT,
         "class_map_differs",
-        prepare=of(blobs, d.renumber(d.HELD_OUT, [0, 2, 1, 3, 4])),
+        prepare=of(blobs, d.renumber(d.HELD_OUT, [0, 2, 1, 3, 4]), size=32),
     ),
 ]
 

@@ -104,7 +104,9 @@ LEARNING: list[Control] = [
     sound("gratings_bf16", (*DILATED, "device.precision=bf16"), prepare=MANY_GRATINGS, least=0.85),
     sound("moons_rmsprop", (*MLP, "optimizer=rmsprop"), prepare=MOONS),
     sound("glyphs_lion", (*UNET, "optimizer=lion", "optimizer.lr=0.001"), prepare=GLYPHS),
-    sound("glyphs_radam", (*UNET, "optimizer=radam", "optimizer.lr=0.005"), prepare=GLYPHS),
+    sound(
+        "glyphs_radam", (*UNET, "optimizer=radam", "optimizer.lr=0.005"), prepare=GLYPHS, least=0.8
+    ),
     sound(
         "gratings_one_cycle",
         (*SEPARABLE, *sgd(0.2), "schedule=one_cycle"),
@@ -175,9 +177,9 @@ AWKWARD: list[Control] = [
     ),
     sound(
         "letters_26",
-        (*UNET, epochs(10)),
-        prepare=of(glyphs, letters=LETTERS, per_class=30),
-        least=0.8,
+        (*UNET, epochs(8)),
+        prepare=of(glyphs, letters=LETTERS, per_class=50),
+        least=0.75,
     ),
     sound(
         "weighted_15_to_1",

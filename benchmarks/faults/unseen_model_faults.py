@@ -176,7 +176,7 @@ SAMPLES: list[Fault] = [
         "batch norm, tiny batch",
         (*SEPARABLE, batch(2), epochs(5)),
         "batch_norm_small_batch",
-        prepare=BOARDS,
+        prepare=GRATINGS,
     ),
     unseen_fault(
         "train_mode_never_set",
@@ -221,7 +221,7 @@ UNITS: list[Fault] = [
     unseen_fault(
         "tanh_of_unit_normals",
         "saturated units",
-        (*net("Mlp", 15, depth=4, width=128, activation="tanh", init="normal_1"), *sgd(0.01)),
+        (*net("Mlp", 15, depth=8, width=256, activation="tanh", init="normal_1"), *sgd(0.003)),
         "saturated_units",
         "initial_loss",
         prepare=BLOBS,
@@ -276,7 +276,7 @@ UNITS: list[Fault] = [
     unseen_fault(
         "nan_in_a_bias",
         "not finite",
-        net("Mlp", 10, init="nan"),
+        net("Mlp", 10, init="uninitialised"),
         "non_finite_layer",
         prepare=MOONS,
     ),

@@ -65,7 +65,7 @@ def initialise(layer: nn.Linear | nn.Conv2d, how: str) -> None:
             nn.init.zeros_(layer.bias)
         case "negative_bias":
             nn.init.constant_(layer.bias, -8.0)
-        case "nan":
+        case "uninitialised":  # whatever lay there
             nn.init.constant_(layer.bias, float("nan"))
         case _:
             assert how == "default"

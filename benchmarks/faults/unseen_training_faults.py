@@ -35,9 +35,10 @@ RATES: list[Fault] = [
     unseen_fault(
         "rmsprop_at_half",
         "rate far too high",
-        (*MLP, "optimizer=rmsprop", "optimizer.lr=0.5"),
+        (*net("Dilated", 12), "optimizer=rmsprop", "optimizer.lr=0.5"),
         *TOO_HIGH,
-        prepare=BLOBS,
+        "dead_units",
+        prepare=GRATINGS,
     ),
     unseen_fault(
         "lion_at_a_tenth",

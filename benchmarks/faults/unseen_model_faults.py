@@ -176,7 +176,7 @@ SAMPLES: list[Fault] = [
         "batch norm, tiny batch",
         (*SEPARABLE, batch(2), epochs(5)),
         "batch_norm_small_batch",
-        prepare=GRATINGS,
+        prepare=GLYPHS,
     ),
     unseen_fault(
         "train_mode_never_set",
@@ -221,10 +221,10 @@ UNITS: list[Fault] = [
     unseen_fault(
         "tanh_of_unit_normals",
         "saturated units",
-        (*net("Mlp", 15, depth=8, width=256, activation="tanh", init="normal_1"), *sgd(0.003)),
+        (*net("Mlp", 15, depth=4, width=128, activation="tanh", init="normal_1"), *sgd(0.01)),
         "saturated_units",
         "initial_loss",
-        prepare=BLOBS,
+        prepare=GLYPHS,
     ),
     unseen_fault(
         "ten_sigmoid_layers",
@@ -366,8 +366,7 @@ LOSSES: list[Fault] = [
         "two_classes_weigh_nothing",
         "loss settings",
         (*MLP, "loss.class_weights=[0,1,0,1,1]"),
-        "loss_settings",
-        "class_imbalance",
+        refusal="class_weights",
         prepare=BLOBS,
     ),
 ]

@@ -72,9 +72,9 @@ RATES: list[Fault] = [
         prepare=GLYPHS,
     ),
     unseen_fault(
-        "adamw_at_1e-8_mobilenet",
+        "adamw_at_1e-8_byobnet",
         "rate far too low",
-        (*timm("mobilenetv3_small_050", 5), *adamw(1e-8), FULL),
+        (*timm("test_byobnet", 8), *adamw(1e-8), FULL),
         "learning_rate_too_low",
         prepare=PHOTOGRAPHS,
     ),

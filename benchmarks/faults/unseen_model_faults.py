@@ -129,7 +129,7 @@ PARTS: list[Fault] = [
     unseen_fault(
         "optimizer_of_first_half",
         "optimizer over wrong parameters",
-        (*net("RowsGru", 15), "optimizer._target_=unseen_parts.of_first_half"),
+        (*net("RowsGru", 15), FULL, "optimizer._target_=unseen_parts.of_first_half"),
         "optimizer_misses_parameters",
         prepare=GLYPHS,
     ),

@@ -104,7 +104,7 @@ RATES: list[Fault] = [
     unseen_fault(
         "vit_tiny_without_warm_up",
         "warm-up missing",
-        (*timm("vit_tiny_patch16_224", 5, patch_size=8, depth=6), *adamw(0.01), FULL),
+        (*timm("vit_tiny_patch16_224", 4, patch_size=8, depth=4), *adamw(0.01), FULL),
         "warmup_missing",
         "learning_rate_too_high",
         prepare=of(blobs, size=32),

@@ -149,7 +149,7 @@ STEPS: list[Fault] = [
     unseen_fault(
         "rmsprop_never_cleared",
         "zero_grad forgotten",
-        (*GRU, "optimizer=rmsprop", "optimizer._target_=unseen_parts.ForgetfulRmsprop"),
+        (*GRU, "optimizer=rmsprop", "optimizer.lr=0.004", "optimizer._target_=unseen_parts.ForgetfulRmsprop"),
         "gradients_accumulate",
         prepare=GLYPHS,
     ),
@@ -163,7 +163,7 @@ STEPS: list[Fault] = [
     unseen_fault(
         "decay_of_30_convnext",
         "weight decay crushes",
-        (*CONVNEXT, "optimizer.weight_decay=30"),
+        (*CONVNEXT, "optimizer.weight_decay=30", FULL),
         "weight_decay_crushes",
         prepare=BOARDS,
     ),

@@ -149,7 +149,8 @@ STEPS: list[Fault] = [
     unseen_fault(
         "rmsprop_never_cleared",
         "zero_grad forgotten",
-        (*GRU, "optimizer=rmsprop", "optimizer.lr=0.004", "optimizer._target_=unseen_parts.ForgetfulRmsprop"),
+        (*GRU, "optimizer=rmsprop", "optimizer.lr=0.004",
+         "optimizer._target_=unseen_parts.ForgetfulRmsprop"),
         "gradients_accumulate",
         prepare=GLYPHS,
     ),

@@ -6,7 +6,7 @@ Compares        whole trainings of larger_backbone on the puzzle, 50 epochs in b
                 steps, the counting of answers, the looks at layers, the records and the rules. Both
                 write histories and checkpoints. Pairs run in turns, the first changing from round
                 to round; a figure is the median of the rounds' ratios
-Figures         at most 1.01 x the seconds of the training stage; preflight in at most 10 s
+Figures         at most 1.01 x the seconds of the training stage
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ import pytest
 from synthetic_evidence import make_evidence
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import complete, examine, load_rules
+from expkit.diagnosis.examination import complete, examine, load_rules, with_remedy
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rule import Rule
 
@@ -38,14 +39,17 @@ def test_the_root_stands_for_its_symptoms() -> None:
     assert names(rules) == ["root"]
 
 
-def test_a_chain_is_told_by_its_root() -> None:
-    """What explains a symptom may itself be a symptom."""
-    rules: dict[str, Rule] = {
-        "last": Always(),
-        "middle": Always(explains=["last"]),
-        "root": Always(explains=["middle", "last"]),
+@pytest.mark.parametrize("order", list(itertools.permutations(["a", "b", "c"])))
+def test_a_chain_is_told_by_its_root(order: tuple[str, ...]) -> None:
+    """What explains a symptom may itself be one, whatever the rules are called."""
+    root, middle, last = order
+    chain: dict[str, Rule] = {
+        root: Always(explains=[middle]),
+        middle: Always(explains=[last]),
+        last: Always(severity="fatal"),
     }
-    assert names(rules) == ["root"]
+    (found,) = examine(make_evidence(), {name: chain[name] for name in sorted(chain)})
+    assert (found.rule, found.severity) == (root, "fatal")
 
 
 def test_two_that_explain_each_other_leave_one() -> None:
@@ -95,6 +99,12 @@ def test_the_next_command_repeats_the_run_with_the_remedy() -> None:
     evidence = make_evidence(overrides=["model=deep_head", "optimizer.lr=1", "name=a b"])
     command = complete(finding, "rule", evidence).command
     assert command == "expkit train model=deep_head 'name=a b' optimizer.lr=1e-4"
+
+
+def test_another_part_takes_its_values_along() -> None:
+    """`loss.gamma` belongs to the loss that the remedy puts another one in place of."""
+    words = ["loss=focal", "+loss.gamma=30", "seed=1"]
+    assert with_remedy(words, ["loss=cross_entropy"]) == ["seed=1", "loss=cross_entropy"]
 
 
 def test_a_rule_that_raises_is_told_and_the_others_are_asked() -> None:

@@ -67,11 +67,12 @@ def test_the_best_of_those_that_cure_is_named() -> None:
     better = TrialResult(["d=1"], [2.3, 1.2], [0.1, 0.6], ["something_else"])
     failed = TrialResult(["e=1"], failed="no such key")
     results = [unchanged, slight, still, good, better, failed]
-    assert best_cure(results, {"sick"}) is better
+    targets = {tuple(result.words): {"sick"} for result in results}
+    assert best_cure(results, targets) is better
     assert good.better_from(unchanged) == 2
     assert still.better_from(unchanged) == 1
     assert slight.better_from(unchanged) is None
-    assert best_cure([unchanged, slight, still], {"sick"}) is None
+    assert best_cure([unchanged, slight, still], targets) is None
     rows = trial_table(results).splitlines()
     assert rows[1].split()[:4] == ["unchanged", "2.3", "10.00", "%"]
     assert rows[-1].endswith("no such key")
@@ -82,4 +83,4 @@ def test_a_diverged_run_is_cured_by_any_number() -> None:
     unchanged = TrialResult([], [float("nan")], [0.1], ["diverged"])
     cured = TrialResult(["optimizer.lr=1e-4"], [float("nan"), 2.0], [0.1, 0.3])
     assert cured.better_from(unchanged) == 2
-    assert best_cure([unchanged, cured], {"diverged"}) is cured
+    assert best_cure([unchanged, cured], {tuple(cured.words): {"diverged"}}) is cured

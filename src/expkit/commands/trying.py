@@ -68,8 +68,7 @@ def try_remedies(
     print(f"\n{trial_table(results)}\n")
     if is_interrupted:
         return EXIT_INTERRUPTED
-    targets = {finding.rule for finding in findings if finding.remedies}
-    cure = best_cure(results, targets)
+    cure = best_cure(results, remedies)
     if cure is None:
         print(f"none of these cures it; the trials are in {folder}")
         return EXIT_FAILED
@@ -78,16 +77,19 @@ def try_remedies(
     return EXIT_PASSED
 
 
-def list_remedies(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
-    """What to try: of every serious finding first the likeliest, then the others."""
+def list_remedies(findings: Sequence[Finding]) -> dict[tuple[str, ...], set[str]]:
+    """What to try, and against which findings: of each first the likeliest, then the others."""
     ranked = [
-        (rank, tuple(words))
+        (rank, tuple(words), finding.rule)
         for finding in findings
         if finding.severity != "info"
         for rank, words in enumerate(finding.remedies)
     ]
-    ordered = [words for _, words in sorted(ranked, key=lambda pair: pair[0])]
-    return list(dict.fromkeys(ordered))[:MOST_TRIALS]
+    remedies: dict[tuple[str, ...], set[str]] = {}
+    for _, words, rule in sorted(ranked, key=lambda each: each[0]):
+        if words in remedies or len(remedies) < MOST_TRIALS:
+            remedies.setdefault(words, set()).add(rule)
+    return remedies
 
 
 def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
@@ -128,6 +130,10 @@ def _try(
         if not words:  # what the run itself cannot do, no trial can
             raise
         return TrialResult(list(words), failed=error.what)
+    except Exception as error:  # too large for the memory, for one
+        if not words:
+            raise
+        return TrialResult(list(words), failed=f"{type(error).__name__}: {error}")
 
 
 def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:

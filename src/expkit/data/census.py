@@ -16,6 +16,8 @@ from expkit.data.neighbours import ask_neighbours
 from expkit.data.samples import Dataset
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from expkit.data.glance import Floats, Indices
 
 BYTES_PER_SECOND = 60e6  # of pictures, on one slow core; not a clock, so that a census is the same
@@ -41,17 +43,29 @@ def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]
     picture_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
     share = min(1.0, max_seconds * BYTES_PER_SECOND / (total * picture_bytes))
     repeated = _find_repeated(dataset)
-    glances = {
-        name: glance(samples, max(1, round(share * len(samples))), repeated.get(name))
+    counts = {name: max(1, round(share * len(each))) for name, each in dataset.splits.items()}
+    seen = {
+        name: glance(samples, counts[name], repeated.get(name))
         for name, samples in sorted(dataset.splits.items(), key=lambda each: each[0] != "train")
+    }
+    # those that were looked at because another is equal would weigh too much in all but that
+    glances = {
+        name: each.select(
+            np.flatnonzero(np.isin(each.chosen, spread_evenly(len(each.samples), counts[name])))
+        )
+        for name, each in seen.items()
     }
     has_classes = dataset.class_names is not None
     census: dict[str, Any] = {
         "splits": {name: _describe(dataset, name, each) for name, each in glances.items()},
-        "duplicates": find_duplicates(glances, has_classes=has_classes),
+        "duplicates": find_duplicates(seen, has_classes=has_classes),
     }
     for name in glances:
         if name != "train":
+            is_whole = bool(repeated) or counts[name] == len(dataset.splits[name])
+            census["splits"][name]["num_compared"] = (
+                len(dataset.splits[name]) if is_whole else counts[name]
+            )
             census["splits"][name] |= _compare(glances["train"], glances[name])
     if dataset.class_names is not None:
         neighbours = ask_neighbours(glances, len(dataset.class_names))
@@ -68,11 +82,19 @@ def _find_repeated(dataset: Dataset) -> dict[str, Indices]:
     }
     if len(digests) < len(dataset.splits):
         return {}
-    values, counts = np.unique(np.concatenate(list(digests.values())), return_counts=True)
-    twice = values[counts > 1]
-    return {
-        name: np.flatnonzero(np.isin(each, twice))[:MOST_REPEATED] for name, each in digests.items()
-    }
+    everything = np.concatenate([np.unique(each) for each in digests.values()])
+    values, counts = np.unique(everything, return_counts=True)
+    leaked = values[counts > 1]
+    return {name: _leaked_first(each, leaked) for name, each in digests.items()}
+
+
+def _leaked_first(digests: npt.NDArray[np.uint64], leaked: npt.NDArray[np.uint64]) -> Indices:
+    """Samples that stand in another split too come before those repeated in their own."""
+    _, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
+    is_leaked = np.isin(digests, leaked)
+    is_repeated = counts[inverse] > 1
+    chosen = [np.flatnonzero(is_leaked), np.flatnonzero(is_repeated & ~is_leaked)]
+    return np.concatenate([places[:MOST_REPEATED] for places in chosen])
 
 
 def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:

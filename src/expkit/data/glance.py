@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,11 @@ class Glance:
     digests: npt.NDArray[np.uint64]  # n
     squares: npt.NDArray[np.float64]  # n x C: the mean of the squared pixels
     num_levels: int  # distinct bytes among some of the pictures
+
+    def select(self, places: Indices) -> Glance:
+        """Some of the pictures that were looked at."""
+        rows = ("chosen", "thumbnails", "grey", "lowest", "highest", "digests", "squares")
+        return replace(self, **{name: getattr(self, name)[places] for name in rows})
 
     def names(self, places: Indices) -> list[str]:
         return [self.samples.names[i] for i in self.chosen[places].tolist()]

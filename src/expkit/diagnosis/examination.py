@@ -116,10 +116,14 @@ def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
 
 
 def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
-    """What was typed, but for the keys that the remedy gives anew."""
+    """What was typed, but for what the remedy gives anew: a key, or a part with its keys."""
     keys = {word.lstrip("+~").partition("=")[0] for word in remedy}
-    kept = [word for word in overrides if word.lstrip("+~").partition("=")[0] not in keys]
-    return [*kept, *remedy]
+
+    def is_replaced(word: str) -> bool:
+        key = word.lstrip("+~").partition("=")[0]
+        return key in keys or key.partition(".")[0] in keys
+
+    return [*(word for word in overrides if not is_replaced(word)), *remedy]
 
 
 def plain(value: Any) -> Any:
@@ -135,27 +139,36 @@ def plain(value: Any) -> Any:
 
 
 def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:
-    """Without those that another one explains; of two that explain each other the first stays.
+    """Without those that another one explains, itself or through others.
 
-    A root is as severe as what it explains. What is merely worth knowing explains no fault.
+    Of two that explain each other the first stays. A root is as severe as what it explains.
     """
-    kept = list(findings)
-    for finding in list(kept):
-        if finding not in kept or finding.rule == FAILED:
-            continue
-        names = set(rules[finding.rule].explains) - {finding.rule}
-        explained = [
-            each
-            for each in kept
-            if each.rule in names and (finding.severity != "info" or each.severity == "info")
-        ]
-        worst = max((finding, *explained), key=severity_of).severity
-        kept = [
-            replace(each, severity=worst) if each is finding else each
-            for each in kept
-            if each not in explained
-        ]
+    given = list(findings)
+    reached = [_reach(i, given, rules) for i in range(len(given))]
+    kept = []
+    for i, finding in enumerate(given):
+        above = [j for j in range(len(given)) if i in reached[j]]
+        if all(j in reached[i] and i < j for j in above):
+            worst = max((finding, *(given[j] for j in reached[i])), key=severity_of)
+            kept.append(replace(finding, severity=worst.severity))
     return kept
+
+
+def _reach(start: int, findings: Sequence[Finding], rules: Rules) -> set[int]:
+    """What a finding explains; what is merely worth knowing explains no fault."""
+    reached: set[int] = set()
+    waiting = [start]
+    while waiting:
+        here = findings[waiting.pop()]
+        names = rules[here.rule].explains if here.rule != FAILED else ()
+        found = {
+            j
+            for j, each in enumerate(findings)
+            if each.rule in names and (here.severity != "info" or each.severity == "info")
+        }
+        waiting += found - reached
+        reached |= found
+    return reached - {start}
 
 
 def severity_of(finding: Finding) -> int:

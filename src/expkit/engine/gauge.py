@@ -103,7 +103,8 @@ class Gauge:
             return []
         norms = torch.stack(self._norms).tolist()
         per_step = max(1, round(self._num_batches / max(1, len(self._rates))))
-        losses = torch.stack(self._losses[: len(norms) * per_step : per_step]).tolist()
+        batches = torch.stack(self._losses).split(per_step)
+        losses = torch.stack([step.mean() for step in batches[: len(norms)]]).tolist()
         rows = zip(losses, norms, self._rates, strict=False)
         return [
             {"step": self._steps_before + i, "loss": loss, "gradient_norm": norm, "lr": lr}
@@ -126,7 +127,9 @@ class LastStep:
         with torch.no_grad():
             self._weights = [p.detach().clone() for p in parameters]
         self._has_gradient = [p.grad is not None for p in parameters]
-        self._gradients = norms_of([p.grad for p in parameters if p.grad is not None])
+        self._device = parameters[0].device
+        given = [p.grad for p in parameters if p.grad is not None]
+        self._gradients = norms_of(given, self._device)
         self._scale = scale or 1.0
 
     @torch.no_grad()
@@ -136,10 +139,10 @@ class LastStep:
         changes = torch._foreach_sub(parameters, self._weights)
         left = [p.grad for p in model.parameters() if p.grad is not None]
         blocks = [
-            norms_of(self._weights),
-            norms_of(list(changes)),
+            norms_of(self._weights, self._device),
+            norms_of(list(changes), self._device),
             self._gradients / self._scale,
-            norms_of(left),
+            norms_of(left, self._device),
             torch.stack([_count_denormals(p) for p in self._weights]),
         ]
         weights, moved, gradients, remains, denormals = (
@@ -166,10 +169,10 @@ class LastStep:
         }
 
 
-def norms_of(tensors: list[Tensor]) -> Tensor:
-    """The length of each, in one tensor."""
+def norms_of(tensors: list[Tensor], device: torch.device) -> Tensor:
+    """The length of each, in one tensor on the device."""
     if not tensors:
-        return torch.zeros(0)
+        return torch.zeros(0, device=device)
     return torch.stack(list(torch._foreach_norm(tensors))).float()
 
 

@@ -61,8 +61,11 @@ class Sums:
             self._count(logits_BC, ranks == 0)
 
     def _count(self, logits_BC: Tensor, is_right_B: Tensor) -> None:
-        counts = torch.bincount(logits_BC.argmax(1), minlength=logits_BC.shape[1])
-        self._counts = counts if self._counts is None else self._counts + counts
+        answers_B = logits_BC.argmax(1)
+        if self._counts is None:
+            self._counts = answers_B.new_zeros(logits_BC.shape[1])
+        # not bincount: on a GPU it asks the host for the largest
+        self._counts.index_add_(0, answers_B, torch.ones_like(answers_B))
         if self._closely:
             self._confidences.append(logits_BC.softmax(1).amax(1))
             self._is_right.append(is_right_B)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examination import examine, load_rules, severity_of
 from expkit.diagnosis.finding import Finding, Severity, is_as_severe
 from expkit.records.facts import StageResult
 from expkit.records.run import Run
@@ -25,7 +25,7 @@ class Diagnosis:
     run: Callable[[], Run]  # anew at each look: a Run keeps what it has read
     stop_on: StopOn
     tell: Callable[[Finding], None]
-    told: set[str] = field(default_factory=set)
+    told: dict[str, int] = field(default_factory=dict)  # rules, and how severe at the worst
 
     def look(self, result: StageResult | None = None) -> Finding | None:
         """Tell what is new; the finding that ends the run, or None where it goes on.
@@ -37,8 +37,8 @@ class Diagnosis:
             evidence = replace(evidence, stages=[*evidence.stages, result])
         findings = examine(evidence, load_rules())
         for finding in findings:
-            if finding.rule not in self.told:
-                self.told.add(finding.rule)
+            if self.told.get(finding.rule, -1) < severity_of(finding):
+                self.told[finding.rule] = severity_of(finding)
                 self.tell(finding)
         return next((finding for finding in findings if self._ends_run(finding)), None)
 

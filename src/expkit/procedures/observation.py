@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from expkit.engine.precision import precision_gap
 from expkit.engine.probing import look_at_layers, probe_loss, probe_model
 from expkit.engine.scoring import Sums
 from expkit.procedures.session import Session
+from expkit.records.files import Record
 
+LEAP = 0.5  # of the lowest loss so far
 NUM_PROBED = 64  # training samples that a model is asked before it trains
 NUM_DIFFERENTIATED = 16  # of them, in each of two precisions
 NUM_ASKED = 32  # of them, at each look
@@ -46,13 +48,12 @@ class Observer:
         held_out: Sums | None,
         held_out_seconds: float,
         origin: Mapping[str, Any] | None,
-    ) -> bool:
-        """Write an epoch's signals down; whether it was looked at closely."""
+    ) -> None:
+        """Write an epoch's signals down; at looks, those of its layers too."""
         for step in epoch.first_steps:
             self.session.note("step", epoch.number, dict(step))
         signals = dict(epoch.signals)
         is_finite = math.isfinite(epoch.metrics["loss"])
-        is_look = epoch.number in self.looks or not is_finite
         content: dict[str, Any] = {
             "step": epoch.step,
             **{f"train/{name}": value for name, value in epoch.metrics.items()},
@@ -69,7 +70,7 @@ class Observer:
             content["predicted"][split] = held_out.answers()
             if (sure := held_out.sure_mistakes()) is not None:
                 content["confident_error"][split] = sure
-        if is_look:
+        if epoch.number in self.looks or not is_finite:
             images, targets = self.probe
             learner = self.learner
             content |= attempt(
@@ -79,7 +80,13 @@ class Observer:
                 ),
             )
         self.session.note("epoch", epoch.number, content)
-        return is_look
+
+    def is_told(self, records: Sequence[Record]) -> bool:
+        """Whether the rules are asked after these epochs: at looks, and where the loss leaps."""
+        losses = [record["train/loss"] for record in records]
+        best = min(losses)
+        leaps = not losses[-1] <= best + LEAP * abs(best)  # so does a NaN
+        return records[-1]["epoch"] in self.looks or leaps
 
 
 def probe_batch(session: Session) -> Batch:

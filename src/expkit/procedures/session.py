@@ -71,7 +71,7 @@ class Session:
     watcher: Watcher
     stage: str = ""  # the name of the stage that is running
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    told: set[str] = field(default_factory=set)  # the rules whose findings have been shown
+    told: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
 
     @cached_property
     def diagnosis(self) -> Diagnosis:

@@ -22,7 +22,7 @@ from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
-from expkit.procedures.observation import Observer
+from expkit.procedures.observation import Observer, attempt
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.relabelling import relabel
 from expkit.procedures.session import Session, Stage
@@ -176,7 +176,7 @@ class Training:
         observer = Observer.of(session, learner, self.max_epochs)
         if not records:
             observer.observe_start()
-        is_look = not records or len(records) in observer.looks
+        is_look = not records or observer.is_told(records)
         session.watcher.stage_started(session.stage, self.max_epochs)
         epochs = self._epochs(session, learner, len(records) + 1, observer.looks)
         # a resumed run looks where the uninterrupted one did
@@ -246,12 +246,12 @@ class Training:
         records.append(session.record(epoch, figures))
         origin = None
         if not math.isfinite(epoch.metrics["loss"]):
-            origin = self._find_origin(session, records)
-        is_look = observer.observe_epoch(epoch, held_out, seconds, origin)
+            origin = attempt(session, lambda: self._find_origin(session, records) or {})
+        observer.observe_epoch(epoch, held_out, seconds, origin)
         self._take_snapshot(session, observer.learner, epoch.number)
         best = self.best_epoch(records, monitored)
         session.save(observer.learner, epoch.number, is_best=best == epoch.number)
-        return is_look
+        return observer.is_told(records)
 
     def wanted(self, key: str) -> list[Criterion]:
         """What must be reached, all of it, for training to end early."""

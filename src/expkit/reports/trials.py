@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,14 +72,16 @@ class TrialResult:
         return asdict(self)
 
 
-def best_cure(results: Sequence[TrialResult], targets: Collection[str]) -> TrialResult | None:
-    """Of the trials that are rid of the finding and better than unchanged, the lowest loss."""
+def best_cure(
+    results: Sequence[TrialResult], targets: Mapping[tuple[str, ...], Collection[str]]
+) -> TrialResult | None:
+    """Of the trials rid of what they were to cure, and better than unchanged, the lowest loss."""
     unchanged, *changed = results
     cured = [
         result
         for result in changed
         if not result.failed
-        and not set(targets) & set(result.found)
+        and not set(targets[tuple(result.words)]) & set(result.found)
         and result.better_from(unchanged) is not None
     ]
     return min(cured, key=lambda result: result.best_loss, default=None)

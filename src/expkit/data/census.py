@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BYTES_PER_SECOND = 60e6  # of pictures, on one slow core; not a clock, so that a census is the same
 LISTED = 20  # names
 MOST_REPEATED = 2000  # samples of a split that are looked at because another one is equal
+NUM_DRAWS = 8  # of a part of train, to see how alike mean pictures are by chance
 MOST_FOR_GRAIN = 300  # pictures of a split
 # What undoes them, of a picture H x W: readers that take rows for columns, or bottom for top.
 SYMMETRIES: Mapping[str, Callable[[Floats], Floats]] = {
@@ -108,6 +109,7 @@ def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
         "mean": mean.tolist(),
         "spread": np.sqrt((seen.squares.mean(0) - mean**2).clip(0)).tolist(),
         "spread_of_means": means.std(0).tolist(),  # over pictures: what a split's mean varies by
+        "quartiles_of_means": np.percentile(means.mean(1), [25, 50, 75]).tolist(),
         "min": lowest.tolist(),
         "max": highest.tolist(),
         "num_levels": seen.num_levels,
@@ -150,9 +152,18 @@ def _compare(train: Glance, other: Glance) -> dict[str, Any]:
     }
     best = max(turned, key=lambda name: turned[name])
     return {
+        "least_correlation_by_chance": _correlation_by_chance(train, len(other.chosen)),
         "mean_picture_correlation": correlation,
         "best_symmetry": {"name": best, "correlation": turned[best]},
     }
+
+
+def _correlation_by_chance(train: Glance, count: int) -> float:
+    """The least that mean pictures of random parts of train agree with those of the rest."""
+    rng, pictures = np.random.default_rng(0), to_grey(train.thumbnails)
+    count = min(count, len(pictures) // 2)
+    orders = [rng.permutation(len(pictures)) for _ in range(NUM_DRAWS)]
+    return min(_correlate(pictures[o[:count]].mean(0), pictures[o[count:]].mean(0)) for o in orders)
 
 
 def _correlate(ours: Floats, theirs: Floats) -> float:

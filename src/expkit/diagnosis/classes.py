@@ -9,7 +9,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expkit.diagnosis.census import held_out_names, listed
+from expkit.diagnosis.census import above_chance, held_out_names, listed
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
@@ -153,6 +153,9 @@ class TooFewSamples(Rule):
     # Of fewer of most classes no net of its own draws what a class has in common.
     hopeless_per_class: Annotated[int, Ge(1)] = 5
     # 1.96 * sqrt(0.25 / n): ten points either way at 96 samples
+    # Where training ended well, few were enough; before it ends nobody knows.
+    most_known: Annotated[float, Gt(0)] = 0.7  # of the way from the majority to all right
+    least_gap: Annotated[float, Gt(0)] = 0.2  # of accuracy, from train to held out
     most_uncertain: Annotated[float, Gt(0)] = (
         0.1  # half of the 95 % interval of an accuracy of 50 %
     )
@@ -194,4 +197,18 @@ class TooFewSamples(Rule):
         is_pretrained = bool(evidence.config["model"].get("pretrained"))
         if is_pretrained or evidence.facts.judged_split in evidence.facts.layouts:
             return False
-        return statistics.median(present) < self.hopeless_per_class
+        return statistics.median(present) < self.hopeless_per_class and self._went_badly(evidence)
+
+    def _went_badly(self, evidence: Evidence) -> bool:
+        """Whether training ended, and what was learnt of train holds for few others."""
+        split = evidence.monitored
+        if not evidence.trainings or split == "train":
+            return False
+        stage = evidence.trainings[-1]
+        lines = [each for each in evidence.epochs(stage) if f"{split}/accuracy" in each]
+        if not lines or evidence.result(stage) is None:
+            return False
+        majority = evidence.facts.majority_accuracy(split) or 0.0
+        best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]
+        gap = max(float(each["train/accuracy"]) for each in lines) - best
+        return above_chance(best, majority) < self.most_known and gap >= self.least_gap

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from expkit.diagnosis.census import census_of, listed, splits_of
 from expkit.diagnosis.evidence import Evidence
@@ -120,6 +120,8 @@ class RepeatedPictures(Rule):
     """Training pictures that stand several times: they weigh as often, and hide a small set."""
 
     least_share: Annotated[float, Ge(0)] = 0.005  # of the training pictures
+    # A typical picture stands four times: the set is a small one that looks large.
+    most_distinct: Annotated[float, Ge(0), Le(1)] = 0.25  # of the pictures, to be a warning
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         within = _duplicates(evidence).get("within", {}).get("train", {})
@@ -130,10 +132,12 @@ class RepeatedPictures(Rule):
         most = seen.get("most_repeated", {"count": 2, "names": within["groups"][0]})
         if share < self.least_share:
             return
+        is_small = seen["num_distinct"] <= self.most_distinct * seen["num_looked_at"]
+        of_so_few = f"; only {seen['num_distinct']} are distinct" if is_small else ""
         yield Finding(
-            severity="info",
+            severity="warning" if is_small else "info",
             sentence=f"{within['count']} of {seen['num_looked_at']} training pictures repeat "
-            f"another one, {most['names'][0]} {most['count']} times",
+            f"another one, {most['names'][0]} {most['count']} times{of_so_few}",
             evidence={
                 "count": within["count"],
                 "share": share,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -93,6 +94,11 @@ class SplitsPreparedDifferently(Rule):
     # Mean pictures of random halves agree by 0.95 and more; where they tell nothing, none is kept.
     least_turned: Annotated[float, Gt(0), Le(1)] = 0.85  # correlation, once turned back
     least_gain_by_turning: Annotated[float, Gt(0)] = 0.4
+    # Nearly symmetric mean pictures gain little by it, but then all that chance leaves to gain.
+    most_left: Annotated[float, Gt(0), Le(1)] = 0.25  # of the disagreement, once turned back
+    least_excess: Annotated[float, Gt(1)] = 4.0  # of the disagreement to the most by chance
+    # Ratio of how far apart pictures' own means lie, by spread and by quartiles alike.
+    least_ratio_of_means: Annotated[float, Gt(1)] = 2.5
     least_grain_ratio: Annotated[float, Gt(1)] = 2.0  # of quartiles apart, a level added to each
     least_count: Annotated[int, Ge(2)] = 30  # pictures of each
 
@@ -125,7 +131,7 @@ class SplitsPreparedDifferently(Rule):
         elif self._is_other_scale(train, other):
             what = "of other levels than train's"
             cause = "another range, brightness or normalisation, or another kind of picture"
-        elif grain := self._other_grain(train, other):
+        elif grain := self._other_grain(train, other) or self._other_contrast(train, other):
             what = f"{grain} than train's"
             cause = "noise, blur, another size before resizing, or another compression"
         else:
@@ -154,7 +160,32 @@ class SplitsPreparedDifferently(Rule):
         if best is None or best["correlation"] < self.least_turned:
             return ""
         gain = best["correlation"] - other["mean_picture_correlation"]
-        return str(best["name"]) if gain >= self.least_gain_by_turning else ""
+        is_turned = gain >= self.least_gain_by_turning or self._is_slightly_turned(other)
+        return str(best["name"]) if is_turned else ""
+
+    def _is_slightly_turned(self, other: Split) -> bool:
+        """Turned back it agrees as well as parts of train do; as it is, far less."""
+        if "least_correlation_by_chance" not in other:
+            return False
+        by_chance = 1 - other["least_correlation_by_chance"]
+        left = 1 - other["best_symmetry"]["correlation"]
+        departs = 1 - other["mean_picture_correlation"]
+        is_explained = left <= self.most_left * departs and left <= 2 * by_chance
+        return bool(is_explained and departs > self.least_excess * by_chance)
+
+    def _other_contrast(self, train: Split, other: Split) -> str:
+        """Whole pictures differ far more in brightness: fewer pixels, or a range each."""
+        if "quartiles_of_means" not in train or "quartiles_of_means" not in other:
+            return ""
+        apart = [
+            each["quartiles_of_means"][2] - each["quartiles_of_means"][0] + 1
+            for each in (train, other)
+        ]
+        spreads = [statistics.fmean(each["spread_of_means"]) + 1 for each in (train, other)]
+        if min(apart[1] / apart[0], spreads[1] / spreads[0]) > self.least_ratio_of_means:
+            return "less alike in brightness"
+        is_less = min(apart[0] / apart[1], spreads[0] / spreads[1]) > self.least_ratio_of_means
+        return "more alike in brightness" if is_less else ""
 
     def _other_grain(self, train: Split, other: Split) -> str:
         """Three quarters of a split's pictures are far rougher than three quarters of another's."""

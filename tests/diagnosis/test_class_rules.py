@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from damaged_data import digits, evidence_of
-from synthetic_evidence import CONFIG, make_evidence, make_facts
+from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
 from test_label_rules import answers, findings
 
 from expkit.diagnosis.evidence import Evidence
+from expkit.records.facts import StageResult
 
 
 def test_missing_classes_are_named_either_way() -> None:
@@ -109,3 +110,21 @@ def test_enough_samples_are_left_alone() -> None:
     assert findings("too_few_samples", evidence_of(digits())) == []
     puzzle = make_facts(train=(1,) * 950, val=None)
     assert findings("too_few_samples", make_evidence(facts=puzzle)) == []
+
+
+@pytest.mark.parametrize(
+    ("val", "is_over", "severity"),
+    [(0.3, True, "warning"), (0.95, True, "info"), (0.3, False, "info")],
+)
+def test_a_handful_of_each_class_is_a_fault_where_it_went_badly(
+    val: float, is_over: bool, severity: str
+) -> None:
+    """Three a class: a warning where train is known and val is not, once training ended."""
+    ended = [StageResult("train", True, "", "Training")] if is_over else []
+    evidence = make_evidence(
+        facts=make_facts(train=(3,) * 10),
+        history=make_history(train__accuracy=[0.5, 1.0], val__accuracy=[0.2, val]),
+        stages=ended,
+    )
+    (found,) = findings("too_few_samples", evidence)
+    assert found.severity == severity

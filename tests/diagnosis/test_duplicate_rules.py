@@ -84,3 +84,22 @@ def test_near_copies_count_where_train_is_not_as_near_to_itself(within: int, sev
     alike = replace(evidence, signals=[{**record, "duplicates": duplicates}])
     (found,) = findings("duplicates_across_splits", alike)
     assert found.severity == severity
+
+
+def test_few_pictures_copied_often_are_a_fault() -> None:
+    """Sixty digits, each five times: 300 that are worth 60."""
+    dataset = digits()
+    train = dataset.splits["train"]
+    few = Samples(train.images[:60], train.targets[:60], train.names[:60])
+    for copy in range(4):
+        again = Samples(few.images[:60], few.targets[:60], [f"{copy}_{i}" for i in range(60)])
+        few = replace(
+            few,
+            images=np.concatenate([few.images, again.images]),
+            targets=np.concatenate([few.targets, again.targets]),
+            names=[*few.names, *again.names],
+        )
+    copied = replace(dataset, splits={**dataset.splits, "train": few})
+    (found,) = findings("repeated_pictures", evidence_of(copied))
+    assert found.severity == "warning"
+    assert found.evidence["num_distinct"] == 60

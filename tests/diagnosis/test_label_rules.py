@@ -277,3 +277,46 @@ def test_mixed_pictures_prove_no_wrong_labels() -> None:
     augment = {**sound.config["augment"], "mixup_alpha": 1.0}
     mixed = replace(sound, config={**sound.config, "augment": augment})
     assert findings("label_noise", mixed) == []
+
+
+def patches(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Four classes, each bright in a corner of its own, under noise that hardly hides it."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 4
+    images = rng.normal(100, 25, (count, 8, 8, 1))
+    for place, label in enumerate(labels):
+        row, column = 4 * (label // 2), 4 * (label % 2)
+        images[place, row : row + 4, column : column + 4] += 90
+    return images.clip(0, 255).astype(np.uint8), labels
+
+
+def test_shuffled_labels_that_fit_a_class_by_chance_are_unrelated() -> None:
+    """A third right in val, above chance; its votes are regular, and train's labels are not."""
+    images, labels = patches(400, 0)
+    given = np.random.default_rng(5).permutation(labels)  # of which val's votes are regular
+    history = make_history(train__accuracy=[0.5, 0.9, 1.0, 1.0], val__accuracy=[0.34] * 4)
+    shuffled = of_arrays(train=(images, given), val=patches(200, 1))
+    sound = of_arrays(train=(images, labels), val=patches(200, 1))
+    (found,) = findings("labels_unrelated", evidence_of(shuffled, history=history))
+    assert found.evidence["val/accuracy"] == pytest.approx(0.34)
+    assert findings("labels_unrelated", evidence_of(sound, history=history)) == []
+    hard = (np.random.default_rng(2).integers(0, 255, images.shape).astype(np.uint8), labels)
+    noise = of_arrays(train=hard, val=(hard[0][:200, ::-1], labels[:200]))
+    assert findings("labels_unrelated", evidence_of(noise, history=history)) == []
+
+
+def test_slow_learning_by_heart_is_unrelated_too() -> None:
+    """A quarter right in train, a sixth of the way, and no sign of it in held-out samples."""
+    evidence = course([0.1, 0.2, 0.24, 0.25, 0.26], [0.1, 0.09, 0.11, 0.1, 0.1])
+    assert len(findings("labels_unrelated", evidence)) == 1
+
+
+def test_many_wrong_labels_show_where_held_out_ones_are_right() -> None:
+    """Two fifths of the labels: halves disagree, and votes are right for the sound split."""
+    noisy = change(digits(), "train", targets=lambda targets: flip(targets, 0.4))
+    evidence = evidence_of(noisy)
+    (record,) = evidence.of_kind("data")
+    record["neighbours"]["train"]["agreement"] = 0.6
+    assert len(findings("label_noise", evidence)) == 1
+    record["neighbours"]["val"] = record["neighbours"]["train"]
+    assert findings("label_noise", evidence) == []

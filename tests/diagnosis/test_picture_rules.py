@@ -148,3 +148,49 @@ def test_noise_in_one_split_is_told() -> None:
     )
     (found,) = findings("splits_prepared_differently", evidence_of(noisy))
     assert found.severity == "warning"
+
+
+def domes(count: int, seed: int) -> tuple[Array, Array]:
+    """Bright in the middle, a touch less so below and right: nearly the same upside down."""
+    rng = np.random.default_rng(seed)
+    rows = np.linspace(-1, 1, 16)
+    dome = 120 * np.exp(-2 * (rows[:, None] ** 2 + rows**2)) - 6 * rows[:, None] - 12 * rows
+    images = 60 + dome + rng.normal(0, 12, (count, 16, 16))
+    return images.clip(0, 255).astype(np.uint8)[..., None], np.arange(count) % 3
+
+
+def test_nearly_symmetric_pictures_upside_down_are_told() -> None:
+    """Mean pictures agree by 0.98 upside down, and as parts of train do once turned back."""
+    rule = "splits_prepared_differently"
+    sound = of_arrays(train=domes(300, 0), val=domes(100, 1))
+    turned = change(sound, "val", images=lambda images: images[:, ::-1])
+    (found,) = findings(rule, evidence_of(turned))
+    assert "upside down" in found.sentence
+    assert found.evidence["mean_picture_correlation"] > 0.9
+    assert findings(rule, evidence_of(sound)) == []
+
+
+def test_lost_detail_shows_in_the_means_of_pictures() -> None:
+    """Noise of 16 x 16 pixels, and of its every eighth: means lie eight times as far apart.
+
+    A few empty pictures move the spread of means, and not their quartiles.
+    """
+    rule = "splits_prepared_differently"
+    images = np.random.default_rng(0).integers(0, 256, (400, 16, 16, 1)).astype(np.uint8)
+    labels = np.arange(400) % 3
+    sound = of_arrays(train=(images[:300], labels[:300]), val=(images[300:], labels[300:]))
+    coarse = change(
+        sound, "val", images=lambda given: given[:, ::8, ::8].repeat(8, axis=1).repeat(8, axis=2)
+    )
+    assert "alike in brightness" in _grainless(coarse, rule)
+    empty = change(sound, "train", images=lambda given: blacken(given, 20))
+    assert findings(rule, evidence_of(empty)) == []
+
+
+def _grainless(dataset: Dataset, rule: str) -> str:
+    """What is told where the grain alone says nothing."""
+    evidence = evidence_of(dataset)
+    for split in evidence.of_kind("data")[0]["splits"].values():
+        del split["grain"]
+    (found,) = findings(rule, evidence)
+    return found.sentence

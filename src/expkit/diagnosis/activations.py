@@ -29,6 +29,18 @@ from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
 
+def units_of(record: Record) -> list[Record]:
+    """The layers, and activations that the model calls as functions (measured by probes alone)."""
+    return [*record["layers"], *record.get("activations", ())]
+
+
+def hidden_units_of(record: Record) -> list[Record]:
+    """Of both, what does not stand at the end."""
+    *hidden, last = record["layers"] or [{"name": ""}]
+    functions = record.get("activations", ())
+    return [*hidden, *(each for each in functions if each["behind"] != last["name"])]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeadUnits(Rule):
     """Rectifiers that answer zero to every sample.
@@ -48,7 +60,7 @@ class DeadUnits(Rule):
             start = start_before(evidence, record)
             if start is not None and not is_start(record) and dies_out(start):
                 return  # units that are given next to nothing: their own start is to blame
-            measured = [each for each in record["layers"] if each.get("dead_share") is not None]
+            measured = [each for each in units_of(record) if each.get("dead_share") is not None]
             whole = [each for each in measured if each["dead_share"] == 1]
             if whole and is_blocked(record):
                 yield self._finding(evidence, record, whole, is_blocked=True)
@@ -111,7 +123,7 @@ class SaturatedUnits(Rule):
                 continue
             stuck = [
                 each
-                for each in record["layers"][:-1]
+                for each in hidden_units_of(record)
                 if (each.get("saturated_share") or 0.0) >= self.saturated
             ]
             if not stuck:

@@ -55,6 +55,26 @@ def falls_without_end(record: Record) -> tuple[str, str] | None:
     )
 
 
+def cannot_be_won(evidence: Evidence, record: Record) -> tuple[str, str] | None:
+    """Of another's loss: the right answer hardly pays, and a few samples could not be learnt.
+
+    Losses of classes end near zero for sure and right answers, whatever their scale; heavy label
+    smoothing leaves them high, but makes wrong ones cost far more.
+    """
+    level, best = record.get("at_uniform"), record.get("best")
+    if is_own(evidence) or level is None or best is None or level <= 0:
+        return None
+    gained = record["at_wrong"] - record["at_right"]
+    lost = [each for each in models(evidence) if each["epoch"]]
+    if not lost or best < level / 2 or gained > level / 2:
+        return None
+    return (
+        f"right and sure answers still cost {best:.3g}, where saying nothing costs {level:.3g}",
+        "it does not ask for the right class: it is of a kind for numbers, or wants answers of "
+        "another form",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossMismatch(Rule):
     """A loss of another kind than the answers, told by what it says to answers made up for it."""
@@ -66,7 +86,7 @@ class LossMismatch(Rule):
         for record in loss_records(evidence):
             fault = self._fault(record, is_own=is_own(evidence))
             if fault is None and not gives_log_probabilities(evidence):
-                fault = falls_without_end(record)
+                fault = falls_without_end(record) or cannot_be_won(evidence, record)
             if fault is not None:
                 yield self._finding(evidence, record, *fault)
                 return

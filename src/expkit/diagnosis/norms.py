@@ -99,7 +99,8 @@ class BatchNormMode(Rule):
             if record.get("without_averages"):
                 yield self._without_averages(record)
                 return
-            if (record.get("repeat_gap") or 0.0) > self.random:
+            is_told = not record["not_evaluating"] and ignores_seed(evidence)
+            if (record.get("repeat_gap") or 0.0) > self.random and not is_told:
                 yield self._random(record)
                 return
             trained_before = is_pretrained(evidence) or starts_from(evidence, record["stage"])
@@ -187,6 +188,13 @@ class BatchNormMode(Rule):
                 epoch=look["epoch"],
             )
             return
+
+
+def ignores_seed(evidence: Evidence) -> bool:
+    """Whether the same step under one seed gave two results, which not_deterministic tells."""
+    records = [*evidence.of_kind("machine"), *evidence.of_kind("model")]
+    is_asked = bool((evidence.config.get("device") or {}).get("deterministic"))
+    return is_asked and any(each.get("repeats") is False for each in records)
 
 
 def _by_momentum(record: Record) -> Finding | None:

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_records import MULTIPLIED, answers_multiplied
 from expkit.diagnosis.model_records import (
     begins_untrained,
     chance_loss,
@@ -148,6 +149,7 @@ class InitialLoss(Rule):
 
     def _finding(self, evidence: Evidence, record: Record, loss: float, expected: float) -> Finding:
         gain, lost = gain_of_last(record), self._lost_epochs(evidence)
+        factor = answers_multiplied(record)
         is_costly = loss > expected + self.costly_excess or gain > self.largest_gain
         is_costly = is_costly or lost >= self.lost_epochs
         tail = f"; {lost} epochs went by until it was there" if lost >= self.lost_epochs else ""
@@ -161,10 +163,16 @@ class InitialLoss(Rule):
                 "answers_rms": record["outputs"]["rms"],
                 "last_layer_gain": gain,
                 "epochs_above": lost,
+                "factor": factor,
             },
-            cause="the last layer starts with answers that are too large: the first epochs are "
+            cause=f"the model multiplies its last layer's answers by about {factor:.3g}: a "
+            "temperature or scale the wrong way"
+            if factor > MULTIPLIED
+            else "the last layer starts with answers that are too large: the first epochs are "
             "spent on unlearning them",
-            command=f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
+            command="take the factor out of the model's forward, or make it about 1"
+            if factor > MULTIPLIED
+            else f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
             "as large as torch draws them",
             stage=record["stage"],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 from annotated_types import Gt, Le
@@ -21,6 +22,7 @@ from expkit.diagnosis.model_records import (
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
+LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 MOST = 0.5  # of the parameters: what is left cannot stand for the model
 
 
@@ -97,7 +99,8 @@ class FrozenParameters(Rule):
     """Weights that stand still as they were drawn at random: features of nothing.
 
     Frozen weights that were trained before, here or elsewhere, are a sound choice; so is a first
-    stage that trains the head alone where a later stage goes on from it with all.
+    stage that trains the head alone where a later stage goes on from it with all; and so is what
+    comes out the same under another seed, as a bank of filters or a table of positions does.
     """
 
     smallest: Annotated[float, Gt(0), Le(1)] = 0.05  # of the parameters; positions may be fixed
@@ -111,6 +114,8 @@ class FrozenParameters(Rule):
             frozen = [
                 p for p in record["parameters"] if not p["trainable"] and p["kind"] == "weight"
             ]
+            drawn = record.get("frozen_drawn")  # None in older runs
+            frozen = [p for p in frozen if drawn is None or p["name"] in drawn]
             share = share_of(record, frozen)
             if share >= self.smallest:
                 yield self._finding(evidence, record, frozen, share)
@@ -201,6 +206,22 @@ class SamplesMixed(Rule):
             return
 
 
+def stacked(record: Record) -> list[list[str]]:
+    """The learning linear layers of a net that is one linear map, each with the next.
+
+    None where there is but one, nor where one is narrower than the answer: that is low rank.
+    """
+    learning = {p["name"] for p in record["parameters"] if p["trainable"]}
+    layers = [
+        each
+        for each in record["layers"]
+        if each["type"] in LINEAR and f"{each['name']}.weight" in learning
+    ]
+    if not layers or min(each["units"] for each in layers) < layers[-1]["units"]:
+        return []
+    return [[a["name"], b["name"]] for a, b in pairwise(layers)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MissingActivation(Rule):
     """Two layers in a row that are one linear map: told from what low rank and groups are for."""
@@ -210,10 +231,12 @@ class MissingActivation(Rule):
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
             chains: list[list[str]] = record["linear_chains"]
-            if not chains:
-                continue
             error = record.get("affine_error")
             is_affine = error is not None and error < self.affine
+            if not chains and is_affine:
+                chains = stacked(record)
+            if not chains:
+                continue
             pairs = [" -> ".join(chain) for chain in chains]
             whole = "the whole net is one linear map: " if is_affine else ""
             yield Finding(

@@ -12,6 +12,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from expkit.data.split import Split
 from expkit.engine.endings import answer_limits, last_operation
+from expkit.engine.functional import FunctionWatch
 from expkit.engine.layers import LayerWatch, describe_outputs, look_at_layers
 from expkit.engine.loop import Learner
 from expkit.engine.loss_probe import probe_loss
@@ -44,8 +45,9 @@ def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[s
             "linear_chains": wiring.chains(),
             **_modes(learner),
         }
-        outputs_BC, layers = _watch(model, images_BCHW)
+        outputs_BC, layers, activations = _watch(model, images_BCHW)
         probe |= {"outputs": describe_outputs(outputs_BC), "layers": layers}
+        probe["activations"] = activations
         probe["affine_error"] = _try(affine_error, model, images_BCHW)
         few = images_BCHW[:NUM_MIXED]
         probe["cross_sample_gradient"] = _try(cross_sample_gradient, model, few)
@@ -83,12 +85,16 @@ def _trace(model: nn.Module, images_BCHW: Tensor) -> Wiring:
 
 
 @torch.no_grad()
-def _watch(model: nn.Module, images_BCHW: Tensor) -> tuple[Tensor, list[dict[str, Any]]]:
+def _watch(
+    model: nn.Module, images_BCHW: Tensor
+) -> tuple[Tensor, list[dict[str, Any]], list[dict[str, Any]]]:
+    """The answers, what the layers say, and what activations that are no layers do."""
     model.eval()
     watch = LayerWatch(model, len(images_BCHW))
-    with watch.open():
+    functions = FunctionWatch(model, len(images_BCHW))
+    with watch.open(), functions.open():
         outputs_BC: Tensor = model(images_BCHW)
-    return outputs_BC, watch.read()
+    return outputs_BC, watch.read(), functions.read()
 
 
 def describe_inputs(images_BCHW: Tensor) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,11 +18,13 @@ LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # what leaves a linear layer's answer affine, in eval mode, and is no layer of its own
 RESHAPING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten, nn.Unflatten)
 AFFINE = (*RESHAPING, _BatchNorm, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d)
+FAR = 100.0  # times the inputs: where no activation is straight
 # reads of a tensor, and other views of it: none of them is a use
 VIEWS = frozenset(
     {"__get__", "__len__", "size", "dim", "numel", "stride", "is_floating_point", "data_ptr"}
     | {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose"}
     | {"contiguous", "untyped_storage", "is_contiguous", "numpy", "detach", "requires_grad_"}
+    | {"dropout", "dropout1d", "dropout2d"}  # in eval mode they give what they are given
 )
 
 
@@ -111,14 +114,39 @@ def is_needless(before: nn.Module, after: nn.Module) -> bool:
     """Whether two linear layers in a row do what one could.
 
     Not so where the first narrows what comes in and the second widens it again (low rank, and the
-    linear bottleneck of MobileNetV2), nor where one works by groups (separable convolutions).
+    linear bottleneck of MobileNetV2), nor where one works by groups (separable convolutions), cuts
+    the picture into patches, or keeps a fixed bank of filters.
     """
     assert isinstance(before, LINEAR)
     assert isinstance(after, LINEAR)
     if max(getattr(before, "groups", 1), getattr(after, "groups", 1)) > 1:
         return False
+    if not (before.weight.requires_grad and after.weight.requires_grad):
+        return False
+    if is_separable(before, after) or is_separable(after, before) or cuts_patches(before):
+        return False
     middle, width_in = before.weight.shape[:2]
     return bool(middle >= min(width_in, after.weight.shape[0]))
+
+
+def is_separable(spatial: nn.Module, pointwise: nn.Module) -> bool:
+    """Whether one filters a single channel and the other mixes channels alone.
+
+    Of one channel, as grey pictures have, a depthwise convolution has one group and is a plain one.
+    """
+    if isinstance(spatial, nn.Linear) or isinstance(pointwise, nn.Linear):
+        return False
+    assert isinstance(spatial, LINEAR)
+    assert isinstance(pointwise, LINEAR)
+    is_pointwise = pointwise.weight[0, 0].numel() == 1
+    return is_pointwise and spatial.weight.shape[1] == 1 < spatial.weight[0, 0].numel()
+
+
+def cuts_patches(layer: nn.Module) -> bool:
+    """Whether a convolution steps by its own size, as the patch embedding of a transformer does."""
+    if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return False
+    return layer.kernel_size == layer.stride and max(layer.stride) > 1
 
 
 def _storage(x: Tensor) -> int:
@@ -127,9 +155,18 @@ def _storage(x: Tensor) -> int:
 
 @torch.no_grad()
 def affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """How far f(a) + f(b) - f(c) is from f(a + b - c), as a share of what tells f(a) from f(c)."""
+    """How far f(a) + f(b) - f(c) is from f(a + b - c), as a share of what tells f(a) from f(c).
+
+    The larger of two: next to zero a tanh of small weights is all but a straight line.
+    """
     if len(images_BCHW) < 3:
         return None
+    errors = [_affine_error(model, images_BCHW), _affine_error(model, FAR * images_BCHW)]
+    measured = [error for error in errors if error is not None and math.isfinite(error)]
+    return max(measured) if len(measured) == 2 else None
+
+
+def _affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
     a, b, c = images_BCHW[0], images_BCHW[len(images_BCHW) // 2], images_BCHW[-1]
     f_a, f_b, f_c, f_abc = model(torch.stack([a, b, c, a + b - c])).double()
     difference = torch.stack([f_a - f_c, f_b - f_c]).square().mean().sqrt()

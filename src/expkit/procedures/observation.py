@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from expkit.engine.gauge import looks
@@ -14,6 +15,7 @@ from expkit.engine.loop import Epoch, Learner
 from expkit.engine.precision import precision_gap
 from expkit.engine.probing import look_at_layers, probe_loss, probe_model
 from expkit.engine.scoring import Sums
+from expkit.engine.untouched import untouched
 from expkit.procedures.session import Session
 from expkit.records.files import Record
 
@@ -124,4 +126,18 @@ def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
     # a large net is shown fewer samples
     count = min(NUM_DIFFERENTIATED, content["num_samples"])
     content |= attempt(session, lambda: {"precision_gap": precision_gap(learner, split, count)})
+    if not epoch and any(not row["trainable"] for row in content["parameters"]):
+        content |= attempt(session, lambda: {"frozen_drawn": frozen_drawn(session, learner)})
     session.note("model", epoch, content)
+
+
+def frozen_drawn(session: Session, learner: Learner) -> list[str]:
+    """The frozen parameters that come out otherwise under another seed: drawn, and not designed."""
+    made = []
+    with untouched(learner.model):
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            made.append(dict(session.parts.make_model().named_parameters()))
+    first, second = made
+    frozen = [name for name, p in learner.model.named_parameters() if not p.requires_grad]
+    return [name for name in frozen if name in first and not first[name].equal(second[name])]

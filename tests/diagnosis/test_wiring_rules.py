@@ -104,3 +104,25 @@ def test_missing_activation() -> None:
     (finding,) = findings("missing_activation", probed(conv_net(activation=nn.Identity)))
     assert "0 -> 2" in finding.sentence
     assert "one linear map" in finding.sentence
+
+
+def test_a_fixed_bank_of_filters_is_sound() -> None:
+    """Frozen weights that another seed does not change were designed, and not drawn."""
+    evidence = probed(frozen_net())
+    (record,) = evidence.of_kind("model")
+    record["frozen_drawn"] = []
+    assert findings("frozen_parameters", evidence) == []
+    record["frozen_drawn"] = [p["name"] for p in record["parameters"] if not p["trainable"]]
+    assert len(findings("frozen_parameters", evidence)) == 1
+
+
+def test_a_net_that_is_affine_whatever_its_chains_say() -> None:
+    """Three layers and no bend are told; one layer alone is a sound linear model."""
+    deep = nn.Sequential(nn.Flatten(), nn.LazyLinear(32), nn.Linear(32, 16), nn.Linear(16, 5))
+    evidence = probed(deep)
+    (record,) = evidence.of_kind("model")
+    record["linear_chains"] = []
+    (finding,) = findings("missing_activation", evidence)
+    assert finding.evidence["pairs"] == ["1 -> 2", "2 -> 3"]
+    one = nn.Sequential(nn.Flatten(), nn.LazyLinear(5))
+    assert findings("missing_activation", probed(one)) == []

@@ -81,6 +81,46 @@ class Skip(Net):
         return self.second(first).mean((2, 3)) + functional.pad(first.relu().mean((2, 3)), (0, 8))
 
 
+def test_separable_convolutions_of_grey_pictures_are_no_fault() -> None:
+    """Of one channel a depthwise convolution has one group, with and without a norm behind it."""
+    for between in (nn.Identity(), nn.BatchNorm2d(1)):
+        depthwise = nn.Conv2d(1, 1, 3, groups=1)
+        net = nn.Sequential(depthwise, between, nn.Conv2d(1, 16, 1), nn.ReLU())
+        assert chains(nn.Sequential(Grey(), net)) == []
+    full = nn.Sequential(Grey(), nn.Conv2d(1, 16, 3), nn.Conv2d(16, 16, 3), nn.ReLU())
+    assert chains(full) == [["1", "2"]]
+
+
+class Grey(nn.Module):
+    """Pictures of one channel."""
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        return images_BCHW.mean(1, keepdim=True)
+
+
+def test_patches_and_fixed_filters_are_no_fault() -> None:
+    """A patch embedding and a bank of filters stand before layers that learn, and need no bend."""
+    assert chains(nn.Sequential(nn.Conv2d(3, 16, 4, stride=4), nn.Conv2d(16, 16, 1))) == []
+    bank = nn.Conv2d(3, 16, 3).requires_grad_(False)
+    assert chains(nn.Sequential(bank, nn.Conv2d(16, 16, 3))) == []
+    assert chains(nn.Sequential(nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 3))) == [["0", "1"]]
+
+
+def test_a_functional_dropout_is_no_activation() -> None:
+    """In eval mode it gives what it is given."""
+    between = Net(lambda x: functional.dropout(x, 0.5, training=False))
+    assert chains(between) == [["first", "second"]]
+
+
+def test_small_weights_are_not_affine() -> None:
+    """A tanh next to zero is all but straight; far from it, it is not."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.Tanh(), nn.Linear(8, 5))
+    nn.init.normal_(net[1].weight, std=1e-4)
+    error = affine_error(net, IMAGES)
+    assert error is not None
+    assert error > 1e-2
+
+
 def test_a_shortcut_is_no_fault() -> None:
     """Where an answer is used otherwise too, the next layer's being linear is a shortcut."""
     assert chains(Skip(nn.Identity())) == []

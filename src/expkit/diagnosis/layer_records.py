@@ -46,7 +46,8 @@ def start_before(evidence: Evidence, record: Record) -> Record | None:
 def hidden_size(record: Record) -> float | None:
     """The size (rms) of what the last layer is given, of inputs of size 1."""
     inputs = record.get("inputs", {}).get("std") or 0.0
-    size = record["layers"][-2].get("rms") if len(record["layers"]) > 1 else None
+    layers = record.get("layers", ())
+    size = layers[-2].get("rms") if len(layers) > 1 else None
     return None if size is None else float(size) / max(1.0, inputs)
 
 
@@ -68,7 +69,8 @@ def is_blocked(record: Record) -> bool:
 
 def answers_multiplied(record: Record) -> float:
     """By how much the model multiplies what its last layer answers; 1 where it does not."""
-    last = record["layers"][-1].get("rms") if record["layers"] else None
+    layers = record.get("layers")
+    last = layers[-1].get("rms") if layers else None
     if not last or record.get("last_operation") not in ("Div", "Mul"):
         return 1.0
     return float(record["outputs"]["rms"] / last)
@@ -79,7 +81,7 @@ def starts_multiplied(evidence: Evidence) -> bool:
     first = next(iter(evidence.of_kind("model")), None)
     if first is None or not first.get("expected_loss"):
         return False
-    is_lost: bool = first["loss"] > MULTIPLIED * first["expected_loss"]
+    is_lost: bool = first.get("loss", 0.0) > MULTIPLIED * first["expected_loss"]
     return is_lost and answers_multiplied(first) > MULTIPLIED
 
 

@@ -152,3 +152,32 @@ def test_exploding_gradients() -> None:
     """Weights drawn ten times too large in each of twelve layers."""
     (finding,) = findings("exploding_gradients", probed(deep(nn.ReLU, 10.0)))
     assert finding.evidence["gradient_norm"] > 1e4
+
+
+class Functional(nn.Module):
+    """Two layers and a head, whose activation is a function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.LazyLinear(32), nn.Linear(32, 32)
+        self.head, self.function = nn.Linear(32, 5), function
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        x = self.function(self.first(images_BCHW.flatten(1)))
+        outputs: Tensor = self.head(self.function(self.second(x)))
+        return outputs
+
+
+def test_functions_are_judged_as_layers() -> None:
+    """A functional rectifier that is dead, and a tanh at its limits."""
+    model = Functional(torch.relu)
+    model(torch.zeros(1, 3, 32, 32))
+    assert findings("dead_units", probed(model)) == []
+    with torch.no_grad():
+        model.first.bias.fill_(-1e3)
+    (dead,) = findings("dead_units", probed(model))
+    assert (dead.severity, dead.evidence["layers"][0]) == ("fatal", "relu() behind first")
+    model.function = torch.tanh
+    (stuck,) = findings("saturated_units", probed(model))
+    assert stuck.evidence["layers"][0] == "tanh() behind first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -79,6 +80,22 @@ def test_sound_losses(name: str) -> None:
     evidence = evidence_of(SOUND[name])
     assert findings("loss_mismatch", evidence) == []
     assert findings("loss_settings", evidence) == []
+
+
+def test_a_loss_that_right_answers_do_not_win() -> None:
+    """The mean class number squared: told where a gate was lost, and of no sound loss there."""
+
+    def number(x: Tensor, t: Tensor) -> Tensor:
+        classes = torch.arange(x.shape[1]).float()
+        return ((x.sigmoid() * classes).mean(1) - t).square().mean()
+
+    lost = make_signal("model", "overfit_1", 2000)
+    own = {"_target_": "my_losses.Mine"}
+    for function, count in ((number, 1), (functional.cross_entropy, 0)):
+        evidence = evidence_of(function, loss=own, num_classes=5)
+        assert findings("loss_mismatch", evidence) == []
+        failed = dataclasses.replace(evidence, signals=[*evidence.signals, lost])
+        assert len(findings("loss_mismatch", failed)) == count
 
 
 @pytest.mark.parametrize("num_classes", [2, 10, 950])

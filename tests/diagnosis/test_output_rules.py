@@ -61,3 +61,10 @@ def test_initial_loss_of_trained_weights_is_their_own() -> None:
         model[-1].weight.mul_(3000.0)
     evidence = probed(model, procedure=training(start_from="head"))
     assert findings("initial_loss", evidence) == []
+
+
+def test_a_temperature_the_wrong_way() -> None:
+    """A factor behind the last layer is named, and not that layer's weights."""
+    (finding,) = findings("initial_loss", probed(ThenDo(conv_net(), lambda x: x / 1e-4)))
+    assert finding.evidence["factor"] == pytest.approx(1e4, rel=0.01)
+    assert "factor" in finding.command

@@ -126,3 +126,12 @@ def test_attention_along_the_batch() -> None:
     (finding,) = findings("samples_mixed", probed(AlongTheBatch(batch_first=False)))
     assert finding.severity == "fatal"
     assert findings("samples_mixed", probed(AlongTheBatch(batch_first=True))) == []
+
+
+def test_draws_that_no_seed_repeats_are_left_to_another_rule() -> None:
+    """Where the same seeded step gave two results it is no forgotten mode that draws."""
+    net = ThenDo(conv_net(), lambda x: x + torch.randn_like(x))
+    evidence = probed(net, device={"deterministic": True})
+    assert len(findings("batch_norm_mode", evidence)) == 1
+    evidence.of_kind("model")[0]["repeats"] = False
+    assert findings("batch_norm_mode", evidence) == []

@@ -14,7 +14,6 @@ from expkit.diagnosis.course import Course, courses, plainly, rate_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding, Severity
-from expkit.diagnosis.layer_records import starts_multiplied
 from expkit.diagnosis.rate_estimates import estimate, lower_rate
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.weight_decay import share_left
@@ -32,8 +31,6 @@ class LearningRateTooHigh(Rule):
     min_steps: Annotated[int, Gt(0)] = 20
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        if starts_multiplied(evidence):
-            return  # gradients are as many times too large: initial_loss tells of it
         for course in courses(evidence):
             if (found := self._judge(course)) is not None:
                 yield found

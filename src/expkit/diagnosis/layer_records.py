@@ -7,7 +7,7 @@ from expkit.diagnosis.model_records import is_at_chance
 from expkit.records.files import Record
 
 DIED_OUT = 1e-4  # of the inputs' size
-MULTIPLIED = 10.0  # times: a learnt scale of cosines raises the loss far less
+MULTIPLIED = 10.0  # times: a factor to be told of
 NEVER = 1e-6  # of the answers' size: what rounding makes of equal ones
 
 
@@ -74,15 +74,6 @@ def answers_multiplied(record: Record) -> float:
     if not last or record.get("last_operation") not in ("Div", "Mul"):
         return 1.0
     return float(record["outputs"]["rms"] / last)
-
-
-def starts_multiplied(evidence: Evidence) -> bool:
-    """Whether a factor at the model's end makes the first loss ten times that of saying nothing."""
-    first = next(iter(evidence.of_kind("model")), None)
-    if first is None or not first.get("expected_loss"):
-        return False
-    is_lost: bool = first.get("loss", 0.0) > MULTIPLIED * first["expected_loss"]
-    return is_lost and answers_multiplied(first) > MULTIPLIED
 
 
 def ways_to_redraw(evidence: Evidence) -> list[list[str]]:

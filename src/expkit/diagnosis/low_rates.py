@@ -12,7 +12,6 @@ from annotated_types import Gt
 from expkit.diagnosis.course import Course, courses, plainly, rate_of, share_point
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_records import dies_out
 from expkit.diagnosis.rate_estimates import expected_updates, higher_rate
 from expkit.diagnosis.rule import Rule
 
@@ -30,9 +29,6 @@ class LearningRateTooLow(Rule):
     min_steps: Annotated[int, Gt(0)] = 60
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        starts = evidence.of_kind("model")[:1]
-        if any(map(dies_out, starts)):
-            return  # weights drawn far too small give the steps nothing to go by
         for course in courses(evidence):
             if (found := self._judge(course)) is not None:
                 yield found

@@ -92,13 +92,17 @@ class TestDataBound:
 
     @pytest.mark.parametrize(
         "seconds",
-        [[(90, 1), (1, 9)], [(0.1, 0.05)] * 9, [(9, 1)], []],
+        [[(90, 1), (1, 9)], [(0.1, 0.05)] * 9, [(9, 1)], [(9, 1), (3, 1)], [(9, 0), (0.5, 0)], []],
     )
     def test_a_slow_first_epoch_or_little_time_is_none(
         self, seconds: Sequence[tuple[float, float]]
     ) -> None:
         """The first epoch reads; less than five seconds trouble nobody."""
         assert found_by("data_bound", timed(seconds)) is None
+
+    def test_a_short_trial_that_does_nothing_but_wait_is_named(self) -> None:
+        """1.3 s of all but all: a long run would be the same."""
+        assert found_by("data_bound", timed([(9, 1), (0.6, 0.01), (0.7, 0.01)])) is not None
 
 
 class TestDenormals:

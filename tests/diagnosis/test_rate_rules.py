@@ -221,6 +221,36 @@ def test_what_was_learnt_and_is_forgotten_again() -> None:
     assert not too_high(relapsing(0.02, LOST, recovered))
 
 
+def test_a_slow_swing_is_a_relapse_between_its_heights() -> None:
+    """The last three epochs are at 1.0 of ln 10, those since the best at 1.24 in the mean."""
+    right = [0.4, 0.76, 0.73, 0.49, 0.54, 0.65, 0.68, 0.71]
+    slow = [2.0, 0.65, 0.9, 1.8, 1.7, 1.0, 1.0, 1.0]
+    (found,) = too_high(relapsing(0.02, right, slow))
+    assert found.evidence["last_loss"] == 1.0
+    settled = [*slow[:-3], 0.7, 0.7, 0.7]
+    assert not too_high(relapsing(0.02, right, settled))
+
+
+@pytest.mark.parametrize(("loss", "count"), [(28.0, 0), (3.0, 1)])
+def test_answers_scaled_up_before_any_step_are_not_the_rates_doing(loss: float, count: int) -> None:
+    """A first loss of 28, where saying nothing costs 2.3, is the model's; one of 3 is not."""
+    start = make_signal("model", "preflight", 0, parameters=[], loss=loss, expected_loss=LN10)
+    gate = make_gate([loss, 1e4, 1e8, math.nan], signals=[start])
+    assert len(too_high(gate)) == count
+
+
+@pytest.mark.parametrize(("weight_rms", "count"), [(0.001, 0), (0.1, 1)])
+def test_weights_drawn_far_too_small_are_not_the_rates_doing(weight_rms: float, count: int) -> None:
+    """Of a hundred numbers, 0.001 lets a three-hundredth through; 0.1 a third."""
+    start = make_model_record(weight_rms=weight_rms, gradient_rms=1e-12)
+    gate = make_gate(CRAWL, signals=[start])
+    slow = {**gate.config, "optimizer": {"_target_": "torch.optim.SGD", "lr": 1e-4}}
+    evidence = Evidence(
+        slow, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+    )
+    assert len(too_low(evidence)) == count
+
+
 def test_a_gate_whose_weights_were_driven_off() -> None:
     """One of ten samples wrong for good, weights thrice their size, at a rate above what does."""
     losses = [2.1, 0.6, *[0.139] * 498]

@@ -114,6 +114,22 @@ def test_augmentation_that_leaves_next_to_nothing() -> None:
     assert not find("regularisation_too_strong", make_course([2.2] * 9, probe_loss=0.4))
     assert not find("regularisation_too_strong", make_course([1.2] * 12, probe_loss=0.4))
     assert not find("regularisation_too_strong", make_course([2.2] * 12, probe_loss=2.1))
+    less = make_course([2.2] * 12, probe_loss=1.4, augment=augment)
+    assert find("regularisation_too_strong", less)
+    worse = make_course([9.5] * 12, probe_loss=6.9, augment=augment)
+    assert not find("regularisation_too_strong", worse)  # without it nothing is learnt either
+
+
+def test_what_no_setting_regularises_is_not_regularised() -> None:
+    """A gap between the losses in and out of training may be the steps'; dropout may be hidden."""
+    plain = {"transforms": {}, "mixup_alpha": 0.0}
+    losses: dict[str, Any] = {"probe_loss": 0.4, "augment": plain}
+    assert not find("regularisation_too_strong", make_course([2.2] * 12, **losses))
+    record = {**make_model_record(), "layers": [{"type": "Dropout2d"}]}
+    hidden = make_course([2.2] * 12, signals=[record], **losses)
+    assert find("regularisation_too_strong", hidden)
+    high = make_course([2.2] * 12, signals=[record], optimizer={"lr": 1.0}, **losses)
+    assert not find("regularisation_too_strong", high)
 
 
 def failed_gate(dropout: float, gap: float, lr: float = 0.001) -> Evidence:

@@ -110,6 +110,12 @@ def test_few_samples_that_are_enough() -> None:
     assert not find("batch_too_small_for_rate", few_samples([2.3] * 9))
 
 
+def test_a_high_rate_that_did_not_burst_is_noise_of_the_batch() -> None:
+    """Ten times the usual, and the loss scatters where it began."""
+    high = few_samples(STUCK, optimizer={**SGD, "lr": 1.0}, rates=1.0)
+    assert find("batch_too_small_for_rate", high)
+
+
 def test_a_rate_too_high_for_any_batch_is_not_the_batch() -> None:
     """SGD at 10 would burst with any."""
     high = few_samples(STUCK, optimizer={**SGD, "lr": 10.0}, rates=10.0)

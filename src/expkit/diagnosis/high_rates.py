@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import Annotated
 
 from annotated_types import Gt
@@ -29,8 +29,11 @@ class LearningRateTooHigh(Rule):
     burst_ratio: Annotated[float, Gt(1)] = 3.0  # of the loss to the one before any step
     stuck_share: Annotated[float, Gt(0)] = 0.9  # of the level of a constant answer
     min_steps: Annotated[int, Gt(0)] = 20
+    max_start: Annotated[float, Gt(0)] = 20.0  # nats above saying nothing, before any step
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
+        if starts_far_off(evidence, self.max_start):
+            return
         for course in courses(evidence):
             if (found := self._judge(course)) is not None:
                 yield found
@@ -103,7 +106,8 @@ class LearningRateTooHigh(Rule):
 
         An epoch's noise cannot do that, and a spike that is recovered from ends below the best.
         """
-        level, right = course.level, column(course.records, "train/accuracy")
+        level, recent = course.level, course.recent_loss()
+        right = column(course.records, "train/accuracy")
         assert level is not None
         if len(right) < 5 or (course.common_update_ratio or 0) < 0.01 or not is_above(course, 3):
             return None
@@ -112,14 +116,18 @@ class LearningRateTooHigh(Rule):
         lost = min(right[best:]) - right[best]
         is_sure = -lost > 6 * math.sqrt(0.25 / max(count, 1))
         is_past = len(right) - 1 - best >= 3 and min(course.losses[-2:]) > course.losses[best]
-        if not (is_sure and is_past and course.recent_loss() > 0.5 * level):
+        if not (is_sure and is_past):
+            return None
+        # where it swings slowly the last epochs may be between two heights
+        since, is_up = fmean(course.losses[best + 1 :]), recent > 1.2 * course.losses[best]
+        if not (recent > 0.5 * level or (is_up and since > 0.5 * level)):
             return None
         return too_high(
             course,
             "warning",
             f"of the training samples {right[best]:.0%} were right in epoch {best + 1}, then "
             f"{min(right[best:]):.0%}, and the loss rose from {course.losses[best]:.3g} to "
-            f"{course.recent_loss():.3g}",
+            f"{recent:.3g}",
         )
 
     def _judge_death(self, course: Course) -> Finding | None:
@@ -159,6 +167,18 @@ class LearningRateTooHigh(Rule):
             said += f"has stood at {losses[-1]:.3g} since"
             return gate_too_high(evidence, gate, losses, said, burst)
         return None
+
+
+def starts_far_off(evidence: Evidence, max_excess: float) -> bool:
+    """Whether answers are far too large before any step, as of a scale in the model's forward.
+
+    Gradients are as much too large, and the lowest rate would only hide it.
+    """
+    for record in evidence.of_kind("model")[:1]:
+        loss, expected = record.get("loss"), record.get("expected_loss")
+        if record["epoch"] == 0 and loss is not None and expected:
+            return bool(expected + max_excess < loss < math.inf)
+    return False
 
 
 def growth_of_weights(evidence: Evidence, gate: str) -> float | None:

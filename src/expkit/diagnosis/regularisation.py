@@ -38,14 +38,17 @@ class RegularisationTooStrong(Rule):
     # in training mode as good as nothing is recognised, and without noise most is
     drowned_share: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant answer
     drowned_gap: Annotated[float, Gt(0), Le(1)] = 0.3  # of it, down to the loss without noise
+    learnt_share: Annotated[float, Gt(0), Le(1)] = 0.7  # of it, without noise: something is known
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        strong = dict(self._strong(evidence.config)) if has_usual_rate(evidence.config) else {}
+        is_usual = has_usual_rate(evidence.config)
+        strong = dict(self._strong(evidence.config)) if is_usual else {}
+        is_regular = is_usual and is_regularised(evidence)
         for course in courses(evidence):
             if strong and self._is_stuck(course):
                 yield self._tell(course, strong)
                 return
-            if self._is_drowned(course):
+            if is_regular and self._is_drowned(course):
                 yield self._tell_drowned(course, strong)
                 return
         for gate in evidence.gates:
@@ -102,7 +105,8 @@ class RegularisationTooStrong(Rule):
         trained, probe = course.recent_loss(), course.looks[-1]["probe_loss"]
         is_lost = trained > self.drowned_share * course.level
         gap = trained - probe
-        return is_lost and gap > self.drowned_gap * course.level and probe > 0.05 * course.level
+        is_learnt = 0.05 * course.level < probe < self.learnt_share * course.level
+        return is_lost and gap > self.drowned_gap * course.level and is_learnt
 
     def _tell_drowned(self, course: Course, strong: Mapping[str, float]) -> Finding:
         config = course.evidence.config
@@ -170,6 +174,17 @@ class RegularisationTooStrong(Rule):
 def has_usual_rate(config: Mapping[str, Any]) -> bool:
     """A rate beyond what is usual may be the cause itself, whatever else is strong."""
     return rate_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
+
+
+def is_regularised(evidence: Evidence) -> bool:
+    """Whether anything works in training alone: else it is the steps that part the two losses."""
+    config = evidence.config
+    augment = config["augment"]
+    mixed = any(augment.get(key) for key in ("mixup_alpha", "cutmix_alpha"))
+    dropped = any(value > 0 for _, value in settings(config["model"], "drop", "model"))
+    layers = [layer for record in evidence.of_kind("model") for layer in record.get("layers", ())]
+    built_in = any("Drop" in str(layer.get("type", "")) for layer in layers)
+    return bool(augment.get("transforms")) or mixed or dropped or built_in
 
 
 def weaker(key: str) -> str:

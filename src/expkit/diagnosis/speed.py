@@ -22,6 +22,9 @@ class DataBound(Rule):
 
     max_share: Annotated[float, Gt(0), Lt(1)] = 0.5
     min_seconds: Annotated[float, Gt(0)] = 5.0  # spent waiting so far: less is nobody's trouble
+    # a short trial tells what a long run will be like, where all but nothing goes to learning
+    clear_share: Annotated[float, Gt(0), Lt(1)] = 0.9
+    clear_seconds: Annotated[float, Gt(0)] = 1.0
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for stage in reversed(evidence.trainings):
@@ -29,7 +32,9 @@ class DataBound(Rule):
             timed = [each for each in evidence.of_kind("epoch", stage)[1:] if each.get("seconds")]
             waiting = sum(float(each["seconds"].get("data") or 0.0) for each in timed)
             working = sum(float(each["seconds"].get("steps") or 0.0) for each in timed)
-            if waiting < self.min_seconds or waiting < self.max_share * (waiting + working):
+            share = waiting / max(waiting + working, 1e-9)
+            is_costly = waiting >= self.min_seconds and share >= self.max_share
+            if not is_costly and (waiting < self.clear_seconds or share < self.clear_share):
                 continue
             yield self._tell(evidence, stage, timed, waiting, working)
             return

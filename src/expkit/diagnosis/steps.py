@@ -124,12 +124,14 @@ class BatchTooSmallForRate(Rule):
     stuck_share: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant answer
     min_noise: Annotated[float, Gt(0)] = 0.12  # standard deviation of the steps' losses, of a mean
     min_steps: Annotated[int, Gt(0)] = 300
+    max_rate: Annotated[float, Ge(1)] = 12.0  # times the usual: above, the rate alone is to blame
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         usual = USUAL_RATES.get(optimizer_name(evidence.config), USUAL_ADAPTIVE_RATE)
+        bound = self.max_rate * usual
         for course in courses(evidence):
             noise = noise_of(course)
-            if noise > self.min_noise and max(course.rates) <= usual and self._is_stuck(course):
+            if noise > self.min_noise and max(course.rates) <= bound and self._is_stuck(course):
                 yield self._tell(course, noise)
                 return
 

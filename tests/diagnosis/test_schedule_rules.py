@@ -129,6 +129,32 @@ def test_no_warm_up_is_missed_where_there_is_one_or_none_is_needed() -> None:
     assert not find("warmup_missing", learning)
 
 
+@pytest.mark.parametrize(
+    ("rate", "losses", "count"),
+    [
+        (0.02, [2.3, 2.2, 1.8], 1),
+        (0.002, [2.3, 2.2, 1.8], 0),  # a usual rate
+        (0.02, [2.3, 2.2, 1.0], 0),  # it learns
+        (0.02, [1.9, 1.9, 1.8], 0),  # the first epoch taught something
+    ],
+)
+def test_a_transformer_set_back_by_a_rate_out_of_all_usual(
+    rate: float, losses: list[float], count: int
+) -> None:
+    """A rise by half in the first steps, and not much learnt in three epochs."""
+    adam = {"_target_": "torch.optim.AdamW", "lr": rate}
+    rise = (2.3, *[3.6] * 19)
+    course = make_course(
+        losses,
+        first_losses=rise,
+        model=VIT,
+        optimizer=adam,
+        rates=rate,
+        signals=[make_model_record("train")],
+    )
+    assert len(find("warmup_missing", course)) == count
+
+
 WIDE = [2.0, 1.5, 1.2, 1.0, 0.8, 0.7, 1.2, 0.6, 1.3, 0.7, 1.1, 0.6, 1.2, 0.6, 1.3]
 
 

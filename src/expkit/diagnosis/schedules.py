@@ -11,7 +11,14 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Lt
 
-from expkit.diagnosis.course import Course, courses, plainly, rate_of
+from expkit.diagnosis.course import (
+    USUAL_ADAPTIVE_RATE,
+    Course,
+    courses,
+    is_adaptive,
+    plainly,
+    rate_of,
+)
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
@@ -188,6 +195,9 @@ class WarmupMissing(Rule):
 
     min_burst: Annotated[float, Gt(1)] = 3.0  # of the loss, to the one before any step
     min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant answer's
+    # a rise that is recovered from only slowly, at a rate that a transformer seldom bears at once
+    set_back_burst: Annotated[float, Gt(1)] = 1.4
+    set_back_share: Annotated[float, Gt(0)] = 0.6  # of a constant answer's, after three epochs
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         schedule = evidence.config["schedule"]
@@ -195,9 +205,25 @@ class WarmupMissing(Rule):
         if rises or "warmup_epochs" not in schedule or not is_transformer(evidence):
             return
         for course in courses(evidence):
-            if course.burst > self.min_burst and course.is_stuck(self.min_loss_share):
+            is_lost = course.burst > self.min_burst and course.is_stuck(self.min_loss_share)
+            if is_lost or self._is_set_back(course):
                 yield self._tell(course)
                 return
+
+    def _is_set_back(self, course: Course) -> bool:
+        """The first epoch taught nothing, the third not much, and the rate is out of all usual."""
+        if course.level is None or course.num_epochs < 3:
+            return False
+        rate, good = max(course.rates), estimate(course.evidence, rate_of(course.evidence.config))
+        is_high = is_adaptive(course.evidence.config) and rate > USUAL_ADAPTIVE_RATE
+        return (
+            is_high
+            and good is not None
+            and rate > 5 * good
+            and course.burst > self.set_back_burst
+            and course.losses[0] > 0.95 * course.level
+            and min(course.losses) > self.set_back_share * course.level
+        )
 
     def _tell(self, course: Course) -> Finding:
         epochs = max(1, min(5, course.max_epochs // 10))

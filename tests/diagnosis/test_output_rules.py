@@ -67,4 +67,4 @@ def test_a_temperature_the_wrong_way() -> None:
     """A factor behind the last layer is named, and not that layer's weights."""
     (finding,) = findings("initial_loss", probed(ThenDo(conv_net(), lambda x: x / 1e-4)))
     assert finding.evidence["factor"] == pytest.approx(1e4, rel=0.01)
-    assert "factor" in finding.command
+    assert "temperature" in finding.cause

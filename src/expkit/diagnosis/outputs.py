@@ -170,9 +170,7 @@ class InitialLoss(Rule):
             if factor > MULTIPLIED
             else "the last layer starts with answers that are too large: the first epochs are "
             "spent on unlearning them",
-            command="take the factor out of the model's forward, or make it about 1"
-            if factor > MULTIPLIED
-            else f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
+            command=f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
             "as large as torch draws them",
             stage=record["stage"],
         )

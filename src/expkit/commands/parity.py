@@ -74,8 +74,8 @@ def screen(name: str, device: str, parity: Parity) -> str:
 
 def _layer_table(parity: Parity) -> list[str]:
     layers = shown_layers(parity)
-    names = max(len(layer.name) for layer in layers)
-    types = max(len(layer.type) for layer in layers)
+    names = max((len(layer.name) for layer in layers), default=0)
+    types = max((len(layer.type) for layer in layers), default=0)
     of_all = f"{len(layers)} of {len(parity.layers)} layers, in the order in which they ran"
     lines = [f"  {of_all}: its own difference, what the precision explains, and the sum so far"]
     for layer in layers:

@@ -61,12 +61,11 @@ def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]
         "splits": {name: _describe(dataset, name, each) for name, each in glances.items()},
         "duplicates": find_duplicates(seen, has_classes=has_classes),
     }
+    for name, samples in dataset.splits.items():
+        # with all digests known, an equal picture would have been found wherever it stands
+        census["splits"][name]["num_compared"] = len(samples) if repeated else counts[name]
     for name in glances:
         if name != "train":
-            is_whole = bool(repeated) or counts[name] == len(dataset.splits[name])
-            census["splits"][name]["num_compared"] = (
-                len(dataset.splits[name]) if is_whole else counts[name]
-            )
             census["splits"][name] |= _compare(glances["train"], glances[name])
     if dataset.class_names is not None:
         neighbours = ask_neighbours(glances, len(dataset.class_names))

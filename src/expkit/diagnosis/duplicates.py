@@ -35,7 +35,7 @@ class DuplicatesAcrossSplits(Rule):
         if not across.get("count"):
             return
         splits = splits_of(evidence)
-        held_out = sum(each["num_looked_at"] for name, each in splits.items() if name != "train")
+        held_out = sum(each["num_compared"] for name, each in splits.items() if name != "train")
         share = across["count"] / held_out
         expected = self._expected_near(told.get("near_within", {}), held_out)
         # among so many that are alike, one or two are equal by chance
@@ -104,7 +104,7 @@ class ConflictingDuplicates(Rule):
             " = ".join(f"{name} ({classes[label]})" for name, label in group)
             for group in told["groups"]
         ]
-        share = told["count"] / splits_of(evidence)["train"]["num_looked_at"]
+        share = told["count"] / splits_of(evidence)["train"]["num_compared"]
         yield Finding(
             severity="warning",
             sentence=f"{told['count']} training samples have a twin with equal pixels and another "
@@ -128,11 +128,11 @@ class RepeatedPictures(Rule):
         if not within.get("count"):
             return
         seen = splits_of(evidence)["train"]
-        share = within["count"] / seen["num_looked_at"]
+        share = within["count"] / seen["num_compared"]
         most = seen.get("most_repeated", {"count": 2, "names": within["groups"][0]})
         if share < self.least_share:
             return
-        is_small = seen["num_distinct"] <= self.most_distinct * seen["num_looked_at"]
+        is_small = seen["num_distinct"] <= self.most_distinct * seen["num_compared"]
         of_so_few = f"; only {seen['num_distinct']} are distinct" if is_small else ""
         yield Finding(
             severity="warning" if is_small else "info",

@@ -66,7 +66,12 @@ class NonFiniteLayer(Rule):
                 return
 
     def _had_finite_weights(self, record: Record) -> bool:
-        """Before the last step, and by that step's gradients after it."""
+        """Before the last step, and by that step's gradients after it.
+
+        An epoch between two looks has no weights on record: where it broke is its origin's to say.
+        """
+        if record["kind"] == "epoch" and "parameters" not in record:
+            return False
         for row in record.get("parameters", ()):
             for key in ("weight_rms", "gradient_rms", "update_ratio"):
                 is_late = record["kind"] == "epoch" or key == "weight_rms"

@@ -53,6 +53,8 @@ class LearningRateTooLow(Rule):
         path = ratio * course.planned_steps
         if ratio > self.max_update_ratio or path > self.max_path:
             return None
+        if not math.isfinite(course.losses[-1]):
+            return None
         end = expected_end(course.losses, course.max_epochs)
         if course.losses[-1] < 0.8 * level or end < 0.5 * level or course.losses[-1] > 2 * level:
             return None

@@ -102,9 +102,10 @@ class MemoryNearLimit(Rule):
             full = [pair for pair in found if pair[1]["used"] > self.max_share * pair[1]["total"]]
             if full:
                 record, memory = full[-1]
-                size = int(evidence.stage_config(stage)["batch_size"])
+                given = evidence.stage_config(stage)
+                size, collected = int(given["batch_size"]), int(given.get("batches_per_step", 1))
                 halved = [f"procedure.{stage}.batch_size={size // 2}"]
-                halved.append(f"procedure.{stage}.batches_per_step=2")
+                halved.append(f"procedure.{stage}.batches_per_step={2 * collected}")
                 yield Finding(
                     severity="warning",
                     sentence=f"memory is {memory['used'] / memory['total']:.0%} full: "

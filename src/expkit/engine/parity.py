@@ -167,7 +167,7 @@ def _step(
 ) -> Step:
     expected, found = gradients
     assert expected.keys() == found.keys(), "the same parameters get gradients"
-    errors = {name: relative_error(expected[name], found[name]) for name in expected}
+    errors = {name: relative_error(expected[name], found[name]) for name in expected} or {"": 0.0}
     # a NaN is the worst of all
     worst = max(errors, key=lambda name: math.inf if math.isnan(errors[name]) else errors[name])
     return Step(

@@ -94,7 +94,7 @@ class Wiring(TorchFunctionMode):
             if isinstance(module, LINEAR):
                 self._made[_storage(x)] = (name, module, x, x._version)
                 self.multiplications += x.numel() * module.weight[0].numel()
-            elif isinstance(module, AFFINE) and (maker := self._maker_of(given[0])):
+            elif isinstance(module, AFFINE) and given and (maker := self._maker_of(given[0])):
                 self._made[_storage(x)] = (*maker, x, x._version)
 
         return leave

@@ -35,7 +35,7 @@ class Gauge:
     """Reads one epoch: every step's loss, the first gradients, and all of the last step closely."""
 
     def __init__(
-        self, learner: Learner, *, num_batches: int, steps_before: int, closely: bool
+        self, learner: Learner, num_batches: int, steps_before: int, *, closely: bool
     ) -> None:
         self._learner = learner
         self._num_batches = num_batches
@@ -61,7 +61,7 @@ class Gauge:
         """The learner's step, and what it did."""
         is_first = self._steps_before + len(self._rates) < NUM_FIRST_STEPS
         is_looked_at = self._closely and len(self._losses) == self._num_batches
-        self._rates.append(self._learner.optimizer.param_groups[0]["lr"])
+        self._rates.append(self._learner.rate)
         if is_first:
             self._norms.append(self._gradient_norm())
         before = LastStep(self._learner.model, self._scale()) if is_looked_at else None

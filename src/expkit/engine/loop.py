@@ -75,6 +75,11 @@ class Learner:
         """The model that is evaluated and kept: the average of the weights where there is one."""
         return self.model if self.average is None else self.average.module
 
+    @property
+    def rate(self) -> float:
+        """Of the first parameter group, as it stands."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def set_rate(self, scale: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * scale
@@ -138,14 +143,8 @@ def train_epochs(
         started = time.perf_counter()
         seed_everything(seed, "epoch", number)
         order = torch.Generator().manual_seed(seed_for(seed, "order", number))
-        closely = number in looks
-        sums = Sums(learner.device.torch_device, closely=closely)
-        gauge = Gauge(
-            learner,
-            num_batches=len(sizes),
-            steps_before=(number - 1) * len(steps),
-            closely=closely,
-        )
+        sums = Sums(learner.device.torch_device, closely=number in looks)
+        gauge = Gauge(learner, len(sizes), (number - 1) * len(steps), closely=number in looks)
         learner.train_mode()
         batches = split.batches(
             batch_size, shuffle=shuffle, generator=order, balanced=balanced, augment=augment
@@ -168,14 +167,10 @@ def train_epochs(
             number=number,
             step=number * len(steps),
             metrics=metrics,
-            lr=learner.optimizer.param_groups[0]["lr"],
+            lr=learner.rate,
             seconds=seconds,
             num_samples=len(split),
-            signals={
-                "predicted": sums.answers(),
-                "confident_error": sums.sure_mistakes(),
-                **gauge.read(seconds),
-            },
+            signals={**sums.signals(), **gauge.read(seconds)},
             first_steps=gauge.first_steps(),
         )
 

@@ -93,6 +93,10 @@ class Sums:
             **({"shares": shares} if len(shares) <= MOST_SHARES else {}),
         }
 
+    def signals(self) -> dict[str, Any]:
+        """What the rules ask of a pass besides its figures."""
+        return {"predicted": self.answers(), "confident_error": self.sure_mistakes()}
+
     def sure_mistakes(self) -> dict[str, float] | None:
         """How many of the most confident answers are wrong; None where they were not kept."""
         if not self._confidences:

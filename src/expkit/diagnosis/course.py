@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from statistics import fmean, median
 from typing import Any
 
 from expkit.diagnosis.constant_answers import constant_loss
 from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
 from expkit.records.files import Record
 
 SURE_SAMPLES = 32  # a mean loss over so many is little chance's
@@ -28,6 +30,17 @@ USUAL_ADAPTIVE_RATE = 3e-3
 def courses(evidence: Evidence) -> Iterator[Course]:
     """Of every training stage with a finished epoch."""
     return (Course(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage))
+
+
+def first_found(
+    evidence: Evidence,
+    judge: Callable[[Course], Finding | None],
+    judge_gate: Callable[[Evidence, str], Finding | None],
+) -> Iterator[Finding]:
+    """The first finding on a training stage, else on a gate: one cause is told once."""
+    found = (judge(course) for course in courses(evidence))
+    at_gates = (judge_gate(evidence, gate) for gate in evidence.gates)
+    yield from islice((each for each in chain(found, at_gates) if each is not None), 1)
 
 
 @dataclass(frozen=True)

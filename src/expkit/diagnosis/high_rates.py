@@ -10,7 +10,7 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from expkit.diagnosis.course import Course, courses, plainly, rate_of
+from expkit.diagnosis.course import Course, first_found, plainly, rate_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding, Severity
@@ -34,14 +34,7 @@ class LearningRateTooHigh(Rule):
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         if starts_far_off(evidence, self.max_start):
             return
-        for course in courses(evidence):
-            if (found := self._judge(course)) is not None:
-                yield found
-                return
-        for gate in evidence.gates:
-            if (found := self._judge_gate(evidence, gate)) is not None:
-                yield found
-                return
+        yield from first_found(evidence, self._judge, self._judge_gate)
 
     def _judge(self, course: Course) -> Finding | None:
         """The first that applies; each needs the loss and something else."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from expkit.diagnosis.course import Course, courses, plainly, rate_of, share_point
+from expkit.diagnosis.course import Course, first_found, plainly, rate_of, share_point
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rate_estimates import expected_updates, higher_rate
@@ -35,14 +35,7 @@ class LearningRateTooLow(Rule):
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         if is_drawn_too_small(evidence, self.min_gain):
             return
-        for course in courses(evidence):
-            if (found := self._judge(course)) is not None:
-                yield found
-                return
-        for gate in evidence.gates:
-            if (found := self._judge_gate(evidence, gate)) is not None:
-                yield found
-                return
+        yield from first_found(evidence, self._judge, self._judge_gate)
 
     def _judge(self, course: Course) -> Finding | None:
         ratio, level = course.common_update_ratio, course.level

@@ -39,7 +39,6 @@ def describe_machine(choice: Mapping[str, Any], device: Device) -> dict[str, Any
         "flush_denormals": flushes_denormals(),
         "threads": torch.get_num_threads(),
         "cores": count_cores(),
-        "memory_total_bytes": total_memory_bytes(device.torch_device),
     }
 
 
@@ -69,30 +68,6 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def total_memory_bytes(device: torch.device) -> int:
-    """The device's own memory; the machine's where the device has none."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [_read_limit(path) for path in CGROUP_LIMITS]
-    return min([machine, *(limit for limit in limits if limit)])
-
-
-# a container's limit, where the kernel ends a process that wants more (cgroup 2, then 1)
-CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-
-
-def _read_limit(path: Path) -> int | None:
-    try:
-        text = path.read_text().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
 
 
 def repeats_itself(

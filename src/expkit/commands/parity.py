@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, build
-from expkit.config.compose import Request, compose_and_run
+from expkit.config.compose import compose_and_run
+from expkit.config.request import Request
+from expkit.config.sweeping import Task, refuse_sweep
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,13 +38,13 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     if arguments.steps < 1:
         raise UserError(f"--steps cannot be {arguments.steps}", allowed="a whole number > 0")
-    codes: list[int] = []
 
-    def run(request: Request) -> None:
-        codes.append(compare(request, arguments.steps))
+    def run(request: Request) -> int:
+        return compare(request, arguments.steps)
 
-    compose_and_run(arguments.overrides, run)
-    return codes[0]
+    task = Task(run, refuse_sweep, refuse_sweep)
+    compose_and_run(arguments.overrides, task)
+    return task.codes[0]
 
 
 def compare(request: Request, num_steps: int) -> int:

@@ -34,18 +34,23 @@ def main(words: Sequence[str]) -> int:
     run = find_run(arguments.run)
     if run.status in ("finished", "failed"):
         return _say_that_it_ended(run)
-    _refuse_edited(run)
     find_own_code()
-    # the run folder may be a stranger's: its own `trust` is not the user's word
-    config = check_config(run.config, trusted=arguments.trust)
     with stop_on_signals():
-        folder = RunFolder.reopen(run.path)
-        parts = build(config)
-        refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
-        for change in _find_changes(run, parts.device.reason):
-            folder.log(change)
-            print(change)
-        return carry_out(parts, folder)
+        # the run folder may be a stranger's: its own `trust` is not the user's word
+        return go_on(run, arguments.trust)
+
+
+def go_on(run: Run, trusted: Sequence[str]) -> int:
+    """From the last epoch that the run's checkpoints know; the exit code."""
+    _refuse_edited(run)
+    config = check_config(run.config, trusted=trusted)
+    folder = RunFolder.reopen(run.path)
+    parts = build(config)
+    refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+    for change in _find_changes(run, parts.device.reason):
+        folder.log(change)
+        print(change)
+    return carry_out(parts, folder)
 
 
 def _say_that_it_ended(run: Run) -> int:

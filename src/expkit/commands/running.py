@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from expkit.commands.progress import Progress, ReadingBar
-from expkit.config.compose import Request
+from expkit.config.request import Request
 from expkit.config.schema import Config
 from expkit.errors import UserError
 from expkit.records.environment import describe_environment
@@ -77,13 +77,17 @@ def without_collector() -> Iterator[None]:
 
 
 def make_folder(
-    parts: Parts, config: Config, overrides: Sequence[str], command: Sequence[str]
+    parts: Parts,
+    config: Config,
+    overrides: Sequence[str],
+    command: Sequence[str],
+    job: str | None = None,
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.procedures.reading import encode_pictures
 
     config_text = yaml.safe_dump(config.to_plain(), sort_keys=False, allow_unicode=True)
-    environment = describe_environment(list(command), parts.device.reason, hash_text(config_text))
+    environment = describe_environment(command, parts.device.reason, hash_text(config_text), job)
     files: dict[str, str | bytes] = {
         "config.yaml": config_text,
         "overrides.yaml": yaml.safe_dump(list(overrides)),

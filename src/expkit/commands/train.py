@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 
 from expkit.commands.interruption import stop_on_signals
-from expkit.commands.running import EXIT_INTERRUPTED, run_request
-from expkit.config.compose import Request, compose_and_run
-from expkit.errors import UserError
+from expkit.commands.running import run_request
+from expkit.commands.sweeping import run_job, run_jobs
+from expkit.config.compose import compose_and_run
+from expkit.config.sweeping import Task
 
 HELP = """usage: expkit train [OVERRIDE ...] [HYDRA FLAG ...]
 
@@ -35,26 +35,7 @@ def main(words: Sequence[str]) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(HELP)
         return 0
-    codes: list[int] = []
-
-    def run(request: Request) -> None:
-        codes.append(_run_job(request) if request.is_sweep_job else run_request(request))
-        if request.is_sweep_job and codes[-1] == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt  # whoever stops a job means the sweep
-
+    task = Task(run_request, run_job, run_jobs)
     with stop_on_signals():
-        compose_and_run(words, run)
-    return max(codes, default=0)
-
-
-def _run_job(request: Request) -> int:
-    """A job of a sweep: what goes wrong in it is its own affair, and the next one runs."""
-    print(f"\njob: {' '.join(request.overrides)}", flush=True)
-    try:
-        return run_request(request)
-    except UserError as error:
-        print(error.screen())
-        return 2
-    except Exception:
-        traceback.print_exc()
-        return 1
+        compose_and_run(words, task)
+    return max(task.codes, default=0)

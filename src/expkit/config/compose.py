@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import OmegaConf
 
 from expkit.config.explain import explain_composition, explain_sweep, parse_override
 from expkit.config.places import builtin_conf, conf_folders
-from expkit.config.schema import Config
-from expkit.config.validation import check_config
+from expkit.config.sweeping import Task, name_sweep
 from expkit.errors import UserError, nearest_of
 
 FLAGS_WITH_VALUE = {
     *("--cfg", "-c", "--info", "-i", "--package", "-p"),
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """One run as it was asked for; it is checked when its config is first looked at."""
-
-    composed: DictConfig
-    output_dir: str | None  # the sweep's, for a job of one
-    overrides: list[str]
-
-    @property
-    def is_sweep_job(self) -> bool:
-        return self.output_dir is not None
-
-    @functools.cached_property
-    def config(self) -> Config:
-        try:
-            plain = OmegaConf.to_container(self.composed, resolve=True, throw_on_missing=True)
-        except MissingMandatoryValue as error:
-            raise UserError(
-                f"{error.full_key} must be given",
-                where=error.full_key,
-                fix=f"expkit train ... {error.full_key}=VALUE",
-            ) from error
-        except OmegaConfBaseException as error:
-            raise UserError(
-                str(error).splitlines()[0], where=getattr(error, "full_key", None) or None
-            ) from error
-        assert isinstance(plain, dict), "config.yaml is a mapping"
-        if self.output_dir is not None:
-            plain["output_dir"] = self.output_dir
-        return check_config({str(key): value for key, value in plain.items()})
 
 
 class OwnConfFolder(SearchPathPlugin):
@@ -73,21 +35,14 @@ class OwnConfFolder(SearchPathPlugin):
             search_path.prepend(provider="own", path=f"file://{own}")
 
 
-def compose_and_run(words: Sequence[str], run: Callable[[Request], None]) -> None:
-    """Hand the words to Hydra, which calls `run` once, once a job of a sweep, or not at all."""
+def compose_and_run(words: Sequence[str], task: Task) -> None:
+    """Hand the words to Hydra, which calls the task once, with all jobs, or not at all."""
     prepare_hydra()
     words = flags_last(words)
-    sys.argv = ["expkit train", *words]
-    if _is_sweep(words):
+    if is_sweep(words):
         explain_sweep(words)
-
-    failures: list[Exception] = []
-
-    def task(config: DictConfig) -> None:
-        try:
-            run(_read_request(config))
-        except Exception as error:
-            failures.append(error)  # Hydra would print it in its own way
+        words = _with_folder(words)
+    sys.argv = ["expkit train", *words]
 
     app = hydra.main(config_path=str(builtin_conf()), config_name="config", version_base="1.3")
     try:
@@ -95,10 +50,12 @@ def compose_and_run(words: Sequence[str], run: Callable[[Request], None]) -> Non
     except SystemExit as error:  # Hydra has said why, and calls every fault 1
         if error.code:
             raise SystemExit(2) from error
+    except UserError:
+        raise
     except Exception as error:
         raise explain_composition(words, error) from error
-    if failures:
-        raise failures[0]
+    if task.failures:
+        raise task.failures[0]
 
 
 def change_parts(
@@ -143,8 +100,6 @@ def prepare_hydra() -> None:
     """Make Hydra raise instead of print, and find the user's own conf/ and code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
-    sweep_name = f"{time.strftime('%Y%m%d_%H%M%S')}_{os.getpid()}_sweep"
-    OmegaConf.register_new_resolver("sweep_name", lambda: sweep_name, replace=True)
     find_own_code()
 
 
@@ -170,15 +125,11 @@ def flags_last(words: Sequence[str]) -> list[str]:
     return [*overrides, *flags]
 
 
-def _is_sweep(words: Sequence[str]) -> bool:
+def _with_folder(words: Sequence[str]) -> list[str]:
+    """A sweep's folder has its name before Hydra begins, unless the user named it."""
+    named = any(word.startswith("hydra.sweep.dir=") for word in words)
+    return list(words) if named else flags_last([*words, name_sweep()])
+
+
+def is_sweep(words: Sequence[str]) -> bool:
     return any(word in ("-m", "--multirun", "hydra.mode=MULTIRUN") for word in words)
-
-
-def _read_request(config: DictConfig) -> Request:
-    hydra_config = HydraConfig.get()
-    is_sweep_job = str(hydra_config.mode).endswith("MULTIRUN")
-    return Request(
-        config,
-        str(hydra_config.sweep.dir) if is_sweep_job else None,
-        list(hydra_config.overrides.task),
-    )

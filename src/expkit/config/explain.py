@@ -48,7 +48,7 @@ def _find_fault(words: Sequence[str]) -> UserError | None:
 def _check_words(words: Sequence[str]) -> None:
     texts, folders = _split_words(words)
     overrides = [parse_override(text) for text in texts]
-    groups = list_groups(folders)
+    groups = [group for group in list_groups(folders) if not group.startswith("hydra/")]
     for override in overrides:
         _check_choice(override, groups, folders)
     config = _compose([o for o in overrides if _is_group(o, groups)], folders)

@@ -28,6 +28,14 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """How a sweep is judged; no run of it knows of this."""
+
+    objective: str = "held_out/accuracy"  # or a split and any metric that its runs measure
+    reuse: bool = False
+
+
+@dataclass(frozen=True)
 class Config:
     """One run's config as plain values; parts are mappings with a `_target_`."""
 

@@ -14,8 +14,10 @@ from typing import Any
 PACKAGES = ("expkit", "torch", "torchvision", "timm", "hydra-core", "numpy", "scikit-learn")
 
 
-def describe_environment(command: Sequence[str], device: str, config_hash: str) -> dict[str, Any]:
-    """The content of environment.json."""
+def describe_environment(
+    command: Sequence[str], device: str, config_hash: str, job: str | None = None
+) -> dict[str, Any]:
+    """The content of environment.json; `job` is the run's id in its sweep."""
     slurm = {name: value for name, value in os.environ.items() if name.startswith("SLURM_JOB")}
     return {
         "command": list(command),
@@ -27,6 +29,7 @@ def describe_environment(command: Sequence[str], device: str, config_hash: str) 
         "host": platform.node(),
         "git": describe_git(Path.cwd()),
         **({"slurm": slurm} if slurm else {}),
+        **({"job": job} if job else {}),
     }
 
 

@@ -55,7 +55,7 @@ class RunFolder:
                     target = aside / file
                     target.parent.mkdir(parents=True, exist_ok=True)
                     write_aside(target, content.encode() if isinstance(content, str) else content)
-                lock = _hold_lock(aside)
+                lock = hold_lock(aside)
                 assert lock is not None, "nobody knows this folder yet"
                 return cls(_claim_name(aside, parent / name), lock)
             except BaseException:
@@ -66,7 +66,7 @@ class RunFolder:
     def reopen(cls, path: Path) -> RunFolder:
         """Go on writing into a run that was cut off."""
         with explain_disk_errors(path):
-            lock = _hold_lock(path)
+            lock = hold_lock(path)
         if lock is None:
             raise UserError(
                 f"'{path.name}' is still running in another process",
@@ -126,7 +126,7 @@ class RunFolder:
                 write_lines(path, kept)
 
 
-def _hold_lock(path: Path) -> int | None:
+def hold_lock(path: Path) -> int | None:
     """A descriptor that holds the folder's lock, or None where another process has it."""
     descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:

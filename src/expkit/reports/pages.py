@@ -11,6 +11,7 @@ from expkit.records.files import write_aside, write_json
 from expkit.records.run import Run
 from expkit.records.thresholds import Threshold
 from expkit.reports import markdown, wording
+from expkit.reports.digests import make_digest
 from expkit.reports.findings import markdown_section
 from expkit.reports.summary import Summary, summarize
 from expkit.reports.threshold_page import threshold_screen
@@ -36,6 +37,7 @@ def refresh(run_path: Path, *, plots: bool) -> Summary:
     else:
         pictures = sorted((run_path / "plots").glob("*.png"))
     write_aside(run_path / "report.md", report(run, summary, pictures).encode())
+    make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
     return summary
 

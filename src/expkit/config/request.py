@@ -1,0 +1,84 @@
+"""What a user asked for, as Hydra composed it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from expkit.config.check import check_fields, check_part
+from expkit.config.schema import Config, Sweep
+from expkit.config.validation import check_config
+from expkit.errors import UserError
+
+# the root's keys that say how a sweep runs; its runs do not know of them
+OF_THE_SWEEP = ("launcher", "sweep", "ablation")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run as it was asked for; it is checked when its config is first looked at."""
+
+    composed: DictConfig
+    overrides: list[str]
+    sweep_dir: str | None  # of a job of a sweep
+    number: int  # within its sweep
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Request:
+        """From what Hydra hands to the task, while HydraConfig tells of it."""
+        hydra = HydraConfig.get()
+        in_sweep = str(hydra.mode).endswith("MULTIRUN")
+        return cls(
+            config,
+            list(hydra.overrides.task),
+            str(hydra.sweep.dir) if in_sweep else None,
+            int(hydra.job.num) if in_sweep else 0,
+        )
+
+    @property
+    def is_sweep_job(self) -> bool:
+        return self.sweep_dir is not None
+
+    @functools.cached_property
+    def config(self) -> Config:
+        plain = {key: value for key, value in self._plain.items() if key not in OF_THE_SWEEP}
+        if self.sweep_dir is not None:
+            plain["output_dir"] = self.sweep_dir
+        return check_config(plain)
+
+    @functools.cached_property
+    def sweep(self) -> Sweep:
+        """How the whole sweep is judged, and what of it need not run."""
+        given = self._plain["sweep"]
+        check_fields(given, "expkit.config.schema.Sweep", "sweep")
+        return Sweep(**{field.name: given[field.name] for field in fields(Sweep)})
+
+    @functools.cached_property
+    def launcher(self) -> Mapping[str, Any]:
+        """The part that runs the jobs on this machine."""
+        launcher: Mapping[str, Any] = self._plain["launcher"]
+        check_part(launcher, "launcher", trusted=self._plain["trust"])
+        return launcher
+
+    @functools.cached_property
+    def _plain(self) -> dict[str, Any]:
+        try:
+            plain = OmegaConf.to_container(self.composed, resolve=True, throw_on_missing=True)
+        except MissingMandatoryValue as error:
+            raise UserError(
+                f"{error.full_key} must be given",
+                where=error.full_key,
+                fix=f"expkit train ... {error.full_key}=VALUE",
+            ) from error
+        except OmegaConfBaseException as error:
+            raise UserError(
+                str(error).splitlines()[0], where=getattr(error, "full_key", None) or None
+            ) from error
+        assert isinstance(plain, dict), "config.yaml is a mapping"
+        return {str(key): value for key, value in plain.items()}

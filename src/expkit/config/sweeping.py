@@ -1,0 +1,107 @@
+"""Between Hydra, which says which jobs a sweep has, and whoever runs them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from expkit.config.request import Request
+from expkit.errors import UserError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to: its exit code, and its objective where it has one."""
+
+    code: int
+    objective: float | None
+
+
+@dataclass
+class Task:
+    """What Hydra calls: once for a run, or once a job; our own launcher hands over all jobs.
+
+    Launchers of clusters pickle it, so it holds nothing but functions of modules.
+    """
+
+    run: Callable[[Request], int]
+    run_job: Callable[[Request], Outcome]  # one job of a sweep, in the process it is to have
+    run_jobs: Callable[[Sequence[Request]], Sequence[Outcome]]
+    codes: list[int] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    def __call__(self, config: DictConfig) -> float | None:
+        request = Request.of(config)
+        try:
+            if not request.is_sweep_job:
+                self.codes.append(self.run(request))
+                return None
+            outcome = self.run_job(request)
+            self.codes.append(outcome.code)
+            return outcome.objective
+        except Exception as error:
+            self.failures.append(error)  # Hydra would print it in its own way
+            return None
+
+
+def refuse_sweep(requests: object) -> NoReturn:
+    """For a command that runs one thing alone."""
+    raise UserError("this command takes no sweep", fix="expkit train -m ...")
+
+
+def compose_jobs(
+    loader: ConfigLoader,
+    master: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    first_number: int,
+) -> list[Request]:
+    """All jobs, each checked: what is wrong in one is told before any of them runs."""
+    outer = HydraConfig.instance().cfg
+    try:
+        return [
+            _compose_job(loader, master, overrides, number)
+            for number, overrides in enumerate(job_overrides, start=first_number)
+        ]
+    finally:
+        HydraConfig.instance().cfg = outer
+
+
+def _compose_job(
+    loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int
+) -> Request:
+    config = loader.load_sweep_config(master, list(overrides))
+    with open_dict(config):
+        config.hydra.job.id = str(number)
+        config.hydra.job.num = number
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        sweep_dir = str(config.hydra.sweep.dir)
+        task_overrides = list(config.hydra.overrides.task)
+        del config["hydra"]
+    request = Request(config, task_overrides, sweep_dir, number)
+    try:
+        _ = request.config, request.sweep, request.launcher
+    except UserError as error:
+        words = " ".join(task_overrides)
+        where = "\n".join(filter(None, (error.details["where"], f"job {number}: {words}")))
+        raise UserError(
+            error.what,
+            where=where,
+            nearest=error.details["nearest"],
+            allowed=error.details["allowed"],
+            fix=error.details["do"],
+        ) from error
+    return request
+
+
+def name_sweep() -> str:
+    """A word that fixes the sweep's folder, so that every process of it finds the same."""
+    stamp = time.strftime("%Y%m%d_%H%M%S")
+    return f"hydra.sweep.dir=${{output_dir}}/{stamp}_{os.getpid()}_sweep"

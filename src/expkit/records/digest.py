@@ -1,0 +1,55 @@
+"""What comparisons need of a finished run, small enough to read ten thousand of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from expkit.records.files import write_json
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A run in short; every figure of it stands in the run's other records too."""
+
+    run: str
+    name: str
+    job: str | None  # its id in its sweep
+    status: str
+    verdict: str
+    judged_split: str
+    metrics: Mapping[str, Mapping[str, float | None]]  # by split
+    best_epoch: int | None
+    num_epochs: int  # trained
+    findings: list[str]  # names, worst first
+    seconds: float
+    overrides: list[str]
+    config: Mapping[str, Any]  # flat: {"model.depth": 2}
+    fingerprints: Mapping[str, str]  # by split
+    num_samples: Mapping[str, int]  # by split
+    code: Mapping[str, Any]  # commit, dirty, and the versions of packages
+    version: int = VERSION
+
+    def figure(self, metric: str) -> float | None:
+        """`held_out/accuracy` is the judged split's, where that was not trained on."""
+        split, _, name = metric.rpartition("/")
+        if split == "held_out":
+            split = self.judged_split if self.judged_split != "train" else ""
+        return self.metrics.get(split or self.judged_split, {}).get(name)
+
+    def write(self, run_path: Path) -> None:
+        write_json(run_path / "digest.json", asdict(self))
+
+
+def read_digest(run_path: Path) -> Digest | None:
+    """None where there is none, or one of another version: it can be made anew."""
+    try:
+        record = json.loads((run_path / "digest.json").read_bytes())
+        return Digest(**record) if record["version"] == VERSION else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,189 @@
+"""A sweep's folder: which jobs there are, what became of each, and where its run lies."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from expkit.errors import UserError
+from expkit.records.files import Record, append_line, read_json, read_lines, write_json
+from expkit.records.folder import explain_disk_errors, hold_lock, is_locked
+from expkit.records.run import Run, is_run
+
+Status = Literal[
+    "waiting",
+    "running",
+    "finished",
+    "reused",
+    "pruned",
+    "interrupted",
+    "raised",
+    "refused",
+    "killed",
+    "exited",
+    "timed out",
+]
+DONE = ("finished", "reused", "pruned")
+FAILED = ("raised", "refused", "killed", "exited", "timed out")
+
+# what decides where a run lies and which code it may use, but no number of it
+NOT_IDENTITY = ("output_dir", "trust")
+
+
+def job_id(config: Mapping[str, Any]) -> str:
+    """A job is what its config says: the same wherever, whenever and as which number it runs."""
+    identity = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep, as its records tell it."""
+
+    id: str
+    number: int
+    overrides: list[str]
+    config: Mapping[str, Any]
+    events: list[Record]
+    sweep: Path
+
+    @functools.cached_property
+    def run(self) -> Run | None:
+        """Its run folder, once there is one; that of an earlier sweep where it was taken over."""
+        names = [event["run"] for event in self.events if event["event"] in ("run", "reused")]
+        for name in reversed(names):
+            if is_run(self.sweep / name):  # a reused one's path is absolute
+                return Run(self.sweep / name)
+        return None
+
+    @functools.cached_property
+    def status(self) -> Status:
+        """Its last word, or what its run says where a process was killed before it spoke."""
+        last = self.events[-1] if self.events else None
+        if last is None or last["event"] == "waiting":
+            return "waiting"
+        if last["event"] == "reused":
+            return "reused"
+        if last["event"] == "ended":
+            status: Status = last["status"]
+            return status
+        if self.run is None:
+            return "running" if is_locked(self.sweep) else "interrupted"
+        if self.run.status in ("running", "interrupted"):
+            return self.run.status
+        return "finished"
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did, in a few words; empty where that needs none."""
+        last = self.events[-1] if self.events else {}
+        return str(last.get("reason") or "")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its last process lived."""
+        last = self.events[-1] if self.events else {}
+        return last.get("seconds")
+
+    @property
+    def output(self) -> Path:
+        """What it printed."""
+        return self.sweep / "jobs" / f"{self.id}.txt"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The records of a sweep, read when asked for."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @functools.cached_property
+    def facts(self) -> Record:
+        """The command, the objective, and where and by what it was started."""
+        return read_json(self.path / "sweep.json")
+
+    @property
+    def objective(self) -> str:
+        return str(self.facts["objective"])
+
+    @property
+    def is_running(self) -> bool:
+        return is_locked(self.path)
+
+    @functools.cached_property
+    def jobs(self) -> list[Job]:
+        keys = ("job", "number", "overrides", "config")
+        return [
+            Job(
+                record["job"],
+                record["number"],
+                record["overrides"],
+                record["config"],
+                read_lines(self.path / "jobs" / f"{record['job']}.jsonl", ("event",)),
+                self.path,
+            )
+            for record in read_lines(self.path / "plan.jsonl", keys)
+        ]
+
+    @property
+    def by_id(self) -> dict[str, Job]:
+        return {job.id: job for job in self.jobs}
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """Writes a sweep down; many processes may, as each appends to what is its own."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, facts: Record) -> SweepFolder:
+        """A folder that nobody else has."""
+        with explain_disk_errors(path.parent):
+            path.mkdir(parents=True, exist_ok=True)  # a sweeper of Hydra's may have made it
+            try:
+                (path / "jobs").mkdir()
+            except FileExistsError:
+                raise UserError(
+                    f"'{path.name}' is there already",
+                    where=f"hydra.sweep.dir={path}",
+                    fix=f"expkit resume {path}   (or leave hydra.sweep.dir out)",
+                ) from None
+            write_json(path / "sweep.json", facts)
+        return cls(path)
+
+    def hold(self) -> int:
+        """Keep other processes from conducting the same sweep; the lock falls with this one."""
+        lock = hold_lock(self.path)
+        if lock is None:
+            raise UserError(
+                f"'{self.path.name}' is still running in another process",
+                where=str(self.path),
+                fix=f"expkit show {self.path}   (watch it, or stop that process first)",
+            )
+        return lock
+
+    def plan(self, identity: str, number: int, overrides: Sequence[str], config: Any) -> None:
+        record = {"job": identity, "number": number, "overrides": list(overrides), "config": config}
+        append_line(self.path / "plan.jsonl", json.dumps(record))
+
+    def note(self, identity: str, event: str, **values: Any) -> None:
+        """What happened to a job; the last word counts."""
+        record = {"event": event, "at": time.time(), "host": platform.node(), "pid": os.getpid()}
+        append_line(self.path / "jobs" / f"{identity}.jsonl", json.dumps({**record, **values}))
+
+
+def is_sweep(path: Path) -> bool:
+    return (path / "sweep.json").is_file() and (path / "jobs").is_dir()

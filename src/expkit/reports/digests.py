@@ -1,0 +1,40 @@
+"""Digests of runs: read where they stand, made anew where they do not."""
+
+from __future__ import annotations
+
+from expkit.records.digest import Digest, read_digest
+from expkit.records.run import Run
+from expkit.reports import markdown
+from expkit.reports.summary import Summary, recall
+
+
+def make_digest(run: Run, summary: Summary) -> Digest:
+    environment = run.environment
+    splits = run.dataset.splits
+    training = [stage for stage in summary["stages"] if stage["kind"] == "Training"]
+    return Digest(
+        run=run.name,
+        name=str(run.config.get("name") or run.name),
+        job=environment.get("job"),
+        status=summary["status"],
+        verdict=summary["verdict"],
+        judged_split=summary["judged_split"],
+        metrics=summary["metrics"],
+        best_epoch=summary["best_epoch"],
+        num_epochs=sum(stage["num_epochs"] for stage in training),
+        findings=[finding["name"] for finding in summary["findings"]],
+        seconds=summary["wall_seconds"],
+        overrides=run.overrides,
+        config=markdown.flatten(run.config),
+        fingerprints={name: split.fingerprint for name, split in splits.items()},
+        num_samples={name: split.num_samples for name, split in splits.items()},
+        code={**(environment.get("git") or {}), "versions": environment["versions"]},
+    )
+
+
+def recall_digest(run: Run) -> Digest:
+    """The stored one of a run that ended, else a new one."""
+    stored = read_digest(run.path)
+    if stored is not None and stored.status in ("finished", "failed"):
+        return stored
+    return make_digest(run, recall(run))

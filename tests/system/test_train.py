@@ -214,13 +214,13 @@ def test_hydra_sweep_functions_work(words: str, run_here: Expkit, tmp_path: Path
     assert len(list(tmp_path.glob("outputs/*_sweep/2*"))) == 2
 
 
-def test_a_refused_job_of_a_sweep_is_told_in_its_turn(run_here: Expkit, tmp_path: Path) -> None:
-    """Each of them, and the others run."""
+def test_an_impossible_job_is_refused_before_the_first(run_here: Expkit, tmp_path: Path) -> None:
+    """Once, by its number and words, and no folder is left."""
     done = run_here("train", "-m", *TINY, "procedure=full", "procedure.train.batch_size=2,-1,-2")
     assert done.code == 2
-    assert "batch_size cannot be -1" in done.out
-    assert "batch_size cannot be -2" in done.out
-    assert len(list(tmp_path.glob("outputs/*_sweep/2*"))) == 1
+    assert "batch_size cannot be -1" in done.err
+    assert "job 1: " in done.err
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_hydra_words_work(expkit: Expkit, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
         metrics=summary["metrics"],
         best_epoch=summary["best_epoch"],
         num_epochs=sum(stage["num_epochs"] for stage in training),
-        findings=[finding["name"] for finding in summary["findings"]],
+        findings=[finding["rule"] for finding in summary["findings"]],
         seconds=summary["wall_seconds"],
         overrides=run.overrides,
         config=markdown.flatten(run.config),

@@ -28,7 +28,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
         config=markdown.flatten(run.config),
         fingerprints={name: split.fingerprint for name, split in splits.items()},
         num_samples={name: split.num_samples for name, split in splits.items()},
-        code={**(environment.get("git") or {}), "versions": environment["versions"]},
+        code={**(environment.get("git") or {}), "versions": environment.get("versions", {})},
     )
 
 

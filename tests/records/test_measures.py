@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from expkit.records.measures import CLASS_METRICS, METRICS, RANGES, Measure
+from expkit.records.measures import CLASS_METRICS, METRICS, RANGES, Measure, is_lower_better
 
 
 def test_every_metric_has_its_range() -> None:
@@ -26,3 +26,10 @@ def test_every_metric_has_its_range() -> None:
 def test_names_come_apart(name: str, measure: Measure) -> None:
     """Split, metric and class, also where the class has a slash or a bracket."""
     assert Measure.parse(name) == measure
+
+
+def test_direction_of_metrics() -> None:
+    """Errors and losses are better when lower, on whichever split."""
+    assert is_lower_better("held_out/log_loss")
+    assert is_lower_better("rmse")
+    assert not is_lower_better("test/recall[cherry/pit]")

@@ -53,6 +53,9 @@ SHARES = frozenset(
     }
 )
 
+# the others are better when higher; `loss` is the history's
+LOWER_IS_BETTER = frozenset({"loss", "log_loss", "calibration_error", "mae", "rmse"})
+
 TOP = 5
 MAX_RANKED_CLASSES = 100  # above, a curve a class costs more time than it tells
 
@@ -73,6 +76,11 @@ class Measure:
             return cls(match[1] or "", match[2], match[3])
         split, _, metric = name.rpartition("/")
         return cls(split, metric)
+
+
+def is_lower_better(name: str) -> bool:
+    """Of a metric, with or without its split and class."""
+    return Measure.parse(name).metric in LOWER_IS_BETTER
 
 
 def measurable(facts: DatasetFacts) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from annotated_types import Gt, Lt
 from expkit.diagnosis.comparison import CrossRule, Evidences
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.mcnemar import McNemar, round_up
 from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of, percent
 from expkit.records.criteria import parse_criterion
 
@@ -59,8 +60,7 @@ class WithinNoiseOfBaseline(CrossRule):
                 name: pair
                 for name in right
                 if name != best
-                and (pair := _mcnemar(right[best], right[name]))
-                and pair["p"] > self.significance
+                and (pair := McNemar.of(right[best], right[name])).p > self.significance
             }
             if pairs:
                 yield _no_evidence(best, pairs, answered[best], right)
@@ -91,9 +91,7 @@ def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
     """
     p = outcome.accuracy
     gap = min(max(abs(p - value), 0.001) for value in near.values())
-    needed = max(1.96**2 * max(p * (1 - p), 0.01) / gap**2, 1.5 * outcome.count)
-    digits = 10 ** max(len(str(int(needed))) - 2, 0)
-    return int(-(-needed // digits) * digits)
+    return round_up(max(1.96**2 * max(p * (1 - p), 0.01) / gap**2, 1.5 * outcome.count))
 
 
 def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
@@ -108,26 +106,15 @@ def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _mcnemar(ours: Any, theirs: Any) -> dict[str, Any]:
-    """Exact: of the samples that only one of them has right, is it more often the same one?"""
-    from scipy.stats import binomtest
-
-    only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    differing = only_ours + only_theirs
-    p = float(binomtest(only_ours, differing).pvalue) if differing else 1.0
-    return {"only ours": only_ours, "only theirs": only_theirs, "p": p}
-
-
 def _no_evidence(
-    best: str, pairs: Mapping[str, Any], answers: ClassPredictions, right: Mapping[str, Any]
+    best: str, pairs: Mapping[str, McNemar], answers: ClassPredictions, right: Mapping[str, Any]
 ) -> Finding:
     total = len(answers.targets)
     told = []
     for name in pairs:
-        more = int(right[best].sum()) - int(right[name].sum())
         told.append(
-            f"{name}, {percent(float(right[name].mean()))}: {more} of {total} samples, "
-            f"p = {pairs[name]['p']:.2f}"
+            f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
+            f"samples, p = {pairs[name].p:.2f}"
         )
     return Finding(
         severity="info",
@@ -137,9 +124,9 @@ def _no_evidence(
             "best": best,
             "samples": total,
             "right": {name: int(right[name].sum()) for name in [best, *pairs]},
-            "only best right": {name: pair["only ours"] for name, pair in pairs.items()},
-            "only other right": {name: pair["only theirs"] for name, pair in pairs.items()},
-            "p, McNemar exact": {name: pair["p"] for name, pair in pairs.items()},
+            "only best right": {name: pair.only_ours for name, pair in pairs.items()},
+            "only other right": {name: pair.only_theirs for name, pair in pairs.items()},
+            "p, McNemar exact": {name: pair.p for name, pair in pairs.items()},
         },
         cause="so few samples cannot tell runs so near to each other apart",
         command="measure both on more samples, or over several seeds: expkit train -m seed=0,1,2",

@@ -40,11 +40,22 @@ def wilson(count: float, total: float) -> Interval | None:
 
 
 def bootstrap(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[str, Interval]:
-    """Percentiles over seeded resamples of the samples, given as B x samples of weights.
+    """Percentiles over resamples.
 
-    A statistic that costs as much as `cost` plain ones gets so many fewer resamples, and where
-    those are too few, none. A figure that no resample changes is left out: that all resamples
-    of a perfect score are perfect is not certainty.
+    A figure that no resample changes is left out: that all resamples of a perfect score are
+    perfect is not certainty.
+    """
+    found = resample(num_samples, statistic, cost=cost)
+    intervals = {name: percentiles(values) for name, values in found.items()}
+    return {name: interval for name, interval in intervals.items() if interval is not None}
+
+
+def resample(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[str, Floats]:
+    """A statistic over seeded resamples of the samples, given as B x samples of weights.
+
+    One that costs as much as `cost` plain ones gets so many fewer resamples, and where those are
+    too few, none. As many samples are drawn alike each time, so that two models that answered
+    the same ones are compared resample by resample.
     """
     import numpy as np
 
@@ -52,15 +63,18 @@ def bootstrap(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[
     if num_resamples < MIN_RESAMPLES:
         return {}
     parts = [statistic(weights) for weights in _resamples(num_samples, num_resamples)]
-    intervals = {}
-    for name in parts[0]:
-        values = np.concatenate([part[name] for part in parts])
-        values = values[np.isfinite(values)]
-        if len(values) >= MIN_RESAMPLES:
-            low, high = np.percentile(values, [2.5, 97.5])
-            if low < high:
-                intervals[name] = (float(low), float(high))
-    return intervals
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def percentiles(values: Floats) -> Interval | None:
+    """Of those that are finite; None where they are too few, or all the same."""
+    import numpy as np
+
+    finite = values[np.isfinite(values)]
+    if len(finite) < MIN_RESAMPLES:
+        return None
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return (float(low), float(high)) if low < high else None
 
 
 def _resamples(num_samples: int, num_resamples: int) -> Iterator[Floats]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from expkit.records.measures import MAX_RANKED_CLASSES, TOP
+from expkit.records.measures import CLASS_METRICS, MAX_RANKED_CLASSES, TOP, Measure
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.counts import ClassCounter
-from expkit.reports.intervals import Interval, bootstrap, wilson
+from expkit.reports.intervals import Interval, percentiles, resample, wilson
 from expkit.reports.metrics import losses_of
 from expkit.reports.ranking import Ranker, one_vs_rest
 
@@ -19,41 +20,70 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+RANKED = frozenset({"auroc", "average_precision"})
+
 
 def intervals_of(predictions: Predictions) -> dict[str, Interval]:
     """By metric; one that cannot be known, or not in good time, is left out.
 
     The calibration error has none: every resample is less calibrated than the whole.
     """
-    if not isinstance(predictions, ClassPredictions):
-        return _of_values(predictions)
-    return {**_of_shares(predictions), **_of_means(predictions), **_of_areas(predictions)}
-
-
-def _of_shares(predictions: ClassPredictions) -> dict[str, Interval]:
-    bests = {"accuracy": 1, "top5_accuracy": TOP}
-    if len(predictions.class_names) <= TOP:
-        del bests["top5_accuracy"]
-    num_samples = len(predictions.targets)
-    found = {
-        name: wilson(int((predictions.ranks < best).sum()), num_samples)
-        for name, best in bests.items()
-    }
+    found = {name: percentiles(values) for name, values in resampled(predictions).items()}
+    if isinstance(predictions, ClassPredictions):
+        found |= _of_shares(predictions)
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
-def _of_means(predictions: ClassPredictions) -> dict[str, Interval]:
+def resampled(
+    predictions: Predictions, metrics: Collection[str] | None = None
+) -> dict[str, Floats]:
+    """Each metric, or each of these, under the same draws for every model of these samples."""
+    if not isinstance(predictions, ClassPredictions):
+        return _values(predictions)
+    found = _means(predictions, metrics or ())
+    if metrics is None or RANKED & set(metrics):
+        found |= _areas(predictions)
+    return found
+
+
+def _of_shares(predictions: ClassPredictions) -> dict[str, Interval | None]:
+    num_samples = len(predictions.targets)
+    return {
+        name: wilson(int((predictions.ranks < best).sum()), num_samples)
+        for name, best in _bests(predictions).items()
+    }
+
+
+def _bests(predictions: ClassPredictions) -> dict[str, int]:
+    """Among how many most probable classes the right one must be."""
+    is_small = len(predictions.class_names) <= TOP
+    return {"accuracy": 1} if is_small else {"accuracy": 1, "top5_accuracy": TOP}
+
+
+def _means(predictions: ClassPredictions, metrics: Collection[str]) -> dict[str, Floats]:
     num_samples = len(predictions.targets)
     counter, losses = ClassCounter.of(predictions), losses_of(predictions)
+    rights = {name: predictions.ranks < best for name, best in _bests(predictions).items()}
+    names = list(predictions.class_names)
+    of_classes = {
+        name: (measure.metric, names.index(measure.class_name))
+        for name, measure in ((name, Measure.parse(name)) for name in metrics)
+        if measure.metric in CLASS_METRICS and measure.class_name in names
+    }
 
     def statistic(weights_BN: Floats) -> dict[str, Floats]:
-        macro = counter.count(weights_BN).macro()
-        return {**macro, "log_loss": weights_BN @ losses / num_samples}
+        counts = counter.count(weights_BN)
+        return {
+            **{name: weights_BN @ right / num_samples for name, right in rights.items()},
+            **counts.macro(),
+            **{name: getattr(counts, of)[:, index] for name, (of, index) in of_classes.items()},
+            "log_loss": weights_BN @ losses / num_samples,
+        }
 
-    return bootstrap(num_samples, statistic)
+    return resample(num_samples, statistic)
 
 
-def _of_areas(predictions: ClassPredictions) -> dict[str, Interval]:
+def _areas(predictions: ClassPredictions) -> dict[str, Floats]:
     import numpy as np
 
     if len(predictions.class_names) > MAX_RANKED_CLASSES:
@@ -69,10 +99,10 @@ def _of_areas(predictions: ClassPredictions) -> dict[str, Interval]:
         means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
         return {"auroc": means[0], "average_precision": means[1]}
 
-    return bootstrap(len(predictions.targets), statistic, cost=len(rankers))
+    return resample(len(predictions.targets), statistic, cost=len(rankers))
 
 
-def _of_values(predictions: ValuePredictions) -> dict[str, Interval]:
+def _values(predictions: ValuePredictions) -> dict[str, Floats]:
     import numpy as np
 
     targets = predictions.targets.astype(np.float64)
@@ -94,4 +124,4 @@ def _of_values(predictions: ValuePredictions) -> dict[str, Interval]:
             "r2": 1 - explained,
         }
 
-    return bootstrap(num_samples, statistic)
+    return resample(num_samples, statistic)

@@ -1,0 +1,76 @@
+"""What a comparison comes to in words: better, worse, or no evidence of a difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from expkit.records.measures import is_better_smaller
+from expkit.reports import wording
+from expkit.reports.significance import LEVEL, Difference
+
+Word = Literal["better", "worse", "no evidence of a difference"]
+
+ONE_SEED_EACH = (
+    "The test is about these trained models on these samples, not about the recipes: how much "
+    "another seed would change is not in it. Train each over several: expkit train -m seed=0,1,2"
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word, and the sentence that gives its reason in numbers."""
+
+    word: Word
+    text: str
+
+
+def judge(
+    metric: str, difference: Difference, adjusted: float, num_comparisons: int = 1
+) -> Verdict:
+    """By the p-value after Holm's correction; `difference` is ours less the baseline's."""
+    if adjusted > LEVEL:
+        told = f"{_size(metric, difference)}; {_outlook(difference, num_comparisons)}"
+        word: Word = "no evidence of a difference"
+        return Verdict(word, f"{word} ({told})")
+    falls = is_better_smaller(metric)
+    word = "better" if (difference.value < 0) == falls else "worse"
+    corrected = f" after Holm's correction for {num_comparisons}" if num_comparisons > 1 else ""
+    proof = f"p {_p(adjusted)}{corrected}, {difference.test}"
+    return Verdict(word, f"{word} ({_size(metric, difference)}; {proof})")
+
+
+def _size(metric: str, difference: Difference) -> str:
+    """`2 of 1226 samples`, or the difference with its interval."""
+    counts = difference.counts
+    if counts is not None:
+        return f"{abs(counts.num_more)} of {counts.num_samples} samples"
+    shown = difference_shown(metric, difference)
+    return f"{shown}, {difference.count} {difference.unit}"
+
+
+def difference_shown(metric: str, difference: Difference) -> str:
+    """`+0.16 points (-0.98 to +1.31)`."""
+    shown = wording.difference(metric, difference.value, 0.0)
+    if difference.interval is None:
+        return shown
+    scale, digits = (100, ".2f") if wording.is_share(metric) else (1, ".3g")
+    low, high = (f"{scale * end:+{digits}}" for end in difference.interval)
+    return f"{shown} ({low} to {high})"
+
+
+def _outlook(difference: Difference, num_comparisons: int) -> str:
+    if difference.p <= LEVEL:
+        return (
+            f"p {_p(difference.p)} alone, which is no proof among {num_comparisons} comparisons "
+            "by Holm's correction"
+        )
+    if not difference.value:
+        return f"where nothing differs, no number of {difference.unit} can show it"
+    if difference.num_needed is None:
+        return f"p {_p(difference.p)}, {difference.test}"
+    return f"about {difference.num_needed:,} {difference.unit} would be needed to see it"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -251,18 +251,23 @@ def find_run(text: str, parent: Path = Path("outputs")) -> Run:
     runs = list_runs(parent)
     if text == "last" and runs:
         return Run(runs[-1])
-    # a whole name, else the part after the date, else any part
-    matches = (
-        [path for path in runs if path.name == text]
-        or [path for path in runs if path.name.endswith(f"_{text}")]
-        or [path for path in runs if text in path.name]
-    )
+    matches = match_names(text, runs)
     if len(matches) == 1:
         return Run(matches[0])
-    raise _no_such_run(text, parent, runs, matches)
+    raise no_such_run(text, parent, runs, matches)
 
 
-def _no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
+def match_names(text: str, paths: Sequence[Path]) -> list[Path]:
+    """Those with this whole name, else with this part after the date, else with any such part."""
+    return (
+        [path for path in paths if path.name == text]
+        or [path for path in paths if path.name.endswith(f"_{text}")]
+        or [path for path in paths if text in path.name]
+    )
+
+
+def no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
+    """What to answer where a word names no run, or several."""
     listed = "\n".join(path.name for path in (matches or runs)[-8:])
     if matches:
         what = f"'{text}' is a part of {len(matches)} runs' names"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from expkit.errors import UserError
 from expkit.records.files import Record, append_line, read_json, read_lines, write_json
 from expkit.records.folder import explain_disk_errors, hold_lock, is_locked
-from expkit.records.run import Run, is_run
+from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
 
 Status = Literal[
     "waiting",
@@ -186,4 +186,32 @@ class SweepFolder:
 
 
 def is_sweep(path: Path) -> bool:
-    return (path / "sweep.json").is_file() and (path / "jobs").is_dir()
+    return exists(path / "sweep.json") and (path / "jobs").is_dir()
+
+
+def list_sweeps(parent: Path) -> list[Path]:
+    """The sweeps in a folder, oldest first."""
+    found = [path for path in parent.glob("[!.]*") if is_sweep(path)]
+    return sorted(found, key=lambda path: (path.name[:15], path.stat().st_ctime_ns))
+
+
+def find_run_or_sweep(text: str, parent: Path = Path("outputs")) -> Run | Sweep:
+    """What a path, a unique part of a name, or `last` means; a sweep stands for its own runs."""
+    if is_sweep(Path(text)):
+        return Sweep(Path(text))
+    if is_run(Path(text)):
+        return Run(Path(text))
+    sweeps, runs = list_sweeps(parent), list_runs(parent)
+    if text == "last":
+        alone = [path for path in runs if path.parent == parent]
+        newest = sorted([*alone[-1:], *sweeps[-1:]], key=lambda path: path.name[:15])
+        if newest:
+            return _open(newest[-1])
+    matches = match_names(text, [*sweeps, *runs])
+    if len(matches) == 1:
+        return _open(matches[0])
+    raise no_such_run(text, parent, [*runs, *sweeps], matches)
+
+
+def _open(path: Path) -> Run | Sweep:
+    return Sweep(path) if is_sweep(path) else Run(path)

@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,10 +93,18 @@ class Job:
         last = self.events[-1] if self.events else {}
         return last.get("seconds")
 
+    def again(self) -> Job:
+        """As its records tell it now."""
+        return replace(self, events=_events(self.sweep, self.id))
+
     @property
     def output(self) -> Path:
         """What it printed."""
         return self.sweep / "jobs" / f"{self.id}.txt"
+
+
+def _events(sweep: Path, identity: str) -> list[Record]:
+    return read_lines(sweep / "jobs" / f"{identity}.jsonl", ("event",))
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ class Sweep:
                 record["number"],
                 record["overrides"],
                 record["config"],
-                read_lines(self.path / "jobs" / f"{record['job']}.jsonl", ("event",)),
+                _events(self.path, record["job"]),
                 self.path,
             )
             for record in read_lines(self.path / "plan.jsonl", keys)

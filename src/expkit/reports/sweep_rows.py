@@ -1,0 +1,93 @@
+"""The jobs of a sweep as rows: what each was, what became of it, and its final figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from expkit.records.digest import Digest, read_digest
+from expkit.records.sweep import DONE, FAILED, Job, Status, Sweep
+from expkit.reports.digests import recall_digest
+from expkit.reports.variation import Value, Variation, seed_of
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A job in short; of ten thousand, each costs a kilobyte."""
+
+    job: str  # its id
+    number: int
+    overrides: Sequence[str]
+    settings: Mapping[str, Value]  # of the keys that vary
+    seed: int
+    status: Status
+    reason: str
+    metrics: Mapping[str, float | None]  # by `split/metric`
+    objective: float | None
+    judged_split: str  # empty until it is judged
+    best_epoch: int | None
+    num_epochs: int
+    findings: Sequence[str]
+    seconds: float | None
+    run: Path | None
+    output: Path
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in DONE
+
+    @property
+    def is_failed(self) -> bool:
+        return self.status in FAILED
+
+    @property
+    def folder(self) -> str:
+        """Relative to the sweep; that of a run taken over from elsewhere is not in it."""
+        if self.run is None:
+            return ""
+        return self.run.name if self.run.parent == self.output.parents[1] else str(self.run)
+
+
+def read_rows(sweep: Sweep) -> list[Row]:
+    variation = Variation.of(sweep.jobs)
+    return [read_row(job, variation, sweep.objective) for job in sweep.jobs]
+
+
+def read_row(job: Job, variation: Variation, objective: str) -> Row:
+    """From the run's digest alone, once it came to its end."""
+    digest = _digest(job)
+    metrics = {} if digest is None else digest.metrics
+    return Row(
+        job=job.id,
+        number=job.number,
+        overrides=job.overrides,
+        settings=variation.settings(job),
+        seed=seed_of(job),
+        status=job.status,
+        reason=job.reason or _why_failed(job, digest),
+        metrics={f"{split}/{m}": v for split, each in metrics.items() for m, v in each.items()},
+        objective=None if digest is None else digest.figure(objective),
+        judged_split="" if digest is None else digest.judged_split,
+        best_epoch=None if digest is None else digest.best_epoch,
+        num_epochs=0 if digest is None else digest.num_epochs,
+        findings=[] if digest is None else digest.findings,
+        seconds=job.seconds if digest is None else digest.seconds,
+        run=None if job.run is None else job.run.path,
+        output=job.output,
+    )
+
+
+def _digest(job: Job) -> Digest | None:
+    """What was stopped early is as done as it will be: its stored digest is not made anew."""
+    if job.status not in DONE or job.run is None:
+        return None
+    return read_digest(job.run.path) or recall_digest(job.run)
+
+
+def _why_failed(job: Job, digest: Digest | None) -> str:
+    """A run that a gate ended has no figures, and says why."""
+    if digest is None or digest.status != "failed" or job.run is None:
+        return ""
+    failed = next((each for each in job.run.stages if not each.passed), None)
+    return "" if failed is None else f"{failed.stage} failed: {failed.reason}"

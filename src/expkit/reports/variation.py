@@ -1,0 +1,102 @@
+"""What varies between the jobs of a sweep, by the words that were swept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from expkit.records.sweep import Job
+from expkit.reports.markdown import flatten
+
+Value = str | int | float
+
+SEED = "seed"
+REMOVED, UNSAID = "removed", "-"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The keys that jobs differ in; a group stands by the name that was chosen of it."""
+
+    keys: Sequence[str]  # without the seed's
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> Variation:
+        """In the order in which they were typed."""
+        known: dict[str, set[str | None]] = {}
+        said = [words_of(job.overrides) for job in jobs]
+        for key in dict.fromkeys(key for words in said for key in words):
+            known[key] = {words.get(key) for words in said}
+        return cls([key for key, values in known.items() if len(values) > 1 and key != SEED])
+
+    def settings(self, job: Job) -> dict[str, Value]:
+        """What a job has for each key; where no word said it, what its config came to."""
+        words = words_of(job.overrides)
+        if words.keys() >= set(self.keys):
+            return {key: value_of(words[key]) for key in self.keys}
+        flat = flatten(job.config)
+        return {
+            key: value_of(words[key] if key in words else _text(flat.get(key, UNSAID)))
+            for key in self.keys
+        }
+
+
+def seed_of(job: Job) -> int:
+    seed: int = job.config[SEED]
+    return seed
+
+
+def words_of(overrides: Sequence[str]) -> dict[str, str]:
+    """Overrides by their key, the last one counting: `["+a.b=1", "~c"]` as {"a.b": "1", ...}."""
+    words = {}
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        removed = key.startswith("~")
+        words[key.lstrip("+~")] = REMOVED if removed and not equals else value.strip("'\"")
+    return words
+
+
+def value_of(text: str) -> Value:
+    """A number where it is one."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            return number
+    return text
+
+
+def shown(value: Value) -> str:
+    """As a reader would type it: 0.0001, not 1e-04."""
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def describe_settings(settings: Mapping[str, Value], *, with_keys: bool = True) -> str:
+    """`simple_conv, lr 0.001`: a number says of what, a choice speaks for itself."""
+    parts = [
+        shown(value)
+        if isinstance(value, str) and "." not in key
+        else f"{short_key(key, settings)}={shown(value)}"
+        if with_keys
+        else shown(value)
+        for key, value in settings.items()
+    ]
+    return ", ".join(parts)
+
+
+def short_key(key: str, keys: Sequence[str] | Mapping[str, Value]) -> str:
+    """Its last part, or so many that no other key of these ends alike."""
+    parts = key.split(".")
+    for count in range(1, len(parts) + 1):
+        ending = ".".join(parts[-count:])
+        if sum(f".{each}".endswith(f".{ending}") for each in keys) <= 1:
+            return ending
+    return key
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -30,12 +30,12 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         *findings.screen_lines(summary["findings"]),
         *_fact("verdict", _verdict(summary)),
         *_fact("speed", _speed(summary)),
-        f"  {'folder':<8} {_short(path)}",
+        f"  {'folder':<8} {short(path)}",
     ]
     if summary["status"] == "interrupted":
-        lines.append(f"  {'next':<8} expkit resume {_handle(path)}")
+        lines.append(f"  {'next':<8} expkit resume {handle(path)}")
     elif summary["status"] == "running":
-        lines.append(f"  {'next':<8} expkit plot {_handle(path)}")
+        lines.append(f"  {'next':<8} expkit plot {handle(path)}")
     else:
         lines.append(f"  {'pages':<8} report.md and plots/ in that folder")
     return "\n".join(lines)
@@ -49,15 +49,15 @@ def _headline(summary: Mapping[str, Any]) -> str:
     return f"{word} {progress['unit']} {progress['epoch']} of {progress['stage']}"
 
 
-def _short(path: Path) -> str:
-    """Relative to where the user stands, where that is inside it."""
+def short(path: Path) -> str:
+    """A path relative to where the user stands, where that is inside it."""
     absolute, here = path.resolve(), Path.cwd()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
 
 
-def _handle(path: Path) -> str:
+def handle(path: Path) -> str:
     """What a command finds the run by: its name where runs are looked for, else its path."""
-    return path.name if path.resolve().parent == Path.cwd() / "outputs" else _short(path)
+    return path.name if path.resolve().parent == Path.cwd() / "outputs" else short(path)
 
 
 def _fact(label: str, text: str) -> Rows:

@@ -1,0 +1,112 @@
+"""A sweep on the terminal while it runs; plain lines where nobody looks at one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from expkit.commands.terminal_block import TerminalBlock
+from expkit.records.sweep import FAILED, Job, Sweep
+from expkit.reports.sweep_progress import SweepProgress
+
+LOOK_SECONDS = 1.0  # between looks at all jobs
+DRAW_SECONDS = 0.25
+PLAIN_SECONDS = 10.0  # between lines on how far it is, where there is no terminal
+
+
+class SweepScreen:
+    """Shows what the sweep's records tell, so that any process can show it."""
+
+    def __init__(self, sweep_path: Path) -> None:
+        self._progress = SweepProgress(sweep_path)
+        self._began = time.monotonic()
+        self._looked_at = self._drawn_at = 0.0
+        self._line_at = self._began
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._block = TerminalBlock(sys.stderr) if is_terminal else None
+
+    def started(self, job: str) -> None:
+        self._look_at(job)
+
+    def ended(self, job: str) -> None:
+        self._look_at(job)
+
+    def tick(self) -> None:
+        """To be called a few times a second."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            for job in self._progress.look():
+                self._tell(job)
+        if self._block is not None and now - self._drawn_at >= DRAW_SECONDS:
+            self._drawn_at = now
+            self._block.draw(self._lines())
+        elif self._block is None and now - self._line_at >= PLAIN_SECONDS:
+            self._say(self._progress.headline())
+
+    def close(self) -> None:
+        """What was told stays; the block goes."""
+        if self._block is not None:
+            self._block.erase()
+
+    def _look_at(self, job: str) -> None:
+        self._progress.read_plan()
+        if self._progress.look_at(job):
+            self._tell(self._progress.jobs[job])
+
+    def _tell(self, job: Job) -> None:
+        """On a terminal a running job has its line, and only failures stay."""
+        label, status = self._progress.label(job), self._progress.statuses[job.id]
+        if status == "running":
+            if self._block is None and job.events[-1]["event"] == "started":
+                self._say(f"start {label}")
+        elif status in FAILED:
+            self._say(f"FAIL  {label}: {self._progress.outcome(job)}")
+        elif self._block is None:
+            self._say(f"end   {label}: {self._progress.outcome(job)}")
+
+    def _say(self, text: str) -> None:
+        self._line_at = time.monotonic()
+        if self._block is not None:
+            self._block.erase()
+        with contextlib.suppress(OSError):
+            print(text, flush=True)
+
+    def _lines(self) -> list[str]:
+        assert self._block is not None
+        columns, rows = self._block.size
+        running = self._progress.running_lines()
+        room = max(rows - 3, 1)
+        if len(running) > room:
+            running = [*running[: room - 1], f"  ... and {len(running) - room + 1} more running"]
+        return [self._bar(columns), *running]
+
+    def _bar(self, columns: int) -> str:
+        """The failed ones are over too."""
+        progress = self._progress
+        over = progress.num_done + progress.num_failed
+        return str(
+            tqdm.format_meter(
+                over,
+                len(progress.jobs),
+                time.monotonic() - self._began,
+                ncols=max(columns - 1, 20),
+                ascii=not (sys.stderr.encoding or "").lower().startswith("utf"),
+                bar_format=f"{{percentage:3.0f}} % |{{bar}}| {progress.headline()}",
+            )
+        )
+
+
+def follow(sweep: Sweep) -> None:
+    """Watch a sweep that another process runs, until it ends."""
+    screen = SweepScreen(sweep.path)
+    with contextlib.closing(screen):
+        while sweep.is_running:
+            screen.tick()
+            time.sleep(DRAW_SECONDS)
+        screen.tick()

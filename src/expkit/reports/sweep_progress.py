@@ -1,0 +1,231 @@
+"""Where a running sweep stands, told from its records as they grow."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from expkit.records.files import Record
+from expkit.records.measures import Measure
+from expkit.records.sweep import DONE, FAILED, Job, Sweep
+from expkit.reports import wording
+from expkit.reports.screen import short
+from expkit.reports.sweep_rows import Row, read_row
+from expkit.reports.variation import SEED, Variation, describe_settings, seed_of
+
+MAX_UNREAD = 65_536  # bytes of a file that is read from its end where it has gained more
+FINDING = re.compile(r"^\S+ \S+  ((?:FATAL|WARN|INFO) +\w+)")  # as a run's log has it
+
+
+@dataclass
+class Tail:
+    """A file of lines that another process appends to."""
+
+    path: Path
+    offset: int = 0
+
+    def new_lines(self) -> list[str]:
+        """Those that it gained since it was last asked; without a last one not yet ended."""
+        try:
+            with self.path.open("rb") as stream:
+                size = stream.seek(0, 2)
+                if size < self.offset:  # a resumed run writes its history anew
+                    self.offset = 0
+                start = max(self.offset, size - MAX_UNREAD)
+                stream.seek(start)
+                data = stream.read()
+        except FileNotFoundError:
+            return []
+        end = data.rfind(b"\n") + 1
+        lines = data[:end].decode("utf-8", "replace").splitlines()
+        torn = start > self.offset
+        self.offset = start + end
+        return lines[1:] if torn else lines
+
+
+@dataclass
+class RunningJob:
+    """One job under way: its last epoch and its newest finding."""
+
+    job: Job
+    last: Record | None = None
+    finding: str = ""
+    tails: dict[str, Tail] = field(default_factory=dict)
+
+    def look(self) -> None:
+        names = [event["run"] for event in self.job.events if event["event"] == "run"]
+        if not names:
+            return
+        folder = self.job.sweep / names[-1]
+        for line in self._tail(folder / "history.jsonl").new_lines()[-1:]:
+            self.last = json.loads(line)
+        for line in self._tail(folder / "log.txt").new_lines():
+            found = FINDING.match(line)
+            self.finding = " ".join(found[1].split()) if found else self.finding
+
+    @property
+    def fraction(self) -> float:
+        """How much of its training is done."""
+        epochs = {
+            name: stage["max_epochs"]
+            for name, stage in self.job.config["procedure"].items()
+            if stage and "max_epochs" in stage
+        }
+        if self.last is None or self.last["stage"] not in epochs:
+            return 0.0
+        names = list(epochs)
+        before = sum(epochs[name] for name in names[: names.index(self.last["stage"])])
+        return float(min(1.0, (before + self.last["epoch"]) / max(1, sum(epochs.values()))))
+
+    def describe(self) -> str:
+        """`train 14/40  val accuracy 83.20 %  WARN overfitting`."""
+        if self.last is None:
+            return "  ".join(filter(None, ["starting", self.finding]))
+        stage: dict[str, Any] = self.job.config["procedure"].get(self.last["stage"]) or {}
+        most = stage.get("max_epochs") or stage.get("max_steps") or "?"
+        parts = [f"{self.last['stage']} {self.last['epoch']}/{most}", _figure(self.last)]
+        return "  ".join(filter(None, [*parts, self.finding]))
+
+    def _tail(self, path: Path) -> Tail:
+        if path.name not in self.tails or self.tails[path.name].path != path:
+            self.tails[path.name] = Tail(path)
+        return self.tails[path.name]
+
+
+class SweepProgress:
+    """All jobs of a sweep, looked at again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._plan_size = -1
+        self.jobs: dict[str, Job] = {}
+        self.statuses: dict[str, str] = {}
+        self.running: dict[str, RunningJob] = {}
+        self._sizes: dict[str, int] = {}
+        self._seconds: list[float] = []
+        self.read_plan()
+
+    def read_plan(self) -> None:
+        """A search plans its jobs in batches."""
+        size = (self._path / "plan.jsonl").stat().st_size
+        if size == self._plan_size:
+            return
+        sweep = Sweep(self._path)
+        self._plan_size, self._objective = size, sweep.objective
+        self._variation = Variation.of(sweep.jobs)
+        self._varied_seeds = len({seed_of(job) for job in sweep.jobs}) > 1
+        for job in sweep.jobs:
+            if job.id not in self.jobs:
+                self._take(job, str(job.status))
+
+    def look(self) -> list[Job]:
+        """The jobs to which something happened; running ones are looked into."""
+        self.read_plan()
+        changed = [self.jobs[each] for each in list(self.jobs) if self.look_at(each)]
+        for each in self.running.values():
+            each.look()
+        return changed
+
+    def look_at(self, identity: str) -> bool:
+        """Whether something happened to this job."""
+        if self.statuses[identity] in DONE or self._size(identity) == self._sizes[identity]:
+            return False
+        job = self.jobs[identity].again()
+        last = job.events[-1]["event"] if job.events else "waiting"
+        self._take(job, "running" if last in ("started", "run") else str(job.status))
+        return True
+
+    def _take(self, job: Job, status: str) -> None:
+        self.jobs[job.id], self.statuses[job.id] = job, status
+        self._sizes[job.id] = self._size(job.id)
+        if status == "running":
+            self.running.setdefault(job.id, RunningJob(job)).job = job
+        else:
+            self.running.pop(job.id, None)
+            if status == "finished" and job.seconds is not None:
+                self._seconds.append(job.seconds)
+
+    def _size(self, identity: str) -> int:
+        try:
+            return (self._path / "jobs" / f"{identity}.jsonl").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def num_done(self) -> int:
+        return sum(status in DONE for status in self.statuses.values())
+
+    @property
+    def num_failed(self) -> int:
+        return sum(status in FAILED for status in self.statuses.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the mean of the finished jobs and how many run at once; None before the first."""
+        open_ = len(self.jobs) - self.num_done - self.num_failed
+        if not self._seconds or not open_:
+            return None
+        work = open_ - sum(each.fraction for each in self.running.values())
+        return statistics.fmean(self._seconds) * work / max(1, len(self.running))
+
+    def headline(self) -> str:
+        """`12 of 40 done, 1 failed, 2 running, about 3 min 05 s left`."""
+        counts = Counter(self.statuses.values())
+        parts = [f"{self.num_done} of {len(self.jobs)} done"]
+        parts += [f"{self.num_failed} failed"] if self.num_failed else []
+        parts += [f"{len(self.running)} running"] if self.running else []
+        parts += [f"{counts['interrupted']} cut off"] if counts["interrupted"] else []
+        left = self.seconds_left
+        parts += [f"about {wording.duration(left)} left"] if left is not None else []
+        return ", ".join(parts)
+
+    def label(self, job: Job) -> str:
+        """`#12 simple_conv, lr=0.001, seed=2`: the number, and what varies."""
+        settings = self._variation.settings(job)
+        if self._varied_seeds:
+            settings[SEED] = seed_of(job)
+        return f"#{job.number} {describe_settings(settings)}".strip()
+
+    def outcome(self, job: Job) -> str:
+        """What an ended job came to, with its figure or its reason."""
+        row = read_row(job, self._variation, self._objective)
+        time = wording.duration(row.seconds) if row.seconds else ""
+        if row.is_failed:
+            return f"{failure(row)}\n      see   {short(job.output)}"
+        metric = Measure.parse(self._objective).metric
+        figure = None if row.objective is None else wording.figure(metric, row.objective)
+        named = f"{metric} {figure}" if figure else row.reason
+        status = "" if row.status == "finished" else row.status
+        return ", ".join(filter(None, [status, named, time]))
+
+    def running_lines(self) -> list[str]:
+        """A line each, in columns."""
+        labels = [self.label(each.job) for each in self.running.values()]
+        width = max((len(label) for label in labels), default=0)
+        return [
+            f"  {label:<{width}}  {each.describe()}"
+            for label, each in zip(labels, self.running.values(), strict=True)
+        ]
+
+
+def failure(row: Row) -> str:
+    """Its status and why, unless the one says the other."""
+    if row.reason.lower().startswith(row.status):
+        return row.reason
+    return f"{row.status}: {row.reason}" if row.reason else row.status
+
+
+def _figure(record: Record) -> str:
+    """The monitored figure of an epoch; a held-out one where there is one."""
+    for key in ("val/accuracy", "val/loss", "train/accuracy", "train/loss"):
+        if isinstance(record.get(key), int | float):
+            split, metric = key.split("/")
+            value = record[key]
+            shown = f"{value:.1%}" if metric == "accuracy" else f"{value:.4g}"
+            return f"{split} {metric} {shown}"
+    return ""

@@ -79,5 +79,5 @@ def plan(folder: SweepFolder, requests: Sequence[Request]) -> list[str]:
         if identity in known:
             continue
         known.add(identity)
-        folder.plan(identity, request.number, request.overrides, config)
+        folder.plan(identity, request.number, request.overrides, config, request.change)
     return identities

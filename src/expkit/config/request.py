@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from expkit.config.ablation import without_mark
 from expkit.config.check import check_fields, check_part
 from expkit.config.schema import Config, Sweep
 from expkit.config.validation import check_config
@@ -36,7 +37,7 @@ class Request:
         in_sweep = str(hydra.mode).endswith("MULTIRUN")
         return cls(
             config,
-            list(hydra.overrides.task),
+            without_mark(hydra.overrides.task),
             str(hydra.sweep.dir) if in_sweep else None,
             int(hydra.job.num) if in_sweep else 0,
         )
@@ -58,6 +59,12 @@ class Request:
         given = self._plain["sweep"]
         check_fields(given, "expkit.config.schema.Sweep", "sweep")
         return Sweep(**{field.name: given[field.name] for field in fields(Sweep)})
+
+    @property
+    def change(self) -> str | None:
+        """Which change of an ablation this job is; None of the recipe itself."""
+        ablation = self._plain.get("ablation") or {}
+        return ablation.get("change")
 
     @functools.cached_property
     def launcher(self) -> Mapping[str, Any]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
+from expkit.config.ablation import change_of, refuse_idle_changes, without_mark
+from expkit.config.explain import explain_composition
 from expkit.config.request import Request
 from expkit.errors import UserError
 
@@ -65,10 +68,12 @@ def compose_jobs(
     """All jobs, each checked: what is wrong in one is told before any of them runs."""
     outer = HydraConfig.instance().cfg
     try:
-        return [
+        requests = [
             _compose_job(loader, master, overrides, number)
             for number, overrides in enumerate(job_overrides, start=first_number)
         ]
+        refuse_idle_changes(requests)
+        return requests
     finally:
         HydraConfig.instance().cfg = outer
 
@@ -76,29 +81,38 @@ def compose_jobs(
 def _compose_job(
     loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int
 ) -> Request:
-    config = loader.load_sweep_config(master, list(overrides))
+    try:
+        config = loader.load_sweep_config(master, list(overrides))
+    except Exception as error:  # the words of an ablation's change are first composed here
+        GlobalHydra.instance().clear()  # the sweep ends; what explains it composes anew
+        raise _of_job(explain_composition(overrides, error), overrides, number) from error
     with open_dict(config):
         config.hydra.job.id = str(number)
         config.hydra.job.num = number
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         sweep_dir = str(config.hydra.sweep.dir)
-        task_overrides = list(config.hydra.overrides.task)
+        task_overrides = without_mark(config.hydra.overrides.task)
         del config["hydra"]
     request = Request(config, task_overrides, sweep_dir, number)
     try:
         _ = request.config, request.sweep, request.launcher
     except UserError as error:
-        words = " ".join(task_overrides)
-        where = "\n".join(filter(None, (error.details["where"], f"job {number}: {words}")))
-        raise UserError(
-            error.what,
-            where=where,
-            nearest=error.details["nearest"],
-            allowed=error.details["allowed"],
-            fix=error.details["do"],
-        ) from error
+        raise _of_job(error, overrides, number) from error
     return request
+
+
+def _of_job(error: UserError, overrides: Sequence[str], number: int) -> UserError:
+    job = f"job {number}: {' '.join(without_mark(overrides))}"
+    if (change := change_of(overrides)) is not None:
+        job = f"the ablation's change '{change}'\n{job}"
+    return UserError(
+        error.what,
+        where="\n".join(filter(None, (error.details["where"], job))),
+        nearest=error.details["nearest"],
+        allowed=error.details["allowed"],
+        fix=error.details["do"],
+    )
 
 
 def name_sweep() -> str:

@@ -54,6 +54,7 @@ class Job:
     config: Mapping[str, Any]
     events: list[Record]
     sweep: Path
+    change: str | None = None  # of an ablation; None of its recipe
 
     @functools.cached_property
     def run(self) -> Run | None:
@@ -141,6 +142,7 @@ class Sweep:
                 record["config"],
                 _events(self.path, record["job"]),
                 self.path,
+                record.get("change"),
             )
             for record in read_lines(self.path / "plan.jsonl", keys)
         ]
@@ -183,8 +185,17 @@ class SweepFolder:
             )
         return lock
 
-    def plan(self, identity: str, number: int, overrides: Sequence[str], config: Any) -> None:
+    def plan(
+        self,
+        identity: str,
+        number: int,
+        overrides: Sequence[str],
+        config: Any,
+        change: str | None = None,
+    ) -> None:
         record = {"job": identity, "number": number, "overrides": list(overrides), "config": config}
+        if change is not None:
+            record["change"] = change
         append_line(self.path / "plan.jsonl", json.dumps(record))
 
     def note(self, identity: str, event: str, **values: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def differences_on_samples(
     """
     pairs = resampled(ours, figures), resampled(theirs, figures)
     num_samples = len(ours.samples)
-    found = {}
+    found: dict[str, Difference] = {}
     for name in figures.keys() & pairs[0].keys() & pairs[1].keys():
         values = tuple(pair[name] for pair in pairs)
         if len(values[0]) == len(values[1]):
@@ -164,14 +164,3 @@ def holm(p_values: Sequence[float], num_comparisons: int | None = None) -> list[
         floor = max(floor, min(1.0, (count - place) * p_values[index]))
         adjusted[index] = floor
     return adjusted
-
-
-def are_same_samples(ours: Predictions, theirs: Predictions) -> bool:
-    """The same names in the same order, with the same right answers."""
-    return list(ours.samples) == list(theirs.samples) and _truth(ours) == _truth(theirs)
-
-
-def _truth(predictions: Predictions) -> Collection[object]:
-    if isinstance(predictions, ClassPredictions):
-        return [predictions.class_names[target] for target in predictions.targets.tolist()]
-    return list(predictions.targets.ravel().tolist())

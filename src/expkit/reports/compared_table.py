@@ -1,0 +1,136 @@
+"""The tables of a comparison, cell by cell: the screen, the page and the CSV share them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from expkit.records.measures import Measure
+from expkit.reports import markdown, wording
+from expkit.reports.compared import Compared, Comparison
+from expkit.reports.filtering import setting
+from expkit.reports.groups import Group, differing_keys, settings_of
+from expkit.reports.screen import MAIN_METRICS
+from expkit.reports.verdicts import difference_shown
+
+Table = list[list[str]]
+
+
+def shown_groups(comparison: Comparison) -> list[Group]:
+    """The baseline first."""
+    return [comparison.baseline, *(row.group for row in comparison.rows)]
+
+
+def settings_table(comparison: Comparison) -> Table:
+    """A column a setting that differs among those shown; a row a recipe."""
+    groups = shown_groups(comparison)
+    settings = [settings_of(group.first) for group in groups]
+    keys = differing_keys(settings)
+    if not keys and len({member.seed for group in groups for member in group.members}) > 1:
+        keys, settings = ["seed"], [{"seed": group.members[0].seed} for group in groups]
+    rows = [
+        [group.label, *(markdown.without_places(setting(each, key)) for key in keys)]
+        for group, each in zip(groups, settings, strict=True)
+    ]
+    return [["", *keys], *rows]
+
+
+def main_metrics(comparison: Comparison) -> list[str]:
+    """The one that is judged by, and those that a screen has room for."""
+    first, *others = comparison.metrics
+    return [first, *(name for name in others if Measure.parse(name).metric in MAIN_METRICS)]
+
+
+def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
+    """A row a metric and recipe: the value, its spread over seeds, the difference's interval."""
+    label = comparison.baseline.label
+    rows = [["metric", "run", "value", f"less that of {label} (95 % interval)"]]
+    for metric in metrics:
+        rows.append([metric, label, _value(comparison.baseline, metric), ""])
+        for row in comparison.rows:
+            difference = row.differences.get(metric)
+            told = "" if difference is None else difference_shown(metric, difference)
+            rows.append(["", row.group.label, _value(row.group, metric), told])
+    return rows
+
+
+def _value(group: Group, metric: str) -> str:
+    mean, spread = group.mean(metric), group.spread(metric)
+    if mean is None:
+        return "not measured"
+    if spread is None:
+        return wording.figure(metric, mean)
+    return f"{wording.figure(metric, mean)} ± {wording.figure(metric, spread)}"
+
+
+def judged_on(comparison: Comparison) -> str:
+    """On which samples the baseline was measured, and what ± means where there is one."""
+    digest = comparison.baseline.first
+    split = Measure.parse(comparison.metric).split
+    split = digest.judged_split if split in ("", "held_out") else split
+    where = f"On {wording.samples_of(split, digest.num_samples.get(split, 0))}"
+    several = any(len(group.members) > 1 for group in shown_groups(comparison))
+    return f"{where}, mean ± standard deviation over seeds" if several else where
+
+
+def answer(row: Compared) -> str:
+    """The verdict in words, or why there is none."""
+    if row.verdict is not None:
+        return row.verdict.text
+    forbidding = next((each.text for each in row.objections if each.forbids), None)
+    return f"not compared: {forbidding or 'not both measured it on the same samples'}"
+
+
+def objections_by_text(comparison: Comparison) -> dict[str, list[str]]:
+    """Each that is no refusal, with the labels of those that it is about."""
+    found: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        for objection in row.objections:
+            found.setdefault(objection.text, []).append(row.group.label)
+    return found
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """A row a recipe, also of those not shown, which were not tested."""
+    groups = [comparison.baseline]
+    groups += [group for group in comparison.groups if group is not comparison.baseline]
+    rows = {id(row.group): row for row in comparison.rows}
+    settings = [settings_of(group.first) for group in groups]
+    keys = differing_keys(settings)
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"])
+    for group, each in zip(groups, settings, strict=True):
+        row = rows.get(id(group))
+        writer.writerow(
+            [
+                group.label,
+                " ".join(member.path.name for member in group.members),
+                " ".join(str(member.seed) for member in group.members),
+                *(setting(each, key) for key in keys),
+                *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
+                _csv_answer(group, row, comparison),
+            ]
+        )
+    return stream.getvalue()
+
+
+def _csv_header(comparison: Comparison) -> list[str]:
+    ends = ("", " sd", " difference", " low", " high", " p")
+    return [f"{metric}{end}" for metric in comparison.metrics for end in ends]
+
+
+def _csv_cells(group: Group, row: Compared | None, metric: str) -> list[str]:
+    found = None if row is None else row.differences.get(metric)
+    mean, spread = group.mean(metric), group.spread(metric)
+    numbers = [mean, spread, *([None] * 4)]
+    if found is not None:
+        numbers[2:] = [found.value, *(found.interval or (None, None)), found.p]
+    return ["" if number is None else f"{number:.6g}" for number in numbers]
+
+
+def _csv_answer(group: Group, row: Compared | None, comparison: Comparison) -> str:
+    if group is comparison.baseline:
+        return "baseline"
+    return "not tested" if row is None else answer(row)

@@ -7,6 +7,7 @@ COMMANDS = {
     "list": "what can be chosen, and what each choice is",
     "show": "a run's results on one screen",
     "plot": "draw a run's pictures again from its records",
+    "compare": "what differs between runs, what came of it, and whether that is more than luck",
     "analyze": "the course of training in numbers: best, latest, gap, and where it turned",
     "diagnose": "what is wrong with a run, why, and what to try next",
     "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",

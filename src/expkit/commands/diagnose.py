@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from expkit.diagnosis.comparison import find_across
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import examine, load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
-from expkit.records.run import Run, find_run, is_run, list_runs
+from expkit.records.run import Run
+from expkit.records.selection import find_runs
 from expkit.reports.findings import listing
 
 EXIT_FATAL = 1
@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
         "--trust", action="append", default=[], help="with --try: a package whose code may run"
     )
     arguments = parser.parse_args(words)
-    runs = name_runs([run for text in arguments.runs for run in find_runs(text)])
+    runs = name_runs(find_runs(arguments.runs))
     evidences = {name: Evidence.of(run) for name, run in runs.items()}
     findings = {name: examine(each, load_rules()) for name, each in evidences.items()}
     across = find_across(evidences, load_rules()) if len(runs) > 1 else []
@@ -63,14 +63,6 @@ def main(words: Sequence[str]) -> int:
     _print_json(findings, across) if arguments.json else _print(runs, findings, across)
     everything = [*across, *(finding for each in findings.values() for finding in each)]
     return EXIT_FATAL if any(finding.severity == "fatal" for finding in everything) else 0
-
-
-def find_runs(text: str) -> list[Run]:
-    """The run that is meant, or all runs of a folder."""
-    path = Path(text)
-    if path.is_dir() and not is_run(path) and (found := list_runs(path)):
-        return [Run(each) for each in found]
-    return [find_run(text)]
 
 
 def name_runs(runs: Sequence[Run]) -> dict[str, Run]:

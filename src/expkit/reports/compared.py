@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from expkit.records.measures import Measure, is_better_smaller
+from expkit.records.measures import Measure, is_lower_better
 from expkit.records.predictions import Predictions
 from expkit.records.run import Run
 from expkit.reports.changes import Changes, are_same_samples, changes_between
@@ -72,7 +72,7 @@ def compare(
 
 def _best(groups: Sequence[Group], metric: str, limit: int) -> list[Group]:
     measured = [(value, group) for group in groups if (value := group.mean(metric)) is not None]
-    falls = is_better_smaller(metric)
+    falls = is_lower_better(metric)
     measured.sort(key=lambda pair: pair[0] if falls else -pair[0])
     return [group for _, group in measured[:limit]]
 

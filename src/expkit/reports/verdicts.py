@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from expkit.records.measures import is_better_smaller
+from expkit.records.measures import is_lower_better
 from expkit.reports import wording
 from expkit.reports.significance import LEVEL, Difference
 
@@ -33,7 +33,7 @@ def judge(
         told = f"{_size(metric, difference)}; {_outlook(difference, num_comparisons)}"
         word: Word = "no evidence of a difference"
         return Verdict(word, f"{word} ({told})")
-    falls = is_better_smaller(metric)
+    falls = is_lower_better(metric)
     word = "better" if (difference.value < 0) == falls else "worse"
     corrected = f" after Holm's correction for {num_comparisons}" if num_comparisons > 1 else ""
     proof = f"p {_p(adjusted)}{corrected}, {difference.test}"

@@ -1,0 +1,155 @@
+"""expkit compare: what differs between runs, and whether what came of it is more than luck."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from expkit.errors import UserError, nearest_of
+from expkit.records.digest import Digest
+from expkit.records.folder import explain_disk_errors
+from expkit.records.measures import CLASS_METRICS, Measure
+from expkit.records.run import Run, find_run
+from expkit.records.selection import find_runs
+from expkit.reports.compared import compare
+from expkit.reports.compared_screen import comparison_screen
+from expkit.reports.digests import recall_digest
+from expkit.reports.filtering import keep_where
+from expkit.reports.groups import Group, Member, fold
+from expkit.reports.summary import recall
+
+MAX_SHOWN = 12  # recipes beside the baseline
+MAX_LISTED = 3  # runs that are left out, by name
+FIRST_CHOICES = ("accuracy", "rmse")  # to judge by where no metric was named
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "expkit compare",
+        description="What differs between runs, their figures with the difference to a baseline, "
+        "and whether that is more than luck. Runs alike but for their seed are one recipe.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a path, a part of a run's name, last, a sweep, a folder of runs, or a glob of these",
+    )
+    parser.add_argument("--baseline", metavar="RUN", help="default: the first run")
+    parser.add_argument("--metric", metavar="M", help="as accuracy, val/macro_f1, recall[CLASS]")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only runs whose config says so, as model=resnet18; may stand more than once",
+    )
+    parser.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="write compare.md, .csv, changes.csv and pictures"
+    )
+    arguments = parser.parse_args(words)
+    members, left_out = read_members(find_runs(arguments.runs))
+    members = keep_where(members, arguments.where)
+    baseline = None
+    if arguments.baseline is not None:
+        baseline = find_run(arguments.baseline).path.resolve()
+        if all(member.path.resolve() != baseline for member in members):
+            members = [*read_members([Run(baseline)])[0], *members]
+    members, metrics = choose_metrics(members, arguments.metric)
+    groups = fold(members)
+    if len(groups) < 2:
+        raise UserError(
+            f"there is nothing to compare '{groups[0].name}' with",
+            where=" ".join(words),
+            allowed="; ".join(left_out) or None,
+            fix="name two runs or more, a sweep, or a glob: expkit compare RUN RUN",
+        )
+    comparison = compare(groups, _baseline(groups, baseline), metrics, limit=MAX_SHOWN)
+    for line in left_out:
+        print(f"left out: {line}")
+    print(comparison_screen(comparison))
+    if arguments.to is not None:
+        from expkit.reports.compared_page import write_comparison
+
+        with explain_disk_errors(arguments.to):
+            for path in write_comparison(comparison, arguments.to, left_out):
+                print(path)
+    return 0
+
+
+def read_members(runs: Sequence[Run]) -> tuple[list[Member], list[str]]:
+    """Those that were measured, and lines on those that were not; refused where none was."""
+    members, reasons = [], dict[str, list[str]]()
+    for run in runs:
+        try:
+            digest = recall_digest(run)
+        except UserError as error:
+            reasons.setdefault(error.what.replace(f"'{run.name}' ", ""), []).append(run.name)
+            continue
+        if digest.metrics:
+            members.append(Member(run.path, digest))
+        else:
+            reason = f"{digest.status}, without predictions"
+            reasons.setdefault(reason, []).append(run.name)
+    lines = [f"{_listed(names)}: {reason}" for reason, names in reasons.items()]
+    if not members:
+        raise UserError(
+            "none of these runs has predictions to compare",
+            allowed="\n".join(lines),
+            fix="let them come to their end, or evaluate them: expkit evaluate RUN",
+        )
+    return members, lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def choose_metrics(members: Sequence[Member], wanted: str | None) -> tuple[list[Member], list[str]]:
+    """The metric to judge by and the others of its split; runs that lack one of a class get it."""
+    known = dict.fromkeys(name for member in members for name in _names(member.digest))
+    if wanted is None:
+        plain = [name for name in known if "/" not in name]
+        first = next((name for name in FIRST_CHOICES if name in plain), plain[0])
+        return list(members), [first, *(name for name in plain if name != first)]
+    measure = Measure.parse(wanted)
+    if measure.metric in CLASS_METRICS and measure.class_name is not None:
+        members = [_with_class(member, measure, wanted) for member in members]
+    if all(member.digest.figure(wanted) is None for member in members):
+        raise UserError(
+            f"no run has a metric '{wanted}'",
+            where=f"--metric {wanted}",
+            nearest=nearest_of(wanted, known),
+            allowed=f"{', '.join(known)}; precision[CLASS], recall[CLASS], f1[CLASS]",
+        )
+    start = f"{measure.split}/" if measure.split else ""
+    others = [name for name in known if name.startswith(start) and name.count("/") == bool(start)]
+    return list(members), [wanted, *(name for name in others if name != wanted)]
+
+
+def _names(digest: Digest) -> list[str]:
+    """Without a split: of the judged one."""
+    judged = digest.metrics.get(digest.judged_split, {})
+    return [*judged, *(f"{split}/{name}" for split in digest.metrics for name in judged)]
+
+
+def _with_class(member: Member, measure: Measure, name: str) -> Member:
+    """A metric of one class stands in the summary alone."""
+    digest = member.digest
+    split = digest.judged_split if measure.split in ("", "held_out") else measure.split
+    rows = recall(Run(member.path))["classes"].get(split, [])
+    value = next((row[measure.metric] for row in rows if row["class"] == measure.class_name), None)
+    plain = name.removeprefix(f"{measure.split}/") if measure.split else name
+    metrics = {**digest.metrics, split: {**digest.metrics.get(split, {}), plain: value}}
+    return replace(member, digest=replace(digest, metrics=metrics))
+
+
+def _baseline(groups: Sequence[Group], path: Path | None) -> Group:
+    if path is None:
+        return groups[0]
+    return next(
+        group for group in groups if any(member.path.resolve() == path for member in group.members)
+    )

@@ -1,0 +1,107 @@
+"""A comparison as files: a page, its table, the samples that changed, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from expkit.records.files import write_aside
+from expkit.records.run import Run
+from expkit.reports import compared_table as tables
+from expkit.reports import markdown
+from expkit.reports.changes import KINDS, changes_table
+from expkit.reports.compared import Comparison
+from expkit.reports.verdicts import ONE_SEED_EACH
+
+
+def write_comparison(
+    comparison: Comparison, folder: Path, left_out: Sequence[str] = ()
+) -> list[Path]:
+    """compare.csv, changes.csv, changes*.png and, last, compare.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "compare.csv", folder / "changes.csv"]
+    write_aside(paths[0], tables.comparison_csv(comparison).encode())
+    told = [
+        (row.changes_of[0].path.name, row.changes_of[1].path.name, row.changes)
+        for row in comparison.rows
+        if row.changes is not None and row.changes_of is not None
+    ]
+    write_aside(paths[1], changes_table(told).encode())
+    pictures = list(_draw(comparison, folder))
+    for path in set(folder.glob("changes*.png")) - set(pictures):
+        path.unlink()  # of an earlier comparison
+    page = folder / "compare.md"
+    write_aside(page, _page(comparison, left_out, pictures).encode())
+    return [page, *paths, *pictures]
+
+
+def _draw(comparison: Comparison, folder: Path) -> Iterator[Path]:
+    from expkit.reports import style
+    from expkit.reports.changes_plot import draw_changes
+
+    with style.styled():
+        for row in comparison.rows:
+            if row.changes is None or row.changes_of is None:
+                continue
+            end = "" if len(comparison.rows) == 1 else f"_{row.group.label}"
+            ours, theirs = (Run(member.path) for member in row.changes_of)
+            yield from draw_changes(row.changes, ours, theirs, folder / f"changes{end}.png")
+
+
+def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Path]) -> str:
+    groups = tables.shown_groups(comparison)
+    names = [
+        (
+            group.label,
+            group.name,
+            ", ".join(str(member.seed) for member in group.members),
+            "baseline" if group is comparison.baseline else "",
+        )
+        for group in groups
+    ]
+    settings = [list(row) for row in zip(*tables.settings_table(comparison), strict=True)]
+    answers = [f"- {row.group.label}: {tables.answer(row)}" for row in comparison.rows]
+    warnings = [
+        f"- {', '.join(labels)}: {text}"
+        for text, labels in tables.objections_by_text(comparison).items()
+    ]
+    figures = tables.figures_table(comparison, comparison.metrics)
+    hidden = f"{comparison.num_hidden} more are in compare.csv, and were not tested."
+    parts = [
+        f"# {comparison.metric}, beside {comparison.baseline.name}",
+        "\n".join(answers),
+        _correction(comparison),
+        ONE_SEED_EACH if any(not row.is_over_seeds for row in comparison.rows) else "",
+        *(["## Doubts", "\n".join(warnings)] if warnings else []),
+        "## Runs",
+        markdown.table(("", "run", "seed", ""), names),
+        hidden if comparison.num_hidden else "",
+        "\n".join(f"- left out: {line}" for line in left_out),
+        "## What differs",
+        markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",
+        "## Figures",
+        f"{tables.judged_on(comparison)}.",
+        markdown.table(figures[0], figures[1:]),
+        *_changes(comparison),
+        *(f"![{path.stem}]({path.name})" for path in pictures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _correction(comparison: Comparison) -> str:
+    tested = sum(row.verdict is not None for row in comparison.rows) + comparison.num_hidden
+    return f"p-values are Holm's for {tested} comparisons." if tested > 1 else ""
+
+
+def _changes(comparison: Comparison) -> list[str]:
+    rows = [
+        (row.group.label, *(str(len(row.changes.where(kind))) for kind in KINDS))
+        for row in comparison.rows
+        if row.changes is not None
+    ]
+    if not rows:
+        return []
+    told = (
+        "Right with the run and wrong with the baseline is fixed; every sample is in changes.csv."
+    )
+    return ["## Samples", told, markdown.table(("", *KINDS), rows)]

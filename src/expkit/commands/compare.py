@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,7 +123,8 @@ def choose_metrics(members: Sequence[Member], wanted: str | None) -> tuple[list[
             f"no run has a metric '{wanted}'",
             where=f"--metric {wanted}",
             nearest=nearest_of(wanted, known),
-            allowed=f"{', '.join(known)}; precision[CLASS], recall[CLASS], f1[CLASS]",
+            allowed=f"{', '.join(name for name in known if '/' not in name)}, precision[CLASS], "
+            f"recall[CLASS], f1[CLASS]; each also of one split: {', '.join(_splits(known))}",
         )
     start = f"{measure.split}/" if measure.split else ""
     others = [name for name in known if name.startswith(start) and name.count("/") == bool(start)]
@@ -134,6 +135,10 @@ def _names(digest: Digest) -> list[str]:
     """Without a split: of the judged one."""
     judged = digest.metrics.get(digest.judged_split, {})
     return [*judged, *(f"{split}/{name}" for split in digest.metrics for name in judged)]
+
+
+def _splits(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(f"{name.partition('/')[0]}/" for name in names if "/" in name))
 
 
 def _with_class(member: Member, measure: Measure, name: str) -> Member:

@@ -30,24 +30,28 @@ def draw_changes(changes: Changes, ours: Run, theirs: Run, path: Path) -> list[P
     """
     pictures = pictures_of(changes, ours, theirs)
     chosen = {kind: _surest(changes, kind, pictures) for kind in SHOWN}
-    kinds = [kind for kind in SHOWN if chosen[kind]]
-    if not kinds:
+    if not any(chosen.values()):
         return []
-    num_rows = {kind: -(-len(chosen[kind]) // COLUMNS) for kind in kinds}
-    heights = [2.4 * num_rows[kind] + 0.45 for kind in kinds]
+    num_rows = {kind: -(-len(chosen[kind]) // COLUMNS) for kind in SHOWN}
+    heights = [2.4 * num_rows[kind] + 0.45 for kind in SHOWN]
     figure = style.new_figure(1.85 * COLUMNS, sum(heights) + 0.8)
     where = samples_of(changes.ours.split, len(changes.ours.targets))
     title = f"{ours.name}\nbeside {theirs.name}, on {where}\ntarget, baseline → this run"
     figure.suptitle(style.wrapped(title, 1.8 * COLUMNS), fontsize=11)
-    parts = figure.subfigures(len(kinds), 1, squeeze=False, height_ratios=heights).ravel()
-    for part, kind in zip(parts, kinds, strict=True):
+    parts = figure.subfigures(len(SHOWN), 1, squeeze=False, height_ratios=heights).ravel()
+    for part, kind in zip(parts, SHOWN, strict=True):
         total = len(changes.where(kind))
         part.suptitle(_head(kind, len(chosen[kind]), total), fontsize=10, ha="left", x=0.01)
-        _draw_kind(part, changes, chosen[kind], pictures, num_rows[kind])
+        if num_rows[kind]:
+            _draw_kind(part, changes, chosen[kind], pictures, num_rows[kind])
     return [style.save(figure, path)]
 
 
 def _head(kind: Kind, num_shown: int, total: int) -> str:
+    if not num_shown:
+        return (
+            f"{kind}: {total}, of which the records hold no picture" if total else f"{kind}: none"
+        )
     if num_shown == total:
         return f"{kind}: all {total}"
     return f"{kind}: {num_shown} of {total}, those whose pictures the records hold"
@@ -73,7 +77,7 @@ def _draw_kind(
     for panel, place in zip(panels, places, strict=False):
         panel.imshow(as_colours(pictures[place]), interpolation="nearest", vmin=0, vmax=255)
         answers = [
-            f"{style.shortened(name, LINE_LENGTH - 10)} {percent(float(confidence))}"
+            f"{style.shortened(name, LINE_LENGTH - 10)}, {percent(float(confidence))}"
             for name, confidence in (
                 answer_of(side, place) for side in (changes.theirs, changes.ours)
             )

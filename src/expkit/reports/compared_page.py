@@ -62,8 +62,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
     settings = [list(row) for row in zip(*tables.settings_table(comparison), strict=True)]
     answers = [f"- {row.group.label}: {tables.answer(row)}" for row in comparison.rows]
     warnings = [
-        f"- {', '.join(labels)}: {text}"
-        for text, labels in tables.objections_by_text(comparison).items()
+        f"- {', '.join(labels)}: {text}" for text, labels in tables.doubts(comparison).items()
     ]
     figures = tables.figures_table(comparison, comparison.metrics)
     hidden = f"{comparison.num_hidden} more are in compare.csv, and were not tested."

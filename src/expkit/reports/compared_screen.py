@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS
 from expkit.reports.compared import Compared, Comparison
-from expkit.reports.significance import LEVEL
 from expkit.reports.verdicts import ONE_SEED_EACH
 
 WIDTH = 99
@@ -58,10 +57,17 @@ def _settings(comparison: Comparison) -> list[str]:
 
 def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """So many columns as the screen has room for."""
-    cut = [[textwrap.shorten(cell, MAX_CELL, placeholder="...") for cell in row] for row in rows]
+    cut = [[shortened(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in cut) + 2 for index in range(len(cut[0]))]
     kept = max(2, sum(sum(widths[: index + 1]) <= WIDTH for index in range(len(widths))))
     return [row[:kept] for row in cut]
+
+
+def shortened(cell: str) -> str:
+    """A cell cut so that its table has room for more, and seen to be cut."""
+    if len(cell) <= MAX_CELL:
+        return cell
+    return f"{cell[: MAX_CELL - 1]}…"
 
 
 def _figures(comparison: Comparison) -> list[str]:
@@ -78,12 +84,10 @@ def _answers(comparison: Comparison) -> list[str]:
         lines += _labelled(row.group.label, tables.answer(row))
         if row.changes is not None:
             lines.append(f"   {_changes(row)}")
-    tested = sum(row.verdict is not None for row in comparison.rows)
-    if tested + comparison.num_hidden > 1:
-        lines += _wrapped(
-            f"p-values are Holm's for {tested + comparison.num_hidden} comparisons: "
-            f"at most {100 * LEVEL:.0f} % of such tables have a difference by chance"
-        )
+    count = sum(row.verdict is not None for row in comparison.rows) + comparison.num_hidden
+    if count > 1:
+        label = comparison.baseline.label
+        lines += _wrapped(f"p is after Holm's correction for {count} comparisons with {label}")
     return lines
 
 
@@ -97,7 +101,7 @@ def _changes(row: Compared) -> str:
 
 def _notes(comparison: Comparison) -> list[str]:
     lines = []
-    for text, labels in tables.objections_by_text(comparison).items():
+    for text, labels in tables.doubts(comparison).items():
         lines += _wrapped(f"warning: {', '.join(labels)}: {text}")
     tested = [row for row in comparison.rows if row.verdict is not None]
     if any(not row.is_over_seeds for row in tested):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from expkit.records.measures import Measure
 from expkit.reports import markdown, wording
 from expkit.reports.compared import Compared, Comparison
-from expkit.reports.filtering import setting
-from expkit.reports.groups import Group, differing_keys, settings_of
+from expkit.reports.filtering import setting, value_of
+from expkit.reports.groups import SEED, Group, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
 from expkit.reports.verdicts import difference_shown
 
@@ -23,17 +23,35 @@ def shown_groups(comparison: Comparison) -> list[Group]:
 
 
 def settings_table(comparison: Comparison) -> Table:
-    """A column a setting that differs among those shown; a row a recipe."""
+    """A column a setting that differs among those shown; a row a recipe.
+
+    First the parts that were chosen by name, then what was asked for by a word, then the rest.
+    """
     groups = shown_groups(comparison)
-    settings = [settings_of(group.first) for group in groups]
-    keys = differing_keys(settings)
-    if not keys and len({member.seed for group in groups for member in group.members}) > 1:
-        keys, settings = ["seed"], [{"seed": group.members[0].seed} for group in groups]
+    plain = [settings_of(group.first) for group in groups]
+    keys = differing_keys(plain)
+    parts = [part for part in dict.fromkeys(map(_part_of, keys)) if part not in keys]
+    settings = [
+        {**each, SEED: group.members[0].seed}
+        | {part: value_of(group.first, part) for part in parts}
+        for group, each in zip(groups, plain, strict=True)
+    ]
+    named = [key for key in differing_keys(settings) if key in parts or (key == SEED and not keys)]
+    asked = {_key_of(word) for group in groups for word in group.first.overrides}
+    order = dict.fromkeys([*named, *(key for key in keys if key in asked), *keys])
     rows = [
-        [group.label, *(markdown.without_places(setting(each, key)) for key in keys)]
+        [group.label, *(markdown.without_places(setting(each, key)) for key in order)]
         for group, each in zip(groups, settings, strict=True)
     ]
-    return [["", *keys], *rows]
+    return [["", *order], *rows]
+
+
+def _part_of(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _key_of(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
 
 
 def main_metrics(comparison: Comparison) -> list[str]:
@@ -45,7 +63,7 @@ def main_metrics(comparison: Comparison) -> list[str]:
 def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
     """A row a metric and recipe: the value, its spread over seeds, the difference's interval."""
     label = comparison.baseline.label
-    rows = [["metric", "run", "value", f"less that of {label} (95 % interval)"]]
+    rows = [["metric", "run", "value", f"difference to {label} (95 % interval)"]]
     for metric in metrics:
         rows.append([metric, label, _value(comparison.baseline, metric), ""])
         for row in comparison.rows:
@@ -82,12 +100,13 @@ def answer(row: Compared) -> str:
     return f"not compared: {forbidding or 'not both measured it on the same samples'}"
 
 
-def objections_by_text(comparison: Comparison) -> dict[str, list[str]]:
-    """Each that is no refusal, with the labels of those that it is about."""
+def doubts(comparison: Comparison) -> dict[str, list[str]]:
+    """Objections that forbid nothing, with the labels of those that each is about."""
     found: dict[str, list[str]] = {}
     for row in comparison.rows:
         for objection in row.objections:
-            found.setdefault(objection.text, []).append(row.group.label)
+            if not objection.forbids:
+                found.setdefault(objection.text, []).append(row.group.label)
     return found
 
 

@@ -26,7 +26,7 @@ def keep_where(members: Sequence[Member], conditions: Iterable[str]) -> list[Mem
                 allowed="KEY=VALUE, as in model=resnet18 or optimizer.lr=1e-3",
             )
         found = [value_of(member.digest, key) for member in kept]
-        if all(value is _NOTHING for value in found):
+        if all(value is NOTHING for value in found):
             raise _no_such_key(key, condition, kept)
         left = [
             member for member, value in zip(kept, found, strict=True) if is_value(value, wanted)
@@ -41,7 +41,7 @@ class _Nothing:
     """What a config has under a key that it lacks."""
 
 
-_NOTHING = _Nothing()
+NOTHING = _Nothing()
 
 
 def value_of(digest: Digest, key: str) -> Any:
@@ -55,7 +55,7 @@ def value_of(digest: Digest, key: str) -> Any:
     for leaf in NAMES:
         if f"{key}.{leaf}" in digest.config:
             return str(digest.config[f"{key}.{leaf}"]).rpartition(".")[2]
-    return _NOTHING
+    return NOTHING
 
 
 def is_value(value: Any, wanted: str) -> bool:
@@ -89,7 +89,7 @@ def _no_such_key(key: str, condition: str, members: Sequence[Member]) -> UserErr
 
 def _nothing_left(condition: str, found: Iterable[Any]) -> UserError:
     key = condition.partition("=")[0]
-    values = dict.fromkeys(shown(value) for value in found if value is not _NOTHING)
+    values = dict.fromkeys(shown(value) for value in found if value is not NOTHING)
     listed = ", ".join(list(values)[:MAX_LISTED])
     more = f", ... ({len(values)} values)" if len(values) > MAX_LISTED else ""
     return UserError(
@@ -107,4 +107,5 @@ def shown(value: Any) -> str:
 
 def setting(settings: Mapping[str, Any], key: str) -> str:
     """A setting as a table's cell; a dash where there is none."""
-    return shown(settings[key]) if key in settings else "-"
+    value = settings.get(key, NOTHING)
+    return "-" if value is NOTHING else shown(value)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05
+FEW_SEEDS = 40
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _paired(gaps: Sequence[float]) -> Difference:
         interval, p = _student(mean, spread / math.sqrt(count), count - 1)
     elif mean:
         test, p = "sign test", 2.0 ** (1 - count)
-    return Difference(mean, interval, p, test, "seeds", count, _num_needed(mean, spread))
+    return Difference(mean, interval, p, test, "seeds", count, _seeds_needed(mean, spread, sides=1))
 
 
 def _unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
@@ -135,7 +136,7 @@ def _unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
         interval, p = _student(gap, math.sqrt(sum(parts)), freedom)
     elif gap:
         test, p = "permutation test", 2 / math.comb(sum(sizes), sizes[0])
-    needed = _num_needed(gap, math.sqrt(sum(variances)))
+    needed = _seeds_needed(gap, math.sqrt(sum(variances)), sides=2)
     return Difference(gap, interval, min(p, 1.0), test, "seeds", min(sizes), needed)
 
 
@@ -151,6 +152,20 @@ def _num_needed(gap: float, spread: float) -> int | None:
     if not gap or not spread:
         return None
     return round_up(max(((Z_LEVEL + Z_POWER) * spread / gap) ** 2, 2))
+
+
+def _seeds_needed(gap: float, spread: float, *, sides: int) -> int | None:
+    """By Student's distribution where they are few: two seeds know little of their spread."""
+    needed = _num_needed(gap, spread)
+    if needed is None or needed > FEW_SEEDS:
+        return needed
+    from scipy.stats import t
+
+    for count in range(2, FEW_SEEDS):
+        ends = t.ppf([0.975, 0.8], sides * (count - 1))
+        if count >= (float(ends.sum()) * spread / gap) ** 2:
+            return count
+    return FEW_SEEDS
 
 
 def holm(p_values: Sequence[float], num_comparisons: int | None = None) -> list[float]:

@@ -66,7 +66,7 @@ def _outlook(difference: Difference, num_comparisons: int) -> str:
             "by Holm's correction"
         )
     if not difference.value:
-        return f"where nothing differs, no number of {difference.unit} can show it"
+        return f"no number of {difference.unit} shows a difference of nothing"
     if difference.num_needed is None:
         return f"p {_p(difference.p)}, {difference.test}"
     return f"about {difference.num_needed:,} {difference.unit} would be needed to see it"

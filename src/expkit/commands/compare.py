@@ -20,7 +20,7 @@ from expkit.reports.filtering import keep_where
 from expkit.reports.groups import Group, Member, fold
 from expkit.reports.summary import recall
 
-MAX_SHOWN = 12  # recipes beside the baseline
+MAX_SHOWN = 10  # recipes beside the baseline
 MAX_LISTED = 3  # runs that are left out, by name
 FIRST_CHOICES = ("accuracy", "rmse")  # to judge by where no metric was named
 

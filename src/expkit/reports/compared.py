@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from expkit.records.measures import Measure, is_lower_better
-from expkit.records.predictions import Predictions
 from expkit.records.run import Run
 from expkit.reports.changes import Changes, are_same_samples, changes_between
 from expkit.reports.comparability import Objection, objections
 from expkit.reports.groups import Group, Member
 from expkit.reports.significance import (
+    Answers,
     Difference,
     difference_over_seeds,
     differences_on_samples,
@@ -54,6 +55,11 @@ class Comparison:
     groups: Sequence[Group]  # all, also those not shown
 
     @property
+    def num_tests(self) -> int:
+        """So many could have been called real by chance, also those passed over."""
+        return sum(row.verdict is not None for row in self.rows) + self.num_hidden
+
+    @property
     def num_hidden(self) -> int:
         return len(self.groups) - len(self.rows) - 1
 
@@ -64,8 +70,8 @@ def compare(
     """The first metric is judged by; of more than `limit` recipes, the best in it are shown."""
     others = [group for group in groups if group is not baseline]
     shown = _best(others, metrics[0], limit) if len(others) > limit else others
-    answers = Answers(baseline)
-    rows = [_beside(group, baseline, metrics, answers) for group in shown]
+    records = Records(baseline, metrics)
+    rows = [_beside(group, baseline, metrics, records) for group in shown]
     rows = _judged(rows, metrics[0], len(others) - len(shown))
     return Comparison(metrics[0], metrics, baseline, rows, groups)
 
@@ -77,22 +83,24 @@ def _best(groups: Sequence[Group], metric: str, limit: int) -> list[Group]:
     return [group for _, group in measured[:limit]]
 
 
-def _beside(group: Group, baseline: Group, metrics: Sequence[str], answers: Answers) -> Compared:
+def _beside(group: Group, baseline: Group, metrics: Sequence[str], records: Records) -> Compared:
     split = Measure.parse(metrics[0]).split
     split = "" if split == "held_out" else split
     found = Compared(group, objections(group, baseline, split))
     if found.is_forbidden:
         return found
     ours, theirs = _matching(group, baseline)
-    changes = changes_between(answers.of(ours, split), answers.of(theirs, split))
-    found = replace(found, changes=changes, changes_of=(ours, theirs))
+    mine, other = records.answers(ours, split), records.answers(theirs, split)
+    if mine is not None and other is not None:
+        changes = changes_between(mine.predictions, other.predictions)
+        found = replace(found, changes=changes, changes_of=(ours, theirs))
     if len(group.members) > 1 or len(baseline.members) > 1:
         over = {
             metric: difference_over_seeds(group.figures(metric), baseline.figures(metric))
             for metric in metrics
         }
         return replace(found, differences={k: v for k, v in over.items() if v is not None})
-    return replace(found, differences=answers.differences(ours, theirs, split, metrics))
+    return replace(found, differences=_on_samples((ours, mine), (theirs, other), metrics))
 
 
 def _matching(group: Group, baseline: Group) -> tuple[Member, Member]:
@@ -103,37 +111,43 @@ def _matching(group: Group, baseline: Group) -> tuple[Member, Member]:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The recorded answers of runs, of which the baseline's are read once."""
+class Records:
+    """The recorded answers of runs, of which the baseline's are read and resampled once."""
 
     baseline: Group
-    kept: dict[tuple[str, str], Predictions | None] = field(default_factory=dict)
+    metrics: Sequence[str]
+    kept: dict[Path, Answers | None] = field(default_factory=dict)
 
-    def of(self, member: Member, split: str) -> Predictions | None:
+    def answers(self, member: Member, split: str) -> Answers | None:
         """On a split; empty: on the one that the run is judged by."""
-        key = str(member.path), split or member.digest.judged_split
-        if key in self.kept:
-            return self.kept[key]
-        found = Run(member.path).predictions.get(key[1])
+        if member.path in self.kept:
+            return self.kept[member.path]
+        predictions = Run(member.path).predictions.get(split or member.digest.judged_split)
+        plain = [_without_split(metric) for metric in self.metrics]
+        found = None if predictions is None else Answers(predictions, plain)
         if any(member is each for each in self.baseline.members):
-            self.kept[key] = found
+            self.kept[member.path] = found
         return found
 
-    def differences(
-        self, ours: Member, theirs: Member, split: str, metrics: Sequence[str]
-    ) -> dict[str, Difference]:
-        """Of two runs, by metric as it was asked for."""
-        mine, other = self.of(ours, split), self.of(theirs, split)
-        if mine is None or other is None or not are_same_samples(mine, other):
-            return {}
-        plain = {_without_split(metric): metric for metric in metrics}
-        figures = {}
-        for name, metric in plain.items():
-            values = ours.digest.figure(metric), theirs.digest.figure(metric)
-            if values[0] is not None and values[1] is not None:
-                figures[name] = (values[0], values[1])
-        found = differences_on_samples(mine, other, figures)
-        return {plain[name]: difference for name, difference in found.items() if name in plain}
+
+def _on_samples(
+    ours: tuple[Member, Answers | None],
+    theirs: tuple[Member, Answers | None],
+    metrics: Sequence[str],
+) -> dict[str, Difference]:
+    """By metric as it was asked for; empty where not both answered the same samples."""
+    if ours[1] is None or theirs[1] is None:
+        return {}
+    if not are_same_samples(ours[1].predictions, theirs[1].predictions):
+        return {}
+    plain = {_without_split(metric): metric for metric in metrics}
+    figures = {}
+    for name, metric in plain.items():
+        values = ours[0].digest.figure(metric), theirs[0].digest.figure(metric)
+        if values[0] is not None and values[1] is not None:
+            figures[name] = (values[0], values[1])
+    found = differences_on_samples(ours[1], theirs[1], figures)
+    return {plain[name]: difference for name, difference in found.items() if name in plain}
 
 
 def _without_split(metric: str) -> str:

@@ -88,8 +88,9 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
 
 
 def _correction(comparison: Comparison) -> str:
-    tested = sum(row.verdict is not None for row in comparison.rows) + comparison.num_hidden
-    return f"p-values are Holm's for {tested} comparisons." if tested > 1 else ""
+    if comparison.num_tests < 2:
+        return ""
+    return f"p is after Holm's correction for {comparison.num_tests} comparisons."
 
 
 def _changes(comparison: Comparison) -> list[str]:

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS
 from expkit.reports.compared import Compared, Comparison
+from expkit.reports.groups import Group
 from expkit.reports.verdicts import ONE_SEED_EACH
 
 WIDTH = 99
 MAX_CELL = 26
 MAX_SETTINGS = 10  # rows or columns of what differs; compare.md has all
 MAX_FIGURES = 20  # lines of metrics
+FEW = 4  # recipes that have a column each, and a sentence on their samples
 
 
 def comparison_screen(comparison: Comparison) -> str:
     """What was compared, what differs, the figures, and what they prove."""
     parts = [
-        _runs(comparison),
+        *([_runs(comparison)] if _are_few(comparison) else []),
         _settings(comparison),
         _figures(comparison),
         _answers(comparison),
@@ -28,39 +30,50 @@ def comparison_screen(comparison: Comparison) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
+def _are_few(comparison: Comparison) -> bool:
+    return len(comparison.rows) < FEW
+
+
 def _runs(comparison: Comparison) -> list[str]:
-    lines = []
-    for group in tables.shown_groups(comparison):
-        mark = "  (baseline)" if group is comparison.baseline else ""
-        lines.append(f"{group.label}  {group.name}{mark}")
-    if comparison.num_hidden:
-        lines += _wrapped(
-            f"{comparison.num_hidden} of {len(comparison.groups)} are not shown: these are the "
-            f"best in {comparison.metric}, and the baseline"
-        )
-    return lines
+    return [f"{group.label}  {name}" for group, name in _named(comparison)]
+
+
+def _named(comparison: Comparison) -> list[tuple[Group, str]]:
+    groups = tables.shown_groups(comparison)
+    marks = [" (baseline)", *[""] * len(comparison.rows)]
+    return [(group, group.name + mark) for group, mark in zip(groups, marks, strict=True)]
 
 
 def _settings(comparison: Comparison) -> list[str]:
     rows = tables.settings_table(comparison)
-    if not rows[0][1:]:
-        return ["The settings are the same in all of them."]
     num_hidden = len(rows[0]) - 1 - MAX_SETTINGS
-    rows = [row[: MAX_SETTINGS + 1] for row in rows]
-    if len(rows) <= 5:  # few runs: a column each
+    rows = [[shortened(cell) for cell in row[: MAX_SETTINGS + 1]] for row in rows]
+    lines = []
+    if _are_few(comparison):  # a column each
+        if not rows[0][1:]:
+            return ["The settings are the same in all of them."]
         rows = [list(row) for row in zip(*rows, strict=True)]
-    lines = aligned(_fitting(rows))
+    else:
+        names = ["run", *(name for _, name in _named(comparison))]
+        rows = [[row[0], name, *row[1:]] for row, name in zip(rows, names, strict=True)]
+        num_shown = len(_fitting(rows)[0])
+        num_hidden = max(num_hidden, 0) + len(rows[0]) - num_shown
+    lines += aligned(_fitting(rows))
     if num_hidden > 0:
         lines.append(f"{num_hidden} more settings differ: --to FOLDER writes all")
+    if comparison.num_hidden:
+        lines += _wrapped(
+            f"{comparison.num_hidden} of {len(comparison.groups)} are not shown: these are the "
+            f"best in {comparison.metric}, and the baseline; --to FOLDER writes all"
+        )
     return lines
 
 
 def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """So many columns as the screen has room for."""
-    cut = [[shortened(cell) for cell in row] for row in rows]
-    widths = [max(len(row[index]) for row in cut) + 2 for index in range(len(cut[0]))]
+    widths = [max(len(row[index]) for row in rows) + 2 for index in range(len(rows[0]))]
     kept = max(2, sum(sum(widths[: index + 1]) <= WIDTH for index in range(len(widths))))
-    return [row[:kept] for row in cut]
+    return [list(row[:kept]) for row in rows]
 
 
 def shortened(cell: str) -> str:
@@ -72,22 +85,36 @@ def shortened(cell: str) -> str:
 
 def _figures(comparison: Comparison) -> list[str]:
     metrics = tables.main_metrics(comparison)
-    num_groups = len(comparison.rows) + 1
-    kept = metrics[: max(1, MAX_FIGURES // num_groups)]
-    header, *rows = tables.figures_table(comparison, kept)
-    return [f"{tables.judged_on(comparison)}:", *aligned([header, *rows])]
+    kept = metrics[: max(1, MAX_FIGURES // (len(comparison.rows) + 1))]
+    rows = tables.figures_table(comparison, kept)
+    if not _are_few(comparison):
+        rows = [
+            [*row, *cells] for row, cells in zip(rows, _changes_cells(comparison), strict=False)
+        ]
+    return [f"{tables.judged_on(comparison)}:", *aligned(rows)]
+
+
+def _changes_cells(comparison: Comparison) -> list[list[str]]:
+    """Beside the rows of the first metric; the others' have none."""
+    cells: list[list[str]] = [[*KINDS], [""] * len(KINDS)]
+    for row in comparison.rows:
+        changes = row.changes
+        cells.append(["" if changes is None else str(len(changes.where(kind))) for kind in KINDS])
+    return cells
 
 
 def _answers(comparison: Comparison) -> list[str]:
-    lines = [f"Is {comparison.metric} better than with {comparison.baseline.label}?"]
+    label = comparison.baseline.label
+    lines = [f"Is {comparison.metric} better than with {label}?"]
+    width = max(len(row.group.label) for row in comparison.rows) + 2
     for row in comparison.rows:
-        lines += _labelled(row.group.label, tables.answer(row))
-        if row.changes is not None:
-            lines.append(f"   {_changes(row)}")
-    count = sum(row.verdict is not None for row in comparison.rows) + comparison.num_hidden
-    if count > 1:
-        label = comparison.baseline.label
-        lines += _wrapped(f"p is after Holm's correction for {count} comparisons with {label}")
+        lines += _labelled(row.group.label, tables.answer(row), width)
+        if row.changes is not None and _are_few(comparison):
+            lines.append(f"{'':{width}}{_changes(row)}")
+    if comparison.num_tests > 1:
+        lines += _wrapped(
+            f"p is after Holm's correction for {comparison.num_tests} comparisons with {label}"
+        )
     return lines
 
 
@@ -113,9 +140,9 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, break_on_hyphens=False)
 
 
-def _labelled(label: str, text: str) -> list[str]:
-    first, *rest = textwrap.wrap(text, WIDTH - 3, break_on_hyphens=False)
-    return [f"{label:<3}{first}", *(f"   {line}" for line in rest)]
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    first, *rest = textwrap.wrap(text, WIDTH - width, break_on_hyphens=False)
+    return [f"{label:<{width}}{first}", *(f"{'':{width}}{line}" for line in rest)]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

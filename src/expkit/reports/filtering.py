@@ -102,6 +102,8 @@ def _nothing_left(condition: str, found: Iterable[Any]) -> UserError:
 
 def shown(value: Any) -> str:
     """A setting as one types it."""
+    if isinstance(value, float):
+        return f"{value:.12g}"
     return value if isinstance(value, str) else json.dumps(value)
 
 

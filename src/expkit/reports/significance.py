@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 FEW_SEEDS = 40
+ROUNDING = 1e-9  # below such a part of a difference, a spread is the arithmetic's own
 
 
 @dataclass(frozen=True)
@@ -37,24 +39,36 @@ class Difference:
     counts: McNemar | None = None  # of right answers, where the metric is their share
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What one model answered, and its metrics under resamples, drawn once for all comparisons."""
+
+    predictions: Predictions
+    metrics: Sequence[str]  # wanted
+
+    @functools.cached_property
+    def draws(self) -> Mapping[str, Floats]:
+        return resampled(self.predictions, self.metrics)
+
+
 def differences_on_samples(
-    ours: Predictions, theirs: Predictions, figures: Mapping[str, tuple[float, float]]
+    ours: Answers, theirs: Answers, figures: Mapping[str, tuple[float, float]]
 ) -> dict[str, Difference]:
     """Of two models that answered the same samples, by metric; `figures` are both's values.
 
     What cannot be resampled, as the calibration error, is left out. Accuracy has McNemar's exact
     test; every other metric is held against the standard error of its resampled difference.
     """
-    pairs = resampled(ours, figures), resampled(theirs, figures)
-    num_samples = len(ours.samples)
+    num_samples = len(ours.predictions.samples)
     found: dict[str, Difference] = {}
-    for name in figures.keys() & pairs[0].keys() & pairs[1].keys():
-        values = tuple(pair[name] for pair in pairs)
+    for name in figures.keys() & ours.draws.keys() & theirs.draws.keys():
+        values = ours.draws[name], theirs.draws[name]
         if len(values[0]) == len(values[1]):
             gap = figures[name][0] - figures[name][1]
-            found |= {name: _resampled(gap, values[0] - values[1], num_samples)}
-    if isinstance(ours, ClassPredictions) and isinstance(theirs, ClassPredictions):
-        counts = McNemar.of(ours.ranks == 0, theirs.ranks == 0)
+            found[name] = _resampled(gap, values[0] - values[1], num_samples)
+    mine, other = ours.predictions, theirs.predictions
+    if isinstance(mine, ClassPredictions) and isinstance(other, ClassPredictions):
+        counts = McNemar.of(mine.ranks == 0, other.ranks == 0)
         interval = found["accuracy"].interval if "accuracy" in found else counts.interval
         found["accuracy"] = _counted(counts, interval)
     return {name: found[name] for name in figures if name in found}
@@ -112,7 +126,7 @@ def _paired(gaps: Sequence[float]) -> Difference:
     """Student's t of the differences; the sign test where they are all the same."""
     count, mean, spread = len(gaps), statistics.fmean(gaps), statistics.stdev(gaps)
     test, interval, p = "paired t test", None, 1.0
-    if spread > 0:
+    if spread > ROUNDING * abs(mean):
         interval, p = _student(mean, spread / math.sqrt(count), count - 1)
     elif mean:
         test, p = "sign test", 2.0 ** (1 - count)
@@ -127,7 +141,7 @@ def _unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     variances = known if len(known) == 2 else known * 2
     parts = [variance / size for variance, size in zip(variances, sizes, strict=True)]
     test, interval, p = "Welch's t test", None, 1.0
-    if sum(parts) > 0:
+    if math.sqrt(sum(parts)) > ROUNDING * abs(gap):
         if len(known) == 2:
             below = sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
             freedom = sum(parts) ** 2 / below
@@ -149,7 +163,7 @@ def _student(mean: float, error: float, freedom: float) -> tuple[Interval, float
 
 def _num_needed(gap: float, spread: float) -> int | None:
     """At which a difference of this size is seen in four of five trials: ((z_a + z_b) s / d)^2."""
-    if not gap or not spread:
+    if not gap or spread <= ROUNDING * abs(gap):
         return None
     return round_up(max(((Z_LEVEL + Z_POWER) * spread / gap) ** 2, 2))
 

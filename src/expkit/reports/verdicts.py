@@ -28,15 +28,17 @@ class Verdict:
 def judge(
     metric: str, difference: Difference, adjusted: float, num_comparisons: int = 1
 ) -> Verdict:
-    """By the p-value after Holm's correction; `difference` is ours less the baseline's."""
+    """By the p-value after Holm's correction; `difference` is ours less the baseline's.
+
+    That it was corrected is to be said beside, once for all comparisons.
+    """
     if adjusted > LEVEL:
-        told = f"{_size(metric, difference)}; {_outlook(difference, num_comparisons)}"
+        told = f"{_size(metric, difference)}; {_outlook(difference, adjusted, num_comparisons)}"
         word: Word = "no evidence of a difference"
         return Verdict(word, f"{word} ({told})")
     falls = is_lower_better(metric)
     word = "better" if (difference.value < 0) == falls else "worse"
-    corrected = f" after Holm's correction for {num_comparisons}" if num_comparisons > 1 else ""
-    proof = f"p {_p(adjusted)}{corrected}, {difference.test}"
+    proof = f"p {_p(adjusted)}, {difference.test}"
     return Verdict(word, f"{word} ({_size(metric, difference)}; {proof})")
 
 
@@ -59,11 +61,11 @@ def difference_shown(metric: str, difference: Difference) -> str:
     return f"{shown} ({low} to {high})"
 
 
-def _outlook(difference: Difference, num_comparisons: int) -> str:
+def _outlook(difference: Difference, adjusted: float, num_comparisons: int) -> str:
     if difference.p <= LEVEL:
         return (
-            f"p {_p(difference.p)} alone, which is no proof among {num_comparisons} comparisons "
-            "by Holm's correction"
+            f"p {_p(difference.p)} alone, {_p(adjusted)} after Holm's correction for "
+            f"{num_comparisons} comparisons"
         )
     if not difference.value:
         return f"no number of {difference.unit} shows a difference of nothing"

@@ -30,3 +30,18 @@ def raise_if_interrupted() -> None:
     """Python drops an exception that a signal raises within a `__del__`; here it comes again."""
     if _received:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def note_signals() -> Iterator[list[int]]:
+    """Within `stop_on_signals`: let nothing be cut off; the signals that come are listed."""
+
+    def note(signum: int, frame: object) -> None:
+        _received.append(signum)
+
+    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield _received
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -6,27 +6,53 @@ import time
 import traceback
 from pathlib import Path
 
-from expkit.commands.resume import go_on
+from expkit.commands.interruption import stop_on_signals
+from expkit.commands.resume import finish
 from expkit.commands.running import EXIT_INTERRUPTED, build, carry_out, check_output, make_folder
+from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.records.sweep import DONE, Job, Sweep, SweepFolder
+from expkit.records.sweep import DONE, Job, Sweep, SweepFolder, job_id
 
 EXIT_RAISED, EXIT_REFUSED = 1, 2
 
 
+def conduct(sweep: Path, identity: str) -> int:
+    """A planned job as the work of a whole process, which a signal interrupts."""
+    find_own_code()
+    with stop_on_signals():
+        return run_planned(sweep, identity)
+
+
 def run_planned(sweep: Path, identity: str) -> int:
-    """Start it, go on with it, or leave it where it is done: an engine may run a job twice."""
-    job = Sweep(sweep).by_id[identity]
-    if job.status in DONE:
-        return 0
+    """Start it, go on with it, or leave it where it is done: an engine may run a job twice.
+
+    Where another process is at it, this one waits for that to end.
+    """
     folder = SweepFolder(sweep)
-    folder.note(identity, "started")
+    with folder.alone(identity):
+        job = _find(folder, identity)
+        return 0 if job.status in DONE else _run_and_tell(folder, job)
+
+
+def _find(folder: SweepFolder, identity: str) -> Job:
+    """The job with its run, also where a kill fell between that and the word of it."""
+    job = Sweep(folder.path).find_job(identity)
+    if job.events and job.run is None:
+        stray = Sweep(folder.path).find_strays().get(identity)
+        if stray is not None:
+            folder.note(identity, "run", run=stray)
+            return job.again()
+    return job
+
+
+def _run_and_tell(folder: SweepFolder, job: Job) -> int:
+    folder.note(job.id, "started")
     began = time.monotonic()
     code, status, reason = _run(folder, job)
     seconds = time.monotonic() - began
     folder.note(
-        identity, "ended", status=status, reason=reason, exit_code=code, seconds=round(seconds, 3)
+        job.id, "ended", status=status, reason=reason, exit_code=code, seconds=round(seconds, 3)
     )
     return code
 
@@ -48,13 +74,26 @@ def _run(folder: SweepFolder, job: Job) -> tuple[int, str, str]:
 
 
 def _carry_out(folder: SweepFolder, job: Job) -> int:
+    _refuse_forged(job)
     trust = job.config["trust"]
-    if job.run is not None and job.run.status == "interrupted":
-        return go_on(job.run, trust)
+    if job.run is not None:
+        return finish(job.run, trust)
     config = check_config(job.config)
     check_output(folder.path)
     parts = build(config)
     command = ["expkit", "train", *job.overrides]
-    run_folder = make_folder(parts, config, job.overrides, command, job.id)
+    run_folder = make_folder(parts, config, job.overrides, command)
     folder.note(job.id, "run", run=run_folder.path.name)
     return carry_out(parts, run_folder)
+
+
+def _refuse_forged(job: Job) -> None:
+    """What was checked is the config of this id, and not what a stranger's folder may hold."""
+    places = {"plan.jsonl": job.config, **({job.run.name: job.run.config} if job.run else {})}
+    for place, config in places.items():
+        if job_id(config) != job.id:
+            raise UserError(
+                "the config that is written there is not this job's",
+                where=str(job.sweep / place),
+                fix="start the sweep anew: expkit train -m ...",
+            )

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt
 
-from expkit.commands.job import run_planned
+from expkit.commands.interruption import note_signals
+from expkit.commands.job import conduct
+from expkit.commands.preloading import list_modules
+from expkit.commands.sweep_screen import SweepScreen
+from expkit.engine.memory_kills import count_memory_kills
+from expkit.engine.processes import Ending, ForkedCalls
+from expkit.engine.shares import Share, share_machine
+from expkit.records.sweep import FAILED, Job, Sweep, SweepFolder
+
+TICK_SECONDS = 0.25
+MOST_LOSSES = 3  # of one job's process with its server, after which it is given up
 
 
 class Launcher(Protocol):
     """Runs planned jobs; what becomes of each is told by the sweep's records alone."""
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None: ...
+
+
+class Watcher(Protocol):
+    """Whoever looks on at a sweep."""
+
+    def started(self, job: str) -> None: ...
+
+    def ended(self, job: str) -> None: ...
+
+    def tick(self) -> None:
+        """Comes about four times a second."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -28,5 +53,120 @@ class LocalLauncher:
     fail_fast: bool = False
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None:
-        for job in jobs:
-            run_planned(sweep, job)
+        planned = Sweep(sweep).jobs
+        wanted = set(jobs)
+        open_ = [job for job in planned if job.id in wanted]
+        share = self._share(sweep, planned)
+        with (
+            contextlib.closing(SweepScreen(sweep)) as watcher,
+            ForkedCalls(
+                list_modules(job.config for job in open_), {"OMP_NUM_THREADS": str(share.threads)}
+            ) as calls,
+            note_signals() as signals,
+        ):
+            _Conductor(self, sweep, share, calls, watcher, signals, deque(open_)).run()
+
+    def _share(self, sweep: Path, planned: Sequence[Job]) -> Share:
+        """The same threads for each job, also when the sweep is resumed or grows: sums differ."""
+        devices = [job.config["device"] for job in planned]
+        asked = [device["threads"] for device in devices if device.get("threads")]
+        remembered = Sweep(sweep).facts.get("threads")
+        share = share_machine(
+            self.jobs,
+            num_planned=len(planned),
+            devices={device.get("name", "auto") for device in devices},
+            threads=max(asked, default=None) or remembered,
+            jobs_per_device=self.jobs_per_device,
+        )
+        if remembered is None:
+            SweepFolder(sweep).remember(threads=share.threads)
+        return share
+
+
+@dataclass
+class _Conductor:
+    """One launch under way."""
+
+    launcher: LocalLauncher
+    sweep: Path
+    share: Share
+    calls: ForkedCalls
+    watcher: Watcher
+    signals: Sequence[int]
+    waiting: deque[Job]
+    running: dict[str, tuple[Job, int]] = field(default_factory=dict)  # with the place of each
+    losses: Counter[str] = field(default_factory=Counter)
+    memory_kills: int = field(default_factory=count_memory_kills)
+
+    def run(self) -> None:
+        while self.waiting or self.running:
+            if self.signals:
+                self._stop(at_once=len(self.signals) > 1)
+            while self.waiting and len(self.running) < self.share.num_jobs:
+                self._start(self.waiting.popleft())
+            for ending in self.calls.wait(TICK_SECONDS) if self.running else ():
+                self._settle(ending)
+            self.watcher.tick()
+
+    def _start(self, job: Job) -> None:
+        taken = {place for _, place in self.running.values()}
+        place = next(each for each in range(self.share.num_jobs) if each not in taken)
+        self.running[job.id] = (job, place)
+        self.calls.start(
+            job.id,
+            conduct,
+            (self.sweep, job.id),
+            output=job.output,
+            environ=self.share.environ(place),
+            timeout_seconds=self.launcher.timeout,
+        )
+        self.watcher.started(job.id)
+
+    def _stop(self, *, at_once: bool) -> None:
+        self.waiting.clear()
+        if at_once:
+            self.calls.kill()
+        else:
+            self.calls.stop()
+
+    def _settle(self, ending: Ending) -> None:
+        """Write down what the job itself could not."""
+        job = self.running.pop(ending.key)[0]
+        if ending.is_lost and not self.signals and self.losses[job.id] < MOST_LOSSES:
+            self.losses[job.id] += 1
+            self.waiting.appendleft(job)
+            return
+        job = job.again()
+        last = job.events[-1] if job.events else {}
+        if ending.timed_out and job.status != "finished":
+            limit = self.launcher.timeout
+            self._note(job, ending, "timed out", f"it took longer than {limit:g} s")
+        elif last.get("event") != "ended":
+            self._note(job, ending, *self._explain(ending))
+        job = job.again()
+        self.watcher.ended(job.id)
+        if self.launcher.fail_fast and job.status in FAILED:
+            self._stop(at_once=False)
+
+    def _note(self, job: Job, ending: Ending, status: str, reason: str) -> None:
+        SweepFolder(self.sweep).note(
+            job.id,
+            "ended",
+            status=status,
+            reason=reason,
+            exit_code=ending.code,
+            seconds=round(ending.seconds, 3),
+        )
+
+    def _explain(self, ending: Ending) -> tuple[str, str]:
+        """Of a process that said nothing itself."""
+        if self.signals:
+            return "interrupted", ""
+        if ending.is_lost:
+            return "killed", f"its server died {MOST_LOSSES + 1} times"
+        if ending.code >= 0:
+            return "exited", f"the process ended with exit code {ending.code}"
+        before, self.memory_kills = self.memory_kills, count_memory_kills()
+        if ending.code == -9 and self.memory_kills > before:
+            return "killed", "by signal 9, as the machine ran out of memory"
+        return "killed", f"by signal {-ending.code}"

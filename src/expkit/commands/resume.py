@@ -32,12 +32,17 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
-    if run.status in ("finished", "failed"):
-        return _say_that_it_ended(run)
     find_own_code()
     with stop_on_signals():
         # the run folder may be a stranger's: its own `trust` is not the user's word
-        return go_on(run, arguments.trust)
+        return finish(run, arguments.trust)
+
+
+def finish(run: Run, trusted: Sequence[str]) -> int:
+    """Go on with it, or say that it has ended, with the pages that it may lack."""
+    if run.status in ("finished", "failed"):
+        return _say_that_it_ended(run)
+    return go_on(run, trusted)
 
 
 def go_on(run: Run, trusted: Sequence[str]) -> int:

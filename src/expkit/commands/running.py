@@ -24,6 +24,7 @@ from expkit.errors import UserError
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
 from expkit.records.run import Run
+from expkit.records.sweep import job_id
 
 if TYPE_CHECKING:
     from expkit.procedures.parts import Parts
@@ -77,17 +78,16 @@ def without_collector() -> Iterator[None]:
 
 
 def make_folder(
-    parts: Parts,
-    config: Config,
-    overrides: Sequence[str],
-    command: Sequence[str],
-    job: str | None = None,
+    parts: Parts, config: Config, overrides: Sequence[str], command: Sequence[str]
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.procedures.reading import encode_pictures
 
-    config_text = yaml.safe_dump(config.to_plain(), sort_keys=False, allow_unicode=True)
-    environment = describe_environment(command, parts.device.reason, hash_text(config_text), job)
+    plain = config.to_plain()
+    config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    environment = describe_environment(
+        command, parts.device.reason, hash_text(config_text), job_id(plain)
+    )
     files: dict[str, str | bytes] = {
         "config.yaml": config_text,
         "overrides.yaml": yaml.safe_dump(list(overrides)),

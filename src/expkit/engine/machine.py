@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from torch import Tensor, nn
 
 from expkit.engine.device import Device, available_devices
 from expkit.engine.randomness import seed_everything
+from expkit.engine.shares import count_cores, has_apple_gpu
 
 # what a driver leaves where it has found an accelerator, usable or not
 DRIVER_FILES = {
@@ -52,7 +50,7 @@ def find_accelerators() -> list[str]:
     ]
     if not any(each.startswith("NVIDIA") for each in found) and shutil.which("nvidia-smi"):
         found.append("NVIDIA GPU: nvidia-smi")
-    if sys.platform == "darwin" and platform.machine() == "arm64":
+    if has_apple_gpu():
         found.append("Apple GPU: arm64")
     return found
 
@@ -61,13 +59,6 @@ def flushes_denormals() -> bool:
     """Whether half of the smallest normal number is nothing on this thread's processor."""
     smallest = torch.tensor([torch.finfo(torch.float32).tiny])
     return bool((smallest / 2).eq(0).item())
-
-
-def count_cores() -> int:
-    """Those that this process may use: a scheduler may grant fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def repeats_itself(

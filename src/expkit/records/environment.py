@@ -17,7 +17,7 @@ PACKAGES = ("expkit", "torch", "torchvision", "timm", "hydra-core", "numpy", "sc
 def describe_environment(
     command: Sequence[str], device: str, config_hash: str, job: str | None = None
 ) -> dict[str, Any]:
-    """The content of environment.json; `job` is the run's id in its sweep."""
+    """The content of environment.json; `job` is what a sweep knows this config by."""
     slurm = {name: value for name, value in os.environ.items() if name.startswith("SLURM_JOB")}
     return {
         "command": list(command),

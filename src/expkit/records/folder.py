@@ -139,12 +139,22 @@ def hold_lock(path: Path) -> int | None:
     return descriptor
 
 
+def hold_file(path: Path) -> int:
+    """A descriptor that holds this file's lock, once nobody else does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
 def is_locked(path: Path) -> bool:
     """Whether a process is writing into this run folder now."""
-    if not (path / ".lock").exists():
-        return False
+    return is_file_locked(path / ".lock")
+
+
+def is_file_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path / ".lock", os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:

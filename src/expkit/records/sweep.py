@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import platform
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from expkit.errors import UserError
-from expkit.records.files import Record, append_line, read_json, read_lines, write_json
-from expkit.records.folder import explain_disk_errors, hold_lock, is_locked
+from expkit.records.files import (
+    Record,
+    append_line,
+    read_json,
+    read_lines,
+    write_json,
+    write_lines,
+)
+from expkit.records.folder import (
+    explain_disk_errors,
+    hold_file,
+    hold_lock,
+    is_file_locked,
+    is_locked,
+)
 from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
 
 Status = Literal[
@@ -33,9 +48,11 @@ Status = Literal[
 ]
 DONE = ("finished", "reused", "pruned")
 FAILED = ("raised", "refused", "killed", "exited", "timed out")
+CUT_OFF = ("interrupted", "killed", "timed out")  # unless the run was brought to its end since
 
 # what decides where a run lies and which code it may use, but no number of it
 NOT_IDENTITY = ("output_dir", "trust")
+PLANNED = ("job", "number", "overrides", "config")  # what a line of plan.jsonl has
 
 
 def job_id(config: Mapping[str, Any]) -> str:
@@ -68,19 +85,29 @@ class Job:
     @functools.cached_property
     def status(self) -> Status:
         """Its last word, or what its run says where a process was killed before it spoke."""
-        last = self.events[-1] if self.events else None
-        if last is None or last["event"] == "waiting":
+        last = self.events[-1] if self.events else {"event": "waiting"}
+        if last["event"] == "waiting":
             return "waiting"
         if last["event"] == "reused":
             return "reused"
+        told: Status = "interrupted"
         if last["event"] == "ended":
-            status: Status = last["status"]
-            return status
-        if self.run is None:
-            return "running" if is_locked(self.sweep) else "interrupted"
-        if self.run.status in ("running", "interrupted"):
-            return self.run.status
-        return "finished"
+            told = last["status"]
+        if told in CUT_OFF:
+            if self.is_held:
+                return "running"
+            if self.run is not None and self.run.status != "interrupted":
+                return "running" if self.run.status == "running" else "finished"
+        return told
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process is at it now."""
+        return is_file_locked(self.events_path)
+
+    @property
+    def events_path(self) -> Path:
+        return _events_path(self.sweep, self.id)
 
     @property
     def reason(self) -> str:
@@ -105,7 +132,7 @@ class Job:
 
 
 def _events(sweep: Path, identity: str) -> list[Record]:
-    return read_lines(sweep / "jobs" / f"{identity}.jsonl", ("event",))
+    return read_lines(_events_path(sweep, identity), ("event",))
 
 
 @dataclass(frozen=True)
@@ -133,19 +160,30 @@ class Sweep:
 
     @functools.cached_property
     def jobs(self) -> list[Job]:
-        keys = ("job", "number", "overrides", "config")
-        return [
-            Job(
-                record["job"],
-                record["number"],
-                record["overrides"],
-                record["config"],
-                _events(self.path, record["job"]),
-                self.path,
-                record.get("change"),
-            )
-            for record in read_lines(self.path / "plan.jsonl", keys)
-        ]
+        return [self._job(record) for record in read_lines(self.path / "plan.jsonl", PLANNED)]
+
+    def _job(self, record: Record) -> Job:
+        events = _events(self.path, record["job"])
+        return Job(
+            **{key: record[key] for key in PLANNED if key != "job"},
+            id=record["job"],
+            events=events,
+            sweep=self.path,
+            change=record.get("change"),
+        )
+
+    def find_job(self, identity: str) -> Job:
+        """One job, without a look at the others' events."""
+        records = read_lines(self.path / "plan.jsonl", PLANNED)
+        return self._job(next(each for each in records if each["job"] == identity))
+
+    def find_strays(self) -> dict[str, str]:
+        """Run folders by job, newest last: a kill may fall between a folder and the word of it."""
+        strays = {}
+        for path in list_runs(self.path):
+            with contextlib.suppress(UserError):
+                strays[Run(path).environment.get("job")] = path.name
+        return {job: name for job, name in strays.items() if job is not None}
 
     @property
     def by_id(self) -> dict[str, Job]:
@@ -185,6 +223,31 @@ class SweepFolder:
             )
         return lock
 
+    @contextlib.contextmanager
+    def alone(self, identity: str) -> Iterator[None]:
+        """Wait until no other process is at this job, and keep others from it meanwhile.
+
+        An orphan of a killed sweep, or a job that a scheduler starts twice, ends first.
+        """
+        lock = hold_file(_events_path(self.path, identity))
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    def mend(self) -> None:
+        """Drop what a kill of the whole sweep left half-made."""
+        for path in self.path.glob(".new_*"):
+            if not is_locked(path):
+                shutil.rmtree(path, ignore_errors=True)
+        plan = self.path / "plan.jsonl"
+        if plan.exists() and not plan.read_bytes().endswith(b"\n"):
+            write_lines(plan, read_lines(plan))  # a torn last line would swallow the next one
+
+    def remember(self, **facts: Any) -> None:
+        """Add to what sweep.json says."""
+        write_json(self.path / "sweep.json", {**read_json(self.path / "sweep.json"), **facts})
+
     def plan(
         self,
         identity: str,
@@ -201,7 +264,11 @@ class SweepFolder:
     def note(self, identity: str, event: str, **values: Any) -> None:
         """What happened to a job; the last word counts."""
         record = {"event": event, "at": time.time(), "host": platform.node(), "pid": os.getpid()}
-        append_line(self.path / "jobs" / f"{identity}.jsonl", json.dumps({**record, **values}))
+        append_line(_events_path(self.path, identity), json.dumps({**record, **values}))
+
+
+def _events_path(sweep: Path, identity: str) -> Path:
+    return sweep / "jobs" / f"{identity}.jsonl"
 
 
 def is_sweep(path: Path) -> bool:

@@ -1,0 +1,89 @@
+"""What each of several runs at once gets of this machine: cores, and a GPU; torch is not asked."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many jobs at once, the threads of each, and the GPU of each one's place."""
+
+    num_jobs: int
+    threads: int
+    gpus: tuple[str, ...] = ()  # one a place, as CUDA_VISIBLE_DEVICES names it
+
+    def environ(self, place: int) -> dict[str, str]:
+        """What the job in this place is to see."""
+        return {"CUDA_VISIBLE_DEVICES": self.gpus[place]} if self.gpus else {}
+
+
+def share_machine(
+    wanted: Literal["auto"] | int,
+    *,
+    num_planned: int,
+    devices: Collection[str],
+    threads: int | None,
+    jobs_per_device: int,
+) -> Share:
+    """Fill the machine without a fight over it; small nets learn fastest on a core each.
+
+    `devices` are the names that the jobs ask for, `threads` the most that one of them asks for.
+    """
+    cores = count_cores()
+    gpus = find_gpus() if {"auto", "cuda"} & set(devices) else []
+    places: tuple[str, ...] = ()
+    if gpus:
+        num_jobs = len(gpus) * jobs_per_device
+        if wanted != "auto":
+            num_jobs = min(wanted, num_jobs)
+        places = tuple(gpus[place % len(gpus)] for place in range(num_jobs))
+    elif wanted != "auto":
+        num_jobs = wanted
+    elif has_apple_gpu() and {"auto", "mps"} & set(devices):
+        num_jobs = 1
+    else:
+        num_jobs = max(1, min(cores // (threads or own_threads() or 1), num_planned))
+    share = threads or own_threads() or max(1, cores // num_jobs)
+    return Share(num_jobs, share, places)
+
+
+def own_threads() -> int | None:
+    """What the user has said of threads by OMP_NUM_THREADS."""
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def count_cores() -> int:
+    """Those that this process may use: a scheduler may grant fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def find_gpus() -> list[str]:
+    """NVIDIA's GPUs that this process may use; it is the driver that tells."""
+    granted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if granted is not None:
+        return [name.strip() for name in granted.split(",") if name.strip() not in ("", "-1")]
+    if NVIDIA_DRIVER.is_dir():
+        return [str(number) for number, _ in enumerate(NVIDIA_DRIVER.iterdir())]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number, _ in enumerate(lines)]
+
+
+def has_apple_gpu() -> bool:
+    return sys.platform == "darwin" and platform.machine() == "arm64"

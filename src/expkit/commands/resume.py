@@ -19,23 +19,34 @@ from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors
-from expkit.records.run import Run, find_run
+from expkit.records.run import Run
+from expkit.records.sweep import find_run_or_sweep
 
 
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        "expkit resume", description="Go on with a run that was cut off."
+        "expkit resume", description="Go on with a run or a sweep that was cut off."
     )
-    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument("run", help="a path, a unique part of a name, or last")
+    parser.add_argument("--failed", action="store_true", help="of a sweep: the jobs that failed")
+    parser.add_argument(
+        "--missing", action="store_true", help="of a sweep: those cut off or not begun"
+    )
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
     arguments = parser.parse_args(words)
-    run = find_run(arguments.run)
+    found = find_run_or_sweep(arguments.run)
     find_own_code()
+    # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
-        # the run folder may be a stranger's: its own `trust` is not the user's word
-        return finish(run, arguments.trust)
+        if isinstance(found, Run):
+            return finish(found, arguments.trust)
+        from expkit.commands.sweep_resume import resume_sweep
+
+        return resume_sweep(
+            found, arguments.trust, failed=arguments.failed, missing=arguments.missing
+        )
 
 
 def finish(run: Run, trusted: Sequence[str]) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,23 +17,40 @@ from expkit.commands.running import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from expkit.config.parts import build_part
 from expkit.config.request import Request
 from expkit.config.sweeping import Outcome
+from expkit.errors import UserError
 from expkit.records.environment import describe_environment
-from expkit.records.sweep import DONE, Job, Sweep, SweepFolder, job_id
+from expkit.records.reuse import find_finished
+from expkit.records.sweep import DONE, FAILED, Job, Status, Sweep, SweepFolder, job_id
+from expkit.reports.markdown import flatten
 
 if TYPE_CHECKING:
     from expkit.commands.launching import Launcher
 
+MISSING: tuple[Status, ...] = ("waiting", "interrupted", "running")  # held by one that is ending
 
-def run_jobs(requests: Sequence[Request]) -> list[Outcome]:
+
+@dataclass(frozen=True)
+class Resumption:
+    """What of a planned sweep is to run, and whether its jobs are known beforehand."""
+
+    statuses: Collection[Status]
+    is_fixed: bool  # not so where a search chooses them
+
+
+def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) -> list[Outcome]:
     """Run what is not done yet of these jobs; what each came to."""
     first = requests[0]
     folder = open_sweep(first)
-    identities = plan(folder, requests)
-    jobs = Sweep(folder.path).by_id
-    open_ = [each for each in dict.fromkeys(identities) if jobs[each].status not in DONE]
-    launcher: Launcher = build_part(first.launcher, "launcher")
-    launcher.run(folder.path, open_)
-    raise_if_interrupted()
+    with _conducted(folder):
+        if resumption is not None and resumption.is_fixed:
+            _refuse_other_jobs(Sweep(folder.path), requests)
+        identities = plan(folder, requests)
+        _say_duplicates(identities, requests)
+        open_ = _find_open(folder, identities, first, resumption)
+        if open_:
+            launcher: Launcher = build_part(first.launcher, "launcher")
+            launcher.run(folder.path, open_)
+        raise_if_interrupted()
     jobs = Sweep(folder.path).by_id
     return [outcome_of(jobs[each], first.sweep.objective) for each in identities]
 
@@ -40,7 +60,7 @@ def run_job(request: Request) -> Outcome:
     folder = open_sweep(request)
     (identity,) = plan(folder, [request])
     run_planned(folder.path, identity)
-    return outcome_of(Sweep(folder.path).by_id[identity], request.sweep.objective)
+    return outcome_of(Sweep(folder.path).find_job(identity), request.sweep.objective)
 
 
 def outcome_of(job: Job, metric: str) -> Outcome:
@@ -63,9 +83,24 @@ def open_sweep(request: Request) -> SweepFolder:
         return SweepFolder(path)
     facts = {
         **describe_environment(["expkit", "train", *sys.argv[1:]], "", ""),
+        "cwd": str(Path.cwd()),
         **asdict(request.sweep),
     }
     return SweepFolder.create(path, facts)
+
+
+@contextmanager
+def _conducted(folder: SweepFolder) -> Iterator[None]:
+    """By this process alone; an interrupted one says how to go on."""
+    lock = folder.hold()
+    try:
+        folder.mend()
+        yield
+    except KeyboardInterrupt:
+        print(f"go on by: expkit resume {folder.path}", flush=True)
+        raise
+    finally:
+        os.close(lock)
 
 
 def plan(folder: SweepFolder, requests: Sequence[Request]) -> list[str]:
@@ -81,3 +116,71 @@ def plan(folder: SweepFolder, requests: Sequence[Request]) -> list[str]:
         known.add(identity)
         folder.plan(identity, request.number, request.overrides, config, request.change)
     return identities
+
+
+def _refuse_other_jobs(sweep: Sweep, requests: Sequence[Request]) -> None:
+    """The recorded words must mean what they meant when the sweep began."""
+    planned = {job.number: job for job in sweep.jobs}
+    for request in requests:
+        job, config = planned.get(request.number), request.config.to_plain()
+        if job is None or job.id == job_id(config):
+            continue
+        before, now = flatten(job.config), flatten(config)
+        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        key = next(key for key in keys if key.partition(".")[0] not in ("output_dir", "trust"))
+        raise UserError(
+            f"job {job.number} is not what it was when '{sweep.name}' began: the choices in conf/ "
+            "have changed, or this is another folder",
+            where=f"{key}: was {before.get(key)!r}, is {now.get(key)!r}\n"
+            f"the sweep was started in {sweep.facts.get('cwd')}",
+            fix="undo the change, go there, or start a new sweep: expkit train -m ...",
+        )
+
+
+def _say_duplicates(identities: Sequence[str], requests: Sequence[Request]) -> None:
+    counts = Counter(identities)
+    num_duplicates = counts.total() - len(counts)
+    if num_duplicates:
+        twice = next(each for each, count in counts.items() if count > 1)
+        numbers = [
+            str(request.number)
+            for request, each in zip(requests, identities, strict=True)
+            if each == twice
+        ]
+        print(
+            f"note    {num_duplicates} of {len(identities)} jobs are the same as others, and run "
+            f"once: {', '.join(numbers[:4])} are one",
+            flush=True,
+        )
+
+
+def _find_open(
+    folder: SweepFolder,
+    identities: Sequence[str],
+    request: Request,
+    resumption: Resumption | None,
+) -> list[str]:
+    """The jobs to run, in order, once those that were finished elsewhere are taken over."""
+    wanted = (*MISSING, *FAILED) if resumption is None else resumption.statuses
+    jobs = Sweep(folder.path).by_id
+    open_ = [each for each in dict.fromkeys(identities) if jobs[each].status in wanted]
+    if request.sweep.reuse:
+        taken = _take_over(folder, open_)
+        open_ = [each for each in open_ if each not in taken]
+    if resumption is not None:
+        num_done = sum(jobs[each].status in DONE for each in dict.fromkeys(identities))
+        print(f"{folder.path.name}: {num_done} of {len(jobs)} jobs done, {len(open_)} to run")
+    return open_
+
+
+def _take_over(folder: SweepFolder, identities: Collection[str]) -> set[str]:
+    environment = describe_environment([], "", "")
+    found, num_changed = find_finished(folder.path.parent, identities, environment)
+    for identity, path in found.items():
+        folder.note(identity, "reused", run=str(path.absolute()))
+    if found or num_changed:
+        changed = (
+            f"; {num_changed} more were, but by other or uncommitted code" if num_changed else ""
+        )
+        print(f"note    {len(found)} jobs were finished before: taken over{changed}", flush=True)
+    return set(found)

@@ -47,8 +47,12 @@ Status = Literal[
     "timed out",
 ]
 DONE = ("finished", "reused", "pruned")
-FAILED = ("raised", "refused", "killed", "exited", "timed out")
-CUT_OFF = ("interrupted", "killed", "timed out")  # unless the run was brought to its end since
+FAILED: tuple[Status, ...] = ("raised", "refused", "killed", "exited", "timed out")
+CUT_OFF: tuple[Status, ...] = (
+    "interrupted",
+    "killed",
+    "timed out",
+)  # unless the run was brought to its end since
 
 # what decides where a run lies and which code it may use, but no number of it
 NOT_IDENTITY = ("output_dir", "trust")
@@ -85,14 +89,12 @@ class Job:
     @functools.cached_property
     def status(self) -> Status:
         """Its last word, or what its run says where a process was killed before it spoke."""
-        last = self.events[-1] if self.events else {"event": "waiting"}
+        last: Record = self.events[-1] if self.events else {"event": "waiting"}
         if last["event"] == "waiting":
             return "waiting"
         if last["event"] == "reused":
             return "reused"
-        told: Status = "interrupted"
-        if last["event"] == "ended":
-            told = last["status"]
+        told: Status = "interrupted" if last["event"] != "ended" else last["status"]
         if told in CUT_OFF:
             if self.is_held:
                 return "running"

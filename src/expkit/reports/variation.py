@@ -75,17 +75,19 @@ def shown(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
-def describe_settings(settings: Mapping[str, Value], *, with_keys: bool = True) -> str:
-    """`simple_conv, lr 0.001`: a number says of what, a choice speaks for itself."""
-    parts = [
-        shown(value)
+def describe_settings(settings: Mapping[str, Value]) -> str:
+    """`simple_conv, lr=0.001`: a choice of a group speaks for itself, all else says of what."""
+    return ", ".join(
+        value
         if isinstance(value, str) and "." not in key
-        else f"{short_key(key, settings)}={shown(value)}"
-        if with_keys
-        else shown(value)
+        else f"{short_key(key, settings)}={brief(value)}"
         for key, value in settings.items()
-    ]
-    return ", ".join(parts)
+    )
+
+
+def brief(value: Value) -> str:
+    """In four digits, as a search draws values of any length."""
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def short_key(key: str, keys: Sequence[str] | Mapping[str, Value]) -> str:

@@ -29,7 +29,7 @@ def draw_heatmap(groups: Sequence[Group], objective: Objective, folder: Path) ->
     if is_numeric(rows):
         rows = rows[::-1]  # upwards
     figure = style.new_figure(
-        min(14.0, 3.4 + 0.95 * len(columns)), min(11.0, 2.4 + 0.55 * len(rows))
+        min(14.0, max(7.0, 3.4 + 0.95 * len(columns))), min(11.0, 2.4 + 0.55 * len(rows))
     )
     axes = figure.add_subplot()
     norm, cmap = _scale(groups, objective)

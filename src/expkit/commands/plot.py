@@ -1,4 +1,4 @@
-"""expkit plot: a run's pages and pictures, drawn again from its records."""
+"""expkit plot: a run's or a sweep's pages and pictures, drawn again from the records."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import argparse
 from collections.abc import Sequence
 
 from expkit.records.folder import explain_disk_errors
-from expkit.records.run import find_run
+from expkit.records.run import Run
+from expkit.records.sweep import find_run_or_sweep
 from expkit.reports.pages import refresh
+from expkit.reports.sweep_page import refresh_sweep
 
 
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        "expkit plot", description="Draw a run's pictures, report and tables from its records."
+        "expkit plot",
+        description="Draw a run's or a sweep's pictures, report and tables from its records.",
     )
     parser.add_argument(
-        "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
+        "run", nargs="?", default="last", help="a path, a unique part of a name, or last"
     )
-    run = find_run(parser.parse_args(words).run)
-    with explain_disk_errors(run.path):
-        refresh(run.path, plots=True)
-    for path in sorted((run.path / "plots").glob("*.png")):
+    found = find_run_or_sweep(parser.parse_args(words).run)
+    with explain_disk_errors(found.path):
+        if isinstance(found, Run):
+            refresh(found.path, plots=True)
+        else:
+            refresh_sweep(found.path)
+    for path in sorted((found.path / "plots").glob("*.png")):
         print(path)
     return 0

@@ -1,20 +1,53 @@
-"""expkit show: a run's results on one screen, also while it runs."""
+"""expkit show: what a run or a sweep came to on one screen, also while it runs."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 
-from expkit.records.run import find_run
-from expkit.reports.screen import closing_screen
-from expkit.reports.summary import recall
+from expkit.records.run import Run
+from expkit.records.sweep import Sweep, find_run_or_sweep
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser("expkit show", description="A run's results on one screen.")
-    parser.add_argument(
-        "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
+    parser = argparse.ArgumentParser(
+        "expkit show",
+        description="A run's or a sweep's results on one screen; on a terminal, a sweep under way "
+        "is followed until it ends (Ctrl-C leaves it running).",
     )
-    run = find_run(parser.parse_args(words).run)
-    print(closing_screen(recall(run), run.path))
+    parser.add_argument(
+        "run", nargs="?", default="last", help="a path, a unique part of a name, or last"
+    )
+    parser.add_argument(
+        "-w", "--watch", action="store_true", help="follow a sweep also where no terminal is"
+    )
+    arguments = parser.parse_args(words)
+    found = find_run_or_sweep(arguments.run)
+    if isinstance(found, Run):
+        from expkit.reports.screen import closing_screen
+        from expkit.reports.summary import recall
+
+        print(closing_screen(recall(found), found.path))
+    else:
+        _show_sweep(found, watch=arguments.watch or sys.stderr.isatty())
     return 0
+
+
+def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
+    from expkit.reports.sweep_closing import closing_screen
+    from expkit.reports.sweep_page import Outcome
+
+    if sweep.is_running and watch:
+        from expkit.commands.sweep_screen import follow
+
+        with contextlib.suppress(KeyboardInterrupt):
+            follow(sweep)
+    elif sweep.is_running:
+        from expkit.reports.sweep_progress import SweepProgress
+
+        progress = SweepProgress(sweep.path)
+        progress.look()
+        print("\n".join([progress.headline(), *progress.running_lines()]))
+    print(closing_screen(Outcome.of(sweep.path)))

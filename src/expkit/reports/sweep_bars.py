@@ -54,9 +54,8 @@ def _draw_levels(axes: Axes, objective: Objective, right: float) -> None:
         close = before is not None and place - before < 0.3 * right
         height = -0.85 if close else -0.5
         text = f" {name} {objective.figure(level)}"
-        clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-        options = {"va": "center", "fontsize": 9, "color": style.GREY, "bbox": clear}
-        axes.annotate(text, (place, height), **options)
+        label = axes.text(place, height, text, va="center", fontsize=9, color=style.GREY)
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
         before = None if close else place
 
 

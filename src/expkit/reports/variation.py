@@ -12,7 +12,7 @@ from expkit.reports.markdown import flatten
 
 Value = str | int | float
 
-SEED = "seed"
+SEED, CHANGE, BASE = "seed", "change", "base"
 REMOVED, UNSAID = "removed", "-"
 
 
@@ -24,23 +24,25 @@ class Variation:
 
     @classmethod
     def of(cls, jobs: Sequence[Job]) -> Variation:
-        """In the order in which they were typed."""
-        known: dict[str, set[str | None]] = {}
-        said = [words_of(job.overrides) for job in jobs]
-        for key in dict.fromkeys(key for words in said for key in words):
-            known[key] = {words.get(key) for words in said}
-        return cls([key for key, values in known.items() if len(values) > 1 and key != SEED])
+        """In the order in which they were typed; an ablation's changes go by their names."""
+        bases = [job for job in jobs if job.change is None]
+        if len(bases) < len(jobs):
+            return cls([CHANGE, *_differing(bases)])
+        return cls(_differing(jobs))
 
     def settings(self, job: Job) -> dict[str, Value]:
         """What a job has for each key; where no word said it, what its config came to."""
-        words = words_of(job.overrides)
-        if words.keys() >= set(self.keys):
-            return {key: value_of(words[key]) for key in self.keys}
-        flat = flatten(job.config)
-        return {
-            key: value_of(words[key] if key in words else _text(flat.get(key, UNSAID)))
-            for key in self.keys
-        }
+        words = {CHANGE: job.change or BASE, **words_of(job.overrides)}
+        unsaid = [key for key in self.keys if key not in words]
+        flat = flatten(job.config) if unsaid else {}
+        words.update({key: _text(flat.get(key, UNSAID)) for key in unsaid})
+        return {key: value_of(words[key]) for key in self.keys}
+
+
+def _differing(jobs: Sequence[Job]) -> list[str]:
+    said = [words_of(job.overrides) for job in jobs]
+    keys = dict.fromkeys(key for words in said for key in words if key != SEED)
+    return [key for key in keys if len({words.get(key) for words in said}) > 1]
 
 
 def seed_of(job: Job) -> int:

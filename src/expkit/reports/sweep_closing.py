@@ -1,0 +1,99 @@
+"""What a sweep came to, on one screen of the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from expkit.reports.screen import WIDTH, handle, short
+from expkit.reports.sweep_groups import Group, spread
+from expkit.reports.sweep_page import Outcome, command_of
+from expkit.reports.sweep_progress import failure
+from expkit.reports.sweep_words import against_second, selection
+from expkit.reports.variation import brief, describe_settings, short_key
+
+MAX_ROWS = 10
+MAX_FAILURES = 6
+MAX_CELL = 28
+
+
+def closing_screen(outcome: Outcome) -> str:
+    """The folded table, failures, honest words, and where to go on."""
+    path = outcome.sweep.path
+    lines = [
+        f"{outcome.sweep.name}: {outcome.counts()}",
+        *_table(outcome),
+        *_failures(outcome),
+        *_paragraphs(against_second(outcome.groups, outcome.sweep.objective)),
+        *_paragraphs(selection(outcome.groups)),
+        f"  {'folder':<8} {short(path)}",
+        f"  {'pages':<8} sweep.md, sweep.csv and plots/ in that folder",
+        f"  {'next':<8} {_next(outcome)}",
+    ]
+    return "\n".join(lines)
+
+
+def _next(outcome: Outcome) -> str:
+    name = handle(outcome.sweep.path)
+    if outcome.sweep.is_running:
+        return f"expkit show {name}   (on a terminal: live)"
+    if any(not row.is_done for row in outcome.rows):
+        return f"expkit resume {name}"
+    if len(outcome.groups) > 1:
+        return f"expkit compare {name}"
+    return command_of(outcome.sweep)
+
+
+def _table(outcome: Outcome) -> list[str]:
+    groups = [group for group in outcome.groups if group.values]
+    if not groups:
+        return []
+    keys = list(groups[0].settings)
+    header = [short_key(key, keys) for key in keys]
+    rows = [[*header, outcome.objective, "n", "findings"]]
+    rows += [_row(group, outcome.objective) for group in groups[:MAX_ROWS]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    levels = ", ".join(f"{name} {outcome.figure(level)}" for name, level in outcome.levels.items())
+    beside = [f"  {'beside':<8} {levels}"] if levels else []
+    more = len(groups) - MAX_ROWS
+    told = [f"         ... and {more} more in sweep.csv"] if more > 0 else []
+    marks = ["         ", "  best   ", *["         "] * (len(lines) - 2)]
+    return [f"{mark}{line}" for mark, line in zip(marks, lines, strict=True)] + told + beside
+
+
+def _row(group: Group, objective: str) -> list[str]:
+    values = [
+        textwrap.shorten(brief(value), MAX_CELL, placeholder="...")
+        for value in group.settings.values()
+    ]
+    counted = ", ".join(f"{name} {count}" for name, count in group.findings.most_common(2))
+    return [*values, spread(group, objective), str(len(group.values)), counted]
+
+
+def _failures(outcome: Outcome) -> list[str]:
+    lines = []
+    for row in outcome.failed[:MAX_FAILURES]:
+        label = describe_settings({**row.settings, "seed": row.seed})
+        text = f"#{row.number} {label}: {failure(row)}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  FAIL   ", subsequent_indent=" " * 9)
+        lines.append(f"         see {short(row.output)}")
+    more = len(outcome.failed) - MAX_FAILURES
+    return [*lines, f"         ... and {more} more failed: sweep.md"] if more > 0 else lines
+
+
+def _paragraphs(sentences: Sequence[str]) -> list[str]:
+    return [
+        line
+        for sentence in sentences
+        for line in textwrap.wrap(
+            sentence,
+            WIDTH,
+            initial_indent="  note     ",
+            subsequent_indent=" " * 11,
+            break_on_hyphens=False,
+        )
+    ]

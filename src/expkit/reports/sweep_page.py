@@ -1,0 +1,242 @@
+"""The pages of a sweep, in its own folder: sweep.csv, sweep.md and plots."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from expkit.errors import UserError
+from expkit.records.files import write_aside
+from expkit.records.measures import Measure, is_lower_better
+from expkit.records.run import Run
+from expkit.records.sweep import Sweep
+from expkit.reports import markdown, wording
+from expkit.reports.summary import Summary, recall
+from expkit.reports.sweep_groups import Group, fold, measured, spread
+from expkit.reports.sweep_progress import failure
+from expkit.reports.sweep_rows import Row, read_rows
+from expkit.reports.sweep_words import against_second, selection
+from expkit.reports.variation import describe_settings, shown
+
+MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
+MAX_FAILURES = 30
+BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a sweep came to, read once for its table, its page and its screen."""
+
+    sweep: Sweep
+    rows: Sequence[Row]
+
+    @classmethod
+    def of(cls, path: Path) -> Outcome:
+        sweep = Sweep(path)
+        return cls(sweep, read_rows(sweep))
+
+    @cached_property
+    def objective(self) -> str:
+        """With the split that it was measured on."""
+        return measured(self.sweep.objective, self.rows)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The best first."""
+        return fold(self.rows, self.objective)
+
+    @property
+    def best(self) -> Group | None:
+        return self.groups[0] if self.groups and self.groups[0].values else None
+
+    @property
+    def failed(self) -> list[Row]:
+        return [row for row in self.rows if row.is_failed]
+
+    @cached_property
+    def best_summary(self) -> Summary | None:
+        """Of a run of the best setting; it tells what nets that know nothing reach."""
+        runs = [row.run for row in (self.best.rows if self.best else ()) if row.objective]
+        try:
+            return recall(Run(runs[0])) if runs and runs[0] is not None else None
+        except UserError:
+            return None
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """By name; of the judged split alone, as only that is recorded."""
+        measure, summary = Measure.parse(self.objective), self.best_summary
+        if summary is None or measure.class_name is not None:
+            return {}
+        if any(row.judged_split not in ("", measure.split) for row in self.rows):
+            return {}
+        found = (summary["levels"][kind].get(measure.metric) for kind in ("chance", "constant"))
+        names = wording.level_names(summary)
+        return {name: at for name, at in zip(names, found, strict=True) if at is not None}
+
+    def figure(self, value: float) -> str:
+        return wording.figure(self.objective, value)
+
+    def counts(self) -> str:
+        """`12 jobs: 11 finished, 1 raised`."""
+        counts = Counter(row.status for row in self.rows)
+        parts = [f"{count} {status}" for status, count in counts.most_common()]
+        return f"{len(self.rows)} job{'' if len(self.rows) == 1 else 's'}: {', '.join(parts)}"
+
+    def headline(self) -> str:
+        """The best setting and its figure, with what knows nothing beside it."""
+        if self.best is None:
+            return "no job has a figure"
+        name = describe_settings(self.best.settings) or "the one setting"
+        seeds = len(self.best.values)
+        count = f" ({seeds} seeds)" if seeds > 1 else ""
+        levels = "".join(f"; {name} {self.figure(at)}" for name, at in self.levels.items())
+        return f"{name}: {self.objective} {spread(self.best, self.objective)}{count}{levels}"
+
+
+def refresh_sweep(path: Path) -> Outcome:
+    """Write every page anew from the records."""
+    from expkit.reports.sweep_table import SweepTable
+
+    SweepTable(path).write()
+    outcome = Outcome.of(path)
+    pictures = draw_pictures(outcome, path / "plots")
+    write_aside(path / "sweep.md", page(outcome, pictures).encode())
+    return outcome
+
+
+def draw_pictures(outcome: Outcome, folder: Path) -> list[Path]:
+    """Those of the records that are; an old picture without records goes."""
+    if outcome.best is None:
+        pictures = []
+    else:
+        from expkit.reports.sweep_axes import Objective
+        from expkit.reports.sweep_plots import draw_sweep
+
+        objective = Objective(outcome.objective, outcome.levels)
+        pictures = draw_sweep(outcome.groups, objective, folder)
+    for old in set(folder.glob("*.png")) - set(pictures):
+        old.unlink()
+    return pictures
+
+
+def page(outcome: Outcome, pictures: Sequence[Path]) -> str:
+    """The answer first."""
+    sweep = outcome.sweep
+    parts = [
+        f"# {sweep.name}",
+        f"**Best: {outcome.headline()}**" if outcome.best else f"**{outcome.headline()}**",
+        f"{outcome.counts()}.",
+        *against_second(outcome.groups, sweep.objective),
+        *selection(outcome.groups),
+        *_table(outcome),
+        *_failures(outcome),
+        *_findings(outcome.rows),
+        "## Repeat it",
+        f"```\n{command_of(sweep)}\n```",
+        *_best_command(outcome),
+        *(["## Pictures"] if pictures else []),
+        *(f"![{path.stem}](plots/{path.name})" for path in pictures),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def command_of(sweep: Sweep) -> str:
+    """What was typed; the folder's own word is not the user's."""
+    words = [word for word in sweep.facts["command"] if not word.startswith("hydra.sweep.dir=")]
+    return shlex.join(words)
+
+
+def _best_command(outcome: Outcome) -> list[str]:
+    if outcome.best is None or len(outcome.rows) == 1:
+        return []
+    words = [word for word in outcome.best.rows[0].overrides if not word.startswith("seed=")]
+    return ["The best alone:", f"```\n{shlex.join(['expkit', 'train', *words])}\n```"]
+
+
+def _table(outcome: Outcome) -> list[str]:
+    groups, objective = outcome.groups[:MAX_ROWS], outcome.objective
+    if not groups:
+        return []
+    keys, beside = list(groups[0].settings), _metrics_beside(outcome)
+    rows = [_table_row(group, outcome, beside) for group in groups]
+    better = "lower" if is_lower_better(objective) else "higher"
+    seeds = "mean ± std over seeds" if any(len(group.rows) > 1 for group in groups) else ""
+    told = ", ".join(filter(None, [f"By {objective}, {better} is better", seeds]))
+    more = len(outcome.groups) - len(groups)
+    return [
+        "## Results",
+        f"{told}{f'; {more} more are in sweep.csv' if more else ''}.",
+        markdown.table(
+            ("", *keys, "n", objective, *beside, "best epoch", "time a job", "findings"), rows
+        ),
+    ]
+
+
+def _table_row(group: Group, outcome: Outcome, beside: Sequence[str]) -> tuple[str, ...]:
+    best = group is outcome.best
+    figure = spread(group, outcome.objective)
+    if not group.values:
+        figure = ", ".join(dict.fromkeys(row.status for row in group.rows))
+    epochs = [row.best_epoch for row in group.rows if row.best_epoch is not None]
+    seconds = [row.seconds for row in group.rows if row.seconds is not None]
+    count = str(len(group.values))
+    if len(group.values) < len(group.rows):
+        count += f" of {len(group.rows)}"
+    means = ((metric, group.mean_of(metric)) for metric in beside)
+    return (
+        "**best**" if best else "",
+        *(shown(value) for value in group.settings.values()),
+        count,
+        f"**{figure}**" if best else figure,
+        *("-" if mean is None else wording.figure(metric, mean) for metric, mean in means),
+        f"{statistics.fmean(epochs):.0f}" if epochs else "-",
+        wording.duration(statistics.fmean(seconds)) if seconds else "-",
+        _counted(group.findings),
+    )
+
+
+def _metrics_beside(outcome: Outcome) -> list[str]:
+    split, metric = Measure.parse(outcome.objective).split, Measure.parse(outcome.objective).metric
+    known = {name for row in outcome.rows for name in row.metrics}
+    return [f"{split}/{name}" for name in BESIDE if name != metric and f"{split}/{name}" in known]
+
+
+def _counted(findings: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in findings.most_common(3)) or "-"
+
+
+def _failures(outcome: Outcome) -> list[str]:
+    failed = outcome.failed
+    if not failed:
+        return []
+    rows = [
+        (
+            str(row.number),
+            describe_settings({**row.settings, "seed": row.seed}),
+            failure(row),
+            f"[output](jobs/{row.output.name})",
+        )
+        for row in failed[:MAX_FAILURES]
+    ]
+    more = len(failed) - len(rows)
+    return [
+        "## Failed",
+        markdown.without_places(markdown.table(("job", "settings", "why", "what it said"), rows)),
+        *([f"{more} more are in sweep.csv."] if more else []),
+        f"They run again by `expkit resume {outcome.sweep.name}`.",
+    ]
+
+
+def _findings(rows: Sequence[Row]) -> list[str]:
+    counts = Counter(finding for row in rows for finding in row.findings)
+    if not counts:
+        return []
+    total = sum(row.is_done for row in rows)
+    cells = [(name, f"{count} of {total} jobs") for name, count in counts.most_common()]
+    return ["## Findings", markdown.table(("finding", "in"), cells)]

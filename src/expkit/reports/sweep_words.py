@@ -35,7 +35,8 @@ def against_second(groups: Sequence[Group], objective: str) -> list[str]:
         return [f"{named}: cannot be told{_why(row)}."]
     difference = row.differences[objective]
     num_comparisons = len(known) - 1
-    verdict = judge(objective, difference, *holm([difference.p], num_comparisons), num_comparisons)
+    (adjusted,) = holm([difference.p], num_comparisons)
+    verdict = judge(objective, difference, adjusted, num_comparisons)
     corrected = f"; Holm's correction for {num_comparisons} comparisons" * (num_comparisons > 1)
     lines = [f"{named}: {verdict.text}{corrected}."]
     return lines if row.is_over_seeds else [*lines, f"{ONE_SEED_EACH}."]

@@ -30,6 +30,7 @@ class FakeJob:
     status: str = "finished"
     reason: str = ""
     findings: Sequence[str] = field(default_factory=list)
+    change: str | None = None  # of an ablation
 
 
 def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000000_7") -> Path:
@@ -40,7 +41,7 @@ def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000
         config = {"name": "net", "seed": job.seed, "procedure": PROCEDURE, "asked": dict(job.words)}
         identity = job_id(config)
         overrides = [f"{key}={value}" for key, value in job.words.items()] + [f"seed={job.seed}"]
-        folder.plan(identity, number, overrides, config)
+        folder.plan(identity, number, overrides, config, job.change)
         if job.status == "waiting":
             continue
         folder.note(identity, "started")

@@ -1,0 +1,124 @@
+"""What an ablation's page says each change is worth, from records with invented figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from synthetic_sweeps import FakeJob, write_sweep
+
+from expkit.records.sweep import Sweep
+from expkit.reports.ablation import ablation_section, measure_ablation
+from expkit.reports.ablation_plot import draw_ablation, title_of
+
+RECIPE = (0.80, 0.84, 0.79)
+GAPS = (-0.10, -0.12, -0.14)
+
+
+def jobs_of(changes: dict[str, tuple[float, ...]]) -> list[FakeJob]:
+    """The recipe and each change, over as many seeds as there are gaps."""
+    jobs = []
+    for seed, base in enumerate(RECIPE):
+        jobs.append(FakeJob({}, base, seed))
+        jobs += [
+            FakeJob({"loss": name}, base + gaps[seed], seed, change=name)
+            for name, gaps in changes.items()
+            if seed < len(gaps)
+        ]
+    return jobs
+
+
+def test_a_change_is_held_against_the_same_seed(tmp_path: Path) -> None:
+    """Gaps of -10, -12 and -14 points: mean -12, s 2, t(2) 4.3027, so -12 -+ 4.97."""
+    sweep = Sweep(write_sweep(tmp_path, jobs_of({"worse": GAPS})))
+    result = measure_ablation(sweep)
+    assert result is not None
+    (worth,) = result.worths
+    assert worth.gain == pytest.approx(-0.12)
+    assert worth.difference is not None
+    assert worth.difference.interval == pytest.approx((-0.16968, -0.07032), abs=1e-5)
+    assert worth.word == "hurts"
+    assert result.recipe == pytest.approx(RECIPE)
+
+
+def test_the_costliest_change_stands_first_and_each_has_its_word(tmp_path: Path) -> None:
+    """The title counts those that show nothing."""
+    changes = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
+    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs_of(changes))))
+    assert result is not None
+    assert [(worth.name, worth.word) for worth in result.worths] == [
+        ("bad", "hurts"),
+        ("noise", "no evidence of a difference"),
+        ("good", "helps"),
+    ]
+    assert title_of(result) == (
+        "held_out/accuracy: bad hurts; good helps; 1 of 3 show no evidence of a difference"
+    )
+
+
+def test_the_words_are_corrected_for_as_many_changes_as_are_compared(tmp_path: Path) -> None:
+    """Gaps of 2, 3 and 4 points: t 5.196, p 0.035 alone; the second largest of four counts twice."""
+    slight = {"slight": (0.02, 0.03, 0.04)}
+    others = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
+    words = []
+    for name, changes in (("alone", slight), ("among", {**others, **slight})):
+        result = measure_ablation(Sweep(write_sweep(tmp_path, jobs_of(changes), name)))
+        assert result is not None
+        words += [worth.word for worth in result.worths if worth.name == "slight"]
+    assert words == ["helps", "no evidence of a difference"]
+
+
+def test_one_seed_is_no_proof_and_is_told_so(tmp_path: Path) -> None:
+    """Nothing is known of the noise, whatever the difference."""
+    jobs = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, 0.2, change="x")]
+    parts = ablation_section(Sweep(write_sweep(tmp_path, jobs)))
+    assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | one seed alone" in "\n".join(parts)
+
+
+def test_other_swept_words_are_paired_too(tmp_path: Path) -> None:
+    """A change's job meets the recipe's job of the same seed and the same rate."""
+    jobs = [
+        FakeJob({"lr": lr, **({"loss": "x"} if gap else {})}, base + gap, seed, change=change)
+        for seed in (0, 1)
+        for lr, base in ((0.1, 0.5), (0.2, 0.9))
+        for change, gap in ((None, 0.0), ("x", -0.25))
+    ]
+    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs)))
+    assert result is not None
+    (worth,) = result.worths
+    assert [ours - theirs for ours, theirs in worth.pairs] == pytest.approx([-0.25] * 4)
+    assert worth.settings == {"loss": "x"}
+    assert worth.difference is not None
+    assert worth.difference.unit == "pairs"
+
+
+def test_a_job_without_a_figure_is_left_out_and_counted(tmp_path: Path) -> None:
+    """One of a change's three jobs was killed: two pairs remain, and the page says so."""
+    jobs = [
+        FakeJob({"loss": "x"}, None, job.seed, "killed", change="x")
+        if job.change and job.seed == 1
+        else job
+        for job in jobs_of({"x": GAPS, "y": (0.0, 0.0, 0.0)})
+        if job.change != "y"
+    ]
+    jobs += [FakeJob({"loss": "y"}, None, 0, "raised", change="y")]
+    text = "\n".join(ablation_section(Sweep(write_sweep(tmp_path, jobs))))
+    assert "| x | `loss=x` | 67.50 % | 2 of 3 | -12.00 points" in text
+    assert "| y | `loss=y` | - | 0 of 1 | - | no figure |" in text
+
+
+def test_an_ordinary_sweep_has_no_such_section(tmp_path: Path) -> None:
+    """Nor a picture."""
+    sweep = Sweep(write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.5), FakeJob({"lr": 2}, 0.6)]))
+    assert ablation_section(sweep) == []
+    assert draw_ablation(sweep, tmp_path) is None
+
+
+def test_the_picture_is_drawn_where_a_change_has_a_figure(tmp_path: Path) -> None:
+    """And not where all have failed."""
+    sweep = Sweep(write_sweep(tmp_path, jobs_of({"worse": GAPS})))
+    path = draw_ablation(sweep, tmp_path)
+    assert path is not None
+    assert path.stat().st_size > 5000
+    failed = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, None, 0, "raised", change="x")]
+    assert draw_ablation(Sweep(write_sweep(tmp_path, failed, "f")), tmp_path) is None

@@ -57,7 +57,7 @@ def test_the_costliest_change_stands_first_and_each_has_its_word(tmp_path: Path)
 
 
 def test_the_words_are_corrected_for_as_many_changes_as_are_compared(tmp_path: Path) -> None:
-    """Gaps of 2, 3 and 4 points: t 5.196, p 0.035 alone; the second largest of four counts twice."""
+    """Gaps of 2, 3 and 4 points: t 5.196, p 0.035 alone, twice that among four."""
     slight = {"slight": (0.02, 0.03, 0.04)}
     others = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
     words = []

@@ -65,7 +65,7 @@ def test_cut_off_run_has_its_pages(tmp_path: Path, write: object) -> None:
 
 
 def test_notebook_compares(tmp_path: Path) -> None:
-    """Settings that differ, both runs' figures, the difference in samples, and the reference."""
+    """Settings that differ, both runs' figures, what the difference proves, and the reference."""
     subject = puzzle_run(tmp_path / "a", config=config_of(reference=REFERENCE))
     other = puzzle_run(
         tmp_path / "b",
@@ -77,7 +77,8 @@ def test_notebook_compares(tmp_path: Path) -> None:
     assert "`name`" not in text
     assert "`optimizer.lr`" not in text
     assert "| accuracy | 96.32 % | 90.21 % | 0.11 % | 0.11 % |" in text
-    assert "right on 58 more of 950 samples than simple_conv" in text
+    assert "beside simple_conv, accuracy: +6.11 points (+4.53 to +7.68): better (58 of 950" in text
+    assert "not about the recipes" in text
     assert "-2.98 points" in text
     assert "Measured on the training samples" in text
 
@@ -128,7 +129,7 @@ def test_other_data_is_said_not_to_compare(tmp_path: Path) -> None:
     page = write_notebook(
         [puzzle_run(tmp_path / "a", 4, 5), classes_run(tmp_path / "b")], tmp_path / "page"
     )
-    assert "not on the same samples" in page.read_text()
+    assert "not compared: measured on test, the baseline on train" in page.read_text()
     assert "right on" not in page.read_text()
     assert "| 5.00 % / 10.00 % | 5.00 % / 10.00 % |" in page.read_text()
 

@@ -13,7 +13,7 @@ from expkit.records.folder import explain_disk_errors
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
 from expkit.records.selection import find_runs
-from expkit.reports.compared import compare
+from expkit.reports.compared import compare, main_metric
 from expkit.reports.compared_screen import comparison_screen
 from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
@@ -22,7 +22,6 @@ from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
 MAX_LISTED = 3  # runs that are left out, by name
-FIRST_CHOICES = ("accuracy", "rmse")  # to judge by where no metric was named
 
 
 def main(words: Sequence[str]) -> int:
@@ -113,7 +112,7 @@ def choose_metrics(members: Sequence[Member], wanted: str | None) -> tuple[list[
     known = dict.fromkeys(name for member in members for name in _names(member.digest))
     if wanted is None:
         plain = [name for name in known if "/" not in name]
-        first = next((name for name in FIRST_CHOICES if name in plain), plain[0])
+        first = main_metric(plain)
         return list(members), [first, *(name for name in plain if name != first)]
     measure = Measure.parse(wanted)
     if measure.metric in CLASS_METRICS and measure.class_name is not None:

@@ -5,7 +5,7 @@ A recipe with one run is tested on its answers to the samples; one with several 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from expkit.reports.significance import (
     holm,
 )
 from expkit.reports.verdicts import Verdict, judge
+
+FIRST_CHOICES = ("accuracy", "rmse")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,19 @@ def compare(
     rows = [_beside(group, baseline, metrics, records) for group in shown]
     rows = _judged(rows, metrics[0], len(others) - len(shown))
     return Comparison(metrics[0], metrics, baseline, rows, groups)
+
+
+def beside_each(group: Group, baselines: Sequence[Group], metric: str) -> list[Compared]:
+    """One recipe beside each of several baselines in turn."""
+    rows = [
+        _beside(group, baseline, [metric], Records(baseline, [metric])) for baseline in baselines
+    ]
+    return _judged(rows, metric, 0)
+
+
+def main_metric(names: Collection[str]) -> str:
+    """What to judge by where nobody said: the accuracy, of numbers the error."""
+    return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 
 def _best(groups: Sequence[Group], metric: str, limit: int) -> list[Group]:

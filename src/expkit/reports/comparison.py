@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expkit.diagnosis.comparison import NOT_SETTINGS
 from expkit.records.run import Run
 from expkit.reports import markdown, wording
+from expkit.reports.compared import beside_each, main_metric
+from expkit.reports.compared_table import answer
+from expkit.reports.digests import make_digest
+from expkit.reports.groups import Group, Member, differing_keys
 from expkit.reports.summary import Summary
-
-# what names a run or judges it, rather than sets it up
-NOT_A_CHANGE = (
-    "name",
-    "hypothesis",
-    "compared_with",
-    "criteria",
-    "reference",
-    "output_dir",
-    "hydra",
-)
+from expkit.reports.verdicts import ONE_SEED_EACH, difference_shown
 
 Pair = tuple[Run, Summary]
 
@@ -36,10 +31,10 @@ def changes(runs: Sequence[Run]) -> list[str]:
         return []
     names = labels(runs)
     ours, theirs = (
-        markdown.flatten({k: v for k, v in run.config.items() if k not in NOT_A_CHANGE})
+        markdown.flatten({k: v for k, v in run.config.items() if k not in NOT_SETTINGS})
         for run in runs[:2]
     )
-    keys = [k for k in dict.fromkeys([*ours, *theirs]) if ours.get(k, "") != theirs.get(k, "")]
+    keys = differing_keys([ours, theirs])
     if not keys:
         return ["## What changed", f"Nothing: the settings are those of {names[1]}."]
     rows = [
@@ -83,7 +78,7 @@ def results(pairs: Sequence[Pair]) -> list[str]:
         "## Results",
         _judged_on(pairs),
         markdown.table(("metric", *names, *wording.level_names(pairs[0][1])), rows),
-        *_in_samples(pairs),
+        *_answers(pairs),
         *_ignorant(pairs),
     ]
 
@@ -112,30 +107,31 @@ def _num_epochs(summary: Summary) -> str:
 
 
 def _judged_on(pairs: Sequence[Pair]) -> str:
-    """Where each was measured; runs on other samples cannot be held against each other."""
-    sentences = dict.fromkeys(summary["judged_on"] for _, summary in pairs)
-    text = "; ".join(sentences)
-    prints = {run.dataset.splits[summary["judged_split"]].fingerprint for run, summary in pairs}
-    if len(prints) > 1:
-        text += "; **not on the same samples in every run, so that the figures do not compare**"
+    text = "; ".join(dict.fromkeys(summary["judged_on"] for _, summary in pairs))
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _in_samples(pairs: Sequence[Pair]) -> list[str]:
-    """A difference in accuracy as a number of samples: 0.16 points may be two pictures."""
+def _answers(pairs: Sequence[Pair]) -> list[str]:
+    """Whether the first is better than each of the others, or 0.16 points may be two samples."""
     names = labels([run for run, _ in pairs])
-    ours = pairs[0][1]
+    groups = [
+        Group(name, [Member(run.path, make_digest(run, summary))])
+        for name, (run, summary) in zip(names, pairs, strict=True)
+    ]
+    figures = groups[0].first.metrics.get(groups[0].first.judged_split, {})
+    if len(groups) < 2 or not figures:
+        return []
+    metric = main_metric(figures)
+    rows = beside_each(groups[0], groups[1:], metric)
     lines = []
-    for name, (_, theirs) in zip(names[1:], pairs[1:], strict=True):
-        shares = [s["metrics"].get(s["judged_split"], {}).get("accuracy") for s in (ours, theirs)]
-        if None in shares or ours["num_judged"] != theirs["num_judged"]:
-            continue
-        more = round((shares[0] - shares[1]) * ours["num_judged"])
-        lines.append(
-            f"- {names[0]} is right on {abs(more)} {'more' if more >= 0 else 'fewer'} of "
-            f"{ours['num_judged']} samples than {name}"
-        )
-    return ["\n".join(lines)] if lines else []
+    for name, row in zip(names[1:], rows, strict=True):
+        found = row.differences.get(metric)
+        told = "" if found is None else f" {difference_shown(metric, found)}:"
+        lines.append(f"- {names[0]} beside {name}, {metric}:{told} {answer(row)}")
+    if sum(row.verdict is not None for row in rows) > 1:
+        lines.append(f"- p is after Holm's correction for {len(rows)} comparisons")
+    noted = any(row.verdict is not None for row in rows)
+    return ["\n".join(lines), *([ONE_SEED_EACH] if noted else [])]
 
 
 def references(pairs: Sequence[Pair]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expkit.errors import UserError, nearest_of
 from expkit.records.digest import Digest
-from expkit.records.folder import explain_disk_errors
+from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
 from expkit.records.selection import find_runs
@@ -21,6 +21,7 @@ from expkit.reports.groups import Group, Member, fold
 from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
+MAX_SAID = 200  # characters of what was typed: a shell may have written out a glob
 MAX_LISTED = 3  # runs that are left out, by name
 
 
@@ -49,19 +50,19 @@ def main(words: Sequence[str]) -> int:
         "--to", type=Path, metavar="FOLDER", help="write compare.md, .csv, changes.csv and pictures"
     )
     arguments = parser.parse_args(words)
-    members, left_out = read_members(find_runs(arguments.runs))
+    members, left_out = read_members(find_runs(arguments.runs), arguments.runs)
     members = keep_where(members, arguments.where)
     baseline = None
     if arguments.baseline is not None:
         baseline = find_run(arguments.baseline).path.resolve()
         if all(member.path.resolve() != baseline for member in members):
-            members = [*read_members([Run(baseline)])[0], *members]
+            members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
     members, metrics = choose_metrics(members, arguments.metric)
     groups = fold(members)
     if len(groups) < 2:
         raise UserError(
             f"there is nothing to compare '{groups[0].name}' with",
-            where=" ".join(words),
+            where=" ".join(words)[:MAX_SAID],
             allowed="; ".join(left_out) or None,
             fix="name two runs or more, a sweep, or a glob: expkit compare RUN RUN",
         )
@@ -70,22 +71,27 @@ def main(words: Sequence[str]) -> int:
         print(f"left out: {line}")
     print(comparison_screen(comparison))
     if arguments.to is not None:
-        from expkit.reports.compared_page import write_comparison
+        from expkit.reports.compared_page import NO_PICTURE, write_comparison
 
         with explain_disk_errors(arguments.to):
-            for path in write_comparison(comparison, arguments.to, left_out):
-                print(path)
+            written = write_comparison(comparison, arguments.to, left_out)
+        print("\n".join(["", *map(str, written)]))
+        if not any(path.suffix == ".png" for path in written):
+            print(NO_PICTURE)
     return 0
 
 
-def read_members(runs: Sequence[Run]) -> tuple[list[Member], list[str]]:
+def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member], list[str]]:
     """Those that were measured, and lines on those that were not; refused where none was."""
     members, reasons = [], dict[str, list[str]]()
     for run in runs:
         try:
             digest = recall_digest(run)
         except UserError as error:
-            reasons.setdefault(error.what.replace(f"'{run.name}' ", ""), []).append(run.name)
+            reason = error.what.replace(f"'{run.name}' ", "")
+            if is_locked(run.path):
+                reason = "running, and nothing is measured yet"
+            reasons.setdefault(reason, []).append(run.name)
             continue
         if digest.metrics:
             members.append(Member(run.path, digest))
@@ -96,6 +102,7 @@ def read_members(runs: Sequence[Run]) -> tuple[list[Member], list[str]]:
     if not members:
         raise UserError(
             "none of these runs has predictions to compare",
+            where=" ".join(words)[:MAX_SAID],
             allowed="\n".join(lines),
             fix="let them come to their end, or evaluate them: expkit evaluate RUN",
         )

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from expkit.records.run import Run, exists, find_run, is_run, list_runs
+from expkit.records.run import Run, exists, is_run, list_runs
+from expkit.records.sweep import Sweep, find_run_or_sweep, is_sweep
 
 OUTPUTS = Path("outputs")
 
@@ -21,13 +22,12 @@ def find_runs(words: Iterable[str]) -> list[Run]:
 
 def _find(word: str) -> list[Path]:
     path = Path(word)
-    if exists(path):
-        return _within(path) or [find_run(word).path]
-    if glob.has_magic(word):
-        found = [run for hit in _expand(word) for run in _within(hit)]
-        if found:
-            return found
-    return [find_run(word).path]
+    hits = [path] if exists(path) else _expand(word) if glob.has_magic(word) else []
+    found = [run for hit in hits for run in _within(hit)]
+    if found or (exists(path) and is_sweep(path)):
+        return found
+    meant = find_run_or_sweep(word)
+    return [meant.path] if isinstance(meant, Run) else _within(meant.path)
 
 
 def _expand(pattern: str) -> Sequence[Path]:
@@ -39,7 +39,9 @@ def _expand(pattern: str) -> Sequence[Path]:
 
 
 def _within(path: Path) -> list[Path]:
-    """The run itself, or the runs of a sweep or of any folder; none in a file."""
+    """The run itself, a sweep's runs wherever they lie, or those of any folder; none in a file."""
     if is_run(path):
         return [path]
+    if is_sweep(path):
+        return [job.run.path for job in Sweep(path).jobs if job.run is not None]
     return list_runs(path) if path.is_dir() else []

@@ -14,6 +14,9 @@ from expkit.reports.compared import Comparison
 from expkit.reports.verdicts import ONE_SEED_EACH
 
 
+NO_PICTURE = "The runs' records hold no picture of a sample that changed."
+
+
 def write_comparison(
     comparison: Comparison, folder: Path, left_out: Sequence[str] = ()
 ) -> list[Path]:
@@ -81,7 +84,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         "## Figures",
         f"{tables.judged_on(comparison)}.",
         markdown.table(figures[0], figures[1:]),
-        *_changes(comparison),
+        *_changes(comparison, pictures),
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -93,7 +96,7 @@ def _correction(comparison: Comparison) -> str:
     return f"p is after Holm's correction for {comparison.num_tests} comparisons."
 
 
-def _changes(comparison: Comparison) -> list[str]:
+def _changes(comparison: Comparison, pictures: Sequence[Path]) -> list[str]:
     rows = [
         (row.group.label, *(str(len(row.changes.where(kind))) for kind in KINDS))
         for row in comparison.rows
@@ -104,4 +107,5 @@ def _changes(comparison: Comparison) -> list[str]:
     told = (
         "Right with the run and wrong with the baseline is fixed; every sample is in changes.csv."
     )
-    return ["## Samples", told, markdown.table(("", *KINDS), rows)]
+    table = markdown.table(("", *KINDS), rows)
+    return ["## Samples", told, table, "" if pictures else NO_PICTURE]

@@ -12,6 +12,7 @@ from expkit.reports.compared import Compared, Comparison
 from expkit.reports.filtering import setting, value_of
 from expkit.reports.groups import SEED, Group, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
+from expkit.reports.variation import words_of
 from expkit.reports.verdicts import difference_shown
 
 Table = list[list[str]]
@@ -37,7 +38,7 @@ def settings_table(comparison: Comparison) -> Table:
         for group, each in zip(groups, plain, strict=True)
     ]
     named = [key for key in differing_keys(settings) if key in parts or (key == SEED and not keys)]
-    asked = {_key_of(word) for group in groups for word in group.first.overrides}
+    asked = {key for group in groups for key in words_of(group.first.overrides)}
     order = dict.fromkeys([*named, *(key for key in keys if key in asked), *keys])
     rows = [
         [group.label, *(markdown.without_places(setting(each, key)) for key in order)]
@@ -48,10 +49,6 @@ def settings_table(comparison: Comparison) -> Table:
 
 def _part_of(key: str) -> str:
     return key.partition(".")[0]
-
-
-def _key_of(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
 
 
 def main_metrics(comparison: Comparison) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from expkit.errors import UserError, nearest_of
 from expkit.records.digest import Digest
 from expkit.reports.groups import Member
+from expkit.reports.variation import words_of
 
 MAX_LISTED = 12
 NAMES = ("name", "_target_")  # which tell a part where no word on the command line did
@@ -48,10 +49,9 @@ def value_of(digest: Digest, key: str) -> Any:
     """A setting, or the name of what was chosen for a group: by override, name or `_target_`."""
     if key in digest.config:
         return digest.config[key]
-    for word in reversed(digest.overrides):
-        name, sign, value = word.partition("=")
-        if sign and name.lstrip("+") == key:
-            return value.strip("'\"")
+    words = words_of(digest.overrides)
+    if key in words:
+        return words[key]
     for leaf in NAMES:
         if f"{key}.{leaf}" in digest.config:
             return str(digest.config[f"{key}.{leaf}"]).rpartition(".")[2]

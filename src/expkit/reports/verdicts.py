@@ -64,7 +64,7 @@ def difference_shown(metric: str, difference: Difference) -> str:
 def _outlook(difference: Difference, adjusted: float, num_comparisons: int) -> str:
     if difference.p <= LEVEL:
         return (
-            f"p {_p(difference.p)} alone, {_p(adjusted)} after Holm's correction for "
+            f"p {_p(difference.p)} alone, p {_p(adjusted)} after Holm's correction for "
             f"{num_comparisons} comparisons"
         )
     if not difference.value:

@@ -1,0 +1,241 @@
+"""`expkit compare` as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import WITHOUT_TORCH, Expkit
+from PIL import Image
+from synthetic_runs import (
+    classes_run,
+    config_of,
+    failed_gate_run,
+    interrupted_run,
+    position_run,
+    puzzle_run,
+)
+
+from expkit.records.files import read_json, write_json
+from expkit.records.folder import RunFolder
+from expkit.records.run import Run
+from expkit.reports.pages import refresh
+
+OUTPUTS = Path("outputs")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs on digits, made once: a weak one, a strong one, and one that failed at a gate."""
+    parent = tmp_path_factory.mktemp("made")
+    for name, share, size in (("narrow", 0.8, 32), ("wide", 0.95, 128)):
+        config = config_of(batch_size=size)
+        path = f"20260101_1200_{name}"
+        refresh(classes_run(parent, name=path, share_right=share, config=config).path, plots=False)
+    failed_gate_run(parent, name="20260101_1200_gate")
+    return parent
+
+
+@pytest.fixture
+def outputs(made: Path, run_here: Expkit) -> Path:
+    """A copy of them where the command looks for runs."""
+    shutil.copytree(made, OUTPUTS)
+    return OUTPUTS
+
+
+def vary(number: int, source: str, **changes: Any) -> None:
+    """A copy of a run with other settings and another accuracy in its digest."""
+    copy = OUTPUTS / f"20260102_1200_{source}_{number}"
+    shutil.copytree(OUTPUTS / f"20260101_1200_{source}", copy)
+    record = read_json(copy / "digest.json")
+    accuracy = changes.pop("accuracy")
+    record["config"] |= changes
+    record["metrics"]["test"]["accuracy"] = accuracy
+    write_json(copy / "digest.json", record)
+
+
+def test_two_runs_on_one_screen(run_here: Expkit, outputs: Path) -> None:
+    """What differs, the figures with their difference, the answer, and the samples."""
+    done = run_here("compare", "narrow", "wide")
+    assert done.code == 0
+    assert "A  20260101_1200_narrow (baseline)" in done.out
+    assert "batch_size  32  128" in done.out
+    assert "optimizer.lr" not in done.out
+    assert "On 200 held-out samples (test):" in done.out
+    assert "B  better (" in done.out
+    assert "samples: fixed " in done.out
+    assert "not about the recipes" in done.out
+    assert len(done.out.splitlines()) < 40
+    assert max(map(len, done.out.splitlines())) < 100
+
+
+def test_another_baseline_turns_the_answer(run_here: Expkit, outputs: Path) -> None:
+    """Also one that is not among the runs."""
+    assert "A  worse (" in run_here("compare", "narrow", "wide", "--baseline", "wide").out
+    assert "B  worse (" in run_here("compare", "narrow", "--baseline", "wide").out
+
+
+def test_seeds_are_the_answer(run_here: Expkit, outputs: Path) -> None:
+    """Two recipes with three seeds each are compared over these, in pairs."""
+    for seed, (ours, theirs) in enumerate([(0.91, 0.90), (0.93, 0.91), (0.92, 0.91)]):
+        vary(seed, "narrow", seed=seed, accuracy=theirs)
+        vary(seed, "wide", seed=seed, accuracy=ours)
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "A  larger_backbone, 3 seeds (baseline)" in done.out
+    assert "91.00 % ± 1.00 %" not in done.out
+    assert "92.00 % ± 1.00 %  +1.33 points (-0.10 to +2.77)" in done.out
+    assert (
+        "no evidence of a difference (+1.33 points (-0.10 to +2.77), 3 seeds; about 4" in done.out
+    )
+    assert "(the run with seed 0)" in done.out
+    assert "not about the recipes" not in done.out
+
+
+def test_many_recipes_fit_a_screen(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:
+    """The best ten and the baseline are shown, corrected for all that were tried."""
+    for number in range(14):
+        vary(number, "wide", batch_size=number + 1, accuracy=0.7 + 0.02 * number)
+    done = run_here("compare", "outputs/*wide_*", "--to", "page")
+    assert "3 of 14 are not shown" in done.out
+    assert "13 comparisons with A" in done.out
+    assert len(done.out.splitlines()) < 60
+    assert max(map(len, done.out.splitlines())) < 100
+    rows = read_csv(tmp_path / "page" / "compare.csv")
+    assert len(rows) == 14
+    assert sum(row["answer"] == "not tested" for row in rows) == 3
+    assert {row["batch_size"] for row in rows} == {str(number + 1) for number in range(14)}
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_files(run_here: Expkit, tmp_path: Path) -> None:
+    """A page, a table, every sample that changed, and the pieces that were fixed or broken."""
+    for name, share in (("narrow", 0.8), ("wide", 0.95)):
+        run = puzzle_run(OUTPUTS, 4, 6, name=f"20260101_1200_{name}", share_right=share)
+        refresh(run.path, plots=False)
+    done = run_here("compare", "narrow", "wide", "--to", "page")
+    page = tmp_path / "page"
+    assert done.code == 0
+    rows = read_csv(page / "changes.csv")
+    ours, theirs = (Run(tmp_path / OUTPUTS / f"20260101_1200_{n}") for n in ("wide", "narrow"))
+    right = [run.predictions["train"].ranks == 0 for run in (ours, theirs)]  # type: ignore[union-attr]
+    assert sum(row["kind"] == "fixed" for row in rows) == (right[0] & ~right[1]).sum() > 0
+    assert len(rows) == (~(right[0] & right[1])).sum()
+    assert all(row["answer"] == row["target"] for row in rows if row["kind"] == "fixed")
+    assert "| accuracy | A |" in (page / "compare.md").read_text()
+    assert "![changes](changes.png)" in (page / "compare.md").read_text()
+    with Image.open(page / "changes.png") as picture:
+        assert picture.width > 600
+        assert len(np.unique(np.asarray(picture))) > 20  # the pieces, not only text
+
+
+def test_samples_without_pictures_are_said(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:
+    """Nothing is drawn that the records do not hold, and nothing is read from the data."""
+    wide = Run(outputs / "20260101_1200_wide")
+    assert "no picture" in run_here("compare", "narrow", "wide", "--to", "page").out
+    assert not (tmp_path / "page" / "changes.png").exists()
+    narrow = Run(OUTPUTS / "20260101_1200_narrow")
+    fixed = narrow.predictions["test"].samples[int(np.flatnonzero(wide_only(wide, narrow))[0])]
+    folder = RunFolder.reopen(narrow.path)
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    folder.write_samples("wrong_test", {"names": np.array([fixed]), "images": images})
+    folder.close()
+    run_here("compare", "narrow", "wide", "--to", "page")
+    assert (tmp_path / "page" / "changes.png").exists()
+
+
+def wide_only(ours: Run, theirs: Run) -> np.ndarray:
+    right = [run.predictions["test"].ranks == 0 for run in (ours, theirs)]  # type: ignore[union-attr]
+    return np.asarray(right[0] & ~right[1])
+
+
+def test_other_data_is_not_tested(run_here: Expkit, outputs: Path) -> None:
+    """Figures are shown, without a difference."""
+    refresh(puzzle_run(OUTPUTS, 4, 5, name="20260101_1200_puzzle").path, plots=False)
+    done = run_here("compare", "wide", "puzzle")
+    assert done.code == 0
+    assert "not compared: measured on train, the baseline on test: training against" in done.out
+    assert "points (" not in done.out
+
+
+def test_same_fingerprint_but_other_samples(run_here: Expkit, outputs: Path) -> None:
+    """Answers to samples of other names are never paired."""
+    first, second = (Run(outputs / f"20260101_1200_{name}") for name in ("narrow", "wide"))
+    text = (second.path / "predictions.csv").read_text().replace("test_0,", "test_x,")
+    (second.path / "predictions.csv").write_text(text)
+    done = run_here("compare", str(first.path), str(second.path))
+    assert "not compared: not both measured it on the same samples" in done.out
+
+
+def test_regression(run_here: Expkit) -> None:
+    """Judged by the error, of which less is better."""
+    for noise in (0.05, 0.02):
+        run = position_run(OUTPUTS, 5, 6, noise)
+        refresh(run.path, plots=False)
+    done = run_here("compare", "outputs")
+    assert done.code == 0
+    assert "B  better (-0.0" in done.out
+    assert "paired bootstrap" in done.out
+
+
+def test_a_metric_of_a_class_and_of_a_split(run_here: Expkit, outputs: Path) -> None:
+    """By the names that criteria use; the others of that split stand beside it."""
+    done = run_here("compare", "narrow", "wide", "--metric", "recall[3]")
+    assert "Is recall[3] better than with A?" in done.out
+    done = run_here("compare", "narrow", "wide", "--metric", "val/log_loss")
+    assert "On 200 held-out samples (val):" in done.out
+    assert "B  better (" in done.out
+    assert "val/accuracy" in done.out
+
+
+def test_runs_without_predictions_are_left_out(run_here: Expkit, outputs: Path) -> None:
+    """Each kind with its reason, also one that a live process has only begun to write."""
+    interrupted_run(OUTPUTS / "more", locked=False)
+    files = {"config.yaml": "procedure: {}\nname: new\n", "environment.json": "{}"}
+    live = RunFolder.create(OUTPUTS, "20260101_1300_new", files)
+    try:
+        done = run_here("compare", "outputs", "outputs/more")
+    finally:
+        live.close()
+    assert done.code == 0
+    assert "left out: 20260101_1300_new: running, and nothing is measured yet" in done.out
+    assert "left out: 20260101_120000_larger_backbone: interrupted, without predict" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("compare", "gate", "gate"), "none of these runs has predictions"),
+        (("compare", "narrow", "narrow"), "nothing to compare"),
+        (("compare", "empty"), "no run folder"),
+        (("compare", "nowhere*"), "there is no run 'nowhere*'"),
+        (("compare", "narrow", "wide", "--metric", "acuracy"), "nearest  accuracy"),
+        (("compare", "narrow", "wide", "--metric", "recall[z]"), "recall[CLASS]"),
+        (("compare", "narrow", "wide", "--where", "batchsize=3"), "nearest  batch_size"),
+        (("compare", "narrow", "wide", "--where", "batch_size=3"), "batch_size is 32, 128"),
+        (("compare", "narrow", "wide", "--to", "file"), "cannot write"),
+    ],
+)
+def test_wrong_requests(run_here: Expkit, outputs: Path, words: tuple[str, ...], said: str) -> None:
+    """Exit code 2, one screen."""
+    Path("empty").mkdir()
+    Path("file").touch()
+    done = run_here(*words)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.splitlines()) < 24
+
+
+def test_compare_needs_no_torch(run_here: Expkit, outputs: Path) -> None:
+    """Years later, on a machine without it, with its pictures."""
+    command = [sys.executable, "-c", WITHOUT_TORCH, "compare", "outputs", "--to", "page"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

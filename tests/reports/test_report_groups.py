@@ -1,0 +1,173 @@
+"""Runs folded by their seeds, filtered by their config, and held to be comparable or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expkit.errors import UserError
+from expkit.records.digest import Digest
+from expkit.reports.comparability import objections
+from expkit.reports.filtering import keep_where
+from expkit.reports.groups import Group, Member, differing_keys, fold, label_of
+
+CONFIG = {
+    "seed": 0,
+    "name": "cherry",
+    "model._target_": "expkit.models.conv.ConvNet",
+    "optimizer.lr": 0.001,
+    "model.pretrained": False,
+}
+
+
+def member(accuracy: float = 0.9, *, words: tuple[str, ...] = (), **changes: Any) -> Member:
+    """A run's digest; `changes` are of the config, with `__` for a dot."""
+    config = CONFIG | {key.replace("__", "."): value for key, value in changes.items()}
+    digest = Digest(
+        run="run",
+        name="cherry",
+        job=None,
+        status="finished",
+        verdict="met",
+        judged_split="val",
+        metrics={"train": {"accuracy": 1.0}, "val": {"accuracy": accuracy}},
+        best_epoch=3,
+        num_epochs=5,
+        findings=[],
+        seconds=1.0,
+        overrides=list(words),
+        config=config,
+        fingerprints={"train": "a", "val": "b"},
+        num_samples={"train": 10, "val": 5},
+        code={"commit": "c0ffee", "dirty": False, "versions": {"torch": "2.15.0"}},
+    )
+    return Member(Path(f"runs/{accuracy}"), digest)
+
+
+def group(**changes: Any) -> Group:
+    """One run, with these fields of its digest changed."""
+    first = member()
+    return Group("B", [replace(first, digest=replace(first.digest, **changes))])
+
+
+def test_seeds_are_folded() -> None:
+    """Runs alike but for the seed are one recipe, with mean and spread; others stand alone."""
+    one, two = fold([member(0.8, seed=0), member(0.7, optimizer__lr=0.1), member(0.9, seed=1)])
+    assert (one.label, two.label) == ("A", "B")
+    assert one.figures("accuracy") == {0: 0.8, 1: 0.9}
+    assert one.mean("held_out/accuracy") == pytest.approx(0.85)
+    assert one.spread("val/accuracy") == pytest.approx(0.1 / 2**0.5)
+    assert two.spread("accuracy") is None
+
+
+def test_the_same_seed_twice_is_two_recipes() -> None:
+    """As the same config with other code is: the first of each seed, and the second."""
+    runs = [member(0.1, seed=0), member(0.2, seed=1), member(0.3, seed=0), member(0.4, seed=1)]
+    assert [list(each.figures("accuracy").values()) for each in fold(runs)] == [
+        [0.1, 0.2],
+        [0.3, 0.4],
+    ]
+
+
+def test_seeds_alone_are_compared_with_each_other() -> None:
+    """Where there is nothing else to compare."""
+    assert [len(each.members) for each in fold([member(seed=0), member(seed=1)])] == [1, 1]
+
+
+def test_other_data_is_another_recipe() -> None:
+    """The same words mean other pictures once somebody has changed the folder."""
+    other = member(seed=1)
+    other = replace(other, digest=replace(other.digest, fingerprints={"train": "a", "val": "z"}))
+    assert len(fold([member(seed=0), other])) == 2
+
+
+def test_labels() -> None:
+    """As the columns of a spreadsheet."""
+    assert [label_of(number) for number in (0, 25, 26, 701, 702)] == ["A", "Z", "AA", "ZZ", "AAA"]
+
+
+def test_only_keys_that_differ() -> None:
+    """A key that one of them lacks differs, as true does from 1, and null from nothing."""
+    settings = [{"a": 1, "b": 2, "c": None, "d": True}, {"a": 1, "b": 3, "d": 1}]
+    assert differing_keys(settings) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("optimizer.lr=1e-3", [0, 2]),
+        ("seed=1", [2]),
+        ("model=resnet18", [1]),
+        ("model=ConvNet", [0, 2]),
+        ("model.pretrained=true", [1]),
+    ],
+)
+def test_where(condition: str, kept: list[int]) -> None:
+    """Numbers by value, choices by the word that chose them, or by what was built."""
+    runs = [
+        member(0.1),
+        member(0.2, words=("model=resnet18",), optimizer__lr=0.01, model__pretrained=True),
+        member(0.3, seed=1),
+    ]
+    assert [runs.index(each) for each in keep_where(runs, [condition])] == kept
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("optimiser.lr=1", "optimizer.lr"),
+        ("optimizer.lr=2", "optimizer.lr is 0.001"),
+        ("lr", "KEY=VALUE"),
+    ],
+)
+def test_where_nothing_is(condition: str, said: str) -> None:
+    """The nearest key, the values that there are, or what a condition looks like."""
+    with pytest.raises(UserError) as caught:
+        keep_where([member()], [condition])
+    assert said in caught.value.screen()
+
+
+@pytest.mark.parametrize(
+    ("changes", "forbids", "said"),
+    [
+        ({"fingerprints": {"train": "a", "val": "z"}}, True, "other data in val"),
+        ({"judged_split": "train"}, True, "training against held-out figures"),
+        ({"judged_split": "test"}, True, "measured on test, the baseline on val"),
+        ({"fingerprints": {"train": "z", "val": "b"}}, False, "trained on other samples"),
+        ({"code": {"commit": "decade", "dirty": False}}, False, "commit c0ffee -> decade"),
+        (
+            {"code": {"commit": "c0ffee", "versions": {"torch": "2.9.0"}}},
+            False,
+            "torch 2.15.0 -> 2.9.0",
+        ),
+        (
+            {"code": {"commit": "c0ffee", "dirty": True, "versions": {"torch": "2.15.0"}}},
+            False,
+            "not all was committed",
+        ),
+    ],
+)
+def test_what_speaks_against_a_comparison(
+    changes: dict[str, Any], forbids: bool, said: str
+) -> None:
+    """Other samples forbid it; other code, or other training samples, make it doubtful."""
+    (objection,) = objections(group(**changes), group(), "")
+    assert objection.forbids is forbids
+    assert said in objection.text
+
+
+def test_nothing_speaks_against_the_same() -> None:
+    """No warning that everybody learns to overlook."""
+    assert objections(group(), group(), "") == []
+
+
+def test_a_named_split_counts() -> None:
+    """On val they may be compared, though one of them is judged on test."""
+    prints = {"train": "a", "val": "b", "test": "c"}
+    ours = group(judged_split="test", fingerprints=prints)
+    assert objections(ours, group(), "val") == []
+    (objection,) = objections(ours, group(), "test")
+    assert objection.forbids

@@ -13,7 +13,6 @@ from expkit.reports.changes import KINDS, changes_table
 from expkit.reports.compared import Comparison
 from expkit.reports.verdicts import ONE_SEED_EACH
 
-
 NO_PICTURE = "The runs' records hold no picture of a sample that changed."
 
 

@@ -74,9 +74,7 @@ def _value(group: Group, metric: str) -> str:
     mean, spread = group.mean(metric), group.spread(metric)
     if mean is None:
         return "not measured"
-    if spread is None:
-        return wording.figure(metric, mean)
-    return f"{wording.figure(metric, mean)} ± {wording.figure(metric, spread)}"
+    return wording.spread(metric, mean, spread)
 
 
 def judged_on(comparison: Comparison) -> str:

@@ -31,6 +31,15 @@ def figure(name: str, value: float | None) -> str:
     return percent(value) if is_share(name) else f"{value:.4g}"
 
 
+def spread(name: str, mean: float, deviation: float | None) -> str:
+    """`91.20 ± 0.35 %`; of one seed nothing is known of the spread."""
+    if deviation is None:
+        return figure(name, mean)
+    if is_share(name):
+        return f"{100 * mean:.2f} ± {100 * deviation:.2f} %"
+    return f"{mean:.4g} ± {deviation:.2g}"
+
+
 def interval(name: str, ends: Sequence[float] | None) -> str:
     """`92.8 to 95.4 %`, with so many digits that the ends differ; a dash where there is none."""
     if ends is None:

@@ -104,7 +104,7 @@ def test_the_layer_that_broke_is_named() -> None:
     split = points([1] * 8, torch.zeros(8, 1))
     learner = learner_of(model, device=DEVICE)
     epochs = train_epochs(learner, split, batch_size=2, max_epochs=1, seed=0)
-    origin = find_origin(learner, epochs)
+    origin = find_origin(learner, lambda: next(epochs))
     assert origin is not None
     named = {key: origin[key] for key in ("layer", "type", "where", "batch")}
     assert named == {"layer": "1", "type": "Blows", "where": "output", "batch": 3}
@@ -116,4 +116,4 @@ def test_an_epoch_that_goes_well_has_no_origin() -> None:
     """Nothing is named where nothing breaks."""
     learner = learner_of(line())
     epochs = train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0)
-    assert find_origin(learner, epochs) is None
+    assert find_origin(learner, lambda: next(epochs)) is None

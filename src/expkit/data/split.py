@@ -57,16 +57,23 @@ class Split:
                 images = self._prepare(self.images_NHWC[start:stop], augment)
                 yield images, self.targets[start:stop]
             return
-        order = self._draw_balanced(generator) if balanced else self._draw_order(generator)
-        order = order.to(self.targets.device)
+        order = self.draw_order(generator, balanced=balanced)
         for start, stop in bounds:
-            chosen = order[start:stop]
-            # twenty times as fast on bytes as indexing with a tensor
-            images = self._prepare(self.images_NHWC.index_select(0, chosen), augment)
-            yield images, self.targets.index_select(0, chosen)
+            yield self.gather(order[start:stop], augment)
 
-    def _draw_order(self, generator: torch.Generator | None) -> Tensor:
-        return torch.randperm(len(self), generator=generator)
+    def draw_order(
+        self, generator: torch.Generator | None = None, *, balanced: bool = False
+    ) -> Tensor:
+        """The samples of an epoch as it takes them, by index, on the device."""
+        if balanced:
+            return self._draw_balanced(generator).to(self.targets.device)
+        return torch.randperm(len(self), generator=generator).to(self.targets.device)
+
+    def gather(self, chosen: Tensor, augment: Augment | None = None) -> tuple[Tensor, Tensor]:
+        """The pictures and targets of some samples, prepared, by indices on the device."""
+        # twenty times as fast on bytes as indexing with a tensor
+        images = self._prepare(self.images_NHWC.index_select(0, chosen), augment)
+        return images, self.targets.index_select(0, chosen)
 
     def _draw_balanced(self, generator: torch.Generator | None) -> Tensor:
         assert self.class_names is not None, "numbers have no classes to balance"

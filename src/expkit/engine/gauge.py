@@ -59,13 +59,31 @@ class Gauge:
 
     def take_step(self) -> None:
         """The learner's step, and what it did."""
-        is_first = self._steps_before + len(self._rates) < NUM_FIRST_STEPS
-        is_looked_at = self._closely and len(self._losses) == self._num_batches
-        self._rates.append(self._learner.rate)
-        if is_first:
+        before = self.before_step()
+        self.after_step(before, self._learner.step())
+
+    @property
+    def reads_gradients(self) -> bool:
+        """Whether the next step is one whose gradients are looked at."""
+        return self._is_first or self._is_looked_at
+
+    @property
+    def _is_first(self) -> bool:
+        return self._steps_before + len(self._rates) < NUM_FIRST_STEPS
+
+    @property
+    def _is_looked_at(self) -> bool:
+        return self._closely and len(self._losses) == self._num_batches
+
+    def before_step(self) -> LastStep | None:
+        """What can only be read while the gradients are there."""
+        if self._is_first:
             self._norms.append(self._gradient_norm())
-        before = LastStep(self._learner.model, self._scale()) if is_looked_at else None
-        norm = self._learner.step()
+        self._rates.append(self._learner.rate)
+        return LastStep(self._learner.model, self._scale()) if self._is_looked_at else None
+
+    def after_step(self, before: LastStep | None, norm: Tensor | None) -> None:
+        """What the step did; the norm of its gradients where that was bounded."""
         if norm is not None:
             self._clipped.append(norm)
         if before is not None:

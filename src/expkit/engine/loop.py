@@ -120,6 +120,30 @@ def average_weights(model: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
+@dataclass(frozen=True)
+class Curriculum:
+    """What every epoch of a training goes through, and in which steps."""
+
+    split: Split
+    batch_size: int
+    max_epochs: int
+    seed: int
+    shuffle: bool = True
+    balanced: bool = False
+    batches_per_step: int = 1
+    augmentation: Augmentation = UNCHANGED
+    looks: Container[int] = ()  # epochs that are looked at closely
+
+    @property
+    def sizes(self) -> list[int]:
+        """Of the batches."""
+        return [stop - start for start, stop in batch_bounds(len(self.split), self.batch_size)]
+
+    def order(self, number: int) -> torch.Generator:
+        """What draws the order of one epoch's samples."""
+        return torch.Generator().manual_seed(seed_for(self.seed, "order", number))
+
+
 def train_epochs(
     learner: Learner,
     split: Split,
@@ -134,45 +158,77 @@ def train_epochs(
     first_epoch: int = 1,
     looks: Container[int] = (),
 ) -> Iterator[Epoch]:
-    """Train, an epoch at each `next`; every epoch draws from seeds of its own."""
-    sizes = [stop - start for start, stop in batch_bounds(len(split), batch_size)]
-    steps = step_bounds(len(sizes), batches_per_step)
-    num_classes = len(split.class_names or ())
-    augment = None if augmentation.is_identity else augmentation
+    """Train, an epoch at each `next`."""
+    curriculum = Curriculum(
+        split,
+        batch_size,
+        max_epochs,
+        seed,
+        shuffle=shuffle,
+        balanced=balanced,
+        batches_per_step=batches_per_step,
+        augmentation=augmentation,
+        looks=looks,
+    )
     for number in range(first_epoch, max_epochs + 1):
-        started = time.perf_counter()
-        seed_everything(seed, "epoch", number)
-        order = torch.Generator().manual_seed(seed_for(seed, "order", number))
-        sums = Sums(learner.device.torch_device, closely=number in looks)
-        gauge = Gauge(learner, len(sizes), (number - 1) * len(steps), closely=number in looks)
-        learner.train_mode()
-        batches = split.batches(
-            batch_size, shuffle=shuffle, generator=order, balanced=balanced, augment=augment
-        )
-        for index, (images_BCHW, targets) in enumerate(gauge.timed(batches)):
-            inputs_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
-            start, stop = steps[index // batches_per_step]
-            share = sizes[index] / sum(sizes[start:stop])
-            loss, outputs = learner.collect(inputs_BCHW, wanted, share=share)
-            sums.add(loss, outputs, targets, learner.weight_of(wanted))
-            gauge.see(loss)
-            if index + 1 == stop:
-                # the middle of the step: neither its start nor its end wastes a step at rate 0
-                middle = (start + stop) / 2 / len(sizes)
-                learner.set_rate(learner.scale(number - 1 + middle, max_epochs))
-                gauge.take_step()
-        metrics = sums.means()
-        seconds = time.perf_counter() - started
-        yield Epoch(
-            number=number,
-            step=number * len(steps),
-            metrics=metrics,
-            lr=learner.rate,
-            seconds=seconds,
-            num_samples=len(split),
-            signals={**sums.signals(), **gauge.read(seconds)},
-            first_steps=gauge.first_steps(),
-        )
+        yield train_epoch(learner, curriculum, number)
+
+
+def train_epoch(learner: Learner, curriculum: Curriculum, number: int) -> Epoch:
+    """One pass over the training samples; every epoch draws from seeds of its own."""
+    started = time.perf_counter()
+    split, sizes = curriculum.split, curriculum.sizes
+    steps = step_bounds(len(sizes), curriculum.batches_per_step)
+    num_classes = len(split.class_names or ())
+    augmentation = curriculum.augmentation
+    closely = number in curriculum.looks
+    seed_everything(curriculum.seed, "epoch", number)
+    sums = Sums(learner.device.torch_device, closely=closely)
+    gauge = Gauge(learner, len(sizes), (number - 1) * len(steps), closely=closely)
+    learner.train_mode()
+    batches = split.batches(
+        curriculum.batch_size,
+        shuffle=curriculum.shuffle,
+        generator=curriculum.order(number),
+        balanced=curriculum.balanced,
+        augment=None if augmentation.is_identity else augmentation,
+    )
+    for index, (images_BCHW, targets) in enumerate(gauge.timed(batches)):
+        inputs_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
+        start, stop = steps[index // curriculum.batches_per_step]
+        share = sizes[index] / sum(sizes[start:stop])
+        loss, outputs = learner.collect(inputs_BCHW, wanted, share=share)
+        sums.add(loss, outputs, targets, learner.weight_of(wanted))
+        gauge.see(loss)
+        if index + 1 == stop:
+            # the middle of the step: neither its start nor its end wastes a step at rate 0
+            middle = (start + stop) / 2 / len(sizes)
+            learner.set_rate(learner.scale(number - 1 + middle, curriculum.max_epochs))
+            gauge.take_step()
+    return sum_up(learner, curriculum, number, sums, gauge, started)
+
+
+def sum_up(
+    learner: Learner,
+    curriculum: Curriculum,
+    number: int,
+    sums: Sums,
+    gauge: Gauge,
+    started: float,
+) -> Epoch:
+    """The epoch as it is told; this waits for the device."""
+    metrics = sums.means()
+    seconds = time.perf_counter() - started
+    return Epoch(
+        number=number,
+        step=number * len(step_bounds(len(curriculum.sizes), curriculum.batches_per_step)),
+        metrics=metrics,
+        lr=learner.rate,
+        seconds=seconds,
+        num_samples=len(curriculum.split),
+        signals={**sums.signals(), **gauge.read(seconds)},
+        first_steps=gauge.first_steps(),
+    )
 
 
 def step_bounds(num_batches: int, batches_per_step: int) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,16 +15,16 @@ class _NotFiniteError(Exception):
     """Ends the repeated epoch where it went wrong."""
 
 
-def find_origin(learner: Learner, epochs: Iterator[Epoch]) -> dict[str, Any] | None:
+def find_origin(learner: Learner, repeat: Callable[[], Epoch]) -> dict[str, Any] | None:
     """The first module with an output that is not finite, in the step in which it had one.
 
-    The learner must stand as it did before the epoch that `epochs` repeats: every epoch draws
+    The learner must stand as it did before the epoch that `repeat` trains again: every epoch draws
     from seeds of its own, so it goes wrong again. None where it does not.
     """
     watch = _Watch(learner)
     with watch.open():
         try:
-            next(epochs)
+            repeat()
         except _NotFiniteError:
             return watch.origin
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -13,21 +14,24 @@ SURE = 0.25  # the share of answers that counts as the most confident ones
 
 
 def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
-    """How many classes stand before the target: 0 is right.
+    """How many classes stand before the target: 0 is right. More dimensions may lead.
 
     Ties go to the lower index as argmax has it, so that a net with equal outputs scores chance;
     a NaN stands before everything, so that a broken net is never right.
     """
     logits_BC = logits_BC.float()  # comparing is three times as fast as in bf16
-    target_logits = logits_BC.gather(1, targets_B[:, None])
+    target_logits = logits_BC.gather(-1, targets_B[..., None])
     ahead = ~(logits_BC <= target_logits)
-    indices = torch.arange(logits_BC.shape[1], device=logits_BC.device)
-    tied_ahead = (logits_BC == target_logits) & (indices < targets_B[:, None])
-    return (ahead | tied_ahead).sum(1)
+    indices = torch.arange(logits_BC.shape[-1], device=logits_BC.device)
+    tied_ahead = (logits_BC == target_logits) & (indices < targets_B[..., None])
+    return (ahead | tied_ahead).sum(-1)
 
 
 class Sums:
-    """Running sums of one pass over a split."""
+    """Running sums of one pass over a split, or of the passes of several runs side by side.
+
+    Of several, every tensor that is added has a first dimension more: the runs.
+    """
 
     def __init__(self, device: torch.device, *, closely: bool = False) -> None:
         self._closely = closely
@@ -47,28 +51,46 @@ class Sums:
         self, loss: Tensor, outputs: Tensor, targets: Tensor, weight: Tensor | float | None = None
     ) -> None:
         """One batch with its mean loss, which counts by `weight`; integer targets are classes."""
-        self._num_samples += len(targets)
-        self._num_outputs = outputs.shape[1]
-        weight = len(targets) if weight is None else weight
-        self._loss += loss.detach() * weight
-        self._weight += weight
+        num_samples, self._num_outputs = outputs.shape[-2:]
+        self._num_samples += num_samples
+        weight = num_samples if weight is None else weight
+        self._loss = self._loss + loss.detach() * weight
+        self._weight = self._weight + weight
         self._has_classes = not targets.is_floating_point()
         if self._has_classes:
             logits_BC = outputs.detach().float()
             ranks = target_ranks(logits_BC, targets)
-            self._right += (ranks == 0).sum()
-            self._right_in_top += (ranks < TOP).sum()
+            self._right = self._right + (ranks == 0).sum(-1)
+            self._right_in_top = self._right_in_top + (ranks < TOP).sum(-1)
             self._count(logits_BC, ranks == 0)
 
     def _count(self, logits_BC: Tensor, is_right_B: Tensor) -> None:
-        answers_B = logits_BC.argmax(1)
+        answers_B = logits_BC.argmax(-1)
+        *runs, num_classes = logits_BC.shape[:-2] + logits_BC.shape[-1:]
         if self._counts is None:
-            self._counts = answers_B.new_zeros(logits_BC.shape[1])
+            self._counts = answers_B.new_zeros(*runs, num_classes)
+        if runs:  # each counts in its own row
+            firsts = torch.arange(0, self._counts.numel(), num_classes, device=answers_B.device)
+            answers_B = (answers_B + firsts[:, None]).flatten()
         # not bincount: on a GPU it asks the host for the largest
-        self._counts.index_add_(0, answers_B, torch.ones_like(answers_B))
+        self._counts.view(-1).index_add_(0, answers_B, torch.ones_like(answers_B))
         if self._closely:
-            self._confidences.append(logits_BC.softmax(1).amax(1))
+            self._confidences.append(logits_BC.softmax(-1).amax(-1))
             self._is_right.append(is_right_B)
+
+    def of_each(self, num_runs: int) -> list[Sums]:
+        """Those of every run, where several were summed side by side."""
+        return [self._of_one(run, num_runs) for run in range(num_runs)]
+
+    def _of_one(self, run: int, num_runs: int) -> Sums:
+        one = copy.copy(self)
+        one._loss, one._weight = self._loss[run], self._weight.expand(num_runs)[run]
+        if self._counts is not None:
+            one._counts = self._counts[run]
+            one._right, one._right_in_top = self._right[run], self._right_in_top[run]
+        one._confidences = [each[run] for each in self._confidences]
+        one._is_right = [each[run] for each in self._is_right]
+        return one
 
     def means(self) -> dict[str, float]:
         """The figures of the pass; this waits for the device."""

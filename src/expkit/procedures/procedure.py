@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from expkit.procedures.course import Course, go_alone
 from expkit.procedures.session import Session
+from expkit.procedures.training import Training
 from expkit.records.run import Run
 
 
 def run_procedure(session: Session) -> bool:
     """Run what is not finished yet; whether every stage has passed."""
+    return go_alone(procedure_course(session))
+
+
+def procedure_course(session: Session) -> Course[bool]:
+    """The same, asking for every epoch of the stages that can be trained among others."""
     finished = {result.stage: result for result in Run(session.folder.path).stages}
     for name, stage in session.parts.stages.items():
         result = finished.get(name)
         if result is None:
             session.stopwatch.lap()
-            result = stage.run(replace(session, stage=name))
+            own = replace(session, stage=name)
+            if isinstance(stage, Training):
+                result = yield from stage.course(own)
+            else:
+                result = stage.run(own)
             doomed = session.diagnosis.look(result)
             if doomed is not None and result.passed:
                 reason = f"{result.reason}; ended by {doomed.rule} ({doomed.severity})"

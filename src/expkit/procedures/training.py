@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 
 from expkit.data.split import batch_bounds
-from expkit.engine.loop import Epoch, Learner, score, train_epochs
+from expkit.engine.loop import Curriculum, Epoch, Learner, score, train_epoch
 from expkit.engine.origin import find_origin
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
@@ -22,6 +22,7 @@ from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
+from expkit.procedures.course import Course, Wish, go_alone
 from expkit.procedures.observation import Observer, attempt
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.relabelling import relabel
@@ -167,6 +168,11 @@ class Training:
         )
 
     def run(self, session: Session) -> StageResult:
+        """The stage by itself."""
+        return go_alone(self.course(session))
+
+    def course(self, session: Session) -> Course[StageResult]:
+        """The stage, which asks for every epoch: somebody else may train it among others."""
         if self.labels_from is not None:
             session = session.relabelled()
         records: list[Record] = []
@@ -178,11 +184,13 @@ class Training:
             observer.observe_start()
         is_look = not records or observer.is_told(records)
         session.watcher.stage_started(session.stage, self.max_epochs)
-        epochs = self._epochs(session, learner, len(records) + 1, observer.looks)
+        curriculum = self._curriculum(session, observer.looks)
+        place = list(session.parts.stages).index(session.stage)
         # a resumed run looks where the uninterrupted one did
         doomed = session.diagnosis.look() if is_look else None
         while doomed is None and self.why_stop(records, monitored) is None:
-            is_look = self._learn(session, observer, next(epochs), records)
+            epoch = yield Wish(learner, curriculum, place, len(records) + 1)
+            is_look = self._learn(session, observer, epoch, records)
             doomed = session.diagnosis.look() if is_look else None
         reason = self.why_stop(records, monitored) or ""
         best = self.best_epoch(records, monitored)
@@ -207,19 +215,15 @@ class Training:
             session.load_weights(self.start_from, "best", model, redrawn)
         return self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
 
-    def _epochs(
-        self, session: Session, learner: Learner, first: int, looks: Collection[int] = ()
-    ) -> Iterator[Epoch]:
-        return train_epochs(
-            learner,
+    def _curriculum(self, session: Session, looks: Collection[int] = ()) -> Curriculum:
+        return Curriculum(
             session.train_split,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            seed=session.seed,
+            self.batch_size,
+            self.max_epochs,
+            session.seed,
             balanced=self.balanced_sampling,
             batches_per_step=self.batches_per_step,
             augmentation=session.parts.augmentation,
-            first_epoch=first,
             looks=looks,
         )
 
@@ -230,7 +234,8 @@ class Training:
         session = replace(session, parts=plain)
         learner = self._begin(session, before)
         session.load_last(learner)
-        return find_origin(learner, self._epochs(session, learner, int(last["epoch"])))
+        number, curriculum = int(last["epoch"]), self._curriculum(session)
+        return find_origin(learner, lambda: train_epoch(learner, curriculum, number))
 
     def _learn(
         self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]

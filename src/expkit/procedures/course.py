@@ -1,0 +1,39 @@
+"""What asks for its epochs one by one: alone it trains them, among others they are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from expkit.engine.loop import Curriculum, Epoch, Learner, train_epoch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """An epoch that a learner is to be trained before its course goes on."""
+
+    learner: Learner
+    curriculum: Curriculum
+    place: int  # of the stage in the procedure
+    number: int  # of the epoch, from 1
+
+    def grant(self) -> Epoch:
+        return train_epoch(self.learner, self.curriculum, self.number)
+
+
+Course = Generator[Wish, Epoch, T]
+"""Yields wishes, is sent the epochs, and returns a result."""
+
+
+def go_alone(course: Course[T]) -> T:
+    """Train every epoch as it is wished for; the course's result."""
+    try:
+        wish = next(course)
+        while True:
+            wish = course.send(wish.grant())
+    except StopIteration as end:
+        result: T = end.value
+        return result

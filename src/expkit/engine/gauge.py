@@ -35,12 +35,19 @@ class Gauge:
     """Reads one epoch: every step's loss, the first gradients, and all of the last step closely."""
 
     def __init__(
-        self, learner: Learner, num_batches: int, steps_before: int, *, closely: bool
+        self,
+        learner: Learner,
+        num_batches: int,
+        steps_before: int,
+        *,
+        closely: bool,
+        time_share: float = 1.0,  # of what a batch takes that is several learners'
     ) -> None:
         self._learner = learner
         self._num_batches = num_batches
         self._steps_before = steps_before
         self._closely = closely
+        self._time_share = time_share
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []  # of the first steps
         self._rates: list[float] = []
@@ -53,7 +60,7 @@ class Gauge:
         """The same batches, with the time that they let the loop wait."""
         started = time.perf_counter()
         for batch in batches:
-            self._data_seconds += time.perf_counter() - started
+            self._data_seconds += (time.perf_counter() - started) * self._time_share
             yield batch
             started = time.perf_counter()
 

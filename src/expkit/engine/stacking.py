@@ -1,0 +1,130 @@
+"""Learners that differ in nothing but their seeds, trained side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from expkit.data.split import batch_bounds
+from expkit.engine.gauge import Gauge
+from expkit.engine.loop import Curriculum, Epoch, Learner, step_bounds, sum_up
+from expkit.engine.scoring import Sums
+
+
+class Program(Protocol):
+    """Takes the steps of several learners; S of a shape are the learners."""
+
+    learners: Sequence[Learner]
+
+    def collect(
+        self, images_SBCHW: Tensor, targets_SB: Tensor, share: float
+    ) -> tuple[Tensor, Tensor]:
+        """Add everyone's gradients, as `Learner.collect` does: losses S and outputs S x B x C."""
+
+    def show_gradients(self) -> None:
+        """Put them where each learner's own parameters have them."""
+
+    def step(self) -> Sequence[Tensor | None]:
+        """One step of everyone; the norms of the gradients where they are bounded."""
+
+    def finish(self) -> None:
+        """Leave every learner as its own epoch would have."""
+
+
+class InTurn:
+    """Every learner by itself, in turn: the fastest on a processor, whatever the net.
+
+    There a grouped convolution, which batched ones become, takes twice the time of its parts.
+    """
+
+    def __init__(self, learners: Sequence[Learner]) -> None:
+        self.learners = learners
+
+    def collect(
+        self, images_SBCHW: Tensor, targets_SB: Tensor, share: float
+    ) -> tuple[Tensor, Tensor]:
+        batches = zip(self.learners, images_SBCHW.unbind(), targets_SB.unbind(), strict=True)
+        pairs = [each.collect(x, y, share=share) for each, x, y in batches]
+        losses, outputs = ([each[i].detach() for each in pairs] for i in (0, 1))
+        return torch.stack(losses), torch.stack(outputs)
+
+    def show_gradients(self) -> None:
+        """They are there."""
+
+    def step(self) -> Sequence[Tensor | None]:
+        return [learner.step() for learner in self.learners]
+
+    def finish(self) -> None:
+        """Nothing was taken from them."""
+
+
+def train_side_by_side(
+    program: Program, curricula: Sequence[Curriculum], number: int
+) -> list[Epoch]:
+    """The same epoch of all learners, each in its own order; what each one's has come to.
+
+    Its time is the share of each. Nothing draws from torch's global generators.
+    """
+    started = time.perf_counter()
+    learners, first = program.learners, curricula[0]
+    sizes, closely = first.sizes, number in first.looks
+    steps = step_bounds(len(sizes), first.batches_per_step)
+    sums, time_share = Sums(learners[0].device.torch_device, closely=closely), 1 / len(learners)
+    gauges = [
+        Gauge(each, len(sizes), (number - 1) * len(steps), closely=closely, time_share=time_share)
+        for each in learners
+    ]
+    batches = _draw_batches(curricula, number)
+    for learner, gauge in zip(learners, gauges, strict=True):
+        learner.train_mode()
+        batches = gauge.timed(batches)
+    for index, (images_SBCHW, targets_SB) in enumerate(batches):
+        start, stop = steps[index // first.batches_per_step]
+        share = sizes[index] / sum(sizes[start:stop])
+        losses_S, outputs_SBC = program.collect(images_SBCHW, targets_SB, share)
+        sums.add(losses_S, outputs_SBC, targets_SB, _weights_of(learners[0], targets_SB))
+        for gauge, loss in zip(gauges, losses_S.unbind(), strict=True):
+            gauge.see(loss)
+        if index + 1 == stop:
+            middle = (start + stop) / 2 / len(sizes)
+            for learner in learners:
+                learner.set_rate(learner.scale(number - 1 + middle, first.max_epochs))
+            _take_step(program, gauges)
+    program.finish()
+    parts = zip(learners, curricula, sums.of_each(len(learners)), gauges, strict=True)
+    return [
+        sum_up(learner, curriculum, number, mine, gauge, started, time_share)
+        for learner, curriculum, mine, gauge in parts
+    ]
+
+
+def _draw_batches(curricula: Sequence[Curriculum], number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Everyone's next batch in one, gathered at once: they have the same samples."""
+    split = curricula[0].split
+    orders = [split.draw_order(each.order(number), balanced=each.balanced) for each in curricula]
+    orders_SN = torch.stack(orders)
+    for start, stop in batch_bounds(len(split), curricula[0].batch_size):
+        images, targets = split.gather(orders_SN[:, start:stop].reshape(-1))
+        shape = (len(curricula), stop - start)
+        yield images.unflatten(0, shape), targets.unflatten(0, shape)
+
+
+def _weights_of(learner: Learner, targets_SB: Tensor) -> Tensor | None:
+    """What the mean losses are means over; None where it is samples."""
+    weight_C: Tensor | None = getattr(learner.loss, "weight", None)
+    if weight_C is None or targets_SB.is_floating_point():
+        return None
+    return weight_C[targets_SB].sum(-1)
+
+
+def _take_step(program: Program, gauges: Sequence[Gauge]) -> None:
+    if gauges[0].reads_gradients:
+        program.show_gradients()
+    before = [gauge.before_step() for gauge in gauges]
+    norms = program.step()
+    for gauge, seen, norm in zip(gauges, before, norms, strict=True):
+        gauge.after_step(seen, norm)

@@ -8,7 +8,7 @@ from typing import Any
 from expkit.diagnosis.comparison import NOT_SETTINGS
 from expkit.records.run import Run
 from expkit.reports import markdown, wording
-from expkit.reports.compared import beside_each, main_metric
+from expkit.reports.compared import Compared, beside_each, main_metric
 from expkit.reports.compared_table import answer
 from expkit.reports.digests import make_digest
 from expkit.reports.groups import Group, Member, differing_keys
@@ -111,18 +111,26 @@ def _judged_on(pairs: Sequence[Pair]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _answers(pairs: Sequence[Pair]) -> list[str]:
-    """Whether the first is better than each of the others, or 0.16 points may be two samples."""
+def beside_others(pairs: Sequence[Pair]) -> tuple[str, list[Compared]]:
+    """The first beside each of the others, and the metric by which; no row where it has none."""
     names = labels([run for run, _ in pairs])
     groups = [
         Group(name, [Member(run.path, make_digest(run, summary))])
         for name, (run, summary) in zip(names, pairs, strict=True)
     ]
     figures = groups[0].first.metrics.get(groups[0].first.judged_split, {})
-    if len(groups) < 2 or not figures:
-        return []
+    if not figures:
+        return "", []
     metric = main_metric(figures)
-    rows = beside_each(groups[0], groups[1:], metric)
+    return metric, beside_each(groups[0], groups[1:], metric)
+
+
+def _answers(pairs: Sequence[Pair]) -> list[str]:
+    """Whether the first is better than each of the others, or 0.16 points may be two samples."""
+    names = labels([run for run, _ in pairs])
+    metric, rows = beside_others(pairs)
+    if not rows:
+        return []
     lines = []
     for name, row in zip(names[1:], rows, strict=True):
         found = row.differences.get(metric)

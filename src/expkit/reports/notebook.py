@@ -11,10 +11,14 @@ from pathlib import Path
 from expkit.errors import UserError
 from expkit.records.files import write_aside
 from expkit.records.run import Run
+from expkit.records.sweep import Sweep
 from expkit.reports import comparison, markdown
-from expkit.reports.comparison import Pair
+from expkit.reports.compared_table import answer
+from expkit.reports.comparison import Pair, beside_others
 from expkit.reports.findings import markdown_section
+from expkit.reports.index import Result, write_result
 from expkit.reports.summary import Summary, summarize
+from expkit.reports.sweep_page import Outcome, draw_pictures, sections
 
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")
@@ -30,14 +34,75 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
     """
     page = folder / "README.md"
     pairs = [(run, summarize(run)) for run in runs]
+    notes = kept_notes(page)
     folder.mkdir(parents=True, exist_ok=True)
-    notes = _kept_notes(page)
     pictures = _copy_pictures(runs[0], folder)
     write_aside(page, _page(pairs, pictures, notes).encode())
+    write_result(folder, _result(pairs))
     return page
 
 
-def _kept_notes(page: Path) -> str:
+def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
+    """The same of a sweep or an ablation: one hypothesis, asked of many jobs."""
+    page = folder / "README.md"
+    notes = kept_notes(page)
+    outcome = Outcome.of(sweep.path)
+    hypothesis = sweep.jobs[0].config.get("hypothesis") if sweep.jobs else ""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as aside:
+        pictures = [_shrink(path, folder) for path in draw_pictures(outcome, Path(aside))]
+    parts = [
+        f"# {folder.name}",
+        f"Hypothesis: {hypothesis or 'none was stated.'}",
+        *(markdown.without_places(part) for part in sections(outcome)),
+        *_shown(pictures),
+        NOTES,
+        notes,
+    ]
+    write_aside(page, ("\n\n".join(part for part in parts if part) + "\n").encode())
+    result = {"kind": "sweep", "name": folder.name, "runs": [portable_path(sweep.path)]}
+    write_result(folder, {**result, "answer": outcome.headline()})
+    return page
+
+
+def _result(pairs: Sequence[Pair]) -> Result:
+    """What the index of all experiments needs of this one."""
+    run, summary = pairs[0]
+    metric, rows = beside_others(pairs)
+    judged = summary["judged_split"]
+    criterion = next((each["metric"] for each in summary["criteria"]), metric)
+    metric = criterion if criterion in summary["metrics"].get(judged, {}) else metric
+    names = comparison.labels([run for run, _ in pairs])[1:]
+    return {
+        "kind": "run",
+        "name": str(run.config.get("name") or run.name),
+        "runs": [portable_path(each.path) for each, _ in pairs],
+        "verdict": summary["verdict"],
+        "dataset": run.dataset.name,
+        "judged_on": summary["judged_on"],
+        "judged_samples": run.dataset.splits[judged].fingerprint,
+        "metric": metric,
+        "value": summary["metrics"].get(judged, {}).get(metric),
+        "interval": summary["intervals"].get(judged, {}).get(metric),
+        "compared_with": list(run.config.get("compared_with") or []),
+        "compared": [
+            {
+                "name": name,
+                "answer": row.verdict.word if row.verdict else None,
+                "words": answer(row),
+            }
+            for name, row in zip(names, rows, strict=False)
+        ],
+    }
+
+
+def portable_path(path: Path) -> str:
+    """As seen from the working directory; of a run elsewhere its name alone."""
+    resolved, here = path.resolve(), Path.cwd()
+    return resolved.relative_to(here).as_posix() if resolved.is_relative_to(here) else path.name
+
+
+def kept_notes(page: Path) -> str:
     """What follows the heading; a page without one was written by hand, and is not ours."""
     if not page.exists():
         return ""
@@ -69,13 +134,17 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
         comparison.stages_table(pairs),
         "## Repeat it",
         *_commands([run for run, _ in pairs]),
-        *(["## Pictures"] if pictures else []),
-        *(f"![{path.stem}]({path.name})" for path in pictures),
+        *_shown(pictures),
         NOTES,
         notes,
     ]
     text = "\n\n".join(part for part in parts if part)
     return text + "\n"
+
+
+def _shown(pictures: Sequence[Path]) -> list[str]:
+    links = [f"![{path.stem}]({path.name})" for path in pictures]
+    return ["## Pictures", *links] if links else []
 
 
 def _compared(run: Run) -> list[str]:

@@ -127,9 +127,19 @@ def draw_pictures(outcome: Outcome, folder: Path) -> list[Path]:
 
 def page(outcome: Outcome, pictures: Sequence[Path]) -> str:
     """The answer first."""
-    sweep = outcome.sweep
     parts = [
-        f"# {sweep.name}",
+        f"# {outcome.sweep.name}",
+        *sections(outcome),
+        *(["## Pictures"] if pictures else []),
+        *(f"![{path.stem}](plots/{path.name})" for path in pictures),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def sections(outcome: Outcome) -> list[str]:
+    """All but the title and the pictures."""
+    sweep = outcome.sweep
+    return [
         f"**Best: {outcome.headline()}**" if outcome.best else f"**{outcome.headline()}**",
         f"{outcome.counts()}.",
         *against_second(outcome.groups, sweep.objective),
@@ -140,10 +150,7 @@ def page(outcome: Outcome, pictures: Sequence[Path]) -> str:
         "## Repeat it",
         f"```\n{command_of(sweep)}\n```",
         *_best_command(outcome),
-        *(["## Pictures"] if pictures else []),
-        *(f"![{path.stem}](plots/{path.name})" for path in pictures),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def command_of(sweep: Sweep) -> str:

@@ -1,0 +1,148 @@
+"""The notebook's first page: every experiment with what became of its hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expkit.errors import UserError
+from expkit.records.files import read_json, write_aside, write_json
+from expkit.records.measures import is_lower_better
+from expkit.reports import markdown, wording
+
+RESULT = "result.json"  # beside each page: what the index needs of it
+MADE = "<!-- made by `expkit report`: what is typed here is lost -->"
+MEANINGS = {
+    "baseline": "others are compared with it, and it with none",
+    "best": "supported, and none on the same samples reached more",
+    "supported": "its criteria are met, and it is not the same as what it is compared with",
+    "refuted": "a criterion that it stated is not met",
+    "inconclusive": "not judged, or not to be told from what it is compared with",
+}
+
+Result = Mapping[str, Any]
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Beside the page, so that the index can be made where the runs are no longer there."""
+    write_json(folder / RESULT, dict(result))
+
+
+def read_results(notebook: Path) -> dict[Path, Result]:
+    """By the folder of each experiment."""
+    return {path.parent: read_json(path) for path in sorted(notebook.glob(f"*/{RESULT}"))}
+
+
+def refuse_handwritten(notebook: Path) -> None:
+    """Before anything is written: a page of a person's own is not made over."""
+    page = notebook / "README.md"
+    if page.exists() and MADE not in page.read_text(encoding="utf-8"):
+        raise UserError(
+            f"'{page}' was written by hand: the index of experiments would overwrite it",
+            where=str(page),
+            fix="move it, or write the page elsewhere: expkit report ... --to FOLDER/NAME",
+        )
+
+
+def write_index(notebook: Path) -> Path:
+    """README.md of the folder of all experiments, from what stands beside each page."""
+    refuse_handwritten(notebook)
+    page = notebook / "README.md"
+    write_aside(page, _page(read_results(notebook)).encode())
+    return page
+
+
+def _page(results: Mapping[Path, Result]) -> str:
+    runs = {folder: each for folder, each in results.items() if each["kind"] == "run"}
+    sweeps = {folder: each for folder, each in results.items() if each["kind"] == "sweep"}
+    parts = [
+        "# Experiments",
+        MADE,
+        "Each stated before it ran what it is to show, what it is compared with, and by which "
+        "criteria it is judged. Its status is computed from the recorded numbers.",
+    ]
+    for title, family in _families(runs).items():
+        parts += [f"## {title}", _table(family)]
+    if sweeps:
+        rows = [(_link(folder, each), each["answer"]) for folder, each in sweeps.items()]
+        parts += ["## Sweeps and ablations", markdown.table(("experiment", "answer"), rows)]
+    meanings = "\n".join(f"- **{name}**: {text}" for name, text in MEANINGS.items())
+    return "\n\n".join([*parts, "## What a status means", meanings]) + "\n"
+
+
+def _families(results: Mapping[Path, Result]) -> dict[str, dict[Path, Result]]:
+    """Those that were judged on the same samples, under what these are."""
+    by_samples: dict[str, dict[Path, Result]] = {}
+    for folder, result in results.items():
+        by_samples.setdefault(result["judged_samples"], {})[folder] = result
+    titled: dict[str, dict[Path, Result]] = {}
+    for family in by_samples.values():
+        first = next(iter(family.values()))
+        title = f"{first['dataset']}: {first['judged_on']}"
+        number = sum(each.startswith(title) for each in titled)
+        titled[f"{title} ({number + 1})" if number else title] = family
+    return titled
+
+
+def _table(family: Mapping[Path, Result]) -> str:
+    statuses = status_of_each(list(family.values()))
+    rows = [
+        (_link(folder, each), f"**{statuses[each['name']]}**", _reached(each), _beside(each))
+        for folder, each in family.items()
+    ]
+    return markdown.table(("experiment", "status", "reached", "beside"), rows)
+
+
+def status_of_each(family: Sequence[Result]) -> dict[str, str]:
+    """Of experiments on the same samples, by name."""
+    compared = {name for result in family for name in result["compared_with"]}
+    supported = [result for result in family if _is_supported(result)]
+    leader = max(supported, key=_goodness, default=None)
+    statuses = {}
+    for result in family:
+        if result is leader:
+            status = "best"
+        elif result["name"] in compared and not result["compared_with"]:
+            status = "baseline"
+        elif result["verdict"] == "not met":
+            status = "refuted"
+        else:
+            status = "supported" if result in supported else "inconclusive"
+        statuses[result["name"]] = status
+    return statuses
+
+
+def _is_supported(result: Result) -> bool:
+    """Met by its criteria, and told from all that it named, where that could be tested."""
+    answers = [each["answer"] for each in _stated(result)]
+    met = result["verdict"] == "met" and result["value"] is not None
+    return met and all(answer in ("better", "worse") for answer in answers)
+
+
+def _stated(result: Result) -> list[Mapping[str, Any]]:
+    """The comparisons that the experiment named before it ran, where they could be drawn."""
+    named = [each for each in result["compared"] if each["name"] in result["compared_with"]]
+    return [each for each in named if each["answer"] is not None]
+
+
+def _goodness(result: Result) -> float:
+    value = float(result["value"])
+    return -value if is_lower_better(result["metric"]) else value
+
+
+def _reached(result: Result) -> str:
+    if result["value"] is None:
+        return "-"
+    metric = result["metric"]
+    interval = wording.interval(metric, result["interval"])
+    told = f" ({interval})" if interval != "-" else ""
+    return f"{metric} {wording.figure(metric, result['value'])}{told}"
+
+
+def _beside(result: Result) -> str:
+    return "; ".join(f"{each['name']}: {each['words']}" for each in _stated(result)) or "-"
+
+
+def _link(folder: Path, result: Result) -> str:
+    return f"[{result['name']}]({folder.name}/README.md)"

@@ -1,0 +1,85 @@
+"""The index of experiments: a status is computed, and a page of a person's own is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expkit.errors import UserError
+from expkit.reports.index import read_results, status_of_each, write_index, write_result
+
+
+def result(name: str, value: float | None, verdict: str = "met", **beside: str) -> dict[str, Any]:
+    return {
+        "kind": "run",
+        "name": name,
+        "runs": [f"outputs/{name}"],
+        "verdict": verdict,
+        "dataset": "Digits",
+        "judged_on": "held-out samples: val, 360",
+        "judged_samples": "f00d",
+        "metric": "accuracy",
+        "value": value,
+        "interval": [0.5, 0.9],
+        "compared_with": list(beside),
+        "compared": [{"name": n, "answer": a, "words": f"{a} (...)"} for n, a in beside.items()],
+    }
+
+
+NO_EVIDENCE = "no evidence of a difference"
+
+
+def test_each_status_has_its_reason() -> None:
+    """By verdict, by what was compared, and the best is the highest of those supported."""
+    family = [
+        result("plain", 0.7, "not met"),
+        result("wider", 0.8, plain="better"),
+        result("deeper", 0.9, plain="better"),
+        result("slower", 0.6, "not met", plain="worse"),
+        result("luckier", 0.95, plain=NO_EVIDENCE),
+        result("unjudged", None, "not judged", plain="better"),
+    ]
+    assert status_of_each(family) == {
+        "plain": "baseline",
+        "wider": "supported",
+        "deeper": "best",
+        "slower": "refuted",
+        "luckier": "inconclusive",
+        "unjudged": "inconclusive",
+    }
+
+
+def test_the_least_error_is_the_best() -> None:
+    """Where a lower figure is better."""
+    family = [{**result(name, value), "metric": "rmse"} for name, value in (("a", 2), ("b", 1))]
+    assert status_of_each(family) == {"a": "supported", "b": "best"}
+
+
+def test_index_groups_by_samples(tmp_path: Path) -> None:
+    """Experiments on other samples stand in a table of their own, each with a best."""
+    write_pages(tmp_path, result("one", 0.9), {**result("two", 0.8), "judged_samples": "beef"})
+    page = write_index(tmp_path).read_text()
+    assert page.count("**best** |") == 2
+    assert "[one](one/README.md)" in page
+    assert "accuracy 90.00 % (50.0 to 90.0 %)" in page
+    assert len(read_results(tmp_path)) == 2
+
+
+def test_index_is_made_again_but_not_over_a_page_by_hand(tmp_path: Path) -> None:
+    """One that a person wrote is refused, and stands."""
+    write_pages(tmp_path, result("one", 0.9))
+    write_index(tmp_path)
+    write_index(tmp_path)
+    (tmp_path / "README.md").write_text("# My thoughts\n")
+    with pytest.raises(UserError, match="written by hand"):
+        write_index(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# My thoughts\n"
+
+
+def write_pages(notebook: Path, *results: dict[str, Any]) -> None:
+    for each in results:
+        folder = notebook / each["name"]
+        folder.mkdir()
+        write_result(folder, each)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, open_dict
 
 from expkit.config.ablation import change_of, refuse_idle_changes, without_mark
 from expkit.config.explain import explain_composition
+from expkit.config.job_composer import JobComposer
 from expkit.config.request import Request
 from expkit.errors import UserError
 
@@ -67,9 +68,10 @@ def compose_jobs(
 ) -> list[Request]:
     """All jobs, each checked: what is wrong in one is told before any of them runs."""
     outer = HydraConfig.instance().cfg
+    composer = JobComposer(loader, master)
     try:
         requests = [
-            _compose_job(loader, master, overrides, number)
+            _compose_job(composer, overrides, number)
             for number, overrides in enumerate(job_overrides, start=first_number)
         ]
         refuse_idle_changes(requests)
@@ -78,11 +80,9 @@ def compose_jobs(
         HydraConfig.instance().cfg = outer
 
 
-def _compose_job(
-    loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int
-) -> Request:
+def _compose_job(composer: JobComposer, overrides: Sequence[str], number: int) -> Request:
     try:
-        config = loader.load_sweep_config(master, list(overrides))
+        config = composer.compose(overrides)
     except Exception as error:  # the words of an ablation's change are first composed here
         GlobalHydra.instance().clear()  # the sweep ends; what explains it composes anew
         raise _of_job(explain_composition(overrides, error), overrides, number) from error

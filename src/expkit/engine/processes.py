@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 GRACE_SECONDS = 10.0  # between SIGTERM, at which a run keeps its last epoch, and SIGKILL
@@ -191,13 +191,19 @@ def _stop_server() -> None:
 
 @contextlib.contextmanager
 def _server_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """What a server inherits that is started now: these variables, and no Ctrl-C while it loads."""
+    """What a server and its children inherit that are started now.
+
+    These variables, no Ctrl-C while modules load, and no `__main__`, which would run again.
+    """
     before = {name: os.environ.get(name) for name in values}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(values)
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:

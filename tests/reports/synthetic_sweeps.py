@@ -103,7 +103,7 @@ def digest_of(path: Path, identity: str, job: FakeJob) -> Digest:
         findings=list(job.findings),
         seconds=21.0,
         overrides=[],
-        config={},
+        config={"seed": job.seed, **{f"asked.{k}": v for k, v in job.words.items()}},
         fingerprints={"val": "f"},
         num_samples={"val": 40},
         code={},

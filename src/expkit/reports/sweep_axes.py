@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -14,6 +16,8 @@ from expkit.records.measures import Measure, is_lower_better
 from expkit.reports import style, wording
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.variation import Value, shown
+
+Floats = npt.NDArray[np.float64]
 
 LOG_FROM = 10.0  # the largest over the smallest value, from which a log axis reads better
 MAX_TICKS = 10  # measured places of an axis that are named, rather than round numbers
@@ -52,6 +56,10 @@ class Objective:
 
     def figure(self, value: float) -> str:
         return f"{self.scale * value:.1f} %" if self.scale == 100 else f"{value:.4g}"
+
+    def clipped(self, end: Floats) -> Floats:
+        """A band of a share does not leave 0 to 100 %."""
+        return np.clip(end, 0, 100) if self.scale == 100 else end
 
     def of(self, group: Group) -> str:
         return spread(group, self.name)

@@ -87,7 +87,8 @@ def _draw(axes: Axes, curves: Sequence[Floats], color: str, *, behind: bool) -> 
     epochs, mean = np.arange(1, length + 1), stacked.mean(axis=0)
     if len(curves) > 1 and not behind:
         std = stacked.std(axis=0, ddof=1)
-        axes.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.15, linewidth=0)
+        low, high = mean - std, mean + std
+        axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
     axes.plot(epochs, mean, color=color, linewidth=1 if behind else 1.8, zorder=1 if behind else 3)
     return float(epochs[-1]), float(mean[-1])
 

@@ -16,6 +16,8 @@ from expkit.reports.variation import Value, describe_settings, shown
 
 Floats = npt.NDArray[np.float64]
 
+MAX_JOINED = 30  # values along an axis; the points of a search stand alone
+
 
 def draw_line(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
     """One numeric key: the mean, a band of one standard deviation, and a point a seed."""
@@ -66,7 +68,11 @@ def _draw(
     x = np.array([_number(group.settings[key]) for group in ordered])
     y = objective.scale * np.array([group.mean for group in ordered], dtype=np.float64)
     std = objective.scale * np.array([group.std or 0.0 for group in ordered])
-    axes.fill_between(x, y - std, y + std, color=color, alpha=0.15, linewidth=0)
+    if len(x) > MAX_JOINED:
+        axes.plot(x, y, "o", color=color, markersize=4, alpha=0.7)
+        return x, y
+    low, high = objective.clipped(y - std), objective.clipped(y + std)
+    axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
     axes.plot(x, y, color=color, marker="o", markersize=5, linewidth=1.8)
     for place, group in zip(x, ordered, strict=True):
         if len(group.values) > 1:

@@ -1,0 +1,158 @@
+"""A sweep's table and page: from its records alone, seeds folded, the best named honestly."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from synthetic_sweeps import FakeJob, write_sweep
+
+from expkit.records.sweep import Sweep
+from expkit.reports.sweep_closing import closing_screen
+from expkit.reports.sweep_groups import fold, spread
+from expkit.reports.sweep_page import Outcome, refresh_sweep
+from expkit.reports.sweep_table import SweepTable
+from expkit.reports.variation import Variation, describe_settings, value_of, words_of
+
+JOBS = [
+    FakeJob({"model": "small", "optimizer.lr": "0.01"}, 0.5, 0),
+    FakeJob({"model": "small", "optimizer.lr": "0.01"}, 0.7, 1, findings=["overfitting"]),
+    FakeJob({"model": "large", "optimizer.lr": "0.01"}, 0.8, 0),
+    FakeJob({"model": "large", "optimizer.lr": "0.01"}, None, 1, "killed", "by signal 9"),
+]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with (path / "sweep.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_what_varies_is_told_by_the_words_that_were_swept(tmp_path: Path) -> None:
+    """Groups by the chosen name; neither what all have alike nor the seed is a column."""
+    jobs = Sweep(write_sweep(tmp_path, JOBS)).jobs
+    variation = Variation.of(jobs)
+    assert variation.keys == ["model"]
+    assert variation.settings(jobs[2]) == {"model": "large"}
+
+
+def test_a_word_that_only_some_jobs_have_is_looked_up_in_the_config(tmp_path: Path) -> None:
+    """As an ablation's changes leave it: the others have what their config says."""
+    words = [{"asked.width": 8}, {}]
+    jobs = Sweep(write_sweep(tmp_path, [FakeJob(each, 0.5) for each in words])).jobs
+    settings = [Variation.of(jobs).settings(job) for job in jobs]
+    assert settings == [{"asked.width": 8}, {"asked.width": "-"}]
+
+
+def test_words_are_read_as_hydra_means_them() -> None:
+    """Added, forced and removed keys; the last word of a key counts."""
+    words = words_of(["+a.b=1", "++c='x y'", "~d", "a.b=1e-3", "e={f: 1}"])
+    assert words == {"a.b": "1e-3", "c": "x y", "d": "removed", "e": "{f: 1}"}
+    assert [value_of(each) for each in ("1e-3", "2", "nan", "none")] == [0.001, 2, "nan", "none"]
+
+
+def test_settings_are_told_shortly() -> None:
+    """A choice by its name, a number with as much of its key as tells it from others."""
+    settings = {"model": "net", "optimizer.lr": 0.1, "schedule.lr": 0.2, "a.width": 3}
+    assert describe_settings(settings) == "net, optimizer.lr=0.1, schedule.lr=0.2, width=3"
+
+
+def test_the_table_has_a_row_a_job(tmp_path: Path) -> None:
+    """Also one that failed, with its reason; figures with all their digits."""
+    path = write_sweep(tmp_path, JOBS)
+    SweepTable(path).write()
+    rows = read_csv(path)
+    assert [row["number"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["model"] for row in rows] == ["small", "small", "large", "large"]
+    assert [row["val/accuracy"] for row in rows] == ["0.5", "0.7", "0.8", ""]
+    assert rows[1]["findings"] == "overfitting"
+    assert rows[3]["status"] == "killed"
+    assert rows[3]["reason"] == "by signal 9"
+    assert (path / rows[0]["folder"] / "digest.json").exists()
+
+
+def test_the_table_follows_a_job_that_ends(tmp_path: Path) -> None:
+    """One job is read again, and its figures come as new columns where they are the first."""
+    whole = write_sweep(tmp_path, JOBS, "20260101_000000_1")
+    path = write_sweep(tmp_path, [FakeJob(JOBS[0].words, status="running")])
+    table = SweepTable(path)
+    table.write()
+    assert "val/accuracy" not in read_csv(path)[0]
+    identity = Sweep(path).jobs[0].id
+    source = Sweep(whole).by_id[identity]
+    assert source.run is not None
+    (path / "jobs" / f"{identity}.jsonl").write_bytes(
+        (whole / "jobs" / f"{identity}.jsonl").read_bytes()
+    )
+    source.run.path.rename(path / source.run.name)
+    table.update(identity)
+    (row,) = read_csv(path)
+    assert (row["status"], row["val/accuracy"]) == ("finished", "0.5")
+
+
+def test_seeds_are_folded_and_the_best_comes_first(tmp_path: Path) -> None:
+    """0.5 and 0.7 have mean 0.6 and a sample deviation of 0.1414; a failed seed is not counted."""
+    outcome = Outcome.of(write_sweep(tmp_path, JOBS))
+    large, small = outcome.groups
+    assert spread(small, outcome.objective) == "60.00 ± 14.14 %"
+    assert (large.values, len(large.rows)) == ([0.8], 2)
+    assert outcome.objective == "val/accuracy"
+
+
+def test_a_metric_that_falls_is_sorted_the_other_way(tmp_path: Path) -> None:
+    """The lowest loss is the best."""
+    rows = Outcome.of(write_sweep(tmp_path, JOBS)).rows
+    assert [group.settings["model"] for group in fold(rows, "val/log_loss")] == ["small", "large"]
+
+
+def test_the_page_answers_first_and_hides_nothing(tmp_path: Path) -> None:
+    """The best with the levels beside it, what the choice does to it, failures and findings."""
+    path = write_sweep(tmp_path, JOBS)
+    refresh_sweep(path)
+    page = (path / "sweep.md").read_text()
+    assert "**Best: large: val/accuracy 80.00 %; chance 25.00 %; largest class 40.00 %**" in page
+    assert "4 jobs: 3 finished, 1 killed." in page
+    assert "| **best** | large | 1 of 2 | **80.00 %** |" in page
+    assert "|  | small | 2 | 60.00 ± 14.14 % |" in page
+    assert "The best of 2 settings was chosen on the very samples" in page
+    assert "| 3 | large, seed=1 | killed: by signal 9 | [output](jobs/" in page
+    assert "| overfitting | 1 of 3 jobs |" in page
+    assert "expkit train model=large optimizer.lr=0.01\n" in page
+    assert {picture.name for picture in (path / "plots").iterdir()} == {
+        "objective.png",
+        "curves.png",
+    }
+
+
+def test_the_best_is_held_against_the_second_over_seeds(tmp_path: Path) -> None:
+    """With the same gap at each of three seeds it is real, and with one turned round it is not."""
+    for last, word in ((0.90, "better"), (0.70, "no evidence of a difference")):
+        jobs = [
+            FakeJob({"model": name}, accuracy, seed)
+            for name, figures in {"a": (0.90, 0.92, last), "b": (0.80, 0.815, 0.80)}.items()
+            for seed, accuracy in enumerate(figures)
+        ]
+        outcome = Outcome.of(write_sweep(tmp_path, jobs, f"2026_{word[:2]}"))
+        screen = " ".join(closing_screen(outcome).split())
+        assert f"The best against the second (b): {word}" in screen
+
+
+def test_a_sweep_of_which_all_failed_has_a_page(tmp_path: Path) -> None:
+    """It says so, draws nothing and takes old pictures away."""
+    jobs = [FakeJob({"model": name}, None, 0, "raised", "Oops: no") for name in "ab"]
+    path = write_sweep(tmp_path, jobs)
+    (path / "plots").mkdir()
+    (path / "plots" / "old.png").touch()
+    outcome = refresh_sweep(path)
+    assert "**no job has a figure**" in (path / "sweep.md").read_text()
+    assert not list((path / "plots").iterdir())
+    assert "expkit resume" in closing_screen(outcome)
+
+
+def test_the_closing_screen_is_no_wider_than_others(tmp_path: Path) -> None:
+    """Failures with their reason and where their output is; at most ten settings."""
+    jobs = [FakeJob({"model.width": width}, 0.01 * width, 0) for width in range(30)]
+    outcome = Outcome.of(write_sweep(tmp_path, [*jobs, *JOBS]))
+    lines = closing_screen(outcome).splitlines()
+    assert any(line.startswith("  FAIL   #33") and "killed" in line for line in lines)
+    assert any("and 22 more in sweep.csv" in line for line in lines)
+    assert max(len(line) for line in lines if str(tmp_path) not in line) <= 90

@@ -12,7 +12,7 @@ from expkit.reports import wording
 from expkit.reports.markdown import table
 from expkit.reports.significance import Difference, difference_over_seeds, holm
 from expkit.reports.sweep_rows import Row, read_rows
-from expkit.reports.variation import Value, shown
+from expkit.reports.variation import Value, shown, value_of, words_of
 from expkit.reports.verdicts import Verdict, judge
 
 WORDS = {"better": "helps", "worse": "hurts"}
@@ -85,7 +85,7 @@ def _pair(name: str, rows: Sequence[Row], recipe: Sequence[Row]) -> Worth:
     for row, partner in zip(rows, partners, strict=True):
         if partner is None:
             continue
-        settings |= {key: row.settings[key] for key in _differing(row, partner)}
+        settings |= _differing(row, partner)
         if row.objective is not None and partner.objective is not None:
             pairs.append((row.objective, partner.objective))
     is_over_seeds = len({row.seed for row in rows}) == len(rows)
@@ -101,8 +101,10 @@ def _partner(row: Row, recipe: Sequence[Row]) -> Row | None:
     return min(same_seed, key=lambda each: len(_differing(row, each)), default=None)
 
 
-def _differing(row: Row, other: Row) -> list[str]:
-    return [key for key, value in row.settings.items() if other.settings[key] != value]
+def _differing(row: Row, other: Row) -> dict[str, Value]:
+    """The words of one that the other does not have."""
+    ours, theirs = words_of(row.overrides), words_of(other.overrides)
+    return {key: value_of(value) for key, value in ours.items() if theirs.get(key) != value}
 
 
 def _numbered(

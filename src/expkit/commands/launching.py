@@ -19,6 +19,7 @@ from expkit.engine.memory_kills import count_memory_kills
 from expkit.engine.processes import Ending, ForkedCalls
 from expkit.engine.shares import Share, share_machine
 from expkit.records.sweep import FAILED, Job, Sweep, SweepFolder
+from expkit.reports.sweep_table import SweepTable
 
 TICK_SECONDS = 0.25
 MOST_LOSSES = 3  # of one job's process with its server, after which it is given up
@@ -58,7 +59,7 @@ class LocalLauncher:
         open_ = [job for job in planned if job.id in wanted]
         share = self._share(sweep, planned)
         with (
-            contextlib.closing(SweepScreen(sweep)) as watcher,
+            contextlib.closing(SweepScreen(sweep, SweepTable(sweep))) as watcher,
             ForkedCalls(
                 list_modules(job.config for job in open_), {"OMP_NUM_THREADS": str(share.threads)}
             ) as calls,

@@ -50,4 +50,4 @@ def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
         progress = SweepProgress(sweep.path)
         progress.look()
         print("\n".join([progress.headline(), *progress.running_lines()]))
-    print(closing_screen(Outcome.of(sweep.path)))
+    print(closing_screen(Outcome.of(sweep.path), is_running=sweep.is_running))

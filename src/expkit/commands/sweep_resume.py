@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from expkit.commands.running import run_request
+from expkit.commands.sweep_ending import concluded
 from expkit.commands.sweeping import MISSING, Resumption, run_job, run_jobs
 from expkit.config.compose import compose_and_run
 from expkit.config.sweeping import Task
@@ -29,7 +30,8 @@ def resume_sweep(sweep: Sweep, trusted: Sequence[str], *, failed: bool, missing:
     resumption = Resumption(statuses, is_fixed)
     task = Task(run_request, run_job, functools.partial(run_jobs, resumption=resumption))
     trust = [f"trust=[{','.join(name for name in trusted if name != HYDRA)}]"] if trusted else []
-    compose_and_run([*words, *trust, f"hydra.sweep.dir={_quoted(sweep.path)}"], task)
+    with concluded(task):
+        compose_and_run([*words, *trust, f"hydra.sweep.dir={_quoted(sweep.path)}"], task)
     return max(task.codes, default=0)
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from expkit.commands.terminal_block import TerminalBlock
 from expkit.records.sweep import FAILED, Job, Sweep
 from expkit.reports.sweep_progress import SweepProgress
+from expkit.reports.sweep_table import SweepTable
 
 LOOK_SECONDS = 1.0  # between looks at all jobs
 DRAW_SECONDS = 0.25
@@ -20,21 +21,31 @@ PLAIN_SECONDS = 10.0  # between lines on how far it is, where there is no termin
 
 
 class SweepScreen:
-    """Shows what the sweep's records tell, so that any process can show it."""
+    """Shows what the sweep's records tell, so that any process can show it.
 
-    def __init__(self, sweep_path: Path) -> None:
+    The one that conducts the sweep has the table written, too.
+    """
+
+    def __init__(self, sweep_path: Path, table: SweepTable | None = None) -> None:
+        self._table = table
         self._progress = SweepProgress(sweep_path)
         self._began = time.monotonic()
+        self._begun: set[str] = set()
         self._looked_at = self._drawn_at = 0.0
         self._line_at = self._began
         is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._block = TerminalBlock(sys.stderr) if is_terminal else None
 
     def started(self, job: str) -> None:
-        self._look_at(job)
+        """Its process may not have written so yet."""
+        self._progress.read_plan()
+        self._tell_start(self._progress.jobs[job])
 
     def ended(self, job: str) -> None:
         self._look_at(job)
+        if self._table is not None:
+            with contextlib.suppress(OSError):  # the page at the end says that a disk is full
+                self._table.update(job)
 
     def tick(self) -> None:
         """To be called a few times a second."""
@@ -63,12 +74,18 @@ class SweepScreen:
         """On a terminal a running job has its line, and only failures stay."""
         label, status = self._progress.label(job), self._progress.statuses[job.id]
         if status == "running":
-            if self._block is None and job.events[-1]["event"] == "started":
-                self._say(f"start {label}")
-        elif status in FAILED:
+            self._tell_start(job)
+            return
+        self._begun.discard(job.id)  # a job may be begun anew
+        if status in FAILED:
             self._say(f"FAIL  {label}: {self._progress.outcome(job)}")
         elif self._block is None:
             self._say(f"end   {label}: {self._progress.outcome(job)}")
+
+    def _tell_start(self, job: Job) -> None:
+        if self._block is None and job.id not in self._begun:
+            self._begun.add(job.id)
+            self._say(f"start {self._progress.label(job)}")
 
     def _say(self, text: str) -> None:
         self._line_at = time.monotonic()

@@ -91,14 +91,11 @@ def open_sweep(request: Request) -> SweepFolder:
 
 @contextmanager
 def _conducted(folder: SweepFolder) -> Iterator[None]:
-    """By this process alone; an interrupted one says how to go on."""
+    """By this process alone."""
     lock = folder.hold()
     try:
         folder.mend()
         yield
-    except KeyboardInterrupt:
-        print(f"go on by: expkit resume {folder.path}", flush=True)
-        raise
     finally:
         os.close(lock)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import run_request
+from expkit.commands.sweep_ending import concluded
 from expkit.commands.sweeping import run_job, run_jobs
 from expkit.config.compose import compose_and_run
 from expkit.config.sweeping import Task
@@ -36,6 +37,6 @@ def main(words: Sequence[str]) -> int:
         print(HELP)
         return 0
     task = Task(run_request, run_job, run_jobs)
-    with stop_on_signals():
+    with stop_on_signals(), concluded(task):
         compose_and_run(words, task)
     return max(task.codes, default=0)

@@ -40,6 +40,7 @@ class Task:
     run_jobs: Callable[[Sequence[Request]], Sequence[Outcome]]
     codes: list[int] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    sweep_dir: str | None = None  # once it is known that it is a sweep
 
     def __call__(self, config: DictConfig) -> float | None:
         request = Request.of(config)
@@ -47,6 +48,7 @@ class Task:
             if not request.is_sweep_job:
                 self.codes.append(self.run(request))
                 return None
+            self.sweep_dir = request.sweep_dir
             outcome = self.run_job(request)
             self.codes.append(outcome.code)
             return outcome.objective

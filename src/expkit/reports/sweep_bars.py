@@ -63,7 +63,7 @@ def draw_seeds(groups: Sequence[Group], objective: Objective, folder: Path) -> P
     """Jobs alike but for their seed: a point each, their mean and a band of one deviation."""
     (group,) = groups
     assert group.mean is not None
-    rows = sorted((row for row in group.rows if row.objective is not None), key=lambda r: r.seed)
+    rows = sorted(group.judged, key=lambda row: row.seed)
     values = objective.scale * np.array([row.objective for row in rows], dtype=np.float64)
     figure = style.new_figure(7, 4.2)
     axes = figure.add_subplot()

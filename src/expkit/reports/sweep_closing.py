@@ -10,14 +10,14 @@ from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_page import Outcome, command_of
 from expkit.reports.sweep_progress import failure
 from expkit.reports.sweep_words import against_second, selection
-from expkit.reports.variation import brief, describe_settings, short_key
+from expkit.reports.variation import SEED, brief, describe_settings, short_key
 
 MAX_ROWS = 10
 MAX_FAILURES = 6
 MAX_CELL = 28
 
 
-def closing_screen(outcome: Outcome) -> str:
+def closing_screen(outcome: Outcome, *, is_running: bool = False) -> str:
     """The folded table, failures, honest words, and where to go on."""
     path = outcome.sweep.path
     lines = [
@@ -28,14 +28,14 @@ def closing_screen(outcome: Outcome) -> str:
         *_paragraphs(selection(outcome.groups)),
         f"  {'folder':<8} {short(path)}",
         f"  {'pages':<8} sweep.md, sweep.csv and plots/ in that folder",
-        f"  {'next':<8} {_next(outcome)}",
+        f"  {'next':<8} {_next(outcome, is_running=is_running)}",
     ]
     return "\n".join(lines)
 
 
-def _next(outcome: Outcome) -> str:
+def _next(outcome: Outcome, *, is_running: bool) -> str:
     name = handle(outcome.sweep.path)
-    if outcome.sweep.is_running:
+    if is_running:
         return f"expkit show {name}   (on a terminal: live)"
     if any(not row.is_done for row in outcome.rows):
         return f"expkit resume {name}"
@@ -77,7 +77,7 @@ def _row(group: Group, objective: str) -> list[str]:
 def _failures(outcome: Outcome) -> list[str]:
     lines = []
     for row in outcome.failed[:MAX_FAILURES]:
-        label = describe_settings({**row.settings, "seed": row.seed})
+        label = describe_settings({**row.settings, SEED: row.seed})
         text = f"#{row.number} {label}: {failure(row)}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  FAIL   ", subsequent_indent=" " * 9)
         lines.append(f"         see {short(row.output)}")

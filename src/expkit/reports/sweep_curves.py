@@ -58,10 +58,7 @@ def draw_group_curves(groups: Sequence[Group], objective: Objective, folder: Pat
 
 def _histories(group: Group) -> Iterator[list[dict[str, object]]]:
     """The last training stage of each run; gates, which have a line a step, are none."""
-    for row in group.rows:
-        if row.run is None or row.objective is None:
-            continue
-        run = Run(row.run)
+    for run in (Run(row.run) for row in group.judged if row.run is not None):
         gates = {name for name, stage in run.config["procedure"].items() if "max_loss" in stage}
         lines = [record for record in run.history if record["stage"] not in gates]
         yield [record for record in lines if record["stage"] == lines[-1]["stage"]]

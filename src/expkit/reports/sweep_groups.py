@@ -23,10 +23,14 @@ class Group:
     rows: Sequence[Row]
 
     @cached_property
+    def judged(self) -> list[Row]:
+        """Those with a figure of a whole training: one that was pruned has another's."""
+        return [row for row in self.rows if _is_number(row.objective) and row.status != "pruned"]
+
+    @cached_property
     def values(self) -> list[float]:
-        """The objective's, of those that have it."""
-        found = (row.objective for row in self.rows)
-        return [value for value in found if value is not None and math.isfinite(value)]
+        """The objective's."""
+        return [row.objective for row in self.judged if row.objective is not None]
 
     @property
     def mean(self) -> float | None:
@@ -45,6 +49,10 @@ class Group:
     @property
     def findings(self) -> Counter[str]:
         return Counter(finding for row in self.rows for finding in row.findings)
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def fold(rows: Sequence[Row], objective: str) -> list[Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import statistics
 from collections import Counter
@@ -16,15 +17,17 @@ from expkit.records.measures import Measure, is_lower_better
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
+from expkit.reports.ablation import ablation_section
 from expkit.reports.summary import Summary, recall
 from expkit.reports.sweep_groups import Group, fold, measured, spread
 from expkit.reports.sweep_progress import failure
 from expkit.reports.sweep_rows import Row, read_rows
 from expkit.reports.sweep_words import against_second, selection
-from expkit.reports.variation import describe_settings, shown
+from expkit.reports.variation import SEED, describe_settings, shown
 
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
 MAX_FAILURES = 30
+NO_WORDS_OF_A_RUN = ("launcher", "sweep", SEED)
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
@@ -61,7 +64,7 @@ class Outcome:
     @cached_property
     def best_summary(self) -> Summary | None:
         """Of a run of the best setting; it tells what nets that know nothing reach."""
-        runs = [row.run for row in (self.best.rows if self.best else ()) if row.objective]
+        runs = [row.run for row in (self.best.judged if self.best else ())]
         try:
             return recall(Run(runs[0])) if runs and runs[0] is not None else None
         except UserError:
@@ -115,11 +118,14 @@ def draw_pictures(outcome: Outcome, folder: Path) -> list[Path]:
     if outcome.best is None:
         pictures = []
     else:
+        from expkit.reports.ablation_plot import draw_ablation
         from expkit.reports.sweep_axes import Objective
         from expkit.reports.sweep_plots import draw_sweep
 
         objective = Objective(outcome.objective, outcome.levels)
         pictures = draw_sweep(outcome.groups, objective, folder)
+        worth = draw_ablation(outcome.sweep, folder)
+        pictures = pictures if worth is None else [worth, *pictures]
     for old in set(folder.glob("*.png")) - set(pictures):
         old.unlink()
     return pictures
@@ -144,6 +150,7 @@ def sections(outcome: Outcome) -> list[str]:
         f"{outcome.counts()}.",
         *against_second(outcome.groups, sweep.objective),
         *selection(outcome.groups),
+        *ablation_section(sweep),
         *_table(outcome),
         *_failures(outcome),
         *_findings(outcome.rows),
@@ -162,7 +169,11 @@ def command_of(sweep: Sweep) -> str:
 def _best_command(outcome: Outcome) -> list[str]:
     if outcome.best is None or len(outcome.rows) == 1:
         return []
-    words = [word for word in outcome.best.rows[0].overrides if not word.startswith("seed=")]
+    words = [
+        word
+        for word in outcome.best.rows[0].overrides
+        if re.split(r"[.=]", word)[0] not in NO_WORDS_OF_A_RUN
+    ]
     return ["The best alone:", f"```\n{shlex.join(['expkit', 'train', *words])}\n```"]
 
 
@@ -225,7 +236,7 @@ def _failures(outcome: Outcome) -> list[str]:
     rows = [
         (
             str(row.number),
-            describe_settings({**row.settings, "seed": row.seed}),
+            describe_settings({**row.settings, SEED: row.seed}),
             failure(row),
             f"[output](jobs/{row.output.name})",
         )

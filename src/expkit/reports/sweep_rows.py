@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from expkit.errors import UserError
 from expkit.records.digest import Digest, read_digest
 from expkit.records.sweep import DONE, FAILED, Job, Status, Sweep
 from expkit.reports.digests import recall_digest
@@ -56,7 +57,7 @@ def read_rows(sweep: Sweep) -> list[Row]:
 
 def read_row(job: Job, variation: Variation, objective: str) -> Row:
     """From the run's digest alone, once it came to its end."""
-    digest = _digest(job)
+    digest, trouble = _digest(job)
     metrics = {} if digest is None else digest.metrics
     return Row(
         job=job.id,
@@ -65,7 +66,7 @@ def read_row(job: Job, variation: Variation, objective: str) -> Row:
         settings=variation.settings(job),
         seed=seed_of(job),
         status=job.status,
-        reason=job.reason or _why_failed(job, digest),
+        reason=job.reason or trouble or _why_failed(job, digest),
         metrics={f"{split}/{m}": v for split, each in metrics.items() for m, v in each.items()},
         objective=None if digest is None else digest.figure(objective),
         judged_split="" if digest is None else digest.judged_split,
@@ -78,11 +79,17 @@ def read_row(job: Job, variation: Variation, objective: str) -> Row:
     )
 
 
-def _digest(job: Job) -> Digest | None:
-    """What was stopped early is as done as it will be: its stored digest is not made anew."""
+def _digest(job: Job) -> tuple[Digest | None, str]:
+    """With what is wrong where a run's records are damaged, which spoils its own row alone.
+
+    What was stopped early is as done as it will be: its stored digest is not made anew.
+    """
     if job.status not in DONE or job.run is None:
-        return None
-    return read_digest(job.run.path) or recall_digest(job.run)
+        return None, ""
+    try:
+        return read_digest(job.run.path) or recall_digest(job.run), ""
+    except UserError as error:
+        return None, error.what
 
 
 def _why_failed(job: Job, digest: Digest | None) -> str:

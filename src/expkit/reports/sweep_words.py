@@ -43,7 +43,7 @@ def against_second(groups: Sequence[Group], objective: str) -> list[str]:
 
 
 def _recipe(label: str, group: Group) -> Recipe:
-    runs = [Run(row.run) for row in group.rows if row.run is not None and row.objective is not None]
+    runs = [Run(row.run) for row in group.judged if row.run is not None]
     return Recipe(label, [Member(run.path, recall_digest(run)) for run in runs])
 
 
@@ -57,7 +57,7 @@ def selection(groups: Sequence[Group]) -> list[str]:
     known = [group for group in groups if group.values]
     if not known:
         return []
-    split = next(row.judged_split for row in known[0].rows if row.judged_split)
+    split = known[0].judged[0].judged_split
     if split == "train":
         return ["These samples were trained on: the figures say nothing of others."]
     if len(known) == 1:

@@ -28,6 +28,7 @@ class ExpkitLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         loader = self.hydra_context.config_loader
         requests = compose_jobs(loader, self.config, job_overrides, initial_job_idx)
+        self.task.sweep_dir = requests[0].sweep_dir
         outcomes = self.task.run_jobs(requests)
         self.task.codes += [outcome.code for outcome in outcomes]
         return [

@@ -1,0 +1,36 @@
+"""The end of a sweep: its pages, and what it came to on one screen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from expkit.config.sweeping import Task
+from expkit.errors import UserError
+from expkit.records.folder import explain_disk_errors
+
+
+@contextlib.contextmanager
+def concluded(task: Task) -> Iterator[None]:
+    """However the jobs end, also by Ctrl-C, it is told; a refused sweep has nothing to tell."""
+    try:
+        yield
+    except UserError:
+        raise
+    except BaseException:
+        conclude(task)
+        raise
+    conclude(task)
+
+
+def conclude(task: Task) -> None:
+    """Write and tell what the sweep came to, where the task was one."""
+    if task.sweep_dir is None or not (Path(task.sweep_dir) / "plan.jsonl").exists():
+        return
+    from expkit.reports.sweep_closing import closing_screen
+    from expkit.reports.sweep_page import refresh_sweep
+
+    path = Path(task.sweep_dir)
+    with explain_disk_errors(path):
+        print(closing_screen(refresh_sweep(path)), flush=True)

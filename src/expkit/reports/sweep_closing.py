@@ -15,6 +15,7 @@ from expkit.reports.variation import SEED, brief, describe_settings, short_key
 MAX_ROWS = 10
 MAX_FAILURES = 6
 MAX_CELL = 28
+PAGES = "  pages    sweep.md, sweep.csv and plots/ in that folder"
 
 
 def closing_screen(outcome: Outcome, *, is_running: bool = False) -> str:
@@ -27,7 +28,7 @@ def closing_screen(outcome: Outcome, *, is_running: bool = False) -> str:
         *_paragraphs(against_second(outcome.groups, outcome.sweep.objective)),
         *_paragraphs(selection(outcome.groups)),
         f"  {'folder':<8} {short(path)}",
-        f"  {'pages':<8} sweep.md, sweep.csv and plots/ in that folder",
+        *([PAGES] if (path / "sweep.md").exists() else []),
         f"  {'next':<8} {_next(outcome, is_running=is_running)}",
     ]
     return "\n".join(lines)

@@ -2,8 +2,9 @@
 
 Command         python benchmarks/comparison.py [--repeats N] [--report]
 Compares        wall time and peak memory of `expkit compare 'FOLDER/*'` and of `expkit show FOLDER`
-                over copies of one tiny finished run, each with settings and figures of its own
-Figures         1,000 runs <= 2 s; 10,000 runs <= 15 s and <= 500 MB; torch is not imported
+                over a sweep of copies of one tiny finished run, each with settings and figures of
+                its own
+Figures         each, 1,000 runs <= 2 s; 10,000 runs <= 15 s and <= 500 MB; torch is not imported
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
 from bounds import Bounds, find_expkit, find_run, parse_arguments, run_quietly, say_load
+
+from expkit.records.sweep import SweepFolder
 
 TINY = ("dataset.rows=4", "dataset.columns=6", "dataset.piece_size=16", "criteria=none")
 COPIED = ("config.yaml", "overrides.yaml", "environment.json", "dataset.json", "stages.jsonl")
@@ -30,23 +34,35 @@ dispatch(sys.argv[1:])
 print("torch" in sys.modules, file=sys.stderr)"""
 
 
-def make_runs(source: Path, parent: Path, count: int) -> None:
-    """Recipes over width and rate, each with five seeds."""
+def make_sweep(source: Path, parent: Path, count: int) -> None:
+    """Recipes over width and rate, each with five seeds, all finished."""
     digest = json.loads((source / "digest.json").read_text())
+    split = digest["judged_split"]
+    facts = {"command": ["expkit"], "started": digest["run"], "objective": f"{split}/accuracy"}
+    sweep = SweepFolder.create(parent, facts)
+    config = yaml.safe_load((source / "config.yaml").read_text())
     for number in range(count):
         path = parent / f"20260101_{number:06d}_run"
-        path.mkdir(parents=True)
+        path.mkdir()
         for name in COPIED:
             shutil.copyfile(source / name, path / name)
         recipe, seed = divmod(number, NUM_SEEDS)
         width, rate = divmod(recipe, NUM_RATES)
         settings = {"seed": seed, "batch_size": 8 + width, "optimizer.lr": 1e-4 * (1 + rate)}
         accuracy = 0.5 + 0.4 * ((number * 7919) % count) / count
-        split = digest["judged_split"]
-        metrics = {**digest["metrics"][split], "accuracy": accuracy}
-        own = {"run": path.name, "config": {**digest["config"], **settings}}
-        own["metrics"] = {**digest["metrics"], split: metrics}
+        own = {
+            "run": path.name,
+            "job": f"{number:016x}",
+            "config": {**digest["config"], **settings},
+        }
+        own["metrics"] = {**digest["metrics"], split: {**digest["metrics"][split]}}
+        own["metrics"][split]["accuracy"] = accuracy
         (path / "digest.json").write_text(json.dumps({**digest, **own}, indent=2))
+        words = [f"{key}={value}" for key, value in settings.items()]
+        sweep.plan(own["job"], number, words, {**config, "seed": seed})
+        sweep.note(own["job"], "started")
+        sweep.note(own["job"], "run", run=path.name)
+        sweep.note(own["job"], "ended", status="finished", reason="", exit_code=0, seconds=1.0)
 
 
 def measure(words: tuple[str, ...], cwd: str) -> tuple[float, float]:
@@ -74,18 +90,14 @@ def main() -> None:
         run_quietly([find_expkit(), "train", *TINY, f"output_dir={outputs}"], cwd=folder)
         for count, (seconds, megabytes) in SIZES.items():
             runs = Path(folder) / str(count)
-            make_runs(find_run(outputs), runs, count)
-            words = ("compare", f"{runs}/*")
-            found = [measure(words, folder) for _ in range(arguments.repeats)]
-            bounds.hold(
-                f"expkit compare of {count} runs", [f[0] for f in found], "s", bound=seconds
-            )
-            if megabytes is not None:
-                memory = [f[1] for f in found]
-                bounds.hold(f"... its memory, {count} runs", memory, "MB", bound=megabytes)
-            bounds.hold(
-                f"... imports torch, {count} runs", [imports_torch(words, folder)], "", bound=0
-            )
+            make_sweep(find_run(outputs), runs, count)
+            for words in (("compare", f"{runs}/*"), ("show", str(runs))):
+                found = [measure(words, folder) for _ in range(arguments.repeats)]
+                name = f"expkit {words[0]} of {count:,} runs"
+                bounds.hold(name, [f[0] for f in found], "s", bound=seconds)
+                if megabytes is not None:
+                    bounds.hold("... its memory", [f[1] for f in found], "MB", bound=megabytes)
+                bounds.hold("... imports torch", [imports_torch(words, folder)], "", bound=0)
     bounds.finish()
 
 

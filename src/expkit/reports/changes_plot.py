@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,21 +40,24 @@ def draw_changes(changes: Changes, ours: Run, theirs: Run, path: Path) -> list[P
     figure.suptitle(style.wrapped(title, 1.8 * COLUMNS), fontsize=11)
     parts = figure.subfigures(len(SHOWN), 1, squeeze=False, height_ratios=heights).ravel()
     for part, kind in zip(parts, SHOWN, strict=True):
-        total = len(changes.where(kind))
-        part.suptitle(_head(kind, len(chosen[kind]), total), fontsize=10, ha="left", x=0.01)
+        head = _head(kind, changes.where(kind).tolist(), pictures)
+        part.suptitle(head, fontsize=10, ha="left", x=0.01)
         if num_rows[kind]:
             _draw_kind(part, changes, chosen[kind], pictures, num_rows[kind])
     return [style.save(figure, path)]
 
 
-def _head(kind: Kind, num_shown: int, total: int) -> str:
-    if not num_shown:
-        return (
-            f"{kind}: {total}, of which the records hold no picture" if total else f"{kind}: none"
-        )
-    if num_shown == total:
-        return f"{kind}: all {total}"
-    return f"{kind}: {num_shown} of {total}, those whose pictures the records hold"
+def _head(kind: Kind, places: Sequence[int], pictures: Mapping[int, Pixels]) -> str:
+    """How many are shown of how many, and why not all."""
+    num_kept = sum(place in pictures for place in places)
+    if not places:
+        return f"{kind}: none"
+    if not num_kept:
+        return f"{kind}: {len(places)}, of which the records hold no picture"
+    told = f"{kind}: the {min(num_kept, MAX_OF_A_KIND)} surest wrong answers of {len(places)}"
+    if num_kept < len(places):
+        return f"{told}, and of {num_kept} whose pictures the records hold"
+    return told if num_kept > MAX_OF_A_KIND else f"{kind}: all {len(places)}"
 
 
 def _surest(changes: Changes, kind: Kind, pictures: Mapping[int, Pixels]) -> list[int]:

@@ -14,7 +14,7 @@ from expkit.reports.verdicts import ONE_SEED_EACH
 WIDTH = 99
 MAX_CELL = 26
 MAX_SETTINGS = 10  # rows or columns of what differs; compare.md has all
-MAX_FIGURES = 20  # lines of metrics
+MAX_FIGURES = 16  # lines of metrics
 FEW = 4  # recipes that have a column each, and a sentence on their samples
 
 

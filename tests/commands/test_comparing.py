@@ -172,7 +172,15 @@ def test_same_fingerprint_but_other_samples(run_here: Expkit, outputs: Path) -> 
     text = (second.path / "predictions.csv").read_text().replace("test_0,", "test_x,")
     (second.path / "predictions.csv").write_text(text)
     done = run_here("compare", str(first.path), str(second.path))
-    assert "not compared: not both measured it on the same samples" in done.out
+    assert "not compared: not both have recorded answers to the same samples" in done.out
+
+
+def test_predictions_that_were_deleted(run_here: Expkit, outputs: Path) -> None:
+    """Figures are still shown; there is nothing to test them by."""
+    (outputs / "20260101_1200_wide" / "predictions.csv").unlink()
+    done = run_here("compare", "narrow", "wide")
+    assert done.code == 0
+    assert "not compared: not both have recorded answers" in done.out
 
 
 def test_regression(run_here: Expkit) -> None:

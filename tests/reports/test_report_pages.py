@@ -129,7 +129,7 @@ def test_other_data_is_said_not_to_compare(tmp_path: Path) -> None:
     page = write_notebook(
         [puzzle_run(tmp_path / "a", 4, 5), classes_run(tmp_path / "b")], tmp_path / "page"
     )
-    assert "not compared: measured on test, the baseline on train" in page.read_text()
+    assert "not compared: measured on train, the baseline on test" in page.read_text()
     assert "right on" not in page.read_text()
     assert "| 5.00 % / 10.00 % | 5.00 % / 10.00 % |" in page.read_text()
 

@@ -13,7 +13,7 @@ from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
 from expkit.records.selection import find_runs
-from expkit.reports.compared import compare, main_metric
+from expkit.reports.compared import Comparison, compare, main_metric
 from expkit.reports.compared_screen import comparison_screen
 from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
@@ -26,6 +26,33 @@ MAX_LISTED = 3  # runs that are left out, by name
 
 
 def main(words: Sequence[str]) -> int:
+    arguments = _parser().parse_args(words)
+    members, left_out = read_members(find_runs(arguments.runs), arguments.runs)
+    members = keep_where(members, arguments.where)
+    baseline = None
+    if arguments.baseline is not None:
+        baseline = find_run(arguments.baseline).path.resolve()
+        if all(member.path.resolve() != baseline for member in members):
+            members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
+    members, metrics = choose_metrics(members, arguments.metric)
+    groups = fold(members)
+    if len(groups) < 2:
+        raise UserError(
+            f"there is nothing to compare '{groups[0].name}' with",
+            where=" ".join(words)[:MAX_SAID],
+            allowed="; ".join(left_out) or None,
+            fix="name two runs or more, a sweep, or a glob: expkit compare RUN RUN",
+        )
+    comparison = compare(groups, _baseline(groups, baseline), metrics, limit=MAX_SHOWN)
+    for line in left_out:
+        print(f"left out: {line}")
+    print(comparison_screen(comparison))
+    if arguments.to is not None:
+        _write(comparison, arguments.to, left_out)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "expkit compare",
         description="What differs between runs, their figures with the difference to a baseline, "
@@ -49,36 +76,17 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--to", type=Path, metavar="FOLDER", help="write compare.md, .csv, changes.csv and pictures"
     )
-    arguments = parser.parse_args(words)
-    members, left_out = read_members(find_runs(arguments.runs), arguments.runs)
-    members = keep_where(members, arguments.where)
-    baseline = None
-    if arguments.baseline is not None:
-        baseline = find_run(arguments.baseline).path.resolve()
-        if all(member.path.resolve() != baseline for member in members):
-            members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
-    members, metrics = choose_metrics(members, arguments.metric)
-    groups = fold(members)
-    if len(groups) < 2:
-        raise UserError(
-            f"there is nothing to compare '{groups[0].name}' with",
-            where=" ".join(words)[:MAX_SAID],
-            allowed="; ".join(left_out) or None,
-            fix="name two runs or more, a sweep, or a glob: expkit compare RUN RUN",
-        )
-    comparison = compare(groups, _baseline(groups, baseline), metrics, limit=MAX_SHOWN)
-    for line in left_out:
-        print(f"left out: {line}")
-    print(comparison_screen(comparison))
-    if arguments.to is not None:
-        from expkit.reports.compared_page import NO_PICTURE, write_comparison
+    return parser
 
-        with explain_disk_errors(arguments.to):
-            written = write_comparison(comparison, arguments.to, left_out)
-        print("\n".join(["", *map(str, written)]))
-        if not any(path.suffix == ".png" for path in written):
-            print(NO_PICTURE)
-    return 0
+
+def _write(comparison: Comparison, folder: Path, left_out: Sequence[str]) -> None:
+    from expkit.reports.compared_page import NO_PICTURE, write_comparison
+
+    with explain_disk_errors(folder):
+        written = write_comparison(comparison, folder, left_out)
+    print("\n".join(["", *map(str, written)]))
+    if not any(path.suffix == ".png" for path in written):
+        print(NO_PICTURE)
 
 
 def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member], list[str]]:

@@ -47,7 +47,8 @@ def _named(comparison: Comparison) -> list[tuple[Group, str]]:
 def _settings(comparison: Comparison) -> list[str]:
     rows = tables.settings_table(comparison)
     num_hidden = len(rows[0]) - 1 - MAX_SETTINGS
-    rows = [[shortened(cell) for cell in row[: MAX_SETTINGS + 1]] for row in rows]
+    keys, *values = (row[: MAX_SETTINGS + 1] for row in rows)
+    rows = [[_cut(key, at_end=False) for key in keys], *([_cut(v) for v in row] for row in values)]
     lines = []
     if _are_few(comparison):  # a column each
         if not rows[0][1:]:
@@ -76,11 +77,11 @@ def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [list(row[:kept]) for row in rows]
 
 
-def shortened(cell: str) -> str:
-    """A cell cut so that its table has room for more, and seen to be cut."""
+def _cut(cell: str, *, at_end: bool = True) -> str:
+    """A cell that leaves room for others, and is seen to be cut; a key's end tells most."""
     if len(cell) <= MAX_CELL:
         return cell
-    return f"{cell[: MAX_CELL - 1]}…"
+    return f"{cell[: MAX_CELL - 1]}…" if at_end else f"…{cell[1 - MAX_CELL :]}"
 
 
 def _figures(comparison: Comparison) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 _received: list[int] = []
+_stop_files: list[Path] = []
 
 
 @contextlib.contextmanager
@@ -26,9 +28,19 @@ def stop_on_signals() -> Iterator[None]:
         _received.clear()
 
 
+@contextlib.contextmanager
+def stop_where_asked(stop_file: Path) -> Iterator[None]:
+    """End what runs within once this file is there, which is asked after each epoch."""
+    _stop_files.append(stop_file)
+    try:
+        yield
+    finally:
+        _stop_files.remove(stop_file)
+
+
 def raise_if_interrupted() -> None:
     """Python drops an exception that a signal raises within a `__del__`; here it comes again."""
-    if _received:
+    if _received or any(path.exists() for path in _stop_files):
         raise KeyboardInterrupt
 
 

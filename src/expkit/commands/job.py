@@ -6,9 +6,16 @@ import time
 import traceback
 from pathlib import Path
 
-from expkit.commands.interruption import stop_on_signals
+from expkit.commands.interruption import stop_on_signals, stop_where_asked
 from expkit.commands.resume import finish
-from expkit.commands.running import EXIT_INTERRUPTED, build, carry_out, check_output, make_folder
+from expkit.commands.running import (
+    EXIT_INTERRUPTED,
+    EXIT_PASSED,
+    build,
+    carry_out,
+    check_output,
+    make_folder,
+)
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
@@ -59,7 +66,8 @@ def _run_and_tell(folder: SweepFolder, job: Job) -> int:
 
 def _run(folder: SweepFolder, job: Job) -> tuple[int, str, str]:
     try:
-        code = _carry_out(folder, job)
+        with stop_where_asked(folder.stop_file(job.id)):
+            code = _carry_out(folder, job)
     except UserError as error:
         print(error.screen(), flush=True)
         return EXIT_REFUSED, "refused", error.what
@@ -70,6 +78,8 @@ def _run(folder: SweepFolder, job: Job) -> tuple[int, str, str]:
     except Exception as error:
         traceback.print_exc()
         return EXIT_RAISED, "raised", f"{type(error).__name__}: {error}"[:300]
+    if code == EXIT_INTERRUPTED and folder.stop_file(job.id).exists():
+        return EXIT_PASSED, "pruned", "it did worse than other trials at the same epoch"
     return code, "interrupted" if code == EXIT_INTERRUPTED else "finished", ""
 
 

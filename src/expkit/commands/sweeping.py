@@ -70,6 +70,8 @@ def outcome_of(job: Job, metric: str) -> Outcome:
 
     if job.status == "interrupted":
         return Outcome(EXIT_INTERRUPTED, None)
+    if job.status == "pruned":
+        return Outcome(EXIT_PASSED, None)
     if job.run is None or job.status not in DONE:
         return Outcome(EXIT_REFUSED if job.status == "refused" else EXIT_FAILED, None)
     code = EXIT_PASSED if all_passed(recall(job.run)) else EXIT_FAILED

@@ -11,6 +11,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
@@ -100,6 +101,9 @@ def prepare_hydra() -> None:
     """Make Hydra raise instead of print, and find the user's own conf/ and code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
+    # the plugin's own choice of this name would be taken for the schema of ours
+    sweepers = ConfigStore.instance().repo["hydra"]["sweeper"]
+    sweepers.pop("optuna.yaml", None)
     find_own_code()
 
 

@@ -272,6 +272,13 @@ class SweepFolder:
 def _events_path(sweep: Path, identity: str) -> Path:
     return sweep / "jobs" / f"{identity}.jsonl"
 
+    def stop_file(self, identity: str) -> Path:
+        """Once it is there, the job ends with the epoch that runs, wherever it runs."""
+        return self.path / "jobs" / f"{identity}.stop"
+
+    def ask_to_stop(self, identity: str) -> None:
+        self.stop_file(identity).touch()
+
 
 def is_sweep(path: Path) -> bool:
     return exists(path / "sweep.json") and (path / "jobs").is_dir()

@@ -1,0 +1,88 @@
+"""A search's trials: how each fares while it runs, and which was the best."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from expkit.records.measures import Measure, is_lower_better
+from expkit.records.run import Run
+from expkit.records.sweep import FAILED, Sweep
+from expkit.reports import wording
+from expkit.reports.sweep_rows import Row, read_rows
+
+SEARCHES = "hydra/sweeper=optuna"
+
+
+def course(run: Run, objective: str) -> list[float]:
+    """What the history has of the objective, an epoch of training after the other.
+
+    Of a metric that no epoch measures, what is better on the same side: accuracy, or the loss.
+    """
+    measure = Measure.parse(objective)
+    split = measure.split
+    if split not in ("train", "val"):
+        split = run.dataset_as_read.monitored_split
+    nearest = "loss" if is_lower_better(objective) else "accuracy"
+    procedure = run.config["procedure"]
+    trained = [
+        record
+        for record in run.history
+        if str(procedure[record["stage"]]["_target_"]).endswith(".Training")
+    ]
+    for key in (f"{split}/{measure.metric}", f"{split}/{nearest}"):
+        if trained and all(key in record for record in trained):
+            return [float(record[key]) for record in trained]
+    return []
+
+
+def is_search(sweep: Sweep) -> bool:
+    return SEARCHES in sweep.facts["command"]
+
+
+def search_lines(sweep: Sweep) -> list[str]:
+    """The best trial and how to run it again, for the screen; nothing of another sweep."""
+    if not is_search(sweep):
+        return []
+    rows = read_rows(sweep)
+    best = best_row(rows, sweep.objective)
+    if best is None:
+        return [f"search   no trial of {len(rows)} has a figure for {sweep.objective}"]
+    shown = wording.figure(sweep.objective, best.objective)
+    return [
+        f"best     trial {best.number} of {len(rows)}: {sweep.objective} {shown}{_others(rows)}",
+        f"again    {command(best)}",
+    ]
+
+
+def search_section(sweep: Sweep) -> list[str]:
+    """The same as markdown parts for the sweep's page."""
+    if not is_search(sweep):
+        return []
+    lines = [line.split(maxsplit=1)[1] for line in search_lines(sweep)]
+    told = f"Best: {lines[0]}." if len(lines) > 1 else f"{lines[0]}."
+    return ["## The search", told, *(f"    {line}" for line in lines[1:])]
+
+
+def best_row(rows: Sequence[Row], objective: str) -> Row | None:
+    """Among the trials that came to their end; the first of equals."""
+    sign = 1 if is_lower_better(objective) else -1
+    figures = [
+        (sign * row.objective, row.number, row)
+        for row in rows
+        if row.objective is not None and row.status != "pruned"
+    ]
+    return min(figures, default=(0, 0, None))[2]
+
+
+def command(row: Row) -> str:
+    """It gives the same numbers again: a run is its words."""
+    words = [word for word in row.overrides if not word.startswith(("launcher", "sweep."))]
+    return shlex.join(["expkit", "train", *words])
+
+
+def _others(rows: Sequence[Row]) -> str:
+    counts = Counter("failed" if row.status in FAILED else row.status for row in rows)
+    told = [f"{counts[each]} {each}" for each in ("pruned", "failed") if counts[each]]
+    return f" ({', '.join(told)})" if told else ""

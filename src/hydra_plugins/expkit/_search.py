@@ -1,0 +1,202 @@
+"""A search: Optuna proposes batches of trials, the launcher runs them, the records judge them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from expkit.errors import UserError
+from expkit.records.measures import is_lower_better
+from expkit.records.sweep import Job, Sweep, is_sweep
+from expkit.reports.digests import recall_digest
+from expkit.reports.search import course, search_lines
+from hydra_plugins.expkit._pruning import pruning
+
+with warnings.catch_warnings():  # it is older than the SQLAlchemy that it gets
+    warnings.simplefilter("ignore")
+    import optuna
+    from hydra_plugins.hydra_optuna_sweeper._impl import (
+        OptunaSweeperImpl,
+        create_params_from_overrides,
+    )
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import Trial, TrialState, create_trial
+
+Space = Mapping[str, BaseDistribution]
+DIRECTIONS = ("minimize", "maximize")
+
+
+class Search:
+    """The plugin's reading of a search space, with a loop of our own around its trials."""
+
+    def __init__(
+        self,
+        context: HydraContext,
+        task: TaskFunction,
+        config: DictConfig,
+        *,
+        sampler: Any,
+        pruner: Any,
+        direction: str | None,
+        n_jobs: int | None,
+        **settings: Any,
+    ) -> None:
+        if "ablation" in config:
+            raise UserError("an ablation is no search", where="hydra/sweeper=optuna +ablation=...")
+        if direction not in (*DIRECTIONS, None):
+            raise UserError(
+                "a search has one direction",
+                where=f"hydra.sweeper.direction={direction}",
+                allowed=f"{', '.join(DIRECTIONS)}, or null: as the metric has it",
+            )
+        self.path = Path(str(config.hydra.sweep.dir))
+        self.objective = str(config.sweep.objective)
+        lower = is_lower_better(self.objective)
+        self.direction = direction or ("minimize" if lower else "maximize")
+        jobs = config.launcher.get("jobs", "auto")
+        cores = len(os.sched_getaffinity(0))
+        self.num_at_once = n_jobs or (jobs if isinstance(jobs, int) else cores)
+        self.pruner = optuna.pruners.NopPruner() if pruner is None else instantiate(pruner)
+        # it reads spaces and grids; direction and batches are ours to say
+        self.plugin = OptunaSweeperImpl(
+            instantiate(sampler), self.direction, n_jobs=self.num_at_once, **settings
+        )
+        self.plugin.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=task, config=config
+        )
+
+    def run(self, arguments: Sequence[str]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        space, fixed = self._space(arguments)
+        study = optuna.create_study(
+            study_name=self.plugin.study_name,
+            storage=self.plugin.storage,
+            sampler=self._sampler(space),
+            pruner=self.pruner,
+            direction=self.direction,
+            load_if_exists=True,
+        )
+        if not study.trials:
+            self._recall(study, space)
+        number = self._next_number()
+        while left := max(0, self.plugin.n_trials - _num_told(study)):
+            trials = [study.ask() for _ in range(min(left, self.num_at_once))]
+            jobs = self.plugin._configure_trials(trials, space, fixed)
+            with pruning(self.path, self.objective, dict(zip(jobs, trials, strict=True))):
+                self.launcher.launch(jobs, initial_job_idx=number)
+            number += len(jobs)
+            if self._tell(study, trials, jobs) > self.plugin.max_failure_rate:
+                break
+        print("\n".join(search_lines(Sweep(self.path))), flush=True)
+
+    def _space(self, arguments: Sequence[str]) -> tuple[dict[str, BaseDistribution], Any]:
+        """What is searched, and what every trial has."""
+        self.plugin._process_searchspace_config()
+        words = [*self.plugin._parse_sweeper_params_config(), *arguments]
+        found, fixed = create_params_from_overrides(words)
+        space = {**(self.plugin.search_space_distributions or {}), **found}
+        space = {name: each for name, each in space.items() if name not in fixed}
+        if not space and self.plugin.custom_search_space_extender is None:
+            raise UserError(
+                "nothing is searched: no word gives a choice or a range",
+                where="hydra/sweeper=optuna",
+                fix="expkit train -m hydra/sweeper=optuna 'optimizer.lr=interval(1e-5,1e-1)'",
+            )
+        return space, fixed
+
+    def _sampler(self, space: Space) -> Any:
+        """A grid's is made once its space is known, and has no more trials than that."""
+        sampler = self.plugin.sampler
+        if isinstance(sampler, functools.partial):
+            grid = {
+                name: self.plugin._to_grid_sampler_choices(each) for name, each in space.items()
+            }
+            size = functools.reduce(lambda product, each: product * len(each), grid.values(), 1)
+            self.plugin.n_trials = min(self.plugin.n_trials, size)
+            return sampler(grid)
+        return sampler
+
+    def _recall(self, study: optuna.Study, space: Space) -> None:
+        """A resumed study knows the trials before, and asks for the unfinished ones again."""
+        for job in _jobs(self.path):
+            params = dict(_params(job.overrides, space))
+            if params.keys() != space.keys():
+                continue
+            state, value = self._result(job)
+            if state is TrialState.FAIL:
+                study.enqueue_trial(params)
+                continue
+            values = course(job.run, self.objective) if job.run is not None else []
+            study.add_trial(
+                create_trial(
+                    state=state,
+                    value=value,
+                    params=params,
+                    distributions=dict(space),
+                    intermediate_values=dict(enumerate(values, start=1)),
+                )
+            )
+
+    def _next_number(self) -> int:
+        return max((job.number for job in _jobs(self.path)), default=-1) + 1
+
+    def _tell(
+        self, study: optuna.Study, trials: Sequence[Trial], words: Sequence[Sequence[str]]
+    ) -> float:
+        """Tell the study what the records say; the share of the batch that has failed."""
+        jobs = {tuple(job.overrides): job for job in _jobs(self.path)}
+        num_failed = 0
+        for trial, each in zip(trials, words, strict=True):
+            state, value = self._result(jobs[tuple(each)])
+            num_failed += state is TrialState.FAIL
+            try:
+                study.tell(trial, value, state=state)
+            except RuntimeError as error:  # so a grid says that it has no more
+                if "Study.stop" not in str(error):
+                    raise
+        return num_failed / len(trials)
+
+    def _result(self, job: Job) -> tuple[TrialState, float | None]:
+        """A job that failed, or came to its end without a figure, is a failed trial."""
+        if job.status == "pruned":
+            return TrialState.PRUNED, None
+        if job.status not in ("finished", "reused") or job.run is None:
+            return TrialState.FAIL, None
+        value = recall_digest(job.run).figure(self.objective)
+        return (TrialState.FAIL if value is None else TrialState.COMPLETE), value
+
+
+def _jobs(path: Path) -> list[Job]:
+    return Sweep(path).jobs if is_sweep(path) else []
+
+
+def _num_told(study: optuna.Study) -> int:
+    """A trial that waits to be asked again is not told yet."""
+    return len([trial for trial in study.trials if trial.state.is_finished()])
+
+
+def _params(words: Sequence[str], space: Space) -> Iterator[tuple[str, Any]]:
+    """The searched values among a job's words, as the study knows them."""
+    for override in OverridesParser.create().parse_overrides(list(words)):
+        name = override.get_key_element()
+        if name not in space:
+            continue
+        text, distribution = override.get_value_element_as_str(), space[name]
+        if isinstance(distribution, CategoricalDistribution):
+            yield from ((name, each) for each in distribution.choices if str(each) == text)
+        else:
+            value = override.value()
+            if isinstance(value, int | float):
+                yield name, value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def _harmless(words: Sequence[str], sweep: Sweep, trusted: Sequence[str]) -> Ite
         if key.partition(".")[0] == "trust" or key == "hydra.sweep.dir":
             continue
         is_choice = key in ("hydra/launcher", "hydra/sweeper")
-        is_hydras = key.startswith(HYDRA) and not is_choice
+        is_number = re.fullmatch(r"[^=]+=[\d.eE+-]+", word) is not None  # it names nothing
+        is_hydras = key.startswith(HYDRA) and not is_choice and not is_number
         is_flag = word.startswith("-") and word not in ("-m", "--multirun")
         if (is_hydras or is_flag) and HYDRA not in trusted:
             raise UserError(

@@ -263,6 +263,13 @@ class SweepFolder:
             record["change"] = change
         append_line(self.path / "plan.jsonl", json.dumps(record))
 
+    def stop_file(self, identity: str) -> Path:
+        """Once it is there, the job ends with the epoch that runs, wherever it runs."""
+        return self.path / "jobs" / f"{identity}.stop"
+
+    def ask_to_stop(self, identity: str) -> None:
+        self.stop_file(identity).touch()
+
     def note(self, identity: str, event: str, **values: Any) -> None:
         """What happened to a job; the last word counts."""
         record = {"event": event, "at": time.time(), "host": platform.node(), "pid": os.getpid()}
@@ -271,13 +278,6 @@ class SweepFolder:
 
 def _events_path(sweep: Path, identity: str) -> Path:
     return sweep / "jobs" / f"{identity}.jsonl"
-
-    def stop_file(self, identity: str) -> Path:
-        """Once it is there, the job ends with the epoch that runs, wherever it runs."""
-        return self.path / "jobs" / f"{identity}.stop"
-
-    def ask_to_stop(self, identity: str) -> None:
-        self.stop_file(identity).touch()
 
 
 def is_sweep(path: Path) -> bool:

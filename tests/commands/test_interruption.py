@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
-from expkit.commands.interruption import raise_if_interrupted, stop_on_signals
+from expkit.commands.interruption import raise_if_interrupted, stop_on_signals, stop_where_asked
 
 
 class Swallowing:
@@ -35,3 +36,13 @@ def test_both_signals_interrupt(number: signal.Signals) -> None:
     with stop_on_signals(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
+
+
+def test_a_run_ends_where_a_file_asks_it_to(tmp_path: Path) -> None:
+    """Only while that run runs: the next one in this process goes on."""
+    with stop_where_asked(tmp_path / "job.stop"):
+        raise_if_interrupted()
+        (tmp_path / "job.stop").touch()
+        with pytest.raises(KeyboardInterrupt):
+            raise_if_interrupted()
+    raise_if_interrupted()

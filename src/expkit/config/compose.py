@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
     prepare_hydra()
     words = flags_last(words)
     if is_sweep(words):
+        _require_optuna(words)
         explain_sweep(words)
         words = _with_folder(words)
     sys.argv = ["expkit train", *words]
@@ -57,6 +59,16 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
         raise explain_composition(words, error) from error
     if task.failures:
         raise task.failures[0]
+
+
+def _require_optuna(words: Sequence[str]) -> None:
+    """Said before Hydra misses the samplers that come with it."""
+    if "hydra/sweeper=optuna" in words and find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
+        raise UserError(
+            "'optuna' is not installed, which proposes the trials of a search",
+            where="hydra/sweeper=optuna",
+            fix='pip install "expkit[optuna]"',
+        )
 
 
 def change_parts(

@@ -70,12 +70,20 @@ class Search:
         self.pruner = optuna.pruners.NopPruner() if pruner is None else instantiate(pruner)
         # it reads spaces and grids; direction and batches are ours to say
         self.plugin = OptunaSweeperImpl(
-            instantiate(sampler), self.direction, n_jobs=self.num_at_once, **settings
+            self._build_sampler(sampler), self.direction, n_jobs=self.num_at_once, **settings
         )
+        if config.launcher.get("fail_fast", False):
+            self.plugin.max_failure_rate = 0.0
         self.plugin.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=config
         )
+
+    def _build_sampler(self, sampler: Any) -> Any:
+        """A resumed one is seeded anew: else it would draw again what it has drawn before."""
+        if self._next_number() and sampler is not None and sampler.get("seed") is not None:
+            sampler = {**sampler, "seed": sampler["seed"] + self._next_number()}
+        return instantiate(sampler)
 
     def run(self, arguments: Sequence[str]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -95,9 +103,10 @@ class Search:
             trials = [study.ask() for _ in range(min(left, self.num_at_once))]
             jobs = self.plugin._configure_trials(trials, space, fixed)
             with pruning(self.path, self.objective, dict(zip(jobs, trials, strict=True))):
-                self.launcher.launch(jobs, initial_job_idx=number)
+                returns = self.launcher.launch(jobs, initial_job_idx=number)
             number += len(jobs)
-            if self._tell(study, trials, jobs) > self.plugin.max_failure_rate:
+            values = [each.return_value for each in returns]
+            if self._tell(study, trials, jobs, values) > self.plugin.max_failure_rate:
                 break
         print("\n".join(search_lines(Sweep(self.path))), flush=True)
 
@@ -153,13 +162,18 @@ class Search:
         return max((job.number for job in _jobs(self.path)), default=-1) + 1
 
     def _tell(
-        self, study: optuna.Study, trials: Sequence[Trial], words: Sequence[Sequence[str]]
+        self,
+        study: optuna.Study,
+        trials: Sequence[Trial],
+        words: Sequence[Sequence[str]],
+        values: Sequence[float | None],
     ) -> float:
         """Tell the study what the records say; the share of the batch that has failed."""
         jobs = {tuple(job.overrides): job for job in _jobs(self.path)}
         num_failed = 0
-        for trial, each in zip(trials, words, strict=True):
-            state, value = self._result(jobs[tuple(each)])
+        for trial, each, returned in zip(trials, words, values, strict=True):
+            job = jobs.get(tuple(each))  # None where an earlier one is the same by other words
+            state, value = _state_of(returned) if job is None else self._result(job)
             num_failed += state is TrialState.FAIL
             try:
                 study.tell(trial, value, state=state)
@@ -174,8 +188,11 @@ class Search:
             return TrialState.PRUNED, None
         if job.status not in ("finished", "reused") or job.run is None:
             return TrialState.FAIL, None
-        value = recall_digest(job.run).figure(self.objective)
-        return (TrialState.FAIL if value is None else TrialState.COMPLETE), value
+        return _state_of(recall_digest(job.run).figure(self.objective))
+
+
+def _state_of(value: float | None) -> tuple[TrialState, float | None]:
+    return (TrialState.FAIL if value is None else TrialState.COMPLETE), value
 
 
 def _jobs(path: Path) -> list[Job]:

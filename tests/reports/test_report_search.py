@@ -1,0 +1,92 @@
+"""What is told of a search: how its trials fare, and which was the best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from synthetic_runs import config_of, puzzle_facts, write_run
+from synthetic_sweeps import FakeJob, write_sweep
+
+from expkit.records.files import read_json, write_json
+from expkit.records.sweep import Sweep
+from expkit.reports.search import best_row, course, search_lines, search_section
+from expkit.reports.sweep_rows import read_rows
+
+
+def make_search(path: Path, **facts: str) -> Sweep:
+    command = ["expkit", "train", "-m", "hydra/sweeper=optuna"]
+    write_json(path / "sweep.json", {**read_json(path / "sweep.json"), "command": command, **facts})
+    return Sweep(path)
+
+
+TRIALS = [
+    FakeJob({"lr": 0.1}, 0.7),
+    FakeJob({"lr": 0.2, "launcher.jobs": 2}, 0.9),
+    FakeJob({"lr": 0.3}, 0.99, status="pruned"),
+    FakeJob({"lr": 0.4}, None, status="raised"),
+]
+
+
+def test_the_best_trial_is_named_with_the_command_to_repeat_it(tmp_path: Path) -> None:
+    """A pruned one's figure is not a whole training's; how a sweep runs is no word of a run."""
+    sweep = make_search(write_sweep(tmp_path, TRIALS))
+    assert search_lines(sweep) == [
+        "best     trial 1 of 4: held_out/accuracy 90.00 % (1 pruned, 1 failed)",
+        "again    expkit train lr=0.2 seed=0",
+    ]
+    assert search_section(sweep) == [
+        "## The search",
+        "Best: trial 1 of 4: held_out/accuracy 90.00 % (1 pruned, 1 failed).",
+        "    expkit train lr=0.2 seed=0",
+    ]
+
+
+def test_of_a_metric_that_is_better_lower_the_lowest_is_best(tmp_path: Path) -> None:
+    """The first of equals."""
+    rows = read_rows(Sweep(write_sweep(tmp_path, [*TRIALS, FakeJob({"lr": 0.5}, 0.7)])))
+    best = best_row(rows, "held_out/log_loss")
+    assert best is not None
+    assert best.number == 0
+
+
+def test_a_search_without_any_figure_says_so(tmp_path: Path) -> None:
+    """Nothing is called the best."""
+    sweep = make_search(write_sweep(tmp_path, TRIALS), objective="val/log_loss")
+    assert search_lines(sweep) == ["search   no trial of 4 has a figure for val/log_loss"]
+    assert search_section(sweep)[1] == "no trial of 4 has a figure for val/log_loss."
+
+
+def test_other_sweeps_are_no_searches(tmp_path: Path) -> None:
+    """Their tables say which job is the best."""
+    sweep = Sweep(write_sweep(tmp_path, TRIALS))
+    assert search_lines(sweep) == []
+    assert search_section(sweep) == []
+
+
+FACTS = puzzle_facts(1, 2)
+WITH_VAL = replace(FACTS, splits={"train": FACTS.splits["train"], "val": FACTS.splits["train"]})
+RECORDS = [
+    {"stage": "overfit_1", "epoch": 1, "train/loss": 9.0, "train/accuracy": 0.0},
+    {"stage": "train", "epoch": 1, "train/loss": 2.0, "val/loss": 3.0, "val/accuracy": 0.3},
+    {"stage": "train", "epoch": 2, "train/loss": 1.0, "val/loss": 2.5, "val/accuracy": 0.6},
+]
+
+
+@pytest.mark.parametrize(
+    ("objective", "values"),
+    [
+        ("held_out/accuracy", [0.3, 0.6]),
+        ("test/macro_f1", [0.3, 0.6]),  # not measured an epoch: accuracy stands nearest
+        ("held_out/log_loss", [3.0, 2.5]),
+        ("train/loss", [2.0, 1.0]),
+        ("train/accuracy", []),  # nothing on that side is measured of this split
+    ],
+)
+def test_the_course_is_that_of_the_metric_or_of_what_stands_nearest(
+    objective: str, values: list[float], tmp_path: Path
+) -> None:
+    """Better on the same side, of the monitored split, without the gates."""
+    run = write_run(tmp_path, WITH_VAL, config=config_of(), history=RECORDS)
+    assert course(run, objective) == values

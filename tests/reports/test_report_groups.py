@@ -171,3 +171,26 @@ def test_a_named_split_counts() -> None:
     assert objections(ours, group(), "val") == []
     (objection,) = objections(ours, group(), "test")
     assert objection.forbids
+
+
+def test_another_resolution_is_no_other_data() -> None:
+    """The same pictures read at another size are compared, and that is said; other ones are not."""
+    small = CONFIG | {"dataset.root": "cherry", "dataset.size": 64}
+    large = small | {"dataset.size": 128}
+    elsewhere = large | {"dataset.root": "cherry_2"}
+    base = group(config=small)
+    other = {"train": "c", "val": "d"}
+    (found,) = objections(group(config=large, fingerprints=other), base, "")
+    assert not found.forbids
+    assert "dataset.size 64 -> 128" in found.text
+    for config in (elsewhere, small):
+        (found,) = objections(group(config=config, fingerprints=other), base, "")
+        assert found.forbids
+
+
+def test_a_figure_may_be_of_a_class_with_a_slash() -> None:
+    """`recall[a/b]` is of the judged split, and `train/recall[a/b]` of the other."""
+    metrics = {"train": {"recall[a/b]": 0.9}, "val": {"recall[a/b]": 0.4}}
+    digest = group(metrics=metrics).first
+    assert digest.figure("recall[a/b]") == 0.4
+    assert digest.figure("train/recall[a/b]") == 0.9

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from expkit.records.files import write_json
+from expkit.records.measures import Measure
 
 VERSION = 1
 
@@ -36,11 +37,13 @@ class Digest:
     version: int = VERSION
 
     def figure(self, metric: str) -> float | None:
-        """`held_out/accuracy` is the judged split's, where that was not trained on."""
-        split, _, name = metric.rpartition("/")
-        if split == "held_out":
-            split = self.judged_split if self.judged_split != "train" else ""
-        return self.metrics.get(split or self.judged_split, {}).get(name)
+        """`held_out/accuracy` is the judged split's; the training samples' where none is held out.
+
+        Whoever shows it says which (`judged_split`).
+        """
+        measure = Measure.parse(metric)
+        split = self.judged_split if measure.split in ("", "held_out") else measure.split
+        return self.metrics.get(split, {}).get(metric.removeprefix(f"{measure.split}/"))
 
     def write(self, run_path: Path) -> None:
         write_json(run_path / "digest.json", asdict(self))

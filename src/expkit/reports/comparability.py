@@ -9,6 +9,11 @@ from typing import Any
 from expkit.reports.groups import Group
 
 PACKAGES = ("expkit", "torch")
+# settings of datasets that change what is made of a picture, and not which picture it is
+PREPARATION = {
+    *("size", "resize", "crop_fraction", "interpolation", "channels", "piece_size", "normalise"),
+    *("memory_fraction", "cache_dir"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,31 @@ def _on_samples(ours: Group, theirs: Group, split: str) -> Iterator[Objection]:
     elif not (prints := _prints(ours, mine)) or not _prints(theirs, mine):
         yield Objection(f"not both have a split {mine}", forbids=True)
     elif prints != _prints(theirs, mine):
-        text = f"other data in {mine} than the baseline's: the fingerprints differ"
-        yield Objection(text, forbids=True)
-    elif mine != "train" and _prints(ours, "train") != _prints(theirs, "train"):
+        changes = _preparation(ours, theirs)
+        if changes:
+            yield Objection(f"the same samples, prepared otherwise: {changes}", forbids=False)
+        else:
+            text = f"other data in {mine} than the baseline's: the fingerprints differ"
+            yield Objection(text, forbids=True)
+    elif (
+        mine != "train"
+        and _prints(ours, "train") != _prints(theirs, "train")
+        and not _preparation(ours, theirs)
+    ):
         yield Objection("trained on other samples than the baseline", forbids=False)
+
+
+def _preparation(ours: Group, theirs: Group) -> str:
+    """What a resolution or a crop explains of other fingerprints; empty where it explains none."""
+    mine, other = (
+        {key: value for key, value in group.first.config.items() if key.startswith("dataset.")}
+        for group in (ours, theirs)
+    )
+    keys = [key for key in {**other, **mine} if mine.get(key) != other.get(key)]
+    counts = [group.first.num_samples for group in (ours, theirs)]
+    if counts[0] != counts[1] or not {key.split(".")[1] for key in keys} <= PREPARATION:
+        return ""
+    return ", ".join(f"{key} {other.get(key)} -> {mine.get(key)}" for key in keys)
 
 
 def _prints(group: Group, split: str) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from expkit.records.files import write_aside
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import comparison, markdown
+from expkit.reports.comparability import PREPARATION
 from expkit.reports.compared_table import answer
 from expkit.reports.comparison import Pair, beside_others
 from expkit.reports.findings import markdown_section
@@ -80,7 +83,7 @@ def _result(pairs: Sequence[Pair]) -> Result:
         "verdict": summary["verdict"],
         "dataset": run.dataset.name,
         "judged_on": summary["judged_on"],
-        "judged_samples": run.dataset.splits[judged].fingerprint,
+        "judged_samples": _samples_of(run, judged),
         "metric": metric,
         "value": summary["metrics"].get(judged, {}).get(metric),
         "interval": summary["intervals"].get(judged, {}).get(metric),
@@ -94,6 +97,13 @@ def _result(pairs: Sequence[Pair]) -> Result:
             for name, row in zip(names, rows, strict=False)
         ],
     }
+
+
+def _samples_of(run: Run, split: str) -> str:
+    """One word for the samples, whatever resolution they were read at."""
+    source = {k: v for k, v in run.config["dataset"].items() if k not in PREPARATION}
+    known = [source, split, run.dataset.splits[split].num_samples]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def portable_path(path: Path) -> str:

@@ -66,14 +66,8 @@ def fold(rows: Sequence[Row], objective: str) -> list[Group]:
 
 
 def spread(group: Group, metric: str) -> str:
-    """`91.20 ± 0.35 %`, the spread as fine as the mean; a dash where nothing was measured."""
-    if group.mean is None:
-        return "-"
-    if group.std is None:
-        return wording.figure(metric, group.mean)
-    if wording.is_share(metric):
-        return f"{100 * group.mean:.2f} ± {100 * group.std:.2f} %"
-    return f"{group.mean:.4g} ± {group.std:.2g}"
+    """`91.20 ± 0.35 %`; a dash where nothing was measured."""
+    return "-" if group.mean is None else wording.spread(metric, group.mean, group.std)
 
 
 def measured(objective: str, rows: Sequence[Row]) -> str:

@@ -185,6 +185,7 @@ def is_as_alone(sweep: Sweep, plan: Plan, seed: int) -> bool:
     assert job.run is not None
     with tempfile.TemporaryDirectory() as name:
         make_project(Path(name))
+        (Path(name) / f"raised_{seed}").touch()  # alone it lives once
         expkit(Path(name), "train", *plan.words, f"seed={seed}")
         (alone,) = Path(name).glob("outputs/2*")
         return numbers(alone) == numbers(job.run.path)

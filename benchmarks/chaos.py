@@ -47,10 +47,10 @@ class Faulty(ConvNet):
 
     def forward(self, images):
         self.num_steps += self.training
-        if self.num_steps > 100 and self.raises and not self.mark.exists():
+        if self.num_steps > 40 and self.raises and not self.mark.exists():
             self.mark.touch()
             raise RuntimeError("a first life ends")
-        if self.num_steps > 100 and self.hangs:
+        if self.num_steps > 40 and self.hangs:
             time.sleep(3600)
         return super().forward(images)
 '''

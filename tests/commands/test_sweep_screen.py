@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import WITHOUT_TORCH
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.commands import sweep_screen
@@ -134,3 +137,42 @@ def test_a_terminal_keeps_failures_alone(tmp_path: Path, monkeypatch: pytest.Mon
     run_jobs(path, screen, STATUSES)
     assert terminal.seen[0] == "FAIL  #1 b: raised: it is so"
     assert not any("#0" in line or "done" in line for line in terminal.seen)
+
+
+def test_show_tells_a_sweep_without_torch(tmp_path: Path) -> None:
+    """By `last`, with its best, its failures and the next command; plot makes its pages anew."""
+    jobs = [FakeJob({"model": "a"}, 0.5), FakeJob({"model": "b"}, None, 0, "raised", "Oops: no")]
+    path = write_sweep(tmp_path / "outputs", jobs)
+    for words in (("show", "last"), ("plot", "last"), ("show", path.name, "--watch")):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *words],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        if words[0] == "show":
+            assert "2 jobs: 1 finished, 1 raised" in done.stdout
+            assert "FAIL   #1 b, seed=0: raised: Oops: no" in done.stdout
+            assert f"expkit resume {path.name}" in done.stdout
+        else:
+            assert (path / "sweep.md").exists()
+            assert (path / "sweep.csv").exists()
+
+
+def test_a_running_sweep_is_followed_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What happens meanwhile is told; the process that runs it is another's."""
+    path = write_sweep(tmp_path, [FakeJob({"model": "a"}, status="waiting")])
+    identity = Sweep(path).jobs[0].id
+    happenings = [
+        lambda: SweepFolder(path).note(identity, "started"),
+        lambda: SweepFolder(path).note(identity, "ended", status="raised", reason="no", seconds=1),
+    ]
+    monkeypatch.setattr(sweep_screen, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_screen.time, "sleep", lambda _: happenings.pop(0)())
+    monkeypatch.setattr(Sweep, "is_running", property(lambda _: bool(happenings)))
+    sweep_screen.follow(Sweep(path))
+    assert capsys.readouterr().out.splitlines()[:2] == ["start #0", "FAIL  #0: raised: no"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synthetic_sweeps import FakeJob, write_sweep
 
+from expkit.records.files import read_json, read_lines, write_json, write_lines
 from expkit.records.sweep import Sweep
 from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_groups import fold, spread
@@ -143,9 +144,49 @@ def test_a_sweep_of_which_all_failed_has_a_page(tmp_path: Path) -> None:
     (path / "plots").mkdir()
     (path / "plots" / "old.png").touch()
     outcome = refresh_sweep(path)
-    assert "**no job has a figure**" in (path / "sweep.md").read_text()
+    assert "**no job has a figure of held_out/accuracy**" in (path / "sweep.md").read_text()
     assert not list((path / "plots").iterdir())
     assert "expkit resume" in closing_screen(outcome)
+
+
+def test_an_objective_that_no_run_has_is_told_with_those_there_are(tmp_path: Path) -> None:
+    """Instead of an empty table without a reason."""
+    path = write_sweep(tmp_path, JOBS)
+    write_json(path / "sweep.json", {**read_json(path / "sweep.json"), "objective": "val/auroc"})
+    assert Outcome.of(path).headline() == "no job has a figure of val/auroc; there are val/accuracy"
+
+
+def test_a_pruned_job_is_done_and_not_judged(tmp_path: Path) -> None:
+    """Its figure is that of a training cut short."""
+    jobs = [FakeJob({"n": 1}, 0.9, status="pruned"), FakeJob({"n": 2}, 0.8)]
+    outcome = Outcome.of(write_sweep(tmp_path, jobs))
+    assert outcome.best is not None
+    assert outcome.best.settings == {"n": 2}
+    assert "expkit resume" not in closing_screen(outcome)
+
+
+def test_a_damaged_run_spoils_its_own_row_alone(tmp_path: Path) -> None:
+    """The table tells which file it is, and the other jobs keep their figures."""
+    path = write_sweep(tmp_path, JOBS[1:3])
+    broken, sound = Outcome.of(path).rows
+    assert broken.run is not None
+    (broken.run / "digest.json").write_text("{")
+    (broken.run / "stages.jsonl").write_text("{\n{}\n")
+    rows = Outcome.of(path).rows
+    assert "'stages.jsonl' is damaged" in rows[0].reason
+    assert rows[1] == sound
+
+
+def test_an_ablation_is_told_by_the_names_of_its_changes(tmp_path: Path) -> None:
+    """One column for all changes; the recipe is the base."""
+    path = write_sweep(tmp_path, [FakeJob({"asked.width": 8}, 0.5), FakeJob({}, 0.6)])
+    plan = read_lines(path / "plan.jsonl")
+    plan[0]["change"] = "wider"
+    write_lines(path / "plan.jsonl", plan)
+    assert [row.settings for row in Outcome.of(path).rows] == [
+        {"change": "wider"},
+        {"change": "base"},
+    ]
 
 
 def test_the_closing_screen_is_no_wider_than_others(tmp_path: Path) -> None:

@@ -52,8 +52,7 @@ class SweepScreen:
         now = time.monotonic()
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
-            for job in self._progress.look():
-                self._tell(job)
+            self._look()
         if self._block is not None and now - self._drawn_at >= DRAW_SECONDS:
             self._drawn_at = now
             self._block.draw(self._lines())
@@ -62,8 +61,13 @@ class SweepScreen:
 
     def close(self) -> None:
         """What was told stays; the block goes."""
+        self._look()
         if self._block is not None:
             self._block.erase()
+
+    def _look(self) -> None:
+        for job in self._progress.look():
+            self._tell(job)
 
     def _look_at(self, job: str) -> None:
         self._progress.read_plan()
@@ -126,4 +130,3 @@ def follow(sweep: Sweep) -> None:
         while sweep.is_running:
             screen.tick()
             time.sleep(DRAW_SECONDS)
-        screen.tick()

@@ -94,7 +94,9 @@ class Outcome:
     def headline(self) -> str:
         """The best setting and its figure, with what knows nothing beside it."""
         if self.best is None:
-            return "no job has a figure"
+            known = dict.fromkeys(name for row in self.rows for name in row.metrics)
+            there_are = f"; there are {', '.join(known)}" if known else ""
+            return f"no job has a figure of {self.sweep.objective}{there_are}"
         name = describe_settings(self.best.settings) or "the one setting"
         seeds = len(self.best.values)
         count = f" ({seeds} seeds)" if seeds > 1 else ""

@@ -117,7 +117,7 @@ def test_the_page_answers_first_and_hides_nothing(tmp_path: Path) -> None:
     assert "The best of 2 settings was chosen on the very samples" in page
     assert "| 3 | large, seed=1 | killed: by signal 9 | [output](jobs/" in page
     assert "| overfitting | 1 of 3 jobs |" in page
-    assert "expkit train model=large optimizer.lr=0.01\n" in page
+    assert "expkit train model=large optimizer.lr=0.01 seed=0\n" in page
     assert {picture.name for picture in (path / "plots").iterdir()} == {
         "objective.png",
         "curves.png",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from expkit.reports.variation import Value, shown
 
 Floats = npt.NDArray[np.float64]
 
+TITLE_SIZE = 10.5
 LOG_FROM = 10.0  # the largest over the smallest value, from which a log axis reads better
 MAX_TICKS = 10  # measured places of an axis that are named, rather than round numbers
 FAR = 1.0  # ranges of the data, by which a level may lie outside before it is only named
@@ -158,9 +160,9 @@ def entitle(
     parts = [objective.better, num_seeds(groups)]
     if with_levels:
         parts += [f"{name} {objective.figure(at)}" for name, at in objective.levels.items()]
-    width = figure.get_size_inches()[0] - 0.4
-    text = style.wrapped(f"{finding}\n{'; '.join(parts)}", width, 10.5)
-    figure.suptitle(text, fontsize=10.5)
+    columns = int((figure.get_size_inches()[0] - 0.4) * 72 / (0.56 * TITLE_SIZE))
+    lines = [line for text in (finding, "; ".join(parts)) for line in textwrap.wrap(text, columns)]
+    figure.suptitle("\n".join(lines), fontsize=TITLE_SIZE)
 
 
 def num_seeds(groups: Sequence[Group]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import statistics
 from collections import Counter
@@ -18,6 +17,7 @@ from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation import ablation_section
+from expkit.reports.search import command, search_section
 from expkit.reports.summary import Summary, recall
 from expkit.reports.sweep_groups import Group, fold, measured, spread
 from expkit.reports.sweep_progress import failure
@@ -27,7 +27,6 @@ from expkit.reports.variation import SEED, describe_settings, shown
 
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
 MAX_FAILURES = 30
-NO_WORDS_OF_A_RUN = ("launcher", "sweep", SEED)
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
@@ -158,7 +157,7 @@ def sections(outcome: Outcome) -> list[str]:
         *_findings(outcome.rows),
         "## Repeat it",
         f"```\n{command_of(sweep)}\n```",
-        *_best_command(outcome),
+        *(search_section(sweep) or _best_command(outcome)),
     ]
 
 
@@ -171,12 +170,7 @@ def command_of(sweep: Sweep) -> str:
 def _best_command(outcome: Outcome) -> list[str]:
     if outcome.best is None or len(outcome.rows) == 1:
         return []
-    words = [
-        word
-        for word in outcome.best.rows[0].overrides
-        if re.split(r"[.=]", word)[0] not in NO_WORDS_OF_A_RUN
-    ]
-    return ["The best alone:", f"```\n{shlex.join(['expkit', 'train', *words])}\n```"]
+    return ["The best alone:", f"```\n{command(outcome.best.judged[0])}\n```"]
 
 
 def _table(outcome: Outcome) -> list[str]:

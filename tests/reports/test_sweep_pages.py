@@ -11,7 +11,8 @@ from expkit.records.files import read_json, read_lines, write_json, write_lines
 from expkit.records.sweep import Sweep
 from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_groups import fold, spread
-from expkit.reports.sweep_page import Outcome, refresh_sweep
+from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_page import refresh_sweep
 from expkit.reports.sweep_table import SweepTable
 from expkit.reports.variation import Variation, describe_settings, value_of, words_of
 

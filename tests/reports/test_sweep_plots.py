@@ -13,7 +13,8 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.reports import style
 from expkit.reports.sweep_axes import Objective, num_seeds, wants_log
-from expkit.reports.sweep_page import Outcome, draw_pictures
+from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_page import draw_pictures
 from expkit.reports.sweep_plots import shape_of
 
 

@@ -10,7 +10,8 @@ import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep import Sweep, SweepFolder
-from expkit.reports.sweep_progress import SweepProgress, Tail
+from expkit.reports.running_job import Tail
+from expkit.reports.sweep_progress import SweepProgress
 
 
 def append(path: Path, text: str) -> None:

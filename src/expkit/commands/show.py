@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
 
 def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
     from expkit.reports.sweep_closing import closing_screen
-    from expkit.reports.sweep_page import Outcome
+    from expkit.reports.sweep_outcome import Outcome
 
     if sweep.is_running and watch:
         from expkit.commands.sweep_screen import follow

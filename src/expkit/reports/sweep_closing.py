@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from expkit.reports.screen import WIDTH, handle, short
 from expkit.reports.sweep_groups import Group, spread
-from expkit.reports.sweep_page import Outcome, command_of
-from expkit.reports.sweep_progress import failure
+from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_page import command_of
+from expkit.reports.sweep_rows import failure
 from expkit.reports.sweep_words import against_second, selection
 from expkit.reports.variation import SEED, brief, describe_settings, short_key
 

@@ -5,102 +5,24 @@ from __future__ import annotations
 import shlex
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 
-from expkit.errors import UserError
 from expkit.records.files import write_aside
 from expkit.records.measures import Measure, is_lower_better
-from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation import ablation_section
 from expkit.reports.search import command, search_section
-from expkit.reports.summary import Summary, recall
-from expkit.reports.sweep_groups import Group, fold, measured, spread
-from expkit.reports.sweep_progress import failure
-from expkit.reports.sweep_rows import Row, read_rows
+from expkit.reports.sweep_groups import Group, spread
+from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_rows import Row, failure
 from expkit.reports.sweep_words import against_second, selection
 from expkit.reports.variation import SEED, describe_settings, shown
 
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
 MAX_FAILURES = 30
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a sweep came to, read once for its table, its page and its screen."""
-
-    sweep: Sweep
-    rows: Sequence[Row]
-
-    @classmethod
-    def of(cls, path: Path) -> Outcome:
-        sweep = Sweep(path)
-        return cls(sweep, read_rows(sweep))
-
-    @cached_property
-    def objective(self) -> str:
-        """With the split that it was measured on."""
-        return measured(self.sweep.objective, self.rows)
-
-    @cached_property
-    def groups(self) -> list[Group]:
-        """The best first."""
-        return fold(self.rows, self.objective)
-
-    @property
-    def best(self) -> Group | None:
-        return self.groups[0] if self.groups and self.groups[0].values else None
-
-    @property
-    def failed(self) -> list[Row]:
-        return [row for row in self.rows if row.is_failed]
-
-    @cached_property
-    def best_summary(self) -> Summary | None:
-        """Of a run of the best setting; it tells what nets that know nothing reach."""
-        runs = [row.run for row in (self.best.judged if self.best else ())]
-        try:
-            return recall(Run(runs[0])) if runs and runs[0] is not None else None
-        except UserError:
-            return None
-
-    @property
-    def levels(self) -> Mapping[str, float]:
-        """By name; of the judged split alone, as only that is recorded."""
-        measure, summary = Measure.parse(self.objective), self.best_summary
-        if summary is None or measure.class_name is not None:
-            return {}
-        if any(row.judged_split not in ("", measure.split) for row in self.rows):
-            return {}
-        found = (summary["levels"][kind].get(measure.metric) for kind in ("chance", "constant"))
-        names = wording.level_names(summary)
-        return {name: at for name, at in zip(names, found, strict=True) if at is not None}
-
-    def figure(self, value: float) -> str:
-        return wording.figure(self.objective, value)
-
-    def counts(self) -> str:
-        """`12 jobs: 11 finished, 1 raised`."""
-        counts = Counter(row.status for row in self.rows)
-        parts = [f"{count} {status}" for status, count in counts.most_common()]
-        return f"{len(self.rows)} job{'' if len(self.rows) == 1 else 's'}: {', '.join(parts)}"
-
-    def headline(self) -> str:
-        """The best setting and its figure, with what knows nothing beside it."""
-        if self.best is None:
-            known = dict.fromkeys(name for row in self.rows for name in row.metrics)
-            there_are = f"; there are {', '.join(known)}" if known else ""
-            return f"no job has a figure of {self.sweep.objective}{there_are}"
-        name = describe_settings(self.best.settings) or "the one setting"
-        seeds = len(self.best.values)
-        count = f" ({seeds} seeds)" if seeds > 1 else ""
-        levels = "".join(f"; {name} {self.figure(at)}" for name, at in self.levels.items())
-        return f"{name}: {self.objective} {spread(self.best, self.objective)}{count}{levels}"
 
 
 def refresh_sweep(path: Path) -> Outcome:

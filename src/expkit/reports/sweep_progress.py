@@ -2,99 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 import statistics
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from expkit.records.files import Record
 from expkit.records.measures import Measure
 from expkit.records.sweep import DONE, FAILED, Job, Sweep
 from expkit.reports import wording
+from expkit.reports.running_job import RunningJob
 from expkit.reports.screen import short
-from expkit.reports.sweep_rows import Row, read_row
+from expkit.reports.sweep_rows import failure, read_row
 from expkit.reports.variation import SEED, Variation, describe_settings, seed_of
-
-MAX_UNREAD = 65_536  # bytes of a file that is read from its end where it has gained more
-FINDING = re.compile(r"^\S+ \S+  ((?:FATAL|WARN|INFO) +\w+)")  # as a run's log has it
-
-
-@dataclass
-class Tail:
-    """A file of lines that another process appends to."""
-
-    path: Path
-    offset: int = 0
-
-    def new_lines(self) -> list[str]:
-        """Those that it gained since it was last asked; without a last one not yet ended."""
-        try:
-            with self.path.open("rb") as stream:
-                size = stream.seek(0, 2)
-                if size < self.offset:  # a resumed run writes its history anew
-                    self.offset = 0
-                start = max(self.offset, size - MAX_UNREAD)
-                stream.seek(start)
-                data = stream.read()
-        except FileNotFoundError:
-            return []
-        end = data.rfind(b"\n") + 1
-        lines = data[:end].decode("utf-8", "replace").splitlines()
-        torn = start > self.offset
-        self.offset = start + end
-        return lines[1:] if torn else lines
-
-
-@dataclass
-class RunningJob:
-    """One job under way: its last epoch and its newest finding."""
-
-    job: Job
-    last: Record | None = None
-    finding: str = ""
-    tails: dict[str, Tail] = field(default_factory=dict)
-
-    def look(self) -> None:
-        names = [event["run"] for event in self.job.events if event["event"] == "run"]
-        if not names:
-            return
-        folder = self.job.sweep / names[-1]
-        for line in self._tail(folder / "history.jsonl").new_lines()[-1:]:
-            self.last = json.loads(line)
-        for line in self._tail(folder / "log.txt").new_lines():
-            found = FINDING.match(line)
-            self.finding = " ".join(found[1].split()) if found else self.finding
-
-    @property
-    def fraction(self) -> float:
-        """How much of its training is done."""
-        epochs = {
-            name: stage["max_epochs"]
-            for name, stage in self.job.config["procedure"].items()
-            if stage and "max_epochs" in stage
-        }
-        if self.last is None or self.last["stage"] not in epochs:
-            return 0.0
-        names = list(epochs)
-        before = sum(epochs[name] for name in names[: names.index(self.last["stage"])])
-        return float(min(1.0, (before + self.last["epoch"]) / max(1, sum(epochs.values()))))
-
-    def describe(self) -> str:
-        """`train 14/40  val accuracy 83.20 %  WARN overfitting`."""
-        if self.last is None:
-            return "  ".join(filter(None, ["starting", self.finding]))
-        stage: dict[str, Any] = self.job.config["procedure"].get(self.last["stage"]) or {}
-        most = stage.get("max_epochs") or stage.get("max_steps") or "?"
-        parts = [f"{self.last['stage']} {self.last['epoch']}/{most}", _figure(self.last)]
-        return "  ".join(filter(None, [*parts, self.finding]))
-
-    def _tail(self, path: Path) -> Tail:
-        if path.name not in self.tails or self.tails[path.name].path != path:
-            self.tails[path.name] = Tail(path)
-        return self.tails[path.name]
 
 
 class SweepProgress:
@@ -112,7 +30,7 @@ class SweepProgress:
 
     def read_plan(self) -> None:
         """A search plans its jobs in batches."""
-        size = (self._path / "plan.jsonl").stat().st_size
+        size = _size_of(self._path / "plan.jsonl")
         if size == self._plan_size:
             return
         sweep = Sweep(self._path)
@@ -151,10 +69,7 @@ class SweepProgress:
                 self._seconds.append(job.seconds)
 
     def _size(self, identity: str) -> int:
-        try:
-            return (self._path / "jobs" / f"{identity}.jsonl").stat().st_size
-        except FileNotFoundError:
-            return 0
+        return _size_of(self._path / "jobs" / f"{identity}.jsonl")
 
     @property
     def num_done(self) -> int:
@@ -213,19 +128,9 @@ class SweepProgress:
         ]
 
 
-def failure(row: Row) -> str:
-    """Its status and why, unless the one says the other."""
-    if row.reason.lower().startswith(row.status):
-        return row.reason
-    return f"{row.status}: {row.reason}" if row.reason else row.status
-
-
-def _figure(record: Record) -> str:
-    """The monitored figure of an epoch; a held-out one where there is one."""
-    for key in ("val/accuracy", "val/loss", "train/accuracy", "train/loss"):
-        if isinstance(record.get(key), int | float):
-            split, metric = key.split("/")
-            value = record[key]
-            shown = f"{value:.1%}" if metric == "accuracy" else f"{value:.4g}"
-            return f"{split} {metric} {shown}"
-    return ""
+def _size_of(path: Path) -> int:
+    """0 of a file that is not there yet."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -98,3 +98,10 @@ def _why_failed(job: Job, digest: Digest | None) -> str:
         return ""
     failed = next((each for each in job.run.stages if not each.passed), None)
     return "" if failed is None else f"{failed.stage} failed: {failed.reason}"
+
+
+def failure(row: Row) -> str:
+    """Its status and why, unless the one says the other."""
+    if row.reason.lower().startswith(row.status):
+        return row.reason
+    return f"{row.status}: {row.reason}" if row.reason else row.status

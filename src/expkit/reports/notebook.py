@@ -21,7 +21,8 @@ from expkit.reports.comparison import Pair, beside_others
 from expkit.reports.findings import markdown_section
 from expkit.reports.index import Result, write_result
 from expkit.reports.summary import Summary, summarize
-from expkit.reports.sweep_page import Outcome, draw_pictures, sections
+from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_page import draw_pictures, sections
 
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")

@@ -15,8 +15,9 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from expkit.errors import UserError
-from expkit.records.measures import is_lower_better
+from expkit.config.sweeping import compose_jobs
+from expkit.errors import UserError, nearest_of
+from expkit.records.measures import CLASS_METRICS, METRICS, Measure, is_lower_better
 from expkit.records.sweep import Job, Sweep, is_sweep
 from expkit.reports.digests import recall_digest
 from expkit.reports.search import course, search_lines
@@ -35,6 +36,7 @@ from optuna.trial import Trial, TrialState, create_trial
 
 Space = Mapping[str, BaseDistribution]
 DIRECTIONS = ("minimize", "maximize")
+SPLITS = ("held_out", "train", "val", "test")
 
 
 class Search:
@@ -60,6 +62,7 @@ class Search:
                 where=f"hydra.sweeper.direction={direction}",
                 allowed=f"{', '.join(DIRECTIONS)}, or null: as the metric has it",
             )
+        _refuse_unknown(str(config.sweep.objective))
         self.path = Path(str(config.hydra.sweep.dir))
         self.objective = str(config.sweep.objective)
         lower = is_lower_better(self.objective)
@@ -75,6 +78,7 @@ class Search:
         if config.launcher.get("fail_fast", False):
             self.plugin.max_failure_rate = 0.0
         self.plugin.config = config
+        self.loader = context.config_loader
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=config
         )
@@ -88,6 +92,8 @@ class Search:
     def run(self, arguments: Sequence[str]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space, fixed = self._space(arguments)
+        corners = [_words_of({**each, **fixed}) for each in _corners(space)]
+        compose_jobs(self.loader, self.plugin.config, corners, first_number=0)
         study = optuna.create_study(
             study_name=self.plugin.study_name,
             storage=self.plugin.storage,
@@ -106,7 +112,11 @@ class Search:
                 returns = self.launcher.launch(jobs, initial_job_idx=number)
             number += len(jobs)
             values = [each.return_value for each in returns]
-            if self._tell(study, trials, jobs, values) > self.plugin.max_failure_rate:
+            failed = self._tell(study, trials, jobs, values)
+            if failed > self.plugin.max_failure_rate:
+                print(
+                    f"note    the search ends: {failed:.0%} of a batch's trials failed", flush=True
+                )
                 break
         print("\n".join(search_lines(Sweep(self.path))), flush=True)
 
@@ -189,6 +199,40 @@ class Search:
         if job.status not in ("finished", "reused") or job.run is None:
             return TrialState.FAIL, None
         return _state_of(recall_digest(job.run).figure(self.objective))
+
+
+def _refuse_unknown(objective: str) -> None:
+    """Every trial would run to its end for a figure that is not measured."""
+    known = [*CLASS_METRICS, *(name for metrics in METRICS.values() for name in metrics)]
+    split, metric = Measure.parse(objective).split, Measure.parse(objective).metric
+    if metric not in known or split not in SPLITS:
+        nearest = nearest_of(metric, known) or metric
+        raise UserError(
+            f"no run measures '{objective}'",
+            where=f"sweep.objective={objective}",
+            nearest=f"{nearest_of(split, SPLITS) or SPLITS[0]}/{nearest}",
+            allowed=f"{', '.join(SPLITS)}, each with /METRIC: {', '.join(known)}",
+        )
+
+
+def _corners(space: Space) -> Iterator[dict[str, Any]]:
+    """Both ends of each range and all choices, one at a time: what is wrong there is told at once.
+
+    In the middle of the night it would be the end of the search.
+    """
+    ends = {name: _ends(each) for name, each in space.items()}
+    first = {name: values[0] for name, values in ends.items()}
+    yield from ({**first, name: value} for name, values in ends.items() for value in values)
+
+
+def _ends(distribution: BaseDistribution) -> Sequence[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    return [distribution.low, distribution.high]
+
+
+def _words_of(params: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in params.items()]
 
 
 def _state_of(value: float | None) -> tuple[TrialState, float | None]:

@@ -41,7 +41,8 @@ def title_of(result: AblationResult) -> str:
     ]
     silent = [worth for worth in result.worths if worth.word not in COLORS]
     if silent:
-        told.append(f"{len(silent)} of {len(result.worths)} show no evidence of a difference")
+        verb = "shows" if len(silent) == 1 else "show"
+        told.append(f"{len(silent)} of {len(result.worths)} {verb} no evidence of a difference")
     return f"{result.objective}: {'; '.join(told)}"
 
 

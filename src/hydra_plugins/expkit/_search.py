@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
@@ -31,10 +30,11 @@ with warnings.catch_warnings():  # it is older than the SQLAlchemy that it gets
         create_params_from_overrides,
     )
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import Trial, TrialState, create_trial
 
-Space = Mapping[str, BaseDistribution]
+from hydra_plugins.expkit._search_space import Space, corners, params_of, words_of
+
 DIRECTIONS = ("minimize", "maximize")
 SPLITS = ("held_out", "train", "val", "test")
 
@@ -92,8 +92,8 @@ class Search:
     def run(self, arguments: Sequence[str]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space, fixed = self._space(arguments)
-        corners = [_words_of({**each, **fixed}) for each in _corners(space)]
-        compose_jobs(self.loader, self.plugin.config, corners, first_number=0)
+        ends = [words_of({**each, **fixed}) for each in corners(space)]
+        compose_jobs(self.loader, self.plugin.config, ends, first_number=0)
         study = optuna.create_study(
             study_name=self.plugin.study_name,
             storage=self.plugin.storage,
@@ -150,7 +150,7 @@ class Search:
     def _recall(self, study: optuna.Study, space: Space) -> None:
         """A resumed study knows the trials before, and asks for the unfinished ones again."""
         for job in _jobs(self.path):
-            params = dict(_params(job.overrides, space))
+            params = dict(params_of(job.overrides, space))
             if params.keys() != space.keys():
                 continue
             state, value = self._result(job)
@@ -215,26 +215,6 @@ def _refuse_unknown(objective: str) -> None:
         )
 
 
-def _corners(space: Space) -> Iterator[dict[str, Any]]:
-    """Both ends of each range and all choices, one at a time: what is wrong there is told at once.
-
-    In the middle of the night it would be the end of the search.
-    """
-    ends = {name: _ends(each) for name, each in space.items()}
-    first = {name: values[0] for name, values in ends.items()}
-    yield from ({**first, name: value} for name, values in ends.items() for value in values)
-
-
-def _ends(distribution: BaseDistribution) -> Sequence[Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    return [distribution.low, distribution.high]
-
-
-def _words_of(params: Mapping[str, Any]) -> list[str]:
-    return [f"{name}={value}" for name, value in params.items()]
-
-
 def _state_of(value: float | None) -> tuple[TrialState, float | None]:
     return (TrialState.FAIL if value is None else TrialState.COMPLETE), value
 
@@ -246,18 +226,3 @@ def _jobs(path: Path) -> list[Job]:
 def _num_told(study: optuna.Study) -> int:
     """A trial that waits to be asked again is not told yet."""
     return len([trial for trial in study.trials if trial.state.is_finished()])
-
-
-def _params(words: Sequence[str], space: Space) -> Iterator[tuple[str, Any]]:
-    """The searched values among a job's words, as the study knows them."""
-    for override in OverridesParser.create().parse_overrides(list(words)):
-        name = override.get_key_element()
-        if name not in space:
-            continue
-        text, distribution = override.get_value_element_as_str(), space[name]
-        if isinstance(distribution, CategoricalDistribution):
-            yield from ((name, each) for each in distribution.choices if str(each) == text)
-        else:
-            value = override.value()
-            if isinstance(value, int | float):
-                yield name, value

@@ -24,6 +24,8 @@ overrides:
 
 Hydra flags, among others:
   -m, --multirun                      a sweep: model=simple_conv,deep_head seed=0,1,2
+  -m +ablation=puzzle_repairs         a recipe and named changes: what each is worth
+  -m hydra/sweeper=optuna             a search: 'optimizer.lr=tag(log,interval(1e-5,1e-1))'
   --cfg job [--resolve]               print the config and stop
   --info defaults-tree                where each part of it comes from
   --config-dir DIR                    choices from another folder too

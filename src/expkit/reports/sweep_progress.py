@@ -33,13 +33,15 @@ class SweepProgress:
         size = _size_of(self._path / "plan.jsonl")
         if size == self._plan_size:
             return
+        # sizes before contents: what is appended in between is then seen at the next look
+        sizes = {path.stem: _size_of(path) for path in (self._path / "jobs").glob("*.jsonl")}
         sweep = Sweep(self._path)
         self._plan_size, self._objective = size, sweep.objective
         self._variation = Variation.of(sweep.jobs)
         self._varied_seeds = len({seed_of(job) for job in sweep.jobs}) > 1
         for job in sweep.jobs:
             if job.id not in self.jobs:
-                self._take(job, str(job.status))
+                self._take(job, str(job.status), sizes.get(job.id, 0))
 
     def look(self) -> list[Job]:
         """The jobs to which something happened; running ones are looked into."""
@@ -51,25 +53,22 @@ class SweepProgress:
 
     def look_at(self, identity: str) -> bool:
         """Whether something happened to this job."""
-        if self.statuses[identity] in DONE or self._size(identity) == self._sizes[identity]:
+        size = _size_of(self.jobs[identity].events_path)
+        if self.statuses[identity] in DONE or size == self._sizes[identity]:
             return False
         job = self.jobs[identity].again()
         last = job.events[-1]["event"] if job.events else "waiting"
-        self._take(job, "running" if last in ("started", "run") else str(job.status))
+        self._take(job, "running" if last in ("started", "run") else str(job.status), size)
         return True
 
-    def _take(self, job: Job, status: str) -> None:
-        self.jobs[job.id], self.statuses[job.id] = job, status
-        self._sizes[job.id] = self._size(job.id)
+    def _take(self, job: Job, status: str, size: int) -> None:
+        self.jobs[job.id], self.statuses[job.id], self._sizes[job.id] = job, status, size
         if status == "running":
             self.running.setdefault(job.id, RunningJob(job)).job = job
         else:
             self.running.pop(job.id, None)
             if status == "finished" and job.seconds is not None:
                 self._seconds.append(job.seconds)
-
-    def _size(self, identity: str) -> int:
-        return _size_of(self._path / "jobs" / f"{identity}.jsonl")
 
     @property
     def num_done(self) -> int:

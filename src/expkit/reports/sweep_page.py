@@ -13,7 +13,7 @@ from expkit.records.measures import Measure, is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation import ablation_section
-from expkit.reports.search import command, search_section
+from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import Outcome
 from expkit.reports.sweep_rows import Row, failure
@@ -79,7 +79,7 @@ def sections(outcome: Outcome) -> list[str]:
         *_findings(outcome.rows),
         "## Repeat it",
         f"```\n{command_of(sweep)}\n```",
-        *(search_section(sweep) or _best_command(outcome)),
+        *_best_command(outcome),
     ]
 
 

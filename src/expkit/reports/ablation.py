@@ -135,6 +135,7 @@ def ablation_section(sweep: Sweep) -> list[str]:
     result = measure_ablation(sweep)
     if result is None:
         return []
+    told = [f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict]
     header = ("change", "sets", result.objective, "seeds", "against the recipe", "it")
     return [
         "## What each change is worth",

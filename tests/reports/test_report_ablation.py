@@ -73,6 +73,7 @@ def test_one_seed_is_no_proof_and_is_told_so(tmp_path: Path) -> None:
     jobs = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, 0.2, change="x")]
     parts = ablation_section(Sweep(write_sweep(tmp_path, jobs)))
     assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | one seed alone" in "\n".join(parts)
+    assert all(parts)
 
 
 def test_other_swept_words_are_paired_too(tmp_path: Path) -> None:

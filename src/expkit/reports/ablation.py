@@ -141,7 +141,7 @@ def ablation_section(sweep: Sweep) -> list[str]:
         "## What each change is worth",
         table(header, [_recipe_row(result), *(_row(result, each) for each in result.worths)]),
         _note(result),
-        "\n".join(f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict),
+        *(["\n".join(told)] if told else []),
     ]
 
 

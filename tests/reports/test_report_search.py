@@ -11,7 +11,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.files import read_json, write_json
 from expkit.records.sweep import Sweep
-from expkit.reports.search import best_row, course, search_lines, search_section
+from expkit.reports.search import best_row, course, search_lines
 from expkit.reports.sweep_rows import read_rows
 
 
@@ -36,11 +36,6 @@ def test_the_best_trial_is_named_with_the_command_to_repeat_it(tmp_path: Path) -
         "best     trial 1 of 4: held_out/accuracy 90.00 % (1 pruned, 1 failed)",
         "again    expkit train lr=0.2 seed=0",
     ]
-    assert search_section(sweep) == [
-        "## The search",
-        "Best: trial 1 of 4: held_out/accuracy 90.00 % (1 pruned, 1 failed).",
-        "```\nexpkit train lr=0.2 seed=0\n```",
-    ]
 
 
 def test_of_a_metric_that_is_better_lower_the_lowest_is_best(tmp_path: Path) -> None:
@@ -61,7 +56,6 @@ def test_other_sweeps_are_no_searches(tmp_path: Path) -> None:
     """Their tables say which job is the best."""
     sweep = Sweep(write_sweep(tmp_path, TRIALS))
     assert search_lines(sweep) == []
-    assert search_section(sweep) == []
 
 
 FACTS = puzzle_facts(1, 2)

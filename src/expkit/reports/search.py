@@ -56,15 +56,6 @@ def search_lines(sweep: Sweep) -> list[str]:
     ]
 
 
-def search_section(sweep: Sweep) -> list[str]:
-    """The same as markdown parts for the sweep's page."""
-    if not is_search(sweep):
-        return []
-    lines = [line.split(maxsplit=1)[1] for line in search_lines(sweep)]
-    told = f"Best: {lines[0]}." if len(lines) > 1 else f"{lines[0]}."
-    return ["## The search", told, *(f"```\n{line}\n```" for line in lines[1:])]
-
-
 def best_row(rows: Sequence[Row], objective: str) -> Row | None:
     """Among the trials that came to their end; the first of equals."""
     sign = 1 if is_lower_better(objective) else -1

@@ -12,16 +12,17 @@ _stop_files: list[Path] = []
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Take SIGTERM, which schedulers send, for Ctrl-C."""
+def stop_on_signals(*signals: int) -> Iterator[list[int]]:
+    """Take SIGTERM, which schedulers send, for Ctrl-C; or the signals named; those that came."""
 
     def interrupt(signum: int, frame: object) -> None:
         _received.append(signum)
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    taken = signals or (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, interrupt) for each in taken}
     try:
-        yield
+        yield _received
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -18,7 +18,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from expkit.config.explain import explain_composition, explain_sweep, parse_override
-from expkit.config.places import builtin_conf, conf_folders
+from expkit.config.places import builtin_conf, conf_folders, list_choices
 from expkit.config.sweeping import Task, name_sweep
 from expkit.errors import UserError, nearest_of
 
@@ -113,10 +113,16 @@ def prepare_hydra() -> None:
     """Make Hydra raise instead of print, and find the user's own conf/ and code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
-    # the plugin's own choice of this name would be taken for the schema of ours
-    sweepers = ConfigStore.instance().repo["hydra"]["sweeper"]
-    sweepers.pop("optuna.yaml", None)
+    _forget_replaced_choices()
     find_own_code()
+
+
+def _forget_replaced_choices() -> None:
+    """The plugins' own choices of these names would be taken for the schemas of ours."""
+    for kind in ("launcher", "sweeper"):
+        registered = ConfigStore.instance().repo["hydra"][kind]
+        for name in list_choices(f"hydra/{kind}", [builtin_conf()]):
+            registered.pop(f"{name}.yaml", None)
 
 
 def find_own_code() -> None:

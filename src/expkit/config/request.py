@@ -29,6 +29,7 @@ class Request:
     overrides: list[str]
     sweep_dir: str | None  # of a job of a sweep
     number: int  # within its sweep
+    engine: Mapping[str, Any] | None = None  # of a cluster, in place of the `launcher` part
 
     @classmethod
     def of(cls, config: DictConfig) -> Request:
@@ -68,7 +69,10 @@ class Request:
 
     @functools.cached_property
     def launcher(self) -> Mapping[str, Any]:
-        """The part that runs the jobs on this machine."""
+        """The part that runs the jobs, on this machine or by the engine of a cluster."""
+        if self.engine is not None:
+            check_part(self.engine, "hydra.launcher")
+            return self.engine
         launcher: Mapping[str, Any] = self._plain["launcher"]
         check_part(launcher, "launcher", trusted=self._plain["trust"])
         return launcher

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from importlib.util import find_spec
+from typing import Any, NoReturn
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
@@ -67,13 +68,14 @@ def compose_jobs(
     master: DictConfig,
     job_overrides: Sequence[Sequence[str]],
     first_number: int,
+    engine: Mapping[str, Any] | None = None,
 ) -> list[Request]:
     """All jobs, each checked: what is wrong in one is told before any of them runs."""
     outer = HydraConfig.instance().cfg
     composer = JobComposer(loader, master)
     try:
         requests = [
-            _compose_job(composer, overrides, number)
+            _compose_job(composer, overrides, number, engine)
             for number, overrides in enumerate(job_overrides, start=first_number)
         ]
         refuse_idle_changes(requests)
@@ -82,7 +84,12 @@ def compose_jobs(
         HydraConfig.instance().cfg = outer
 
 
-def _compose_job(composer: JobComposer, overrides: Sequence[str], number: int) -> Request:
+def _compose_job(
+    composer: JobComposer,
+    overrides: Sequence[str],
+    number: int,
+    engine: Mapping[str, Any] | None,
+) -> Request:
     try:
         config = composer.compose(overrides)
     except Exception as error:  # the words of an ablation's change are first composed here
@@ -96,7 +103,7 @@ def _compose_job(composer: JobComposer, overrides: Sequence[str], number: int) -
         sweep_dir = str(config.hydra.sweep.dir)
         task_overrides = without_mark(config.hydra.overrides.task)
         del config["hydra"]
-    request = Request(config, task_overrides, sweep_dir, number)
+    request = Request(config, task_overrides, sweep_dir, number, engine)
     try:
         _ = request.config, request.sweep, request.launcher
     except UserError as error:
@@ -121,3 +128,13 @@ def name_sweep() -> str:
     """A word that fixes the sweep's folder, so that every process of it finds the same."""
     stamp = time.strftime("%Y%m%d_%H%M%S")
     return f"hydra.sweep.dir=${{output_dir}}/{stamp}_{os.getpid()}_sweep"
+
+
+def require_engine(package: str, *, extra: str) -> None:
+    """Refuse a cluster whose package is not installed, before anything is composed."""
+    if find_spec(package) is None:
+        raise UserError(
+            f"'{package}' is not installed, by which the jobs would be launched",
+            where=f"hydra/launcher={HydraConfig.get().runtime.choices['hydra/launcher']}",
+            fix=f'pip install "expkit[{extra}]"',
+        )

@@ -188,6 +188,12 @@ class Sweep:
         return {job: name for job, name in strays.items() if job is not None}
 
     @property
+    def tickets(self) -> dict[str, str]:
+        """Under which name the engine of a cluster knows a job; the last one counts."""
+        records = read_lines(self.path / "tickets.jsonl", ("job", "ticket"))
+        return {record["job"]: record["ticket"] for record in records}
+
+    @property
     def by_id(self) -> dict[str, Job]:
         return {job.id: job for job in self.jobs}
 
@@ -269,6 +275,10 @@ class SweepFolder:
 
     def ask_to_stop(self, identity: str) -> None:
         self.stop_file(identity).touch()
+
+    def hand_over(self, identity: str, ticket: str) -> None:
+        """A cluster's engine has the job; it may have begun already, so this is no event of it."""
+        append_line(self.path / "tickets.jsonl", json.dumps({"job": identity, "ticket": ticket}))
 
     def note(self, identity: str, event: str, **values: Any) -> None:
         """What happened to a job; the last word counts."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -14,6 +15,8 @@ from expkit.config.sweeping import Task, compose_jobs
 
 class ExpkitLauncher(Launcher):
     """Composes and checks every job before the first, and hands them to the `launcher` part."""
+
+    engine: Mapping[str, Any] | None = None  # of a cluster, in place of that part
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -27,7 +30,7 @@ class ExpkitLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         loader = self.hydra_context.config_loader
-        requests = compose_jobs(loader, self.config, job_overrides, initial_job_idx)
+        requests = compose_jobs(loader, self.config, job_overrides, initial_job_idx, self.engine)
         self.task.sweep_dir = requests[0].sweep_dir
         outcomes = self.task.run_jobs(requests)
         self.task.codes += [outcome.code for outcome in outcomes]

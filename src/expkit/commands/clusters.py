@@ -1,0 +1,61 @@
+"""Jobs of a sweep that the engine of a cluster starts: on a node, and in the books."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from expkit.commands.job import run_planned
+from expkit.config.compose import find_own_code
+from expkit.records.sweep import DONE, FAILED, Status, Sweep, SweepFolder
+
+
+@dataclass(frozen=True)
+class NodeWork:
+    """What a node gets of a sweep: where it lies. The plan there has the configs, composed."""
+
+    sweep: Path
+    directory: Path = field(default_factory=Path.cwd)  # paths in configs count from here
+
+    def run(self, identity: str) -> None:
+        """Whatever becomes of the job is in its records, so nothing is raised or returned."""
+        os.chdir(self.directory)
+        find_own_code()
+        with print_into(self.sweep / "jobs" / f"{identity}.txt"):
+            run_planned(self.sweep, identity)
+
+
+@contextlib.contextmanager
+def print_into(path: Path) -> Iterator[None]:
+    """All that this process says goes to a file, also what libraries say past Python."""
+    streams = sys.stdout, sys.stderr
+    kept = [os.dup(number) for number in (1, 2)]
+    with path.open("ab") as file:
+        _redirect(streams, [file.fileno()] * 2)
+        try:
+            yield
+        finally:
+            _redirect(streams, kept)
+            for each in kept:
+                os.close(each)
+
+
+def _redirect(streams: tuple[TextIO, TextIO], to: Sequence[int]) -> None:
+    for number, (stream, descriptor) in enumerate(zip(streams, to, strict=True), start=1):
+        stream.flush()
+        os.dup2(descriptor, number)
+
+
+def settle(folder: SweepFolder, ends: Mapping[str, tuple[Status, str]]) -> None:
+    """Write down what the engine says became of jobs, where they could not say so themselves."""
+    jobs = Sweep(folder.path).by_id
+    for identity, (status, reason) in ends.items():
+        job = jobs[identity]
+        if job.status not in (*DONE, *FAILED):
+            folder.note(identity, "ended", status=status, reason=reason)
+            print(f"job {job.number} {status}: {reason}", flush=True)

@@ -1,0 +1,16 @@
+"""hydra/launcher=ray; this module is read by every Hydra command, so it holds little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from expkit.config.sweeping import require_engine
+from hydra_plugins.expkit.launcher import ExpkitLauncher
+
+
+class RayLauncher(ExpkitLauncher):
+    """Hands the jobs to Ray."""
+
+    def __init__(self, **settings: Any) -> None:
+        require_engine("ray", extra="ray")
+        self.engine = {"_target_": "expkit.commands.ray.RayLauncher", **settings}

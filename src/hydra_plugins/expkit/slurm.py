@@ -1,0 +1,16 @@
+"""hydra/launcher=submitit_slurm; this module is read by every Hydra command, so it holds little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from expkit.config.sweeping import require_engine
+from hydra_plugins.expkit.launcher import ExpkitLauncher
+
+
+class SlurmLauncher(ExpkitLauncher):
+    """Hands the jobs to SLURM."""
+
+    def __init__(self, **settings: Any) -> None:
+        require_engine("submitit", extra="slurm")
+        self.engine = {"_target_": "expkit.commands.slurm.SlurmLauncher", **settings}

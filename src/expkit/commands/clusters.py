@@ -52,10 +52,14 @@ def _redirect(streams: tuple[TextIO, TextIO], to: Sequence[int]) -> None:
 
 
 def settle(folder: SweepFolder, ends: Mapping[str, tuple[Status, str]]) -> None:
-    """Write down what the engine says became of jobs, where they could not say so themselves."""
-    jobs = Sweep(folder.path).by_id
+    """Tell what became of jobs, and write it down where they could not do so themselves."""
+    if not ends:
+        return
+    known = Sweep(folder.path).by_id
     for identity, (status, reason) in ends.items():
-        job = jobs[identity]
-        if job.status not in (*DONE, *FAILED):
+        if known[identity].status not in (*DONE, *FAILED):
             folder.note(identity, "ended", status=status, reason=reason)
-            print(f"job {job.number} {status}: {reason}", flush=True)
+    jobs = Sweep(folder.path).by_id
+    for job in map(jobs.__getitem__, ends):
+        where = job.run.name if job.run is not None else ""
+        print(f"job {job.number} {job.status}  {job.reason or where}", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,6 +135,8 @@ class SlurmWork(NodeWork):
         """Near its time's end, or where others need the node, a job is queued again."""
         queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's; called once all is kept
         assert callable(queue_again), "submitit has set it"
+        if cores := os.environ.get("SLURM_CPUS_PER_TASK"):  # torch would take all of the node's
+            os.environ.setdefault("OMP_NUM_THREADS", cores)
         came: list[int] = []
         with contextlib.suppress(KeyboardInterrupt), stop_on_signals(signal.SIGUSR2) as received:
             try:

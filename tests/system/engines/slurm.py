@@ -17,13 +17,13 @@ from pathlib import Path
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 NUM_NODES = 2
 
-# cred_expire decides how long a job that was queued again waits; the second partition preempts
+# a job that was queued again waits for cred_expire (less than 5 is not taken); the second partition preempts
 CONF = """
 ClusterName=tests
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={ports[0]}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock,cred_expire=2
+AuthInfo=socket={folder}/munge.sock,cred_expire=5
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state

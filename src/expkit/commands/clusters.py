@@ -52,14 +52,8 @@ def _redirect(streams: tuple[TextIO, TextIO], to: Sequence[int]) -> None:
 
 
 def settle(folder: SweepFolder, ends: Mapping[str, tuple[Status, str]]) -> None:
-    """Tell what became of jobs, and write it down where they could not do so themselves."""
-    if not ends:
-        return
-    known = Sweep(folder.path).by_id
+    """Write down what became of jobs where they could not do so themselves."""
     for identity, (status, reason) in ends.items():
-        if known[identity].status not in (*DONE, *FAILED):
+        job = Sweep(folder.path).find_job(identity)
+        if job.status not in (*DONE, *FAILED) and (job.status, job.reason) != (status, reason):
             folder.note(identity, "ended", status=status, reason=reason)
-    jobs = Sweep(folder.path).by_id
-    for job in map(jobs.__getitem__, ends):
-        where = job.run.name if job.run is not None else ""
-        print(f"job {job.number} {job.status}  {job.reason or where}", flush=True)

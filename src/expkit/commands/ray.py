@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from expkit.commands.clusters import NodeWork, settle
 from expkit.commands.interruption import raise_if_interrupted
+from expkit.commands.sweep_screen import SweepScreen
 from expkit.errors import UserError
 from expkit.records.sweep import Status, SweepFolder
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from ray import ObjectRef
 
 MAX_TRIES = 2  # a worker may die with its node, so a job's second death is its own
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 STOP_SECONDS = 60.0  # an interrupted job keeps its last epoch first
 # a job has a process of its own, and is tried again by us, who see which one took its worker
 INIT: Mapping[str, Any] = {"log_to_driver": False, "logging_level": "error"}
@@ -41,7 +43,6 @@ class RayLauncher:
         finally:
             ray.shutdown()
 
-
     def _join(self) -> None:
         import ray
 
@@ -63,17 +64,20 @@ def _run_all(folder: SweepFolder, jobs: Sequence[str], remote: Mapping[str, Any]
     running: dict[ObjectRef[None], str] = {launch(each): each for each in jobs}
     tries = Counter(jobs)
     try:
-        while running:
-            over, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
-            raise_if_interrupted()
-            for each in over:
-                identity = running.pop(each)
-                end = _end_of(each)
-                if end.crashed and tries[identity] < MAX_TRIES:
-                    tries[identity] += 1
-                    running[launch(identity)] = identity
-                else:
+        with contextlib.closing(SweepScreen(folder.path)) as screen:
+            while running:
+                over, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
+                screen.tick()
+                raise_if_interrupted()
+                for each in over:
+                    identity = running.pop(each)
+                    end = _end_of(each)
+                    if end.crashed and tries[identity] < MAX_TRIES:
+                        tries[identity] += 1
+                        running[launch(identity)] = identity
+                        continue
                     settle(folder, {identity: (end.status, end.reason)})
+                    screen.ended(identity)
     except KeyboardInterrupt:
         _stop(folder, running)
         raise

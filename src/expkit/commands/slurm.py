@@ -16,12 +16,15 @@ from annotated_types import Ge
 
 from expkit.commands.clusters import NodeWork, settle
 from expkit.commands.interruption import raise_if_interrupted, stop_on_signals
+from expkit.commands.sweep_screen import SweepScreen
 from expkit.errors import UserError
 from expkit.records.sweep import DONE, Status, Sweep, SweepFolder
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, SlurmJob
     from submitit.core.utils import DelayedSubmission
+
+    from expkit.commands.launching import Watcher
 
 LONGEST_ARRAY = 1000  # SLURM's own MaxArraySize is 1001
 POLL_SECONDS = 1.0
@@ -81,7 +84,8 @@ class SlurmLauncher:
             print(f"{len(waiting)} jobs are with SLURM already", flush=True)
         waiting |= self._submit(folder, [each for each in jobs if each not in waiting])
         try:
-            _wait(folder, waiting)
+            with contextlib.closing(SweepScreen(sweep)) as screen:
+                _wait(folder, waiting, screen)
         except KeyboardInterrupt:
             for ticket in waiting.values():
                 ticket.cancel(check=False)
@@ -122,7 +126,10 @@ class SlurmLauncher:
         with _explain_refusal():
             executor = AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=retries)
             executor.update_parameters(
-                **{key if key in OF_ANY_ENGINE else f"slurm_{key}": settings[key] for key in settings}
+                **{
+                    key if key in OF_ANY_ENGINE else f"slurm_{key}": settings[key]
+                    for key in settings
+                }
             )
         return executor
 
@@ -143,7 +150,7 @@ class SlurmWork(NodeWork):
                 self.run(identity)
             finally:
                 came = list(received)
-        if came and Sweep(self.sweep).by_id[identity].status not in DONE:
+        if came and Sweep(self.sweep).find_job(identity).status not in DONE:
             self._queue_again(identity, queue_again)
 
     def _queue_again(self, identity: str, queue_again: Callable[[int, None], object]) -> None:
@@ -163,11 +170,13 @@ class SlurmWork(NodeWork):
         return DelayedSubmission(self, identity)
 
 
-def _wait(folder: SweepFolder, waiting: dict[str, SlurmJob[None]]) -> None:
+def _wait(folder: SweepFolder, waiting: dict[str, SlurmJob[None]], screen: Watcher) -> None:
     """Take each off the list that is over."""
     while waiting:
-        over = [identity for identity, ticket in waiting.items() if ticket.done()]
-        settle(folder, {identity: _end_of(waiting.pop(identity)) for identity in over})
+        for identity in [each for each, ticket in waiting.items() if ticket.done()]:
+            settle(folder, {identity: _end_of(waiting.pop(identity))})
+            screen.ended(identity)
+        screen.tick()
         raise_if_interrupted()
         if waiting:
             time.sleep(POLL_SECONDS)

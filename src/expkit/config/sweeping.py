@@ -130,11 +130,11 @@ def name_sweep() -> str:
     return f"hydra.sweep.dir=${{output_dir}}/{stamp}_{os.getpid()}_sweep"
 
 
-def require_engine(package: str, *, extra: str) -> None:
+def require_engine(package: str, word: str, *, extra: str) -> None:
     """Refuse a cluster whose package is not installed, before anything is composed."""
     if find_spec(package) is None:
         raise UserError(
-            f"'{package}' is not installed, by which the jobs would be launched",
-            where=f"hydra/launcher={HydraConfig.get().runtime.choices['hydra/launcher']}",
+            f"'{package}' is not installed, which would launch the jobs",
+            where=word,
             fix=f'pip install "expkit[{extra}]"',
         )

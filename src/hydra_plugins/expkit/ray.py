@@ -12,5 +12,8 @@ class RayLauncher(ExpkitLauncher):
     """Hands the jobs to Ray."""
 
     def __init__(self, **settings: Any) -> None:
-        require_engine("ray", extra="ray")
         self.engine = {"_target_": "expkit.commands.ray.RayLauncher", **settings}
+
+    def setup(self, **context: Any) -> None:
+        require_engine("ray", "hydra/launcher=ray", extra="ray")
+        super().setup(**context)

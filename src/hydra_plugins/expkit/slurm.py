@@ -12,5 +12,8 @@ class SlurmLauncher(ExpkitLauncher):
     """Hands the jobs to SLURM."""
 
     def __init__(self, **settings: Any) -> None:
-        require_engine("submitit", extra="slurm")
         self.engine = {"_target_": "expkit.commands.slurm.SlurmLauncher", **settings}
+
+    def setup(self, **context: Any) -> None:
+        require_engine("submitit", "hydra/launcher=submitit_slurm", extra="slurm")
+        super().setup(**context)

@@ -17,7 +17,8 @@ from pathlib import Path
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 NUM_NODES = 2
 
-# a job that was queued again waits for cred_expire (less than 5 is not taken); the second partition preempts
+# a job that was queued again waits for cred_expire, of which less than 5 is not taken; the
+# second partition preempts
 CONF = """
 ClusterName=tests
 SlurmctldHost=localhost(127.0.0.1)
@@ -134,9 +135,7 @@ def _start(slurm: Slurm) -> None:
     folder = slurm.folder
     files = {"key": "key", "socket": "sock", "pid": "pid", "log": "log", "seed": "seed"}
     names = {"key": "key-file", "pid": "pid-file", "log": "log-file", "seed": "seed-file"}
-    slurm.call(
-        "munged", *(f"--{names.get(k, k)}={folder}/munge.{end}" for k, end in files.items())
-    )
+    slurm.call("munged", *(f"--{names.get(k, k)}={folder}/munge.{end}" for k, end in files.items()))
     slurm.call("slurmctld")
     for number in range(1, NUM_NODES + 1):
         slurm.call("slurmd", "-N", f"n{number}")

@@ -103,7 +103,7 @@ def test_a_killed_launch_is_taken_up_and_a_cancelled_job_goes_on(
     words = (
         *LAUNCH,
         HERE,
-        "procedure.train.max_epochs=40",
+        "procedure.train.max_epochs=24",
         "model.ends=slowly",
         "model.seconds=0.25",
         "seed=0,1",
@@ -120,7 +120,7 @@ def test_a_killed_launch_is_taken_up_and_a_cancelled_job_goes_on(
     assert "1 jobs are with SLURM already" in done.out
     cancelled, left = Sweep(SWEEP).jobs
     assert (count(cancelled, "started"), count(left, "started")) == (2, 1)
-    assert len(losses_of(cancelled)) == len(losses_of(left)) == 40
+    assert len(losses_of(cancelled)) == len(losses_of(left)) == 24
 
 
 def test_what_slurm_refuses_is_told(project: Path, expkit: Expkit) -> None:

@@ -154,13 +154,11 @@ class SlurmWork(NodeWork):
             self._queue_again(identity, queue_again)
 
     def _queue_again(self, identity: str, queue_again: Callable[[int, None], object]) -> None:
-        from submitit.core.utils import UncompletedJobError
-
         folder = SweepFolder(self.sweep)
         folder.note(identity, "waiting", reason="queued again")
         try:
             queue_again(signal.SIGUSR2, None)
-        except UncompletedJobError as error:
+        except RuntimeError as error:  # it was queued again too often
             folder.note(identity, "ended", status="timed out", reason=str(error))
 
     def checkpoint(self, identity: str) -> DelayedSubmission:

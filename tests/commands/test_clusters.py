@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import expkit.commands.clusters as clusters
-from expkit.commands.clusters import NodeWork, print_into, settle
+from expkit.commands.clusters import NodeWork, settle
 from expkit.commands.slurm import SlurmWork
 from expkit.records.sweep import Job, Sweep, SweepFolder
 

@@ -7,18 +7,20 @@ import traceback
 from pathlib import Path
 
 from expkit.commands.interruption import stop_on_signals, stop_where_asked
-from expkit.commands.resume import finish
+from expkit.commands.resume import finish_course
 from expkit.commands.running import (
     EXIT_INTERRUPTED,
     EXIT_PASSED,
+    Build,
     build,
-    carry_out,
     check_output,
     make_folder,
+    run_course,
 )
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
+from expkit.procedures.course import Course, go_alone
 from expkit.records.sweep import DONE, Job, Sweep, SweepFolder, job_id
 
 EXIT_RAISED, EXIT_REFUSED = 1, 2
@@ -36,10 +38,19 @@ def run_planned(sweep: Path, identity: str) -> int:
 
     Where another process is at it, this one waits for that to end.
     """
+    with stop_where_asked(SweepFolder(sweep).stop_file(identity)):
+        return go_alone(planned_course(sweep, identity))
+
+
+def planned_course(sweep: Path, identity: str, build: Build = build) -> Course[int]:
+    """The same, asking for the epochs that can be trained among other jobs'.
+
+    Whoever leads it asks within `stop_where_asked` whether the job is to stop.
+    """
     folder = SweepFolder(sweep)
     with folder.alone(identity):
         job = _find(folder, identity)
-        return 0 if job.status in DONE else _run_and_tell(folder, job)
+        return 0 if job.status in DONE else (yield from _run_and_tell(folder, job, build))
 
 
 def _find(folder: SweepFolder, identity: str) -> Job:
@@ -53,10 +64,10 @@ def _find(folder: SweepFolder, identity: str) -> Job:
     return job
 
 
-def _run_and_tell(folder: SweepFolder, job: Job) -> int:
+def _run_and_tell(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
     folder.note(job.id, "started")
     began = time.monotonic()
-    code, status, reason = _run(folder, job)
+    code, status, reason = yield from _run(folder, job, build)
     seconds = time.monotonic() - began
     folder.note(
         job.id, "ended", status=status, reason=reason, exit_code=code, seconds=round(seconds, 3)
@@ -64,10 +75,9 @@ def _run_and_tell(folder: SweepFolder, job: Job) -> int:
     return code
 
 
-def _run(folder: SweepFolder, job: Job) -> tuple[int, str, str]:
+def _run(folder: SweepFolder, job: Job, build: Build) -> Course[tuple[int, str, str]]:
     try:
-        with stop_where_asked(folder.stop_file(job.id)):
-            code = _carry_out(folder, job)
+        code = yield from _carry_out(folder, job, build)
     except UserError as error:
         print(error.screen(), flush=True)
         return EXIT_REFUSED, "refused", error.what
@@ -83,18 +93,18 @@ def _run(folder: SweepFolder, job: Job) -> tuple[int, str, str]:
     return code, "interrupted" if code == EXIT_INTERRUPTED else "finished", ""
 
 
-def _carry_out(folder: SweepFolder, job: Job) -> int:
+def _carry_out(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
     _refuse_forged(job)
     trust = job.config["trust"]
     if job.run is not None:
-        return finish(job.run, trust)
+        return (yield from finish_course(job.run, trust, build))
     config = check_config(job.config)
     check_output(folder.path)
     parts = build(config)
     command = ["expkit", "train", *job.overrides]
     run_folder = make_folder(parts, config, job.overrides, command)
     folder.note(job.id, "run", run=run_folder.path.name)
-    return carry_out(parts, run_folder)
+    return (yield from run_course(parts, run_folder))
 
 
 def _refuse_forged(job: Job) -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import (
     EXIT_FAILED,
     EXIT_PASSED,
+    Build,
     build,
-    carry_out,
     hash_text,
     refuse_other_data,
+    run_course,
 )
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
+from expkit.procedures.course import Course, go_alone
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors
 from expkit.records.run import Run
 from expkit.records.sweep import find_run_or_sweep
+
+if TYPE_CHECKING:
+    from expkit.procedures.parts import Parts
 
 
 def main(words: Sequence[str]) -> int:
@@ -51,13 +57,18 @@ def main(words: Sequence[str]) -> int:
 
 def finish(run: Run, trusted: Sequence[str]) -> int:
     """Go on with it, or say that it has ended, with the pages that it may lack."""
+    return go_alone(finish_course(run, trusted))
+
+
+def finish_course(run: Run, trusted: Sequence[str], build: Build = build) -> Course[int]:
+    """The same, asking for the epochs that can be trained among others."""
     if run.status in ("finished", "failed"):
         return _say_that_it_ended(run)
-    return go_on(run, trusted)
+    return (yield from run_course(*_reopen(run, trusted, build)))
 
 
-def go_on(run: Run, trusted: Sequence[str]) -> int:
-    """From the last epoch that the run's checkpoints know; the exit code."""
+def _reopen(run: Run, trusted: Sequence[str], build: Build) -> tuple[Parts, RunFolder]:
+    """Everything as it was when the run was cut off."""
     _refuse_edited(run)
     config = check_config(run.config, trusted=trusted)
     folder = RunFolder.reopen(run.path)
@@ -66,7 +77,7 @@ def go_on(run: Run, trusted: Sequence[str]) -> int:
     for change in _find_changes(run, parts.device.reason):
         folder.log(change)
         print(change)
-    return carry_out(parts, folder)
+    return parts, folder
 
 
 def _say_that_it_ended(run: Run) -> int:

@@ -21,6 +21,7 @@ from expkit.commands.progress import Progress, ReadingBar
 from expkit.config.request import Request
 from expkit.config.schema import Config
 from expkit.errors import UserError
+from expkit.procedures.course import Course, go_alone
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
 from expkit.records.run import Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from expkit.procedures.parts import Parts
     from expkit.procedures.session import Session
 
+Build = Callable[[Config], "Parts"]
 EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -105,7 +107,11 @@ def hash_text(text: str) -> str:
 
 def carry_out(parts: Parts, folder: RunFolder) -> int:
     """Run what is not done yet, then draw the pages; the exit code."""
-    from expkit.procedures.procedure import run_procedure
+    return go_alone(run_course(parts, folder))
+
+
+def run_course(parts: Parts, folder: RunFolder) -> Course[int]:
+    """The same, asking for the epochs that can be trained among others."""
     from expkit.procedures.session import Session
     from expkit.reports.pages import refresh
     from expkit.reports.screen import closing_screen
@@ -116,7 +122,7 @@ def carry_out(parts: Parts, folder: RunFolder) -> int:
         progress.introduce(parts)
         _show_samples(parts, folder)
         with contextlib.closing(folder):  # what is told after it, is told of a run that stands
-            interrupted = not _finishes(run_procedure, Session(parts, folder, progress), progress)
+            interrupted = not (yield from _finishes(Session(parts, folder, progress), progress))
         summary = refresh(folder.path, plots=not interrupted)
         progress.say(closing_screen(summary, folder.path))
     if interrupted:
@@ -135,10 +141,12 @@ def _show_samples(parts: Parts, folder: RunFolder) -> None:
         draw_mosaic(Run(folder.path), folder.path / "plots")
 
 
-def _finishes(run: Callable[[Session], bool], session: Session, progress: Progress) -> bool:
+def _finishes(session: Session, progress: Progress) -> Course[bool]:
     """Whether the procedure came to its end, and was not interrupted."""
+    from expkit.procedures.procedure import procedure_course
+
     try:
-        run(session)
+        yield from procedure_course(session)
     except KeyboardInterrupt:
         progress.close()
         return False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from expkit.engine.loop import Curriculum, Epoch, Learner, train_epoch
+if TYPE_CHECKING:
+    from expkit.engine.loop import Curriculum, Epoch, Learner
 
 T = TypeVar("T")
 
@@ -21,10 +22,13 @@ class Wish:
     number: int  # of the epoch, from 1
 
     def grant(self) -> Epoch:
+        """Train it, by itself."""
+        from expkit.engine.loop import train_epoch
+
         return train_epoch(self.learner, self.curriculum, self.number)
 
 
-Course = Generator[Wish, Epoch, T]
+Course = Generator[Wish, "Epoch", T]
 """Yields wishes, is sent the epochs, and returns a result."""
 
 

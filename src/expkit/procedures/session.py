@@ -61,6 +61,10 @@ class Stopwatch:
         lap, self._last = now - self._last, now
         return lap
 
+    def forget(self, seconds: float) -> None:
+        """Leave out what was spent on others."""
+        self._last += seconds
+
 
 @dataclass(frozen=True)
 class Session:

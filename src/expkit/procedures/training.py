@@ -189,7 +189,9 @@ class Training:
         # a resumed run looks where the uninterrupted one did
         doomed = session.diagnosis.look() if is_look else None
         while doomed is None and self.why_stop(records, monitored) is None:
+            asked = time.perf_counter()
             epoch = yield Wish(learner, curriculum, place, len(records) + 1)
+            session.stopwatch.forget(time.perf_counter() - asked - epoch.seconds)
             is_look = self._learn(session, observer, epoch, records)
             doomed = session.diagnosis.look() if is_look else None
         reason = self.why_stop(records, monitored) or ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +24,11 @@ ELEMENTWISE: tuple[type[optim.Optimizer], ...] = (
     *(optim.RMSprop, optim.Adagrad, optim.Adadelta, optim.Adamax),
 )
 TOLERANCE = 0.02  # of a gradient's length, in fp32: a coupling between learners is no rounding
+ROUNDING = 0.001  # of the length of all gradients
 FIX = "launcher=local"
 SLOW = "There is a performance drop"  # torch's words where vmap takes one learner after another
+
+Gradients = dict[str, Tensor | None]
 
 
 def refuse_unstackable(
@@ -41,13 +46,12 @@ def refuse_unstackable(
         learner.device = replace(device, precision="fp32")
     alone = [_gradients_alone(each, images_BCHW, targets_B) for each in learners]
     together = _gradients_together(learners, images_BCHW, targets_B)
-    for name, both in together.items():
-        for expected, found in zip([each[name] for each in alone], both, strict=True):
-            if (expected is None) != (found is None) or not _is_close(expected, found):
-                raise _refusal(
-                    f"the gradient of '{name}' is another when the models are trained as one",
-                    f"model: {name}",
-                )
+    for expected, found in zip(alone, together, strict=True):
+        if name := _differing(expected, found):
+            raise _refusal(
+                f"the gradient of '{name}' is another when the models are trained as one",
+                f"model: {name}",
+            )
     if device.torch_device.type != "cpu":  # there nothing is stacked but fp32
         for learner in learners:
             learner.device = device
@@ -138,29 +142,29 @@ def _hooks(
             handle.remove()
 
 
-def _gradients_alone(
-    learner: Learner, images_BCHW: Tensor, targets_B: Tensor
-) -> dict[str, Tensor | None]:
+def _gradients_alone(learner: Learner, images_BCHW: Tensor, targets_B: Tensor) -> Gradients:
     learner.train_mode()
     with untouched(learner.model):
         loss = learner.loss(learner.model(learner.device.arrange(images_BCHW)), targets_B)
         loss.backward()
-    gradients = {name: p.grad for name, p in learner.model.named_parameters()}
+    gradients = _gradients_of(learner)
     learner.optimizer.zero_grad(set_to_none=True)
     return gradients
 
 
 def _gradients_together(
     learners: Sequence[Learner], images_BCHW: Tensor, targets_B: Tensor
-) -> dict[str, list[Tensor | None]]:
-    """Of every parameter, for each learner."""
-    entered = ["model"]
+) -> list[Gradients]:
+    inside: list[str] = []
 
     def watch(name: str, module: nn.Module) -> tuple[Callable[..., None], Callable[..., None]]:
         def enter(*given: Any) -> None:
-            entered.append(f"{name or 'model'} ({type(module).__name__})")
+            inside.append(f"{name or 'the model'} ({type(module).__name__})")
 
-        return enter, lambda *given: None
+        def leave(*given: Any) -> None:
+            inside.pop()
+
+        return enter, leave
 
     images, targets = (torch.stack([each] * len(learners)) for each in (images_BCHW, targets_B))
     stack = Stack(learners)
@@ -169,17 +173,33 @@ def _gradients_together(
             warnings.filterwarnings("error", SLOW)
             stack.collect(images, targets, 1.0)
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise _refusal(f"{entered[-1]} fails: {reason}", f"model: {entered[-1]}") from error
+        layer = inside[-1] if inside else f"loss ({type(learners[0].loss).__name__})"
+        raise _refusal(f"{layer}: {_reason(error)}", f"model: {layer}") from error
     stack.show_gradients()
-    return {
-        name: [each.model.get_parameter(name).grad for each in learners]
-        for name, _ in learners[0].model.named_parameters()
-    }
+    return [_gradients_of(learner) for learner in learners]
 
 
-def _is_close(expected: Tensor | None, found: Tensor | None) -> bool:
-    if expected is None or found is None:
-        return expected is found
-    gap, length = (found - expected).norm(), expected.norm()
-    return bool(gap <= TOLERANCE * length + 1e-6) or not bool(expected.isfinite().all())
+def _reason(error: Exception) -> str:
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    operation = re.search(r"batching rule for ([\w:]+)", text)
+    return f"torch cannot batch {operation[1]}" if operation else text
+
+
+def _gradients_of(learner: Learner) -> Gradients:
+    return {name: p.grad for name, p in learner.model.named_parameters()}
+
+
+def _differing(expected: Gradients, found: Gradients) -> str | None:
+    """The first parameter whose gradient is another one, beyond what rounding can do.
+
+    Where norms take a part out again, it is rounding alone: beside all gradients, that is small.
+    """
+    total = math.hypot(*(float(g.norm()) for g in expected.values() if g is not None))
+    for name, gradient in expected.items():
+        other = found[name]
+        if gradient is None or other is None:
+            if gradient is not other:
+                return name
+        elif (other - gradient).norm() > TOLERANCE * gradient.norm() + ROUNDING * total:
+            return name
+    return None

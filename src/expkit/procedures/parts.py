@@ -63,7 +63,7 @@ class Parts:
     stages: Mapping[str, Stage]
     make_model: Callable[..., nn.Module]
     make_optimizer: Callable[[Any], torch.optim.Optimizer]
-    augmentation: Augmentation
+    augmentation: AugmentationSource
     evaluated: Run | None  # another run, whose weights take the place of training
 
     @property

@@ -44,7 +44,11 @@ def check_stackable(parts: Parts) -> None:
 def _check_stage(parts: Parts, name: str, stage: Training) -> None:
     key = f"procedure.{name}"
     for is_so, what, where in (
-        (not parts.augmentation.is_identity, "augmentation has draws of its own", "augment"),
+        (
+            not parts.augmentation.is_identity or parts.augmentation.mixes,
+            "augmentation has draws of its own for each seed",
+            "augment",
+        ),
         (
             stage.labels_from is not None,
             "new labels are others for each seed",
@@ -52,7 +56,7 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
         ),
         (
             parts.schedule.watched_metric is not None,
-            "a schedule that follows a metric has a rate of its own",
+            "a schedule that follows a metric has a rate of its own for each seed",
             f"schedule.metric={parts.schedule.watched_metric}",
         ),
     ):

@@ -43,7 +43,7 @@ def group_by_seed(jobs: Sequence[Job]) -> list[list[Job]]:
 def check_group(group: Sequence[Job]) -> None:
     """Refuse what cannot be stacked, before the first job of the sweep runs."""
     parts = build(check_config(group[0].config))
-    from expkit.procedures.stacking import check_stackable
+    from expkit.procedures.together import check_stackable
 
     check_stackable(parts)
 
@@ -54,7 +54,7 @@ def run_group(sweep: Path, group: Sequence[Job]) -> None:
         go_alone(told_in(group[0].output, planned_course(sweep, group[0].id)))
         return
     parts = build(check_config(group[0].config))
-    from expkit.procedures.stacking import go_together, with_seed
+    from expkit.procedures.together import go_together, with_seed
 
     seeds = ", ".join(str(job.config["seed"]) for job in group)
     print(f"{group[0].config['name']}: seeds {seeds} train as one", flush=True)

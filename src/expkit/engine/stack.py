@@ -19,10 +19,12 @@ COUNT = "step"  # in the states of torch's optimizers: the one entry that is no 
 class Stack:
     """Every learner's weights and buffers are views into the stack, and so always up to date.
 
-    The optimizer is one over the stack: it must treat every number by itself.
+    The optimizer is one over the stack: it must treat every number by itself. What else must hold
+    of learners, `refuse_unstackable` asks.
     """
 
     def __init__(self, learners: Sequence[Learner]) -> None:
+        assert all(each.average is None and not each.scaler.is_enabled() for each in learners)
         self.learners = learners
         first = learners[0]
         models = [learner.model for learner in learners]
@@ -35,6 +37,7 @@ class Stack:
             for name, _ in first.model.named_buffers()
         }
         self._optimizer = self._stack_optimizer()
+        self._are_shown = False  # the gradients, at the learners' parameters
 
     def _stack_optimizer(self) -> torch.optim.Optimizer:
         first = self.learners[0]
@@ -83,6 +86,7 @@ class Stack:
             if stacked.grad is not None:
                 for learner, gradient in zip(self.learners, stacked.grad.unbind(), strict=True):
                     learner.model.get_parameter(name).grad = gradient
+        self._are_shown = True
 
     def step(self) -> Sequence[Tensor | None]:
         norms = self._clip()
@@ -92,8 +96,10 @@ class Stack:
             mine["lr"] = theirs["lr"]
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        for learner in self.learners:
-            learner.optimizer.zero_grad(set_to_none=True)
+        if self._are_shown:
+            for learner in self.learners:
+                learner.optimizer.zero_grad(set_to_none=True)
+            self._are_shown = False
         return norms
 
     def _clip(self) -> Sequence[Tensor | None]:

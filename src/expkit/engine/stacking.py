@@ -69,7 +69,7 @@ def choose_program(learners: Sequence[Learner], curriculum: Curriculum) -> Progr
     """The faster one: on a processor the stack is, where a batch is small, by a factor of two."""
     device, shape = learners[0].device, curriculum.split.images_NHWC.shape
     if device.torch_device.type == "cpu":
-        num_pixels = curriculum.batch_size * shape[1] * shape[2]
+        num_pixels = max(curriculum.sizes) * shape[1] * shape[2]
         if device.precision != "fp32" or num_pixels > MOST_PIXELS:
             return InTurn(learners)
     return Stack(learners)

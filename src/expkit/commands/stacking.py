@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -9,17 +10,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from expkit.commands.interruption import raise_if_interrupted
-from expkit.commands.job import planned_course
+from expkit.commands.interruption import note_signals, raise_if_interrupted, stop_on_signals
+from expkit.commands.job import planned_course, run_planned
+from expkit.commands.launching import TICK_SECONDS
+from expkit.commands.preloading import list_modules
 from expkit.commands.running import EXIT_INTERRUPTED, build
+from expkit.commands.sweep_screen import SweepScreen
+from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
-from expkit.procedures.course import Course, go_alone
-from expkit.records.sweep import NOT_IDENTITY, Job, Sweep
+from expkit.engine.processes import Ending, ForkedCalls
+from expkit.procedures.course import Course
+from expkit.records.sweep import NOT_IDENTITY, Job, Sweep, SweepFolder
 
 
 @dataclass(frozen=True)
 class StackedLauncher:
-    """Groups of seeds one after another, each in one program; the jobs' runs are as alone."""
+    """Groups of seeds one after another, each in a process of its own; runs are as alone."""
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None:
         planned = Sweep(sweep).by_id
@@ -27,8 +33,57 @@ class StackedLauncher:
         for group in groups:
             if len(group) > 1:
                 check_group(group)
-        for group in groups:
-            run_group(sweep, group)
+        modules = list_modules(job.config for group in groups for job in group)
+        with (
+            contextlib.closing(SweepScreen(sweep)) as watcher,
+            ForkedCalls(modules, {}) as calls,
+            note_signals() as signals,
+        ):
+            for group in groups:
+                if not signals:
+                    _watch_group(sweep, group, calls, watcher, signals)
+
+
+def _watch_group(
+    sweep: Path,
+    group: Sequence[Job],
+    calls: ForkedCalls,
+    watcher: SweepScreen,
+    signals: Sequence[int],
+) -> None:
+    """Until its process has ended; what its jobs could not write down themselves is added."""
+    first = group[0]
+    identities = [job.id for job in group]
+    calls.start(first.id, conduct_group, (sweep, identities), output=first.output, environ={})
+    for job in group:
+        watcher.started(job.id)
+    while calls.keys:
+        if signals:
+            (calls.kill if len(signals) > 1 else calls.stop)()
+        for ending in calls.wait(TICK_SECONDS):
+            for job in group:
+                _settle(sweep, job.again(), ending)
+                watcher.ended(job.id)
+        watcher.tick()
+
+
+def _settle(sweep: Path, job: Job, ending: Ending) -> None:
+    if not job.events or job.events[-1]["event"] == "ended":
+        return
+    ended = "exited" if ending.code >= 0 else "killed"
+    reason = f"the process of its group ended with code {ending.code}"
+    seconds = round(ending.seconds, 3)
+    SweepFolder(sweep).note(
+        job.id, "ended", status=ended, reason=reason, exit_code=ending.code, seconds=seconds
+    )
+
+
+def conduct_group(sweep: Path, identities: Sequence[str]) -> int:
+    """A group as the work of a whole process, which a signal interrupts."""
+    find_own_code()
+    planned = Sweep(sweep).by_id
+    with stop_on_signals():
+        return max(run_group(sweep, [planned[each] for each in identities]))
 
 
 def group_by_seed(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -48,21 +103,18 @@ def check_group(group: Sequence[Job]) -> None:
     check_stackable(parts)
 
 
-def run_group(sweep: Path, group: Sequence[Job]) -> None:
-    """Lead them to their ends side by side: the data is read once."""
+def run_group(sweep: Path, group: Sequence[Job]) -> list[int]:
+    """Lead them to their ends side by side: the data is read once. Their exit codes."""
     if len(group) == 1:
-        go_alone(told_in(group[0].output, planned_course(sweep, group[0].id)))
-        return
+        return [run_planned(sweep, group[0].id)]
     parts = build(check_config(group[0].config))
     from expkit.procedures.together import go_together, with_seed
 
-    seeds = ", ".join(str(job.config["seed"]) for job in group)
-    print(f"{group[0].config['name']}: seeds {seeds} train as one", flush=True)
     courses = [
         told_in(job.output, planned_course(sweep, job.id, partial(with_seed, parts)))
         for job in group
     ]
-    go_together(courses, before_epoch=raise_if_interrupted)
+    return go_together(courses, before_epoch=raise_if_interrupted)
 
 
 def told_in(output: Path, course: Course[int]) -> Course[int]:

@@ -1,0 +1,118 @@
+"""Eight seeds trained as one against the same eight one after another, in this process.
+
+Command         python benchmarks/stacked.py [--repeats N] [--report]
+                (on a busy machine OMP_NUM_THREADS=1 before it)
+Compares        an epoch of eight nets of four convolutions by `train_side_by_side`, by the program
+                that `launcher=stacked` chooses for the device, with eight epochs by `train_epoch`,
+                one after another: data, sums, signals and optimizer included; no files. Three
+                cases: larger_backbone on the puzzle in batches of 128 as the device trains it; the
+                same net in fp32; and a narrow one on digits, where a step is mostly overhead.
+                Pairs run in turns, the first changing from round to round; a figure is the median
+                of the rounds' ratios. Beside them, without a bound, the batched program where
+                another one was chosen
+Figures         on a CPU at least 1.0 x as fast; on a GPU at least 4 x, said as not measured where
+                there is none
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from bounds import Bounds, inform, parse_arguments, say_load
+from loops import time_in_turns
+from torch import nn
+
+from expkit.data.digits import Digits
+from expkit.data.puzzle import Puzzle
+from expkit.data.samples import DatasetSource, silent
+from expkit.data.split import Split, place_splits
+from expkit.engine.device import Device, DeviceChoice, available_devices
+from expkit.engine.loop import Curriculum, Learner, train_epoch
+from expkit.engine.stack import Stack
+from expkit.engine.stacking import Program, choose_program, train_side_by_side
+from expkit.models.conv import ConvNet
+from expkit.optim.schedule import Constant
+
+NUM_SEEDS = 8
+MAX_EPOCHS = 10_000  # more than are ever asked for
+
+
+@dataclass(frozen=True)
+class Case:
+    """A net, its data and its batches."""
+
+    name: str
+    source: DatasetSource
+    widths: Sequence[int]
+    batch_size: int
+    precision: str = "auto"
+
+
+CASES = (
+    Case("larger_backbone, puzzle", Puzzle(), (32, 64, 128, 256), 128),
+    Case("larger_backbone, puzzle, fp32", Puzzle(), (32, 64, 128, 256), 128, "fp32"),
+    Case("16-32-64-64, digits, fp32", Digits(), (16, 32, 64, 64), 32, "fp32"),
+)
+
+
+def make_learners(case: Case, split: Split, device: Device) -> list[Learner]:
+    height, width, channels = split.images_NHWC.shape[1:]
+    learners = []
+    for seed in range(NUM_SEEDS):
+        torch.manual_seed(seed)
+        shape, num_classes = (channels, height, width), len(split.class_names or ())
+        net = device.place(ConvNet(case.widths, image_shape=shape, num_outputs=num_classes))
+        adam = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+        scale = Constant().scale
+        learners.append(Learner(net, adam, nn.CrossEntropyLoss(), device, scale=scale))
+    return learners
+
+
+def train_one_by_one(learners: list[Learner], lessons: list[Curriculum]) -> Iterator[object]:
+    for number in range(1, MAX_EPOCHS):
+        yield [train_epoch(*both, number) for both in zip(learners, lessons, strict=True)]
+
+
+def train_as_one(program: Program, lessons: list[Curriculum]) -> Iterator[object]:
+    for number in range(1, MAX_EPOCHS):
+        yield train_side_by_side(program, lessons, number)
+
+
+def compare(case: Case, name: str, repeats: int, bounds: Bounds, bound: float) -> None:
+    device = DeviceChoice(name=name, precision=case.precision).open()  # type: ignore[arg-type]
+    split = place_splits(case.source.read(silent), device.torch_device)["train"]
+    lessons = [Curriculum(split, case.batch_size, MAX_EPOCHS, seed) for seed in range(NUM_SEEDS)]
+
+    def time_pairs(make: Callable[[list[Learner]], Program]) -> tuple[str, list[float]]:
+        program = make(make_learners(case, split, device))
+        alone = train_one_by_one(make_learners(case, split, device), lessons)
+        rounds = time_in_turns(train_as_one(program, lessons), alone, repeats)
+        return type(program).__name__, [alone / as_one for as_one, alone in rounds]
+
+    kind, ratios = time_pairs(lambda learners: choose_program(learners, lessons[0]))
+    what = f"{case.name} ({name}, {device.precision})"
+    bounds.hold(f"{what}: {kind}", ratios, "x", bound=bound, least=True)
+    if kind != "Stack":
+        inform(f"{what}: Stack", time_pairs(Stack)[1], "x")
+
+
+def main() -> None:
+    arguments = parse_arguments(__doc__, repeats=9)
+    bounds = Bounds(is_report=arguments.report)
+    say_load()
+    gc.disable()
+    for case in CASES:
+        compare(case, "cpu", arguments.repeats, bounds, bound=1.0)
+    if "cuda" in available_devices():
+        for case in CASES:
+            compare(case, "cuda", arguments.repeats, bounds, bound=4.0)
+    else:
+        print("     on a GPU: not measured, for there is none here (to reach: 4 x)", flush=True)
+    bounds.finish()
+
+
+if __name__ == "__main__":
+    main()

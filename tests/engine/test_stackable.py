@@ -131,7 +131,7 @@ class Own(optim.Adam):
     ("options", "where"),
     [
         ({"optimizer": lambda given: Own(given, lr=0.1)}, "optimizer._target_"),
-        ({"optimizer": optim.Adafactor}, "optimizer._target_=torch.optim._adafactor.Adafactor"),
+        ({"optimizer": optim.Adafactor}, "optimizer._target_=torch.optim.Adafactor"),
         ({"ema_decay": 0.9}, "procedure.train.ema_decay"),
         ({"device": replace(DEVICE, compile=True)}, "device.compile"),
         ({"device": replace(DEVICE, precision="fp16")}, "device.precision=fp16"),

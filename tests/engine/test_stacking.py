@@ -20,7 +20,7 @@ from expkit.engine.checkpoint import load_learner, save_learner
 from expkit.engine.device import Device
 from expkit.engine.loop import Curriculum, Epoch, Learner, evaluate, train_epoch
 from expkit.engine.stack import Stack
-from expkit.engine.stacking import InTurn, Program, choose_program, train_side_by_side
+from expkit.engine.stacking import pays, train_side_by_side
 from expkit.losses.focal_module import FocalLoss
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Cosine
@@ -79,9 +79,9 @@ def train_alone(learners: Sequence[Learner], lessons: Sequence[Curriculum]) -> l
     ]
 
 
-def train_as_one(program: Program, lessons: Sequence[Curriculum]) -> list[list[Epoch]]:
+def train_as_one(stack: Stack, lessons: Sequence[Curriculum]) -> list[list[Epoch]]:
     numbers = range(1, lessons[0].max_epochs + 1)
-    return [train_side_by_side(program, lessons, number) for number in numbers]
+    return [train_side_by_side(stack, lessons, number) for number in numbers]
 
 
 def plain(value: Any) -> Any:
@@ -232,17 +232,6 @@ def test_frozen_parameters_and_norms_stay() -> None:
     assert all(torch.equal(now[name], value) for name, value in start.items())
 
 
-def test_in_turn_is_alone_to_the_bit() -> None:
-    """Where nothing is batched but data and sums, no number differs."""
-    lessons = curricula(pictures())
-    made: dict[str, Any] = {"net": lambda: four_convs(norm="batch", widths=(4, 6))}
-    alone, turned = ([learner_of(s, **made) for s in range(NUM_SEEDS)] for _ in "ab")
-    expected, found = train_alone(alone, lessons), train_as_one(InTurn(turned), lessons)
-    assert [str(told(each)) for many in found for each in many] == [
-        str(told(each)) for many in expected for each in many
-    ]
-
-
 def test_a_seed_that_breaks_breaks_no_other() -> None:
     """One learner's weights are NaN; the others' numbers are those they have alone."""
     lessons = curricula(pictures())
@@ -301,14 +290,21 @@ def test_the_time_of_an_epoch_is_shared_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "precision", "kind"),
-    [(8, "fp32", Stack), (64, "fp32", InTurn), (8, "bf16", InTurn)],
+    ("side", "precision", "kind", "is_stacked"),
+    [
+        (8, "fp32", "cpu", True),
+        (64, "fp32", "cpu", False),
+        (8, "bf16", "cpu", False),
+        (64, "bf16", "cuda", True),
+    ],
 )
-def test_the_faster_program_is_chosen(side: int, precision: Any, kind: type) -> None:
-    """On a processor small batches in fp32 are stacked, all else is taken in turn."""
-    learners = [learner_of(seed, device=replace(DEVICE, precision=precision)) for seed in (0, 1)]
-    split = pictures(side=side)
-    assert type(choose_program(learners, Curriculum(split, 5, 1, seed=0))) is kind
+def test_a_stack_is_made_where_it_pays(
+    side: int, precision: Any, kind: str, is_stacked: bool
+) -> None:
+    """On a processor for small batches in fp32, on a GPU always."""
+    learner = learner_of(0)
+    learner.device = replace(DEVICE, precision=precision, torch_device=torch.device(kind))
+    assert pays(learner, Curriculum(pictures(side=side), 5, 1, seed=0)) == is_stacked
 
 
 def test_a_last_batch_of_other_size_counts_by_its_samples() -> None:

@@ -59,6 +59,7 @@ class Stack:
     def collect(
         self, images_SBCHW: Tensor, targets_SB: Tensor, share: float
     ) -> tuple[Tensor, Tensor]:
+        """Add everyone's gradients, as `Learner.collect` does: losses S and outputs S x B x C."""
         batched = torch.vmap(self._answer, randomness="error")
         with warnings.catch_warnings():
             # pooling to 1 x 1 only renames its strides, and does so for each learner
@@ -82,6 +83,7 @@ class Stack:
             return first.loss(outputs, targets_B), outputs
 
     def show_gradients(self) -> None:
+        """Put them where each learner's own parameters have them."""
         for name, stacked in self._weights.items():
             if stacked.grad is not None:
                 for learner, gradient in zip(self.learners, stacked.grad.unbind(), strict=True):
@@ -89,6 +91,7 @@ class Stack:
         self._are_shown = True
 
     def step(self) -> Sequence[Tensor | None]:
+        """One step of everyone; the norms of the gradients where they are bounded."""
         norms = self._clip()
         for mine, theirs in zip(
             self._optimizer.param_groups, self.learners[0].optimizer.param_groups, strict=True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,75 +14,29 @@ from expkit.engine.loop import Curriculum, Epoch, Learner, step_bounds, sum_up
 from expkit.engine.scoring import Sums
 from expkit.engine.stack import Stack
 
-MOST_PIXELS = 32 * 16 * 16  # of a batch: three convolutions took the same time both ways at four
+MOST_PIXELS = 32 * 16 * 16  # of a batch: at four times as many, both ways took the same time
 
 
-class Program(Protocol):
-    """Takes the steps of several learners; S of a shape are the learners."""
+def pays(learner: Learner, curriculum: Curriculum) -> bool:
+    """Whether a stack is faster than one after another: on a processor, where batches are small.
 
-    learners: Sequence[Learner]
-
-    def collect(
-        self, images_SBCHW: Tensor, targets_SB: Tensor, share: float
-    ) -> tuple[Tensor, Tensor]:
-        """Add everyone's gradients, as `Learner.collect` does: losses S and outputs S x B x C."""
-
-    def show_gradients(self) -> None:
-        """Put them where each learner's own parameters have them."""
-
-    def step(self) -> Sequence[Tensor | None]:
-        """One step of everyone; the norms of the gradients where they are bounded."""
-
-    def finish(self) -> None:
-        """Leave every learner as its own epoch would have."""
-
-
-class InTurn:
-    """Every learner by itself, in turn: the fastest on a processor, whatever the net.
-
-    There a grouped convolution, which batched ones become, takes twice the time of its parts.
+    There a step is mostly overhead, and takes half the time; else the grouped convolution that
+    batched ones become takes twice the time of its parts, and in bf16 always.
     """
-
-    def __init__(self, learners: Sequence[Learner]) -> None:
-        self.learners = learners
-
-    def collect(
-        self, images_SBCHW: Tensor, targets_SB: Tensor, share: float
-    ) -> tuple[Tensor, Tensor]:
-        batches = zip(self.learners, images_SBCHW.unbind(), targets_SB.unbind(), strict=True)
-        pairs = [each.collect(x, y, share=share) for each, x, y in batches]
-        losses, outputs = ([each[i].detach() for each in pairs] for i in (0, 1))
-        return torch.stack(losses), torch.stack(outputs)
-
-    def show_gradients(self) -> None:
-        """They are there."""
-
-    def step(self) -> Sequence[Tensor | None]:
-        return [learner.step() for learner in self.learners]
-
-    def finish(self) -> None:
-        """Nothing was taken from them."""
+    if learner.device.torch_device.type != "cpu":
+        return True
+    _, height, width, _ = curriculum.split.images_NHWC.shape
+    num_pixels = max(curriculum.sizes) * height * width
+    return learner.device.precision == "fp32" and num_pixels <= MOST_PIXELS
 
 
-def choose_program(learners: Sequence[Learner], curriculum: Curriculum) -> Program:
-    """The faster one: on a processor the stack is, where a batch is small, by a factor of two."""
-    device, shape = learners[0].device, curriculum.split.images_NHWC.shape
-    if device.torch_device.type == "cpu":
-        num_pixels = max(curriculum.sizes) * shape[1] * shape[2]
-        if device.precision != "fp32" or num_pixels > MOST_PIXELS:
-            return InTurn(learners)
-    return Stack(learners)
-
-
-def train_side_by_side(
-    program: Program, curricula: Sequence[Curriculum], number: int
-) -> list[Epoch]:
+def train_side_by_side(stack: Stack, curricula: Sequence[Curriculum], number: int) -> list[Epoch]:
     """The same epoch of all learners, each in its own order; what each one's has come to.
 
     Its time is the share of each. Nothing draws from torch's global generators.
     """
     started = time.perf_counter()
-    learners, first = program.learners, curricula[0]
+    learners, first = stack.learners, curricula[0]
     sizes, closely = first.sizes, number in first.looks
     steps = step_bounds(len(sizes), first.batches_per_step)
     sums, time_share = Sums(learners[0].device.torch_device, closely=closely), 1 / len(learners)
@@ -98,7 +51,7 @@ def train_side_by_side(
     for index, (images_SBCHW, targets_SB) in enumerate(batches):
         start, stop = steps[index // first.batches_per_step]
         share = sizes[index] / sum(sizes[start:stop])
-        losses_S, outputs_SBC = program.collect(images_SBCHW, targets_SB, share)
+        losses_S, outputs_SBC = stack.collect(images_SBCHW, targets_SB, share)
         sums.add(losses_S, outputs_SBC, targets_SB, _weights_of(learners[0], targets_SB))
         for gauge, loss in zip(gauges, losses_S.unbind(), strict=True):
             gauge.see(loss)
@@ -106,8 +59,8 @@ def train_side_by_side(
             middle = (start + stop) / 2 / len(sizes)
             for learner in learners:
                 learner.set_rate(learner.scale(number - 1 + middle, first.max_epochs))
-            _take_step(program, gauges)
-    program.finish()
+            _take_step(stack, gauges)
+    stack.finish()
     parts = zip(learners, curricula, sums.of_each(len(learners)), gauges, strict=True)
     return [
         sum_up(learner, curriculum, number, mine, gauge, started, time_share)
@@ -134,10 +87,10 @@ def _weights_of(learner: Learner, targets_SB: Tensor) -> Tensor | None:
     return weight_C[targets_SB].sum(-1)
 
 
-def _take_step(program: Program, gauges: Sequence[Gauge]) -> None:
+def _take_step(stack: Stack, gauges: Sequence[Gauge]) -> None:
     if gauges[0].reads_gradients:
-        program.show_gradients()
+        stack.show_gradients()
     before = [gauge.before_step() for gauge in gauges]
-    norms = program.step()
+    norms = stack.step()
     for gauge, seen, norm in zip(gauges, before, norms, strict=True):
         gauge.after_step(seen, norm)

@@ -13,8 +13,9 @@ import torch
 from expkit.config.schema import Config
 from expkit.engine.loop import Epoch
 from expkit.engine.randomness import seed_everything
+from expkit.engine.stack import Stack
 from expkit.engine.stackable import refuse_unstackable
-from expkit.engine.stacking import Program, choose_program, train_side_by_side
+from expkit.engine.stacking import pays, train_side_by_side
 from expkit.errors import UserError
 from expkit.procedures.course import Course, Wish
 from expkit.procedures.parts import Parts
@@ -113,17 +114,16 @@ def go_together(
 
 
 class Trainer:
-    """Grants wishes for the same epoch; the program stays while the learners do."""
+    """Grants wishes for the same epoch; the stack stays while the learners do."""
 
     def __init__(self) -> None:
-        self._program: Program | None = None
+        self._stack: Stack | None = None
 
     def train(self, wishes: Sequence[Wish]) -> list[Epoch]:
-        if len(wishes) == 1:
-            self._program = None
-            return [wishes[0].grant()]
         learners = [wish.learner for wish in wishes]
-        if self._program is None or list(self._program.learners) != learners:
-            self._program = choose_program(learners, wishes[0].curriculum)
+        if len(wishes) == 1 or not pays(learners[0], wishes[0].curriculum):
+            return [wish.grant() for wish in wishes]
+        if self._stack is None or list(self._stack.learners) != learners:
+            self._stack = Stack(learners)
         curricula = [wish.curriculum for wish in wishes]
-        return train_side_by_side(self._program, curricula, wishes[0].number)
+        return train_side_by_side(self._stack, curricula, wishes[0].number)

@@ -118,3 +118,30 @@ def test_the_surest_answers_are_judged_alone() -> None:
     sums.add(torch.tensor(0.0), logits, torch.tensor([0, 1, 1, 0]))
     assert sums.sure_mistakes() == {"share": 1.0, "count": 1}
     assert Sums(CPU).sure_mistakes() is None
+
+
+def test_runs_side_by_side_are_summed_apart() -> None:
+    """Two runs in one tensor have the figures of each alone, in two batches of other sizes."""
+    draws = torch.Generator().manual_seed(0)
+    together, alone = Sums(CPU, closely=True), [Sums(CPU, closely=True) for _ in "ab"]
+    for size in (5, 3):
+        outputs = torch.randn(2, size, 7, generator=draws)
+        targets = torch.randint(0, 7, (2, size), generator=draws)
+        losses, weights = torch.rand(2, generator=draws), torch.rand(2, generator=draws)
+        together.add(losses, outputs, targets, weights)
+        for run, sums in enumerate(alone):
+            sums.add(losses[run], outputs[run], targets[run], weights[run])
+    for expected, found in zip(alone, together.of_each(2), strict=True):
+        assert found.means() == expected.means()
+        assert found.signals() == expected.signals()
+
+
+def test_runs_side_by_side_by_hand() -> None:
+    """Of two answers each, the first run has one right of class 0, the second none."""
+    sums = Sums(CPU)
+    outputs = torch.tensor([[[2.0, 1.0], [2.0, 1.0]], [[1.0, 2.0], [1.0, 2.0]]])
+    sums.add(torch.tensor([0.5, 1.5]), outputs, torch.tensor([[0, 1], [0, 0]]))
+    first, second = sums.of_each(2)
+    assert first.means() == {"loss": 0.5, "accuracy": 0.5}
+    assert second.means() == {"loss": 1.5, "accuracy": 0.0}
+    assert (first.answers()["largest_class"], second.answers()["largest_class"]) == (0, 1)

@@ -290,19 +290,20 @@ def test_the_time_of_an_epoch_is_shared_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "precision", "kind", "is_stacked"),
+    ("side", "widths", "precision", "kind", "is_stacked"),
     [
-        (8, "fp32", "cpu", True),
-        (64, "fp32", "cpu", False),
-        (8, "bf16", "cpu", False),
-        (64, "bf16", "cuda", True),
+        (8, (4, 6), "fp32", "cpu", True),
+        (64, (4, 6), "fp32", "cpu", False),
+        (8, (64, 128, 128), "fp32", "cpu", False),
+        (8, (4, 6), "bf16", "cpu", False),
+        (64, (64, 128, 128), "bf16", "cuda", True),
     ],
 )
 def test_a_stack_is_made_where_it_pays(
-    side: int, precision: Any, kind: str, is_stacked: bool
+    side: int, widths: Sequence[int], precision: Any, kind: str, is_stacked: bool
 ) -> None:
-    """On a processor for small batches in fp32, on a GPU always."""
-    learner = learner_of(0)
+    """On a processor for small batches of small nets in fp32, on a GPU always."""
+    learner = learner_of(0, net=lambda: four_convs(widths=widths))
     learner.device = replace(DEVICE, precision=precision, torch_device=torch.device(kind))
     assert pays(learner, Curriculum(pictures(side=side), 5, 1, seed=0)) == is_stacked
 

@@ -52,7 +52,7 @@ def test_the_costliest_change_stands_first_and_each_has_its_word(tmp_path: Path)
         ("good", "helps"),
     ]
     assert title_of(result) == (
-        "held_out/accuracy: bad hurts; good helps; 1 of 3 shows no evidence of a difference"
+        "val/accuracy: bad hurts; good helps; 1 of 3 shows no evidence of a difference"
     )
 
 

@@ -11,6 +11,7 @@ from expkit.records.sweep import Sweep
 from expkit.reports import wording
 from expkit.reports.markdown import table
 from expkit.reports.significance import Difference, difference_over_seeds, holm
+from expkit.reports.sweep_groups import measured
 from expkit.reports.sweep_rows import Row, read_rows
 from expkit.reports.variation import Value, shown, value_of, words_of
 from expkit.reports.verdicts import Verdict, judge
@@ -66,13 +67,14 @@ def measure_ablation(sweep: Sweep) -> AblationResult | None:
         if name is not None:
             changed.setdefault(name, []).append(row)
     worths = [_pair(name, each, recipe) for name, each in changed.items()]
-    sign = -1 if is_lower_better(sweep.objective) else 1
+    objective = measured(sweep.objective, rows)  # not "held out" of samples that were trained on
+    sign = -1 if is_lower_better(objective) else 1
     return AblationResult(
-        sweep.objective,
+        objective,
         [row.objective for row in recipe if row.objective is not None],
         len(recipe),
         sorted(
-            _judged(sweep.objective, worths),
+            _judged(objective, worths),
             key=lambda worth: sign * worth.gain if worth.pairs else float("inf"),
         ),
     )
@@ -147,7 +149,7 @@ def ablation_section(sweep: Sweep) -> list[str]:
 
 def _recipe_row(result: AblationResult) -> tuple[str, ...]:
     count = _count(len(result.recipe), result.num_recipe_jobs)
-    return ("the recipe", "", _mean(result.objective, result.recipe), count, "", "")
+    return ("base: the recipe", "", _mean(result.objective, result.recipe), count, "", "")
 
 
 def _row(result: AblationResult, worth: Worth) -> tuple[str, ...]:

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from expkit.commands.interruption import note_signals, raise_if_interrupted, stop_on_signals
+from expkit.commands.interruption import (
+    note_signals,
+    raise_if_interrupted,
+    stop_on_signals,
+    stop_where_asked,
+)
 from expkit.commands.job import planned_course, run_planned
 from expkit.commands.launching import TICK_SECONDS
 from expkit.commands.preloading import list_modules
@@ -111,22 +116,26 @@ def run_group(sweep: Path, group: Sequence[Job]) -> list[int]:
     from expkit.procedures.together import go_together, with_seed
 
     courses = [
-        told_in(job.output, planned_course(sweep, job.id, partial(with_seed, parts)))
+        of_its_own(sweep, job, planned_course(sweep, job.id, partial(with_seed, parts)))
         for job in group
     ]
     return go_together(courses, before_epoch=raise_if_interrupted)
 
 
-def told_in(output: Path, course: Course[int]) -> Course[int]:
-    """The course, with what it prints in a file; an interrupted sweep begins none."""
+def of_its_own(sweep: Path, job: Job, course: Course[int]) -> Course[int]:
+    """The course with what a process gives it: where its prints go, and what stops it alone.
+
+    An interrupted sweep begins none.
+    """
     try:
         raise_if_interrupted()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     go_on = partial(next, course)
-    with output.open("a", encoding="utf-8") as file:
+    stop_file = SweepFolder(sweep).stop_file(job.id)
+    with job.output.open("a", encoding="utf-8") as file:
         while True:
-            with redirect_stdout(file), redirect_stderr(file):
+            with redirect_stdout(file), redirect_stderr(file), stop_where_asked(stop_file):
                 try:
                     wish = go_on()
                 except StopIteration as end:

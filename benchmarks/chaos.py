@@ -64,6 +64,7 @@ num_raising: 0
 WORDS = [
     *("model=faulty", "procedure=full", "criteria=none", "device.precision=fp32"),
     *("device.threads=1", "dataset.rows=2", "dataset.columns=3", "dataset.piece_size=16"),
+    "procedure.train.snapshot_every=null",
 ]
 TIMES = ("seconds", "samples_per_second", "wall_seconds", "at")
 COMMAND = [sys.executable, "-c", "from expkit.cli import main; main()"]

@@ -193,7 +193,16 @@ def test_the_exit_code_of_an_ended_run_is_its_verdicts(tmp_path: Path, run_here:
 def test_a_signal_ends_a_whole_sweep(tmp_path: Path) -> None:
     """And not only the job that it falls into."""
     process = subprocess.Popen(
-        expkit_command(["train", "-m", *LONG[:-1], "procedure.train.max_epochs=9000", "seed=1,2"]),
+        expkit_command(
+            [
+                "train",
+                "-m",
+                *LONG[:-1],
+                "procedure.train.max_epochs=9000",
+                "launcher.jobs=1",
+                "seed=1,2",
+            ]
+        ),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
     )

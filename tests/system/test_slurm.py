@@ -129,3 +129,15 @@ def test_what_slurm_refuses_is_told(project: Path, expkit: Expkit) -> None:
     assert done.code == 2
     assert "invalid partition specified: nowhere" in done.err
     assert Sweep(SWEEP).tickets == {}
+
+
+def test_a_job_that_cannot_begin_is_accounted_for(project: Path, expkit: Expkit) -> None:
+    """SLURM calls it COMPLETED; its error is found in what it printed."""
+    broken = project / "broken" / "expkit"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('of a wrong version')\n")
+    setup = f"hydra.launcher.setup=['export PYTHONPATH={broken.parent}']"
+    done = expkit(*LAUNCH, HERE, setup, "seed=0,1")
+    assert done.code == 1, done.err
+    for job in Sweep(SWEEP).jobs:
+        assert (job.status, job.reason) == ("raised", "ImportError: of a wrong version")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -186,10 +187,13 @@ def _state(ticket: SlurmJob[None]) -> str:
 
 
 def _end_of(ticket: SlurmJob[None]) -> tuple[Status, str]:
-    """SLURM's word on a job; of one that raised before it began it says COMPLETED."""
-    if ticket.paths.result_pickle.exists() and (error := ticket.exception()) is not None:
-        lines = [line for line in str(error).splitlines() if line[:1].strip("- ")]
-        return "raised", lines[-2] if len(lines) > 1 else lines[-1]
+    """What SLURM says of a job; COMPLETED also of one that raised before it began.
+
+    Submitit leaves its error as a pickle, and as text, which is safe to read.
+    """
+    if ticket.paths.result_pickle.exists():
+        errors = re.findall(r"^[\w.]+(?:Error|Exception|Warning)\b.*$", ticket.stderr() or "", re.M)
+        return "raised", errors[-1] if errors else f"see {ticket.paths.stderr}"
     state = _state(ticket)
     return ENDS.get(state, "killed"), f"SLURM says {state} of {ticket.job_id}"
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,19 +155,18 @@ def _stop(slurm: Slurm) -> None:
         deadline = time.monotonic() + 10
         while slurm.call("squeue", "-h").strip() and time.monotonic() < deadline:
             time.sleep(0.2)
-    for path in (*slurm.folder.glob("slurmd-*.pid"), slurm.folder / "slurmctld.pid"):
-        end(path)
-    end(slurm.folder / "munge.pid")
+    names = ("slurmd-*.pid", "slurmctld.pid", "munge.pid")
+    end([int(path.read_text()) for name in names for path in slurm.folder.glob(name)])
 
 
-def end(pid_file: Path) -> None:
-    """Ask the process to go, and make it go."""
-    if not pid_file.exists():
-        return
-    pid = int(pid_file.read_text())
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        for _ in range(100):
-            os.kill(pid, 0)
-            time.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
+def end(pids: Sequence[int]) -> None:
+    """Ask the processes to go, and make them go."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 3
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -55,5 +55,6 @@ def settle(folder: SweepFolder, ends: Mapping[str, tuple[Status, str]]) -> None:
     """Write down what became of jobs where they could not do so themselves."""
     for identity, (status, reason) in ends.items():
         job = Sweep(folder.path).find_job(identity)
-        if job.status not in (*DONE, *FAILED) and (job.status, job.reason) != (status, reason):
+        last = job.events[-1] if job.events else {}
+        if job.status not in (*DONE, *FAILED) and last.get("status") != status:
             folder.note(identity, "ended", status=status, reason=reason)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup train test lint format bench faults experiments clean
+.PHONY: help setup train test test-engines lint format bench faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,15 @@ lint: setup  ## format, lint, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# the engines are Debian's and pip's; where they are not installed, their tests say so
+test-engines: setup  ## sweeps on a real SLURM and a real Ray, and a real search (installs them; Debian, as root)
+	if [ "$$(id -u)" = 0 ] && command -v apt-get; then \
+		apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends slurm-wlm munge; fi
+	$(BIN)/pip install --quiet --editable ".[slurm,ray,optuna]"
+	$(BIN)/python -m pytest -n 0 -rs tests/system/test_slurm.py tests/system/test_ray.py \
+		tests/system/test_optuna.py
 
 format: setup  ## put the code in order
 	$(BIN)/ruff format .

@@ -136,3 +136,21 @@ def test_the_generators_stand_as_after_an_epoch_of_ones_own() -> None:
             (), generator=torch.Generator().manual_seed(seed_for(seed, "epoch", 4))
         )
         assert drawn == float(expected)
+
+
+def test_alone_too_what_goes_wrong_is_raised_at_the_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A course keeps what it has, and may go on: an interruption is its own to deal with."""
+
+    def interrupted(_: Wish) -> Epoch:
+        raise KeyboardInterrupt
+
+    def careful() -> Course[str]:
+        try:
+            yield Wish(learner(0), Curriculum(SPLIT, 3, 9, 0), 0, 1)
+        except KeyboardInterrupt:
+            return "kept"
+        return "done"
+
+    assert go_alone(careful()) == "done"
+    monkeypatch.setattr(Wish, "grant", interrupted)
+    assert go_alone(careful()) == "kept"

@@ -27,6 +27,7 @@ GRACE_SECONDS = 10.0  # between SIGTERM, at which a run keeps its last epoch, an
 SERVER_LOST = 255  # what multiprocessing says of a child whose server has died
 MOST_STARTS = 3  # of a server that dies while it is asked for a child
 SERVER: Any = forkserver._forkserver  # of which the public functions tell too little
+_server_has: dict[str, Any] = {}  # what the one that runs, or runs next, begins with
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,17 @@ class ForkedCalls:
     def __init__(self, preload: Sequence[str], environ: Mapping[str, str]) -> None:
         """`preload`: the modules that the server imports; `environ`: what it is started with."""
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._preload = list(preload)
         self._environ = environ
         self._children: dict[str, _Child] = {}
 
     def __enter__(self) -> ForkedCalls:
-        _stop_server()  # of an earlier one, which has other modules
+        """A search launches batch after batch: a server that has the same loaded is used again."""
+        wanted = {"modules": self._preload, "environment": dict(self._environ)}
+        if wanted != _server_has:
+            _stop_server()
+            _server_has.update(wanted)
+            self._context.set_forkserver_preload(self._preload)
         return self
 
     def __exit__(
@@ -86,7 +92,6 @@ class ForkedCalls:
         trace: TracebackType | None,
     ) -> None:
         self.kill()
-        _stop_server()
 
     @property
     def keys(self) -> list[str]:
@@ -105,7 +110,9 @@ class ForkedCalls:
     ) -> None:
         """Run a module's function in a process whose prints go to the file `output`."""
         assert key not in self._children
-        process = self._start(_live, (call, tuple(arguments), output, dict(environ)))
+        # as it is now: the server's is of the time at which it began
+        seen = {**os.environ, **self._environ, **environ}
+        process = self._start(_live, (call, tuple(arguments), output, seen))
         now = time.monotonic()
         server = SERVER._forkserver_pid
         times_out_at = float("inf") if timeout_seconds is None else now + timeout_seconds
@@ -181,7 +188,7 @@ def _send(
 
 
 def _stop_server() -> None:
-    """End the server, whose children have ended; the next call starts another."""
+    """End the server, whose children have ended; one that is let be ends with this process."""
     pid = SERVER._forkserver_pid
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):

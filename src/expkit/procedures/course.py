@@ -33,11 +33,19 @@ Course = Generator[Wish, "Epoch", T]
 
 
 def go_alone(course: Course[T]) -> T:
-    """Train every epoch as it is wished for; the course's result."""
+    """Train every epoch as it is wished for; the course's result.
+
+    What goes wrong in an epoch, an interruption too, is raised where the course wished for it.
+    """
     try:
         wish = next(course)
         while True:
-            wish = course.send(wish.grant())
+            try:
+                epoch = wish.grant()
+            except BaseException as error:
+                wish = course.throw(error)
+            else:
+                wish = course.send(epoch)
     except StopIteration as end:
         result: T = end.value
         return result

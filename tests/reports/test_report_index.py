@@ -28,6 +28,10 @@ def result(name: str, value: float | None, verdict: str = "met", **beside: str) 
     }
 
 
+def statuses(family: list[dict[str, Any]]) -> dict[str, str]:
+    return dict(zip((each["name"] for each in family), status_of_each(family), strict=True))
+
+
 NO_EVIDENCE = "no evidence of a difference"
 
 
@@ -41,7 +45,7 @@ def test_each_status_has_its_reason() -> None:
         result("luckier", 0.95, plain=NO_EVIDENCE),
         result("unjudged", None, "not judged", plain="better"),
     ]
-    assert status_of_each(family) == {
+    assert statuses(family) == {
         "plain": "baseline",
         "wider": "supported",
         "deeper": "best",
@@ -54,7 +58,36 @@ def test_each_status_has_its_reason() -> None:
 def test_the_least_error_is_the_best() -> None:
     """Where a lower figure is better."""
     family = [{**result(name, value), "metric": "rmse"} for name, value in (("a", 2), ("b", 1))]
-    assert status_of_each(family) == {"a": "supported", "b": "best"}
+    assert statuses(family) == {"a": "supported", "b": "best"}
+
+
+def test_what_is_worse_than_its_baseline_is_not_the_best() -> None:
+    """It may well support its hypothesis, but the baseline reached more."""
+    family = [result("plain", 0.99, "not judged"), result("smaller", 0.95, plain="worse")]
+    assert statuses(family) == {"plain": "baseline", "smaller": "supported"}
+
+
+def test_the_best_is_of_one_metric() -> None:
+    """A macro F1 of 0.95 does not beat an accuracy of 0.9, nor a loss of 0.5; equals share."""
+    names = {"a": "accuracy", "b": "accuracy", "f": "macro_f1", "l": "log_loss", "m": "log_loss"}
+    values = {"a": 0.9, "b": 0.9, "f": 0.95, "l": 0.5, "m": 0.6}
+    family = [{**result(name, values[name]), "metric": metric} for name, metric in names.items()]
+    best = dict.fromkeys("abfl", "best")
+    assert statuses(family) == {**best, "m": "supported"}
+
+
+def test_what_could_not_be_compared_is_not_supported() -> None:
+    """It named what it is to beat, and that is gone, or measured on other samples."""
+    gone = {**result("new", 0.9), "compared_with": ["old"]}
+    assert statuses([gone]) == {"new": "inconclusive"}
+    elsewhere = {**gone, "compared": [{"name": "old", "answer": None, "words": "not compared"}]}
+    assert statuses([elsewhere]) == {"new": "inconclusive"}
+
+
+def test_two_experiments_of_one_name_have_a_status_each() -> None:
+    """Two folders may tell of one name: the later does not speak for the first."""
+    family = [result("net", 0.9), result("net", 0.2, "not met")]
+    assert status_of_each(family) == ["best", "refuted"]
 
 
 def test_index_groups_by_samples(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ RESULT = "result.json"  # beside each page: what the index needs of it
 MADE = "<!-- made by `expkit report`: what is typed here is lost -->"
 MEANINGS = {
     "baseline": "others are compared with it, and it with none",
-    "best": "supported, and none on the same samples reached more",
-    "supported": "its criteria are met, and it is not the same as what it is compared with",
+    "best": "supported, not worse than what it is compared with, and of such on the same samples "
+    "none reached more in the same metric",
+    "supported": "its criteria are met, and it was told from what it is compared with",
     "refuted": "a criterion that it stated is not met",
     "inconclusive": "not judged, or not to be told from what it is compared with",
 }
@@ -88,20 +89,20 @@ def _families(results: Mapping[Path, Result]) -> dict[str, dict[Path, Result]]:
 def _table(family: Mapping[Path, Result]) -> str:
     statuses = status_of_each(list(family.values()))
     rows = [
-        (_link(folder, each), f"**{statuses[each['name']]}**", _reached(each), _beside(each))
-        for folder, each in family.items()
+        (_link(folder, each), f"**{status}**", _reached(each), _beside(each))
+        for (folder, each), status in zip(family.items(), statuses, strict=True)
     ]
     return markdown.table(("experiment", "status", "reached", "beside"), rows)
 
 
-def status_of_each(family: Sequence[Result]) -> dict[str, str]:
-    """Of experiments on the same samples, by name."""
+def status_of_each(family: Sequence[Result]) -> list[str]:
+    """Of experiments on the same samples, in their order; two may have the same name."""
     compared = {name for result in family for name in result["compared_with"]}
     supported = [result for result in family if _is_supported(result)]
-    leader = max(supported, key=_goodness, default=None)
-    statuses = {}
+    leaders = [result for result in supported if _is_best(result, supported)]
+    statuses = []
     for result in family:
-        if result is leader:
+        if result in leaders:
             status = "best"
         elif result["name"] in compared and not result["compared_with"]:
             status = "baseline"
@@ -109,15 +110,31 @@ def status_of_each(family: Sequence[Result]) -> dict[str, str]:
             status = "refuted"
         else:
             status = "supported" if result in supported else "inconclusive"
-        statuses[result["name"]] = status
+        statuses.append(status)
     return statuses
 
 
+def _is_best(result: Result, supported: Sequence[Result]) -> bool:
+    """A figure of one metric is held against no other's; equals share the first place."""
+    if _is_worse(result):
+        return False
+    rivals = [each for each in supported if each["metric"] == result["metric"]]
+    return all(_goodness(result) >= _goodness(each) for each in rivals if not _is_worse(each))
+
+
+def _is_worse(result: Result) -> bool:
+    return any(each["answer"] == "worse" for each in _stated(result))
+
+
 def _is_supported(result: Result) -> bool:
-    """Met by its criteria, and told from all that it named, where that could be tested."""
+    """Met by its criteria, and told from all that it named and that could be tested.
+
+    Where it named some and none could be, nothing was told.
+    """
     answers = [each["answer"] for each in _stated(result)]
     met = result["verdict"] == "met" and result["value"] is not None
-    return met and all(answer in ("better", "worse") for answer in answers)
+    was_told = bool(answers) or not result["compared_with"]
+    return met and was_told and all(answer in ("better", "worse") for answer in answers)
 
 
 def _stated(result: Result) -> list[Mapping[str, Any]]:

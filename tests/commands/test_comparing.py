@@ -247,3 +247,26 @@ def test_compare_needs_no_torch(run_here: Expkit, outputs: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_TORCH, "compare", "outputs", "--to", "page"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_why_there_is_no_test_is_told_by_its_own_reason(run_here: Expkit, outputs: Path) -> None:
+    """Not that the samples are others, where the metric cannot be resampled or was not measured."""
+    done = run_here("compare", "narrow", "wide", "--metric", "calibration_error")
+    assert "resamples do not tell the noise of calibration_error here" in done.out
+    vary(1, "wide", accuracy=None)
+    done = run_here("compare", "narrow", "wide_1")
+    assert "not compared: not both have a figure of accuracy" in done.out
+
+
+def test_seeds_do_not_tell_of_other_samples(run_here: Expkit, outputs: Path) -> None:
+    """The same samples judge every seed, so their luck is in no interval over seeds."""
+    for number, (batch_size, seed, accuracy) in enumerate(
+        [(32, 1, 0.80), (32, 2, 0.81), (32, 3, 0.80), (128, 1, 0.90), (128, 2, 0.93), (128, 3, 0.9)]
+    ):
+        vary(number, "narrow", batch_size=batch_size, seed=seed, accuracy=accuracy)
+    done = run_here("compare", "outputs/20260102*", "--to", "page")
+    told = "on these very samples"
+    assert "paired t test" in done.out
+    assert told in " ".join(done.out.split())
+    assert told in Path("page/compare.md").read_text()
+    assert "not about the recipes" not in done.out

@@ -45,6 +45,13 @@ def test_samples_needed_by_hand() -> None:
     assert McNemar(300, 20, 20, 60).num_needed is None
 
 
+def test_fewer_than_six_differing_samples_prove_nothing() -> None:
+    """Connor's formula says 4 where all differ: 2 / 2^4 is no proof, and 5 of 5 had them."""
+    for count in (1, 3, 5):
+        assert McNemar(0, count, 0, 0).num_needed == 6
+    assert McNemar(0, 6, 0, 0).p == 2 / 2**6 < 0.05 < McNemar(0, 5, 0, 0).p
+
+
 def test_as_many_samples_as_needed_have_a_power_of_80_percent() -> None:
     """Of 400 simulated studies of the size that is named, four of five find the difference."""
     random = np.random.default_rng(0)

@@ -57,6 +57,15 @@ def test_what_holm_takes_back_is_said() -> None:
     assert "p = 0.02 alone, p = 0.1 after Holm's correction for 5 comparisons" in verdict.text
 
 
+def test_needed_among_many_is_not_too_sure() -> None:
+    """What one comparison needs is not enough for one of eight."""
+    found = Difference(0.01, (-0.01, 0.03), 0.3, "paired t test", "seeds", 1, 3)
+    text = judge("accuracy", found, 1.0, 8).text
+    assert text.endswith(
+        "1 seed; about 3 seeds would be needed to see it alone, and more after Holm's correction)"
+    )
+
+
 def test_over_seeds() -> None:
     """The interval stands in the words, with the seeds that would do."""
     found = difference_over_seeds({0: 0.90, 1: 0.93, 2: 0.92}, {0: 0.91, 1: 0.91, 2: 0.91})

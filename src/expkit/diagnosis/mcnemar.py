@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 Z_LEVEL, Z_POWER = 1.959964, 0.841621  # a level of 5 % on two sides, a power of 80 %
+FEWEST_DIFFERING = 6  # the exact p of fewer is above 5 % though all are the same one's: 2 / 2^5
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class McNemar:
         discordant = (self.only_ours + self.only_theirs) / self.num_samples
         ahead = abs(self.num_more) / self.num_samples
         root = Z_LEVEL * math.sqrt(discordant) + Z_POWER * math.sqrt(discordant - ahead**2)
-        return round_up(root**2 / ahead**2)
+        return round_up(max(root**2 / ahead**2, FEWEST_DIFFERING / discordant))
 
 
 def round_up(number: float) -> int:

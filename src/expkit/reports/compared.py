@@ -36,6 +36,7 @@ class Compared:
     changes: Changes | None = None
     changes_of: tuple[Member, Member] | None = None  # ours, the baseline's
     verdict: Verdict | None = None
+    untested: str = ""  # why there is no verdict, where nothing forbids one
 
     @property
     def is_forbidden(self) -> bool:
@@ -114,8 +115,23 @@ def _beside(group: Group, baseline: Group, metrics: Sequence[str], records: Reco
             metric: difference_over_seeds(group.figures(metric), baseline.figures(metric))
             for metric in metrics
         }
-        return replace(found, differences={k: v for k, v in over.items() if v is not None})
-    return replace(found, differences=_on_samples((ours, mine), (theirs, other), metrics))
+        found = replace(found, differences={k: v for k, v in over.items() if v is not None})
+    else:
+        found = replace(found, differences=_on_samples((ours, mine), (theirs, other), metrics))
+    return replace(found, untested=_why_untested(found, baseline, metrics[0]))
+
+
+def _why_untested(row: Compared, baseline: Group, metric: str) -> str:
+    """Empty where the metric has a difference with its noise."""
+    if metric in row.differences:
+        return ""
+    if not (row.group.figures(metric) and baseline.figures(metric)):
+        return f"not both have a figure of {metric}"
+    if max(len(row.group.members), len(baseline.members)) > 1:
+        return f"neither has a figure of {metric} for two seeds"
+    if row.changes is not None:
+        return f"resamples do not tell the noise of {metric} here"
+    return "not both have recorded answers to the same samples"
 
 
 def _matching(group: Group, baseline: Group) -> tuple[Member, Member]:

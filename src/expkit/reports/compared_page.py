@@ -11,7 +11,7 @@ from expkit.reports import compared_table as tables
 from expkit.reports import markdown
 from expkit.reports.changes import KINDS, changes_table
 from expkit.reports.compared import Comparison
-from expkit.reports.verdicts import ONE_SEED_EACH
+from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 NO_PICTURE = "The runs' records hold no picture of a sample that changed."
 
@@ -52,6 +52,7 @@ def _draw(comparison: Comparison, folder: Path) -> Iterator[Path]:
 
 def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Path]) -> str:
     groups = tables.shown_groups(comparison)
+    tested = [row for row in comparison.rows if row.verdict is not None]
     names = [
         (
             group.label,
@@ -72,7 +73,8 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         f"# {comparison.metric}, beside {comparison.baseline.name}",
         "\n".join(answers),
         _correction(comparison),
-        ONE_SEED_EACH if any(not row.is_over_seeds for row in comparison.rows) else "",
+        ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
+        f"{OVER_SEEDS}." if any(row.is_over_seeds for row in tested) else "",
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
         markdown.table(("", "run", "seed", ""), names),

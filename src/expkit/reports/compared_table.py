@@ -92,7 +92,7 @@ def answer(row: Compared) -> str:
     if row.verdict is not None:
         return row.verdict.text
     forbidding = next((each.text for each in row.objections if each.forbids), None)
-    return f"not compared: {forbidding or 'not both have recorded answers to the same samples'}"
+    return f"not compared: {forbidding or row.untested}"
 
 
 def doubts(comparison: Comparison) -> dict[str, list[str]]:

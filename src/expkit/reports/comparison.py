@@ -136,10 +136,10 @@ def _answers(pairs: Sequence[Pair]) -> list[str]:
         found = row.differences.get(metric)
         told = "" if found is None else f" {difference_shown(metric, found)}:"
         lines.append(f"- {names[0]} beside {name}, {metric}:{told} {answer(row)}")
-    if sum(row.verdict is not None for row in rows) > 1:
-        lines.append(f"- p is after Holm's correction for {len(rows)} comparisons")
-    noted = any(row.verdict is not None for row in rows)
-    return ["\n".join(lines), *([ONE_SEED_EACH] if noted else [])]
+    num_tests = sum(row.verdict is not None for row in rows)
+    if num_tests > 1:
+        lines.append(f"- p is after Holm's correction for {num_tests} comparisons")
+    return ["\n".join(lines), *([ONE_SEED_EACH] if num_tests else [])]
 
 
 def references(pairs: Sequence[Pair]) -> list[str]:

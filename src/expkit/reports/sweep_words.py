@@ -13,7 +13,7 @@ from expkit.reports.groups import Member
 from expkit.reports.significance import holm
 from expkit.reports.sweep_groups import Group
 from expkit.reports.variation import describe_settings
-from expkit.reports.verdicts import ONE_SEED_EACH, judge
+from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS, judge
 
 
 def against_second(groups: Sequence[Group], objective: str) -> list[str]:
@@ -38,8 +38,8 @@ def against_second(groups: Sequence[Group], objective: str) -> list[str]:
     (adjusted,) = holm([difference.p], num_comparisons)
     verdict = judge(objective, difference, adjusted, num_comparisons)
     corrected = f"; Holm's correction for {num_comparisons} comparisons" * (num_comparisons > 1)
-    lines = [f"{named}: {verdict.text}{corrected}."]
-    return lines if row.is_over_seeds else [*lines, f"{ONE_SEED_EACH}."]
+    about = OVER_SEEDS if row.is_over_seeds else ONE_SEED_EACH
+    return [f"{named}: {verdict.text}{corrected}.", f"{about}."]
 
 
 def _recipe(label: str, group: Group) -> Recipe:

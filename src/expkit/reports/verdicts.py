@@ -16,6 +16,11 @@ ONE_SEED_EACH = (
     "another seed would change is not in it. Train each over several: expkit train -m seed=0,1,2"
 )
 
+OVER_SEEDS = (
+    "A test over seeds is about these recipes on these very samples: how much other samples would "
+    "change is not in it"
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -48,7 +53,8 @@ def _size(metric: str, difference: Difference) -> str:
     if counts is not None:
         return f"{abs(counts.num_more)} of {counts.num_samples} samples"
     shown = difference_shown(metric, difference)
-    return f"{shown}, {difference.count} {difference.unit}"
+    unit = difference.unit.removesuffix("s") if difference.count == 1 else difference.unit
+    return f"{shown}, {difference.count} {unit}"
 
 
 def difference_shown(metric: str, difference: Difference) -> str:
@@ -71,7 +77,8 @@ def _outlook(difference: Difference, adjusted: float, num_comparisons: int) -> s
         return f"no number of {difference.unit} shows a difference of nothing"
     if difference.num_needed is None:
         return f"p {_p(difference.p)}, {difference.test}"
-    return f"about {difference.num_needed:,} {difference.unit} would be needed to see it"
+    alone = " alone, and more after Holm's correction" if num_comparisons > 1 else ""
+    return f"about {difference.num_needed:,} {difference.unit} would be needed to see it{alone}"
 
 
 def _p(value: float) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from expkit.records.measures import CLASS_METRICS, METRICS, RANGES, Measure, is_lower_better
+from expkit.errors import UserError
+from expkit.records.measures import (
+    CLASS_METRICS,
+    METRICS,
+    RANGES,
+    Measure,
+    is_lower_better,
+    refuse_unknown,
+)
 
 
 def test_every_metric_has_its_range() -> None:
@@ -33,3 +41,17 @@ def test_direction_of_metrics() -> None:
     assert is_lower_better("held_out/log_loss")
     assert is_lower_better("rmse")
     assert not is_lower_better("test/recall[cherry/pit]")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "val/log_loss", "held_out/recall[pit]", "test/r2"])
+def test_what_is_measured_can_be_an_objective(name: str) -> None:
+    """With or without a split, of all classes or of one."""
+    refuse_unknown(name)
+
+
+@pytest.mark.parametrize("name", ["held_out/acuracy", "vaal/accuracy", "held_out/lr", ""])
+def test_what_is_not_measured_is_no_objective(name: str) -> None:
+    """A misspelt metric or split is answered with those there are."""
+    with pytest.raises(UserError, match="no run measures") as caught:
+        refuse_unknown(name)
+    assert "log_loss" in str(caught.value.details["allowed"])

@@ -58,6 +58,8 @@ BEFORE_TORCH = [
     (("train", "dataset.target=position"), "for classification", "loss=mse criteria=regression"),
     (("train", "dataset.image=nowhere.png"), "no file 'nowhere.png'", "dataset.image=FILE"),
     (("train", "dataset.image=."), "is a directory", "one picture file"),
+    (("train", "-m", "optimizer.lrr=1,2"), "no key", "expkit train -m optimizer.lr=1,2"),
+    (("train", "-m", "seed=0,1", "sweep.objective=val/acuracy"), "no run measures", "val/accuracy"),
     (("train", "-m", "model=simple_conv,deep_haed"), "no model called 'deep_haed'", "deep_head"),
     (("train", "dataset=digits", "dataset.val_fraction=0.9", "dataset.test_fraction=0.2"),
      "the split train would be empty", "together less than 1"),

@@ -19,6 +19,7 @@ from expkit.config.request import Request
 from expkit.config.sweeping import Outcome
 from expkit.errors import UserError
 from expkit.records.environment import describe_environment
+from expkit.records.measures import refuse_unknown
 from expkit.records.reuse import find_finished
 from expkit.records.sweep import DONE, FAILED, Job, Status, Sweep, SweepFolder, job_id
 from expkit.reports.markdown import flatten
@@ -83,6 +84,7 @@ def open_sweep(request: Request) -> SweepFolder:
     path = Path(str(request.sweep_dir))
     if (path / "sweep.json").exists():
         return SweepFolder(path)
+    refuse_unknown(request.sweep.objective)
     facts = {
         **describe_environment(["expkit", "train", *sys.argv[1:]], "", ""),
         "cwd": str(Path.cwd()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,14 @@ def explain_sweep(words: Sequence[str]) -> None:
     """Refuse a sweep once, before its first job, if a word of it cannot be composed."""
     fault = _find_fault(words)
     if fault is not None:
-        raise fault
+        fix = fault.details["do"]
+        raise UserError(
+            fault.what,
+            where=fault.details["where"],
+            nearest=fault.details["nearest"],
+            allowed=fault.details["allowed"],
+            fix=re.sub("^expkit train (?!-m )", "expkit train -m ", fix) if fix else None,
+        )
 
 
 def _find_fault(words: Sequence[str]) -> UserError | None:

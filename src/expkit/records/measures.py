@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from expkit.errors import UserError, nearest_of
 from expkit.records.facts import DatasetFacts, Task
 
 METRICS: Mapping[Task, Mapping[str, str]] = {
@@ -56,6 +57,9 @@ SHARES = frozenset(
 # the others are better when higher; `loss` is the history's
 LOWER_IS_BETTER = frozenset({"loss", "log_loss", "calibration_error", "mae", "rmse"})
 
+# of which an objective may name one; held_out is the one that a run is judged on
+SPLITS = ("held_out", "train", "val", "test")
+
 TOP = 5
 MAX_RANKED_CLASSES = 100  # above, a curve a class costs more time than it tells
 
@@ -81,6 +85,20 @@ class Measure:
 def is_lower_better(name: str) -> bool:
     """Of a metric, with or without its split and class."""
     return Measure.parse(name).metric in LOWER_IS_BETTER
+
+
+def refuse_unknown(objective: str) -> None:
+    """Every job would run to its end for a figure that is not measured."""
+    known = [*CLASS_METRICS, *(name for metrics in METRICS.values() for name in metrics)]
+    measure = Measure.parse(objective)
+    if measure.metric not in known or measure.split not in ("", *SPLITS):
+        nearest = nearest_of(measure.metric, known) or measure.metric
+        raise UserError(
+            f"no run measures '{objective}'",
+            where=f"sweep.objective={objective}",
+            nearest=f"{nearest_of(measure.split, SPLITS) or SPLITS[0]}/{nearest}",
+            allowed=f"{', '.join(SPLITS)}, each with /METRIC: {', '.join(known)}",
+        )
 
 
 def measurable(facts: DatasetFacts) -> Mapping[str, str]:

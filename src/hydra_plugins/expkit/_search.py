@@ -15,8 +15,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from expkit.config.sweeping import compose_jobs
-from expkit.errors import UserError, nearest_of
-from expkit.records.measures import CLASS_METRICS, METRICS, Measure, is_lower_better
+from expkit.errors import UserError
+from expkit.records.measures import is_lower_better, refuse_unknown
 from expkit.records.sweep import Job, Sweep, is_sweep
 from expkit.reports.digests import recall_digest
 from expkit.reports.search import course, search_lines
@@ -36,7 +36,6 @@ from optuna.trial import Trial, TrialState, create_trial
 from hydra_plugins.expkit._search_space import Space, corners, params_of, words_of
 
 DIRECTIONS = ("minimize", "maximize")
-SPLITS = ("held_out", "train", "val", "test")
 
 
 class Search:
@@ -62,7 +61,7 @@ class Search:
                 where=f"hydra.sweeper.direction={direction}",
                 allowed=f"{', '.join(DIRECTIONS)}, or null: as the metric has it",
             )
-        _refuse_unknown(str(config.sweep.objective))
+        refuse_unknown(str(config.sweep.objective))
         self.path = Path(str(config.hydra.sweep.dir))
         self.objective = str(config.sweep.objective)
         lower = is_lower_better(self.objective)
@@ -199,20 +198,6 @@ class Search:
         if job.status not in ("finished", "reused") or job.run is None:
             return TrialState.FAIL, None
         return _state_of(recall_digest(job.run).figure(self.objective))
-
-
-def _refuse_unknown(objective: str) -> None:
-    """Every trial would run to its end for a figure that is not measured."""
-    known = [*CLASS_METRICS, *(name for metrics in METRICS.values() for name in metrics)]
-    split, metric = Measure.parse(objective).split, Measure.parse(objective).metric
-    if metric not in known or split not in SPLITS:
-        nearest = nearest_of(metric, known) or metric
-        raise UserError(
-            f"no run measures '{objective}'",
-            where=f"sweep.objective={objective}",
-            nearest=f"{nearest_of(split, SPLITS) or SPLITS[0]}/{nearest}",
-            allowed=f"{', '.join(SPLITS)}, each with /METRIC: {', '.join(known)}",
-        )
 
 
 def _state_of(value: float | None) -> tuple[TrialState, float | None]:

@@ -154,7 +154,17 @@ def test_an_objective_that_no_run_has_is_told_with_those_there_are(tmp_path: Pat
     """Instead of an empty table without a reason."""
     path = write_sweep(tmp_path, JOBS)
     write_json(path / "sweep.json", {**read_json(path / "sweep.json"), "objective": "val/auroc"})
-    assert Outcome.of(path).headline() == "no job has a figure of val/auroc; there are val/accuracy"
+    told = "no job has a figure of val/auroc; there are val/accuracy"
+    assert Outcome.of(path).headline() == told
+    assert f"  note     {told}\n" in closing_screen(Outcome.of(path))
+
+
+def test_what_is_proposed_next_is_not_the_same_sweep_again(tmp_path: Path) -> None:
+    """Seeds of one setting are compared; a job alone gets its page."""
+    seeds = [FakeJob({}, 0.8 + seed / 100, seed) for seed in range(3)]
+    for jobs, proposed in ((seeds, "compare"), (seeds[:1], "report")):
+        outcome = Outcome.of(write_sweep(tmp_path, jobs, f"2026_{proposed}"))
+        assert f"next     expkit {proposed} " in closing_screen(outcome)
 
 
 def test_a_pruned_job_is_done_and_not_judged(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from expkit.reports.screen import WIDTH, handle, short
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import Outcome
-from expkit.reports.sweep_page import command_of
 from expkit.reports.sweep_rows import failure
 from expkit.reports.sweep_words import against_second, selection
 from expkit.reports.variation import SEED, brief, describe_settings, short_key
@@ -41,15 +40,13 @@ def _next(outcome: Outcome, *, is_running: bool) -> str:
         return f"expkit show {name}   (on a terminal: live)"
     if any(not row.is_done for row in outcome.rows):
         return f"expkit resume {name}"
-    if len(outcome.groups) > 1:
-        return f"expkit compare {name}"
-    return command_of(outcome.sweep)
+    return f"expkit {'compare' if len(outcome.rows) > 1 else 'report'} {name}"
 
 
 def _table(outcome: Outcome) -> list[str]:
     groups = [group for group in outcome.groups if group.values]
     if not groups:
-        return []
+        return _paragraphs([outcome.headline()]) if any(row.is_done for row in outcome.rows) else []
     keys = list(groups[0].settings)
     header = [short_key(key, keys) for key in keys]
     rows = [[*header, outcome.objective, "n", "findings"]]

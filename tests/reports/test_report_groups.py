@@ -115,6 +115,13 @@ def test_where(condition: str, kept: list[int]) -> None:
     assert [runs.index(each) for each in keep_where(runs, [condition])] == kept
 
 
+def test_a_default_choice_is_found_by_its_name() -> None:
+    """It stands in no word of the command line, and what is built has another name."""
+    run = member()
+    default = replace(run, digest=replace(run.digest, choices={"model": "simple_conv"}))
+    assert keep_where([run, default], ["model=simple_conv"]) == [default]
+
+
 @pytest.mark.parametrize(
     ("condition", "said"),
     [

@@ -90,6 +90,7 @@ def test_a_sweep_that_is_killed_loses_an_epoch_of_each_job(
     assert len(list(sweep.path.glob("2*"))) == 3
     for job in jobs:
         assert job.run is not None
+        assert job.run.environment["choices"]["model"] == "simple_conv"  # which no word says
         assert [line["epoch"] for line in job.run.history] == list(range(1, 201))
 
     again = run_here("resume", "last", "--missing")

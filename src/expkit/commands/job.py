@@ -102,7 +102,7 @@ def _carry_out(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
     check_output(folder.path)
     parts = build(config)
     command = ["expkit", "train", *job.overrides]
-    run_folder = make_folder(parts, config, job.overrides, command)
+    run_folder = make_folder(parts, config, job.overrides, command, job.choices)
     folder.note(job.id, "run", run=run_folder.path.name)
     return (yield from run_course(parts, run_folder))
 

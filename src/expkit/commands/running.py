@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def run_request(request: Request) -> int:
     check_output(Path(request.config.output_dir))
     parts = build(request.config)
     command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
-    folder = make_folder(parts, request.config, request.overrides, command)
+    folder = make_folder(parts, request.config, request.overrides, command, request.choices)
     return carry_out(parts, folder)
 
 
@@ -80,7 +80,11 @@ def without_collector() -> Iterator[None]:
 
 
 def make_folder(
-    parts: Parts, config: Config, overrides: Sequence[str], command: Sequence[str]
+    parts: Parts,
+    config: Config,
+    overrides: Sequence[str],
+    command: Sequence[str],
+    choices: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.procedures.reading import encode_pictures
@@ -90,6 +94,8 @@ def make_folder(
     environment = describe_environment(
         command, parts.device.reason, hash_text(config_text), job_id(plain)
     )
+    if choices:
+        environment["choices"] = dict(choices)
     files: dict[str, str | bytes] = {
         "config.yaml": config_text,
         "overrides.yaml": yaml.safe_dump(list(overrides)),

@@ -115,7 +115,9 @@ def plan(folder: SweepFolder, requests: Sequence[Request]) -> list[str]:
         if identity in known:
             continue
         known.add(identity)
-        folder.plan(identity, request.number, request.overrides, config, request.change)
+        folder.plan(
+            identity, request.number, request.overrides, config, request.change, request.choices
+        )
     return identities
 
 

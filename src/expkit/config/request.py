@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +30,7 @@ class Request:
     sweep_dir: str | None  # of a job of a sweep
     number: int  # within its sweep
     engine: Mapping[str, Any] | None = None  # of a cluster, in place of the `launcher` part
+    choices: Mapping[str, str] = field(default_factory=dict)  # by group, the default ones too
 
     @classmethod
     def of(cls, config: DictConfig) -> Request:
@@ -41,6 +42,7 @@ class Request:
             without_mark(hydra.overrides.task),
             str(hydra.sweep.dir) if in_sweep else None,
             int(hydra.job.num) if in_sweep else 0,
+            choices=current_choices(),
         )
 
     @property
@@ -93,3 +95,13 @@ class Request:
             ) from error
         assert isinstance(plain, dict), "config.yaml is a mapping"
         return {str(key): value for key, value in plain.items()}
+
+
+def current_choices() -> dict[str, str]:
+    """What Hydra took for each group, while HydraConfig tells of it; a default is in no word."""
+    chosen = HydraConfig.get().runtime.choices
+    return {
+        str(group): str(name)
+        for group, name in chosen.items()
+        if name and group not in OF_THE_SWEEP and not {"/", "@"} & set(group)
+    }

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, open_dict
 from expkit.config.ablation import change_of, refuse_idle_changes, without_mark
 from expkit.config.explain import explain_composition
 from expkit.config.job_composer import JobComposer
-from expkit.config.request import Request
+from expkit.config.request import Request, current_choices
 from expkit.errors import UserError
 
 
@@ -99,11 +99,12 @@ def _compose_job(
         config.hydra.job.id = str(number)
         config.hydra.job.num = number
     HydraConfig.instance().set_config(config)
+    choices = current_choices()
     with open_dict(config):
         sweep_dir = str(config.hydra.sweep.dir)
         task_overrides = without_mark(config.hydra.overrides.task)
         del config["hydra"]
-    request = Request(config, task_overrides, sweep_dir, number, engine)
+    request = Request(config, task_overrides, sweep_dir, number, engine, choices)
     try:
         _ = request.config, request.sweep, request.launcher
     except UserError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Digest:
     fingerprints: Mapping[str, str]  # by split
     num_samples: Mapping[str, int]  # by split
     code: Mapping[str, Any]  # commit, dirty, and the versions of packages
+    choices: Mapping[str, str] = field(default_factory=dict)  # by group; older runs tell of none
     version: int = VERSION
 
     def figure(self, metric: str) -> float | None:

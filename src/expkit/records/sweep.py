@@ -11,7 +11,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +76,7 @@ class Job:
     events: list[Record]
     sweep: Path
     change: str | None = None  # of an ablation; None of its recipe
+    choices: Mapping[str, str] = field(default_factory=dict)  # by group
 
     @functools.cached_property
     def run(self) -> Run | None:
@@ -172,6 +173,7 @@ class Sweep:
             events=events,
             sweep=self.path,
             change=record.get("change"),
+            choices=record.get("choices", {}),
         )
 
     def find_job(self, identity: str) -> Job:
@@ -263,10 +265,13 @@ class SweepFolder:
         overrides: Sequence[str],
         config: Any,
         change: str | None = None,
+        choices: Mapping[str, str] | None = None,
     ) -> None:
         record = {"job": identity, "number": number, "overrides": list(overrides), "config": config}
         if change is not None:
             record["change"] = change
+        if choices:
+            record["choices"] = dict(choices)
         append_line(self.path / "plan.jsonl", json.dumps(record))
 
     def stop_file(self, identity: str) -> Path:

@@ -29,6 +29,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
         fingerprints={name: split.fingerprint for name, split in splits.items()},
         num_samples={name: split.num_samples for name, split in splits.items()},
         code={**(environment.get("git") or {}), "versions": environment.get("versions", {})},
+        choices=environment.get("choices", {}),
     )
 
 

@@ -46,9 +46,11 @@ NOTHING = _Nothing()
 
 
 def value_of(digest: Digest, key: str) -> Any:
-    """A setting, or the name of what was chosen for a group: by override, name or `_target_`."""
+    """A setting, or what was chosen for a group: as recorded, else by word, name or `_target_`."""
     if key in digest.config:
         return digest.config[key]
+    if key in digest.choices:
+        return digest.choices[key]
     words = words_of(digest.overrides)
     if key in words:
         return words[key]

@@ -156,3 +156,21 @@ def test_children_of_a_killed_parent_stop(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     assert wait_until_gone(pids)
+
+
+def test_a_server_that_is_dying_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pipes are closed before it can be seen to be dead; its child is lost, and not bad."""
+
+    class Dying:
+        _forkserver_pid, num_looks = 1, 0
+
+        def ensure_running(self) -> None:
+            self.num_looks += 1
+            self._forkserver_pid = 1 if self.num_looks < 3 else 2
+
+    with monkeypatch.context() as patch:
+        patch.setattr("expkit.engine.processes.SERVER", Dying())
+        assert ForkedCalls([], {})._server_has_died(1)
+        patch.setattr("expkit.engine.processes.DYING_SECONDS", 0.0)
+        patch.setattr("expkit.engine.processes.SERVER", Dying())
+        assert not ForkedCalls([], {})._server_has_died(1)

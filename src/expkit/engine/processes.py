@@ -25,7 +25,8 @@ from typing import Any
 
 GRACE_SECONDS = 10.0  # between SIGTERM, at which a run keeps its last epoch, and SIGKILL
 SERVER_LOST = 255  # what multiprocessing says of a child whose server has died
-MOST_STARTS = 3  # of a server that dies while it is asked for a child
+MOST_STARTS = 5  # of a server that dies while it is asked for a child
+DYING_SECONDS = 1.0  # in which a killed process has let go of its pipes, and still counts as alive
 SERVER: Any = forkserver._forkserver  # of which the public functions tell too little
 _server_has: dict[str, Any] = {}  # what the one that runs, or runs next, begins with
 
@@ -127,6 +128,7 @@ class ForkedCalls:
             except (OSError, EOFError):
                 if attempt == MOST_STARTS:
                     raise
+                self._server_has_died(SERVER._forkserver_pid)
             else:
                 return process
         raise AssertionError
@@ -174,9 +176,13 @@ class ForkedCalls:
 
     def _server_has_died(self, pid: int) -> bool:
         """Whether the server that had this number is dead; there is another one then."""
-        with _server_environment(self._environ):
-            SERVER.ensure_running()
-        return bool(SERVER._forkserver_pid != pid)
+        deadline = time.monotonic() + DYING_SECONDS
+        while True:
+            with _server_environment(self._environ):
+                SERVER.ensure_running()
+            if SERVER._forkserver_pid != pid or time.monotonic() > deadline:
+                return bool(SERVER._forkserver_pid != pid)
+            time.sleep(0.02)
 
 
 def _send(

@@ -111,6 +111,20 @@ def test_index_is_made_again_but_not_over_a_page_by_hand(tmp_path: Path) -> None
     assert (tmp_path / "README.md").read_text() == "# My thoughts\n"
 
 
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    """One screen with its file, where a key is gone; a page that is no UTF-8 is a person's own."""
+    write_pages(tmp_path, result("one", 0.9))
+    (tmp_path / "one" / "result.json").write_text('{"kind": "run", "name": "one"}')
+    with pytest.raises(UserError, match="it lacks compared, compared_with, dataset"):
+        write_index(tmp_path)
+    (tmp_path / "one" / "result.json").write_text("{}")
+    with pytest.raises(UserError, match="it lacks kind"):
+        read_results(tmp_path)
+    (tmp_path / "README.md").write_bytes(b"caf\xe9")
+    with pytest.raises(UserError, match="written by hand"):
+        write_index(tmp_path)
+
+
 def write_pages(notebook: Path, *results: dict[str, Any]) -> None:
     for each in results:
         folder = notebook / each["name"]

@@ -12,7 +12,7 @@ from synthetic_runs import classes_run, config_of, failed_gate_run, interrupted_
 
 from expkit.errors import UserError
 from expkit.reports import markdown
-from expkit.reports.notebook import write_notebook
+from expkit.reports.notebook import kept_notes, write_notebook
 from expkit.reports.pages import refresh
 
 REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accuracy": 1.0}}
@@ -114,6 +114,20 @@ def test_notes_survive_a_refresh(tmp_path: Path) -> None:
         write_notebook([run], tmp_path / "page")
     assert page.read_text().endswith(f"## Notes\n\n{notes}\n")
     assert page.read_text().count("The log's run had a bug.") == 1
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [b"", b"\n    code first\n\n\ttab  \n\n\n", b"from Windows\r\n", b"caf\xe9 \x00", b"no end"],
+)
+def test_notes_are_kept_to_the_byte(tmp_path: Path, notes: bytes) -> None:
+    """However they were typed, after one refresh and after two."""
+    page = tmp_path / "README.md"
+    for heading in (b"\n## Notes\n", b"\r\n## Notes\r\n"):
+        page.write_bytes(b"# old" + heading + notes)
+        assert kept_notes(page) == notes
+    page.write_bytes(b"# old\n\n## Notes")
+    assert kept_notes(page) == b""
 
 
 def test_a_page_by_hand_is_not_overwritten(tmp_path: Path) -> None:

@@ -24,6 +24,14 @@ MEANINGS = {
 
 Result = Mapping[str, Any]
 
+KEYS = {
+    "sweep": {"name", "runs", "answer"},
+    "run": {
+        *("name", "runs", "verdict", "dataset", "judged_on", "judged_samples", "metric", "value"),
+        *("interval", "compared_with", "compared"),
+    },
+}
+
 
 def write_result(folder: Path, result: Result) -> None:
     """Beside the page, so that the index can be made where the runs are no longer there."""
@@ -32,13 +40,25 @@ def write_result(folder: Path, result: Result) -> None:
 
 def read_results(notebook: Path) -> dict[Path, Result]:
     """By the folder of each experiment."""
-    return {path.parent: read_json(path) for path in sorted(notebook.glob(f"*/{RESULT}"))}
+    return {path.parent: _read_result(path) for path in sorted(notebook.glob(f"*/{RESULT}"))}
+
+
+def _read_result(path: Path) -> Result:
+    result = read_json(path)
+    lacking = KEYS.get(result.get("kind", ""), {"kind"}) - result.keys()
+    if lacking:
+        raise UserError(
+            f"'{RESULT}' is damaged: it lacks {', '.join(sorted(lacking))}",
+            where=str(path),
+            fix="remove it, and write its page again: expkit report RUN",
+        )
+    return result
 
 
 def refuse_handwritten(notebook: Path) -> None:
     """Before anything is written: a page of a person's own is not made over."""
     page = notebook / "README.md"
-    if page.exists() and MADE not in page.read_text(encoding="utf-8"):
+    if page.exists() and MADE.encode() not in page.read_bytes():
         raise UserError(
             f"'{page}' was written by hand: the index of experiments would overwrite it",
             where=str(page),

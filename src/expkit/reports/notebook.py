@@ -27,6 +27,7 @@ from expkit.reports.sweep_page import draw_pictures, sections
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")
 NOTES = "## Notes"
+NOTES_LINE = rb"\n## Notes[ \t]*(?:\r?\n|\Z)"  # some editors leave no line break at the end
 MAX_PICTURE_WIDTH = 1100
 MAX_PICTURE_BYTES = 350_000
 
@@ -41,7 +42,7 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
     notes = kept_notes(page)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = _copy_pictures(runs[0], folder)
-    write_aside(page, _page(pairs, pictures, notes).encode())
+    write_aside(page, _page(pairs, pictures).encode() + notes)
     write_result(folder, _result(pairs))
     return page
 
@@ -61,9 +62,9 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
         *(markdown.without_places(part) for part in sections(outcome)),
         *_shown(pictures),
         NOTES,
-        notes,
     ]
-    write_aside(page, ("\n\n".join(part for part in parts if part) + "\n").encode())
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    write_aside(page, text.encode() + notes)
     result = {"kind": "sweep", "name": folder.name, "runs": [portable_path(sweep.path)]}
     write_result(folder, {**result, "answer": outcome.headline()})
     return page
@@ -113,21 +114,22 @@ def portable_path(path: Path) -> str:
     return resolved.relative_to(here).as_posix() if resolved.is_relative_to(here) else path.name
 
 
-def kept_notes(page: Path) -> str:
-    """What follows the heading; a page without one was written by hand, and is not ours."""
+def kept_notes(page: Path) -> bytes:
+    """What follows the heading, to the byte; a page without one was written by hand, and stays."""
     if not page.exists():
-        return ""
-    _, found, notes = page.read_text(encoding="utf-8").partition(f"\n{NOTES}\n")
-    if not found:
+        return b""
+    parts = re.split(NOTES_LINE, page.read_bytes(), maxsplit=1)
+    if len(parts) < 2:
         raise UserError(
             f"'{page}' exists and has no '{NOTES}' heading: it would be overwritten",
             where=f"--to {page.parent}",
             fix=f"choose another folder, or put the text to keep under a line '{NOTES}'",
         )
-    return notes.strip()
+    return parts[1]
 
 
-def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
+def _page(pairs: Sequence[Pair], pictures: Sequence[Path]) -> str:
+    """Up to the notes."""
     run, summary = pairs[0]
     title = run.config.get("name") or run.name
     parts = [
@@ -147,7 +149,6 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path], notes: str) -> str:
         *_commands([run for run, _ in pairs]),
         *_shown(pictures),
         NOTES,
-        notes,
     ]
     text = "\n\n".join(part for part in parts if part)
     return text + "\n"

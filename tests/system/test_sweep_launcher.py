@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from types import ModuleType
 import pytest
 from conftest import TINY, Expkit, expkit_command
 
+from expkit.commands.sweep_ending import conclude
+from expkit.config.sweeping import Outcome, Task
 from expkit.records.sweep import Sweep
 
 LONG = (
@@ -175,3 +178,32 @@ def test_two_processes_do_not_conduct_one_sweep(planned: Sweep, run_here: Expkit
         os.close(lock)
     assert done.code == 2
     assert "still running in another process" in done.err
+
+
+def test_a_shuffled_sweep_is_resumed_by_its_configs(planned: Sweep, run_here: Expkit) -> None:
+    """The words give each job another number each time."""
+    plan = planned.path / "plan.jsonl"
+    first, second = map(json.loads, plan.read_text().splitlines())
+    first["number"], second["number"] = second["number"], first["number"]
+    plan.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    done = run_here("resume", "last", "--failed")
+    assert done.err == ""
+    assert "0 of 2 jobs done, 0 to run" in done.out
+
+
+class NoReader(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_has_gone_is_no_fault_of_the_folder(
+    planned: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of `expkit train -m ... | head`: the pages are written, and no disk is blamed."""
+    task = Task(lambda _: 0, lambda _: Outcome(0, None), lambda _: [], sweep_dir=str(planned.path))
+    (planned.path / "sweep.md").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", NoReader())
+        with pytest.raises(BrokenPipeError):
+            conclude(task)
+    assert (planned.path / "sweep.md").exists()

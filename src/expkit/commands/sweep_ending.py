@@ -33,4 +33,5 @@ def conclude(task: Task) -> None:
 
     path = Path(task.sweep_dir)
     with explain_disk_errors(path):
-        print(closing_screen(refresh_sweep(path)), flush=True)
+        outcome = refresh_sweep(path)
+    print(closing_screen(outcome), flush=True)

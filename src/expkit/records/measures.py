@@ -111,17 +111,3 @@ def measurable(facts: DatasetFacts) -> Mapping[str, str]:
         known.pop("auroc", None)
         known.pop("average_precision", None)
     return known
-
-
-def refuse_unmeasured(objective: str) -> None:
-    """Every job would run to its end for a figure that no run has."""
-    known = [*CLASS_METRICS, *(name for metrics in METRICS.values() for name in metrics)]
-    split, metric = Measure.parse(objective).split, Measure.parse(objective).metric
-    if metric not in known or split not in ("", *SPLITS):
-        nearest = nearest_of(metric, known) or metric
-        raise UserError(
-            f"no run measures '{objective}'",
-            where=f"sweep.objective={objective}",
-            nearest=f"{nearest_of(split, SPLITS) or SPLITS[0]}/{nearest}",
-            allowed=f"{', '.join(SPLITS)}, each with /METRIC: {', '.join(known)}",
-        )

@@ -62,11 +62,13 @@ def dispatch(words: Sequence[str]) -> int:
 
 def _forgive_streams() -> None:
     """Answer also where a stream was closed, or cannot show a character."""
-    for name in ("stdout", "stderr"):
+    for name in ("stdin", "stdout", "stderr"):  # each open takes the lowest number that is free
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
-        elif hasattr(stream, "reconfigure"):
+            stream = open(os.devnull, "r" if name == "stdin" else "w")  # noqa: PTH123, SIM115
+            os.set_inheritable(stream.fileno(), True)  # the jobs of a sweep have streams, too
+            setattr(sys, name, stream)
+        elif name != "stdin" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 

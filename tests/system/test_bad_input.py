@@ -14,6 +14,13 @@ from PIL import Image
 
 # what was typed, and what the answer must hold: what is wrong, and what was meant or is allowed
 BEFORE_TORCH = [
+    (("train", "-m", "model=glob(zz*)"), "no model is meant by it", "simple_conv"),
+    (("train", "-m", "seed=glob(*)"), "'seed' is none", "expkit train -m seed=VALUE,VALUE"),
+    (
+        ("train", "-m", "seed=1,2", "sweep.objective=held_out/acuracy"),
+        "no run measures 'held_out/acuracy'",
+        "nearest  held_out/accuracy",
+    ),
     (("tarin",), "no command 'tarin'", "train"),
     (("list", "modle"), "no group 'modle'", "model"),
     (("train", "modle=simple_conv"), "no key 'modle'", "expkit train model=simple_conv"),
@@ -194,3 +201,14 @@ def test_expkit_traceback_shows_where_an_error_arose(expkit: Expkit) -> None:
     done = expkit("train", "seed=x", EXPKIT_TRACEBACK="1")
     assert "Traceback" in done.err
     assert "seed cannot be 'x'" in done.err
+
+
+def test_streams_that_were_closed_are_given_to_what_is_started() -> None:
+    """As from a scheduler without any: a sweep's jobs print, too, and would end at once."""
+    code = (
+        "import os, subprocess, sys; from expkit.cli import dispatch; dispatch(['--version']);"
+        "look = 'import sys; sys.exit(0 if sys.stdout and sys.stdin else 3)';"
+        "sys.exit(subprocess.run([sys.executable, '-c', look]).returncode)"
+    )
+    words = ["sh", "-c", 'exec "$@" <&- >&-', "sh", sys.executable, "-c", code]
+    assert subprocess.run(words, check=False).returncode == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override, ValueType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
@@ -55,8 +55,8 @@ def _find_fault(words: Sequence[str]) -> UserError | None:
 
 def _check_words(words: Sequence[str]) -> None:
     texts, folders = _split_words(words)
-    overrides = [parse_override(text) for text in texts]
     groups = [group for group in list_groups(folders) if not group.startswith("hydra/")]
+    overrides = [_spell_out(parse_override(text), groups, folders) for text in texts]
     for override in overrides:
         _check_choice(override, groups, folders)
     config = _compose([o for o in overrides if _is_group(o, groups)], folders)
@@ -91,6 +91,29 @@ def parse_override(text: str) -> Override:
 
 def _is_group(override: Override, groups: Sequence[str]) -> bool:
     return override.key_or_group in groups and "." not in override.key_or_group
+
+
+def _spell_out(override: Override, groups: Sequence[str], folders: list[Path]) -> Override:
+    """`model=glob(*)` as the choices that it means."""
+    if override.value_type is not ValueType.GLOB_CHOICE_SWEEP:
+        return override
+    if not _is_group(override, groups):
+        raise UserError(
+            f"glob() means files of a group, and '{override.key_or_group}' is none",
+            where=override.input_line,
+            allowed=", ".join(groups),
+            fix=f"expkit train -m {override.key_or_group}=VALUE,VALUE",
+        )
+    choices = list_choices(override.key_or_group, folders)
+    glob = override.value()
+    assert isinstance(glob, Glob), "as its type says"
+    if not (names := glob.filter(choices)):
+        raise UserError(
+            f"no {override.key_or_group} is meant by it",
+            where=override.input_line,
+            allowed=", ".join(choices),
+        )
+    return parse_override(f"{override.get_key_element()}={','.join(names)}")
 
 
 def _values(override: Override) -> Iterator[Any]:

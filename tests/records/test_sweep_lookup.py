@@ -46,3 +46,13 @@ def test_a_word_of_several_or_none_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             find_run_or_sweep(word, tmp_path)
         assert "20260102_000000_7_sweep" in str(caught.value.details["allowed"])
+
+
+def test_a_sweeps_damaged_facts_are_refused(tmp_path: Path) -> None:
+    """A file without the words that began it is named, and no KeyError comes of it."""
+    sweep = make_sweep(tmp_path, "20260102_000000_7")
+    (sweep / "sweep.json").write_text('{"command": "train"}')
+    with pytest.raises(UserError, match="no command"):
+        _ = Sweep(sweep).command
+    with pytest.raises(UserError, match="no objective"):
+        _ = Sweep(sweep).objective

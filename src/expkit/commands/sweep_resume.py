@@ -20,7 +20,7 @@ HYDRA = "hydra"  # what --trust says for words that configure Hydra itself
 
 def resume_sweep(sweep: Sweep, trusted: Sequence[str], *, failed: bool, missing: bool) -> int:
     """Run what is missing, cut off or failed, or one of these alone; the exit code."""
-    given: list[str] = sweep.facts["command"][2:]
+    given = sweep.command[2:]
     words = list(_harmless(given, sweep, trusted))
     statuses: list[Status] = []
     if missing or not failed:

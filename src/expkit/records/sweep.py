@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from expkit.errors import UserError
 from expkit.records.files import (
@@ -33,6 +33,7 @@ from expkit.records.folder import (
 )
 from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
 
+Kind = TypeVar("Kind")
 Status = Literal[
     "waiting",
     "running",
@@ -155,7 +156,22 @@ class Sweep:
 
     @property
     def objective(self) -> str:
-        return str(self.facts["objective"])
+        return self._fact("objective", str)
+
+    @property
+    def command(self) -> list[str]:
+        """The words that began it."""
+        return self._fact("command", list)
+
+    def _fact(self, key: str, kind: type[Kind]) -> Kind:
+        value = self.facts.get(key)
+        if not isinstance(value, kind):
+            raise UserError(
+                f"'sweep.json' is damaged: it has no {key}",
+                where=str(self.path / "sweep.json"),
+                fix="bring the file back from a copy",
+            )
+        return value
 
     @property
     def is_running(self) -> bool:

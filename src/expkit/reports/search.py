@@ -38,7 +38,7 @@ def course(run: Run, objective: str) -> list[float]:
 
 
 def is_search(sweep: Sweep) -> bool:
-    return SEARCHES in sweep.facts["command"]
+    return SEARCHES in sweep.command
 
 
 def search_lines(sweep: Sweep) -> list[str]:

@@ -85,7 +85,7 @@ def sections(outcome: Outcome) -> list[str]:
 
 def command_of(sweep: Sweep) -> str:
     """What was typed; the folder's own word is not the user's."""
-    words = [word for word in sweep.facts["command"] if not word.startswith("hydra.sweep.dir=")]
+    words = [word for word in sweep.command if not word.startswith("hydra.sweep.dir=")]
     return shlex.join(words)
 
 

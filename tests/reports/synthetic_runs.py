@@ -38,6 +38,7 @@ def config_of(**changes: Any) -> dict[str, Any]:
         "reference": None,
         "batch_size": 128,
         "output_dir": "/home/somebody/outputs",
+        "dataset": {"_target_": "expkit.data.Puzzle"},
         "model": {"_target_": "expkit.models.Conv", "channels": [32, 64, 128, 256]},
         "optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001},
         "loss": {"_target_": "expkit.losses.cross_entropy.CrossEntropy"},

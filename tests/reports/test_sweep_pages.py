@@ -208,3 +208,16 @@ def test_the_closing_screen_is_no_wider_than_others(tmp_path: Path) -> None:
     assert any(line.startswith("  FAIL   #33") and "killed" in line for line in lines)
     assert any("and 22 more in sweep.csv" in line for line in lines)
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 90
+
+
+def test_equals_are_all_the_best(tmp_path: Path) -> None:
+    """Being planned first is no reason to be chosen; a long name keeps its start."""
+    long = "a_model_with_a_name_of_very_many_letters"
+    accuracies = {long: 1.0, "b": 1.0, "c": 0.5}
+    path = write_sweep(tmp_path, [FakeJob({"model": m}, a) for m, a in accuracies.items()])
+    outcome = refresh_sweep(path)
+    assert "; as good as 1 other setting" in outcome.headline()
+    assert (path / "sweep.md").read_text().count("| **best** |") == 2
+    screen = closing_screen(outcome)
+    assert screen.count("  best   ") == 2
+    assert f"{long[:27]}…" in screen

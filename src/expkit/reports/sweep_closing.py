@@ -60,17 +60,21 @@ def _table(outcome: Outcome) -> list[str]:
     beside = [f"  {'beside':<8} {levels}"] if levels else []
     more = len(groups) - MAX_ROWS
     told = [f"         ... and {more} more in sweep.csv"] if more > 0 else []
-    marks = ["         ", "  best   ", *["         "] * (len(lines) - 2)]
+    marks = ["         "]
+    marks += [f"  {'best' * (group.mean == groups[0].mean):<7}" for group in groups[:MAX_ROWS]]
     return [f"{mark}{line}" for mark, line in zip(marks, lines, strict=True)] + told + beside
 
 
 def _row(group: Group, objective: str) -> list[str]:
-    values = [
-        textwrap.shorten(brief(value), MAX_CELL, placeholder="...")
-        for value in group.settings.values()
-    ]
+    values = [_cut(brief(value)) for value in group.settings.values()]
     counted = ", ".join(f"{name} {count}" for name, count in group.findings.most_common(2))
     return [*values, spread(group, objective), str(len(group.values)), counted]
+
+
+def _cut(cell: str) -> str:
+    """A name without a space keeps its start, too."""
+    words = " ".join(cell.split())
+    return words if len(words) <= MAX_CELL else f"{words[: MAX_CELL - 1]}…"
 
 
 def _failures(outcome: Outcome) -> list[str]:

@@ -89,4 +89,11 @@ class Outcome:
         seeds = len(self.best.values)
         count = f" ({seeds} seeds)" if seeds > 1 else ""
         levels = "".join(f"; {name} {self.figure(at)}" for name, at in self.levels.items())
-        return f"{name}: {self.objective} {spread(self.best, self.objective)}{count}{levels}"
+        figure = f"{self.objective} {spread(self.best, self.objective)}"
+        return f"{name}: {figure}{count}{self._equals()}{levels}"
+
+    def _equals(self) -> str:
+        """The first of equals is not better than they are."""
+        assert self.best is not None
+        count = sum(group.mean == self.best.mean for group in self.groups) - 1
+        return f"; as good as {count} other setting{'s' * (count > 1)}" if count else ""

@@ -115,7 +115,7 @@ def _table(outcome: Outcome) -> list[str]:
 
 
 def _table_row(group: Group, outcome: Outcome, beside: Sequence[str]) -> tuple[str, ...]:
-    best = group is outcome.best
+    best = outcome.best is not None and group.mean == outcome.best.mean
     figure = spread(group, outcome.objective)
     if not group.values:
         figure = ", ".join(dict.fromkeys(row.status for row in group.rows))

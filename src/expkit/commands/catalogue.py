@@ -5,8 +5,8 @@ from __future__ import annotations
 COMMANDS = {
     "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
     "list": "what can be chosen, and what each choice is",
-    "show": "a run's results on one screen",
-    "plot": "draw a run's pictures again from its records",
+    "show": "a run's or a sweep's results on one screen, live while a sweep runs",
+    "plot": "draw a run's or a sweep's pages again from its records",
     "compare": "what differs between runs, what came of it, and whether that is more than luck",
     "analyze": "the course of training in numbers: best, latest, gap, and where it turned",
     "diagnose": "what is wrong with a run, why, and what to try next",
@@ -15,7 +15,7 @@ COMMANDS = {
     "predict": "what a run's model says to new pictures",
     "latency": "how long a run's model takes, and how large it is",
     "parity": "a device and precision held against this CPU in fp32, layer by layer",
-    "report": "write an experiment's page from its runs",
-    "resume": "go on with a run that was cut off",
+    "report": "write an experiment's page from its runs, and the index of all",
+    "resume": "go on with a run or a sweep that was cut off",
     "completion": "tab completion for bash, zsh or fish",
 }

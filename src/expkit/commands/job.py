@@ -98,7 +98,8 @@ def _carry_out(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
     trust = job.config["trust"]
     if job.run is not None:
         return (yield from finish_course(job.run, trust, build))
-    config = check_config(job.config)
+    # where the sweep lies now: it may have been moved, or be resumed from another folder
+    config = check_config({**job.config, "output_dir": str(folder.path)})
     check_output(folder.path)
     parts = build(config)
     command = ["expkit", "train", *job.overrides]

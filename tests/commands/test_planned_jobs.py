@@ -1,0 +1,49 @@
+"""A planned job in this process: where its run goes, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import TINY, Expkit
+
+import expkit.commands.job as job_module
+from expkit.config.request import OF_THE_SWEEP
+from expkit.config.schema import Config
+from expkit.config.validation import check_config
+from expkit.errors import UserError
+from expkit.procedures.course import go_alone
+from expkit.records.sweep import Sweep, SweepFolder, job_id
+
+
+@pytest.fixture
+def config(run_here: Expkit) -> Mapping[str, Any]:
+    """That of an ordinary run."""
+    composed: dict[str, Any] = yaml.safe_load(
+        run_here("train", *TINY, "--cfg", "job", "--resolve").out
+    )
+    return {key: value for key, value in composed.items() if key not in OF_THE_SWEEP}
+
+
+def test_a_moved_sweep_has_its_runs_in_itself(
+    config: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its plan says of a folder was true when it was planned."""
+    plain = check_config({**config, "output_dir": "outputs/before"}).to_plain()
+    folder = SweepFolder.create(tmp_path / "after", {"objective": "val/accuracy"})
+    folder.plan(job_id(plain), 0, [], plain)
+    seen: list[str] = []
+
+    def look(parts: None, config: Config, *others: object) -> None:
+        seen.append(config.output_dir)
+        raise UserError("seen")
+
+    monkeypatch.setattr(job_module, "make_folder", look)
+    go_alone(job_module.planned_course(folder.path, job_id(plain), lambda config: None))  # type: ignore[arg-type,return-value]
+    assert seen == [str(folder.path)]
+    assert Sweep(folder.path).jobs[0].reason == "seen"
+    assert json.loads((folder.path / "plan.jsonl").read_text())["config"] == plain

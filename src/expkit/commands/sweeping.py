@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +22,16 @@ from expkit.errors import UserError
 from expkit.records.environment import describe_environment
 from expkit.records.measures import refuse_unknown
 from expkit.records.reuse import find_finished
-from expkit.records.sweep import DONE, FAILED, Job, Status, Sweep, SweepFolder, job_id
+from expkit.records.sweep import (
+    DONE,
+    FAILED,
+    Job,
+    Status,
+    Sweep,
+    SweepFolder,
+    hold_planning,
+    job_id,
+)
 from expkit.reports.markdown import flatten
 
 if TYPE_CHECKING:
@@ -57,9 +67,10 @@ def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) 
 
 
 def run_job(request: Request) -> Outcome:
-    """One job in this process, as an engine of Hydra's calls for it."""
-    folder = open_sweep(request)
-    (identity,) = plan(folder, [request])
+    """One job in this process, as an engine of Hydra's calls for it: each opens the sweep."""
+    with hold_planning(Path(str(request.sweep_dir))):
+        folder = open_sweep(request)
+        (identity,) = plan(folder, [request])
     run_planned(folder.path, identity)
     return outcome_of(Sweep(folder.path).find_job(identity), request.sweep.objective)
 
@@ -82,15 +93,33 @@ def outcome_of(job: Job, metric: str) -> Outcome:
 def open_sweep(request: Request) -> SweepFolder:
     """The folder of the sweep, which a later batch or a resumed sweep finds there."""
     path = Path(str(request.sweep_dir))
+    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
     if (path / "sweep.json").exists():
+        _refuse_other_words(Sweep(path), command)
         return SweepFolder(path)
     refuse_unknown(request.sweep.objective)
     facts = {
-        **describe_environment(["expkit", "train", *sys.argv[1:]], "", ""),
+        **describe_environment(command, "", ""),
         "cwd": str(Path.cwd()),
         **asdict(request.sweep),
     }
     return SweepFolder.create(path, facts)
+
+
+def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:
+    """Two sweeps in one folder would have one table, and be resumed as the first of them."""
+    if _words_of_jobs(command) != _words_of_jobs(sweep.facts["command"]):
+        raise UserError(
+            f"'{sweep.name}' is there already, and is a sweep of other words",
+            where=f"hydra.sweep.dir={sweep.path}\nit is: {shlex.join(sweep.facts['command'])}",
+            fix="leave hydra.sweep.dir out, or name another folder",
+        )
+
+
+def _words_of_jobs(command: Sequence[str]) -> list[str]:
+    """Without those that resuming a sweep puts in place of its own."""
+    keys = ("trust", "hydra.sweep.dir")
+    return [word for word in command if word.lstrip("+~").partition("=")[0] not in keys]
 
 
 @contextmanager

@@ -307,6 +307,18 @@ class SweepFolder:
         append_line(_events_path(self.path, identity), json.dumps({**record, **values}))
 
 
+@contextlib.contextmanager
+def hold_planning(path: Path) -> Iterator[None]:
+    """Let one process at a time make and plan the sweep of this folder, where many conduct it."""
+    with explain_disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = hold_file(path / ".planning")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
 def _events_path(sweep: Path, identity: str) -> Path:
     return sweep / "jobs" / f"{identity}.jsonl"
 

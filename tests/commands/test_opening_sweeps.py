@@ -1,0 +1,91 @@
+"""A sweep's folder is opened by its own processes, and planned by one at a time."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+import expkit.commands.sweeping as sweeping
+from expkit.config.request import Request
+from expkit.config.schema import Sweep as SweepSettings
+from expkit.config.sweeping import Outcome
+from expkit.errors import UserError
+from expkit.records.sweep import Sweep
+
+
+@dataclass
+class FakeRequest:
+    """As much of a job's request as planning it asks for."""
+
+    sweep_dir: str
+    number: int
+    sweep: SweepSettings = field(default_factory=lambda: SweepSettings("val/accuracy", False))
+    overrides: list[str] = field(default_factory=list)
+    change: str | None = None
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> SimpleNamespace:
+        return SimpleNamespace(to_plain=lambda: {"seed": self.number % 3})
+
+
+def request(sweep_dir: Path, number: int = 0) -> Request:
+    return cast(Request, FakeRequest(str(sweep_dir), number))
+
+
+def say(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["expkit train", *words])
+
+
+def test_a_folder_is_that_of_one_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later batches and a resumption say the same words; other words are another sweep."""
+    path = tmp_path / "mine"
+    say(monkeypatch, "seed=0,1", f"hydra.sweep.dir={path}", "-m")
+    sweeping.open_sweep(request(path))
+    sweeping.open_sweep(request(path))
+    say(monkeypatch, "seed=0,1", "trust=[]", f"hydra.sweep.dir='{path}'", "-m")
+    sweeping.open_sweep(request(path))
+    say(monkeypatch, "seed=2,3", f"hydra.sweep.dir={path}", "-m")
+    with pytest.raises(UserError, match="is a sweep of other words") as refused:
+        sweeping.open_sweep(request(path))
+    assert "seed=0,1" in str(refused.value.details["where"])
+
+
+def test_jobs_that_open_their_sweep_at_once_plan_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As joblib's workers do: none finds a half-made folder, and a duplicate is planned once."""
+    describe: Any = sweeping.describe_environment
+
+    def dawdle(*arguments: Any) -> Any:
+        time.sleep(0.1)
+        return describe(*arguments)
+
+    say(monkeypatch, "seed=0,1", "-m")
+    monkeypatch.setattr(sweeping, "describe_environment", dawdle)
+    monkeypatch.setattr(sweeping, "run_planned", lambda path, identity: 0)
+    monkeypatch.setattr(sweeping, "outcome_of", lambda job, metric: Outcome(0, None))
+    outcomes: list[Outcome] = []
+    threads = [
+        threading.Thread(
+            target=lambda number: outcomes.append(
+                sweeping.run_job(request(tmp_path / "s", number))
+            ),
+            args=[number],
+        )
+        for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 6
+    assert len(Sweep(tmp_path / "s").jobs) == 3

@@ -13,16 +13,15 @@ from annotated_types import Ge, Gt
 
 from expkit.commands.interruption import note_signals
 from expkit.commands.job import conduct
+from expkit.commands.last_words import MOST_LOSSES, LastWords
 from expkit.commands.preloading import list_modules
 from expkit.commands.sweep_screen import SweepScreen
-from expkit.engine.memory_kills import count_memory_kills
 from expkit.engine.processes import Ending, ForkedCalls
 from expkit.engine.shares import Share, share_machine
 from expkit.records.sweep import FAILED, Job, Sweep, SweepFolder
 from expkit.reports.sweep_table import SweepTable
 
 TICK_SECONDS = 0.25
-MOST_LOSSES = 3  # of one job's process with its server, after which it is given up
 
 
 class Launcher(Protocol):
@@ -65,7 +64,8 @@ class LocalLauncher:
             ) as calls,
             note_signals() as signals,
         ):
-            _Conductor(self, sweep, share, calls, watcher, signals, deque(open_)).run()
+            words = LastWords(sweep, signals, self.timeout)
+            _Conductor(self, sweep, share, calls, watcher, signals, words, deque(open_)).run()
 
     def _share(self, sweep: Path, planned: Sequence[Job]) -> Share:
         """The same threads for each job, also when the sweep is resumed or grows: sums differ."""
@@ -94,10 +94,10 @@ class _Conductor:
     calls: ForkedCalls
     watcher: Watcher
     signals: Sequence[int]
+    words: LastWords
     waiting: deque[Job]
     running: dict[str, tuple[Job, int]] = field(default_factory=dict)  # with the place of each
     losses: Counter[str] = field(default_factory=Counter)
-    memory_kills: int = field(default_factory=count_memory_kills)
 
     def run(self) -> None:
         while self.waiting or self.running:
@@ -113,6 +113,7 @@ class _Conductor:
         taken = {place for _, place in self.running.values()}
         place = next(each for each in range(self.share.num_jobs) if each not in taken)
         self.running[job.id] = (job, place)
+        self.words.expect([job])
         self.calls.start(
             job.id,
             conduct,
@@ -125,6 +126,7 @@ class _Conductor:
 
     def _stop(self, *, at_once: bool) -> None:
         self.waiting.clear()
+        self.words.stopped.update(self.running)
         if at_once:
             self.calls.kill()
         else:
@@ -137,37 +139,7 @@ class _Conductor:
             self.losses[job.id] += 1
             self.waiting.appendleft(job)
             return
-        job = job.again()
-        last = job.events[-1] if job.events else {}
-        if ending.timed_out and job.status != "finished":
-            limit = self.launcher.timeout
-            self._note(job, ending, "timed out", f"it took longer than {limit:g} s")
-        elif last.get("event") != "ended":
-            self._note(job, ending, *self._explain(ending))
-        job = job.again()
+        self.words.complete([job], ending)
         self.watcher.ended(job.id)
-        if self.launcher.fail_fast and job.status in FAILED:
+        if self.launcher.fail_fast and job.again().status in FAILED:
             self._stop(at_once=False)
-
-    def _note(self, job: Job, ending: Ending, status: str, reason: str) -> None:
-        SweepFolder(self.sweep).note(
-            job.id,
-            "ended",
-            status=status,
-            reason=reason,
-            exit_code=ending.code,
-            seconds=round(ending.seconds, 3),
-        )
-
-    def _explain(self, ending: Ending) -> tuple[str, str]:
-        """Of a process that said nothing itself."""
-        if self.signals:
-            return "interrupted", ""
-        if ending.is_lost:
-            return "killed", f"its server died {MOST_LOSSES + 1} times"
-        if ending.code >= 0:
-            return "exited", f"the process ended with exit code {ending.code}"
-        before, self.memory_kills = self.memory_kills, count_memory_kills()
-        if ending.code == -9 and self.memory_kills > before:
-            return "killed", "by signal 9, as the machine ran out of memory"
-        return "killed", f"by signal {-ending.code}"

@@ -17,6 +17,7 @@ from expkit.commands.interruption import (
     stop_where_asked,
 )
 from expkit.commands.job import planned_course, run_planned
+from expkit.commands.last_words import MOST_LOSSES, LastWords
 from expkit.commands.launching import TICK_SECONDS
 from expkit.commands.preloading import list_modules
 from expkit.commands.running import EXIT_INTERRUPTED, build
@@ -44,43 +45,45 @@ class StackedLauncher:
             ForkedCalls(modules, {}) as calls,
             note_signals() as signals,
         ):
+            words = LastWords(sweep, signals)
             for group in groups:
                 if not signals:
-                    _watch_group(sweep, group, calls, watcher, signals)
+                    _watch_group(group, calls, watcher, signals, words)
 
 
 def _watch_group(
-    sweep: Path,
     group: Sequence[Job],
     calls: ForkedCalls,
     watcher: SweepScreen,
     signals: Sequence[int],
+    words: LastWords,
 ) -> None:
     """Until its process has ended; what its jobs could not write down themselves is added."""
+    for _ in range(MOST_LOSSES + 1):
+        words.expect(group)
+        ending = _await_end(group, calls, watcher, signals)
+        if signals or not ending.is_lost:
+            break
+    words.complete(group, ending)
+    for job in group:
+        watcher.ended(job.id)
+
+
+def _await_end(
+    group: Sequence[Job], calls: ForkedCalls, watcher: SweepScreen, signals: Sequence[int]
+) -> Ending:
     first = group[0]
     identities = [job.id for job in group]
-    calls.start(first.id, conduct_group, (sweep, identities), output=first.output, environ={})
+    calls.start(first.id, conduct_group, (first.sweep, identities), output=first.output, environ={})
     for job in group:
         watcher.started(job.id)
-    while calls.keys:
+    endings: list[Ending] = []
+    while not endings:
         if signals:
             (calls.kill if len(signals) > 1 else calls.stop)()
-        for ending in calls.wait(TICK_SECONDS):
-            for job in group:
-                _settle(sweep, job.again(), ending)
-                watcher.ended(job.id)
+        endings = calls.wait(TICK_SECONDS)
         watcher.tick()
-
-
-def _settle(sweep: Path, job: Job, ending: Ending) -> None:
-    if not job.events or job.events[-1]["event"] == "ended":
-        return
-    ended = "exited" if ending.code >= 0 else "killed"
-    reason = f"the process of its group ended with code {ending.code}"
-    seconds = round(ending.seconds, 3)
-    SweepFolder(sweep).note(
-        job.id, "ended", status=ended, reason=reason, exit_code=ending.code, seconds=seconds
-    )
+    return endings[0]
 
 
 def conduct_group(sweep: Path, identities: Sequence[str]) -> int:

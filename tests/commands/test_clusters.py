@@ -71,11 +71,21 @@ def test_a_node_works_where_the_sweep_was_started(
 def test_the_engine_speaks_only_for_a_job_that_did_not(folder: SweepFolder) -> None:
     """A job that was killed has no last word of its own; one that raised has."""
     folder.note("job", "started")
-    settle(folder, {"job": ("killed", "SLURM says FAILED of 1_0")})
+    settle(folder, {"job": ("killed", "SLURM says FAILED of 1_0")}, {"job": 0})
     assert (job_of(folder).status, job_of(folder).reason) == ("killed", "SLURM says FAILED of 1_0")
     folder.note("job", "ended", status="raised", reason="ValueError")
-    settle(folder, {"job": ("killed", "SLURM says FAILED of 1_0")})
+    settle(folder, {"job": ("killed", "SLURM says FAILED of 1_0")}, {"job": 0})
     assert (job_of(folder).status, job_of(folder).reason) == ("raised", "ValueError")
+
+
+def test_what_a_job_said_in_an_earlier_life_is_no_word_of_this_one(folder: SweepFolder) -> None:
+    """Resumed, it died on its node before it could speak."""
+    folder.note("job", "ended", status="raised", reason="ValueError")
+    settle(folder, {"job": ("timed out", "SLURM says TIMEOUT of 2_0")}, {"job": 1})
+    assert (job_of(folder).status, job_of(folder).reason) == (
+        "timed out",
+        "SLURM says TIMEOUT of 2_0",
+    )
 
 
 @pytest.mark.parametrize(("ends_first", "queued"), [(False, 1), (True, 0)])

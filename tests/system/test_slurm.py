@@ -113,7 +113,7 @@ def test_a_killed_launch_is_taken_up_and_a_cancelled_job_goes_on(
     os.kill(sweep.pid, signal.SIGKILL)
     sweep.wait()
     cancelled, left = Sweep(SWEEP).jobs
-    slurm.call("scancel", Sweep(SWEEP).tickets[cancelled.id])
+    slurm.call("scancel", Sweep(SWEEP).tickets[cancelled.id]["ticket"])
     wait_until(lambda: cancelled.again().status == "interrupted")
     done = expkit("resume", str(SWEEP), "--trust", "hydra")
     assert done.code == 0, done.out + done.err

@@ -51,10 +51,18 @@ def _redirect(streams: tuple[TextIO, TextIO], to: Sequence[int]) -> None:
         os.dup2(descriptor, number)
 
 
-def settle(folder: SweepFolder, ends: Mapping[str, tuple[Status, str]]) -> None:
-    """Write down what became of jobs where they could not do so themselves."""
+def settle(
+    folder: SweepFolder, ends: Mapping[str, tuple[Status, str]], num_said: Mapping[str, int]
+) -> None:
+    """Write down what became of jobs where they could not do so themselves.
+
+    `num_said`: how many events each had when it was handed over; those are no words of this life.
+    """
     for identity, (status, reason) in ends.items():
         job = Sweep(folder.path).find_job(identity)
+        if job.status in DONE:
+            continue
+        is_silent = len(job.events) <= num_said[identity]
         last = job.events[-1] if job.events else {}
-        if job.status not in (*DONE, *FAILED) and last.get("status") != status:
+        if is_silent or (job.status not in FAILED and last.get("status") != status):
             folder.note(identity, "ended", status=status, reason=reason)

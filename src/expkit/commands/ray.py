@@ -14,7 +14,7 @@ from expkit.commands.clusters import NodeWork, settle
 from expkit.commands.interruption import raise_if_interrupted
 from expkit.commands.sweep_screen import SweepScreen
 from expkit.errors import UserError
-from expkit.records.sweep import Status, SweepFolder
+from expkit.records.sweep import Status, Sweep, SweepFolder
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -60,6 +60,8 @@ class RayLauncher:
 def _run_all(folder: SweepFolder, jobs: Sequence[str], remote: Mapping[str, Any]) -> None:
     import ray
 
+    sweep = Sweep(folder.path)
+    num_said = {each: sweep.count_events(each) for each in jobs}
     launch = functools.partial(ray.remote(**remote)(_work).remote, NodeWork(folder.path))
     running: dict[ObjectRef[None], str] = {launch(each): each for each in jobs}
     tries = Counter(jobs)
@@ -76,10 +78,10 @@ def _run_all(folder: SweepFolder, jobs: Sequence[str], remote: Mapping[str, Any]
                         tries[identity] += 1
                         running[launch(identity)] = identity
                         continue
-                    settle(folder, {identity: (end.status, end.reason)})
+                    settle(folder, {identity: (end.status, end.reason)}, num_said)
                     screen.ended(identity)
     except KeyboardInterrupt:
-        _stop(folder, running)
+        _stop(folder, running, num_said)
         raise
 
 
@@ -110,11 +112,13 @@ def _end_of(reference: ObjectRef[None]) -> _End:
     return _End("finished", "")
 
 
-def _stop(folder: SweepFolder, running: Mapping[ObjectRef[None], str]) -> None:
+def _stop(
+    folder: SweepFolder, running: Mapping[ObjectRef[None], str], num_said: Mapping[str, int]
+) -> None:
     """Each job is interrupted as by Ctrl-C, keeps what it has, and says so itself."""
     import ray
 
     for each in running:
         ray.cancel(each, force=False)
     ray.wait(list(running), num_returns=len(running), timeout=STOP_SECONDS)
-    settle(folder, dict.fromkeys(running.values(), ("interrupted", "cancelled")))
+    settle(folder, dict.fromkeys(running.values(), ("interrupted", "cancelled")), num_said)

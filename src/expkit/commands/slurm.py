@@ -84,13 +84,15 @@ class SlurmLauncher:
         if waiting:
             print(f"{len(waiting)} jobs are with SLURM already", flush=True)
         waiting |= self._submit(folder, [each for each in jobs if each not in waiting])
+        tickets = Sweep(sweep).tickets
+        num_said = {each: tickets[each].get("num_said", 0) for each in waiting}
         try:
             with contextlib.closing(SweepScreen(sweep)) as screen:
-                _wait(folder, waiting, screen)
+                _wait(folder, waiting, screen, num_said)
         except KeyboardInterrupt:
             for ticket in waiting.values():
                 ticket.cancel(check=False)
-            settle(folder, dict.fromkeys(waiting, ("interrupted", "cancelled")))
+            settle(folder, dict.fromkeys(waiting, ("interrupted", "cancelled")), num_said)
             raise
 
     def _find_alive(self, folder: SweepFolder, jobs: Sequence[str]) -> dict[str, SlurmJob[None]]:
@@ -99,7 +101,7 @@ class SlurmLauncher:
 
         tickets = Sweep(folder.path).tickets
         found = {
-            each: SlurmJob[None](self.submitit_folder, tickets[each])
+            each: SlurmJob[None](self.submitit_folder, tickets[each]["ticket"])
             for each in jobs
             if each in tickets
         }
@@ -109,11 +111,13 @@ class SlurmLauncher:
         executor = self._make_executor()
         work = SlurmWork(folder.path)
         submitted: dict[str, SlurmJob[None]] = {}
+        sweep = Sweep(folder.path)
         for batch in _batched(jobs, LONGEST_ARRAY):
+            num_said = [sweep.count_events(each) for each in batch]
             with _explain_refusal():
                 tickets = executor.map_array(work, batch)
-            for identity, ticket in zip(batch, tickets, strict=True):
-                folder.hand_over(identity, ticket.job_id)
+            for identity, ticket, count in zip(batch, tickets, num_said, strict=True):
+                folder.hand_over(identity, ticket.job_id, count)
                 submitted[identity] = ticket
             first, last = tickets[0].job_id, tickets[-1].job_id
             print(f"{len(batch)} jobs are with SLURM, as {first} to {last}", flush=True)
@@ -169,11 +173,16 @@ class SlurmWork(NodeWork):
         return DelayedSubmission(self, identity)
 
 
-def _wait(folder: SweepFolder, waiting: dict[str, SlurmJob[None]], screen: Watcher) -> None:
+def _wait(
+    folder: SweepFolder,
+    waiting: dict[str, SlurmJob[None]],
+    screen: Watcher,
+    num_said: Mapping[str, int],
+) -> None:
     """Take each off the list that is over."""
     while waiting:
         for identity in [each for each, ticket in waiting.items() if ticket.done()]:
-            settle(folder, {identity: _end_of(waiting.pop(identity))})
+            settle(folder, {identity: _end_of(waiting.pop(identity))}, num_said)
             screen.ended(identity)
         screen.tick()
         raise_if_interrupted()

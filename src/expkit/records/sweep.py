@@ -206,10 +206,13 @@ class Sweep:
         return {job: name for job, name in strays.items() if job is not None}
 
     @property
-    def tickets(self) -> dict[str, str]:
-        """Under which name the engine of a cluster knows a job; the last one counts."""
+    def tickets(self) -> dict[str, Record]:
+        """By job, under which name the engine of a cluster knows it, and how many events it had."""
         records = read_lines(self.path / "tickets.jsonl", ("job", "ticket"))
-        return {record["job"]: record["ticket"] for record in records}
+        return {record["job"]: record for record in records}  # the last one counts
+
+    def count_events(self, identity: str) -> int:
+        return len(_events(self.path, identity))
 
     @property
     def by_id(self) -> dict[str, Job]:
@@ -297,9 +300,10 @@ class SweepFolder:
     def ask_to_stop(self, identity: str) -> None:
         self.stop_file(identity).touch()
 
-    def hand_over(self, identity: str, ticket: str) -> None:
+    def hand_over(self, identity: str, ticket: str, num_said: int) -> None:
         """A cluster's engine has the job; it may have begun already, so this is no event of it."""
-        append_line(self.path / "tickets.jsonl", json.dumps({"job": identity, "ticket": ticket}))
+        record = {"job": identity, "ticket": ticket, "num_said": num_said}
+        append_line(self.path / "tickets.jsonl", json.dumps(record))
 
     def note(self, identity: str, event: str, **values: Any) -> None:
         """What happened to a job; the last word counts."""

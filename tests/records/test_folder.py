@@ -91,6 +91,18 @@ def test_folder_is_whole_and_locked_before_it_has_its_name(
     assert seen == [({*FILES, ".lock"}, True, False)]
 
 
+def test_folder_is_held_before_its_first_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep that is resumed meanwhile would clear it away as one that a kill has left."""
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        folder_module, "write_aside", lambda path, data: seen.append(is_locked(path.parent))
+    )
+    RunFolder.create(tmp_path, "run", {"config.yaml": "seed: 0\n"}).close()
+    assert seen == [True]
+
+
 def test_threads_of_the_same_second_never_share(tmp_path: Path) -> None:
     """Eight at once with one name get eight folders, each with its own content."""
     start, made = threading.Barrier(8), []

@@ -50,13 +50,13 @@ class RunFolder:
             parent.mkdir(parents=True, exist_ok=True)
             aside = Path(tempfile.mkdtemp(prefix=".new_", dir=parent))
             try:
+                lock = hold_lock(aside)  # at once: what nobody holds, a resumed sweep clears away
+                assert lock is not None, "nobody knows this folder yet"
                 aside.chmod(0o755)
                 for file, content in files.items():
                     target = aside / file
                     target.parent.mkdir(parents=True, exist_ok=True)
                     write_aside(target, content.encode() if isinstance(content, str) else content)
-                lock = hold_lock(aside)
-                assert lock is not None, "nobody knows this folder yet"
                 return cls(_claim_name(aside, parent / name), lock)
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)

@@ -55,6 +55,7 @@ CUT_OFF: tuple[Status, ...] = (
     "timed out",
 )  # unless the run was brought to its end since
 
+SETTLING_SECONDS = 60.0  # a younger folder may be one that a job is about to hold
 # what decides where a run lies and which code it may use, but no number of it
 NOT_IDENTITY = ("output_dir", "trust")
 PLANNED = ("job", "number", "overrides", "config")  # what a line of plan.jsonl has
@@ -267,8 +268,10 @@ class SweepFolder:
     def mend(self) -> None:
         """Drop what a kill of the whole sweep left half-made."""
         for path in self.path.glob(".new_*"):
-            if not is_locked(path):
-                shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # it got its name meanwhile
+                is_old = time.time() - path.stat().st_mtime > SETTLING_SECONDS
+                if is_old and not is_locked(path):
+                    shutil.rmtree(path, ignore_errors=True)
         plan = self.path / "plan.jsonl"
         if plan.exists() and not plan.read_bytes().endswith(b"\n"):
             write_lines(plan, read_lines(plan))  # a torn last line would swallow the next one

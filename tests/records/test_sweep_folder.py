@@ -1,0 +1,55 @@
+"""A sweep's folder as those write it who conduct the sweep."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from expkit.records.files import read_lines
+from expkit.records.folder import hold_lock
+from expkit.records.sweep import Sweep, SweepFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SweepFolder:
+    return SweepFolder.create(tmp_path / "sweep", {"objective": "val/accuracy"})
+
+
+def make_aside(folder: SweepFolder, name: str, age_seconds: float) -> Path:
+    path = folder.path / f".new_{name}"
+    path.mkdir()
+    (path / "config.yaml").touch()
+    (path / ".lock").touch()
+    then = time.time() - age_seconds
+    os.utime(path, (then, then))
+    return path
+
+
+def test_mending_clears_away_what_a_kill_left_half_made(folder: SweepFolder) -> None:
+    """And nothing that a process holds, or that one may have begun just now."""
+    left, young, held = (
+        make_aside(folder, name, age) for name, age in [("left", 120), ("young", 0), ("held", 120)]
+    )
+    lock = hold_lock(held)
+    assert lock is not None
+    folder.mend()
+    os.close(lock)
+    assert [path.exists() for path in (left, young, held)] == [False, True, True]
+
+
+def test_mending_takes_back_a_torn_line_of_the_plan(folder: SweepFolder) -> None:
+    """What is planned next is then a line of its own."""
+    folder.plan("a", 0, [], {"seed": 0})
+    plan = folder.path / "plan.jsonl"
+    with plan.open("a") as stream:
+        stream.write('{"job": "b", "num')
+    folder.mend()
+    folder.plan("c", 1, [], {"seed": 1})
+    assert [record["job"] for record in read_lines(plan)] == ["a", "c"]
+    whole = plan.stat()
+    folder.mend()
+    assert plan.stat().st_ino == whole.st_ino  # what is whole is left alone
+    assert [job.id for job in Sweep(folder.path).jobs] == ["a", "c"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -190,6 +191,16 @@ def test_lock_is_held_until_closed(tmp_path: Path) -> None:
     assert is_locked(made.path)
     again.close()
     assert not is_locked(tmp_path / "nothing")
+
+
+def test_a_reader_that_asks_keeps_no_writer_away(tmp_path: Path) -> None:
+    """It holds the lock for an instant, which a writer waits for."""
+    folder = RunFolder.create(tmp_path, "run", FILES)
+    folder.close()
+    asked = os.open(folder.path / ".lock", os.O_RDONLY)
+    fcntl.flock(asked, fcntl.LOCK_SH)
+    threading.Timer(0.05, os.close, [asked]).start()
+    RunFolder.reopen(folder.path).close()
 
 
 def test_lock_is_not_handed_on_to_child_processes(folder: RunFolder) -> None:

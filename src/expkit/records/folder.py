@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+ASKED_SECONDS = 0.2  # a reader that asks whether a lock is held, holds it for an instant
+
+
 def name_folder(name: str, now: float, environ: Mapping[str, str]) -> str:
     """YYYYMMDD_HHMMSS[_jSLURMJOBID]_name; an array job's id is its array's with the task's."""
     stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(now))
@@ -129,14 +132,19 @@ class RunFolder:
 def hold_lock(path: Path) -> int | None:
     """A descriptor that holds the folder's lock, or None where another process has it."""
     descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+    deadline = time.monotonic() + ASKED_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                return descriptor  # a file system without locks: nothing can be known there
+            if time.monotonic() < deadline:
+                time.sleep(ASKED_SECONDS / 20)
+                continue
             os.close(descriptor)
             return None
-        # a file system without locks: go on, as nothing can be known there
-    return descriptor
+        return descriptor
 
 
 def hold_file(path: Path) -> int:

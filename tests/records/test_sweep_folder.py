@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from expkit.records.files import read_lines
 from expkit.records.folder import hold_lock
-from expkit.records.sweep import Sweep, SweepFolder
+from expkit.records.sweep import Sweep, SweepFolder, job_id
 
 
 @pytest.fixture
@@ -53,3 +54,11 @@ def test_mending_takes_back_a_torn_line_of_the_plan(folder: SweepFolder) -> None
     folder.mend()
     assert plan.stat().st_ino == whole.st_ino  # what is whole is left alone
     assert [job.id for job in Sweep(folder.path).jobs] == ["a", "c"]
+
+
+def test_a_job_is_the_same_once_its_config_was_written_down() -> None:
+    """Numbers that are keys become words there, by which 10 stands before 2."""
+    config = {"seed": 0, "weights": {2: 0.5, 10: 1.0}, "output_dir": "a"}
+    written = json.loads(json.dumps(config))
+    assert job_id(config) == job_id(written) == job_id({**written, "output_dir": "b"})
+    assert job_id(config) != job_id({**config, "weights": {2: 1.0, 10: 0.5}})

@@ -64,7 +64,8 @@ PLANNED = ("job", "number", "overrides", "config")  # what a line of plan.jsonl 
 def job_id(config: Mapping[str, Any]) -> str:
     """A job is what its config says: the same wherever, whenever and as which number it runs."""
     identity = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    read_back = json.loads(json.dumps(identity))  # keys that are numbers sort otherwise as words
+    return hashlib.sha256(json.dumps(read_back, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

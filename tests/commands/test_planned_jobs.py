@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,13 @@ import yaml
 from conftest import TINY, Expkit
 
 import expkit.commands.job as job_module
+from expkit.commands.interruption import stop_on_signals
 from expkit.config.request import OF_THE_SWEEP
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.procedures.course import go_alone
+from expkit.records.folder import hold_file
 from expkit.records.sweep import Sweep, SweepFolder, job_id
 
 
@@ -47,3 +52,16 @@ def test_a_moved_sweep_has_its_runs_in_itself(
     assert seen == [str(folder.path)]
     assert Sweep(folder.path).jobs[0].reason == "seen"
     assert json.loads((folder.path / "plan.jsonl").read_text())["config"] == plain
+
+
+def test_a_job_that_is_stopped_while_it_waits_is_interrupted(tmp_path: Path) -> None:
+    """Another process is at it, and ends as it ends."""
+    folder = SweepFolder.create(tmp_path / "sweep", {"objective": "val/accuracy"})
+    folder.plan("job", 0, [], {"seed": 0})
+    lock = hold_file(Sweep(folder.path).find_job("job").events_path)
+    threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    with stop_on_signals():
+        assert job_module.run_planned(folder.path, "job") == 130
+    assert Sweep(folder.path).find_job("job").status == "running"
+    os.close(lock)
+    assert Sweep(folder.path).find_job("job").status == "interrupted"

@@ -48,9 +48,13 @@ def planned_course(sweep: Path, identity: str, build: Build = build) -> Course[i
     Whoever leads it asks within `stop_where_asked` whether the job is to stop.
     """
     folder = SweepFolder(sweep)
-    with folder.alone(identity):
-        job = _find(folder, identity)
-        return 0 if job.status in DONE else (yield from _run_and_tell(folder, job, build))
+    try:
+        with folder.alone(identity):
+            job = _find(folder, identity)
+            return 0 if job.status in DONE else (yield from _run_and_tell(folder, job, build))
+    except KeyboardInterrupt:  # while it waited: a job's own is told of where it runs
+        folder.note(identity, "ended", status="interrupted", exit_code=EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
 
 
 def _find(folder: SweepFolder, identity: str) -> Job:

@@ -18,7 +18,7 @@ from expkit.config.request import Request
 from expkit.config.schema import Sweep as SweepSettings
 from expkit.config.sweeping import Outcome
 from expkit.errors import UserError
-from expkit.records.sweep import Sweep
+from expkit.records.sweep import Sweep, SweepFolder, job_id
 
 
 @dataclass
@@ -89,3 +89,24 @@ def test_jobs_that_open_their_sweep_at_once_plan_it_once(
         thread.join()
     assert len(outcomes) == 6
     assert len(Sweep(tmp_path / "s").jobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"lr": 1}, {"lr": 1.0}, "lr: was 1, is 1.0"),
+        ({"betas": [1, 2]}, {"betas": [1, 2.0]}, "betas: was [1, 2], is [1, 2.0]"),
+        ({"a": 0}, {"a": 0, "b": None}, "b: was not there, is null"),
+        ({"part": {"lr": 0.5}}, {"part": {"lr": 0.25}}, "part.lr: was 0.5, is 0.25"),
+    ],
+)
+def test_a_job_that_has_changed_since_is_refused(
+    before: dict[str, Any], now: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    """By the key that tells the two apart, also where Python calls the values equal."""
+    folder = SweepFolder.create(tmp_path / "s", {"objective": "val/accuracy"})
+    folder.plan(job_id(before), 0, [], {"output_dir": "there", **before})
+    changed = SimpleNamespace(number=0, config=SimpleNamespace(to_plain=lambda: now))
+    with pytest.raises(UserError, match="job 0 is not what it was") as refused:
+        sweeping._refuse_other_jobs(Sweep(folder.path), [cast(Request, changed)])
+    assert str(refused.value.details["where"]).startswith(told)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from expkit.commands.interruption import raise_if_interrupted
 from expkit.commands.job import EXIT_REFUSED, run_planned
@@ -25,6 +26,7 @@ from expkit.records.reuse import find_finished
 from expkit.records.sweep import (
     DONE,
     FAILED,
+    NOT_IDENTITY,
     Job,
     Status,
     Sweep,
@@ -157,16 +159,21 @@ def _refuse_other_jobs(sweep: Sweep, requests: Sequence[Request]) -> None:
         job, config = planned.get(request.number), request.config.to_plain()
         if job is None or job_id(config) in known:  # shuffle() gives it another number each time
             continue
-        before, now = flatten(job.config), flatten(config)
-        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        key = next(key for key in keys if key.partition(".")[0] not in ("output_dir", "trust"))
+        before, now = _as_told(job.config), _as_told(config)
+        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
         raise UserError(
             f"job {job.number} is not what it was when '{sweep.name}' began: the choices in conf/ "
             "have changed, or this is another folder",
-            where=f"{key}: was {before.get(key)!r}, is {now.get(key)!r}\n"
+            where=f"{key}: was {before.get(key, 'not there')}, is {now.get(key, 'not there')}\n"
             f"the sweep was started in {sweep.facts.get('cwd')}",
             fix="undo the change, go there, or start a new sweep: expkit train -m ...",
         )
+
+
+def _as_told(config: Mapping[str, Any]) -> dict[str, str]:
+    """A job is recognised by its config's text, in which 1 is not 1.0 and null is a value."""
+    identity = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
+    return {key: json.dumps(value) for key, value in flatten(identity).items()}
 
 
 def _say_duplicates(identities: Sequence[str], requests: Sequence[Request]) -> None:

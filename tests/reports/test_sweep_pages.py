@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
+from expkit.records.digest import read_digest
 from expkit.records.files import read_json, read_lines, write_json, write_lines
 from expkit.records.sweep import Sweep
+from expkit.reports import digests
 from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_groups import fold, spread
 from expkit.reports.sweep_outcome import Outcome
 from expkit.reports.sweep_page import refresh_sweep
+from expkit.reports.sweep_rows import read_rows
 from expkit.reports.sweep_table import SweepTable
 from expkit.reports.variation import Variation, describe_settings, value_of, words_of
 
@@ -43,6 +48,23 @@ def test_a_word_that_only_some_jobs_have_is_looked_up_in_the_config(tmp_path: Pa
     jobs = Sweep(write_sweep(tmp_path, [FakeJob(each, 0.5) for each in words])).jobs
     settings = [Variation.of(jobs).settings(job) for job in jobs]
     assert settings == [{"asked.width": 8}, {"asked.width": "-"}]
+
+
+@pytest.mark.parametrize(("status", "expected"), [("finished", 0.9), ("pruned", 0.5)])
+def test_figures_from_an_interruption_are_not_those_of_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, expected: float
+) -> None:
+    """A kill may fall between the last stage and its digest; what was pruned goes no further."""
+    sweep = Sweep(write_sweep(tmp_path, [FakeJob({"model": "a"}, 0.5, 0, status)]))
+    run = sweep.jobs[0].run
+    assert run is not None
+    stored = read_digest(run.path)
+    assert stored is not None
+    replace(stored, status="interrupted").write(run.path)
+    anew = replace(stored, metrics={"val": {"accuracy": 0.9}})
+    monkeypatch.setattr(digests, "recall", lambda run: None)
+    monkeypatch.setattr(digests, "make_digest", lambda run, summary: anew)
+    assert [row.metrics["val/accuracy"] for row in read_rows(sweep)] == [expected]
 
 
 def test_words_are_read_as_hydra_means_them() -> None:

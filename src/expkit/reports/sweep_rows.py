@@ -87,7 +87,8 @@ def _digest(job: Job) -> tuple[Digest | None, str]:
     if job.status not in DONE or job.run is None:
         return None, ""
     try:
-        return read_digest(job.run.path) or recall_digest(job.run), ""
+        stored = read_digest(job.run.path) if job.status == "pruned" else None
+        return stored or recall_digest(job.run), ""
     except UserError as error:
         return None, error.what
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,27 @@ def test_a_running_sweep_is_followed_until_it_ends(
     monkeypatch.setattr(Sweep, "is_running", property(lambda _: bool(happenings)))
     sweep_screen.follow(Sweep(path))
     assert capsys.readouterr().out.splitlines()[:2] == ["start #0", "FAIL  #0: raised: no"]
+
+
+def test_a_fault_in_showing_ends_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told once, and what comes later is shown again; Ctrl-C is no fault."""
+    path = write_sweep(tmp_path, [FakeJob({"model": "a"}, status="waiting")])
+    identity = Sweep(path).jobs[0].id
+    monkeypatch.setattr(sweep_screen, "LOOK_SECONDS", 0.0)
+    screen = SweepScreen(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(SweepScreen, "_look", lambda self: 1 / 0)
+        for act in (screen.tick, screen.tick, screen.close, lambda: screen.ended("unknown")):
+            act()
+        patch.setattr(SweepScreen, "_look", lambda self: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            screen.tick()
+    screen.started(identity)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "note    the sweep goes on, but cannot be shown: ZeroDivisionError: division by zero",
+        "note    the sweep goes on, but cannot be shown: KeyError: 'unknown'",
+        "start #0",
+    ]

@@ -37,6 +37,33 @@ def test_a_tail_has_whole_new_lines_alone(tmp_path: Path) -> None:
     assert tail.new_lines() == ["new"]
 
 
+def test_a_file_that_is_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """As a resumed run's history: it may be as long as the one before, or longer."""
+    path = tmp_path / "history.jsonl"
+    path.write_text("one\n")
+    tail = Tail(path)
+    assert tail.new_lines() == ["one"]
+    for text in ("new\n", "another\nlonger\n"):
+        aside = tmp_path / "aside"
+        aside.write_text(text)
+        aside.replace(path)
+        assert tail.new_lines() == text.split()
+
+
+def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
+    """The sweep goes on; the last whole epoch stays on the screen."""
+    path = write_sweep(tmp_path, [FakeJob({"model": "a"}, status="waiting")])
+    identity = Sweep(path).jobs[0].id
+    progress = SweepProgress(path)
+    SweepFolder(path).note(identity, "started")
+    SweepFolder(path).note(identity, "run", run="r")
+    append(path / "r" / "history.jsonl", epoch(5))
+    progress.look()
+    append(path / "r" / "history.jsonl", '": 7}\n')
+    progress.look()
+    assert progress.running_lines() == ["  #0  train 5/20  val accuracy 25.0%"]
+
+
 def test_a_tail_does_not_read_a_long_past(tmp_path: Path) -> None:
     """Of a megabyte, the end; the line that its beginning falls into is left out."""
     path = tmp_path / "history.jsonl"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,6 +22,19 @@ DRAW_SECONDS = 0.25
 PLAIN_SECONDS = 10.0  # between lines on how far it is, where there is no terminal
 
 
+def _harming_none(show: Callable[..., None]) -> Callable[..., None]:
+    """A fault in showing is told once, and no job of the sweep ends with it."""
+
+    @functools.wraps(show)
+    def safely(self: SweepScreen, *arguments: str) -> None:
+        try:
+            show(self, *arguments)
+        except Exception as error:
+            self.tell_fault(f"{type(error).__name__}: {error}")
+
+    return safely
+
+
 class SweepScreen:
     """Shows what the sweep's records tell, so that any process can show it.
 
@@ -31,22 +46,26 @@ class SweepScreen:
         self._progress = SweepProgress(sweep_path)
         self._began = time.monotonic()
         self._begun: set[str] = set()
+        self._faults: set[str] = set()  # those told
         self._looked_at = self._drawn_at = 0.0
         self._line_at = self._began
         is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._block = TerminalBlock(sys.stderr) if is_terminal else None
 
+    @_harming_none
     def started(self, job: str) -> None:
         """Its process may not have written so yet."""
         self._progress.read_plan()
         self._tell_start(self._progress.jobs[job])
 
+    @_harming_none
     def ended(self, job: str) -> None:
         self._look_at(job)
         if self._table is not None:
             with contextlib.suppress(OSError):  # the page at the end says that a disk is full
                 self._table.update(job)
 
+    @_harming_none
     def tick(self) -> None:
         """To be called a few times a second."""
         now = time.monotonic()
@@ -61,9 +80,18 @@ class SweepScreen:
 
     def close(self) -> None:
         """What was told stays; the block goes."""
-        self._look()
+        self._look_at_last()
         if self._block is not None:
             self._block.erase()
+
+    def tell_fault(self, fault: str) -> None:
+        if fault not in self._faults:
+            self._faults.add(fault)
+            self._say(f"note    the sweep goes on, but cannot be shown: {fault}")
+
+    @_harming_none
+    def _look_at_last(self) -> None:
+        self._look()
 
     def _look(self) -> None:
         for job in self._progress.look():

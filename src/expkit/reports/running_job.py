@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +23,17 @@ class Tail:
 
     path: Path
     offset: int = 0
+    number: int = 0  # of the file itself, in its file system
 
     def new_lines(self) -> list[str]:
         """Those that it gained since it was last asked; without a last one not yet ended."""
         try:
             with self.path.open("rb") as stream:
-                size = stream.seek(0, 2)
-                if size < self.offset:  # a resumed run writes its history anew
-                    self.offset = 0
+                state = os.fstat(stream.fileno())
+                number, size = state.st_ino, state.st_size
+                if number != self.number or size < self.offset:
+                    self.offset = 0  # a resumed run writes its history anew
+                self.number = number
                 start = max(self.offset, size - MAX_UNREAD)
                 stream.seek(start)
                 data = stream.read()
@@ -56,7 +61,8 @@ class RunningJob:
             return
         folder = self.job.sweep / names[-1]
         for line in self._tail(folder / "history.jsonl").new_lines()[-1:]:
-            self.last = json.loads(line)
+            with contextlib.suppress(ValueError):  # what is damaged is told by the sweep's page
+                self.last = json.loads(line)
         for line in self._tail(folder / "log.txt").new_lines():
             found = FINDING.match(line)
             self.finding = " ".join(found[1].split()) if found else self.finding

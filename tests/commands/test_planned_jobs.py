@@ -65,3 +65,18 @@ def test_a_job_that_is_stopped_while_it_waits_is_interrupted(tmp_path: Path) -> 
     assert Sweep(folder.path).find_job("job").status == "running"
     os.close(lock)
     assert Sweep(folder.path).find_job("job").status == "interrupted"
+
+
+@pytest.mark.parametrize(("status", "is_searched"), [("raised", False), ("killed", True)])
+def test_a_run_is_searched_for_where_a_kill_may_have_lost_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, is_searched: bool
+) -> None:
+    """A job that has told its own end has told of its run: all folders need not be opened."""
+    folder = SweepFolder.create(tmp_path / "sweep", {"objective": "val/accuracy"})
+    folder.plan("job", 0, [], {"seed": 0})
+    folder.note("job", "started")
+    folder.note("job", "ended", status=status)
+    searched: list[bool] = []
+    monkeypatch.setattr(Sweep, "find_strays", lambda self: searched.append(True) or {})
+    job_module._find(folder, "job")
+    assert searched == [True] * is_searched

@@ -65,6 +65,22 @@ def test_each_epoch_of_training_is_told_once(sweep: Path) -> None:
     assert not stop_files(sweep)
 
 
+def test_what_has_not_grown_is_not_read_again(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the plan nor a history; a new epoch is told."""
+    trial = FakeTrial(until=99)
+    watch = Pruning(sweep, "val/accuracy", {("lr=1",): trial})
+    watch.look()
+    with monkeypatch.context() as patch:
+        patch.setattr(_pruning, "course", lambda *_: 1 / 0)
+        patch.setattr(Sweep, "jobs", property(lambda _: 1 / 0))
+        watch.look()
+    (history,) = sweep.glob("*/history.jsonl")
+    with history.open("a") as stream:
+        stream.write('{"stage": "train", "epoch": 4, "val/accuracy": 0.75}\n')
+    watch.look()
+    assert trial.told[3:] == [(0.75, 4)]
+
+
 def test_a_running_job_that_does_badly_is_asked_to_stop(sweep: Path) -> None:
     """By a file that it looks for, so that it may run anywhere."""
     Pruning(sweep, "val/accuracy", {("lr=1",): FakeTrial(until=2)}).look()

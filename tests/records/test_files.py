@@ -13,6 +13,7 @@ import pytest
 from expkit.errors import UserError
 from expkit.records.files import (
     append_line,
+    find_record,
     read_json,
     read_lines,
     write_aside,
@@ -152,3 +153,12 @@ def test_damage_before_the_last_line_is_not_passed_over(tmp_path: Path, bad: str
     path.write_text(f'{{"epoch": 1}}\n{bad}\n{{"epoch": 3}}\n')
     with pytest.raises(UserError, match="line 2 of 3 is no record"):
         read_lines(path, ["epoch"])
+
+
+def test_one_record_is_found_without_parsing_those_before(tmp_path: Path) -> None:
+    """By its own value, and not by a line that merely has it somewhere."""
+    path = tmp_path / "plan.jsonl"
+    path.write_text('no record\n{"job": "a", "after": "b"}\n{"job": "b", "n": 2}\n{"job": "b')
+    assert find_record(path, "job", "b") == {"job": "b", "n": 2}
+    with pytest.raises(LookupError):
+        find_record(path, "job", "c")

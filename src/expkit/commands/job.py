@@ -60,7 +60,8 @@ def planned_course(sweep: Path, identity: str, build: Build = build) -> Course[i
 def _find(folder: SweepFolder, identity: str) -> Job:
     """The job with its run, also where a kill fell between that and the word of it."""
     job = Sweep(folder.path).find_job(identity)
-    if job.events and job.run is None:
+    has_told_all = not job.events or job.events[-1].get("status") in ("raised", "refused")
+    if not has_told_all and job.run is None:
         stray = Sweep(folder.path).find_strays().get(identity)
         if stray is not None:
             folder.note(identity, "run", run=stray)

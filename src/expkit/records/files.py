@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -82,6 +83,19 @@ def read_lines(path: Path, keys: Collection[str] = ()) -> list[Record]:
             ) from error
         records.append(record)
     return records
+
+
+def find_record(path: Path, key: str, value: str) -> Record:
+    """The first record with this value, where there is one; the lines before it are not parsed."""
+    with path.open("rb") as lines:
+        for line in lines:
+            if value.encode() not in line:
+                continue
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict) and record.get(key) == value:
+                    return record
+    raise LookupError(value)
 
 
 def write_lines(path: Path, records: list[Record]) -> None:

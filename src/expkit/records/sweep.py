@@ -19,6 +19,7 @@ from expkit.errors import UserError
 from expkit.records.files import (
     Record,
     append_line,
+    find_record,
     read_json,
     read_lines,
     write_json,
@@ -195,9 +196,8 @@ class Sweep:
         )
 
     def find_job(self, identity: str) -> Job:
-        """One job, without a look at the others' events."""
-        records = read_lines(self.path / "plan.jsonl", PLANNED)
-        return self._job(next(each for each in records if each["job"] == identity))
+        """One job, without a look at the others."""
+        return self._job(find_record(self.path / "plan.jsonl", "job", identity))
 
     def find_strays(self) -> dict[str, str]:
         """Run folders by job, newest last: a kill may fall between a folder and the word of it."""

@@ -31,14 +31,24 @@ class Pruning:
     objective: str
     trials: Mapping[Sequence[str], Trial]  # by their words
     told: dict[str, int] = field(default_factory=dict)  # epochs, by job
+    jobs: list[Job] = field(default_factory=list)  # of these trials
+    sizes: dict[Path, int] = field(default_factory=dict)  # of what was read
 
     def look(self) -> None:
+        """Twice a second, so only what has grown is read."""
         if not is_sweep(self.path):  # nothing is planned yet
             return
-        for job in Sweep(self.path).jobs:
-            trial = self.trials.get(tuple(job.overrides))
-            if trial is not None and job.run is not None:
-                self._report(job, trial)
+        if self._has_grown(self.path / "plan.jsonl"):
+            jobs = Sweep(self.path).jobs
+            self.jobs = [job for job in jobs if tuple(job.overrides) in self.trials]
+        for job in map(Job.again, self.jobs):
+            if job.run is not None and self._has_grown(job.run.path / "history.jsonl"):
+                self._report(job, self.trials[tuple(job.overrides)])
+
+    def _has_grown(self, path: Path) -> bool:
+        before = self.sizes.get(path)
+        self.sizes[path] = path.stat().st_size if path.exists() else 0
+        return before != self.sizes[path]
 
     def _report(self, job: Job, trial: Trial) -> None:
         assert job.run is not None

@@ -93,3 +93,20 @@ def test_what_is_no_ablation_is_refused(given: dict[str, object], what: str) -> 
 def test_a_sweep_without_the_word_has_no_ablation() -> None:
     """It is an ordinary sweep."""
     assert Ablation.of(OmegaConf.create({"seed": 1})) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trust": ["os"]},
+        {"+trust.0": "os"},
+        {"hydra.launcher._target_": "os.system"},
+        {"model": "../../evil"},
+        {"+@_global_": "evil"},
+    ],
+)
+def test_a_change_says_nothing_of_whose_code_may_run(change: dict[str, object]) -> None:
+    """Resuming a stranger's ablation drops their words of trust, wherever these stand."""
+    composed = OmegaConf.create({"ablation": {"changes": {"worse": change}}})
+    with pytest.raises(UserError, match="'worse' is not of the recipe alone"):
+        Ablation.of(composed)

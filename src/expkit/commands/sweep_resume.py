@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,11 +10,13 @@ from expkit.commands.running import run_request
 from expkit.commands.sweep_ending import concluded
 from expkit.commands.sweeping import MISSING, Resumption, run_job, run_jobs
 from expkit.config.compose import compose_and_run
+from expkit.config.recorded_words import grants_trust, may_run_code
 from expkit.config.sweeping import Task
 from expkit.errors import UserError
 from expkit.records.sweep import FAILED, Status, Sweep
 
 HYDRA = "hydra"  # what --trust says for words that configure Hydra itself
+MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 
 def resume_sweep(sweep: Sweep, trusted: Sequence[str], *, failed: bool, missing: bool) -> int:
@@ -39,17 +40,15 @@ def resume_sweep(sweep: Sweep, trusted: Sequence[str], *, failed: bool, missing:
 def _harmless(words: Sequence[str], sweep: Sweep, trusted: Sequence[str]) -> Iterator[str]:
     """Without the words that a stranger's sweep would say of whom the user trusts.
 
-    Hydra builds what its own keys name, and takes choices from the folders that flags name.
+    Flags name folders to take choices from; whatever else the words say, they are a sweep's.
     """
+    yield "-m"
     for word in words:
-        key = word.lstrip("+~").partition("=")[0]
-        if key.partition(".")[0] == "trust" or key == "hydra.sweep.dir":
+        if word in MULTIRUN or word.startswith("hydra.sweep.dir="):
             continue
-        is_choice = key in ("hydra/launcher", "hydra/sweeper")
-        is_number = re.fullmatch(r"[^=]+=[\d.eE+-]+", word) is not None  # it names nothing
-        is_hydras = key.startswith(HYDRA) and not is_choice and not is_number
-        is_flag = word.startswith("-") and word not in ("-m", "--multirun")
-        if (is_hydras or is_flag) and HYDRA not in trusted:
+        if grants_trust(word):
+            continue
+        if (word.startswith("-") or may_run_code(word)) and HYDRA not in trusted:
             raise UserError(
                 f"a word of '{sweep.name}' could run code of whoever began it: {word}",
                 where=str(sweep.path / "sweep.json"),

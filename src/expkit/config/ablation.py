@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from expkit.config.check import check_fields
+from expkit.config.recorded_words import grants_trust, may_run_code
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Ablation:
                     where=f"ablation.changes.{name}",
                     allowed="NAME: {KEY: VALUE, ...}, the name with a letter first",
                 )
+            for key in change:
+                _refuse_foreign(as_word(key, change[key]), name)
 
     def seed_words(self, given: Sequence[Override]) -> list[str]:
         """The seeds, where nobody has given any."""
@@ -79,6 +82,16 @@ class Ablation:
         for name, change in self.changes.items():
             kept = [word for word in job if word.partition("=")[0] not in change]
             yield [*kept, *(as_word(key, change[key]) for key in change), f"{MARK}'{name}'"]
+
+
+def _refuse_foreign(word: str, name: str) -> None:
+    """A change is of the recipe; whose code may run is said by the words that begin the sweep."""
+    if grants_trust(word) or may_run_code(word):
+        raise UserError(
+            f"the change '{name}' is not of the recipe alone: {word}",
+            where=f"ablation.changes.{name}",
+            fix=f"say it for the whole sweep: expkit train -m ... '{word}'",
+        )
 
 
 def refuse_several(overrides: Sequence[Override]) -> None:

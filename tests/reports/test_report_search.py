@@ -9,10 +9,14 @@ import pytest
 from synthetic_runs import config_of, puzzle_facts, write_run
 from synthetic_sweeps import FakeJob, write_sweep
 
+from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
+from expkit.records.measures import of_a_search
 from expkit.records.sweep import Sweep
 from expkit.reports.search import best_row, course, search_lines
+from expkit.reports.sweep_outcome import Outcome
 from expkit.reports.sweep_rows import read_rows
+from expkit.reports.sweep_words import selection
 
 
 def make_search(path: Path, **facts: str) -> Sweep:
@@ -33,7 +37,7 @@ def test_the_best_trial_is_named_with_the_command_to_repeat_it(tmp_path: Path) -
     """A pruned one's figure is not a whole training's; how a sweep runs is no word of a run."""
     sweep = make_search(write_sweep(tmp_path, TRIALS))
     assert search_lines(sweep) == [
-        "best     trial 1 of 4: held_out/accuracy 90.00 % (1 pruned, 1 failed)",
+        "best     trial 1 of 4: val/accuracy 90.00 % (1 pruned, 1 failed)",
         "again    expkit train lr=0.2 seed=0",
     ]
 
@@ -50,6 +54,32 @@ def test_a_search_without_any_figure_says_so(tmp_path: Path) -> None:
     """Nothing is called the best."""
     sweep = make_search(write_sweep(tmp_path, TRIALS), objective="val/log_loss")
     assert search_lines(sweep) == ["search   no trial of 4 has a figure for val/log_loss"]
+
+
+def test_a_search_chooses_by_val_where_the_test_samples_judge(tmp_path: Path) -> None:
+    """The trial that is best on test is not the best; what the best is worth there is said."""
+    path = write_sweep(tmp_path, TRIALS)
+    for run, at in (("20260101_000000_net", 0.99), ("20260101_000001_net", 0.8)):
+        record = read_json(path / run / "digest.json")
+        metrics = {**record["metrics"], "test": {"accuracy": at}}
+        write_json(
+            path / run / "digest.json", {**record, "judged_split": "test", "metrics": metrics}
+        )
+    sweep = make_search(path)
+    assert search_lines(sweep)[0].startswith("best     trial 1 of 4: val/accuracy 90.00 %")
+    outcome = Outcome.of(path)
+    assert outcome.headline().startswith("lr=0.2, jobs=2: val/accuracy 90.00 %")
+    assert selection(outcome.groups, outcome.objective) == [
+        "The best was chosen by val/accuracy; it is judged on samples aside: test/accuracy 80.00 %."
+    ]
+
+
+def test_a_search_by_the_test_samples_is_refused() -> None:
+    """Without a split or on the held-out ones, it is val that chooses, where there is one."""
+    assert of_a_search("accuracy") == of_a_search("held_out/accuracy") == "choosing/accuracy"
+    assert of_a_search("train/recall[a/b]") == "train/recall[a/b]"
+    with pytest.raises(UserError, match="leaves none to judge"):
+        of_a_search("test/accuracy")
 
 
 def test_other_sweeps_are_no_searches(tmp_path: Path) -> None:

@@ -81,11 +81,11 @@ def test_a_failed_trial_is_not_the_end_of_the_study(expkit: Expkit, tmp_path: Pa
     done = expkit(
         *SEARCH,
         *("procedure.train.max_epochs=2", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1"),
-        "sweep.objective=test/accuracy",
+        "sweep.objective=val/accuracy",
     )
     assert done.code == 0, done.err
     assert len(jobs_of(tmp_path)) == 2
-    assert "no trial of 2 has a figure for test/accuracy" in done.out
+    assert "no trial of 2 has a figure for val/accuracy" in done.out
 
 
 @needs_optuna
@@ -123,6 +123,7 @@ def test_a_resumed_search_knows_its_trials(expkit: Expkit, tmp_path: Path) -> No
         ("optimizer.lrr=interval(0,1)", "lrr"),
         ("model.dropout=interval(0.0,2.0)", "model.dropout cannot be 2.0"),
         ("sweep.objective=held_out/acuracy", "nearest  held_out/accuracy"),
+        ("sweep.objective=test/accuracy", "sweep.objective=val/accuracy"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(

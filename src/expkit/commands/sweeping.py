@@ -64,8 +64,8 @@ def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) 
             launcher: Launcher = build_part(first.launcher, "launcher")
             launcher.run(folder.path, open_)
         raise_if_interrupted()
-    jobs = Sweep(folder.path).by_id
-    return [outcome_of(jobs[each], first.sweep.objective) for each in identities]
+    sweep = Sweep(folder.path)
+    return [outcome_of(sweep.by_id[each], sweep.objective) for each in identities]
 
 
 def run_job(request: Request) -> Outcome:
@@ -74,7 +74,8 @@ def run_job(request: Request) -> Outcome:
         folder = open_sweep(request)
         (identity,) = plan(folder, [request])
     run_planned(folder.path, identity)
-    return outcome_of(Sweep(folder.path).find_job(identity), request.sweep.objective)
+    sweep = Sweep(folder.path)
+    return outcome_of(sweep.find_job(identity), sweep.objective)
 
 
 def outcome_of(job: Job, metric: str) -> Outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from expkit.records.files import write_json
-from expkit.records.measures import Measure
+from expkit.records.measures import CHOOSING, Measure
 
 VERSION = 1
 
@@ -44,6 +44,8 @@ class Digest:
         """
         measure = Measure.parse(metric)
         split = self.judged_split if measure.split in ("", "held_out") else measure.split
+        if split == CHOOSING:
+            split = "val" if "val" in self.metrics else self.judged_split
         return self.metrics.get(split, {}).get(metric.removeprefix(f"{measure.split}/"))
 
     def write(self, run_path: Path) -> None:

@@ -59,6 +59,7 @@ LOWER_IS_BETTER = frozenset({"loss", "log_loss", "calibration_error", "mae", "rm
 
 # of which an objective may name one; held_out is the one that a run is judged on
 SPLITS = ("held_out", "train", "val", "test")
+CHOOSING = "choosing"  # stands for val, or for the judged split where there is none
 
 TOP = 5
 MAX_RANKED_CLASSES = 100  # above, a curve a class costs more time than it tells
@@ -99,6 +100,20 @@ def refuse_unknown(objective: str) -> None:
             nearest=f"{nearest_of(measure.split, SPLITS) or SPLITS[0]}/{nearest}",
             allowed=f"{', '.join(SPLITS)}, each with /METRIC: {', '.join(known)}",
         )
+
+
+def of_a_search(objective: str) -> str:
+    """A search chooses by samples that its result is not judged on, where there are such."""
+    measure = Measure.parse(objective)
+    if measure.split == "test":
+        raise UserError(
+            "a search that chooses by the test samples leaves none to judge its choice on",
+            where=f"sweep.objective={objective}",
+            fix=f"sweep.objective=val/{objective.removeprefix('test/')}",
+        )
+    if measure.split in ("", "held_out"):
+        return f"{CHOOSING}/{objective.removeprefix('held_out/')}"
+    return objective
 
 
 def measurable(facts: DatasetFacts) -> Mapping[str, str]:

@@ -32,6 +32,7 @@ from expkit.records.folder import (
     is_file_locked,
     is_locked,
 )
+from expkit.records.measures import of_a_search
 from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
 
 Kind = TypeVar("Kind")
@@ -59,6 +60,7 @@ CUT_OFF: tuple[Status, ...] = (
 SETTLING_SECONDS = 60.0  # a younger folder may be one that a job is about to hold
 # what decides where a run lies and which code it may use, but no number of it
 NOT_IDENTITY = ("output_dir", "trust")
+SEARCHES = "hydra/sweeper=optuna"  # the word that makes a sweep a search
 PLANNED = ("job", "number", "overrides", "config")  # what a line of plan.jsonl has
 
 
@@ -158,8 +160,14 @@ class Sweep:
         return read_json(self.path / "sweep.json")
 
     @property
+    def is_search(self) -> bool:
+        return SEARCHES in self.command
+
+    @property
     def objective(self) -> str:
-        return self._fact("objective", str)
+        """What its jobs are sorted by, and a search chooses by."""
+        objective = self._fact("objective", str)
+        return of_a_search(objective) if self.is_search else objective
 
     @property
     def command(self) -> list[str]:

@@ -10,9 +10,8 @@ from expkit.records.measures import Measure, is_lower_better
 from expkit.records.run import Run
 from expkit.records.sweep import FAILED, Sweep
 from expkit.reports import wording
+from expkit.reports.sweep_groups import measured
 from expkit.reports.sweep_rows import Row, read_rows
-
-SEARCHES = "hydra/sweeper=optuna"
 
 
 def course(run: Run, objective: str) -> list[float]:
@@ -37,21 +36,18 @@ def course(run: Run, objective: str) -> list[float]:
     return []
 
 
-def is_search(sweep: Sweep) -> bool:
-    return SEARCHES in sweep.command
-
-
 def search_lines(sweep: Sweep) -> list[str]:
     """The best trial and how to run it again, for the screen; nothing of another sweep."""
-    if not is_search(sweep):
+    if not sweep.is_search:
         return []
     rows = read_rows(sweep)
-    best = best_row(rows, sweep.objective)
+    objective = measured(sweep.objective, rows)
+    best = best_row(rows, objective)
     if best is None:
-        return [f"search   no trial of {len(rows)} has a figure for {sweep.objective}"]
-    shown = wording.figure(sweep.objective, best.objective)
+        return [f"search   no trial of {len(rows)} has a figure for {objective}"]
+    shown = wording.figure(objective, best.objective)
     return [
-        f"best     trial {best.number} of {len(rows)}: {sweep.objective} {shown}{_others(rows)}",
+        f"best     trial {best.number} of {len(rows)}: {objective} {shown}{_others(rows)}",
         f"again    {command(best)}",
     ]
 

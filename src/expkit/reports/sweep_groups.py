@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from expkit.records.measures import Measure, is_lower_better
+from expkit.records.measures import CHOOSING, Measure, is_lower_better
 from expkit.reports import wording
 from expkit.reports.sweep_rows import Row
 from expkit.reports.variation import Value
@@ -75,5 +75,8 @@ def measured(objective: str, rows: Sequence[Row]) -> str:
     measure = Measure.parse(objective)
     judged = next((row.judged_split for row in rows if row.judged_split), "")
     split = measure.split if measure.split not in ("", "held_out") else judged
+    if split == CHOOSING:
+        splits = {name.partition("/")[0] for row in rows for name in row.metrics}
+        split = judged if splits and "val" not in splits else "val"
     class_name = "" if measure.class_name is None else f"[{measure.class_name}]"
     return f"{split or measure.split}/{measure.metric}{class_name}"

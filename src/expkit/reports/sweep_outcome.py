@@ -84,7 +84,7 @@ class Outcome:
         if self.best is None:
             known = dict.fromkeys(name for row in self.rows for name in row.metrics)
             there_are = f"; there are {', '.join(known)}" if known else ""
-            return f"no job has a figure of {self.sweep.objective}{there_are}"
+            return f"no job has a figure of {self.objective}{there_are}"
         name = describe_settings(self.best.settings) or "the one setting"
         seeds = len(self.best.values)
         count = f" ({seeds} seeds)" if seeds > 1 else ""

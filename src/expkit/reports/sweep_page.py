@@ -71,8 +71,8 @@ def sections(outcome: Outcome) -> list[str]:
     return [
         f"**Best: {outcome.headline()}**" if outcome.best else f"**{outcome.headline()}**",
         f"{outcome.counts()}.",
-        *against_second(outcome.groups, sweep.objective),
-        *selection(outcome.groups),
+        *against_second(outcome.groups, outcome.objective),
+        *selection(outcome.groups, outcome.objective),
         *ablation_section(sweep),
         *_table(outcome),
         *_failures(outcome),

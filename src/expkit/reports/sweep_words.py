@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from expkit.errors import UserError
+from expkit.records.measures import Measure
 from expkit.records.run import Run
+from expkit.reports import wording
 from expkit.reports.compared import Compared, compare
 from expkit.reports.digests import recall_digest
 from expkit.reports.groups import Group as Recipe
@@ -52,8 +54,11 @@ def _why(row: Compared) -> str:
     return f": {reasons}" if reasons else ", as their answers to the samples were not kept"
 
 
-def selection(groups: Sequence[Group]) -> list[str]:
-    """That a figure chosen as the best of many is flattered by the choice."""
+def selection(groups: Sequence[Group], objective: str) -> list[str]:
+    """That a figure chosen as the best of many is flattered by the choice.
+
+    Where it was chosen by other samples than it is judged on, what it is worth on those.
+    """
     known = [group for group in groups if group.values]
     if not known:
         return []
@@ -62,6 +67,12 @@ def selection(groups: Sequence[Group]) -> list[str]:
         return ["These samples were trained on: the figures say nothing of others."]
     if len(known) == 1:
         return []
+    measure = Measure.parse(objective)
+    if measure.split != split:
+        judged = f"{split}/{objective.removeprefix(f'{measure.split}/')}"
+        mean = known[0].mean_of(judged)
+        told = "" if mean is None else f": {judged} {wording.figure(judged, mean)}"
+        return [f"The best was chosen by {objective}; it is judged on samples aside{told}."]
     return [
         f"The best of {len(known)} settings was chosen on the very samples that it is judged on, "
         "which flatters its figure: before it is believed, judge it on samples that no choice has "

@@ -36,13 +36,13 @@ NO_EVIDENCE = "no evidence of a difference"
 
 
 def test_each_status_has_its_reason() -> None:
-    """By verdict, by what was compared, and the best is the highest of those supported."""
+    """By verdict, by what was compared, and the best is the highest of all."""
     family = [
         result("plain", 0.7, "not met"),
         result("wider", 0.8, plain="better"),
         result("deeper", 0.9, plain="better"),
         result("slower", 0.6, "not met", plain="worse"),
-        result("luckier", 0.95, plain=NO_EVIDENCE),
+        result("luckier", 0.85, plain=NO_EVIDENCE),
         result("unjudged", None, "not judged", plain="better"),
     ]
     assert statuses(family) == {
@@ -61,10 +61,17 @@ def test_the_least_error_is_the_best() -> None:
     assert statuses(family) == {"a": "supported", "b": "best"}
 
 
-def test_what_is_worse_than_its_baseline_is_not_the_best() -> None:
-    """It may well support its hypothesis, but the baseline reached more."""
+def test_what_is_worse_than_its_baseline_is_not_supported() -> None:
+    """It met its criteria, which the baseline would have met better."""
     family = [result("plain", 0.99, "not judged"), result("smaller", 0.95, plain="worse")]
-    assert statuses(family) == {"plain": "baseline", "smaller": "supported"}
+    assert statuses(family) == {"plain": "baseline", "smaller": "inconclusive"}
+
+
+@pytest.mark.parametrize("verdict", ["met", "not met"])
+def test_none_is_the_best_where_another_reached_more(verdict: str) -> None:
+    """Be that not told from its baseline, or short of its own criterion."""
+    family = [result("deep", 0.9, plain="better"), result("high", 0.99, verdict, plain=NO_EVIDENCE)]
+    assert statuses(family)["deep"] == "supported"
 
 
 def test_the_best_is_of_one_metric() -> None:

@@ -15,11 +15,11 @@ RESULT = "result.json"  # beside each page: what the index needs of it
 MADE = "<!-- made by `expkit report`: what is typed here is lost -->"
 MEANINGS = {
     "baseline": "others are compared with it, and it with none",
-    "best": "supported, not worse than what it is compared with, and of such on the same samples "
-    "none reached more in the same metric",
-    "supported": "its criteria are met, and it was told from what it is compared with",
+    "best": "supported, and none of those on the same samples, whatever their status, reached more "
+    "in the same metric",
+    "supported": "its criteria are met, and it is better than what it is compared with",
     "refuted": "a criterion that it stated is not met",
-    "inconclusive": "not judged, or not to be told from what it is compared with",
+    "inconclusive": "not judged, or not shown to be better than what it is compared with",
 }
 
 Result = Mapping[str, Any]
@@ -119,7 +119,7 @@ def status_of_each(family: Sequence[Result]) -> list[str]:
     """Of experiments on the same samples, in their order; two may have the same name."""
     compared = {name for result in family for name in result["compared_with"]}
     supported = [result for result in family if _is_supported(result)]
-    leaders = [result for result in supported if _is_best(result, supported)]
+    leaders = [result for result in supported if _is_best(result, family)]
     statuses = []
     for result in family:
         if result in leaders:
@@ -134,27 +134,21 @@ def status_of_each(family: Sequence[Result]) -> list[str]:
     return statuses
 
 
-def _is_best(result: Result, supported: Sequence[Result]) -> bool:
+def _is_best(result: Result, family: Sequence[Result]) -> bool:
     """A figure of one metric is held against no other's; equals share the first place."""
-    if _is_worse(result):
-        return False
-    rivals = [each for each in supported if each["metric"] == result["metric"]]
-    return all(_goodness(result) >= _goodness(each) for each in rivals if not _is_worse(each))
-
-
-def _is_worse(result: Result) -> bool:
-    return any(each["answer"] == "worse" for each in _stated(result))
+    rivals = [each for each in family if each["metric"] == result["metric"]]
+    return all(_goodness(result) >= _goodness(each) for each in rivals if each["value"] is not None)
 
 
 def _is_supported(result: Result) -> bool:
-    """Met by its criteria, and told from all that it named and that could be tested.
+    """Met by its criteria, and better than all that it named and that could be tested.
 
     Where it named some and none could be, nothing was told.
     """
     answers = [each["answer"] for each in _stated(result)]
     met = result["verdict"] == "met" and result["value"] is not None
     was_told = bool(answers) or not result["compared_with"]
-    return met and was_told and all(answer in ("better", "worse") for answer in answers)
+    return met and was_told and all(answer == "better" for answer in answers)
 
 
 def _stated(result: Result) -> list[Mapping[str, Any]]:

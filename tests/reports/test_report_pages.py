@@ -11,6 +11,7 @@ from PIL import Image
 from synthetic_runs import classes_run, config_of, failed_gate_run, interrupted_run, puzzle_run
 
 from expkit.errors import UserError
+from expkit.records.files import read_json
 from expkit.reports import markdown
 from expkit.reports.notebook import kept_notes, write_notebook
 from expkit.reports.pages import refresh
@@ -62,6 +63,33 @@ def test_cut_off_run_has_its_pages(tmp_path: Path, write: object) -> None:
     summary = refresh(run.path, plots=False)
     assert summary["verdict"] == "not judged"
     assert "NOT JUDGED" in (run.path / "report.md").read_text()
+
+
+def test_the_index_is_told_one_metric(tmp_path: Path) -> None:
+    """The figure and the answer beside it are of the criterion's, which need not be accuracy."""
+    config = config_of(criteria={"macro_f1": "> 0.5"})
+    subject = puzzle_run(tmp_path / "a", config=config)
+    other = puzzle_run(tmp_path / "b", share_right=0.9, config=config_of(name="simple_conv"))
+    write_notebook([subject, other], tmp_path / "page")
+    told = read_json(tmp_path / "page" / "result.json")
+    assert told["metric"] == "macro_f1"
+    assert "McNemar" not in told["compared"][0]["words"]
+    assert "paired bootstrap" in told["compared"][0]["words"]
+
+
+def test_other_files_under_the_same_settings_are_other_samples(tmp_path: Path) -> None:
+    """One was moved to another class: figures from before and after are of two families."""
+    runs = [puzzle_run(tmp_path / name, 4, 5) for name in "abc"]
+    table = runs[2].path / "predictions.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    split, sample, _, *rest = lines[1].split(",")
+    table.write_text("".join([lines[0], ",".join([split, sample, "r00_c01", *rest]), *lines[2:]]))
+    for run in runs:
+        write_notebook([run], tmp_path / "page" / run.path.parent.name)
+    first, same, other = (
+        read_json(tmp_path / "page" / name / "result.json")["judged_samples"] for name in "abc"
+    )
+    assert first == same != other
 
 
 def test_notebook_compares(tmp_path: Path) -> None:

@@ -111,8 +111,11 @@ def _judged_on(pairs: Sequence[Pair]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def beside_others(pairs: Sequence[Pair]) -> tuple[str, list[Compared]]:
-    """The first beside each of the others, and the metric by which; no row where it has none."""
+def beside_others(pairs: Sequence[Pair], wanted: str = "") -> tuple[str, list[Compared]]:
+    """The first beside each of the others, and the metric by which; no row where it has none.
+
+    The wanted metric, where the first has a figure of it.
+    """
     names = labels([run for run, _ in pairs])
     groups = [
         Group(name, [Member(run.path, make_digest(run, summary))])
@@ -121,7 +124,7 @@ def beside_others(pairs: Sequence[Pair]) -> tuple[str, list[Compared]]:
     figures = groups[0].first.metrics.get(groups[0].first.judged_split, {})
     if not figures:
         return "", []
-    metric = main_metric(figures)
+    metric = wanted if wanted in figures else main_metric(figures)
     return metric, beside_each(groups[0], groups[1:], metric)
 
 

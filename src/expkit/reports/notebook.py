@@ -73,10 +73,9 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
 def _result(pairs: Sequence[Pair]) -> Result:
     """What the index of all experiments needs of this one."""
     run, summary = pairs[0]
-    metric, rows = beside_others(pairs)
     judged = summary["judged_split"]
-    criterion = next((each["metric"] for each in summary["criteria"]), metric)
-    metric = criterion if criterion in summary["metrics"].get(judged, {}) else metric
+    criterion = next((each["metric"] for each in summary["criteria"]), "")
+    metric, rows = beside_others(pairs, criterion)  # the figure and the answer are of one metric
     names = comparison.labels([run for run, _ in pairs])[1:]
     return {
         "kind": "run",
@@ -102,9 +101,15 @@ def _result(pairs: Sequence[Pair]) -> Result:
 
 
 def _samples_of(run: Run, split: str) -> str:
-    """One word for the samples, whatever resolution they were read at."""
+    """One word for the samples, whatever resolution they were read at.
+
+    The settings alone stay the same when files are added, or moved from one class to another.
+    """
     source = {k: v for k, v in run.config["dataset"].items() if k not in PREPARATION}
     known = [source, split, run.dataset.splits[split].num_samples]
+    answered = run.predictions.get(split)
+    if answered is not None:
+        known += [list(answered.samples), answered.targets.tolist()]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 

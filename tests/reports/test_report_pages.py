@@ -19,6 +19,12 @@ from expkit.reports.pages import refresh
 REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accuracy": 1.0}}
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without pictures, which take seconds."""
+    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
+
+
 def test_refresh_writes_every_page(tmp_path: Path) -> None:
     """Summary, table, report and pictures are there, and the report shows the pictures."""
     run = puzzle_run(tmp_path, 4, 5)
@@ -65,7 +71,7 @@ def test_cut_off_run_has_its_pages(tmp_path: Path, write: object) -> None:
     assert "NOT JUDGED" in (run.path / "report.md").read_text()
 
 
-def test_the_index_is_told_one_metric(tmp_path: Path) -> None:
+def test_the_index_is_told_one_metric(tmp_path: Path, undrawn: None) -> None:
     """The figure and the answer beside it are of the criterion's, which need not be accuracy."""
     config = config_of(criteria={"macro_f1": "> 0.5"})
     subject = puzzle_run(tmp_path / "a", config=config)
@@ -77,7 +83,9 @@ def test_the_index_is_told_one_metric(tmp_path: Path) -> None:
     assert "paired bootstrap" in told["compared"][0]["words"]
 
 
-def test_other_files_under_the_same_settings_are_other_samples(tmp_path: Path) -> None:
+def test_other_files_under_the_same_settings_are_other_samples(
+    tmp_path: Path, undrawn: None
+) -> None:
     """One was moved to another class: figures from before and after are of two families."""
     runs = [puzzle_run(tmp_path / name, 4, 5) for name in "abc"]
     table = runs[2].path / "predictions.csv"

@@ -98,10 +98,17 @@ def _named(subject: Run, given: Sequence[Run]) -> list[Run]:
 
 
 def _newest(name: str, paths: Sequence[Path]) -> Run | None:
-    """The last of an experiment's runs that came to its end."""
+    """The last of an experiment's runs that came to its end.
+
+    Its folder's name holds the experiment's, and so may another's.
+    """
     for path in reversed(paths):
         run = Run(path)
-        if path.name.endswith(f"_{name}") and run.status in ("finished", "failed"):
+        if (
+            name in path.name
+            and run.config.get("name") == name
+            and run.status in ("finished", "failed")
+        ):
             return run
     return None
 

@@ -1,0 +1,32 @@
+"""Which runs `expkit report` takes for those that an experiment names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from synthetic_runs import config_of, puzzle_run
+
+from expkit.commands.report import write_page
+from expkit.records.files import read_json
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("line_baseline", "20260101_110000_line_baseline"), ("line", "20260101_110000_line_2")],
+)
+def test_a_named_run_is_known_by_its_config(
+    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`baseline` is not a newer `line_baseline`; `line_2` may be a second run of `line`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
+    named = "line" if name == "line" else "baseline"
+    puzzle_run(Path("outputs"), 2, 2, name=f"20260101_100000_{named}", config=config_of(name=named))
+    puzzle_run(Path("outputs"), 2, 2, name=folder, config=config_of(name=name))
+    config = config_of(name="ours", compared_with=[named])
+    subject = puzzle_run(Path("outputs"), 2, 2, name="20260101_120000_ours", config=config)
+    write_page([subject], Path("experiments/ours"))
+    theirs = folder if name == named else f"20260101_100000_{named}"
+    expected = [f"outputs/{each}" for each in ("20260101_120000_ours", theirs)]
+    assert read_json(Path("experiments/ours/result.json"))["runs"] == expected

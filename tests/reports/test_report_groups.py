@@ -201,3 +201,18 @@ def test_a_figure_may_be_of_a_class_with_a_slash() -> None:
     digest = group(metrics=metrics).first
     assert digest.figure("recall[a/b]") == 0.4
     assert digest.figure("train/recall[a/b]") == 0.9
+
+
+def test_code_is_that_of_every_seed() -> None:
+    """A later seed may be of another commit than the first, on one side or on both."""
+    first, second = member(0.8, seed=0), member(0.9, seed=1)
+    later = replace(
+        second, digest=replace(second.digest, code={**first.digest.code, "commit": "d"})
+    )
+    even, mixed = Group("A", [first, second]), Group("B", [first, later])
+    assert objections(even, even, "") == []
+    (objection,) = objections(mixed, even, "")
+    assert "commit c0ffee -> c0ffee and d" in objection.text
+    (objection,) = objections(mixed, mixed, "")
+    assert "commit c0ffee and d" in objection.text
+    assert not objection.forbids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,21 +70,36 @@ def _prints(group: Group, split: str) -> set[str]:
 
 
 def _on_code(ours: Group, theirs: Group) -> Iterator[Objection]:
-    mine, other = ours.first.code, theirs.first.code
+    """Of all seeds: also those of one recipe may be of several commits."""
+    mine, other = ([member.digest.code for member in group.members] for group in (ours, theirs))
     changes = [
-        f"{package} {there} -> {here}"
+        f"{package} {change}"
         for package in PACKAGES
-        if (there := _version(other, package)) != (here := _version(mine, package))
+        if (
+            change := _change(
+                [[_version(code, package) for code in side] for side in (other, mine)]
+            )
+        )
     ]
-    commits = [str(code.get("commit") or "unknown")[:9] for code in (other, mine)]
-    if commits[0] != commits[1]:
-        changes.append(f"commit {commits[0]} -> {commits[1]}")
+    commits = [
+        [str(code.get("commit") or "unknown")[:9] for code in side] for side in (other, mine)
+    ]
+    if change := _change(commits):
+        changes.append(f"commit {change}")
     if changes:
         text = f"other code version than the baseline's: {', '.join(changes)}"
         yield Objection(text, forbids=False)
-    elif any(code.get("dirty") for code in (mine, other)):
-        text = f"maybe other code than the baseline's: not all was committed, upon {commits[0]}"
+    elif any(code.get("dirty") for code in (*mine, *other)):
+        text = f"maybe other code than the baseline's: not all was committed, upon {commits[0][0]}"
         yield Objection(text, forbids=False)
+
+
+def _change(sides: Sequence[Sequence[str]]) -> str:
+    """`2.1 -> 2.2`, or `2.1 and 2.2 on both sides`; empty where there is but one."""
+    there, here = (" and ".join(sorted(set(side))) for side in sides)
+    if there != here:
+        return f"{there} -> {here}"
+    return f"{here} on both sides" if len(set(sides[0])) > 1 else ""
 
 
 def _version(code: Mapping[str, Any], package: str) -> str:

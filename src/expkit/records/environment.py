@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import hashlib
 import os
 import platform
 import subprocess
@@ -28,6 +30,7 @@ def describe_environment(
         "platform": platform.platform(),
         "host": platform.node(),
         "git": describe_git(Path.cwd()),
+        "sources": hash_sources(),
         **({"slurm": slurm} if slurm else {}),
         **({"job": job} if job else {}),
     }
@@ -41,6 +44,15 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def hash_sources() -> str:
+    """One word for this package's own code, whose version stays the same while it is worked on."""
+    content = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        content.update(path.read_bytes())
+    return content.hexdigest()[:16]
 
 
 def describe_git(folder: Path) -> dict[str, Any] | None:

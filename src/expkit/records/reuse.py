@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ def find_finished(
 
     The data is not compared: it is the config that names it.
     """
-    ours = {**(environment["git"] or {}), "versions": environment["versions"]}
+    ours = {
+        **(environment["git"] or {}),
+        **{key: environment[key] for key in ("versions", "sources")},
+    }
     found: dict[str, Path] = {}
     others: set[str] = set()
     for path in list_runs(parent):
@@ -32,20 +37,41 @@ def find_finished(
             or digest.status not in ENDED
         ):
             continue
-        if is_same_code(ours, digest.code):
+        if is_same_code(ours, digest.code, targets_of(digest.config)):
             found[digest.job] = path
         else:
             others.add(digest.job)
     return found, len(others - found.keys())
 
 
-def is_same_code(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """The same commit with nothing changed since, where there is one; the same packages."""
-    commits = [each.get("commit") for each in (ours, theirs)]
-    versions = [
-        [each.get("versions", {}).get(package) for package in ("expkit", "torch")]
+def targets_of(config: Mapping[str, Any]) -> list[str]:
+    """What a flat config names as code."""
+    return [str(value) for key, value in config.items() if key.split(".")[-1] == "_target_"]
+
+
+def is_same_code(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], targets: Collection[str]
+) -> bool:
+    """The same sources and packages; a user's own modules by a commit with nothing changed since.
+
+    Of such modules outside of any repository nothing is known.
+    """
+    packages = [
+        [each.get("sources"), *(each.get("versions", {}).get(name) for name in ("expkit", "torch"))]
         for each in (ours, theirs)
     ]
-    if any(commits) and (ours.get("dirty") or theirs.get("dirty")):
+    commits = [each.get("commit") for each in (ours, theirs)]
+    if packages[0] != packages[1] or commits[0] != commits[1]:
         return False
-    return commits[0] == commits[1] and versions[0] == versions[1]
+    if commits[0] is None:
+        return all(_is_installed(target.partition(".")[0]) for target in targets)
+    return not (ours.get("dirty") or theirs.get("dirty"))
+
+
+def _is_installed(package: str) -> bool:
+    return package == "expkit" or package in _installed_packages()
+
+
+@functools.cache
+def _installed_packages() -> Collection[str]:
+    return metadata.packages_distributions().keys()

@@ -28,7 +28,11 @@ def make_digest(run: Run, summary: Summary) -> Digest:
         config=markdown.flatten(run.config),
         fingerprints={name: split.fingerprint for name, split in splits.items()},
         num_samples={name: split.num_samples for name, split in splits.items()},
-        code={**(environment.get("git") or {}), "versions": environment.get("versions", {})},
+        code={
+            **(environment.get("git") or {}),
+            "versions": environment.get("versions", {}),
+            "sources": environment.get("sources"),
+        },
         choices=environment.get("choices", {}),
     )
 

@@ -42,6 +42,10 @@ def test_the_same_code_is_proven(
 
 
 def test_targets_are_found_at_any_depth() -> None:
-    """In the flat config of a digest."""
-    config = {"model._target_": "a.B", "dataset.inner._target_": "c.D", "name": "_target_"}
+    """In the flat config of a digest, whose lists are not flat."""
+    config = {
+        "model._target_": "a.B",
+        "name": "_target_",
+        "augment.transforms": [{"_target_": "c.D"}],
+    }
     assert targets_of(config) == ["a.B", "c.D"]

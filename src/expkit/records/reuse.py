@@ -44,9 +44,14 @@ def find_finished(
     return found, len(others - found.keys())
 
 
-def targets_of(config: Mapping[str, Any]) -> list[str]:
-    """What a flat config names as code."""
-    return [str(value) for key, value in config.items() if key.split(".")[-1] == "_target_"]
+def targets_of(config: object) -> list[str]:
+    """What a config names as code, flat as a digest has it or not; also in lists."""
+    if isinstance(config, list):
+        return [target for each in config for target in targets_of(each)]
+    if not isinstance(config, Mapping):
+        return []
+    found = [str(value) for key, value in config.items() if str(key).endswith("_target_")]
+    return found + targets_of(list(config.values()))
 
 
 def is_same_code(

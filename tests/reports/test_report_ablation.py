@@ -90,7 +90,26 @@ def test_other_swept_words_are_paired_too(tmp_path: Path) -> None:
     assert [ours - theirs for ours, theirs in worth.pairs] == pytest.approx([-0.25] * 4)
     assert worth.settings == {"loss": "x"}
     assert worth.difference is not None
-    assert worth.difference.unit == "pairs"
+    assert (worth.difference.unit, worth.difference.count) == ("seeds", 2)
+
+
+def test_jobs_of_one_seed_are_no_independent_proof(tmp_path: Path) -> None:
+    """Gaps of -25 and -29 points, means over two rates: s 2.83, t(1) 12.706, so -27 -+ 25.41.
+
+    Four gaps as independent ones would be -27 -+ 9.5, of less than half the width.
+    """
+    gaps = {(0, 0.1): -0.2, (0, 0.2): -0.3, (1, 0.1): -0.24, (1, 0.2): -0.34}
+    jobs = [
+        FakeJob({"lr": lr, **words}, 0.8 + gap, seed, change=words.get("loss"))
+        for (seed, lr), change in gaps.items()
+        for words, gap in (({}, 0.0), ({"loss": "x"}, change))
+    ]
+    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs)))
+    assert result is not None
+    (worth,) = result.worths
+    assert worth.difference is not None
+    assert worth.difference.interval == pytest.approx((-0.5241, -0.0159), abs=1e-4)
+    assert len(worth.pairs) == 4
 
 
 def test_a_job_without_a_figure_is_left_out_and_counted(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ class Worth:
 
     @property
     def gain(self) -> float:
-        """How much larger the figure is with the change."""
+        """How much larger the figure is with the change; each seed counts once."""
+        if self.difference is not None:
+            return self.difference.value
         return statistics.fmean(ours - theirs for ours, theirs in self.pairs)
 
     @property
@@ -84,17 +86,23 @@ def _pair(name: str, rows: Sequence[Row], recipe: Sequence[Row]) -> Worth:
     partners = [_partner(row, recipe) for row in rows]
     settings: dict[str, Value] = {}
     pairs = []
+    by_seed: dict[int, list[tuple[float, float]]] = {}
     for row, partner in zip(rows, partners, strict=True):
         if partner is None:
             continue
         settings |= _differing(row, partner)
         if row.objective is not None and partner.objective is not None:
             pairs.append((row.objective, partner.objective))
-    is_over_seeds = len({row.seed for row in rows}) == len(rows)
-    difference = difference_over_seeds(*_numbered(pairs))
-    if difference is not None and not is_over_seeds:  # other words were swept, too
-        difference = replace(difference, unit="pairs")
-    return Worth(name, settings, pairs, len(rows), difference)
+            by_seed.setdefault(row.seed, []).append(pairs[-1])
+    # where other words were swept, too, the jobs of one seed are not independent of each other
+    ours, theirs = (
+        {seed: _mean_of(each, side) for seed, each in by_seed.items()} for side in (0, 1)
+    )
+    return Worth(name, settings, pairs, len(rows), difference_over_seeds(ours, theirs))
+
+
+def _mean_of(pairs: Sequence[tuple[float, float]], side: int) -> float:
+    return statistics.fmean(pair[side] for pair in pairs)
 
 
 def _partner(row: Row, recipe: Sequence[Row]) -> Row | None:
@@ -107,14 +115,6 @@ def _differing(row: Row, other: Row) -> dict[str, Value]:
     """The words of one that the other does not have."""
     ours, theirs = words_of(row.overrides), words_of(other.overrides)
     return {key: value_of(value) for key, value in ours.items() if theirs.get(key) != value}
-
-
-def _numbered(
-    pairs: Sequence[tuple[float, float]],
-) -> tuple[Mapping[int, float], Mapping[int, float]]:
-    return {n: ours for n, (ours, _) in enumerate(pairs)}, {
-        n: theirs for n, (_, theirs) in enumerate(pairs)
-    }
 
 
 def _judged(objective: str, worths: Sequence[Worth]) -> list[Worth]:

@@ -45,6 +45,14 @@ def test_samples_needed_by_hand() -> None:
     assert McNemar(300, 20, 20, 60).num_needed is None
 
 
+def test_samples_needed_for_a_large_difference() -> None:
+    """Discordant 0.6, ahead 0.4: (1.96 x 0.7746 + 0.8416 x 0.6633)^2 / 0.16 = 26.9.
+
+    Without the 0.16 that are taken from 0.6 under the second root it would be 29.5.
+    """
+    assert McNemar(10, 50, 10, 30).num_needed == 27
+
+
 def test_fewer_than_six_differing_samples_prove_nothing() -> None:
     """Connor's formula says 4 where all differ: 2 / 2^4 is no proof, and 5 of 5 had them."""
     for count in (1, 3, 5):

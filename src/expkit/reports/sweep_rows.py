@@ -82,7 +82,8 @@ def read_row(job: Job, variation: Variation, objective: str) -> Row:
 def _digest(job: Job) -> tuple[Digest | None, str]:
     """With what is wrong where a run's records are damaged, which spoils its own row alone.
 
-    What was stopped early is as done as it will be: its stored digest is not made anew.
+    What was stopped early is as done as it will be: its stored digest is not made anew. That of
+    a run that went on after it was cut off may be of the interruption.
     """
     if job.status not in DONE or job.run is None:
         return None, ""

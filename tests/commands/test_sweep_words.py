@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from expkit.commands.sweep_resume import _harmless
+from expkit.commands.sweep_resume import _harmless, resume_sweep
 from expkit.errors import UserError
+from expkit.records.files import write_json
 from expkit.records.sweep import Sweep
 
 SWEEP = Sweep(Path("outputs/a_sweep"))
@@ -72,3 +73,11 @@ def test_what_could_name_code_needs_the_users_word(word: str) -> None:
 def test_whom_a_stranger_trusts_is_not_passed_on(word: str) -> None:
     """The words that are the user's to say are left out, whatever else is trusted."""
     assert list(_harmless(["--multirun", word, "seed=1"], SWEEP, ["hydra"])) == ["-m", "seed=1"]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_search_chooses_its_trials_itself(failed: bool, tmp_path: Path) -> None:
+    """Trials were planned that then did not run: told as failed, and still waiting."""
+    write_json(tmp_path / "sweep.json", {"command": ["expkit", "train", "hydra/sweeper=optuna"]})
+    with pytest.raises(UserError, match="is the search's to choose"):
+        resume_sweep(Sweep(tmp_path), [], failed=failed, missing=not failed)

@@ -18,7 +18,7 @@ from expkit.reports.sweep_rows import read_rows
 def test_a_digest_of_an_interruption_is_not_the_end(
     status: str, figure: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut off at 0.3, it went on to 0.9 and was killed before its pages; what was pruned ends so."""
+    """Cut off at 0.3, it went on to 0.9; what was pruned ends where it was stopped."""
     path = write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.3, status=status)])
     (job,) = Sweep(path).jobs
     assert job.run is not None

@@ -29,6 +29,12 @@ def resume_sweep(sweep: Sweep, trusted: Sequence[str], *, failed: bool, missing:
     if failed or not missing:
         statuses += FAILED
     is_fixed = not any(word.startswith("hydra/sweeper=") for word in given)
+    if not is_fixed and failed != missing:
+        raise UserError(
+            "which trials a search runs is the search's to choose",
+            where=f"expkit resume {sweep.path} --{'failed' if failed else 'missing'}",
+            fix=f"expkit resume {sweep.path}   (those that failed are asked again)",
+        )
     resumption = Resumption(statuses, is_fixed)
     task = Task(run_request, run_job, functools.partial(run_jobs, resumption=resumption))
     trust = [f"trust=[{','.join(name for name in trusted if name != HYDRA)}]"] if trusted else []

@@ -106,6 +106,7 @@ def test_a_resumed_search_knows_its_trials(expkit: Expkit, tmp_path: Path) -> No
 
     done = expkit("resume", str(sweep))
     assert done.code == 0, done.err
+    assert "ExperimentalWarning" not in done.err
     first, second, third = Sweep(sweep).jobs
     assert first.events == done_job.events
     assert second.id == failed.id
@@ -135,3 +136,28 @@ def test_what_cannot_be_searched_is_refused(
     assert done.code == 2
     assert what in done.err
     assert not (tmp_path / "outputs").exists()
+
+
+@needs_optuna
+@pytest.mark.parametrize(
+    ("gpus", "device", "jobs", "expected"),
+    [("0,1", "auto", "auto", 2), ("0,1", "cuda", 1, 1), ("", "cpu", "auto", 3), ("", "cpu", 5, 5)],
+)
+def test_a_batch_is_what_runs_side_by_side(
+    gpus: str, device: str, jobs: int | str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By GPUs where jobs take them, else by cores, on every system that tells of its cores."""
+    from omegaconf import OmegaConf
+
+    from hydra_plugins.expkit._search import num_at_once
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    config = {
+        "device": {"name": device, "threads": None},
+        "launcher": {"jobs": jobs, "jobs_per_device": 1},
+        "hydra": {"sweeper": {"n_trials": 20}},
+    }
+    assert num_at_once(OmegaConf.create(config)) == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from expkit.config.sweeping import compose_jobs
+from expkit.engine.shares import count_cores, share_machine
 from expkit.errors import UserError
 from expkit.records.measures import is_lower_better, of_a_search, refuse_unknown
 from expkit.records.sweep import Job, Sweep, is_sweep
@@ -66,9 +66,7 @@ class Search:
         self.objective = of_a_search(str(config.sweep.objective))
         lower = is_lower_better(self.objective)
         self.direction = direction or ("minimize" if lower else "maximize")
-        jobs = config.launcher.get("jobs", "auto")
-        cores = len(os.sched_getaffinity(0))
-        self.num_at_once = n_jobs or (jobs if isinstance(jobs, int) else cores)
+        self.num_at_once = n_jobs or num_at_once(config)
         self.pruner = optuna.pruners.NopPruner() if pruner is None else instantiate(pruner)
         # it reads spaces and grids; direction and batches are ours to say
         self.plugin = OptunaSweeperImpl(
@@ -102,7 +100,9 @@ class Search:
             load_if_exists=True,
         )
         if not study.trials:
-            self._recall(study, space)
+            with warnings.catch_warnings():  # adding trials is called experimental, each time
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._recall(study, space)
         number = self._next_number()
         while left := max(0, self.plugin.n_trials - _num_told(study)):
             trials = [study.ask() for _ in range(min(left, self.num_at_once))]
@@ -198,6 +198,21 @@ class Search:
         if job.status not in ("finished", "reused") or job.run is None:
             return TrialState.FAIL, None
         return _state_of(recall_digest(job.run).figure(self.objective))
+
+
+def num_at_once(config: DictConfig) -> int:
+    """As many trials as the launcher runs side by side: more would not learn from each other."""
+    device, jobs = config.get("device") or {}, config.launcher.get("jobs", "auto")
+    if config.launcher.get("jobs_per_device") is None:  # another's, which shares out nothing
+        return jobs if isinstance(jobs, int) else count_cores()
+    share = share_machine(
+        jobs,
+        num_planned=config.hydra.sweeper.get("n_trials", 1),
+        devices={device.get("name", "auto")},
+        threads=device.get("threads"),
+        jobs_per_device=config.launcher.jobs_per_device,
+    )
+    return share.num_jobs
 
 
 def _state_of(value: float | None) -> tuple[TrialState, float | None]:

@@ -15,6 +15,7 @@ from expkit.records.measures import of_a_search
 from expkit.records.sweep import Sweep
 from expkit.reports.search import best_row, course, search_lines
 from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_progress import SweepProgress
 from expkit.reports.sweep_rows import read_rows
 from expkit.reports.sweep_words import selection
 
@@ -80,6 +81,18 @@ def test_a_search_by_the_test_samples_is_refused() -> None:
     assert of_a_search("train/recall[a/b]") == "train/recall[a/b]"
     with pytest.raises(UserError, match="leaves none to judge"):
         of_a_search("test/accuracy")
+
+
+def test_the_first_trial_is_told_by_what_is_searched(tmp_path: Path) -> None:
+    """No other is planned yet that it could differ from; what the command fixes is not told."""
+    path = write_sweep(tmp_path, [FakeJob({"optimizer.lr": 0.1, "batch_size": 8})])
+    command = ["expkit", "train", "-m", "hydra/sweeper=optuna"]
+    words = [*command, "optimizer.lr=interval(0,1)", "batch_size=8"]
+    write_json(path / "sweep.json", {**read_json(path / "sweep.json"), "command": words})
+    progress = SweepProgress(path)
+    progress.read_plan()
+    (job,) = progress.jobs.values()
+    assert progress.label(job) == "#0 lr=0.1"
 
 
 def test_other_sweeps_are_no_searches(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ class SweepProgress:
         sweep = Sweep(self._path)
         self._plan_size, self._objective = size, sweep.objective
         self._variation = Variation.of(sweep.jobs)
+        if sweep.is_search and len(sweep.jobs) == 1:
+            self._variation = Variation.of_first_trial(sweep.jobs[0], sweep.command)
         self._varied_seeds = len({seed_of(job) for job in sweep.jobs}) > 1
         for job in sweep.jobs:
             if job.id not in self.jobs:

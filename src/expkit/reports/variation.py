@@ -30,6 +30,13 @@ class Variation:
             return cls([CHANGE, *_differing(bases)])
         return cls(_differing(jobs))
 
+    @classmethod
+    def of_first_trial(cls, job: Job, command: Sequence[str]) -> Variation:
+        """A search's, before there is another: what its command does not say as the job does."""
+        asked = words_of(command)
+        said = words_of(job.overrides).items()
+        return cls([key for key, value in said if key != SEED and asked.get(key) != value])
+
     def settings(self, job: Job) -> dict[str, Value]:
         """What a job has for each key; where no word said it, what its config came to."""
         words = {CHANGE: job.change or BASE, **words_of(job.overrides)}

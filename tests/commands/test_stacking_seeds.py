@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import TINY, Expkit
 
+from expkit.commands import stacking
 from expkit.commands.job import run_planned
 from expkit.commands.stacking import StackedLauncher, group_by_seed, run_group
 from expkit.config.request import OF_THE_SWEEP
@@ -208,8 +209,14 @@ def test_a_setting_that_cannot_be_shared_is_refused(
     assert refused.value.details["do"] == "use launcher=local"
 
 
-def test_the_launcher_runs_a_group_in_a_process(plan: Plan) -> None:
-    """Through the forkserver, from the plan to what is told of each job; a single one too."""
+def test_the_launcher_runs_a_group_in_a_process(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the forkserver, from the plan to what is told of each job; a single one too.
+
+    The launching process reads no data, and takes no device: it lives as long as the sweep.
+    """
+    monkeypatch.setattr(stacking, "build", lambda config: 1 / 0)
     jobs = [*plan("sweep", (0, 1))]
     StackedLauncher().run(jobs[0].sweep, [job.id for job in jobs])
     assert [job.again().status for job in jobs] == ["finished"] * 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,9 @@ from expkit.commands.sweep_screen import SweepScreen
 from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.engine.processes import Ending, ForkedCalls
+from expkit.errors import UserError
 from expkit.procedures.course import Course
+from expkit.records.files import read_json, write_json
 from expkit.records.sweep import NOT_IDENTITY, Job, Sweep, SweepFolder
 
 
@@ -36,19 +39,43 @@ class StackedLauncher:
     def run(self, sweep: Path, jobs: Sequence[str]) -> None:
         planned = Sweep(sweep).by_id
         groups = group_by_seed([planned[each] for each in jobs])
-        for group in groups:
-            if len(group) > 1:
-                check_group(group)
         modules = list_modules(job.config for group in groups for job in group)
-        with (
-            contextlib.closing(SweepScreen(sweep)) as watcher,
-            ForkedCalls(modules, {}) as calls,
-            note_signals() as signals,
-        ):
-            words = LastWords(sweep, signals)
+        with ForkedCalls(modules, {}) as calls, note_signals() as signals:
             for group in groups:
-                if not signals:
-                    _watch_group(group, calls, watcher, signals, words)
+                if len(group) > 1 and not signals:
+                    _refuse_unstackable(group, calls, signals)
+            words = LastWords(sweep, signals)
+            with contextlib.closing(SweepScreen(sweep)) as watcher:
+                for group in groups:
+                    if not signals:
+                        _watch_group(group, calls, watcher, signals, words)
+
+
+def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Sequence[int]) -> None:
+    """In a process of its own: this one needs neither the data nor the device for a whole sweep.
+
+    Who dies in it dies again as a group, of which that is told.
+    """
+    first = group[0]
+    with tempfile.TemporaryDirectory() as folder:
+        refusal = Path(folder) / "refusal.json"
+        arguments = (first.sweep, first.id, refusal)
+        calls.start(first.id, conduct_check, arguments, output=first.output, environ={})
+        _await_end(calls, signals)
+        if refusal.exists():
+            record = read_json(refusal)
+            raise UserError(record["what"], **record["details"])
+
+
+def conduct_check(sweep: Path, identity: str, refusal: Path) -> int:
+    """Whether a group can be stacked, by one of its jobs, as the work of a whole process."""
+    find_own_code()
+    try:
+        check_group([Sweep(sweep).find_job(identity)])
+    except UserError as error:
+        details = {("fix" if key == "do" else key): text for key, text in error.details.items()}
+        write_json(refusal, {"what": error.what, "details": details})
+    return 0
 
 
 def _watch_group(
@@ -59,9 +86,14 @@ def _watch_group(
     words: LastWords,
 ) -> None:
     """Until its process has ended; what its jobs could not write down themselves is added."""
+    first = group[0]
     for _ in range(MOST_LOSSES + 1):
         words.expect(group)
-        ending = _await_end(group, calls, watcher, signals)
+        arguments = (first.sweep, [job.id for job in group])
+        calls.start(first.id, conduct_group, arguments, output=first.output, environ={})
+        for job in group:
+            watcher.started(job.id)
+        ending = _await_end(calls, signals, watcher.tick)
         if signals or not ending.is_lost:
             break
     words.complete(group, ending)
@@ -70,19 +102,15 @@ def _watch_group(
 
 
 def _await_end(
-    group: Sequence[Job], calls: ForkedCalls, watcher: SweepScreen, signals: Sequence[int]
+    calls: ForkedCalls, signals: Sequence[int], tick: Callable[[], None] = lambda: None
 ) -> Ending:
-    first = group[0]
-    identities = [job.id for job in group]
-    calls.start(first.id, conduct_group, (first.sweep, identities), output=first.output, environ={})
-    for job in group:
-        watcher.started(job.id)
+    """Of the one call under way."""
     endings: list[Ending] = []
     while not endings:
         if signals:
             (calls.kill if len(signals) > 1 else calls.stop)()
         endings = calls.wait(TICK_SECONDS)
-        watcher.tick()
+        tick()
     return endings[0]
 
 

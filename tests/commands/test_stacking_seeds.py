@@ -52,7 +52,9 @@ def plan(recipe: Mapping[str, Any]) -> Plan:
     """Plans a job for each seed in a sweep of its own."""
 
     def make(name: str, seeds: Sequence[int], **changes: Any) -> list[Job]:
-        folder = SweepFolder.create(Path("outputs") / name, {"objective": "train/accuracy"})
+        folder = SweepFolder.create(
+            Path("outputs") / name, {"command": [], "objective": "train/accuracy"}
+        )
         for number, seed in enumerate(seeds):
             plain = {**recipe, "seed": seed, "output_dir": str(folder.path), **changes}
             config = check_config(plain).to_plain()

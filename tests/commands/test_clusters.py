@@ -14,25 +14,28 @@ from expkit.commands.clusters import NodeWork, settle
 from expkit.commands.slurm import SlurmWork
 from expkit.records.sweep import Job, Sweep, SweepFolder
 
+JOB = "0123456789abcdef"
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
-    """With one job, called `job`; the working directory and the path of modules come back."""
+    """With one job, called JOB; the working directory and the path of modules come back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     folder = SweepFolder.create(tmp_path / "sweep", {"objective": "held_out/accuracy"})
-    folder.plan("job", 0, ["seed=0"], {"seed": 0}, None)
+    folder.plan(JOB, 0, ["seed=0"], {"seed": 0}, None)
     return folder
 
 
 def job_of(folder: SweepFolder) -> Job:
-    return Sweep(folder.path).find_job("job")
+    return Sweep(folder.path).find_job(JOB)
 
 
 PRINTING = """
 import os, sys
 from pathlib import Path
 from expkit.commands.clusters import print_into
+
 with print_into(Path(sys.argv[1])):
     print("by Python")
     os.write(2, b"by a library\\n")
@@ -64,24 +67,24 @@ def test_a_node_works_where_the_sweep_was_started(
     work = NodeWork(Path("sweep"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    work.run("job")
-    assert seen == [tmp_path, True, Path("sweep"), "job"]
+    work.run(JOB)
+    assert seen == [tmp_path, True, Path("sweep"), JOB]
 
 
 def test_the_engine_speaks_only_for_a_job_that_did_not(folder: SweepFolder) -> None:
     """A job that was killed has no last word of its own; one that raised has."""
-    folder.note("job", "started")
-    settle(folder, {"job": ("killed", "SLURM says FAILED of 1_0")}, {"job": 0})
+    folder.note(JOB, "started")
+    settle(folder, {JOB: ("killed", "SLURM says FAILED of 1_0")}, {JOB: 0})
     assert (job_of(folder).status, job_of(folder).reason) == ("killed", "SLURM says FAILED of 1_0")
-    folder.note("job", "ended", status="raised", reason="ValueError")
-    settle(folder, {"job": ("killed", "SLURM says FAILED of 1_0")}, {"job": 0})
+    folder.note(JOB, "ended", status="raised", reason="ValueError")
+    settle(folder, {JOB: ("killed", "SLURM says FAILED of 1_0")}, {JOB: 0})
     assert (job_of(folder).status, job_of(folder).reason) == ("raised", "ValueError")
 
 
 def test_what_a_job_said_in_an_earlier_life_is_no_word_of_this_one(folder: SweepFolder) -> None:
     """Resumed, it died on its node before it could speak."""
-    folder.note("job", "ended", status="raised", reason="ValueError")
-    settle(folder, {"job": ("timed out", "SLURM says TIMEOUT of 2_0")}, {"job": 1})
+    folder.note(JOB, "ended", status="raised", reason="ValueError")
+    settle(folder, {JOB: ("timed out", "SLURM says TIMEOUT of 2_0")}, {JOB: 1})
     assert (job_of(folder).status, job_of(folder).reason) == (
         "timed out",
         "SLURM says TIMEOUT of 2_0",
@@ -107,7 +110,7 @@ def test_a_job_is_queued_again_once_it_has_kept_what_it_has(
     monkeypatch.setattr(clusters, "run_planned", interrupted)
     before = signal.signal(signal.SIGUSR2, lambda number, frame: told.append("queued again"))
     try:
-        SlurmWork(folder.path)("job")
+        SlurmWork(folder.path)(JOB)
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert told == ["kept", *["queued again"] * queued]

@@ -28,11 +28,11 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     for name, parent in places.items():
         RunFolder.create(parent, name, FILES).close()
-    sweep.plan("a", 0, [], {})
-    sweep.note("a", "run", run="20260103_1200_job")
-    sweep.plan("b", 1, [], {})
-    sweep.note("b", "reused", run=str(tmp_path / "elsewhere" / "20251231_1200_old"))
-    sweep.plan("c", 2, [], {})
+    sweep.plan("a" * 16, 0, [], {})
+    sweep.note("a" * 16, "run", run="20260103_1200_job")
+    sweep.plan("b" * 16, 1, [], {})
+    sweep.note("b" * 16, "reused", run=str(tmp_path / "elsewhere" / "20251231_1200_old"))
+    sweep.plan("c" * 16, 2, [], {})
     return folder
 
 

@@ -56,6 +56,30 @@ def read_digest(run_path: Path) -> Digest | None:
     """None where there is none, or one of another version: it can be made anew."""
     try:
         record = json.loads((run_path / "digest.json").read_bytes())
-        return Digest(**record) if record["version"] == VERSION else None
+        return Digest(**record) if record["version"] == VERSION and _is_sound(record) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Whether figures can be made of it: a folder may be a stranger's, or damaged."""
+    texts = ("run", "name", "status", "verdict", "judged_split")
+    mappings = ("metrics", "config", "fingerprints", "num_samples", "code")
+    lists = ("findings", "overrides")
+    metrics = record["metrics"]
+    return (
+        all(isinstance(record[key], str) for key in texts)
+        and all(isinstance(record[key], dict) for key in mappings)
+        and all(isinstance(figures, dict) for figures in metrics.values())
+        and all(
+            isinstance(figure, int | float | None)
+            for figures in metrics.values()
+            for figure in figures.values()
+        )
+        and isinstance(record["best_epoch"], int | None)
+        and isinstance(record["num_epochs"], int)
+        and isinstance(record["seconds"], int | float)
+        and all(isinstance(record[key], list) for key in lists)
+        and all(isinstance(text, str) for key in lists for text in record[key])
+        and isinstance(record.get("choices", {}), dict)
+    )

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,10 @@ def read_json(path: Path) -> Record:
     return record
 
 
-def read_lines(path: Path, keys: Collection[str] = ()) -> list[Record]:
-    """The records of a JSON-lines file, each with these keys.
+def read_lines(
+    path: Path, keys: Collection[str] = (), is_sound: Callable[[Record], bool] = lambda _: True
+) -> list[Record]:
+    """The records of a JSON-lines file, each with these keys, and sound.
 
     A last line cut off by a kill is not one of them; damage before it is not passed over.
     """
@@ -71,7 +73,8 @@ def read_lines(path: Path, keys: Collection[str] = ()) -> list[Record]:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-            if not isinstance(record, dict) or not record.keys() >= set(keys):
+            has_keys = isinstance(record, dict) and record.keys() >= set(keys)
+            if not has_keys or not is_sound(record):
                 raise ValueError(f"a record has {', '.join(keys)}")
         except ValueError as error:
             if number == len(lines):
@@ -85,7 +88,9 @@ def read_lines(path: Path, keys: Collection[str] = ()) -> list[Record]:
     return records
 
 
-def find_record(path: Path, key: str, value: str) -> Record:
+def find_record(
+    path: Path, key: str, value: str, is_sound: Callable[[Record], bool] = lambda _: True
+) -> Record:
     """The first record with this value, where there is one; the lines before it are not parsed."""
     with path.open("rb") as lines:
         for line in lines:
@@ -93,7 +98,7 @@ def find_record(path: Path, key: str, value: str) -> Record:
                 continue
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
-                if isinstance(record, dict) and record.get(key) == value:
+                if isinstance(record, dict) and record.get(key) == value and is_sound(record):
                     return record
     raise LookupError(value)
 

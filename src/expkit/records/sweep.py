@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from expkit.errors import UserError
 from expkit.records.files import (
@@ -34,6 +34,7 @@ from expkit.records.folder import (
 )
 from expkit.records.measures import of_a_search
 from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
+from expkit.records.sweep_lines import is_event, is_id, is_plan, is_ticket
 
 Kind = TypeVar("Kind")
 Status = Literal[
@@ -69,6 +70,10 @@ def job_id(config: Mapping[str, Any]) -> str:
     identity = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
     read_back = json.loads(json.dumps(identity))  # keys that are numbers sort otherwise as words
     return hashlib.sha256(json.dumps(read_back, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _is_event(record: Record) -> bool:
+    return is_event(record, get_args(Status))
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ class Job:
 
 
 def _events(sweep: Path, identity: str) -> list[Record]:
-    return read_lines(_events_path(sweep, identity), ("event",))
+    return read_lines(_events_path(sweep, identity), ("event",), _is_event)
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,10 @@ class Sweep:
 
     @functools.cached_property
     def jobs(self) -> list[Job]:
-        return [self._job(record) for record in read_lines(self.path / "plan.jsonl", PLANNED)]
+        return [self._job(record) for record in self._plan()]
+
+    def _plan(self) -> list[Record]:
+        return read_lines(self.path / "plan.jsonl", PLANNED, is_plan)
 
     def _job(self, record: Record) -> Job:
         events = _events(self.path, record["job"])
@@ -205,20 +213,22 @@ class Sweep:
 
     def find_job(self, identity: str) -> Job:
         """One job, without a look at the others."""
-        return self._job(find_record(self.path / "plan.jsonl", "job", identity))
+        return self._job(find_record(self.path / "plan.jsonl", "job", identity, is_plan))
 
     def find_strays(self) -> dict[str, str]:
         """Run folders by job, newest last: a kill may fall between a folder and the word of it."""
-        strays = {}
+        strays: dict[str, str] = {}
         for path in list_runs(self.path):
             with contextlib.suppress(UserError):
-                strays[Run(path).environment.get("job")] = path.name
-        return {job: name for job, name in strays.items() if job is not None}
+                job = Run(path).environment.get("job")
+                if is_id(job):
+                    strays[job] = path.name
+        return strays
 
     @property
     def tickets(self) -> dict[str, Record]:
         """By job, under which name the engine of a cluster knows it, and how many events it had."""
-        records = read_lines(self.path / "tickets.jsonl", ("job", "ticket"))
+        records = read_lines(self.path / "tickets.jsonl", ("job", "ticket"), is_ticket)
         return {record["job"]: record for record in records}  # the last one counts
 
     def count_events(self, identity: str) -> int:

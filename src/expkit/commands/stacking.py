@@ -174,7 +174,5 @@ def of_its_own(sweep: Path, job: Job, course: Course[int]) -> Course[int]:
                     return code
             try:
                 go_on = partial(course.send, (yield wish))
-            except Exception as error:
-                go_on = partial(course.throw, error)
-            except KeyboardInterrupt as error:
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
                 go_on = partial(course.throw, error)

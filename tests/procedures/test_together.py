@@ -90,9 +90,9 @@ def test_no_course_is_begun_twice_and_none_without_wishes_is_trained() -> None:
     assert go_together([course(0, []), course(1, [1])])[0] == []
 
 
-def patient(seed: int) -> Course[str]:
+def patient(seed: int, numbers: Sequence[int] = (1, 2, 3)) -> Course[str]:
     try:
-        yield from course(seed, [1, 2, 3])
+        yield from course(seed, numbers)
     except (RuntimeError, KeyboardInterrupt) as error:
         return f"{type(error).__name__}: {error}"
     return "done"
@@ -106,6 +106,47 @@ def test_what_fails_for_all_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(together, "train_side_by_side", fail)
     assert go_together([patient(0), patient(1)]) == ["RuntimeError: out of memory"] * 2
+
+
+@pytest.mark.parametrize("error", [OSError("full"), SystemExit(3)], ids=repr)
+def test_what_one_course_raises_is_raised_when_the_others_have_ended(error: BaseException) -> None:
+    """A disk that is full for one job's records, say, abandons no sibling in mid-epoch."""
+    ended = []
+
+    def broken() -> Course[str]:
+        yield from course(0, [1])
+        raise error
+
+    def sibling() -> Course[str]:
+        yield from course(1, [1, 2])
+        ended.append(1)
+        return "done"
+
+    with pytest.raises(type(error)):
+        go_together([broken(), sibling()])
+    assert ended == [1]
+
+
+def test_an_exit_in_a_shared_epoch_is_told_to_its_courses_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One who waits for others to catch up has no part in it."""
+    train = together.Trainer.train
+
+    def leave(self: together.Trainer, wishes: Sequence[Wish]) -> list[Epoch]:
+        if wishes[0].number == 1:
+            raise SystemExit(3)
+        return train(self, wishes)
+
+    def told() -> Course[str]:
+        try:
+            yield from course(0, [1])
+        except SystemExit as error:
+            return f"exit {error.code}"
+        return "done"
+
+    monkeypatch.setattr(together.Trainer, "train", leave)
+    assert go_together([told(), told(), patient(5, [2])]) == ["exit 3", "exit 3", "done"]
 
 
 def test_an_interruption_reaches_everybody() -> None:

@@ -80,9 +80,11 @@ def go_together(
     """Lead all courses to their ends, an epoch at a time for all that wish for the same one.
 
     Who is behind catches up first; who has ended is not waited for. What goes wrong in a shared
-    epoch is raised in each of the courses that share it, and an interruption in all.
+    epoch is raised in each of the courses that share it, and an interruption in all. What goes
+    wrong in a course of its own is raised once the others have come to their ends.
     """
     results: dict[int, T] = {}
+    errors: list[BaseException] = []
     wishes: dict[int, Wish] = {}
     trainer = Trainer()
 
@@ -91,6 +93,8 @@ def go_together(
             wishes[index] = go_on()
         except StopIteration as end:
             results[index] = end.value
+        except BaseException as error:
+            errors.append(error)
 
     for index, course in enumerate(courses):
         advance(index, partial(next, course))
@@ -101,7 +105,7 @@ def go_together(
             before_epoch()
             epochs = trainer.train(list(group.values()))
         except BaseException as error:
-            for index in group if isinstance(error, Exception) else list(wishes):
+            for index in list(wishes) if isinstance(error, KeyboardInterrupt) else group:
                 del wishes[index]
                 advance(index, partial(courses[index].throw, error))
             continue
@@ -110,6 +114,8 @@ def go_together(
             # as its own epoch would have left the generators: the shared one has drawn nothing
             seed_everything(wish.curriculum.seed, "epoch", wish.number)
             advance(index, partial(courses[index].send, epoch))
+    if errors:
+        raise errors[0]
     return [results[index] for index in range(len(courses))]
 
 

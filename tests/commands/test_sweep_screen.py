@@ -118,6 +118,16 @@ def test_plain_lines_tell_each_start_and_end(
     assert "\x1b" not in out.out + out.err
 
 
+def test_whoever_conducts_has_the_table_written_after_each_job(tmp_path: Path) -> None:
+    """By whatever engine the jobs run, that of a cluster too; one who only watches writes none."""
+    path = write_sweep(tmp_path, [FakeJob({"model": name}, 0.5) for name in "ab"])
+    job = Sweep(path).jobs[0].id
+    SweepScreen(path, conducts=False).ended(job)
+    assert not (path / "sweep.csv").exists()
+    SweepScreen(path).ended(job)
+    assert len((path / "sweep.csv").read_text().splitlines()) == 3
+
+
 def test_a_terminal_keeps_failures_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A running job has a line below the bar; when all is over, only failures stand there."""
     terminal = Terminal(80, 10)

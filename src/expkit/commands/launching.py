@@ -19,7 +19,6 @@ from expkit.commands.sweep_screen import SweepScreen
 from expkit.engine.processes import Ending, ForkedCalls
 from expkit.engine.shares import Share, share_machine
 from expkit.records.sweep import FAILED, Job, Sweep, SweepFolder
-from expkit.reports.sweep_table import SweepTable
 
 TICK_SECONDS = 0.25
 
@@ -58,7 +57,7 @@ class LocalLauncher:
         open_ = [job for job in planned if job.id in wanted]
         share = self._share(sweep, planned)
         with (
-            contextlib.closing(SweepScreen(sweep, SweepTable(sweep))) as watcher,
+            contextlib.closing(SweepScreen(sweep)) as watcher,
             ForkedCalls(
                 list_modules(job.config for job in open_), {"OMP_NUM_THREADS": str(share.threads)}
             ) as calls,

@@ -38,11 +38,11 @@ def _harming_none(show: Callable[..., None]) -> Callable[..., None]:
 class SweepScreen:
     """Shows what the sweep's records tell, so that any process can show it.
 
-    The one that conducts the sweep has the table written, too.
+    The one that conducts the sweep has its table written after each job, too.
     """
 
-    def __init__(self, sweep_path: Path, table: SweepTable | None = None) -> None:
-        self._table = table
+    def __init__(self, sweep_path: Path, *, conducts: bool = True) -> None:
+        self._table = SweepTable(sweep_path) if conducts else None
         self._progress = SweepProgress(sweep_path)
         self._began = time.monotonic()
         self._begun: set[str] = set()
@@ -153,7 +153,7 @@ class SweepScreen:
 
 def follow(sweep: Sweep) -> None:
     """Watch a sweep that another process runs, until it ends."""
-    screen = SweepScreen(sweep.path)
+    screen = SweepScreen(sweep.path, conducts=False)
     with contextlib.closing(screen):
         while sweep.is_running:
             screen.tick()

@@ -73,11 +73,27 @@ class Request:
     def launcher(self) -> Mapping[str, Any]:
         """The part that runs the jobs, on this machine or by the engine of a cluster."""
         if self.engine is not None:
+            self._refuse_local_words()
             check_part(self.engine, "hydra.launcher")
             return self.engine
         launcher: Mapping[str, Any] = self._plain["launcher"]
         check_part(launcher, "launcher", trusted=self._plain["trust"])
         return launcher
+
+    def _refuse_local_words(self) -> None:
+        """A timeout that nobody keeps is worse than none."""
+        for word in self.overrides:
+            key = word.lstrip("+~").partition("=")[0]
+            if key.partition(".")[0] == "launcher":
+                raise UserError(
+                    f"'{key}' is of sweeps on this machine, and a cluster's engine runs these jobs",
+                    where=word,
+                    fix=f"leave it out; the engine's own keys: {', '.join(self._engine_keys)}",
+                )
+
+    @property
+    def _engine_keys(self) -> list[str]:
+        return [f"hydra.launcher.{key}" for key in self.engine or () if key != "_target_"][:8]
 
     @functools.cached_property
     def _plain(self) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from expkit.procedures.course import go_alone
 from expkit.records.folder import hold_file
 from expkit.records.sweep import Sweep, SweepFolder, job_id
 
+JOB = "0123456789abcdef"
+
 
 @pytest.fixture
 def config(run_here: Expkit) -> Mapping[str, Any]:
@@ -57,14 +59,14 @@ def test_a_moved_sweep_has_its_runs_in_itself(
 def test_a_job_that_is_stopped_while_it_waits_is_interrupted(tmp_path: Path) -> None:
     """Another process is at it, and ends as it ends."""
     folder = SweepFolder.create(tmp_path / "sweep", {"objective": "val/accuracy"})
-    folder.plan("job", 0, [], {"seed": 0})
-    lock = hold_file(Sweep(folder.path).find_job("job").events_path)
+    folder.plan(JOB, 0, [], {"seed": 0})
+    lock = hold_file(Sweep(folder.path).find_job(JOB).events_path)
     threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGTERM]).start()
     with stop_on_signals():
-        assert job_module.run_planned(folder.path, "job") == 130
-    assert Sweep(folder.path).find_job("job").status == "running"
+        assert job_module.run_planned(folder.path, JOB) == 130
+    assert Sweep(folder.path).find_job(JOB).status == "running"
     os.close(lock)
-    assert Sweep(folder.path).find_job("job").status == "interrupted"
+    assert Sweep(folder.path).find_job(JOB).status == "interrupted"
 
 
 @pytest.mark.parametrize(("status", "is_searched"), [("raised", False), ("killed", True)])
@@ -73,10 +75,10 @@ def test_a_run_is_searched_for_where_a_kill_may_have_lost_it(
 ) -> None:
     """A job that has told its own end has told of its run: all folders need not be opened."""
     folder = SweepFolder.create(tmp_path / "sweep", {"objective": "val/accuracy"})
-    folder.plan("job", 0, [], {"seed": 0})
-    folder.note("job", "started")
-    folder.note("job", "ended", status=status)
+    folder.plan(JOB, 0, [], {"seed": 0})
+    folder.note(JOB, "started")
+    folder.note(JOB, "ended", status=status)
     searched: list[bool] = []
     monkeypatch.setattr(Sweep, "find_strays", lambda self: searched.append(True) or {})
-    job_module._find(folder, "job")
+    job_module._find(folder, JOB)
     assert searched == [True] * is_searched

@@ -43,17 +43,17 @@ def test_mending_clears_away_what_a_kill_left_half_made(folder: SweepFolder) -> 
 
 def test_mending_takes_back_a_torn_line_of_the_plan(folder: SweepFolder) -> None:
     """What is planned next is then a line of its own."""
-    folder.plan("a", 0, [], {"seed": 0})
+    folder.plan("a" * 16, 0, [], {"seed": 0})
     plan = folder.path / "plan.jsonl"
     with plan.open("a") as stream:
         stream.write('{"job": "b", "num')
     folder.mend()
-    folder.plan("c", 1, [], {"seed": 1})
-    assert [record["job"] for record in read_lines(plan)] == ["a", "c"]
+    folder.plan("c" * 16, 1, [], {"seed": 1})
+    assert [record["job"] for record in read_lines(plan)] == ["a" * 16, "c" * 16]
     whole = plan.stat()
     folder.mend()
     assert plan.stat().st_ino == whole.st_ino  # what is whole is left alone
-    assert [job.id for job in Sweep(folder.path).jobs] == ["a", "c"]
+    assert [job.id for job in Sweep(folder.path).jobs] == ["a" * 16, "c" * 16]
 
 
 def test_a_job_is_the_same_once_its_config_was_written_down() -> None:

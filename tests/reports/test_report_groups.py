@@ -12,7 +12,7 @@ from expkit.errors import UserError
 from expkit.records.digest import Digest
 from expkit.reports.comparability import objections
 from expkit.reports.filtering import keep_where
-from expkit.reports.groups import Group, Member, differing_keys, fold, label_of
+from expkit.reports.groups import Member, Recipe, differing_keys, fold, label_of
 
 CONFIG = {
     "seed": 0,
@@ -47,10 +47,10 @@ def member(accuracy: float = 0.9, *, words: tuple[str, ...] = (), **changes: Any
     return Member(Path(f"runs/{accuracy}"), digest)
 
 
-def group(**changes: Any) -> Group:
+def group(**changes: Any) -> Recipe:
     """One run, with these fields of its digest changed."""
     first = member()
-    return Group("B", [replace(first, digest=replace(first.digest, **changes))])
+    return Recipe("B", [replace(first, digest=replace(first.digest, **changes))])
 
 
 def test_seeds_are_folded() -> None:
@@ -209,7 +209,7 @@ def test_code_is_that_of_every_seed() -> None:
     later = replace(
         second, digest=replace(second.digest, code={**first.digest.code, "commit": "d"})
     )
-    even, mixed = Group("A", [first, second]), Group("B", [first, later])
+    even, mixed = Recipe("A", [first, second]), Recipe("B", [first, later])
     assert objections(even, even, "") == []
     (objection,) = objections(mixed, even, "")
     assert "commit c0ffee -> c0ffee and d" in objection.text

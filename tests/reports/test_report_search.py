@@ -14,7 +14,7 @@ from expkit.records.files import read_json, write_json
 from expkit.records.measures import of_a_search
 from expkit.records.sweep import Sweep
 from expkit.reports.search import best_row, course, search_lines
-from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_progress import SweepProgress
 from expkit.reports.sweep_rows import read_rows
 from expkit.reports.sweep_words import selection
@@ -68,7 +68,7 @@ def test_a_search_chooses_by_val_where_the_test_samples_judge(tmp_path: Path) ->
         )
     sweep = make_search(path)
     assert search_lines(sweep)[0].startswith("best     trial 1 of 4: val/accuracy 90.00 %")
-    outcome = Outcome.of(path)
+    outcome = SweepOutcome.of(path)
     assert outcome.headline().startswith("lr=0.2, jobs=2: val/accuracy 90.00 %")
     assert selection(outcome.groups, outcome.objective) == [
         "The best was chosen by val/accuracy; it is judged on samples aside: test/accuracy 80.00 %."

@@ -15,7 +15,7 @@ from expkit.records.sweep import Sweep
 from expkit.reports import digests
 from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_groups import fold, spread
-from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import refresh_sweep
 from expkit.reports.sweep_rows import read_rows
 from expkit.reports.sweep_table import SweepTable
@@ -115,7 +115,7 @@ def test_the_table_follows_a_job_that_ends(tmp_path: Path) -> None:
 
 def test_seeds_are_folded_and_the_best_comes_first(tmp_path: Path) -> None:
     """0.5 and 0.7 have mean 0.6 and a sample deviation of 0.1414; a failed seed is not counted."""
-    outcome = Outcome.of(write_sweep(tmp_path, JOBS))
+    outcome = SweepOutcome.of(write_sweep(tmp_path, JOBS))
     large, small = outcome.groups
     assert spread(small, outcome.objective) == "60.00 ± 14.14 %"
     assert (large.values, len(large.rows)) == ([0.8], 2)
@@ -124,7 +124,7 @@ def test_seeds_are_folded_and_the_best_comes_first(tmp_path: Path) -> None:
 
 def test_a_metric_that_falls_is_sorted_the_other_way(tmp_path: Path) -> None:
     """The lowest loss is the best."""
-    rows = Outcome.of(write_sweep(tmp_path, JOBS)).rows
+    rows = SweepOutcome.of(write_sweep(tmp_path, JOBS)).rows
     assert [group.settings["model"] for group in fold(rows, "val/log_loss")] == ["small", "large"]
 
 
@@ -155,7 +155,7 @@ def test_the_best_is_held_against_the_second_over_seeds(tmp_path: Path) -> None:
             for name, figures in {"a": (0.90, 0.92, last), "b": (0.80, 0.815, 0.80)}.items()
             for seed, accuracy in enumerate(figures)
         ]
-        outcome = Outcome.of(write_sweep(tmp_path, jobs, f"2026_{word[:2]}"))
+        outcome = SweepOutcome.of(write_sweep(tmp_path, jobs, f"2026_{word[:2]}"))
         screen = " ".join(closing_screen(outcome).split())
         assert f"The best against the second (b): {word}" in screen
 
@@ -177,22 +177,22 @@ def test_an_objective_that_no_run_has_is_told_with_those_there_are(tmp_path: Pat
     path = write_sweep(tmp_path, JOBS)
     write_json(path / "sweep.json", {**read_json(path / "sweep.json"), "objective": "val/auroc"})
     told = "no job has a figure of val/auroc; there are val/accuracy"
-    assert Outcome.of(path).headline() == told
-    assert f"  note     {told}\n" in closing_screen(Outcome.of(path))
+    assert SweepOutcome.of(path).headline() == told
+    assert f"  note     {told}\n" in closing_screen(SweepOutcome.of(path))
 
 
 def test_what_is_proposed_next_is_not_the_same_sweep_again(tmp_path: Path) -> None:
     """Seeds of one setting are compared; a job alone gets its page."""
     seeds = [FakeJob({}, 0.8 + seed / 100, seed) for seed in range(3)]
     for jobs, proposed in ((seeds, "compare"), (seeds[:1], "report")):
-        outcome = Outcome.of(write_sweep(tmp_path, jobs, f"2026_{proposed}"))
+        outcome = SweepOutcome.of(write_sweep(tmp_path, jobs, f"2026_{proposed}"))
         assert f"next     expkit {proposed} " in closing_screen(outcome)
 
 
 def test_a_pruned_job_is_done_and_not_judged(tmp_path: Path) -> None:
     """Its figure is that of a training cut short."""
     jobs = [FakeJob({"n": 1}, 0.9, status="pruned"), FakeJob({"n": 2}, 0.8)]
-    outcome = Outcome.of(write_sweep(tmp_path, jobs))
+    outcome = SweepOutcome.of(write_sweep(tmp_path, jobs))
     assert outcome.best is not None
     assert outcome.best.settings == {"n": 2}
     assert "expkit resume" not in closing_screen(outcome)
@@ -201,11 +201,11 @@ def test_a_pruned_job_is_done_and_not_judged(tmp_path: Path) -> None:
 def test_a_damaged_run_spoils_its_own_row_alone(tmp_path: Path) -> None:
     """The table tells which file it is, and the other jobs keep their figures."""
     path = write_sweep(tmp_path, JOBS[1:3])
-    broken, sound = Outcome.of(path).rows
+    broken, sound = SweepOutcome.of(path).rows
     assert broken.run is not None
     (broken.run / "digest.json").write_text("{")
     (broken.run / "stages.jsonl").write_text("{\n{}\n")
-    rows = Outcome.of(path).rows
+    rows = SweepOutcome.of(path).rows
     assert "'stages.jsonl' is damaged" in rows[0].reason
     assert rows[1] == sound
 
@@ -216,7 +216,7 @@ def test_an_ablation_is_told_by_the_names_of_its_changes(tmp_path: Path) -> None
     plan = read_lines(path / "plan.jsonl")
     plan[0]["change"] = "wider"
     write_lines(path / "plan.jsonl", plan)
-    assert [row.settings for row in Outcome.of(path).rows] == [
+    assert [row.settings for row in SweepOutcome.of(path).rows] == [
         {"change": "wider"},
         {"change": "base"},
     ]
@@ -225,7 +225,7 @@ def test_an_ablation_is_told_by_the_names_of_its_changes(tmp_path: Path) -> None
 def test_the_closing_screen_is_no_wider_than_others(tmp_path: Path) -> None:
     """Failures with their reason and where their output is; at most ten settings."""
     jobs = [FakeJob({"model.width": width}, 0.01 * width, 0) for width in range(30)]
-    outcome = Outcome.of(write_sweep(tmp_path, [*jobs, *JOBS]))
+    outcome = SweepOutcome.of(write_sweep(tmp_path, [*jobs, *JOBS]))
     lines = closing_screen(outcome).splitlines()
     assert any(line.startswith("  FAIL   #33") and "killed" in line for line in lines)
     assert any("and 22 more in sweep.csv" in line for line in lines)

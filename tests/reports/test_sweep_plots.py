@@ -13,7 +13,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.reports import style
 from expkit.reports.sweep_axes import Objective, num_seeds, wants_log
-from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import draw_pictures
 from expkit.reports.sweep_plots import shape_of
 
@@ -43,7 +43,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_shape_has_its_picture(shape: str, tmp_path: Path) -> None:
     """One that answers, and the course of training; both are there."""
-    outcome = Outcome.of(write_sweep(tmp_path, SHAPES[shape]))
+    outcome = SweepOutcome.of(write_sweep(tmp_path, SHAPES[shape]))
     assert shape_of(outcome.groups) == shape
     paths = draw_pictures(outcome, tmp_path / "plots")
     assert [path.name for path in paths] == ["objective.png", "curves.png"]
@@ -55,13 +55,13 @@ def test_a_grid_of_words_and_a_grid_full_of_choices_are_heatmaps(tmp_path: Path)
     both = grid({"model": MODELS, "loss": ("x", "y", "z")})
     many = grid({"model": "abcdefgh", "optimizer.lr": RATES})
     for name, jobs in {"1": both, "2": many}.items():
-        assert shape_of(Outcome.of(write_sweep(tmp_path, jobs, name)).groups) == "heatmap"
+        assert shape_of(SweepOutcome.of(write_sweep(tmp_path, jobs, name)).groups) == "heatmap"
 
 
 def test_one_figure_is_nothing_to_compare(tmp_path: Path) -> None:
     """A sweep of one job, and one of which all others failed, have a course alone."""
     jobs = [FakeJob({"model": "a"}, 0.5), FakeJob({"model": "b"}, None, 0, "raised")]
-    outcome = Outcome.of(write_sweep(tmp_path, jobs))
+    outcome = SweepOutcome.of(write_sweep(tmp_path, jobs))
     paths = draw_pictures(outcome, tmp_path / "plots")
     assert [path.name for path in paths] == ["curves.png"]
 
@@ -70,7 +70,7 @@ def drawn(jobs: Sequence[FakeJob], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The figures as they were before they became pixels, by the name of their file."""
     kept = {}
     monkeypatch.setattr(style, "save", lambda figure, path, **_: kept.setdefault(path.stem, figure))
-    draw_pictures(Outcome.of(write_sweep(tmp_path, jobs)), tmp_path / "plots")
+    draw_pictures(SweepOutcome.of(write_sweep(tmp_path, jobs)), tmp_path / "plots")
     return kept
 
 
@@ -151,4 +151,7 @@ def test_axes_say_what_they_show(tmp_path: Path) -> None:
     assert Objective("test/log_loss").label == "log_loss on held-out samples (test)"
     assert wants_log([1e-4, 1e-3])
     assert not wants_log([0.0, 1.0, 100.0])
-    assert num_seeds(Outcome.of(write_sweep(tmp_path, SHAPES["heatmap"])).groups) == "one seed each"
+    assert (
+        num_seeds(SweepOutcome.of(write_sweep(tmp_path, SHAPES["heatmap"])).groups)
+        == "one seed each"
+    )

@@ -17,7 +17,7 @@ from expkit.reports.compared import Comparison, compare, main_metric
 from expkit.reports.compared_screen import comparison_screen
 from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
-from expkit.reports.groups import Group, Member, fold
+from expkit.reports.groups import Member, Recipe, fold
 from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
@@ -166,7 +166,7 @@ def _with_class(member: Member, measure: Measure, name: str) -> Member:
     return replace(member, digest=replace(digest, metrics=metrics))
 
 
-def _baseline(groups: Sequence[Group], path: Path | None) -> Group:
+def _baseline(groups: Sequence[Recipe], path: Path | None) -> Recipe:
     if path is None:
         return groups[0]
     return next(

@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
 
 def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
     from expkit.reports.sweep_closing import closing_screen
-    from expkit.reports.sweep_outcome import Outcome
+    from expkit.reports.sweep_outcome import SweepOutcome
 
     if sweep.is_running and watch:
         from expkit.commands.sweep_screen import follow
@@ -50,4 +50,4 @@ def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
         progress = SweepProgress(sweep.path)
         progress.look()
         print("\n".join([progress.headline(), *progress.running_lines()]))
-    print(closing_screen(Outcome.of(sweep.path), is_running=sweep.is_running))
+    print(closing_screen(SweepOutcome.of(sweep.path), is_running=sweep.is_running))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expkit.reports.groups import Group
+from expkit.reports.groups import Recipe
 
 PACKAGES = ("expkit", "torch")
 # settings of datasets that change what is made of a picture, and not which picture it is
@@ -24,12 +24,12 @@ class Objection:
     forbids: bool
 
 
-def objections(ours: Group, theirs: Group, split: str) -> list[Objection]:
+def objections(ours: Recipe, theirs: Recipe, split: str) -> list[Objection]:
     """Against holding ours to theirs on a split; empty: on what each is judged by."""
     return [*_on_samples(ours, theirs, split), *_on_code(ours, theirs)]
 
 
-def _on_samples(ours: Group, theirs: Group, split: str) -> Iterator[Objection]:
+def _on_samples(ours: Recipe, theirs: Recipe, split: str) -> Iterator[Objection]:
     mine, other = (split or group.first.judged_split for group in (ours, theirs))
     if mine != other:
         kinds = "training against held-out figures" if "train" in (mine, other) else "other samples"
@@ -51,7 +51,7 @@ def _on_samples(ours: Group, theirs: Group, split: str) -> Iterator[Objection]:
         yield Objection("trained on other samples than the baseline", forbids=False)
 
 
-def _preparation(ours: Group, theirs: Group) -> str:
+def _preparation(ours: Recipe, theirs: Recipe) -> str:
     """What a resolution or a crop explains of other fingerprints; empty where it explains none."""
     mine, other = (
         {key: value for key, value in group.first.config.items() if key.startswith("dataset.")}
@@ -64,12 +64,12 @@ def _preparation(ours: Group, theirs: Group) -> str:
     return ", ".join(f"{key} {other.get(key)} -> {mine.get(key)}" for key in keys)
 
 
-def _prints(group: Group, split: str) -> set[str]:
+def _prints(group: Recipe, split: str) -> set[str]:
     found = (member.digest.fingerprints.get(split) for member in group.members)
     return {print_ for print_ in found if print_ is not None}
 
 
-def _on_code(ours: Group, theirs: Group) -> Iterator[Objection]:
+def _on_code(ours: Recipe, theirs: Recipe) -> Iterator[Objection]:
     """Of all seeds: also those of one recipe may be of several commits."""
     mine, other = ([member.digest.code for member in group.members] for group in (ours, theirs))
     changes = [

@@ -13,7 +13,7 @@ from expkit.records.measures import Measure, is_lower_better
 from expkit.records.run import Run
 from expkit.reports.changes import Changes, are_same_samples, changes_between
 from expkit.reports.comparability import Objection, objections
-from expkit.reports.groups import Group, Member
+from expkit.reports.groups import Member, Recipe
 from expkit.reports.significance import (
     Answers,
     Difference,
@@ -30,7 +30,7 @@ FIRST_CHOICES = ("accuracy", "rmse")
 class Compared:
     """One recipe beside the baseline."""
 
-    group: Group
+    group: Recipe
     objections: Sequence[Objection]
     differences: Mapping[str, Difference] = field(default_factory=dict)  # by metric
     changes: Changes | None = None
@@ -53,9 +53,9 @@ class Comparison:
 
     metric: str  # that the answer in words is about: `accuracy`, `val/macro_f1`
     metrics: Sequence[str]
-    baseline: Group
+    baseline: Recipe
     rows: Sequence[Compared]
-    groups: Sequence[Group]  # all, also those not shown
+    groups: Sequence[Recipe]  # all, also those not shown
 
     @property
     def num_tests(self) -> int:
@@ -68,7 +68,7 @@ class Comparison:
 
 
 def compare(
-    groups: Sequence[Group], baseline: Group, metrics: Sequence[str], *, limit: int
+    groups: Sequence[Recipe], baseline: Recipe, metrics: Sequence[str], *, limit: int
 ) -> Comparison:
     """The first metric is judged by; of more than `limit` recipes, the best in it are shown."""
     others = [group for group in groups if group is not baseline]
@@ -79,7 +79,7 @@ def compare(
     return Comparison(metrics[0], metrics, baseline, rows, groups)
 
 
-def beside_each(group: Group, baselines: Sequence[Group], metric: str) -> list[Compared]:
+def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list[Compared]:
     """One recipe beside each of several baselines in turn."""
     rows = [
         _beside(group, baseline, [metric], Records(baseline, [metric])) for baseline in baselines
@@ -92,14 +92,14 @@ def main_metric(names: Collection[str]) -> str:
     return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 
-def _best(groups: Sequence[Group], metric: str, limit: int) -> list[Group]:
+def _best(groups: Sequence[Recipe], metric: str, limit: int) -> list[Recipe]:
     measured = [(value, group) for group in groups if (value := group.mean(metric)) is not None]
     falls = is_lower_better(metric)
     measured.sort(key=lambda pair: pair[0] if falls else -pair[0])
     return [group for _, group in measured[:limit]]
 
 
-def _beside(group: Group, baseline: Group, metrics: Sequence[str], records: Records) -> Compared:
+def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Records) -> Compared:
     split = Measure.parse(metrics[0]).split
     split = "" if split == "held_out" else split
     found = Compared(group, objections(group, baseline, split))
@@ -121,7 +121,7 @@ def _beside(group: Group, baseline: Group, metrics: Sequence[str], records: Reco
     return replace(found, untested=_why_untested(found, baseline, metrics[0]))
 
 
-def _why_untested(row: Compared, baseline: Group, metric: str) -> str:
+def _why_untested(row: Compared, baseline: Recipe, metric: str) -> str:
     """Empty where the metric has a difference with its noise."""
     if metric in row.differences:
         return ""
@@ -134,7 +134,7 @@ def _why_untested(row: Compared, baseline: Group, metric: str) -> str:
     return "not both have recorded answers to the same samples"
 
 
-def _matching(group: Group, baseline: Group) -> tuple[Member, Member]:
+def _matching(group: Recipe, baseline: Recipe) -> tuple[Member, Member]:
     """Two runs of the same seed, where there are such."""
     theirs = {member.seed: member for member in reversed(baseline.members)}
     ours = next((each for each in group.members if each.seed in theirs), group.members[0])
@@ -145,7 +145,7 @@ def _matching(group: Group, baseline: Group) -> tuple[Member, Member]:
 class Records:
     """The recorded answers of runs, of which the baseline's are read and resampled once."""
 
-    baseline: Group
+    baseline: Recipe
     metrics: Sequence[str]
     kept: dict[Path, Answers | None] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS
 from expkit.reports.compared import Compared, Comparison
-from expkit.reports.groups import Group
+from expkit.reports.groups import Recipe
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 WIDTH = 99
@@ -38,7 +38,7 @@ def _runs(comparison: Comparison) -> list[str]:
     return [f"{group.label}  {name}" for group, name in _named(comparison)]
 
 
-def _named(comparison: Comparison) -> list[tuple[Group, str]]:
+def _named(comparison: Comparison) -> list[tuple[Recipe, str]]:
     groups = tables.shown_groups(comparison)
     marks = [" (baseline)", *[""] * len(comparison.rows)]
     return [(group, group.name + mark) for group, mark in zip(groups, marks, strict=True)]

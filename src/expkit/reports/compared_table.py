@@ -10,7 +10,7 @@ from expkit.records.measures import Measure
 from expkit.reports import markdown, wording
 from expkit.reports.compared import Compared, Comparison
 from expkit.reports.filtering import setting, value_of
-from expkit.reports.groups import SEED, Group, differing_keys, settings_of
+from expkit.reports.groups import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
 from expkit.reports.variation import words_of
 from expkit.reports.verdicts import difference_shown
@@ -18,7 +18,7 @@ from expkit.reports.verdicts import difference_shown
 Table = list[list[str]]
 
 
-def shown_groups(comparison: Comparison) -> list[Group]:
+def shown_groups(comparison: Comparison) -> list[Recipe]:
     """The baseline first."""
     return [comparison.baseline, *(row.group for row in comparison.rows)]
 
@@ -70,7 +70,7 @@ def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
     return rows
 
 
-def _value(group: Group, metric: str) -> str:
+def _value(group: Recipe, metric: str) -> str:
     mean, spread = group.mean(metric), group.spread(metric)
     if mean is None:
         return "not measured"
@@ -135,7 +135,7 @@ def _csv_header(comparison: Comparison) -> list[str]:
     return [f"{metric}{end}" for metric in comparison.metrics for end in ends]
 
 
-def _csv_cells(group: Group, row: Compared | None, metric: str) -> list[str]:
+def _csv_cells(group: Recipe, row: Compared | None, metric: str) -> list[str]:
     found = None if row is None else row.differences.get(metric)
     mean, spread = group.mean(metric), group.spread(metric)
     numbers = [mean, spread, *([None] * 4)]
@@ -144,7 +144,7 @@ def _csv_cells(group: Group, row: Compared | None, metric: str) -> list[str]:
     return ["" if number is None else f"{number:.6g}" for number in numbers]
 
 
-def _csv_answer(group: Group, row: Compared | None, comparison: Comparison) -> str:
+def _csv_answer(group: Recipe, row: Compared | None, comparison: Comparison) -> str:
     if group is comparison.baseline:
         return "baseline"
     return "not tested" if row is None else answer(row)

@@ -11,7 +11,7 @@ from expkit.reports import markdown, wording
 from expkit.reports.compared import Compared, beside_each, main_metric
 from expkit.reports.compared_table import answer
 from expkit.reports.digests import make_digest
-from expkit.reports.groups import Group, Member, differing_keys
+from expkit.reports.groups import Member, Recipe, differing_keys
 from expkit.reports.summary import Summary
 from expkit.reports.verdicts import ONE_SEED_EACH, difference_shown
 
@@ -118,7 +118,7 @@ def beside_others(pairs: Sequence[Pair], wanted: str = "") -> tuple[str, list[Co
     """
     names = labels([run for run, _ in pairs])
     groups = [
-        Group(name, [Member(run.path, make_digest(run, summary))])
+        Recipe(name, [Member(run.path, make_digest(run, summary))])
         for name, (run, summary) in zip(names, pairs, strict=True)
     ]
     figures = groups[0].first.metrics.get(groups[0].first.judged_split, {})

@@ -28,7 +28,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Group:
+class Recipe:
     """A recipe's runs, each with a seed of its own; mostly one."""
 
     label: str  # A, B, ... in the order in which they were named
@@ -61,7 +61,7 @@ class Group:
         return statistics.stdev(figures) if len(figures) > 1 else None
 
 
-def fold(members: Sequence[Member]) -> list[Group]:
+def fold(members: Sequence[Member]) -> list[Recipe]:
     """Runs alike but for the seed together; the same seed twice is two groups.
 
     Where all are alike, it is the seeds that are compared.
@@ -74,7 +74,7 @@ def fold(members: Sequence[Member]) -> list[Group]:
         again = seen[key, member.seed] = seen.get((key, member.seed), -1) + 1
         parts.setdefault((key, again), []).append(member)
     groups = list(parts.values()) if len(parts) > 1 else [[member] for member in members]
-    return [Group(label_of(number), part) for number, part in enumerate(groups)]
+    return [Recipe(label_of(number), part) for number, part in enumerate(groups)]
 
 
 def settings_of(digest: Digest) -> dict[str, Any]:

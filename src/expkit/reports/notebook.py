@@ -21,7 +21,7 @@ from expkit.reports.comparison import Pair, beside_others
 from expkit.reports.findings import markdown_section
 from expkit.reports.index import Result, write_result
 from expkit.reports.summary import Summary, summarize
-from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import draw_pictures, sections
 
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
@@ -51,7 +51,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
     """The same of a sweep or an ablation: one hypothesis, asked of many jobs."""
     page = folder / "README.md"
     notes = kept_notes(page)
-    outcome = Outcome.of(sweep.path)
+    outcome = SweepOutcome.of(sweep.path)
     hypothesis = sweep.jobs[0].config.get("hypothesis") if sweep.jobs else ""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as aside:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from expkit.reports.screen import WIDTH, handle, short
 from expkit.reports.sweep_groups import Group, spread
-from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_rows import failure
 from expkit.reports.sweep_words import against_second, selection
 from expkit.reports.variation import SEED, brief, describe_settings, short_key
@@ -18,7 +18,7 @@ MAX_CELL = 28
 PAGES = "  pages    sweep.md, sweep.csv and plots/ in that folder"
 
 
-def closing_screen(outcome: Outcome, *, is_running: bool = False) -> str:
+def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
     """The folded table, failures, honest words, and where to go on."""
     path = outcome.sweep.path
     lines = [
@@ -34,7 +34,7 @@ def closing_screen(outcome: Outcome, *, is_running: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _next(outcome: Outcome, *, is_running: bool) -> str:
+def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
     name = handle(outcome.sweep.path)
     if is_running:
         return f"expkit show {name}   (on a terminal: live)"
@@ -43,7 +43,7 @@ def _next(outcome: Outcome, *, is_running: bool) -> str:
     return f"expkit {'compare' if len(outcome.rows) > 1 else 'report'} {name}"
 
 
-def _table(outcome: Outcome) -> list[str]:
+def _table(outcome: SweepOutcome) -> list[str]:
     groups = [group for group in outcome.groups if group.values]
     if not groups:
         return _paragraphs([outcome.headline()]) if any(row.is_done for row in outcome.rows) else []
@@ -77,7 +77,7 @@ def _cut(cell: str) -> str:
     return words if len(words) <= MAX_CELL else f"{words[: MAX_CELL - 1]}…"
 
 
-def _failures(outcome: Outcome) -> list[str]:
+def _failures(outcome: SweepOutcome) -> list[str]:
     lines = []
     for row in outcome.failed[:MAX_FAILURES]:
         label = describe_settings({**row.settings, SEED: row.seed})

@@ -20,14 +20,14 @@ from expkit.reports.variation import describe_settings
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SweepOutcome:
     """Its rows, read once, and what follows from them."""
 
     sweep: Sweep
     rows: Sequence[Row]
 
     @classmethod
-    def of(cls, path: Path) -> Outcome:
+    def of(cls, path: Path) -> SweepOutcome:
         sweep = Sweep(path)
         return cls(sweep, read_rows(sweep))
 

@@ -15,7 +15,7 @@ from expkit.reports import markdown, wording
 from expkit.reports.ablation import ablation_section
 from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread
-from expkit.reports.sweep_outcome import Outcome
+from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_rows import Row, failure
 from expkit.reports.sweep_words import against_second, selection
 from expkit.reports.variation import SEED, describe_settings, shown
@@ -25,18 +25,18 @@ MAX_FAILURES = 30
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
-def refresh_sweep(path: Path) -> Outcome:
+def refresh_sweep(path: Path) -> SweepOutcome:
     """Write every page anew from the records."""
     from expkit.reports.sweep_table import SweepTable
 
     SweepTable(path).write()
-    outcome = Outcome.of(path)
+    outcome = SweepOutcome.of(path)
     pictures = draw_pictures(outcome, path / "plots")
     write_aside(path / "sweep.md", page(outcome, pictures).encode())
     return outcome
 
 
-def draw_pictures(outcome: Outcome, folder: Path) -> list[Path]:
+def draw_pictures(outcome: SweepOutcome, folder: Path) -> list[Path]:
     """Those of the records that are; an old picture without records goes."""
     if outcome.best is None:
         pictures = []
@@ -54,7 +54,7 @@ def draw_pictures(outcome: Outcome, folder: Path) -> list[Path]:
     return pictures
 
 
-def page(outcome: Outcome, pictures: Sequence[Path]) -> str:
+def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
     """The answer first."""
     parts = [
         f"# {outcome.sweep.name}",
@@ -65,7 +65,7 @@ def page(outcome: Outcome, pictures: Sequence[Path]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def sections(outcome: Outcome) -> list[str]:
+def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the pictures."""
     sweep = outcome.sweep
     return [
@@ -89,13 +89,13 @@ def command_of(sweep: Sweep) -> str:
     return shlex.join(words)
 
 
-def _best_command(outcome: Outcome) -> list[str]:
+def _best_command(outcome: SweepOutcome) -> list[str]:
     if outcome.best is None or len(outcome.rows) == 1:
         return []
     return ["The best alone:", f"```\n{command(outcome.best.judged[0])}\n```"]
 
 
-def _table(outcome: Outcome) -> list[str]:
+def _table(outcome: SweepOutcome) -> list[str]:
     groups, objective = outcome.groups[:MAX_ROWS], outcome.objective
     if not groups:
         return []
@@ -114,7 +114,7 @@ def _table(outcome: Outcome) -> list[str]:
     ]
 
 
-def _table_row(group: Group, outcome: Outcome, beside: Sequence[str]) -> tuple[str, ...]:
+def _table_row(group: Group, outcome: SweepOutcome, beside: Sequence[str]) -> tuple[str, ...]:
     best = outcome.best is not None and group.mean == outcome.best.mean
     figure = spread(group, outcome.objective)
     if not group.values:
@@ -137,7 +137,7 @@ def _table_row(group: Group, outcome: Outcome, beside: Sequence[str]) -> tuple[s
     )
 
 
-def _metrics_beside(outcome: Outcome) -> list[str]:
+def _metrics_beside(outcome: SweepOutcome) -> list[str]:
     split, metric = Measure.parse(outcome.objective).split, Measure.parse(outcome.objective).metric
     known = {name for row in outcome.rows for name in row.metrics}
     return [f"{split}/{name}" for name in BESIDE if name != metric and f"{split}/{name}" in known]
@@ -147,7 +147,7 @@ def _counted(findings: Counter[str]) -> str:
     return ", ".join(f"{name} ({count})" for name, count in findings.most_common(3)) or "-"
 
 
-def _failures(outcome: Outcome) -> list[str]:
+def _failures(outcome: SweepOutcome) -> list[str]:
     failed = outcome.failed
     if not failed:
         return []

@@ -10,8 +10,7 @@ from expkit.records.run import Run
 from expkit.reports import wording
 from expkit.reports.compared import Compared, compare
 from expkit.reports.digests import recall_digest
-from expkit.reports.groups import Group as Recipe
-from expkit.reports.groups import Member
+from expkit.reports.groups import Member, Recipe
 from expkit.reports.significance import holm
 from expkit.reports.sweep_groups import Group
 from expkit.reports.variation import describe_settings

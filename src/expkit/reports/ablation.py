@@ -138,6 +138,7 @@ def ablation_section(sweep: Sweep) -> list[str]:
     if result is None:
         return []
     told = [f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict]
+    told += [_absent(worth) for worth in result.worths if len(worth.pairs) < worth.num_jobs]
     header = ("change", "sets", result.objective, "seeds", "against the recipe", "it")
     return [
         "## What each change is worth",
@@ -177,6 +178,14 @@ def _mean(objective: str, values: Sequence[float]) -> str:
 
 def _count(count: int, planned: int) -> str:
     return str(count) if count == planned else f"{count} of {planned}"
+
+
+def _absent(worth: Worth) -> str:
+    count = worth.num_jobs - len(worth.pairs)
+    return (
+        f"- {worth.name} has no figure in {count} of {worth.num_jobs} jobs: what became of them is "
+        "in sweep.csv (a run that fails a gate is not trained, which is a result too)"
+    )
 
 
 def _sentence(worth: Worth) -> str:

@@ -39,10 +39,13 @@ def title_of(result: AblationResult) -> str:
         for verb in ("hurts", "helps")
         if (names := [worth.name for worth in result.worths if worth.word == verb])
     ]
-    silent = [worth for worth in result.worths if worth.word not in COLORS]
+    silent = [worth for worth in result.worths if worth.word not in COLORS and worth.verdict]
     if silent:
         verb = "shows" if len(silent) == 1 else "show"
         told.append(f"{len(silent)} of {len(result.worths)} {verb} no evidence of a difference")
+    untested = [worth.name for worth in result.worths if not worth.verdict]
+    if untested:
+        told.append(f"{', '.join(untested)}: too few figures to tell")
     return f"{result.objective}: {'; '.join(told)}"
 
 

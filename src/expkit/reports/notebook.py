@@ -59,7 +59,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
     parts = [
         f"# {folder.name}",
         f"Hypothesis: {hypothesis or 'none was stated.'}",
-        *(markdown.without_places(part) for part in sections(outcome)),
+        *map(_portable, sections(outcome)),
         *_shown(pictures),
         NOTES,
     ]
@@ -171,8 +171,11 @@ def _compared(run: Run) -> list[str]:
 
 def _findings(summary: Summary) -> list[str]:
     """What was found on the subject; the commands name no place of this machine."""
-    parts = markdown_section(summary["findings"])
-    return [markdown.without_places(re.sub(r" output_dir=\S+", "", part)) for part in parts]
+    return [_portable(part) for part in markdown_section(summary["findings"])]
+
+
+def _portable(part: str) -> str:
+    return markdown.without_places(re.sub(r" output_dir=\S+", "", part))
 
 
 def _commands(runs: Sequence[Run]) -> list[str]:

@@ -65,7 +65,11 @@ def best_row(rows: Sequence[Row], objective: str) -> Row | None:
 
 def command(row: Row) -> str:
     """It gives the same numbers again: a run is its words."""
-    words = [word for word in row.overrides if not word.startswith(("launcher", "sweep."))]
+    words = [
+        word.removesuffix("=null") if word.startswith("~") else word  # as Hydra spells a deletion
+        for word in row.overrides
+        if not word.startswith(("launcher", "sweep."))
+    ]
     return shlex.join(["expkit", "train", *words])
 
 

@@ -74,6 +74,8 @@ experiments: setup  ## run the recipes for real and write their pages (CHERRY=FO
 	page scan_line_baseline scan_line_fixed; \
 	page scan_line_fixed scan_line_baseline $(ABLATIONS); \
 	for recipe in scan_line_reference $(ABLATIONS); do page $$recipe scan_line_fixed; done; \
+	$(BIN)/expkit train -m +ablation=puzzle_repairs output_dir=outputs/experiments || [ $$? -eq 1 ]; \
+	$(BIN)/expkit report $$(latest sweep) --to experiments/puzzle_repairs; \
 	if [ -n "$(CHERRY)" ]; then \
 		for recipe in $(CHERRIES); do run $$recipe dataset.root=$(CHERRY); done; \
 		page cherry_small_conv; \

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from expkit.config.own_code import find_here
+
 # Signs that a module may hold names that its source does not spell.
 DYNAMIC = re.compile(
     rb"\b(globals|locals|vars|exec)\(|\bsys\.modules\b|\b__path__\b|def __getattr__\(\w+\b[^,]*\)"
@@ -257,6 +259,7 @@ def _top_level(name: str) -> Module:
         spec = importlib.util.find_spec(name)
     except ValueError:  # a module that was made by hand
         return Module(name, name, ())
+    spec = spec or find_here(name)
     if spec is None:
         raise TargetNotFoundError(name, None, f"there is no module '{name}'")
     return _located(spec)

@@ -67,7 +67,6 @@ def dispatch(words: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("EXPKIT_TRACEBACK") == "1":
             raise
-        _drop_output()
         print(_report(error, words).screen(), file=sys.stderr)
         return EXIT_FAULT
     return code

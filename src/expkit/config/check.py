@@ -114,9 +114,10 @@ def _is_known(module: Module) -> bool:
 
 
 def _is_users(module: Module, trusted: Collection[str]) -> bool:
-    return module.name.partition(".")[0] in trusted or is_own(
-        Path(module.path or module.folders[0])
-    )
+    """Tell whether a module is trusted, or the user's own; expkit's is not, in a checkout of it."""
+    if module.name.partition(".")[0] in trusted:
+        return True
+    return not _is_known(module) and is_own(Path(module.path or module.folders[0]))
 
 
 def _miscast(target: str, key: str, role: str) -> UserError:

@@ -10,13 +10,10 @@ from expkit.config.own_code import is_own, why_not_own
 from expkit.config.plain import refuse_interpolations
 from expkit.config.roles import can_play, describe_role, role_of, role_within, shipped_targets
 from expkit.config.signatures import Parameter, Signature, read_signature
-from expkit.config.sources import Module, TargetNotFoundError, find, spelled_module
+from expkit.config.sources import KNOWN_PACKAGES, Module, TargetNotFoundError, find, spelled_module
 from expkit.config.values import describe, fits, spelled
 from expkit.errors import UserError, nearest_of
 
-KNOWN_PACKAGES = frozenset(
-    {"expkit", "hydra_plugins", "kornia", "pytorch_optimizer", "timm", "torch", "torchvision"}
-)
 NEARBY = ("torch.optim", "torch.nn", "torchvision.models", "timm.models", "kornia.augmentation")
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
 MISSING = "???"  # how OmegaConf writes a value that is still to be given

@@ -9,12 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from expkit.config.check import KNOWN_PACKAGES, check_fields, check_part
+from expkit.config.check import check_fields, check_part
 from expkit.config.own_code import targets_in
 from expkit.config.places import conf_folders, list_choices
 from expkit.config.plain import refuse_interpolations
 from expkit.config.schema import PARTS, Config
-from expkit.config.sources import spelled_module
+from expkit.config.sources import KNOWN_PACKAGES, spelled_module
 from expkit.errors import UserError, nearest_of
 
 MAX_NAME_BYTES = 150  # a folder's name has room for 255, and a date stands before it

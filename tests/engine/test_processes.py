@@ -178,9 +178,12 @@ def test_a_server_that_is_dying_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_module_of_the_working_directory_is_loaded_by_the_server(tmp_path: Path) -> None:
     """One may stand in a stranger's folder; `python -c`, which starts the server, looks there."""
+    here, bin_folder = tmp_path / "here", tmp_path / "bin"
+    here.mkdir()
+    bin_folder.mkdir()
     for name in ("selectors", "tracemalloc", "preloaded"):
-        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    program = (
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (bin_folder / "script").write_text(
         "from pathlib import Path\n"
         "from expkit.engine.processes import ForkedCalls\n"
         "with ForkedCalls(['preloaded'], {}) as calls:\n"
@@ -189,9 +192,9 @@ def test_no_module_of_the_working_directory_is_loaded_by_the_server(tmp_path: Pa
         "assert ending.code == 3, Path('said.txt').read_text()\n"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-P", "-c", program]
+    command = [sys.executable, str(bin_folder / "script")]
     done = subprocess.run(
-        command, check=False, cwd=tmp_path, env=environ, capture_output=True, text=True
+        command, check=False, cwd=here, env=environ, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "ran").exists()

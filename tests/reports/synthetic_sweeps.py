@@ -35,7 +35,7 @@ class FakeJob:
 
 def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000000_7") -> Path:
     path = parent / f"{name}_sweep"
-    facts = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "held_out/accuracy"}
+    facts = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "accuracy"}
     folder = SweepFolder.create(path, {**facts, "started": "2026-01-01T00:00:00+00:00"})
     for number, job in enumerate(jobs):
         config = {"name": "net", "seed": job.seed, "procedure": PROCEDURE, "asked": dict(job.words)}

@@ -14,21 +14,17 @@ from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
 from expkit.records.selection import find_runs
-from expkit.reports.compared import Comparison, compare, main_metric
 from expkit.reports import wording
+from expkit.reports.compared import Comparison, compare, main_metric
 from expkit.reports.compared_screen import WIDTH, comparison_screen
 from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
 from expkit.reports.groups import Member, Recipe, fold, folding
-from expkit.reports.out_of_fold import out_of_fold
+from expkit.reports.out_of_fold import FOLDS_OVERLAP, out_of_fold
 from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
 MAX_SAID = 200  # characters of what was typed: a shell may have written out a glob
-FOLDS_OVERLAP = (
-    "note: folds share most of their training samples: a test that takes them for independent draws "
-    "is too sure by an unknown part"
-)
 MAX_LISTED = 3  # runs that are left out, by name
 
 
@@ -132,7 +128,7 @@ def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member
 def without_repetitions(
     members: Sequence[Member], baseline: Path | None
 ) -> tuple[list[Member], list[str]]:
-    """A run that was made twice counts once, as the baseline where it is that; lines that say so."""
+    """Count a run that was made twice once, as the baseline where it is that; what is left out."""
     first = [each for each in members if each.path.resolve() == baseline]
     ordered = [*first, *(each for each in members if each not in first)]
     repeats = folding(ordered).repeats
@@ -169,7 +165,7 @@ def _notes(members: Sequence[Member], groups: Sequence[Recipe]) -> list[str]:
         lines.append(
             f"note: {_listed(followers)} {has} one value for each seed: {it} taken as part of it"
         )
-    lines += [FOLDS_OVERLAP] if any(group.num_folds for group in groups) else []
+    lines += [f"note: {FOLDS_OVERLAP}"] if any(group.num_folds for group in groups) else []
     return lines
 
 

@@ -43,11 +43,7 @@ def _on_samples(ours: Recipe, theirs: Recipe, split: str) -> Iterator[Objection]
         else:
             text = f"other data in {mine} than the baseline's: the fingerprints differ"
             yield Objection(text, forbids=True)
-    elif (
-        mine != "train"
-        and _differ(ours, theirs, "train")
-        and not _preparation(ours, theirs)
-    ):
+    elif mine != "train" and _differ(ours, theirs, "train") and not _preparation(ours, theirs):
         yield Objection("trained on other samples than the baseline", forbids=False)
 
 

@@ -102,7 +102,9 @@ def _followers(seeds: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> l
     ]
 
 
-def _by_seed(key: str, seeds: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> dict[Any, str]:
+def _by_seed(
+    key: str, seeds: Sequence[Any], settings: Sequence[Mapping[str, Any]]
+) -> dict[Any, str]:
     """The key's value for each seed; empty where one seed has two."""
     values: dict[Any, str] = {}
     for seed, each in zip(seeds, settings, strict=True):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from expkit.records.digest import Digest
 from expkit.reports import draws
-from expkit.reports.draws import SEED, Folding, Setup, draw_of, fold_draws, fold_of
+from expkit.reports.draws import SEED as SEED
+from expkit.reports.draws import Folding, Setup, draw_of, fold_draws, fold_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Member:
         return self.digest.config.get(SEED)
 
     @property
-    def draw(self) -> Hashable:
+    def draw(self) -> Any:
         """The seed; in cross-validation the seed with the fold."""
         return draw_of(self.digest.config)
 
@@ -69,7 +70,7 @@ class Recipe:
         folds = {fold_of(member.digest.config) for member in self.members}
         return len(folds - {None})
 
-    def figures(self, metric: str) -> dict[Hashable, float]:
+    def figures(self, metric: str) -> dict[Any, float]:
         """By seed, or by seed and fold, where it was measured."""
         found = ((member.draw, member.digest.figure(metric)) for member in self.members)
         return {draw: value for draw, value in found if value is not None and math.isfinite(value)}

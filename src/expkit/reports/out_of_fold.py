@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
 from expkit.records.digest import Digest
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 HELD_OUT_FOLD = "val"  # the split that a fold of cross-validation becomes
+FOLDS_OVERLAP = (
+    "Folds share most of their training samples: a test that takes them for independent draws is "
+    "too sure by an unknown part"
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class OutOfFold:
     metric: str  # with its split: val/accuracy
     num_folds: int  # that were run
     planned: int  # that there are
-    figure: Figure = Figure()
+    figure: Figure = field(default_factory=Figure)
     trouble: str = ""
 
     @property
@@ -81,7 +85,7 @@ def _pooled(parts: Sequence[Predictions]) -> Predictions:
         raise UserError("the folds do not have the same classes")
     columns = ["targets", "predictions"]
     columns += ["ranks", "probabilities"] if isinstance(first, ClassPredictions) else []
-    arrays = {name: _joined(parts, name) for name in columns}
+    arrays: dict[str, Any] = {name: _joined(parts, name) for name in columns}
     return replace(first, samples=samples, **arrays)
 
 
@@ -97,17 +101,36 @@ def _joined(parts: Sequence[Predictions], name: str) -> npt.NDArray[np.generic]:
 
 def out_of_fold(runs: Sequence[tuple[Digest, Run]], metric: str) -> str:
     """The pooled figure in words; of several seeds their mean and std, as each judges them all."""
+    pooled = _of_seeds(runs, metric)
+    told = next((each for each in pooled if each.trouble), pooled[0])
+    name = f"out of fold, {told.metric}"
+    if len(pooled) == 1 or told.trouble or any(each.figure.value is None for each in pooled):
+        return f"{name}: {told.words}"
+    return (
+        f"{name}: {_mean_of(pooled, metric)} over {len(pooled)} seeds, in each of which "
+        f"{told.figure.num_samples} samples are judged once, by the run that did not train on them"
+    )
+
+
+def pooled_cell(runs: Sequence[tuple[Digest, Run]], metric: str) -> str:
+    """The same for a table: `96.00 % (95.0 to 96.9 %)`, or a dash."""
+    pooled = _of_seeds(runs, metric)
+    if any(each.trouble or each.figure.value is None for each in pooled):
+        return "-"
+    if len(pooled) > 1:
+        return _mean_of(pooled, metric)
+    ends = wording.interval(metric, pooled[0].figure.interval)
+    shown = wording.figure(metric, pooled[0].figure.value)
+    return shown if ends == "-" else f"{shown} ({ends})"
+
+
+def _of_seeds(runs: Sequence[tuple[Digest, Run]], metric: str) -> list[OutOfFold]:
     by_seed: dict[object, list[tuple[Digest, Run]]] = {}
     for digest, run in runs:
         by_seed.setdefault(digest.config.get(SEED), []).append((digest, run))
-    pooled = [pool_folds(each, metric) for each in by_seed.values()]
-    told = next((each for each in pooled if each.trouble), pooled[0])
-    name = f"out of fold, {told.metric}"
+    return [pool_folds(each, metric) for each in by_seed.values()]
+
+
+def _mean_of(pooled: Sequence[OutOfFold], metric: str) -> str:
     values = [each.figure.value for each in pooled if each.figure.value is not None]
-    if len(pooled) == 1 or told.trouble or len(values) < len(pooled):
-        return f"{name}: {told.words}"
-    shown = wording.spread(metric, statistics.fmean(values), statistics.stdev(values))
-    return (
-        f"{name}: {shown} over {len(values)} seeds, in each of which {told.figure.num_samples} "
-        f"samples are judged once, by the run that did not train on them"
-    )
+    return wording.spread(metric, statistics.fmean(values), statistics.stdev(values))

@@ -32,6 +32,8 @@ class FakeJob:
     findings: Sequence[str] = field(default_factory=list)
     change: str | None = None  # of an ablation
     fold: tuple[int, int] | None = None  # of so many
+    seconds: float = 20.0
+    name: str = "net"  # of the run; no setting
     test: float | None = None  # accuracy on a test split, which then judges
 
 
@@ -40,7 +42,12 @@ def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000
     facts = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "accuracy"}
     folder = SweepFolder.create(path, {**facts, "started": "2026-01-01T00:00:00+00:00"})
     for number, job in enumerate(jobs):
-        config = {"name": "net", "seed": job.seed, "procedure": PROCEDURE, "asked": asked_of(job)}
+        config = {
+            "name": job.name,
+            "seed": job.seed,
+            "procedure": PROCEDURE,
+            "asked": asked_of(job),
+        }
         config |= dataset_of(job)
         identity = job_id(config)
         overrides = [f"{key}={value}" for key, value in job.words.items()] + [f"seed={job.seed}"]
@@ -53,7 +60,7 @@ def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000
             folder.note(identity, "run", run=run.name)
         if job.status != "running":
             ended = {"status": job.status, "reason": job.reason}
-            folder.note(identity, "ended", **ended, exit_code=0, seconds=20.0)
+            folder.note(identity, "ended", **ended, exit_code=0, seconds=job.seconds)
     return path
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.axes
+import numpy as np
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.reports import style
-from expkit.reports.sweep_axes import Objective, num_seeds, wants_log
+from expkit.reports.sweep_axes import Objective, draw_levels, num_seeds, wants_log
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import draw_pictures
 from expkit.reports.sweep_plots import shape_of
@@ -160,6 +161,18 @@ def test_a_level_far_off_is_named_where_it_cannot_be_drawn(
     axes = drawn(jobs, tmp_path, monkeypatch)["objective"].axes[0]
     assert axes.get_ylim()[0] > 80
     assert axes.get_title(loc="left").startswith("↓ not in the picture: chance 25.0 %")
+
+
+@pytest.mark.parametrize(("along", "level", "arrow"), [("x", 0.1, "←"), ("y", 0.99, "↑")])
+def test_a_level_beyond_an_axis_is_named_above_the_picture(
+    along: Any, level: float, arrow: str
+) -> None:
+    """No line, band or interval can cross it there; the ends of an axis are numpy's numbers."""
+    axes = style.new_figure(4, 3).add_subplot()
+    ends = list(np.array([50.0, 60.0]))
+    draw_levels(axes, Objective("val/accuracy", {"chance": level}), ends, along=along)
+    assert axes.get_title(loc="left").startswith(f"{arrow} not in the picture: chance")
+    assert not axes.texts
 
 
 def test_axes_say_what_they_show(tmp_path: Path) -> None:

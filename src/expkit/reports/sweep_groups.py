@@ -11,12 +11,10 @@ from functools import cached_property
 
 from expkit.records.measures import CHOOSING, Measure, is_lower_better
 from expkit.reports import wording
-from expkit.reports.draws import FOLD, Folding
+from expkit.reports.draws import Folding
 from expkit.reports.groups import count_draws
 from expkit.reports.sweep_rows import Row
 from expkit.reports.variation import Value
-
-ALL_FOLDS = "all"  # what a row has for the fold, where other rows have none
 
 
 @dataclass(frozen=True)
@@ -84,23 +82,26 @@ def fold(rows: Sequence[Row], objective: str, folding: Folding) -> list[Group]:
     for again, once in folding.repeats.items():
         members[recipe_of[once]].append(again)
     repeats = {rows[again].number for again in folding.repeats}
-    groups = []
-    for part in members:
-        own = [rows[place] for place in part]
-        groups.append(Group(_settings(own, rows, folding), own, repeats))
+    parts = [[rows[place] for place in part] for part in members]
+    inner = _inner(parts)
+    groups = [Group(_settings(own[0], inner), own, repeats) for own in parts]
     sign = 1 if is_lower_better(objective) else -1
     return sorted(groups, key=lambda group: math.inf if group.mean is None else sign * group.mean)
 
 
-def _settings(own: Sequence[Row], rows: Sequence[Row], folding: Folding) -> dict[str, Value]:
-    """Without what follows the seed, and without the fold where all jobs have one."""
-    kept = {k: v for k, v in own[0].settings.items() if k not in folding.followers}
-    if FOLD in kept and own[0].fold is not None:
-        if all(row.fold is not None for row in rows):
-            del kept[FOLD]
-        else:
-            kept[FOLD] = ALL_FOLDS
-    return kept
+def _inner(parts: Sequence[Sequence[Row]]) -> set[str]:
+    """The keys that vary within a recipe: they go with its seed, or are its fold."""
+    return {
+        key
+        for own in parts
+        for key in own[0].settings
+        if len({row.settings[key] for row in own}) > 1
+    }
+
+
+def _settings(row: Row, inner: Collection[str]) -> dict[str, Value]:
+    """Without what goes with seed and fold."""
+    return {key: value for key, value in row.settings.items() if key not in inner}
 
 
 def spread(group: Group, metric: str) -> str:

@@ -45,12 +45,14 @@ def fold_of(config: Mapping[str, Any]) -> int | None:
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a run: not its name, not how it is judged, and neither seed nor fold."""
-    ignored = {SEED} if fold_of(config) is None else {SEED, FOLD}
-    return {
-        key: value
-        for key, value in config.items()
-        if key not in ignored and key.partition(".")[0] not in NOT_SETTINGS
-    }
+    has_fold = fold_of(config) is not None
+    return {key: value for key, value in config.items() if _is_setting(key, has_fold=has_fold)}
+
+
+def _is_setting(key: str, *, has_fold: bool) -> bool:
+    if key == SEED or (key == FOLD and has_fold):
+        return False
+    return key.partition(".")[0] not in NOT_SETTINGS
 
 
 def fold_draws(setups: Sequence[Setup]) -> Folding:
@@ -58,7 +60,7 @@ def fold_draws(setups: Sequence[Setup]) -> Folding:
 
     The same draw by other code is the start of another recipe, as that is what is compared then.
     """
-    settings = [settings_of(setup.config) for setup in setups]
+    settings = _varying([setup.config for setup in setups])
     followers = _followers([setup.config.get(SEED) for setup in setups], settings)
     parts: dict[tuple[str, int], list[int]] = {}
     seen: dict[tuple[str, Hashable], dict[Hashable, int]] = {}
@@ -76,7 +78,29 @@ def fold_draws(setups: Sequence[Setup]) -> Folding:
     return Folding(list(parts.values()), repeats, followers)
 
 
-def _followers(seeds: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> list[str]:
+def _varying(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The settings that not all have alike, as text: 1 is not 1.0, and None is a value."""
+    first = configs[0] if configs else {}
+    alike = {
+        key
+        for key, value in first.items()
+        if all(
+            key in each and (each[key] is value or repr(each[key]) == repr(value))
+            for each in configs
+        )
+    }
+    varying = [{k: v for k, v in each.items() if k not in alike} for each in configs]
+    return [
+        {
+            key: repr(value)
+            for key, value in own.items()
+            if _is_setting(key, has_fold=fold_of(config) is not None)
+        }
+        for own, config in zip(varying, configs, strict=True)
+    ]
+
+
+def _followers(seeds: Sequence[Any], settings: Sequence[Mapping[str, str]]) -> list[str]:
     """The keys whose value is one for each seed, by the same mapping in all runs.
 
     Such a key is a seed's by its name; any other one has to show it, over seeds enough and either
@@ -103,12 +127,12 @@ def _followers(seeds: Sequence[Any], settings: Sequence[Mapping[str, Any]]) -> l
 
 
 def _by_seed(
-    key: str, seeds: Sequence[Any], settings: Sequence[Mapping[str, Any]]
+    key: str, seeds: Sequence[Any], settings: Sequence[Mapping[str, str]]
 ) -> dict[Any, str]:
     """The key's value for each seed; empty where one seed has two."""
     values: dict[Any, str] = {}
     for seed, each in zip(seeds, settings, strict=True):
-        value = repr(each.get(key))
+        value = each.get(key, "")
         if values.setdefault(seed, value) != value:
             return {}
     return values

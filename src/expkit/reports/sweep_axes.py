@@ -138,7 +138,7 @@ def draw_levels(
             label.set(ha="right" if inside else "left", va="bottom" if inside else "center")
         label.set(fontsize=9, color=style.GREY)
     if far:  # above, where nothing that is drawn can cross it
-        below, above = {"x": "←→", "y": "↓↑"}[along]
+        below, above = ("←", "→") if along == "x" else ("↓", "↑")
         arrow = below if far[0][0] < low else above
         text = f"{arrow} not in the picture: {', '.join(text for _, text in far)}"
         pad = 18 if along == "x" and near else None  # above the names of the lines

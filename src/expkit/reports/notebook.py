@@ -88,6 +88,7 @@ def _result(pairs: Sequence[Pair]) -> Result:
         "judged_samples": _samples_of(run, judged),
         "metric": metric,
         "value": summary["metrics"].get(judged, {}).get(metric),
+        "value_on_val": summary["metrics"].get("val", {}).get(metric),
         "interval": summary["intervals"].get(judged, {}).get(metric),
         "compared_with": list(run.config.get("compared_with") or []),
         "compared": [

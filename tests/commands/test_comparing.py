@@ -127,6 +127,19 @@ def test_folds_are_told_together_and_not_compared(run_here: Expkit, outputs: Pat
     assert "A  larger_backbone, 3 folds (baseline)" in done.out
     assert "3 folds; p =" in " ".join(done.out.split())
     assert "Folds share most of their training samples" in done.out
+    assert "mean ± standard deviation over folds" in done.out
+    assert "over seeds is about" not in done.out
+
+
+def test_what_follows_the_seed_is_said(run_here: Expkit, outputs: Path) -> None:
+    """Two recipes by three seeds, each with a division of the data by that seed, are two."""
+    for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
+        follows = {"seed": seed, "dataset.split_seed": seed}
+        vary(seed, "narrow", accuracy=accuracy, **follows)
+        vary(seed, "wide", accuracy=accuracy + 0.01, **follows)
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "B  larger_backbone, 3 seeds" in done.out
+    assert "note: dataset.split_seed has one value for each seed" in done.out
 
 
 def test_many_recipes_fit_a_screen(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:

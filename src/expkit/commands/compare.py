@@ -20,7 +20,7 @@ from expkit.reports.compared_screen import WIDTH, comparison_screen
 from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
 from expkit.reports.groups import Member, Recipe, fold, folding
-from expkit.reports.out_of_fold import FOLDS_OVERLAP, out_of_fold
+from expkit.reports.out_of_fold import out_of_fold
 from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
@@ -53,8 +53,8 @@ def main(words: Sequence[str]) -> int:
     for line in left_out:
         print(f"left out: {line}")
     print(comparison_screen(comparison))
-    for line in _notes(members, groups):
-        print("\n".join(textwrap.wrap(line, WIDTH, break_on_hyphens=False)))
+    if followers := _followers(members, groups):
+        print("\n".join(textwrap.wrap(followers, WIDTH, break_on_hyphens=False)))
     if arguments.to is not None:
         _write(comparison, arguments.to, left_out)
     return 0
@@ -156,17 +156,13 @@ def _refuse_folds(recipe: Recipe, metric: str) -> None:
     )
 
 
-def _notes(members: Sequence[Member], groups: Sequence[Recipe]) -> list[str]:
-    """What was folded beside the seed, and what that does to the tests."""
+def _followers(members: Sequence[Member], groups: Sequence[Recipe]) -> str:
+    """A note on the keys that were folded with the seed; empty without any."""
     followers = folding(members).followers
-    lines = []
-    if followers and any(len(group.members) > 1 for group in groups):
-        has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
-        lines.append(
-            f"note: {_listed(followers)} {has} one value for each seed: {it} taken as part of it"
-        )
-    lines += [f"note: {FOLDS_OVERLAP}"] if any(group.num_folds for group in groups) else []
-    return lines
+    if not followers or all(len(group.members) == 1 for group in groups):
+        return ""
+    has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
+    return f"note: {_listed(followers)} {has} one value for each seed: {it} taken as part of it"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ class SweepProgress:
         parts += [f"{len(self.running)} running"] if self.running else []
         parts += [f"{counts['interrupted']} cut off"] if counts["interrupted"] else []
         left = self.seconds_left
-        parts += [f"about {wording.duration(left)} left"] if left is not None else []
+        parts += [f"about {wording.duration(left)} left"] if left is not None and left >= 1 else []
         return ", ".join(parts)
 
     def label(self, job: Job) -> str:

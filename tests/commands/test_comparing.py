@@ -129,6 +129,7 @@ def test_folds_are_told_together_and_not_compared(run_here: Expkit, outputs: Pat
     assert "Folds share most of their training samples" in done.out
     assert "mean ± standard deviation over folds" in done.out
     assert "over seeds is about" not in done.out
+    assert "would be needed" not in done.out  # the number of folds is no sample size
 
 
 def test_what_follows_the_seed_is_said(run_here: Expkit, outputs: Path) -> None:

@@ -98,6 +98,14 @@ def test_folds_have_a_mean_and_are_not_compared_with_each_other() -> None:
     assert (recipe.name, recipe.unit_of_draws) == ("cherry, 3 folds", "folds")
 
 
+def test_one_fold_alone_is_no_cross_validation() -> None:
+    """Seeds on one fold are seeds: they are counted, and compared, as such."""
+    seeds = [member(seed=seed, dataset__fold=1, dataset__num_folds=3) for seed in range(2)]
+    other = member(lr=2, dataset__fold=1, dataset__num_folds=3)
+    assert [each.name for each in fold([*seeds, other])] == ["cherry, 2 seeds", "0.9"]
+    assert [len(each.members) for each in fold(seeds)] == [1, 1]
+
+
 def test_samples_that_follow_the_seed_do_not_forbid_a_comparison() -> None:
     """Seed by seed they are the same; another folder of images for one of them does."""
     sides = [

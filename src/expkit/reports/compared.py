@@ -116,7 +116,9 @@ def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Re
             for metric in metrics
         }
         unit = group.unit_of_draws
-        known = {k: replace(v, unit=unit) for k, v in over.items() if v is not None}
+        known = {k: v for k, v in over.items() if v is not None}
+        if unit != "seeds":  # more folds would be other training sets, and not more draws
+            known = {k: replace(v, unit=unit, num_needed=None) for k, v in known.items()}
         found = replace(found, differences=known)
     else:
         found = replace(found, differences=_on_samples((ours, mine), (theirs, other), metrics))

@@ -57,7 +57,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         (
             group.label,
             group.name,
-            ", ".join(str(member.seed) for member in group.members),
+            ", ".join(member.draw_name for member in group.members),
             "baseline" if group is comparison.baseline else "",
         )
         for group in groups

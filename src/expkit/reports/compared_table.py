@@ -122,7 +122,7 @@ def comparison_csv(comparison: Comparison) -> str:
             [
                 group.label,
                 " ".join(member.path.name for member in group.members),
-                " ".join(str(member.seed) for member in group.members),
+                " ".join(member.draw_name for member in group.members),
                 *(setting(each, key) for key in keys),
                 *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
                 _csv_answer(group, row, comparison),

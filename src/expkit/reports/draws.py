@@ -43,6 +43,12 @@ def fold_of(config: Mapping[str, Any]) -> int | None:
     return fold if isinstance(fold, int) and config.get(NUM_FOLDS) is not None else None
 
 
+def count_folds(folds: Sequence[int | None]) -> int:
+    """The number of folds that stand beside each other; one alone is no cross-validation."""
+    count = len({fold for fold in folds if fold is not None})
+    return count if count > 1 else 0
+
+
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a run: not its name, not how it is judged, and neither seed nor fold."""
     has_fold = fold_of(config) is not None

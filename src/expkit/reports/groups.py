@@ -13,7 +13,7 @@ from typing import Any
 from expkit.records.digest import Digest
 from expkit.reports import draws
 from expkit.reports.draws import SEED as SEED
-from expkit.reports.draws import Folding, Setup, draw_of, fold_draws, fold_of
+from expkit.reports.draws import Folding, Setup, count_folds, draw_of, fold_draws, fold_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Member:
     def draw(self) -> Any:
         """The seed; in cross-validation the seed with the fold."""
         return draw_of(self.digest.config)
+
+    @property
+    def draw_name(self) -> str:
+        """`3`, or `3/fold1`."""
+        fold = fold_of(self.digest.config)
+        return f"{self.seed}" if fold is None else f"{self.seed}/fold{fold}"
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,8 @@ class Recipe:
 
     @property
     def num_folds(self) -> int:
-        """So many folds of cross-validation; 0 where the runs are none."""
-        folds = {fold_of(member.digest.config) for member in self.members}
-        return len(folds - {None})
+        """So many folds of cross-validation; 0 where there is none, or one fold alone."""
+        return count_folds([fold_of(member.digest.config) for member in self.members])
 
     def figures(self, metric: str) -> dict[Any, float]:
         """By seed, or by seed and fold, where it was measured."""
@@ -93,9 +98,10 @@ def fold(members: Sequence[Member]) -> list[Recipe]:
     alike, it is the seeds that are compared, and never the folds.
     """
     parts = [[members[place] for place in part] for part in folding(members).recipes]
-    if len(parts) == 1 and all(fold_of(member.digest.config) is None for member in parts[0]):
-        parts = [[member] for member in parts[0]]
-    return [Recipe(label_of(number), part) for number, part in enumerate(parts)]
+    recipes = [Recipe(label_of(number), part) for number, part in enumerate(parts)]
+    if len(recipes) == 1 and not recipes[0].num_folds:
+        recipes = [Recipe(label_of(i), [member]) for i, member in enumerate(parts[0])]
+    return recipes
 
 
 def folding(members: Sequence[Member]) -> Folding:

@@ -137,6 +137,8 @@ def draw_levels(
             label = axes.annotate(text, end, xycoords=("axes fraction", "data"))
             label.set(ha="right" if inside else "left", va="bottom" if inside else "center")
         label.set(fontsize=9, color=style.GREY)
+        if inside:  # a line may pass there
+            label.set_bbox({"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1})
     if far:  # above, where nothing that is drawn can cross it
         below, above = ("←", "→") if along == "x" else ("↓", "↑")
         arrow = below if far[0][0] < low else above

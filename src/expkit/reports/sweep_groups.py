@@ -11,7 +11,7 @@ from functools import cached_property
 
 from expkit.records.measures import CHOOSING, Measure, is_lower_better
 from expkit.reports import wording
-from expkit.reports.draws import Folding
+from expkit.reports.draws import Folding, count_folds
 from expkit.reports.groups import count_draws
 from expkit.reports.sweep_rows import Row
 from expkit.reports.variation import Value
@@ -52,14 +52,15 @@ class Group:
 
     @property
     def num_folds(self) -> int:
-        """So many folds of cross-validation; 0 where the jobs are none."""
-        return len({row.fold for row in self.rows} - {None})
+        """So many folds of cross-validation; 0 where there is none, or one fold alone."""
+        return count_folds([row.fold for row in self.rows])
 
     @property
     def unit(self) -> str:
         """`3 seeds`, `5 folds`, or `10 runs, over 2 seeds and 5 folds`: those with a figure."""
-        seeds, folds = {row.seed for row in self.judged}, {row.fold for row in self.judged}
-        return count_draws(len(seeds), len(folds - {None}), len(self.judged))
+        num_seeds = len({row.seed for row in self.judged})
+        num_folds = len({row.fold for row in self.judged}) if self.num_folds else 0
+        return count_draws(num_seeds, num_folds, len(self.judged))
 
     def mean_of(self, metric: str) -> float | None:
         found = [row.metrics.get(metric) for row in self.rows if row.number not in self.repeats]

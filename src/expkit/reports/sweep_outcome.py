@@ -21,9 +21,9 @@ from expkit.reports.sweep_rows import Row, read_rows
 from expkit.reports.variation import describe_settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SweepOutcome:
-    """Its rows, read once, and what follows from them."""
+    """Its rows, read once, and what follows from them; two of one sweep are two readings."""
 
     sweep: Sweep
     rows: Sequence[Row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,8 @@ SAMPLES_VARY = (
 )
 
 
-def told_of(outcome: SweepOutcome) -> list[str]:
+@functools.lru_cache(maxsize=1)  # the page and the screen tell the same of one reading
+def told_of(outcome: SweepOutcome) -> Sequence[str]:
     """All that is to be said beside the table, one sentence or two each."""
     sentences = against_second(outcome.groups, outcome.objective)
     if any(key.startswith("dataset.") for key in outcome.folding.followers):

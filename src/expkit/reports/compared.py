@@ -46,6 +46,11 @@ class Compared:
     def is_over_seeds(self) -> bool:
         return any(each.unit != "samples" for each in self.differences.values())
 
+    @property
+    def is_over_plain_seeds(self) -> bool:
+        """The samples are the same for all of these, which they are not for folds."""
+        return self.is_over_seeds and not self.group.num_folds
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -135,7 +135,7 @@ def _notes(comparison: Comparison) -> list[str]:
     tested = [row for row in comparison.rows if row.verdict is not None]
     if any(not row.is_over_seeds for row in tested):
         lines += _wrapped(ONE_SEED_EACH)
-    if any(row.is_over_seeds and not row.group.num_folds for row in tested):
+    if any(row.is_over_plain_seeds for row in tested):
         lines += _wrapped(OVER_SEEDS)
     if any(row.group.num_folds for row in tested):
         lines += _wrapped(FOLDS_OVERLAP)

@@ -93,23 +93,30 @@ def test_folds_of_other_divisions_are_not_pooled(tmp_path: Path) -> None:
     assert pooled_cell(runs, "accuracy") == "-"
 
 
-def give_answers(sweep: Path, split: str, rights: list[list[bool]], *, apart: bool = False) -> None:
-    """Record what each run of a sweep answered on a split."""
+def give_answers(sweep: Path, rights: list[list[bool]]) -> None:
+    """Record what each fold of a sweep answered to the samples that it held out."""
     for number, (job, each) in enumerate(zip(Sweep(sweep).jobs, rights, strict=True)):
         assert job.run is not None
-        start = number * len(each) if apart else 0
-        samples = [f"s{start + i}" for i in range(len(each))]
-        write_predictions(job.run.path / "predictions.csv", [answered(split, samples, each)])
-        counts = {split: SplitFacts(len(each), (len(each) // 2,) * 2, "f")}
+        samples = [f"s{number * len(each) + i}" for i in range(len(each))]
+        write_predictions(job.run.path / "predictions.csv", [answered("val", samples, each)])
+        counts = {"val": SplitFacts(len(each), (len(each) // 2,) * 2, "f")}
         facts = DatasetFacts("d", "classification", NAMES, None, (1, 8, 8), counts, {})
         write_json(job.run.path / "dataset.json", facts.to_json())
+
+
+def give_intervals(sweep: Path, *ends: tuple[float, float]) -> None:
+    """Record the interval of each run's accuracy on test."""
+    for job, each in zip(Sweep(sweep).jobs, ends, strict=True):
+        assert job.run is not None
+        path = job.run.path / "summary.json"
+        write_json(path, {**read_json(path), "intervals": {"test": {"accuracy": each}}})
 
 
 def test_a_sweep_of_folds_is_no_contest(tmp_path: Path) -> None:
     """One line with mean and std, the pooled figure, no best fold, and nothing to choose from."""
     jobs = [FakeJob({"dataset.fold": k}, share, fold=(k, 2)) for k, share in ((0, 0.75), (1, 0.5))]
     path = write_sweep(tmp_path, jobs)
-    give_answers(path, "val", [FIRST, [True, False, True, False]], apart=True)
+    give_answers(path, [FIRST, [True, False, True, False]])
     outcome = refresh_sweep(path)
     screen, page = closing_screen(outcome), (path / "sweep.md").read_text()
     assert "62.50 ± 17.68 %" in screen
@@ -125,20 +132,20 @@ def test_a_sweep_of_folds_is_no_contest(tmp_path: Path) -> None:
 
 
 def test_what_was_chosen_by_val_is_reported_on_test_once(tmp_path: Path) -> None:
-    """The best on val is 4 of 8 on test, where the other is 8 of 8, of which nothing is told."""
+    """The best on val has half of test, where the other has all, of which nothing is told."""
     jobs = [
         FakeJob({"model": "lucky"}, 0.9, test=0.5),
         FakeJob({"model": "solid"}, 0.8, test=1.0),
     ]
     path = write_sweep(tmp_path, jobs)
-    give_answers(path, "test", [[True, True, False, False] * 2, [True] * 8])
+    give_intervals(path, (0.215, 0.785), (0.676, 1.0))
     outcome = refresh_sweep(path)
     screen, page = " ".join(closing_screen(outcome).split()), (path / "sweep.md").read_text()
     assert outcome.headline().startswith("Best: lucky: val/accuracy 90.00 %")
     for text in (screen, page):
         assert (
             "The best, judged on test, by which nothing was chosen: test/accuracy 50.00 % "
-            "(95 % interval 21.5 to 78.5 %), 8 samples." in text
+            "(95 % interval 21.5 to 78.5 %), 50 samples." in text
         )
         assert text.count("test/accuracy") == 1
         assert "100.00 %" not in text
@@ -146,13 +153,13 @@ def test_what_was_chosen_by_val_is_reported_on_test_once(tmp_path: Path) -> None
 
 
 def test_several_models_of_one_test_set_are_told_as_such(tmp_path: Path) -> None:
-    """Two seeds judge the same eight samples: they are not sixteen, nor the mean a model's own."""
+    """Two seeds judge the same 50 samples, which are not 100: the interval is no narrower."""
     jobs = [FakeJob({}, 0.9, seed, test=share) for seed, share in enumerate((0.5, 0.75))]
     path = write_sweep(tmp_path, jobs)
-    give_answers(path, "test", [[True, True, False, False] * 2, [True, True, True, False] * 2])
+    give_intervals(path, (0.3, 0.7), (0.6, 0.85))
     told = " ".join(closing_screen(SweepOutcome.of(path)).split())
-    assert "test/accuracy 62.50 ± 17.68 % (95 % interval" in told
-    assert "the same 8 samples, judged by 2 models" in told
+    assert "test/accuracy 62.50 ± 17.68 % (95 % interval 45.0 to 77.5 %)" in told
+    assert "the same 50 samples, judged by 2 models" in told
 
 
 @pytest.mark.parametrize(("test", "split", "lacks"), [(None, "val", "test"), (0.5, "test", "val")])

@@ -71,7 +71,7 @@ def test_a_search_chooses_by_val_where_the_test_samples_judge(tmp_path: Path) ->
     outcome = SweepOutcome.of(path)
     assert outcome.headline().startswith("Best: lr=0.2, jobs=2: val/accuracy 90.00 %")
     assert selection(outcome.groups, outcome.objective) == [
-        "The best, judged on test, by which nothing was chosen: test/accuracy 80.00 %."
+        "The best, judged on test, by which nothing was chosen: test/accuracy 80.00 %, 50 samples."
     ]
 
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from expkit.errors import UserError
 from expkit.records.measures import Measure
 from expkit.records.run import Run
 from expkit.reports import wording
-from expkit.reports.intervals import Interval, percentiles
-from expkit.reports.measured import Measured
-from expkit.reports.resampling import resampled
+from expkit.reports.digests import recall_digest
+from expkit.reports.intervals import Interval
+from expkit.reports.summary import recall
 from expkit.reports.sweep_groups import Group
-
-if TYPE_CHECKING:
-    from expkit.records.predictions import Predictions
 
 
 def judged_split(group: Group) -> str:
@@ -35,35 +30,27 @@ def figure_on_judged(group: Group, objective: str) -> str:
     std = statistics.stdev(values) if len(values) > 1 else None
     told = f"{name} {wording.spread(metric, statistics.fmean(values), std)}"
     try:
-        answers, are_same = _answers(group, split)
+        runs = [Run(row.run) for row in group.judged if row.run is not None]
+        digests = [recall_digest(run) for run in runs]
+        prints = {digest.fingerprints.get(split) for digest in digests}
+        ends = _interval(runs, split, metric) if len(prints) == 1 else None
     except UserError:  # a damaged run is told of in the table
         return told
-    ends = wording.interval(metric, _interval(answers, metric)) if are_same else "-"
-    told += f" (95 % interval {ends})" if ends != "-" else ""
+    told += "" if ends is None else f" (95 % interval {wording.interval(metric, ends)})"
+    num_samples = digests[0].num_samples.get(split, 0)
     if len(values) == 1:
-        return f"{told}, {len(answers[0].samples)} samples" if answers else told
-    if not are_same:
+        return f"{told}, {num_samples} samples"
+    if len(prints) > 1:
         return f"{told}, {group.unit}"
-    return f"{told}: the same {len(answers[0].samples)} samples, judged by {len(values)} models"
+    return f"{told}: the same {num_samples} samples, judged by {len(values)} models"
 
 
-def _answers(group: Group, split: str) -> tuple[list[Predictions], bool]:
-    """The predictions of each run, and whether all are of the same samples."""
-    runs = [Run(row.run) for row in group.judged if row.run is not None]
-    if any(not (run.path / "predictions.csv").exists() for run in runs):  # somebody made room
-        return [], False
-    found = [run.predictions[split] for run in runs if split in run.predictions]
-    first = found[0].samples if found else []
-    are_all = bool(found) and len(found) == len(runs)
-    return found, are_all and all(list(each.samples) == list(first) for each in found)
+def _interval(runs: list[Run], split: str, metric: str) -> Interval | None:
+    """The ordinary one of a run alone; of several, the mean of both ends.
 
-
-def _interval(answers: Sequence[Predictions], metric: str) -> Interval | None:
-    """The ordinary one of a run alone; of several, of their mean under the same resamples."""
-    if len(answers) == 1:
-        return Measured.of(answers[0]).look_up(metric).interval
-    drawn = [resampled(each, [metric]).get(metric) for each in answers]
-    known = [each for each in drawn if each is not None]
-    if len(known) < len(answers):
+    The mean of figures of the same samples varies no more than these do on average.
+    """
+    found = [recall(run)["intervals"].get(split, {}).get(metric) for run in runs]
+    if any(ends is None for ends in found):
         return None
-    return percentiles(sum(known[1:], start=known[0]) / len(known))
+    return statistics.fmean(low for low, _ in found), statistics.fmean(high for _, high in found)

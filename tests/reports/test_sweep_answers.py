@@ -10,6 +10,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.records.sweep import Sweep
 from expkit.reports.index import write_index
 from expkit.reports.notebook import write_sweep_notebook
+from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_words import sweep_answer
 
@@ -40,6 +41,10 @@ def test_the_index_does_not_name_a_change_that_shows_nothing(tmp_path: Path) -> 
         in index
     )
     assert "84.67" not in index  # the mean of the change with the highest
+    outcome = SweepOutcome.of(sweep.path)
+    for text in (page.replace("best epoch", ""), closing_screen(outcome)):
+        assert "no evidence that wider makes a difference" in " ".join(text.split())
+        assert "best" not in text.lower()  # nothing is chosen
 
 
 def test_a_best_that_is_not_told_from_the_second_is_answered_so(tmp_path: Path) -> None:

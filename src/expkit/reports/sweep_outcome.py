@@ -18,7 +18,7 @@ from expkit.reports.markdown import flatten
 from expkit.reports.summary import Summary, recall
 from expkit.reports.sweep_groups import Group, fold, measured, spread
 from expkit.reports.sweep_rows import Row, read_rows
-from expkit.reports.variation import describe_settings
+from expkit.reports.variation import BASE, CHANGE, describe_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,19 @@ class SweepOutcome:
         return [group for group in self.groups if group.values]
 
     @property
+    def is_ablation(self) -> bool:
+        """Whether it asks what each change of a recipe is worth."""
+        return any(job.change for job in self.sweep.jobs)
+
+    @property
     def is_choice(self) -> bool:
-        """Whether there are settings to choose from; seeds and folds are none."""
-        return len(self.known) > 1
+        """Whether there are settings to choose from: not of seeds, folds, or an ablation."""
+        return len(self.known) > 1 and not self.is_ablation
+
+    @property
+    def recipe(self) -> Group | None:
+        """What an ablation changes."""
+        return next((each for each in self.known if each.settings.get(CHANGE) == BASE), None)
 
     @property
     def best(self) -> Group | None:

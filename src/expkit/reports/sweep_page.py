@@ -18,7 +18,7 @@ from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_rows import Row, failure
-from expkit.reports.sweep_words import records_of, told_of
+from expkit.reports.sweep_words import records_of, sweep_answer, told_of
 from expkit.reports.variation import SEED, describe_settings, shown
 
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
@@ -73,7 +73,7 @@ def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the pictures."""
     sweep = outcome.sweep
     return [
-        f"**{outcome.headline()}**",
+        f"**{sweep_answer(outcome) if outcome.is_ablation else outcome.headline()}**",
         f"{outcome.counts()}.",
         *told_of(outcome),
         *ablation_section(sweep),

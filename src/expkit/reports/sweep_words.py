@@ -33,6 +33,9 @@ SAMPLES_VARY = (
 @functools.lru_cache(maxsize=1)  # the page and the screen tell the same of one reading
 def told_of(outcome: SweepOutcome) -> Sequence[str]:
     """All that is to be said beside the table, one sentence or two each."""
+    if outcome.is_ablation:
+        known = [] if outcome.recipe is None else [outcome.recipe]
+        return [*selection(known, outcome.objective, "The recipe"), *folded(outcome)]
     sentences = against_second(outcome.groups, outcome.objective)
     if any(key.startswith("dataset.") for key in outcome.folding.followers):
         sentences = [f"{SAMPLES_VARY}." if each == f"{OVER_SEEDS}." else each for each in sentences]
@@ -118,7 +121,7 @@ def folds(outcome: SweepOutcome) -> list[str]:
     ]
 
 
-def selection(groups: Sequence[Group], objective: str) -> list[str]:
+def selection(groups: Sequence[Group], objective: str, chosen: str = "") -> list[str]:
     """That a figure chosen as the best of many is flattered by the choice.
 
     Where it was chosen by other samples than it is judged on, what it is worth on those: once.
@@ -131,7 +134,8 @@ def selection(groups: Sequence[Group], objective: str) -> list[str]:
         return ["These samples were trained on: the figures say nothing of others."]
     if split != chosen_by:
         told = figure_on_judged(known[0], objective)
-        judged = "The best, judged" if len(known) > 1 else "Judged"
+        chosen = chosen or "The best" * (len(known) > 1)
+        judged = f"{chosen}, judged" if chosen else "Judged"
         return [f"{judged} on {split}, by which nothing was chosen: {told}."] if told else []
     if len(known) == 1:
         return []
@@ -162,7 +166,7 @@ def folded(outcome: SweepOutcome) -> list[str]:
 
 def sweep_answer(outcome: SweepOutcome) -> str:
     """What came of a sweep in a sentence that claims no more than its page proves."""
-    if any(job.change for job in outcome.sweep.jobs):
+    if outcome.is_ablation:
         return _answer_of_ablation(outcome.sweep)
     found = rivalry(outcome.groups, outcome.objective)
     if found is None:

@@ -97,6 +97,52 @@ def test_seeds_are_the_answer(run_here: Expkit, outputs: Path) -> None:
     assert "not about the recipes" not in done.out
 
 
+def test_a_run_made_twice_is_said_and_left_out(run_here: Expkit, outputs: Path) -> None:
+    """It is no recipe of its own, and with nothing else there is nothing to compare."""
+    for number in range(2):
+        vary(number, "narrow", accuracy=0.9)
+    done = run_here("compare", "outputs/*narrow_?", "wide")
+    assert "left out: 20260102_1200_narrow_1: a repetition of 20260102_1200_narrow_0" in done.out
+    assert "C  " not in done.out
+    refused = run_here("compare", "outputs/*narrow_?")
+    assert refused.code == 2
+    assert "a repetition of 20260102_1200_narrow_0" in refused.err
+    kept = run_here("compare", "wide", "narrow_0", "narrow_1", "--baseline", "narrow_1")
+    assert "left out: 20260102_1200_narrow_0: a repetition of 20260102_1200_narrow_1" in kept.out
+    assert "20260102_1200_narrow_1 (baseline)" in kept.out
+
+
+def test_folds_are_told_together_and_not_compared(run_here: Expkit, outputs: Path) -> None:
+    """Three folds of a recipe have a mean; beside those of another they are tested as draws."""
+    for number, accuracy in enumerate((0.90, 0.92, 0.94)):
+        folds = {"dataset.fold": number, "dataset.num_folds": 3}
+        vary(number, "narrow", accuracy=accuracy, **folds)
+        vary(number, "wide", accuracy=accuracy + 0.01 + 0.001 * number, **folds)
+    refused = run_here("compare", "outputs/*narrow_?")
+    assert refused.code == 2
+    assert "these are 3 folds of one recipe" in refused.err
+    assert "test/accuracy: 92.00 ± 2.00 %, mean ± std over 3 folds" in refused.err
+    assert "cannot be pooled: the folds share samples" in " ".join(refused.err.split())
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "A  larger_backbone, 3 folds (baseline)" in done.out
+    assert "3 folds; p =" in " ".join(done.out.split())
+    assert "Folds share most of their training samples" in done.out
+    assert "mean ± standard deviation over folds" in done.out
+    assert "over seeds is about" not in done.out
+    assert "would be needed" not in done.out  # the number of folds is no sample size
+
+
+def test_what_follows_the_seed_is_said(run_here: Expkit, outputs: Path) -> None:
+    """Two recipes by three seeds, each with a division of the data by that seed, are two."""
+    for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
+        follows = {"seed": seed, "dataset.split_seed": seed}
+        vary(seed, "narrow", accuracy=accuracy, **follows)
+        vary(seed, "wide", accuracy=accuracy + 0.01, **follows)
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "B  larger_backbone, 3 seeds" in done.out
+    assert "note: dataset.split_seed has one value for each seed" in done.out
+
+
 def test_many_recipes_fit_a_screen(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:
     """The best ten and the baseline are shown, corrected for all that were tried."""
     for number in range(14):

@@ -44,7 +44,12 @@ class Compared:
 
     @property
     def is_over_seeds(self) -> bool:
-        return any(each.unit == "seeds" for each in self.differences.values())
+        return any(each.unit != "samples" for each in self.differences.values())
+
+    @property
+    def is_over_plain_seeds(self) -> bool:
+        """The samples are the same for all of these, which they are not for folds."""
+        return self.is_over_seeds and not self.group.num_folds
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,11 @@ def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Re
             metric: difference_over_seeds(group.figures(metric), baseline.figures(metric))
             for metric in metrics
         }
-        found = replace(found, differences={k: v for k, v in over.items() if v is not None})
+        unit = group.unit_of_draws
+        known = {k: v for k, v in over.items() if v is not None}
+        if unit != "seeds":  # more folds would be other training sets, and not more draws
+            known = {k: replace(v, unit=unit, num_needed=None) for k, v in known.items()}
+        found = replace(found, differences=known)
     else:
         found = replace(found, differences=_on_samples((ours, mine), (theirs, other), metrics))
     return replace(found, untested=_why_untested(found, baseline, metrics[0]))
@@ -135,10 +144,10 @@ def _why_untested(row: Compared, baseline: Recipe, metric: str) -> str:
 
 
 def _matching(group: Recipe, baseline: Recipe) -> tuple[Member, Member]:
-    """Two runs of the same seed, where there are such."""
-    theirs = {member.seed: member for member in reversed(baseline.members)}
-    ours = next((each for each in group.members if each.seed in theirs), group.members[0])
-    return ours, theirs.get(ours.seed, baseline.members[0])
+    """Two runs of the same seed and fold, where there are such."""
+    theirs = {member.draw: member for member in reversed(baseline.members)}
+    ours = next((each for each in group.members if each.draw in theirs), group.members[0])
+    return ours, theirs.get(ours.draw, baseline.members[0])
 
 
 @dataclass(frozen=True)

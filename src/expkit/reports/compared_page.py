@@ -11,6 +11,7 @@ from expkit.reports import compared_table as tables
 from expkit.reports import markdown
 from expkit.reports.changes import KINDS, changes_table
 from expkit.reports.compared import Comparison
+from expkit.reports.out_of_fold import FOLDS_OVERLAP
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 NO_PICTURE = "The runs' records hold no picture of a sample that changed."
@@ -57,7 +58,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         (
             group.label,
             group.name,
-            ", ".join(str(member.seed) for member in group.members),
+            ", ".join(member.draw_name for member in group.members),
             "baseline" if group is comparison.baseline else "",
         )
         for group in groups
@@ -74,7 +75,8 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         "\n".join(answers),
         _correction(comparison),
         ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
-        f"{OVER_SEEDS}." if any(row.is_over_seeds for row in tested) else "",
+        f"{OVER_SEEDS}." if any(row.is_over_plain_seeds for row in tested) else "",
+        f"{FOLDS_OVERLAP}." if any(row.group.num_folds for row in tested) else "",
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
         markdown.table(("", "run", "seed", ""), names),

@@ -9,6 +9,7 @@ from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS
 from expkit.reports.compared import Compared, Comparison
 from expkit.reports.groups import Recipe
+from expkit.reports.out_of_fold import FOLDS_OVERLAP
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 WIDTH = 99
@@ -134,8 +135,10 @@ def _notes(comparison: Comparison) -> list[str]:
     tested = [row for row in comparison.rows if row.verdict is not None]
     if any(not row.is_over_seeds for row in tested):
         lines += _wrapped(ONE_SEED_EACH)
-    if any(row.is_over_seeds for row in tested):
+    if any(row.is_over_plain_seeds for row in tested):
         lines += _wrapped(OVER_SEEDS)
+    if any(row.group.num_folds for row in tested):
+        lines += _wrapped(FOLDS_OVERLAP)
     return lines
 
 

@@ -83,8 +83,9 @@ def judged_on(comparison: Comparison) -> str:
     split = Measure.parse(comparison.metric).split
     split = digest.judged_split if split in ("", "held_out") else split
     where = f"On {wording.samples_of(split, digest.num_samples.get(split, 0))}"
-    several = any(len(group.members) > 1 for group in shown_groups(comparison))
-    return f"{where}, mean ± standard deviation over seeds" if several else where
+    several = [group for group in shown_groups(comparison) if len(group.members) > 1]
+    over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
+    return f"{where}, mean ± standard deviation over {over}" if several else where
 
 
 def answer(row: Compared) -> str:
@@ -121,7 +122,7 @@ def comparison_csv(comparison: Comparison) -> str:
             [
                 group.label,
                 " ".join(member.path.name for member in group.members),
-                " ".join(str(member.seed) for member in group.members),
+                " ".join(member.draw_name for member in group.members),
                 *(setting(each, key) for key in keys),
                 *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
                 _csv_answer(group, row, comparison),

@@ -8,8 +8,9 @@ import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep import Sweep
-from expkit.reports.ablation import ablation_section, measure_ablation
-from expkit.reports.ablation_plot import draw_ablation, title_of
+from expkit.reports.ablation import describe, measure_ablation
+from expkit.reports.ablation_page import ablation_section
+from expkit.reports.ablation_plot import draw_ablation
 
 RECIPE = (0.80, 0.84, 0.79)
 GAPS = (-0.10, -0.12, -0.14)
@@ -51,7 +52,7 @@ def test_the_costliest_change_stands_first_and_each_has_its_word(tmp_path: Path)
         ("noise", "no evidence of a difference"),
         ("good", "helps"),
     ]
-    assert title_of(result) == (
+    assert describe(result) == (
         "val/accuracy: bad hurts; good helps; 1 of 3 shows no evidence of a difference"
     )
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from expkit.reports import compared_table as tables
-from expkit.reports.changes import KINDS
+from expkit.reports.changes import KINDS, Kind
 from expkit.reports.compared import Compared, Comparison
 from expkit.reports.groups import Recipe
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
@@ -15,6 +15,7 @@ WIDTH = 99
 MAX_CELL = 26
 MAX_SETTINGS = 10  # rows or columns of what differs; compare.md has all
 MAX_FIGURES = 16  # lines of metrics
+CHANGED: tuple[Kind, ...] = ("fixed", "broken")  # columns where there are many recipes
 FEW = 4  # recipes that have a column each, and a sentence on their samples
 
 
@@ -53,13 +54,13 @@ def _settings(comparison: Comparison) -> list[str]:
     if _are_few(comparison):  # a column each
         if not rows[0][1:]:
             return ["The settings are the same in all of them."]
-        rows = [list(row) for row in zip(*rows, strict=True)]
+        lines += _in_blocks([list(row) for row in zip(*rows, strict=True)])
     else:
         names = ["run", *(name for _, name in _named(comparison))]
         rows = [[row[0], name, *row[1:]] for row, name in zip(rows, names, strict=True)]
         num_shown = len(_fitting(rows)[0])
         num_hidden = max(num_hidden, 0) + len(rows[0]) - num_shown
-    lines += aligned(_fitting(rows))
+        lines += aligned(_fitting(rows))
     if num_hidden > 0:
         lines.append(f"{num_hidden} more settings differ: --to FOLDER writes all")
     if comparison.num_hidden:
@@ -67,6 +68,16 @@ def _settings(comparison: Comparison) -> list[str]:
             f"{comparison.num_hidden} of {len(comparison.groups)} are not shown: these are the "
             f"best in {comparison.metric}, and the baseline; --to FOLDER writes all"
         )
+    return lines
+
+
+def _in_blocks(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table of which each block has the first column, and as many others as there is room for."""
+    lines: list[str] = []
+    while len(rows[0]) > 1:
+        shown = _fitting(rows)
+        lines += aligned(shown)
+        rows = [[row[0], *row[len(shown[0]) :]] for row in rows]
     return lines
 
 
@@ -89,18 +100,24 @@ def _figures(comparison: Comparison) -> list[str]:
     kept = metrics[: max(1, MAX_FIGURES // (len(comparison.rows) + 1))]
     rows = tables.figures_table(comparison, kept)
     if not _are_few(comparison):
-        rows = [
-            [*row, *cells] for row, cells in zip(rows, _changes_cells(comparison), strict=False)
-        ]
-    return [f"{tables.judged_on(comparison)}:", *aligned(rows)]
+        cells = _changes_cells(comparison)
+        cells += [[""] * len(cells[0])] * (len(rows) - len(cells))
+        rows = _fitting([[*row, *more] for row, more in zip(rows, cells, strict=True)])
+    return [f"{tables.judged_on(comparison)}:", *aligned(rows), *_unshown(comparison, kept)]
+
+
+def _unshown(comparison: Comparison, shown: Sequence[str]) -> list[str]:
+    """The names of the metrics that there is no room for."""
+    names = [name for name in comparison.metrics if name not in shown]
+    return _wrapped(f"also in compare.md by --to FOLDER: {', '.join(names)}") if names else []
 
 
 def _changes_cells(comparison: Comparison) -> list[list[str]]:
     """Beside the rows of the first metric; the others' have none."""
-    cells: list[list[str]] = [[*KINDS], [""] * len(KINDS)]
+    cells: list[list[str]] = [[*CHANGED], [""] * len(CHANGED)]
     for row in comparison.rows:
         changes = row.changes
-        cells.append(["" if changes is None else str(len(changes.where(kind))) for kind in KINDS])
+        cells.append(["" if changes is None else str(len(changes.where(kind))) for kind in CHANGED])
     return cells
 
 
@@ -112,10 +129,6 @@ def _answers(comparison: Comparison) -> list[str]:
         lines += _labelled(row.group.label, tables.answer(row), width)
         if row.changes is not None and _are_few(comparison):
             lines.append(f"{'':{width}}{_changes(row)}")
-    if comparison.num_tests > 1:
-        lines += _wrapped(
-            f"p is after Holm's correction for {comparison.num_tests} comparisons with {label}"
-        )
     return lines
 
 
@@ -129,6 +142,8 @@ def _changes(row: Compared) -> str:
 
 def _notes(comparison: Comparison) -> list[str]:
     lines = []
+    for sentence in tables.methods(comparison):
+        lines += _wrapped(sentence)
     for text, labels in tables.doubts(comparison).items():
         lines += _wrapped(f"warning: {', '.join(labels)}: {text}")
     tested = [row for row in comparison.rows if row.verdict is not None]

@@ -46,14 +46,14 @@ def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
 
 
 def losses_of(predictions: ClassPredictions) -> Floats:
-    """-ln of the probability of each sample's right class."""
+    """-ln of the probability of each sample's right class, between bounds as scikit-learn's."""
     import numpy as np
 
     samples = np.arange(len(predictions.targets))
     right = predictions.probabilities[samples, predictions.targets].astype(np.float64)
-    # a float32 softmax underflows to 0, of which the logarithm would make the mean infinite
-    smallest = float(np.finfo(np.float32).tiny)
-    losses: Floats = -np.log(np.maximum(right, smallest))
+    # a softmax underflows to 0, of which the logarithm would make the mean infinite
+    smallest = np.finfo(np.float64).eps
+    losses: Floats = -np.log(np.clip(right, smallest, 1 - smallest))
     return losses
 
 

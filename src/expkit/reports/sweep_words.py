@@ -11,7 +11,7 @@ from expkit.reports import wording
 from expkit.reports.compared import Compared, compare
 from expkit.reports.digests import recall_digest
 from expkit.reports.groups import Member, Recipe
-from expkit.reports.significance import holm
+from expkit.reports.significance import adjust
 from expkit.reports.sweep_groups import Group
 from expkit.reports.variation import describe_settings
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS, judge
@@ -34,10 +34,9 @@ def against_second(groups: Sequence[Group], objective: str) -> list[str]:
         return [f"{named}: cannot be told, as {error.what}."]
     if objective not in row.differences:
         return [f"{named}: cannot be told{_why(row)}."]
-    difference = row.differences[objective]
     num_comparisons = len(known) - 1
-    (adjusted,) = holm([difference.p], num_comparisons)
-    verdict = judge(objective, difference, adjusted, num_comparisons)
+    (difference,) = adjust([row.differences[objective]], num_comparisons)
+    verdict = judge(objective, difference)
     corrected = f"; Holm's correction for {num_comparisons} comparisons" * (num_comparisons > 1)
     about = OVER_SEEDS if row.is_over_seeds else ONE_SEED_EACH
     return [f"{named}: {verdict.text}{corrected}.", f"{about}."]

@@ -91,7 +91,8 @@ def test_seeds_are_the_answer(run_here: Expkit, outputs: Path) -> None:
     assert "A    90.67 ± 0.58 %" in done.out
     assert "B    92.00 ± 1.00 %" in done.out
     assert (
-        "no evidence of a difference (+1.33 points (-0.10 to +2.77), 3 seeds; about 4" in done.out
+        "no evidence of a difference (+1.33 points (-0.10 to +2.77), 3 seeds; p = 0.057, paired t"
+        in done.out
     )
     assert "(the run with seed 0)" in done.out
     assert "not about the recipes" not in done.out
@@ -191,7 +192,7 @@ def test_regression(run_here: Expkit) -> None:
     done = run_here("compare", "outputs")
     assert done.code == 0
     assert "B  better (-0.0" in done.out
-    assert "paired bootstrap" in done.out
+    assert "paired sign-flip test" in done.out
 
 
 def test_a_metric_of_a_class_and_of_a_split(run_here: Expkit, outputs: Path) -> None:
@@ -250,9 +251,9 @@ def test_compare_needs_no_torch(run_here: Expkit, outputs: Path) -> None:
 
 
 def test_why_there_is_no_test_is_told_by_its_own_reason(run_here: Expkit, outputs: Path) -> None:
-    """Not that the samples are others, where the metric cannot be resampled or was not measured."""
+    """Not that the samples are others, where the metric has no test or was not measured."""
     done = run_here("compare", "narrow", "wide", "--metric", "calibration_error")
-    assert "resamples do not tell the noise of calibration_error here" in done.out
+    assert "calibration_error is no sum over samples, so its noise is not known" in done.out
     vary(1, "wide", accuracy=None)
     done = run_here("compare", "narrow", "wide_1")
     assert "not compared: not both have a figure of accuracy" in done.out

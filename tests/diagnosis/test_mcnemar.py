@@ -33,7 +33,7 @@ def test_p_is_that_of_fair_coins(only_ours: int, only_theirs: int, p: float) -> 
 
 
 def test_all_of_one_side_bound_the_interval_by_hand() -> None:
-    """5 against 0 of 202: the split is at least 0.025^(1/5) = 0.478, so the interval reaches below 0.
+    """5 against 0 of 202: the split is at least 0.025^(1/5) = 0.478, so 0 lies in the interval.
 
     Its other end is that of how many samples are discordant: (2 x 1 - 1) x the upper 97.5 % of
     beta(5.5, 197.5).

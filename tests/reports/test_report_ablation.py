@@ -73,7 +73,7 @@ def test_one_seed_is_no_proof_and_is_told_so(tmp_path: Path) -> None:
     """Nothing is known of the noise, whatever the difference."""
     jobs = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, 0.2, change="x")]
     parts = ablation_section(Sweep(write_sweep(tmp_path, jobs)))
-    assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | one seed alone" in "\n".join(parts)
+    assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | - | one seed alone" in "\n".join(parts)
     assert all(parts)
 
 
@@ -125,7 +125,7 @@ def test_a_job_without_a_figure_is_left_out_and_counted(tmp_path: Path) -> None:
     jobs += [FakeJob({"loss": "y"}, None, 0, "raised", change="y")]
     text = "\n".join(ablation_section(Sweep(write_sweep(tmp_path, jobs))))
     assert "| x | `loss=x` | 67.50 % | 2 of 3 | -12.00 points" in text
-    assert "| y | `loss=y` | - | 0 of 1 | - | no figure |" in text
+    assert "| y | `loss=y` | - | 0 of 1 | - | - | no figure |" in text
 
 
 def test_an_ordinary_sweep_has_no_such_section(tmp_path: Path) -> None:

@@ -52,7 +52,17 @@ def test_nan_gives_nan_and_zero_stays_finite() -> None:
     broken = class_predictions([[math.nan, math.nan], [0.0, 1.0]], targets=[0, 1], ranks=[1, 0])
     assert math.isnan(measure(broken)["log_loss"])
     underflown = class_predictions([[0.0, 1.0]], targets=[0], ranks=[1])
-    assert measure(underflown)["log_loss"] == pytest.approx(87.34, abs=0.01)
+    assert measure(underflown)["log_loss"] == pytest.approx(36.04, abs=0.01)
+
+
+def test_log_loss_is_scikit_learns() -> None:
+    """Also of a probability of 0, and of 1, in double precision."""
+    from sklearn.metrics import log_loss
+
+    table = [[0.0, 1.0], [0.25, 0.75], [1.0, 0.0], [0.5, 0.5]]
+    answers = class_predictions(table, targets=[0, 1, 0, 1], ranks=[1, 0, 0, 1])
+    theirs = log_loss([0, 1, 0, 1], np.array(table, np.float64), labels=[0, 1])
+    assert measure(answers)["log_loss"] == pytest.approx(theirs)
 
 
 def test_regression_by_hand() -> None:

@@ -13,7 +13,7 @@ from expkit.reports.ablation import WORDS, AblationResult, Worth, measure_ablati
 from expkit.reports.ablation_claims import JudgedClaim, bound_shown, judge_hypothesis
 from expkit.reports.markdown import table
 from expkit.reports.variation import shown
-from expkit.reports.verdicts import corrected, difference_shown, method_of, p_value
+from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
 
 
 def ablation_section(sweep: Sweep) -> list[str]:
@@ -84,7 +84,11 @@ def _note(result: AblationResult) -> str:
     told = [
         f"Each change stands alone against the recipe, on {result.objective} ({side} is better), "
         "seed against the same seed; in brackets the 95 % interval of the difference",
-        *method_of(worth.difference for worth in result.worths if worth.difference is not None),
+        *methods_of(
+            (result.objective, worth.difference)
+            for worth in result.worths
+            if worth.difference is not None
+        ),
         corrected(known, " with the recipe"),
     ]
     return "\n".join(f"- {sentence}" for sentence in told if sentence)

@@ -72,7 +72,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
     parts = [
         f"# {comparison.metric}, beside {comparison.baseline.name}",
         "\n".join(answers),
-        "\n".join(f"- {sentence}" for sentence in tables.methods(comparison)),
+        "\n".join(f"- {sentence}" for sentence in tables.methods(comparison, comparison.metrics)),
         ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
         f"{OVER_SEEDS}." if any(row.is_over_seeds for row in tested) else "",
         *(["## Doubts", "\n".join(warnings)] if warnings else []),

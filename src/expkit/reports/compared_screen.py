@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from expkit.records.measures import Measure
 from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS, Kind
 from expkit.reports.compared import Compared, Comparison
@@ -96,8 +97,7 @@ def _cut(cell: str, *, at_end: bool = True) -> str:
 
 
 def _figures(comparison: Comparison) -> list[str]:
-    metrics = tables.main_metrics(comparison)
-    kept = metrics[: max(1, MAX_FIGURES // (len(comparison.rows) + 1))]
+    kept = _kept_metrics(comparison)
     rows = tables.figures_table(comparison, kept)
     if not _are_few(comparison):
         cells = _changes_cells(comparison)
@@ -106,10 +106,19 @@ def _figures(comparison: Comparison) -> list[str]:
     return [f"{tables.judged_on(comparison)}:", *aligned(rows), *_unshown(comparison, kept)]
 
 
+def _kept_metrics(comparison: Comparison) -> list[str]:
+    """So many that their lines fit a screen, and one at the least."""
+    metrics = tables.main_metrics(comparison)
+    return metrics[: max(1, MAX_FIGURES // (len(comparison.rows) + 1))]
+
+
 def _unshown(comparison: Comparison, shown: Sequence[str]) -> list[str]:
-    """The names of the metrics that there is no room for."""
+    """The metrics that there is no room for: their names where there is room for these."""
     names = [name for name in comparison.metrics if name not in shown]
-    return _wrapped(f"also in compare.md by --to FOLDER: {', '.join(names)}") if names else []
+    if not names:
+        return []
+    told = ", ".join(names) if _are_few(comparison) else f"{len(names)} more metrics"
+    return _wrapped(f"with --to FOLDER also: {told}")
 
 
 def _changes_cells(comparison: Comparison) -> list[list[str]]:
@@ -128,7 +137,8 @@ def _answers(comparison: Comparison) -> list[str]:
     for row in comparison.rows:
         lines += _labelled(row.group.label, tables.answer(row), width)
         if row.changes is not None and _are_few(comparison):
-            lines.append(f"{'':{width}}{_changes(row)}")
+            of = "all samples" if Measure.parse(comparison.metric).class_name else "samples"
+            lines.append(f"{'':{width}}{of}: {_changes(row)}")
     return lines
 
 
@@ -137,12 +147,12 @@ def _changes(row: Compared) -> str:
     counts = ", ".join(f"{kind} {len(row.changes.where(kind))}" for kind in KINDS)
     several = len(row.group.members) > 1
     seed = f" (the run with seed {row.changes_of[0].seed})" if several and row.changes_of else ""
-    return f"samples: {counts}{seed}"
+    return f"{counts}{seed}"
 
 
 def _notes(comparison: Comparison) -> list[str]:
     lines = []
-    for sentence in tables.methods(comparison):
+    for sentence in tables.methods(comparison, _kept_metrics(comparison)):
         lines += _wrapped(sentence)
     for text, labels in tables.doubts(comparison).items():
         lines += _wrapped(f"warning: {', '.join(labels)}: {text}")

@@ -13,7 +13,7 @@ from expkit.reports.filtering import setting, value_of
 from expkit.reports.groups import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
 from expkit.reports.variation import words_of
-from expkit.reports.verdicts import corrected, difference_shown, method_of, p_value
+from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
 
 Table = list[list[str]]
 
@@ -75,17 +75,16 @@ def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
     return rows
 
 
-def methods(comparison: Comparison) -> list[str]:
-    """Sentences on how p and intervals came about: of the judged metric, then of the others."""
-    rows = comparison.rows
+def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
+    """Sentences on how the p and the intervals of these metrics came about."""
     found = [
-        row.differences[metric]
-        for metric in comparison.metrics
-        for row in rows
+        (metric, row.differences[metric])
+        for metric in metrics
+        for row in comparison.rows
         if metric in row.differences
     ]
     holm = corrected(comparison.num_tests, f" with {comparison.baseline.label}")
-    return [*method_of(found), *([holm] if holm else [])]
+    return [*methods_of(found), *([holm] if holm else [])]
 
 
 def _value(group: Recipe, metric: str) -> str:

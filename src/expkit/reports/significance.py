@@ -142,16 +142,15 @@ def adjust(
     """Holm's correction of p, and the interval of each at the level of its place in Holm's order.
 
     The smallest p is held to 0.05 / n, the next to 0.05 / (n - 1), until one is not below; that
-    level holds for all the others too.
+    level holds for all the others too. Equal ones have the level of the first of them.
     """
     count = num_comparisons or len(differences)
     p_values = [each.p_alone for each in differences]
     corrected = holm(p_values, count)
-    adjusted, level, all_shown = list(differences), LEVEL, True
+    adjusted, level, before = list(differences), LEVEL, -1.0
     for place, index in enumerate(_rising(p_values)):
-        if all_shown:
+        if before < level and p_values[index] > before:
             level = LEVEL / (count - place)
-        p = corrected[index]
+        before, p = p_values[index], corrected[index]
         adjusted[index] = replace(differences[index], p=p, level=level, num_comparisons=count)
-        all_shown = all_shown and adjusted[index].is_shown
     return adjusted

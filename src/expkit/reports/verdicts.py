@@ -24,10 +24,9 @@ OVER_SEEDS = (
     "change is not in it"
 )
 
-OF_EACH_TEST = {
-    McNemar.test: "of the samples that only one of the two has right, how many are ours",
-    SignFlips.test: "each sample's part in the difference with its sign drawn at random, "
-    f"{NUM_FLIPS:,} times; no exact test of such a metric is known",
+HOW = {
+    SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times; an exact test "
+    "is not known",
 }
 
 
@@ -47,7 +46,8 @@ def judge(metric: str, difference: Difference) -> Verdict:
     told = f"{_size(metric, difference)}; {p_shown(difference)}, {difference.method.test}"
     if not difference.is_shown:
         word: Word = "no evidence of a difference"
-        return Verdict(word, f"{word} ({told}; {_outlook(difference)})")
+        outlook = _outlook(difference)
+        return Verdict(word, f"{word} ({told}; {outlook})" if outlook else f"{word} ({told})")
     falls = is_lower_better(metric)
     word = "better" if (difference.value < 0) == falls else "worse"
     return Verdict(word, f"{word} ({told})")
@@ -59,7 +59,7 @@ def p_shown(difference: Difference) -> str:
 
 
 def p_value(p: float) -> str:
-    """`= 0.034` or `< 0.0001`, with so many digits that 0.0496 is not shown as 0.05."""
+    """`= 0.034` or `< 0.0001`, 0.0496, which is below 0.05, is not shown as 0.05."""
     if p < 0.0001:
         return "< 0.0001"
     for digits in range(2, 9):
@@ -69,13 +69,17 @@ def p_value(p: float) -> str:
     return f"= {text}"
 
 
-def method_of(differences: Iterable[Difference]) -> list[str]:
-    """A sentence for each test, that says which method gives both p and the interval."""
-    tests = dict.fromkeys(difference.method.test for difference in differences)
+def methods_of(differences: Iterable[tuple[str, Difference]]) -> list[str]:
+    """A sentence for each test, by metric, that says that both p and interval are its own."""
+    metrics: dict[str, dict[str, None]] = {}
+    for metric, difference in differences:
+        metrics.setdefault(difference.method.test, {})[metric] = None
     return [
-        f"p and interval are those of {_article(test)} and agree: 0 lies outside exactly where p < "
-        f"{LEVEL:g}" + (f" ({OF_EACH_TEST[test]})" if test in OF_EACH_TEST else "")
-        for test in tests
+        f"{', '.join(names)}: p and interval are both of the {test}, and 0 lies outside exactly "
+        f"where p < {LEVEL:g}{f' ({HOW[test]})' if test in HOW else ''}".replace(
+            f"the {McNemar.test}", McNemar.test
+        )
+        for test, names in metrics.items()
     ]
 
 
@@ -85,12 +89,8 @@ def corrected(num_comparisons: int, beside: str) -> str:
         return ""
     return (
         f"p is after Holm's correction for {num_comparisons} comparisons{beside}, and each "
-        "interval is as wide as its place in Holm's order asks"
+        "interval is of the level of its place in Holm's order"
     )
-
-
-def _article(test: str) -> str:
-    return test if test[0].isupper() else f"the {test}"
 
 
 def _size(metric: str, difference: Difference) -> str:
@@ -124,18 +124,15 @@ def ends_shown(metric: str, ends: tuple[float, float]) -> str:
 
 
 def _outlook(difference: Difference) -> str:
+    """Why it is no proof, and how much would be one where that is known."""
     alone, num_comparisons = difference.p_alone, difference.num_comparisons
     if alone < LEVEL:
         return (
             f"p {p_value(alone)} alone, before Holm's correction for {num_comparisons} comparisons"
         )
-    if not difference.value:
-        return f"no number of {difference.unit} shows a difference of nothing"
-    if difference.num_needed is None:
-        return "that they agree is no proof"
-    level = f"a level of {100 * difference.level:.2g} %"
-    level += " by Holm's order" if difference.num_comparisons > 1 else ""
+    if difference.num_needed is None:  # none shows a difference of nothing
+        return ""
     return (
-        f"about {difference.num_needed:,} {difference.unit} would be needed to see it with a power "
-        f"of {100 * POWER:g} % at {level}"
+        f"about {difference.num_needed:,} {difference.unit} would show it, at {100 * POWER:g} % "
+        f"power and the {100 * difference.level:.2g} % level"
     )

@@ -8,6 +8,7 @@ from typing import Literal
 
 from expkit.diagnosis.mcnemar import LEVEL
 from expkit.records.claims import EVERY, Claim, parse_claims
+from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
 from expkit.reports.ablation import AblationResult, Worth, describe, measure_ablation
@@ -53,7 +54,7 @@ class AblationVerdict:
 
     @property
     def text(self) -> str:
-        """`refuted: default_init is not above -1 points (-53.16 points, p = 0.0084)`."""
+        """`refuted: it is not so that x costs less than 1 point (-5.20 points ..., p = 0.008)`."""
         decisive = [each for each in self.claims if each.word == self.word]
         told = "; ".join(_told(self.objective, each) for each in decisive)
         return f"{self.word}: {told}"
@@ -107,21 +108,28 @@ def _p_values(claim: Claim, worth: Worth) -> tuple[float, float] | None:
     return (above, below) if claim.relation == ">" else (below, above)
 
 
-def bound_shown(objective: str, claim: Claim) -> str:
-    """`> -1 points`."""
+def in_words(objective: str, claim: Claim) -> str:
+    """`costs less than 1 point`, `hurts`, `gains less than 0.5 points`."""
+    sign = -1 if is_lower_better(objective) else 1
+    bound, is_above = sign * claim.bound, (claim.relation == ">") == (sign > 0)
+    if not bound:
+        return "helps" if is_above else "hurts"
+    verb = "gains" if bound > 0 else "costs"
+    more = "more" if is_above == (bound > 0) else "less"
+    amount = f"{abs(bound):g}"
     if wording.is_share(objective):
-        return f"{claim.relation} {100 * claim.bound:g} points"
-    return f"{claim.relation} {claim.bound:g}"
+        amount = f"{100 * abs(bound):g}"
+        amount += " point" if amount == "1" else " points"
+    return f"{verb} {more} than {amount}"
 
 
 def _told(objective: str, judged: JudgedClaim) -> str:
-    is_refuted = judged.word == "refuted"
-    p = judged.p_refuted if is_refuted else judged.p_shown
-    verb = "is not" if is_refuted else "is"
-    claim = f"{judged.claim.change} {verb} {bound_shown(objective, judged.claim)}"
-    if judged.word == "not decided":
-        claim = f"whether {claim}"
+    claim = f"{judged.claim.change} {in_words(objective, judged.claim)}"
+    before = {"shown": "", "refuted": "it is not so that ", "not decided": "whether "}[judged.word]
+    p = judged.p_refuted if judged.word == "refuted" else judged.p_shown
     if p is None:
-        return f"{claim} ({'one seed alone' if judged.worth.pairs else 'no figure'})"
-    gain = wording.difference(objective, judged.worth.gain, 0.0)
-    return f"{claim} ({gain} over {judged.worth.num_seeds} seeds, p {p_value(p)})"
+        known = "one seed alone" if judged.worth.pairs else "no figure"
+    else:
+        gain = wording.difference(objective, judged.worth.gain, 0.0)
+        known = f"{gain} over {judged.worth.num_seeds} seeds, p {p_value(p)}"
+    return f"{before}{claim} ({known})"

@@ -10,7 +10,7 @@ from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
 from expkit.reports.ablation import WORDS, AblationResult, Worth, measure_ablation
-from expkit.reports.ablation_claims import JudgedClaim, bound_shown, judge_hypothesis
+from expkit.reports.ablation_claims import JudgedClaim, in_words, judge_hypothesis
 from expkit.reports.markdown import table
 from expkit.reports.variation import shown
 from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
@@ -103,7 +103,7 @@ def _hypothesis(sweep: Sweep) -> list[str]:
     return [
         "## The hypothesis",
         f"**{verdict.word.upper()}**: {verdict.text.removeprefix(f'{verdict.word}: ')}.",
-        table(("change", "claim", "95 % bound", "p", "it is"), rows),
+        table(("change", "claim", "95 % bound of the difference", "p", "it is"), rows),
         "A claim is shown where the one-sided 95 % bound of the difference over seeds lies on its "
         "side of what it allows, which is where p < 0.05 (Student's t); the p of a refutation is "
         "after Holm's correction. The hypothesis is shown where all of its claims are, and refuted "
@@ -115,7 +115,7 @@ def _claim_row(objective: str, judged: JudgedClaim) -> tuple[str, ...]:
     claim = judged.claim
     return (
         claim.change,
-        bound_shown(objective, claim),
+        in_words(objective, claim),
         _one_sided_bound(objective, judged),
         "-" if judged.p_shown is None else p_value(judged.p_shown).removeprefix("= "),
         f"refuted (p {p_value(judged.p_refuted)})"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
@@ -25,19 +26,24 @@ def draw_ablation(sweep: Sweep, folder: Path) -> Path | None:
     shown = [] if result is None else [worth for worth in result.worths if worth.pairs]
     if result is None or not shown:
         return None
+    with style.styled():
+        return style.save(draw_forest(result, shown), folder / "ablation.png")
+
+
+def draw_forest(result: AblationResult, shown: Sequence[Worth]) -> Figure:
+    """A row a change with its figures beside it, on one axis."""
     scale = 100 if wording.is_share(result.objective) else 1
     limits = _limits(shown, scale)
-    with style.styled():
-        figure = style.new_figure(10.5, 1.9 + ROW_INCHES * len(shown))
-        figure.suptitle(style.wrapped(describe(result), 10), fontsize=11)
-        axes = figure.add_subplot()
-        for row, worth in enumerate(shown):
-            _draw_worth(axes, row, worth, scale, limits)
-            told = f" {_told(result.objective, worth)}"
-            axes.text(limits[1], row, told, fontsize=8.5, va="center", color=style.BLACK)
-        axes.set_xlim(limits)
-        _label(axes, result, shown)
-        return style.save(figure, folder / "ablation.png")
+    figure = style.new_figure(10.5, 1.9 + ROW_INCHES * len(shown))
+    figure.suptitle(style.wrapped(describe(result), 10), fontsize=11)
+    axes = figure.add_subplot()
+    for row, worth in enumerate(shown):
+        _draw_worth(axes, row, worth, scale, limits)
+        told = f"  {_told(result.objective, worth)}"
+        axes.text(limits[1], row, told, fontsize=8.5, va="center", color=style.BLACK)
+    axes.set_xlim(limits)
+    _label(axes, result, shown)
+    return figure
 
 
 def _told(objective: str, worth: Worth) -> str:
@@ -81,7 +87,11 @@ def _draw_interval(
     axes: Axes, row: int, ends: tuple[float, float], limits: tuple[float, float], color: str
 ) -> None:
     """A line with an end mark, or an arrow where it goes on beyond the axis."""
-    shown = max(ends[0], limits[0]), min(ends[1], limits[1])
+    inset = 0.012 * (limits[1] - limits[0])  # an arrowhead stays clear of names and figures
+    shown = (
+        ends[0] if ends[0] >= limits[0] else limits[0] + inset,
+        ends[1] if ends[1] <= limits[1] else limits[1] - inset,
+    )
     axes.plot(shown, (row, row), color=color, linewidth=1.8, solid_capstyle="butt")
     for end, at, arrow in zip(ends, shown, ("<", ">"), strict=True):
         mark = "|" if end == at else arrow

@@ -50,7 +50,10 @@ def _settings(comparison: Comparison) -> list[str]:
     rows = tables.settings_table(comparison)
     num_hidden = len(rows[0]) - 1 - MAX_SETTINGS
     keys, *values = (row[: MAX_SETTINGS + 1] for row in rows)
-    rows = [[_cut(key, at_end=False) for key in keys], *([_cut(v) for v in row] for row in values)]
+    rows = [
+        [_cut(key, in_middle=False) for key in keys],
+        *([_cut(v) for v in row] for row in values),
+    ]
     lines = []
     if _are_few(comparison):  # a column each
         if not rows[0][1:]:
@@ -89,11 +92,15 @@ def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [list(row[:kept]) for row in rows]
 
 
-def _cut(cell: str, *, at_end: bool = True) -> str:
-    """A cell that leaves room for others, and is seen to be cut; a key's end tells most."""
+def _cut(cell: str, *, in_middle: bool = True) -> str:
+    """A cell that leaves room for others, and is seen to be cut; a key's end tells most.
+
+    Values that differ at their start or at their end alone still do.
+    """
     if len(cell) <= MAX_CELL:
         return cell
-    return f"{cell[: MAX_CELL - 1]}…" if at_end else f"…{cell[1 - MAX_CELL :]}"
+    start = MAX_CELL // 2 if in_middle else 0
+    return f"{cell[:start]}…{cell[start + 1 - MAX_CELL :]}"
 
 
 def _figures(comparison: Comparison) -> list[str]:

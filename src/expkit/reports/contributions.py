@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,25 +50,27 @@ def _of_classes(
 ) -> dict[str, Parts]:
     num_samples = len(ours.targets)
     found = {"log_loss": (losses_of(ours) - losses_of(theirs)) / num_samples}
-    classes = {name: (_Class.of(ours, name), _Class.of(theirs, name)) for name in _occurring(ours)}
-    for metric in CLASS_METRICS:
-        parts = sum(_of_ratio(*pair, metric) for pair in classes.values()) / len(classes)
-        found[f"macro_{metric}"] = np.asarray(parts)
-    found["balanced_accuracy"] = found["macro_recall"]
+    macro = {metric: np.zeros(num_samples) for metric in CLASS_METRICS}
+    of_a_class = dict[str, Parts]()
+    wanted = [(name, Measure.parse(name)) for name in metrics]
+    counters = ClassCounter.of(ours), ClassCounter.of(theirs)
+    occurring = [ours.class_names[number] for number in np.unique(ours.targets)]
+    for class_name in occurring:
+        numbers = (list(side.class_names).index(class_name) for side in (ours, theirs))
+        pair = [_Class.of(*each) for each in zip(counters, numbers, strict=True)]
+        for metric in macro:
+            macro[metric] += _of_ratio(pair, metric) / len(occurring)
+        for name, measure in wanted:
+            if measure.class_name == class_name and measure.metric in CLASS_METRICS:
+                rests_on = pair[0].counted(measure.metric) | pair[1].counted(measure.metric)
+                parts = _of_ratio(pair, measure.metric)
+                of_a_class[name] = Parts(parts, int(rests_on.sum()))
+    found |= {f"macro_{metric}": parts for metric, parts in macro.items()}
+    found["balanced_accuracy"] = macro["recall"]
     if len(ours.class_names) <= MAX_RANKED_CLASSES and set(RANKED) & set(metrics):
         found |= _of_areas(ours, theirs)
-    wanted = {name: Parts(found[name], num_samples) for name in metrics if name in found}
-    for name in metrics:
-        measure = Measure.parse(name)
-        pair = classes.get(measure.class_name or "")
-        if pair is not None and measure.metric in CLASS_METRICS:
-            rests_on = pair[0].counted(measure.metric) | pair[1].counted(measure.metric)
-            wanted[name] = Parts(_of_ratio(*pair, measure.metric), int(rests_on.sum()))
-    return wanted
-
-
-def _occurring(predictions: ClassPredictions) -> list[str]:
-    return [predictions.class_names[number] for number in np.unique(predictions.targets)]
+    of_all = {name: Parts(found[name], num_samples) for name in metrics if name in found}
+    return {**of_all, **of_a_class}
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,7 @@ class _Class:
     answered: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, predictions: ClassPredictions, name: str) -> _Class:
-        counter, number = ClassCounter.of(predictions), list(predictions.class_names).index(name)
+    def of(cls, counter: ClassCounter, number: int) -> _Class:
         return cls(counter.targets == number, counter.answers == number)
 
     def counted(self, metric: str) -> npt.NDArray[np.bool_]:
@@ -96,13 +97,13 @@ class _Class:
         return right, self.counted(metric).astype(np.float64)
 
 
-def _of_ratio(ours: _Class, theirs: _Class, metric: str) -> Floats:
+def _of_ratio(pair: Sequence[_Class], metric: str) -> Floats:
     """A ratio of sums as a sum: (numerator - common ratio x denominator) / sum of denominators.
 
     Both models' samples are held against the ratio of both together, so that the noise is right
     also where one answers with the class far more often than the other.
     """
-    sides = [side.ratio(metric) for side in (ours, theirs)]
+    sides = [side.ratio(metric) for side in pair]
     below = [float(denominator.sum()) for _, denominator in sides]
     common = sum(float(numerator.sum()) for numerator, _ in sides) / max(sum(below), 1)
     first, second = (

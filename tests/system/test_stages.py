@@ -85,6 +85,7 @@ def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Pat
     assert run_here("plot", "last").code == 0
     assert run_here("evaluate", run.name, "--name", "again").code == 0
     (again,) = run.parent.glob("*_again")
+    assert json.loads((again / "summary.json").read_text())["sure"]["test"] == sure
     # the training samples' new labels are the run's alone; the answers to all are the same
     columns = [
         [row.split(",")[3:4] + row.split(",")[5:] for row in text.splitlines()]

@@ -73,7 +73,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
     parts = [
         f"# {comparison.metric}, beside {comparison.baseline.name}",
         "\n".join(answers),
-        _correction(comparison),
+        "\n".join(f"- {sentence}" for sentence in tables.methods(comparison, comparison.metrics)),
         ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
         f"{OVER_SEEDS}." if any(row.is_over_plain_seeds for row in tested) else "",
         f"{FOLDS_OVERLAP}." if any(row.group.num_folds for row in tested) else "",
@@ -91,12 +91,6 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _correction(comparison: Comparison) -> str:
-    if comparison.num_tests < 2:
-        return ""
-    return f"p is after Holm's correction for {comparison.num_tests} comparisons."
 
 
 def _changes(comparison: Comparison, pictures: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from expkit.records.files import write_aside
 from expkit.records.measures import Measure, is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
-from expkit.reports.ablation import ablation_section
+from expkit.reports.ablation_page import ablation_section
 from expkit.reports.out_of_fold import pooled_cell
 from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread

@@ -18,7 +18,7 @@ from expkit.reports.digests import recall_digest
 from expkit.reports.groups import Member, Recipe
 from expkit.reports.judged_once import figure_on_judged, judged_split
 from expkit.reports.out_of_fold import FOLDS_OVERLAP, out_of_fold
-from expkit.reports.significance import holm
+from expkit.reports.significance import adjust
 from expkit.reports.sweep_groups import Group
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.variation import describe_settings
@@ -72,9 +72,8 @@ def rivalry(groups: Sequence[Group], objective: str) -> Rivalry | None:
     if objective not in row.differences:
         return Rivalry(second, row, trouble=_why(row))
     count = len(known) - 1
-    difference = row.differences[objective]
-    (adjusted,) = holm([difference.p], count)
-    return Rivalry(second, row, judge(objective, difference, adjusted, count), "", count)
+    (difference,) = adjust([row.differences[objective]], count)
+    return Rivalry(second, row, judge(objective, difference), "", count)
 
 
 def against_second(groups: Sequence[Group], objective: str) -> list[str]:

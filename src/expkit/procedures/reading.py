@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
 from expkit.data.samples import Dataset, DatasetSource, Watch, check_dataset, silent
 from expkit.errors import UserError
+from expkit.procedures.other_data import adopt_facts, look_for_leaks, read_other_data
 from expkit.records.criteria import Criterion, check_criteria
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
+from expkit.records.run import Run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,11 +46,23 @@ def read_request(config: Config, watch: Watch = silent) -> Reading:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
+    if config.evaluates is not None:
+        return _read_evaluation(config, Run(Path(config.evaluates)).trained, watch)
     source: DatasetSource = build_part(config.dataset, "dataset")
     dataset = source.read(watch)
     check_dataset(dataset)
     facts = collect_facts(dataset, config)
     _check_held_out(facts)
+    loss: LossSource = build_part(config.loss, "loss")
+    _check_task(loss, facts, config)
+    return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+
+
+def _read_evaluation(config: Config, run: Run, watch: Watch) -> Reading:
+    """Other data for a run's weights, searched for what they were trained on."""
+    dataset = read_other_data(config, run, watch)
+    leaks = look_for_leaks(dataset, config, run, watch)
+    facts = adopt_facts(collect_facts(dataset, config), run, leaks)
     loss: LossSource = build_part(config.loss, "loss")
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
@@ -77,7 +92,7 @@ def _check_task(loss: LossSource, facts: DatasetFacts, config: Config) -> None:
 
 def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
     """What the pages will need to know of the data."""
-    _, height, width, channels = dataset.splits["train"].images.shape
+    _, height, width, channels = next(iter(dataset.splits.values())).images.shape
     return DatasetFacts(
         name=str(config.dataset["_target_"]).rpartition(".")[2],
         task="regression" if dataset.class_names is None else "classification",

@@ -91,9 +91,8 @@ def _as_other_data(run: Run, dataset: dict[str, Any], overrides: Sequence[str]) 
     signature = read_signature(dataset["_target_"])
     known = {} if signature is None else signature.parameters
     typed = {word.lstrip("+~").partition("=")[0].removeprefix("dataset.") for word in overrides}
-    given: dict[str, Any] = {"evaluate_only": False}
-    if not typed & SPLITTING:
-        given = {"evaluate_only": True, "fold": None, "fraction": 1.0, "limit": None}
+    given: dict[str, Any] = {"evaluate_only": not typed & SPLITTING}
+    given |= {"fold": None, "fraction": 1.0, "limit": None}  # they were chosen for the training
     if known.keys() & DECODING and run.dataset_as_read.image_shape[0] in (1, 3):
         given |= decoding_of(run.dataset_as_read).to_json()
     return {**dataset, **{k: v for k, v in given.items() if k in known and k not in typed}}

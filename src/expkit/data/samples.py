@@ -189,6 +189,12 @@ def check_dataset(dataset: Dataset, *, evaluate_only: bool = False) -> None:
     for name, samples in dataset.splits.items():
         if len(samples) == 0:
             raise UserError(f"the split '{name}' is empty", where="dataset")
+    if "train" not in dataset.splits and not evaluate_only:
+        raise UserError(
+            "there are no training samples",
+            where=f"dataset: splits {', '.join(dataset.splits)}",
+            fix="dataset.evaluate_only=false",
+        )
     if dataset.class_names is not None and not evaluate_only:
         counts = dataset.class_counts("train") or ()
         present = sum(count > 0 for count in counts)

@@ -20,6 +20,7 @@ from expkit.errors import UserError
 from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training, check_trained
+from expkit.records.checkpoints import refuse_damaged
 from expkit.records.facts import StageResult
 from expkit.records.labels import Labels
 from expkit.records.predictions import ClassPredictions, Predictions
@@ -41,6 +42,8 @@ class Evaluation:
         if self.of is not None:
             check_trained(self.of, f"{key}.of", before)
         self._check_last(key, parts, before)
+        if parts.evaluated is not None:
+            refuse_damaged(parts.evaluated.weights, to_go_on=False)  # before there is a folder
         if parts.evaluated is None and not any(
             isinstance(stage, Training) for stage in before.values()
         ):

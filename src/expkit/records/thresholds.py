@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FILE = "threshold.json"
 MAYBE = "maybe"
+HALVES = ("chosen_on", "confirmed_on")
+SHARES = ("recall", MAYBE, "wrong_class", "wrong_other")  # of either half
 Verdict = Literal["confirmed", "not confirmed", "too few samples"]
 VERDICTS: Sequence[Verdict] = ("confirmed", "not confirmed", "too few samples")
 
@@ -46,7 +48,19 @@ class Threshold:
     def _is_sound(self) -> bool:
         highest = 1 if self.high is None else self.high
         has_names = self.class_name in self.class_names and self.verdict in VERDICTS
-        return has_names and 0 <= self.low <= highest <= 1
+        shares = [self.evidence[half][name] for half in HALVES for name in SHARES]
+        has_shares = all(_is_share(**each) for each in shares)
+        return has_names and has_shares and 0 <= self.low <= highest <= 1
+
+
+def _is_share(
+    count: int, total: int, share: float | None, interval: Sequence[float] | None
+) -> bool:
+    """Whether a count of a total has a share and its interval, or neither where it is of none."""
+    if share is None or interval is None:
+        return count == total == 0
+    low, high = interval
+    return 0 <= count <= total and 0 <= low <= share <= high <= 1
 
 
 def read_thresholds(run_path: Path) -> Sequence[Threshold]:

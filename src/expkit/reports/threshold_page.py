@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.records.facts import DatasetFacts
-from expkit.records.thresholds import MAYBE, Threshold, Verdict
+from expkit.records.thresholds import HALVES, MAYBE, Threshold, Verdict
 from expkit.reports.cutoffs import needed_samples
 from expkit.reports.wording import interval, percent
 
 WIDTH = 90
-HALVES = ("chosen_on", "confirmed_on")
 WORDS: Mapping[Verdict, str] = {
     "confirmed": "CONFIRMED",
     "not confirmed": "NOT CONFIRMED",

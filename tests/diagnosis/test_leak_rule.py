@@ -32,6 +32,14 @@ def test_equal_images_are_a_warning() -> None:
     assert found.sentence.startswith("1 of 20")
 
 
+def test_all_splits_are_told_at_once_and_the_judged_one_first() -> None:
+    """A rule is told once: what is wrong with the figures must not hide behind the rest."""
+    splits = {"train": SplitLeaks(7, 0, 1.0, []), "val": SplitLeaks(2, 0, 1.0, [])}
+    (found,) = findings("leaked_samples", evaluated(**splits))
+    assert found.sentence.startswith("2 of 20 samples of val and 7 of 100 samples of train are")
+    assert found.sentence.endswith("9 byte for byte")
+
+
 def test_images_that_are_merely_alike_are_no_warning() -> None:
     """As many near copies as the training samples have among themselves; none says nothing."""
     (found,) = findings("leaked_samples", evaluated(val=SplitLeaks(0, 3, 4.0, [])))

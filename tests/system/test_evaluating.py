@@ -141,7 +141,7 @@ def test_training_samples_are_told_before_any_figure(world: Path, evaluate: Eval
     assert "dark/stolen.png" in told
     assert "accuracy" in figures
     summary = found.read("summary.json")
-    assert "2 of them are training samples" in summary["judged_on"]
+    assert "2 of them are among its training samples" in summary["judged_on"]
     (finding,) = [each for each in summary["findings"] if each["rule"] == "leaked_samples"]
     assert any("dark/1_3.png" in pair for pair in finding["evidence"]["images"])
 

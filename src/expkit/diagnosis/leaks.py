@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from expkit.diagnosis.evidence import Evidence
@@ -23,33 +23,40 @@ class LeakedSamples(Rule):
             return
         if trained_by.leaks.unchecked is not None:
             yield _not_checked(trained_by, trained_by.leaks, evidence)
-        for name, found in trained_by.leaks.splits.items():
-            total = evidence.facts.splits[name].num_samples
-            if found.count:
-                yield _leaked(name, found, total, trained_by)
-            elif found.near:
-                yield _merely_alike(name, found, total, trained_by)
+        judged = evidence.facts.judged_split
+        splits = sorted(trained_by.leaks.splits.items(), key=lambda each: each[0] != judged)
+        leaked = {name: found for name, found in splits if found.count}
+        alike = {name: found for name, found in splits if found.near}
+        if leaked:
+            yield _leaked(leaked, trained_by, evidence)
+        elif alike:
+            yield _merely_alike(alike, trained_by, evidence)
 
 
-def _leaked(name: str, found: SplitLeaks, total: int, trained_by: TrainedBy) -> Finding:
-    kinds = {"byte for byte": found.exact, "as near copies": found.count - found.exact}
-    told = [f"{count} {kind}" for kind, count in kinds.items() if count]
+def _leaked(splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence) -> Finding:
+    exact = sum(each.exact for each in splits.values())
+    near = sum(each.count - each.exact for each in splits.values())
+    kinds = {"byte for byte": exact, "as near copies": near}
+    counts = {name: each.count for name, each in splits.items()}
     return Finding(
         severity="warning",
-        sentence=f"{found.count} of {total} samples of {name} are training samples of "
-        f"{trained_by.run}: {', '.join(told)}",
-        evidence={**_counts(found, total), "images": _listed(name, found, trained_by)},
+        sentence=f"{_told(counts, evidence)} are training samples of {trained_by.run}: "
+        + ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count),
+        evidence={"exact": exact, "near": near, "images": _listed(splits, trained_by)},
         cause=LEARNT,
-        command=f"take the listed images out of {name}, and evaluate again",
+        command=f"take the listed images out of {' and '.join(splits)}, and evaluate again",
     )
 
 
-def _merely_alike(name: str, found: SplitLeaks, total: int, trained_by: TrainedBy) -> Finding:
+def _merely_alike(
+    splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence
+) -> Finding:
+    counts = {name: each.near for name, each in splits.items()}
     return Finding(
         severity="info",
-        sentence=f"{found.near} of {total} samples of {name} are nearly the same as a training "
-        f"sample of {trained_by.run}, as its training samples are among themselves",
-        evidence={**_counts(found, total), "images": _listed(name, found, trained_by)},
+        sentence=f"{_told(counts, evidence)} are nearly the same as a training sample of "
+        f"{trained_by.run}, as its training samples are among themselves",
+        evidence={"near": sum(counts.values()), "images": _listed(splits, trained_by)},
         cause="the images are much alike, or several were taken of each thing",
         command="look at a few of the listed pairs; images of one thing belong into one split",
     )
@@ -66,13 +73,14 @@ def _not_checked(trained_by: TrainedBy, leaks: Leaks, evidence: Evidence) -> Fin
     )
 
 
-def _counts(found: SplitLeaks, total: int) -> dict[str, object]:
-    return {
-        "exact": found.exact,
-        "near": found.near,
-        "share": (found.exact + found.near) / total,
-    }
+def _told(counts: Mapping[str, int], evidence: Evidence) -> str:
+    totals = {name: evidence.facts.splits[name].num_samples for name in counts}
+    return " and ".join(f"{n} of {totals[name]} samples of {name}" for name, n in counts.items())
 
 
-def _listed(name: str, found: SplitLeaks, trained_by: TrainedBy) -> list[str]:
-    return [f"{name}/{ours} = {trained_by.run}/train/{theirs}" for ours, theirs, _ in found.pairs]
+def _listed(splits: Mapping[str, SplitLeaks], trained_by: TrainedBy) -> list[str]:
+    return [
+        f"{name}/{ours} = {trained_by.run}/train/{theirs}"
+        for name, found in splits.items()
+        for ours, theirs, _ in found.pairs
+    ]

@@ -172,7 +172,8 @@ class DatasetFacts:
         if found is None:
             told = "whether it was trained on some of these was not checked"
         elif found.count:
-            told = f"{found.count} of them are training samples of it"
+            one = found.count == 1
+            told = f"{found.count} of them {'is' if one else 'are'} among its training samples"
         elif found.part_of is not None:
             used = ", which also chose its epoch" if found.part_of == trained_by.monitored else ""
             return f"{origin} (of its {found.part_of}{used})"

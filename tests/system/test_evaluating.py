@@ -149,7 +149,9 @@ def test_training_samples_are_told_before_any_figure(world: Path, evaluate: Eval
 def test_another_split_of_the_own_data_leaks(world: Path, evaluate: Evaluate) -> None:
     """A validation split drawn anew out of what was trained on is no test, and that is said."""
     found = evaluate("dataset.root=A/train", "dataset.val_fraction=0.25", "dataset.test_fraction=0")
-    assert "9 of 9 samples of val are training samples" in " ".join(found.done.out.split())
+    assert "9 of 9 samples of val and 27 of 27 samples of train are" in " ".join(
+        found.done.out.split()
+    )
     whole = evaluate("dataset.root=A/train")
     assert "samples that" in whole.read("summary.json")["judged_on"]
     assert "36 of 36 samples of test are training" in " ".join(whole.done.out.split())
@@ -239,11 +241,14 @@ def test_training_data_that_is_gone_is_said(
     (world / "A").rename(world / "moved")
     try:
         found = evaluate("dataset.root=later")
+        whole = evaluate("dataset.root=moved/train")
     finally:
         (world / "moved").rename(world / "A")
     assert found.done.code == 0, found.done.err
     assert "INFO  leaked_samples" in found.done.out
     assert "was not checked" in found.read("summary.json")["judged_on"]
+    # the records alone know the whole training split again
+    assert "36 of 36 samples of test are training" in " ".join(whole.done.out.split())
 
 
 def test_an_interrupted_evaluation_is_resumed(

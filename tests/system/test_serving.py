@@ -91,7 +91,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(
     done = run_here("predict", trained.name, "pictures/dark", "--csv", "out.csv")
     assert done.code == 1
     assert "torn.png" in done.err
-    assert "20 of 21 pictures answered" in done.out
+    assert "20 of 21 images predicted" in done.out
     with (tmp_path / "out.csv").open() as file:
         rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
     assert rows["torn.png"]["error"]
@@ -168,11 +168,11 @@ def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path:
         (("evaluate", "last", "datset.root=x"), "nearest  dataset"),
         (("evaluate", "last", "dataset.rot=x"), "nearest  dataset.root"),
         (("evaluate", "last", "dataset.root=same", "dataset.resize=squash"), "dataset.resize=crop"),
-        (("evaluate", "last", "dataset=digits"), "the pictures are 8 x 8"),
+        (("evaluate", "last", "dataset=digits"), "the images are 8 x 8"),
         (("evaluate", "last", "dataset.root=swapped"), "does not know all of these classes"),
         (("predict", "last", "nowhere"), "no file or folder 'nowhere'"),
-        (("predict", "last", "empty"), "no pictures were found"),
-        (("predict", "last", "pictures", "--batch", "0"), "at least one picture"),
+        (("predict", "last", "empty"), "no images were found"),
+        (("predict", "last", "pictures", "--batch", "0"), "at least one image"),
         (("predict", "last", "pictures", "--top", "0"), "always named"),
         (("latency", "last", "--batch", "0"), "--batch cannot be 0"),
         (("latency", "nobody"), "no run 'nobody'"),

@@ -22,7 +22,7 @@ READING = frozenset({"normalise", "cache_dir", "memory_fraction", "on_error", "a
 DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
 OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
 DESCRIPTION = (
-    "Answer every sample of a dataset with a run's model; the answers become a run folder of "
+    "Predict every sample of a dataset with a run's model; the predictions become a run folder of "
     "their own. Without overrides it is the run's own data."
 )
 

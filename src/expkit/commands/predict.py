@@ -1,4 +1,4 @@
-"""expkit predict: what a run's model says to new picture files."""
+"""expkit predict: what a run's model predicts for new image files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from expkit.procedures.prediction import Answer
 
 DESCRIPTION = """\
-Predict new pictures, decoded and normalised as the run's own were. Where the run has
+Predict new images, decoded and normalised as the run's own were. Where the run has
 confirmed thresholds (expkit threshold), the decision by them is given too."""
 COLUMNS = """\
 columns on the screen and in --csv:
@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
         "--top", type=int, default=3, metavar="K", help="name the K most probable classes (3)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
-    parser.add_argument("--batch", type=int, default=64, help="pictures at once (default 64)")
+    parser.add_argument("--batch", type=int, default=64, help="images at once (default 64)")
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.top < 1:
         raise UserError("the most probable class is always named", where=f"--top {arguments.top}")
     if arguments.batch < 1:
-        raise UserError("a batch holds at least one picture", where=f"--batch {arguments.batch}")
+        raise UserError("a batch holds at least one image", where=f"--batch {arguments.batch}")
     table = Table.of(run, arguments.top, every=arguments.csv is not None)
     find_own_code()
     with without_collector():
@@ -151,7 +151,7 @@ def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) 
     if to is not None:
         with explain_disk_errors(to.parent):
             write_aside(to, as_csv([header, *rows]).encode())
-        print(f"{len(rows) - len(failed)} of {len(rows)} pictures answered: {to}")
+        print(f"{len(rows) - len(failed)} of {len(rows)} images predicted: {to}")
     else:
         print(as_csv([header, *rows]), end="")
     for path, *_, reason in failed:
@@ -173,9 +173,9 @@ def list_pictures(given: Sequence[Path]) -> list[Path]:
             raise UserError(f"there is no file or folder '{path}'", where=str(path))
     if not paths:
         raise UserError(
-            "no pictures were found",
+            "no images were found",
             where=", ".join(map(str, given)),
-            allowed="picture files, or folders that hold some: PNG, JPEG, TIFF, WebP, ...",
+            allowed="image files, or folders that hold some: PNG, JPEG, TIFF, WebP, ...",
         )
     return paths
 

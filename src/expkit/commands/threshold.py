@@ -64,7 +64,7 @@ def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
         "--recall", type=float, metavar="SHARE", help="of the class, at most the rest is missed"
     )
     parser.add_argument(
-        "--precision", type=float, metavar="SHARE", help="of the sure answers (as --recall)"
+        "--precision", type=float, metavar="SHARE", help="of the samples called the class"
     )
     parser.add_argument("--split", help="which held-out split (the judged one)")
     parser.add_argument("--seed", type=int, default=0, help="of the halves (0)")

@@ -56,7 +56,7 @@ def find_leaks(
 
 
 def digests_of(samples: Samples) -> Digests:
-    """The digest of each sample's picture, hashed where no cache has it."""
+    """The digest of each sample's image, hashed where no cache has it."""
     if samples.digests is not None:
         return samples.digests
     chunks = read_chunks(samples, np.arange(len(samples)))

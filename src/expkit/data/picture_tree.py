@@ -13,8 +13,8 @@ from expkit.errors import UserError, nearest_of
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LAYOUT = """ROOT/train/CLASS/PICTURE, with val and test beside train where there are
 or ROOT/CLASS/PICTURE, of which val and test are made here"""
-LAYOUT_TO_EVALUATE = """ROOT/test/CLASS/PICTURE, or val or train for test
-or ROOT/CLASS/PICTURE, all of which are evaluated"""
+LAYOUT_TO_EVALUATE = """ROOT/test/CLASS/IMAGE, or val or train for test
+or ROOT/CLASS/IMAGE, all of which are evaluated"""
 MOST_LISTED = 10
 
 
@@ -57,7 +57,7 @@ def read_tree(
     names = sorted({name for classes in splits.values() for name in classes})
     if evaluate_only:
         if not names:
-            raise _wrong_layout(root, f"'{root}' has no pictures in folders of classes", True)
+            raise _wrong_layout(root, f"'{root}' has no images in folders of classes", True)
         return PictureTree(splits, folders, names, list(left.remarks()))
     if len(names) < 2:
         raise _wrong_layout(

@@ -70,15 +70,25 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, watch: Watch) -> 
         theirs = dataset if is_same else _read_training_data(config, run, watch)
     except Exception as error:  # somebody else's data, with whatever is wrong with it now
         what = error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        return Leaks(f"its training data could not be read: {what}", {})
+        reason = f"its training data could not be read: {what}"
+        return Leaks(reason, _known_by_fingerprint(wanted, own))
     train = theirs.splits.get("train")
     if train is None or train.images.shape[1:] != _image_shape(dataset):
-        return Leaks("its training data is not what it was", {})
+        return Leaks("its training data is not what it was", _known_by_fingerprint(wanted, own))
     changed = train.fingerprint() != own
     reason = "its training data is not what it was: searched for what lies there now"
     found = find_leaks(theirs.splits, wanted)
     splits = {name: SplitLeaks(**each) for name, each in found.items()}
     return Leaks(reason if changed else None, splits)
+
+
+def _known_by_fingerprint(wanted: Mapping[str, Samples], own: str) -> dict[str, SplitLeaks]:
+    """Whole splits that the run's records know as its training samples, without their images."""
+    return {
+        name: SplitLeaks(exact=len(samples), near=0, expected_near=0.0, pairs=[])
+        for name, samples in wanted.items()
+        if samples.fingerprint() == own
+    }
 
 
 def _read_training_data(config: Config, run: Run, watch: Watch) -> Dataset:
@@ -196,14 +206,14 @@ def decoding_of(facts: DatasetFacts) -> Decoding:
     channels, height, width = facts.image_shape
     if channels not in (1, 3):
         raise UserError(
-            f"the model wants pictures of {channels} channels, and no file is decoded to those",
-            allowed="models of grey (1) or coloured (3) pictures",
+            f"the model wants images of {channels} channels, and no file is decoded to those",
+            allowed="models of grey (1) or coloured (3) images",
         )
     known = facts.preprocessing.get("decoding")
     if known is None:
         return Decoding(size=(height, width), channels=1 if channels == 1 else 3)
     decoding = Decoding.from_json(known)
-    # without a size of its own the data had one size throughout, which any picture can be given
+    # without a size of its own the data had one size throughout, which any image can be given
     return decoding if decoding.size else replace(decoding, size=(height, width), crop_fraction=1.0)
 
 
@@ -219,9 +229,9 @@ def _check_images(dataset: Dataset, config: Config, run: Run) -> None:
         if here[2] != theirs[2] and "channels" in config.dataset:
             wanted["channels"] = theirs[2]
         raise UserError(
-            f"the pictures are {_shape(here)}, and {run.name} was trained on {_shape(theirs)}",
+            f"the images are {_shape(here)}, and {run.name} was trained on {_shape(theirs)}",
             where="dataset",
-            allowed="pictures of the same size and channels",
+            allowed="images of the same size and channels",
             fix=_as_overrides(wanted) or None,
         )
     if dataset.decoding is None or trained.preprocessing.get("decoding") is None:
@@ -234,7 +244,7 @@ def _check_images(dataset: Dataset, config: Config, run: Run) -> None:
     given = ours.to_json()
     differing = {key: value for key, value in rule.to_json().items() if given[key] != value}
     raise UserError(
-        f"these pictures are decoded by another rule than those of {run.name}",
+        f"these images are decoded by another rule than those of {run.name}",
         where=_as_overrides({key: given[key] for key in differing}),
         fix=_as_overrides(differing),
     )

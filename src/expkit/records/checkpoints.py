@@ -30,7 +30,7 @@ def note_digest(path: Path, written: Path) -> None:
 def is_intact(path: Path) -> bool:
     """Whether a checkpoint is one that was written there; True where no digest was recorded."""
     digests = path.parent / FILE
-    if not digests.exists():
+    if not digests.is_file() or digests.is_symlink():
         return True  # from before there were digests
     told = digests.read_bytes()
     return f'"{path.name}"'.encode() not in told or digest_of(path).encode() in told

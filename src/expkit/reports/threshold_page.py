@@ -75,13 +75,13 @@ def _table_lines(threshold: Threshold) -> list[str]:
 
 def _cell(share: Mapping[str, Any]) -> str:
     if share["share"] is None:
-        return "none answered so"
+        return "none predicted so"
     ends = interval("accuracy", share["interval"])
     return f"{percent(share['share'])} of {share['total']} ({ends})"
 
 
 def verdict(threshold: Threshold) -> str:
-    """The answer of the half that did not choose, with its figures beside what was asked."""
+    """The verdict of the half that did not choose, with its figures beside what was asked."""
     said = "; ".join([*too_few(threshold), *_told(threshold)])
     text = f"{WORDS[threshold.verdict]}: on the samples that did not choose, {said}"
     return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False))

@@ -82,7 +82,7 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _as_other_data(run: Run, dataset: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Other data is evaluated whole, and decoded as the run's own was, where no word says else."""
+    """Evaluate other data whole, decoded as the run's own was, where no word says else."""
     from expkit.procedures.other_data import decoding_of
 
     own = run.config["dataset"]

@@ -74,7 +74,7 @@ def expected_near(within: Mapping[str, Any], num_samples: int) -> float:
 
 
 def _find_equal(samples: Samples, digests: Digests, train: Samples, known: Digests) -> Pairs:
-    """Pictures of one level throughout are no copies of each other."""
+    """Pair equal images; two of one level throughout are no copies of each other."""
     values, first = np.unique(known, return_index=True)
     places = np.flatnonzero(np.isin(digests, values))
     if not len(places):

@@ -109,7 +109,7 @@ def _trusted(part: Mapping[str, Any], config: Config) -> list[str]:
 
 
 def adopt_classes(dataset: Dataset, run: Run, *, leave_out: bool) -> Dataset:
-    """The samples numbered as the run numbers its classes, whatever their order here.
+    """Number the samples as the run numbers its classes, whatever their order here.
 
     Samples of other classes are refused, or left out where the user says so.
     """
@@ -134,7 +134,7 @@ def adopt_classes(dataset: Dataset, run: Run, *, leave_out: bool) -> Dataset:
 
 
 def _count_strange(dataset: Dataset, targets: Mapping[str, Any]) -> dict[str, int]:
-    """Samples of each class that the run does not know."""
+    """Count the samples of each class that the run does not know."""
     counts = np.zeros(len(dataset.class_names or ()), np.int64)
     for name, samples in dataset.splits.items():
         classes = samples.targets[targets[name] < 0].astype(int)
@@ -182,7 +182,7 @@ def _unknown_classes(run: Run, here: Sequence[str], strange: Mapping[str, int]) 
 
 
 def _refuse_unlabelled(config: Config, run: Run) -> None:
-    """A folder of images without folders of classes has nothing to be right or wrong about."""
+    """Refuse a folder of images without folders of classes: nothing says what is right."""
     root = Path(str(config.dataset.get("root") or "")).expanduser()
     if not config.dataset.get("root") or not root.is_dir():
         return
@@ -218,7 +218,7 @@ def decoding_of(facts: DatasetFacts) -> Decoding:
 
 
 def _check_images(dataset: Dataset, config: Config, run: Run) -> None:
-    """Other sizes are for another model, and images resized by another rule are other images."""
+    """Refuse images of another size or channels, and those resized by another rule."""
     trained = run.dataset_as_read
     here = _image_shape(dataset)
     theirs = (*trained.image_shape[1:], trained.image_shape[0])
@@ -278,7 +278,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _as_overrides(values: Mapping[str, object]) -> str:
-    """As words of the command line, quoted where a shell would take them for a pattern."""
+    """Write settings as words of the command line, quoted where a shell would take a pattern."""
     words = []
     for key, value in values.items():
         if isinstance(value, list | tuple):

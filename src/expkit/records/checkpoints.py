@@ -28,7 +28,7 @@ def note_digest(path: Path, written: Path) -> None:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether a checkpoint is one that was written there; True where no digest was recorded."""
+    """Tell whether a checkpoint is one that was written there, or none has a digest there."""
     digests = path.parent / FILE
     if not digests.is_file() or digests.is_symlink():
         return True  # from before there were digests
@@ -48,7 +48,7 @@ def refuse_damaged(path: Path, *, to_go_on: bool) -> None:
 
 
 def way_out(path: Path, *, to_go_on: bool) -> str:
-    """What can be done without this checkpoint."""
+    """Advise on what can be done without this checkpoint."""
     copy = "bring it back from a copy"
     if to_go_on:
         return (

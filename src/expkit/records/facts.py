@@ -58,7 +58,7 @@ class SplitLeaks:
 
 @dataclass(frozen=True)
 class Leaks:
-    """What a search for a run's training samples in other data has found."""
+    """The outcome of a search for a run's training samples in other data."""
 
     unchecked: str | None  # why not all could be looked for, in words
     splits: Mapping[str, SplitLeaks]

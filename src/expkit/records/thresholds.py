@@ -56,7 +56,7 @@ class Threshold:
 def _is_share(
     count: int, total: int, share: float | None, interval: Sequence[float] | None
 ) -> bool:
-    """Whether a count of a total has a share and its interval, or neither where it is of none."""
+    """Tell whether a count of a total has a share and its interval, or neither if it is of none."""
     if share is None or interval is None:
         return count == total == 0
     low, high = interval

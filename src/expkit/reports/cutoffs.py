@@ -93,7 +93,7 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
 
 
 def judge_share(count: int, total: int, bound: float) -> Verdict:
-    """Whether a share of fresh samples bears a bound out, by the exact interval of 95 %."""
+    """Judge whether a share of fresh samples bears a bound out, by the exact interval of 95 %."""
     from scipy.stats import binomtest
 
     if total == 0:
@@ -105,7 +105,7 @@ def judge_share(count: int, total: int, bound: float) -> Verdict:
 
 
 def needed_samples(bound: float) -> float:
-    """So many samples, all of them right, have an exact interval of 95 % that excludes less.
+    """The fewest samples that, all of them right, have an exact interval of 95 % above a bound.
 
     Its lower end is then 0.025 to the power of 1 / n; no number of samples proves a whole.
     """

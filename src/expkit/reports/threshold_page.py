@@ -107,7 +107,7 @@ def _beside(name: str, share: float, ends: Sequence[float], bound: float | None)
 
 
 def too_few(threshold: Threshold) -> list[str]:
-    """How many samples would be needed of each bound that these could not bear out."""
+    """List the bounds that so few samples cannot bear out, with how many samples could."""
     if threshold.verdict != "too few samples":
         return []
     found = threshold.evidence["confirmed_on"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.config.check import check_part
-from expkit.config.parts import build_part
 from expkit.data.leaks import find_leaks
 from expkit.data.pictures import Decoding
-from expkit.data.samples import Dataset, DatasetSource, Samples, Watch, check_dataset
+from expkit.data.samples import Dataset, Samples, check_dataset
 from expkit.errors import UserError, nearest_of
 from expkit.records.facts import DatasetFacts, Leaks, SplitLeaks, TrainedBy
 from expkit.records.run import Run
@@ -21,12 +20,14 @@ from expkit.records.run import Run
 if TYPE_CHECKING:
     from expkit.config.schema import Config
 
+Read = Callable[[Mapping[str, Any]], Dataset]
+"""Makes a dataset's part and has it read."""
 
-def read_other_data(config: Config, run: Run, watch: Watch) -> Dataset:
+
+def read_other_data(config: Config, run: Run, read: Read) -> Dataset:
     """Read what an evaluation is asked for, in the classes of the run that trained."""
     _refuse_unlabelled(config, run)
-    source: DatasetSource = build_part(config.dataset, "dataset")
-    dataset = source.read(watch)
+    dataset = read(config.dataset)
     check_dataset(dataset, evaluate_only=True)
     _check_images(dataset, config, run)
     if dataset.class_names is None or run.dataset_as_read.class_names is None:
@@ -56,7 +57,7 @@ def adopt_facts(facts: DatasetFacts, run: Run, leaks: Leaks) -> DatasetFacts:
     )
 
 
-def look_for_leaks(dataset: Dataset, config: Config, run: Run, watch: Watch) -> Leaks:
+def look_for_leaks(dataset: Dataset, config: Config, run: Run, read: Read) -> Leaks:
     """Search the data for the run's training samples, where those can still be read."""
     trained = run.dataset_as_read
     own = trained.splits["train"].fingerprint
@@ -67,7 +68,7 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, watch: Watch) -> 
     }
     is_same = dict(run.config["dataset"]) == dict(config.dataset)
     try:
-        theirs = dataset if is_same else _read_training_data(config, run, watch)
+        theirs = dataset if is_same else _read_training_data(config, run, read)
     except Exception as error:  # somebody else's data, with whatever is wrong with it now
         what = error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         reason = f"its training data could not be read: {what}"
@@ -91,14 +92,13 @@ def _known_by_fingerprint(wanted: Mapping[str, Samples], own: str) -> dict[str, 
     }
 
 
-def _read_training_data(config: Config, run: Run, watch: Watch) -> Dataset:
+def _read_training_data(config: Config, run: Run, read: Read) -> Dataset:
     """The run's own data, without fetching anything; a part that may be a stranger's."""
     part = dict(run.config["dataset"])
     if "download" in part:
         part["download"] = False
     check_part(part, "dataset", trusted=_trusted(part, config))
-    source: DatasetSource = build_part(part, "dataset")
-    return source.read(watch)
+    return read(part)
 
 
 def _trusted(part: Mapping[str, Any], config: Config) -> list[str]:

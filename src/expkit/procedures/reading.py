@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,26 +47,31 @@ def read_request(config: Config, watch: Watch = silent) -> Reading:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
-    if config.evaluates is not None:
-        return _read_evaluation(config, Run(Path(config.evaluates)).trained, watch)
-    source: DatasetSource = build_part(config.dataset, "dataset")
-    dataset = source.read(watch)
-    check_dataset(dataset)
-    facts = collect_facts(dataset, config)
-    _check_held_out(facts)
+    if config.evaluates is None:
+        dataset = _read_dataset(config.dataset, watch)
+        check_dataset(dataset)
+        facts = collect_facts(dataset, config)
+        _check_held_out(facts)
+    else:
+        dataset, facts = _read_evaluation(config, watch)
     loss: LossSource = build_part(config.loss, "loss")
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
 
 
-def _read_evaluation(config: Config, run: Run, watch: Watch) -> Reading:
-    """Other data for a run's weights, searched for what they were trained on."""
-    dataset = read_other_data(config, run, watch)
-    leaks = look_for_leaks(dataset, config, run, watch)
-    facts = adopt_facts(collect_facts(dataset, config), run, leaks)
-    loss: LossSource = build_part(config.loss, "loss")
-    _check_task(loss, facts, config)
-    return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
+    source: DatasetSource = build_part(node, "dataset")
+    return source.read(watch)
+
+
+def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetFacts]:
+    """Read other data for a run's weights, and search it for what they were trained on."""
+    assert config.evaluates is not None, "it is an evaluation's"
+    run = Run(Path(config.evaluates)).trained
+    read = partial(_read_dataset, watch=watch)
+    dataset = read_other_data(config, run, read)
+    leaks = look_for_leaks(dataset, config, run, read)
+    return dataset, adopt_facts(collect_facts(dataset, config), run, leaks)
 
 
 def _check_held_out(facts: DatasetFacts) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
+from expkit.records.checkpoints import note_digest, refuse_damaged
 
 # before the names of tensors that are not the model's, which stand bare
 OPTIMIZER = "optimizer:"
@@ -52,6 +53,7 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
 
     Parameters that are `redrawn` keep their own where the shapes differ.
     """
+    refuse_damaged(path, to_go_on=False)
     tensors, facts = _load(path)
     average = f"{AVERAGE}module."
     weights = {
@@ -90,6 +92,7 @@ def _put(weights: dict[str, Tensor], model: nn.Module, path: Path) -> None:
 
 def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     """Bring a fresh learner to where `save_learner` left one; the checkpoint's facts."""
+    refuse_damaged(path, to_go_on=True)
     tensors, facts = _load(path)
     if "training" not in facts:
         raise UserError(
@@ -140,6 +143,7 @@ def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     try:
         save_file(plain, written, metadata={"facts": json.dumps(facts)})
         written.chmod(0o644)
+        note_digest(path, written)
         written.replace(path)
     except BaseException as error:
         written.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -36,6 +36,42 @@ class TrainedBy:
     run: str
     fingerprints: Mapping[str, str]
     monitored: str  # the split that chose its epoch
+    # training samples of the run found among these samples; None: nobody looked
+    leaks: Leaks | None = None
+
+
+@dataclass(frozen=True)
+class SplitLeaks:
+    """Training samples of a run that stand in one split of other data, as they are or nearly."""
+
+    exact: int  # byte for byte, once decoded
+    near: int  # encoded anew, brighter, moved
+    expected_near: float  # so many are nearly the same where nothing was copied
+    pairs: Sequence[tuple[str, str, float]]  # a sample, its training sample, how alike; the first
+    part_of: str | None = None  # the held-out split of the run that has all of these samples
+
+    @property
+    def count(self) -> int:
+        """Samples that are training samples: near copies count where there are too many of them."""
+        return self.exact + (self.near if self.near > self.expected_near else 0)
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """The outcome of a search for a run's training samples in other data."""
+
+    unchecked: str | None  # why not all could be looked for, in words
+    splits: Mapping[str, SplitLeaks]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Leaks:
+        splits = {}
+        for name, split in record["splits"].items():
+            pairs = [
+                (str(ours), str(theirs), float(alike)) for ours, theirs, alike in split["pairs"]
+            ]
+            splits[name] = SplitLeaks(**{**split, "pairs": pairs})
+        return cls(record["unchecked"], splits)
 
 
 @dataclass(frozen=True)
@@ -123,12 +159,29 @@ class DatasetFacts:
         if known == "train":
             return f"measured on the samples that {trained_by.run} was trained on: {where}"
         if known is None:
-            return (
-                f"measured on other data than {trained_by.run} had: {where} "
-                "(whether it was trained on some of these was not checked)"
-            )
+            return self._judged_on_other(trained_by)
         used = " (which also chose its epoch)" if known == trained_by.monitored else ""
         return f"measured on samples held out from {trained_by.run}: {where}{used}"
+
+    def _judged_on_other(self, trained_by: TrainedBy) -> str:
+        """The sentence on samples of which the run has no split of its own."""
+        run, split = trained_by.run, self.judged_split
+        where = f"{split}, {self.splits[split].num_samples}"
+        origin = f"measured on samples held out from {run}: {where}"
+        found = None if trained_by.leaks is None else trained_by.leaks.splits.get(split)
+        if found is None:
+            told = "whether it was trained on some of these was not checked"
+        elif found.count:
+            one = found.count == 1
+            told = f"{found.count} of them {'is' if one else 'are'} among its training samples"
+        elif found.part_of is not None:
+            used = ", which also chose its epoch" if found.part_of == trained_by.monitored else ""
+            return f"{origin} (of its {found.part_of}{used})"
+        elif trained_by.leaks is not None and trained_by.leaks.unchecked:
+            told = f"no training sample of it was found; {trained_by.leaks.unchecked}"
+        else:
+            told = "none of them is a training sample of it"
+        return f"measured on other data than {run} had: {where} ({told})"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -157,8 +210,13 @@ class DatasetFacts:
                 for name, layout in record["layouts"].items()
             },
             preprocessing=record.get("preprocessing", {}),
-            trained_by=TrainedBy(**record["trained_by"]) if record.get("trained_by") else None,
+            trained_by=_trained_by(record["trained_by"]) if record.get("trained_by") else None,
         )
+
+
+def _trained_by(record: Mapping[str, Any]) -> TrainedBy:
+    leaks = record.get("leaks")
+    return TrainedBy(**{**record, "leaks": None if leaks is None else Leaks.from_json(leaks)})
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+# a file that was being written aside, by `tempfile`: the dot, the file's name, eight letters
+LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
+WRITTEN_BELOW = ("checkpoints", "snapshots", "samples")
+WRITTEN_HERE = frozenset(
+    {"history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", "labels.json"}
+)
 ASKED_SECONDS = 0.2  # a reader that asks whether a lock is held, holds it for an instant
 
 
@@ -76,11 +82,13 @@ class RunFolder:
                 where=str(path),
                 fix=f"expkit show {path.name}   (watch it, or stop that process first)",
             )
+        clear_leftovers(path)
         stages = path / "stages.jsonl"
         write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
         return cls(path, lock)
 
     def close(self) -> None:
+        """Let go of the run."""
         os.close(self.lock)
 
     def write_predictions(self, splits: Sequence[Predictions]) -> None:
@@ -127,6 +135,27 @@ class RunFolder:
             kept = [r for r in read_lines(path) if r["stage"] != stage or r["epoch"] <= epoch]
             if path.exists() or kept:
                 write_lines(path, kept)
+
+
+def clear_leftovers(path: Path) -> None:
+    """Remove what a killed writer left beside the files that only the run's writer writes.
+
+    To be called while holding the run's lock: nobody is in the middle of one of them.
+    """
+    places = [path, *(path / name for name in WRITTEN_BELOW), *_stage_folders(path)]
+    for place in places:
+        if place.is_dir() and not place.is_symlink():
+            for each in place.iterdir():
+                found = LEFTOVER.fullmatch(each.name)
+                is_ours = found and (place != path or found[1] in WRITTEN_HERE)
+                if is_ours and each.is_file() and not each.is_symlink():
+                    each.unlink()
+
+
+def _stage_folders(path: Path) -> list[Path]:
+    """The folders of stages below those that have one for each."""
+    parents = [path / name for name in WRITTEN_BELOW]
+    return [each for parent in parents if not parent.is_symlink() for each in parent.glob("*/")]
 
 
 def hold_lock(path: Path) -> int | None:

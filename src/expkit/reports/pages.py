@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expkit.records.files import write_aside, write_json
 from expkit.records.run import Run
-from expkit.records.thresholds import Threshold
+from expkit.records.thresholds import read_thresholds
 from expkit.reports import markdown, wording
 from expkit.reports.digests import make_digest
 from expkit.reports.findings import markdown_section
@@ -60,7 +60,7 @@ def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
         f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
         *_results(run, summary),
         *markdown_section(summary["findings"]),
-        *_threshold(run),
+        *_thresholds(run),
         "## Stages",
         markdown.stages_table(summary),
         _speed(summary),
@@ -97,11 +97,10 @@ def _results(run: Run, summary: Summary) -> list[str]:
     return parts
 
 
-def _threshold(run: Run) -> list[str]:
-    threshold = Threshold.read(run.path)
-    if threshold is None:
-        return []
-    return ["## Threshold", f"```\n{threshold_screen(threshold, run.dataset)}\n```"]
+def _thresholds(run: Run) -> list[str]:
+    thresholds = read_thresholds(run.path)
+    screens = [f"```\n{threshold_screen(each, run.dataset)}\n```" for each in thresholds]
+    return ["## Thresholds", *screens] if screens else []
 
 
 def _speed(summary: Summary) -> str:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from expkit.records.folder import explain_disk_errors
+from expkit.records.opening import list_inside
 from expkit.records.run import Run
 from expkit.records.sweep import find_run_or_sweep
 from expkit.reports.pages import refresh
@@ -26,6 +27,6 @@ def main(words: Sequence[str]) -> int:
             refresh(found.path, plots=True)
         else:
             refresh_sweep(found.path)
-    for path in sorted((found.path / "plots").glob("*.png")):
+    for path in list_inside(found.path / "plots", "*.png", found.path):
         print(path)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from expkit.errors import UserError
 from expkit.records.folder import explain_disk_errors
+from expkit.records.opening import make_inside
 from expkit.records.run import find_run
 from expkit.reports.threshold import Wish, choose_threshold
 from expkit.reports.threshold_page import threshold_screen
@@ -31,7 +32,7 @@ def main(words: Sequence[str]) -> int:
     with explain_disk_errors(run.path):
         threshold.write(run.path)
         plots = run.path / "plots"
-        plots.mkdir(exist_ok=True)
+        make_inside(plots, run.path)
         with styled():
             (picture,) = draw_threshold(run, plots)
         refresh(run.path, plots=False)

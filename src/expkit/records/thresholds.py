@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
+from expkit.records.opening import is_file
+from expkit.records.shapes import Finite, check_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +26,8 @@ class Threshold:
 
     class_name: str
     class_names: Sequence[str]
-    low: float
-    high: float | None  # None: no cut-off makes this class sure
+    low: Finite
+    high: Finite | None  # None: no cut-off makes this class sure
     asked_recall: float
     asked_precision: float
     split: str  # whose halves chose and confirmed the cut-offs
@@ -37,10 +39,12 @@ class Threshold:
     def read(cls, run_path: Path) -> Threshold | None:
         """A run's threshold, or None where none was chosen."""
         path = run_path / FILE
-        if not path.exists():
+        if not is_file(path):
             return None
         try:
-            found = cls(**read_json(path))
+            record = read_json(path)
+            check_shape(record, cls)
+            found = cls(**record)
             if found._is_sound():
                 return found
         except (TypeError, ValueError):

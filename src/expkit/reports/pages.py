@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.records.files import write_aside, write_json
+from expkit.records.opening import list_inside, make_inside
 from expkit.records.run import Run
 from expkit.records.thresholds import Threshold
 from expkit.reports import markdown, wording
@@ -17,6 +18,7 @@ from expkit.reports.summary import Summary, summarize
 from expkit.reports.threshold_page import threshold_screen
 
 TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
+PLOTS = "plots"
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
@@ -31,11 +33,12 @@ def refresh(run_path: Path, *, plots: bool) -> Summary:
     if plots:
         from expkit.reports.gallery import draw_plots
 
-        pictures = draw_plots(run, run_path / "plots")
-        for path in set((run_path / "plots").glob("*.png")) - set(pictures):
+        make_inside(run_path / PLOTS, run_path)
+        pictures = draw_plots(run, run_path / PLOTS)
+        for path in set(list_inside(run_path / PLOTS, "*.png", run_path)) - set(pictures):
             path.unlink()  # its records are no longer there
     else:
-        pictures = sorted((run_path / "plots").glob("*.png"))
+        pictures = list(list_inside(run_path / PLOTS, "*.png", run_path))
     write_aside(run_path / "report.md", report(run, summary, pictures).encode())
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)

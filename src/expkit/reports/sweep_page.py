@@ -10,6 +10,7 @@ from pathlib import Path
 
 from expkit.records.files import write_aside
 from expkit.records.measures import Measure, is_lower_better
+from expkit.records.opening import refuse_links
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation import ablation_section
@@ -20,6 +21,7 @@ from expkit.reports.sweep_rows import Row, failure
 from expkit.reports.sweep_words import against_second, selection
 from expkit.reports.variation import SEED, describe_settings, shown
 
+PLOTS = "plots"
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
 MAX_FAILURES = 30
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
@@ -29,9 +31,10 @@ def refresh_sweep(path: Path) -> SweepOutcome:
     """Write every page anew from the records."""
     from expkit.reports.sweep_table import SweepTable
 
+    refuse_links(path / PLOTS, path)
     SweepTable(path).write()
     outcome = SweepOutcome.of(path)
-    pictures = draw_pictures(outcome, path / "plots")
+    pictures = draw_pictures(outcome, path / PLOTS)
     write_aside(path / "sweep.md", page(outcome, pictures).encode())
     return outcome
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from expkit.cleaning import clean_streams
 from expkit.commands.catalogue import COMMANDS
 
 HELP = """usage: expkit COMMAND ...
@@ -32,6 +33,7 @@ def main() -> None:
     sys.exit(dispatch(sys.argv[1:]))
 
 
+@clean_streams()  # nothing that a stranger named is obeyed by the terminal
 def dispatch(words: Sequence[str]) -> int:
     """Run a command; the exit code."""
     from expkit.errors import UserError

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from expkit.cleaning import CleanStream
 from expkit.records.opening import open_regular
 
 GRACE_SECONDS = 10.0  # between SIGTERM, at which a run keeps its last epoch, and SIGKILL
@@ -245,6 +246,7 @@ def _print_to(output: Path) -> None:
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         os.dup2(descriptor, number)
         stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
     os.close(descriptor)
     faulthandler.enable()  # a segmentation fault says where
 

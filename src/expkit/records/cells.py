@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")  # also one that begins with quotes, to be told apart
 
@@ -13,6 +14,11 @@ def safe_cell(cell: str) -> str:
     if FORMULA.match(cell) and not _is_number(cell):
         return f"'{cell}"
     return cell
+
+
+def safe_row(cells: Iterable[object]) -> list[object]:
+    """Return a row whose texts are safe cells; numbers stay numbers."""
+    return [safe_cell(cell) if isinstance(cell, str) else cell for cell in cells]
 
 
 def plain_cell(cell: str) -> str:

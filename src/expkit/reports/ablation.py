@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
-from expkit.reports.markdown import table
+from expkit.reports.markdown import Markup, code, table
 from expkit.reports.significance import Difference, difference_over_seeds, holm
 from expkit.reports.sweep_groups import measured
 from expkit.reports.sweep_rows import Row, read_rows
@@ -159,7 +159,7 @@ def _row(result: AblationResult, worth: Worth) -> tuple[str, ...]:
         gain += f" ({_ends(result.objective, worth.difference.interval)})"
     return (
         worth.name,
-        ", ".join(f"`{key}={shown(value)}`" for key, value in worth.settings.items()),
+        Markup(", ".join(code(f"{key}={shown(value)}") for key, value in worth.settings.items())),
         _mean(result.objective, [ours for ours, _ in worth.pairs]),
         _count(len(worth.pairs), worth.num_jobs),
         gain,

@@ -60,10 +60,10 @@ def draw_pictures(outcome: SweepOutcome, folder: Path) -> list[Path]:
 def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
     """The answer first."""
     parts = [
-        f"# {outcome.sweep.name}",
+        f"# {markdown.plain(outcome.sweep.name)}",
         *sections(outcome),
         *(["## Pictures"] if pictures else []),
-        *(f"![{path.stem}](plots/{path.name})" for path in pictures),
+        *(markdown.image(Path(PLOTS) / path.name, path.stem) for path in pictures),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -72,7 +72,7 @@ def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the pictures."""
     sweep = outcome.sweep
     return [
-        f"**Best: {outcome.headline()}**" if outcome.best else f"**{outcome.headline()}**",
+        f"**{'Best: ' if outcome.best else ''}{markdown.plain(outcome.headline())}**",
         f"{outcome.counts()}.",
         *against_second(outcome.groups, outcome.objective),
         *selection(outcome.groups, outcome.objective),
@@ -81,7 +81,7 @@ def sections(outcome: SweepOutcome) -> list[str]:
         *_failures(outcome),
         *_findings(outcome.rows),
         "## Repeat it",
-        f"```\n{command_of(sweep)}\n```",
+        markdown.block(command_of(sweep)),
         *_best_command(outcome),
     ]
 
@@ -95,7 +95,7 @@ def command_of(sweep: Sweep) -> str:
 def _best_command(outcome: SweepOutcome) -> list[str]:
     if outcome.best is None or len(outcome.rows) == 1:
         return []
-    return ["The best alone:", f"```\n{command(outcome.best.judged[0])}\n```"]
+    return ["The best alone:", markdown.block(command(outcome.best.judged[0]))]
 
 
 def _table(outcome: SweepOutcome) -> list[str]:
@@ -159,7 +159,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
             str(row.number),
             describe_settings({**row.settings, SEED: row.seed}),
             failure(row),
-            f"[output](jobs/{row.output.name})",
+            markdown.link("output", f"jobs/{row.output.name}"),
         )
         for row in failed[:MAX_FAILURES]
     ]

@@ -52,7 +52,7 @@ def shortened_words(text: str) -> str:
     def cut(match: re.Match[str]) -> str:
         word = match[0]
         longest = MAX_PATH if "/" in word else MAX_WORD
-        return word if len(word) <= longest else f"{word[: longest - 3]}..."
+        return word if len(word) <= longest + 4 else f"{word[: longest - 3]}..."  # with quotes
 
     quoted = re.sub(r"'([^'\n]{81,})'", lambda match: f"'{cut_off(match[1])}'", text)
     return re.sub(r"\S{81,}", cut, quoted)

@@ -74,7 +74,7 @@ def test_echoed_words_are_cut() -> None:
     )
     screen = error.screen()
     assert f"'{'x' * 77}...'" in " ".join(screen.split())
-    assert screen.count("a b") == 20
+    assert screen.count("a b") == 19
     assert "y" * 77 + "..." in screen.replace("\n           ", "")
     assert path in screen.replace("\n           ", "")
     assert "... and 9940 more lines" in screen

@@ -33,6 +33,13 @@ class RecordedReference(TypedDict, total=False):
     figures: Mapping[str, float | None] | None
 
 
+class RecordedDiagnosis(TypedDict, total=False):
+    """Which findings end a run, and which rules are not asked."""
+
+    stop_on: str
+    ignore: list[str]
+
+
 class RecordedConfig(TypedDict, total=False):
     """A config as pages look at it; an older one may lack what is new."""
 
@@ -45,14 +52,14 @@ class RecordedConfig(TypedDict, total=False):
     reference: RecordedReference | None
     criteria: Mapping[str, Any] | None
     evaluates: str | None
-    model: Mapping[str, Any] | None
-    dataset: Mapping[str, Any] | None
-    augment: Mapping[str, Any] | None
-    device: Mapping[str, Any] | None
-    optimizer: Mapping[str, Any] | None
-    schedule: Mapping[str, Any] | None
-    loss: Mapping[str, Any] | None
-    diagnosis: Mapping[str, Any] | None
+    model: Mapping[str, Any]
+    dataset: Mapping[str, Any]
+    augment: Mapping[str, Any]
+    device: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    loss: Mapping[str, Any]
+    diagnosis: RecordedDiagnosis
 
 
 class RecordedGit(TypedDict, total=False):

@@ -13,6 +13,7 @@ from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
 from expkit.reports.levels import chance_levels, constant_levels
 from expkit.reports.measured import Figure, Measured
+from expkit.reports.stored import is_sound
 
 Summary = dict[str, Any]
 
@@ -20,10 +21,10 @@ Summary = dict[str, Any]
 def recall(run: Run) -> Summary:
     """The stored summary of a run that ended, without reading its predictions; else a new one.
 
-    One from before figures had intervals, or runs findings, is computed anew.
+    One of another shape, as from before figures had intervals, is computed anew.
     """
     stored = run.summary
-    if stored is None or not {"intervals", "findings"} <= stored.keys():
+    if stored is None or not is_sound(stored):
         return summarize(run)
     if stored["status"] == run.status in ("finished", "failed"):
         return stored

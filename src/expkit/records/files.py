@@ -41,14 +41,15 @@ def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
 
 def write_output(path: Path, data: bytes) -> None:
     """Write a file that the user named: through their links, and into a pipe or a device."""
-    try:
-        is_special = not stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
-        is_special = False
-    if is_special:
-        path.write_bytes(data)
-    else:
+    is_stream = path.absolute().parts[1:2] in (("dev",), ("proc",))  # as /dev/stdout, into a file
+    if not is_stream:
+        with contextlib.suppress(FileNotFoundError):
+            is_stream = not stat.S_ISREG(path.stat().st_mode)
+    if not is_stream:
         write_aside(path.resolve(), data)
+        return
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as stream:
+        stream.write(data)
 
 
 def write_json(path: Path, record: Record) -> None:

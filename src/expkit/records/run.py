@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import yaml
 
+from expkit.cleaning import one_line
 from expkit.errors import UserError, nearest_of
 from expkit.records.arrays import (
     MISTAKES_ARRAYS,
@@ -56,7 +57,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """The folder's name, as it is shown."""
+        return one_line(self.path.name)
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from expkit.cleaning import one_line
 from expkit.errors import UserError
 from expkit.records.files import (
     Record,
@@ -167,7 +168,8 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """The folder's name, as it is shown."""
+        return one_line(self.path.name)
 
     @functools.cached_property
     def facts(self) -> Record:

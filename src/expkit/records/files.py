@@ -96,21 +96,19 @@ def read_json(path: Path) -> Record:
 
 def read_yaml(path: Path) -> Any:
     """The plain data of a YAML file: no tags, no loops, and no more than it seems to hold."""
-    loader = yaml.CSafeLoader(read_file(path))
+    content = read_file(path)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _refuse_bombs(node)
-        return _refuse_objects(loader.construct_document(node))
+        if b"*" in content:  # else there is no alias, and nothing is written out
+            _refuse_bombs(yaml.compose(content, yaml.CSafeLoader))
+        return _refuse_objects(yaml.load(content, yaml.CSafeLoader))
     except (RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"it is no plain YAML: {error}") from None
-    finally:
-        loader.dispose()
 
 
-def _refuse_bombs(root: yaml.Node) -> None:
+def _refuse_bombs(root: yaml.Node | None) -> None:
     """Count the nodes with every alias written out, before a merge could write them out."""
+    if root is None:
+        return
     sizes: dict[int, int] = {}
     open_: set[int] = set()  # those whose children are being counted
     waiting = [root]
@@ -141,18 +139,23 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 def _refuse_objects(value: Any) -> Any:
     """A config is text, numbers, lists and mappings; a date or a set is none of them."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            waiting += [*each, *each.values()]
-        elif isinstance(each, list):
-            waiting += each
-        elif not isinstance(each, str | int | float | None):
-            raise ValueError(f"it holds a {type(each).__name__}")
-        elif isinstance(each, int) and abs(each) >= 2**63:
-            raise ValueError("it holds a number that is too large")
-    return value
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+            elif not isinstance(each, str | int | float | None):
+                raise ValueError(f"it holds a {type(each).__name__}")
+            elif isinstance(each, int) and abs(each) >= 2**63:
+                raise ValueError("it holds a number that is too large")
+        if not below:
+            return value
+        level = below
+    raise ValueError("it is nested too deep")
 
 
 def read_lines(

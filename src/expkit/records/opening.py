@@ -48,12 +48,13 @@ def open_to_read(path: Path, root: Path | None = None) -> BinaryIO:
 def read_file(path: Path, root: Path | None = None) -> bytes:
     """Read a whole file of the folder `root`."""
     with open_to_read(path, root) as stream:
-        return stream.read(limit_of(path))
+        return stream.read()
 
 
 def open_regular(path: Path, flags: int, root: Path | None = None) -> int:
     """Return a descriptor of a regular file; made where the flags say so and it is not there."""
-    refuse_links(path.parent, root)
+    if root is not None:
+        refuse_links(path.parent, root)
     try:
         descriptor = os.open(
             path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o644

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import types
@@ -25,14 +26,26 @@ Positive = Annotated[int, Ge(1)]
 Finite = Annotated[float, Ge(-1e300), Le(1e300)]  # no NaN, which compares with nothing
 Seconds = Annotated[float, Ge(0), Le(1e300)]
 
-Check = Callable[[Any, str], None]  # with the place of the value, for whoever is told
+Check = Callable[[Any], None]
 LARGEST = 2**63  # beyond it an integer is no count of anything, and no float either
 SHOWN = 40  # characters of a wrong value
 
 
-def check_shape(value: object, kind: Any, where: str = "") -> None:
+class ShapeError(ValueError):
+    """A value is not of its type; where it stands is added on the way out."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.path: list[str] = []
+
+    def __str__(self) -> str:
+        return f"{'.'.join(reversed(self.path)) or 'it'} {self.what}"
+
+
+def check_shape(value: object, kind: Any) -> None:
     """Raise a ValueError that names the first place where a value is not of this type."""
-    compiled(kind)(value, where)
+    compiled(kind)(value)
 
 
 @functools.cache
@@ -40,13 +53,13 @@ def compiled(kind: Any) -> Check:
     """Return the check of a type, made once: a sweep reads thousands of records."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any or kind is object:
-        return lambda value, where: None
+        return _anything
     if origin is Annotated:
         return _bounded(compiled(arguments[0]), arguments[1:])
     if origin in (Union, types.UnionType):
-        return _any_of(kind, [compiled(each) for each in arguments])
+        return _any_of([compiled(each) for each in arguments], has_none=type(None) in arguments)
     if origin is Literal:
-        return _of_kind(lambda value: isinstance(value, str) and value in arguments, str(kind))
+        return _of_kind(lambda value: isinstance(value, str) and value in arguments, str(arguments))
     if origin is tuple and (len(arguments) != 2 or arguments[1] is not Ellipsis):
         return _row([compiled(each) for each in arguments])
     if origin in (list, tuple, Sequence):
@@ -58,16 +71,24 @@ def compiled(kind: Any) -> Check:
     return PLAIN[kind]
 
 
+def _anything(value: Any) -> None:
+    pass
+
+
+def _wrong(value: Any, name: str) -> ShapeError:
+    return ShapeError(f"is {str(value)[:SHOWN]!r}, which is not {name}")
+
+
 def _of_kind(is_it: Callable[[Any], bool], name: str) -> Check:
-    def check(value: Any, where: str) -> None:
+    def check(value: Any) -> None:
         if not is_it(value):
-            raise ValueError(f"{where or 'it'} is {str(value)[:SHOWN]!r}, which is not {name}")
+            raise _wrong(value, name)
 
     return check
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
+    return isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
 PLAIN: Mapping[Any, Check] = {
@@ -83,64 +104,74 @@ def _bounded(check: Check, bounds: Sequence[Any]) -> Check:
     low: Any = next((each.ge for each in bounds if isinstance(each, Ge)), -math.inf)
     high: Any = next((each.le for each in bounds if isinstance(each, Le)), math.inf)
 
-    def check_both(value: Any, where: str) -> None:
-        check(value, where)
+    def check_both(value: Any) -> None:
+        check(value)
         if not low <= value <= high:
-            raise ValueError(f"{where or 'it'} cannot be {value!r:.{SHOWN}}")
+            raise ShapeError(f"cannot be {value!r}")
 
     return check_both
 
 
-def _any_of(kind: Any, checks: Sequence[Check]) -> Check:
-    def fits(value: Any, check: Check) -> bool:
-        try:
-            check(value, "")
-        except ValueError:
-            return False
-        return True
+def _any_of(checks: Sequence[Check], *, has_none: bool) -> Check:
+    *others, last = [each for each in checks if each is not PLAIN[type(None)]]
 
-    def check(value: Any, where: str) -> None:
-        if not any(fits(value, each) for each in checks):
-            checks[0](value, where)  # which says what is wrong
+    def check(value: Any) -> None:
+        if has_none and value is None:
+            return
+        for each in others:
+            with contextlib.suppress(ValueError):
+                each(value)
+                return
+        last(value)  # which says what is wrong
 
     return check
 
 
 def _row(checks: Sequence[Check]) -> Check:
-    def check(value: Any, where: str) -> None:
+    def check(value: Any) -> None:
         if not isinstance(value, list | tuple) or len(value) != len(checks):
-            raise ValueError(f"{where or 'it'} is not {len(checks)} values")
-        for number, (each, own) in enumerate(zip(value, checks, strict=True)):
-            own(each, f"{where}[{number}]")
+            raise _wrong(value, f"a list of {len(checks)}")
+        for each, own in zip(value, checks, strict=True):
+            own(each)
 
     return check
 
 
 def _list(inner: Check) -> Check:
-    def check(value: Any, where: str) -> None:
+    def check(value: Any) -> None:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{where or 'it'} is {str(value)[:SHOWN]!r}, which is not a list")
-        for number, each in enumerate(value):
-            inner(each, f"{where}[{number}]")
+            raise _wrong(value, "a list")
+        if inner is not _anything:
+            for each in value:
+                inner(each)
 
     return check
 
 
 def _mapping(inner: Check) -> Check:
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise ValueError(f"{where or 'it'} is {str(value)[:SHOWN]!r}, which is no mapping")
+    def check(value: Any) -> None:
+        if not isinstance(value, Mapping):
+            raise _wrong(value, "a mapping")
         for key, each in value.items():
-            inner(each, f"{where}.{key}" if where else key)
+            if not isinstance(key, str):
+                raise ShapeError(f"has the key {str(key)[:SHOWN]!r}, which is not text")
+            _check_at(key, each, inner)
 
     return check
 
 
+def _check_at(key: str, value: Any, check: Check) -> None:
+    try:
+        check(value)
+    except ShapeError as error:
+        error.path.append(key[:SHOWN])
+        raise
+
+
 def _record(kind: Any) -> Check:
     """The keys that a class names; what it does not name is not looked at."""
-    checks = {
-        key: compiled(each) for key, each in get_type_hints(kind, include_extras=True).items()
-    }
+    hints = get_type_hints(kind, include_extras=True)
+    checks = {key: compiled(each) for key, each in hints.items()}
     if is_dataclass(kind):
         needed = {
             each.name
@@ -149,15 +180,14 @@ def _record(kind: Any) -> Check:
         }
     else:
         needed = set(kind.__required_keys__)
-    of_mapping = _mapping(lambda value, where: None)
+    of_mapping = _mapping(_anything)
 
-    def check(value: Any, where: str) -> None:
-        of_mapping(value, where)
-        missing = sorted(needed - value.keys())
-        if missing:
-            raise ValueError(f"{where or 'it'} has no {missing[0]}")
+    def check(value: Any) -> None:
+        of_mapping(value)
+        if missing := sorted(needed - value.keys()):
+            raise ShapeError(f"has no {missing[0]}")
         for key, each in checks.items():
             if key in value:
-                each(value[key], f"{where}.{key}" if where else key)
+                _check_at(key, value[key], each)
 
     return check

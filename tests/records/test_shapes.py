@@ -142,7 +142,8 @@ def test_lines_of_the_history_are_numbers() -> None:
     """A line that a torn write or a stranger left is none."""
     line = {"stage": "train", "epoch": 3, "train/loss": math.nan, "lr": 0.1}
     assert is_epoch(line)
-    wrong: list[dict[str, Any]] = [{"epoch": -1}, {"epoch": "3"}, {"stage": 1}, {"train/loss": "x"}]
+    wrong: list[dict[str, Any]] = [{"epoch": -1}, {"epoch": "3"}, {"train/loss": "x"}]
+    wrong += [{"stage": stage} for stage in (1, "../../mine", "/mine", ".hidden", "", "a\nb")]
     assert not any(is_epoch({**line, **change}) for change in wrong)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from expkit.cleaning import one_line
 from expkit.records.folder import explain_disk_errors
 from expkit.records.opening import list_inside
 from expkit.records.run import Run
@@ -28,5 +29,5 @@ def main(words: Sequence[str]) -> int:
         else:
             refresh_sweep(found.path)
     for path in list_inside(found.path / "plots", "*.png", found.path):
-        print(path)
+        print(one_line(str(path)))
     return 0

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from expkit.cleaning import one_line
 from expkit.records.files import parse_json, write_json
 from expkit.records.measures import CHOOSING, Measure
 from expkit.records.opening import read_file
@@ -58,6 +59,7 @@ def read_digest(run_path: Path) -> Digest | None:
     try:
         record = parse_json(read_file(run_path / "digest.json"))
         check_shape(record, Digest)
-        return Digest(**record) if record["version"] == VERSION else None
+        is_shown = all(one_line(record[key]) == record[key] for key in ("run", "name"))
+        return Digest(**record) if is_shown and record["version"] == VERSION else None
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expkit.cleaning import clean
 from expkit.errors import UserError
 from expkit.records.facts import StageResult
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
@@ -118,7 +119,8 @@ class RunFolder:
         append_line(self.path / "stages.jsonl", json.dumps(result.to_json()))
 
     def log(self, text: str) -> None:
-        for line in text.splitlines():
+        """Keep what was said, with the time; what a terminal would obey is written out."""
+        for line in clean(text).splitlines():
             append_line(self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}")
 
     def forget_after(self, stage: str, epoch: int) -> None:

@@ -111,7 +111,9 @@ def is_signal(record: Record) -> bool:
 
 
 def _is_of_stage(record: Record) -> bool:
-    return is_count(record["epoch"]) and isinstance(record["stage"], str)
+    stage = record["stage"]
+    is_name = isinstance(stage, str) and NAME.fullmatch(stage) is not None
+    return is_name and is_count(record["epoch"])
 
 
 def is_count(value: object) -> bool:

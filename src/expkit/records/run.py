@@ -129,7 +129,10 @@ class Run:
     def stages(self) -> list[StageResult]:
         path = self.path / "stages.jsonl"
         with explain_damage(path):
-            return [StageResult.from_json(record) for record in read_lines(path)]
+            results = [StageResult.from_json(record) for record in read_lines(path)]
+            for result in results:
+                check_name(result.stage)
+        return results
 
     @functools.cached_property
     def summary(self) -> Record | None:

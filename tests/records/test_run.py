@@ -167,7 +167,7 @@ def test_config_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     """An emptied config.yaml is told as such."""
     path = make_run(tmp_path)
     (path / "config.yaml").write_text("")
-    with pytest.raises(UserError, match="no mapping"):
+    with pytest.raises(UserError, match="is not a mapping"):
         _ = Run(path).config
 
 

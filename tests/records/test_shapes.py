@@ -153,5 +153,5 @@ def test_what_is_refused_is_one_screen(tmp_path: Any) -> None:
 
     with pytest.raises(UserError) as caught, explain_damage(tmp_path / "dataset.json"):
         check_shape({"count": "x" * 10_000, "pairs": []}, Record)
-    assert "'dataset.json' is damaged: ShapeError: count is 'xxx" in caught.value.what
+    assert "'dataset.json' is damaged: count is 'xxx" in caught.value.what
     assert len(caught.value.what) < 200

@@ -39,7 +39,7 @@ from expkit.records.recorded import (
     is_epoch,
     is_signal,
 )
-from expkit.records.shapes import check_shape
+from expkit.records.shapes import ShapeError, check_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -276,9 +276,9 @@ def explain_damage(path: Path) -> Iterator[None]:
         *(KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError),
         *(ArithmeticError, IndexError, RecursionError, MemoryError),
     ) as error:
-        first = f": {line:.120}" if (line := str(error).partition("\n")[0]) else ""
+        kind = "" if isinstance(error, ShapeError) else f"{type(error).__name__}: "
         raise UserError(
-            f"'{path.name}' is damaged: {type(error).__name__}{first}",
+            f"'{path.name}' is damaged: {kind}{str(error).partition(chr(10))[0]:.120}",
             where=str(path),
             fix="bring the file back from a copy",
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import build, carry_out, check_output, make_folder
-from expkit.config.compose import change_parts
+from expkit.config.compose import change_parts, compose_output_dir
 from expkit.config.signatures import read_signature
 from expkit.config.validation import check_config
 from expkit.records.run import Run, find_run
@@ -34,7 +34,8 @@ def main(words: Sequence[str]) -> int:
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
-        help="other data: dataset=puzzle dataset.image=other.jpg; other criteria: criteria=none",
+        help="other data: dataset=puzzle dataset.image=other.jpg; other criteria: criteria=none; "
+        "where the records go: output_dir=FOLDER",
     )
     parser.add_argument(
         "--known-classes-only",
@@ -48,7 +49,11 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
-    plain = describe_evaluation(run, arguments.overrides)
+    places = [word for word in arguments.overrides if word.startswith("output_dir=")]
+    words_of_parts = [word for word in arguments.overrides if word not in places]
+    plain = describe_evaluation(run, words_of_parts)
+    # the run may be a stranger's, who has no say in where the user's files go
+    plain["output_dir"] = compose_output_dir(places)
     if arguments.known_classes_only:
         plain["procedure"]["evaluate"]["unknown_classes"] = "leave_out"
     if arguments.name:

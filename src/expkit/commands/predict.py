@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, without_collector
 from expkit.data.picture_tree import picture_suffixes
 from expkit.errors import UserError
-from expkit.records.files import write_aside
+from expkit.records.cells import safe_cell
+from expkit.records.files import write_output
 from expkit.records.folder import explain_disk_errors
+from expkit.records.predictions import UNDECODABLE
 from expkit.records.run import Run, find_run
 from expkit.records.thresholds import FILE, Threshold, decide, read_thresholds
 
@@ -148,7 +150,7 @@ def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) 
     failed = [row for row in rows if row[-1]]
     if to is not None:
         with explain_disk_errors(to.parent):
-            write_aside(to, as_csv([header, *rows]).encode())
+            write_output(to, as_csv([header, *rows]).encode(errors=UNDECODABLE))
         print(f"{len(rows) - len(failed)} of {len(rows)} images predicted: {to}")
     else:
         print(as_csv([header, *rows]), end="")
@@ -180,5 +182,6 @@ def list_pictures(given: Sequence[Path]) -> list[Path]:
 
 def as_csv(rows: Iterable[Sequence[str]]) -> str:
     stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
     return stream.getvalue()

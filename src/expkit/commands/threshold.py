@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from expkit.errors import UserError
 from expkit.records.folder import explain_disk_errors
+from expkit.records.opening import make_inside
 from expkit.records.run import find_run
 from expkit.records.thresholds import FILE, keep_threshold, read_thresholds
 from expkit.reports.threshold import Wish, choose_threshold
@@ -32,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     with explain_disk_errors(run.path):
         keep_threshold(threshold, run.path)
         plots = run.path / "plots"
-        plots.mkdir(exist_ok=True)
+        make_inside(plots, run.path)
         with styled():
             pictures = draw_thresholds(run, plots)
         refresh(run.path, plots=False)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Literal
+
+from expkit.records.shapes import Count, Positive, Seconds, check_shape
 
 Task = Literal["classification", "regression"]
 
@@ -14,8 +17,8 @@ Task = Literal["classification", "regression"]
 class SplitFacts:
     """One split: how many samples, how many of each class, and a fingerprint of the bytes."""
 
-    num_samples: int
-    class_counts: tuple[int, ...] | None
+    num_samples: Count
+    class_counts: tuple[Count, ...] | None
     fingerprint: str
 
 
@@ -24,9 +27,9 @@ class Layout:
     """Where the samples of a split lie in one picture that was cut into a grid of cells."""
 
     picture: str
-    rows: int
-    columns: int
-    cells: tuple[int, ...]  # for each sample: row * columns + column
+    rows: Positive
+    columns: Positive
+    cells: tuple[Count, ...]  # for each sample: row * columns + column
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class DatasetFacts:
     task: Task
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
-    image_shape: tuple[int, int, int]  # channels, height, width
+    image_shape: tuple[Positive, Positive, Positive]  # channels, height, width
     splits: Mapping[str, SplitFacts]
     layouts: Mapping[str, Layout]
     # how a picture file becomes what the model is given: its decoding and its normaliser
@@ -188,6 +191,9 @@ class DatasetFacts:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> DatasetFacts:
+        check_shape(record, cls)
+        _check_sense(record)
+
         def as_tuple(value: Any) -> Any:
             return None if value is None else tuple(value)
 
@@ -219,6 +225,30 @@ def _trained_by(record: Mapping[str, Any]) -> TrainedBy:
     return TrainedBy(**{**record, "leaks": None if leaks is None else Leaks.from_json(leaks)})
 
 
+def _check_sense(record: Mapping[str, Any]) -> None:
+    """Raise a ValueError where the parts of a record do not belong together."""
+    names, splits = record["class_names"], record["splits"]
+    told = (record["target_names"] if names is None else names) or []
+    if not told or (names is None) != (record["task"] == "regression"):
+        raise ValueError(f"{record['task']} has no names of what it tells")
+    if len(set(told)) < len(told):
+        raise ValueError("two classes or targets have one name")
+    if not splits.keys() & {"train", "val", "test"} or splits.keys() - {"train", "val", "test"}:
+        raise ValueError(f"the splits are {', '.join(splits):.40}")
+    for split, facts in splits.items():
+        counts = facts["class_counts"]
+        if counts is not None and (len(counts) != len(names or ()) or not any(counts)):
+            raise ValueError(f"the counts of {split} are not those of the classes")
+    for split, layout in record["layouts"].items():
+        if split not in splits or len(layout["cells"]) != splits[split]["num_samples"]:
+            raise ValueError(f"the layout of {split} is not that of its samples")
+        if max(layout["cells"], default=0) >= layout["rows"] * layout["columns"]:
+            raise ValueError(f"the layout of {split} has a cell outside of its picture")
+        place = PurePosixPath(layout["picture"])
+        if place.is_absolute() or not place.parts or ".." in place.parts:
+            raise ValueError(f"the picture of {split} lies outside of the run")
+
+
 @dataclass(frozen=True)
 class StageResult:
     """How one stage ended: what it was asked, what it reached, and why it stopped."""
@@ -227,12 +257,12 @@ class StageResult:
     passed: bool
     reason: str  # one sentence for the terminal and the report
     kind: str  # the stage's class name: OverfitGate, Training, Evaluation
-    num_epochs: int = 0
-    num_samples: int = 0
-    best_epoch: int | None = None
-    seconds: float = 0.0
-    samples_per_second: float = 0.0
-    peak_memory_bytes: int = 0
+    num_epochs: Count = 0
+    num_samples: Count = 0
+    best_epoch: Count | None = None
+    seconds: Seconds = 0.0
+    samples_per_second: Seconds = 0.0
+    peak_memory_bytes: Count = 0
     figures: Mapping[str, float] | None = None  # the last recorded metrics
 
     def to_json(self) -> dict[str, Any]:
@@ -240,4 +270,5 @@ class StageResult:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> StageResult:
+        check_shape(record, cls)
         return cls(**record)

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expkit.cleaning import clean
 from expkit.errors import UserError
 from expkit.records.facts import StageResult
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
+from expkit.records.opening import make_inside, open_regular
 from expkit.records.predictions import Predictions, write_predictions
 
 if TYPE_CHECKING:
@@ -110,10 +112,10 @@ class RunFolder:
         import numpy as np
 
         path = self.path / place
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_inside(path.parent, self.path)
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-        write_aside(path, stream.getvalue())
+        write_aside(path, stream.getvalue(), self.path)
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         append_line(self.path / "history.jsonl", json.dumps(record))
@@ -125,7 +127,8 @@ class RunFolder:
         append_line(self.path / "stages.jsonl", json.dumps(result.to_json()))
 
     def log(self, text: str) -> None:
-        for line in text.splitlines():
+        """Keep what was said, with the time; what a terminal would obey is written out."""
+        for line in clean(text).splitlines():
             append_line(self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}")
 
     def forget_after(self, stage: str, epoch: int) -> None:
@@ -160,7 +163,7 @@ def _stage_folders(path: Path) -> list[Path]:
 
 def hold_lock(path: Path) -> int | None:
     """A descriptor that holds the folder's lock, or None where another process has it."""
-    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_regular(path / ".lock", os.O_RDWR | os.O_CREAT)
     deadline = time.monotonic() + ASKED_SECONDS
     while True:
         try:
@@ -176,9 +179,9 @@ def hold_lock(path: Path) -> int | None:
         return descriptor
 
 
-def hold_file(path: Path) -> int:
+def hold_file(path: Path, root: Path | None = None) -> int:
     """A descriptor that holds this file's lock, once nobody else does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, root)
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
@@ -191,8 +194,8 @@ def is_locked(path: Path) -> bool:
 
 def is_file_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
+        descriptor = open_regular(path, os.O_RDONLY)
+    except (OSError, UserError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

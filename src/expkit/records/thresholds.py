@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
+from expkit.records.opening import is_file
+from expkit.records.shapes import Finite, check_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,10 +30,10 @@ class Threshold:
 
     class_name: str
     class_names: Sequence[str]
-    low: float
-    high: float | None  # None: no cut-off makes this class sure
-    asked_recall: float | None  # None: nothing was asked of it
-    asked_precision: float | None
+    low: Finite
+    high: Finite | None  # None: no cut-off makes this class sure
+    asked_recall: Finite | None  # None: nothing was asked of it
+    asked_precision: Finite | None
     split: str  # whose halves chose and confirmed the cut-offs
     seed: int  # of the halves
     verdict: Verdict  # of the half that did not choose
@@ -66,12 +68,13 @@ def _is_share(
 def read_thresholds(run_path: Path) -> Sequence[Threshold]:
     """A run's thresholds, one a class, in the order in which they were chosen."""
     path = run_path / FILE
-    if not path.exists():
+    if not is_file(path):
         return ()
     try:
         record = read_json(path)
         # of one class alone, as they were written before several could stand side by side
         listed = [_renamed(record)] if "class_name" in record else record["thresholds"]
+        check_shape(listed, list[Threshold])
         found = [Threshold(**each) for each in listed]
         names = found[0].class_names
         if all(each._is_sound() and each.class_names == names for each in found):

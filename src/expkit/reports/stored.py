@@ -72,7 +72,7 @@ class StoredLevels(TypedDict):
     constant: Mapping[str, Finite | None]
 
 
-class StoredSummary(TypedDict):
+class StoredSummary(TypedDict, total=False):
     """What pages, screens and comparisons take from a stored summary."""
 
     run: str
@@ -102,11 +102,11 @@ def is_sound(summary: Mapping[str, Any]) -> bool:
     """Tell whether a stored summary can be shown; another one is made anew from the records."""
     try:
         check_shape(summary, StoredSummary)
-        for record in summary["findings"]:
+        for record in summary.get("findings", ()):
             Finding.from_json(record)
     except (ValueError, TypeError, AssertionError):
         return False
-    judged = summary["judged_split"]
-    return bool(summary["stages"]) and (
-        not summary["metrics"].get(judged) or judged in summary["intervals"]
-    )
+    if not {"intervals", "findings"} <= summary.keys() or summary.get("stages") == []:
+        return False
+    judged = summary.get("judged_split", "")
+    return not summary.get("metrics", {}).get(judged) or judged in summary["intervals"]

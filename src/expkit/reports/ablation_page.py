@@ -1,4 +1,4 @@
-"""What a sweep's page says of an ablation: its hypothesis judged, and what each change is worth."""
+"""The ablation on a sweep's page: its hypothesis judged, and what each change is worth."""
 
 from __future__ import annotations
 

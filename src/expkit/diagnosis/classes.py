@@ -29,8 +29,6 @@ class MissingClasses(Rule):
         if names is None or train is None:
             return
         allowed = {str(each) for each in evidence.config["dataset"].get("allow_missing") or ()}
-        # a class that a stage makes up of mistakes has no held-out sample
-        allowed |= {str(each.get("label")) for each in evidence.config["procedure"].values()}
         for split in held_out_names(evidence):
             counts = evidence.facts.splits[split].class_counts
             if counts is None:
@@ -208,7 +206,7 @@ class TooFewSamples(Rule):
         lines = [each for each in evidence.epochs(stage) if f"{split}/accuracy" in each]
         if not lines or evidence.result(stage) is None:
             return False
-        majority = evidence.facts.majority_accuracy(split) or 0.0
+        majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
         best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]
         gap = max(float(each["train/accuracy"]) for each in lines) - best
         return above_chance(best, majority) < self.most_known and gap >= self.least_gap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -80,7 +81,9 @@ def test_an_identical_picture_under_another_label_is_said() -> None:
     train = dataset.splits["train"]
     three = int(np.flatnonzero(train.targets == 3)[0])
     twin = Samples(train.images[[three]], np.array([5]), ["twin"])
-    (found,) = findings("duplicates_across_splits", evidence_of(enlarge(dataset, "val", twin)))
+    evidence = evidence_of(enlarge(dataset, "val", twin))
+    assert json.dumps(evidence.signals)  # as it is written down
+    (found,) = findings("duplicates_across_splits", evidence)
     assert "1 of them under another label" in found.sentence
     assert found.evidence["under another label"] == [
         f"val/twin (5) = train/{train.names[three]} (3)"

@@ -36,7 +36,10 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
     if has_classes:
         found["conflicting"] = _conflicting(glances["train"])
         told = [
-            [[pair.split, pair.name, ours], [pair.other_split, pair.other_name, theirs]]
+            [
+                [pair.split, pair.name, int(ours)],
+                [pair.other_split, pair.other_name, int(theirs)],
+            ]
             for pair, (ours, theirs) in exact
             if ours != theirs
         ]
@@ -78,7 +81,7 @@ def _conflicting(seen: Glance) -> dict[str, Any]:
     }
 
 
-def _exact_across(glances: Mapping[str, Glance]) -> list[tuple[Pair, tuple[int, int]]]:
+def _exact_across(glances: Mapping[str, Glance]) -> list[tuple[Pair, tuple[Any, Any]]]:
     """Each held-out sample once, with the first sample of an earlier split that is its equal.
 
     Beside the pair stand its two targets, which mean something where they are classes.

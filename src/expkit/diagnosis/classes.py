@@ -204,7 +204,7 @@ class TooFewSamples(Rule):
             return False
         stage = evidence.trainings[-1]
         lines = [each for each in evidence.epochs(stage) if f"{split}/accuracy" in each]
-        if not lines or evidence.result(stage) is None:
+        if not lines or evidence.result(stage) is None or not evidence.has_plain_accuracy(stage):
             return False
         majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
         best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]

@@ -91,6 +91,15 @@ class Evidence:
         learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
         return (self.relabelled if learns_labels else None) or self.facts
 
+    def has_plain_accuracy(self, stage: str) -> bool:
+        """Whether training accuracy is of samples as they come, as a held-out accuracy is.
+
+        Of classes drawn equally often it is weighted back; older runs did not do so.
+        """
+        if not self.stage_config(stage).get("balanced_sampling"):
+            return True
+        return any("weighted_to_class_shares" in each for each in self.of_kind("epoch", stage))
+
     def stage_config(self, stage: str) -> Mapping[str, Any]:
         return dict(self.config["procedure"][stage])
 

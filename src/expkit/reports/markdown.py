@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -23,6 +24,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         return f"| {' | '.join(clean)} |"
 
     return "\n".join([line(header), line(["---"] * len(header)), *(line(row) for row in rows)])
+
+
+def folded(summary: str, content: str) -> str:
+    """Content that a reader opens: long lists would push what matters from the page."""
+    return f"<details>\n<summary>{html.escape(summary)}</summary>\n\n{content}\n\n</details>"
+
+
+def fenced(text: str) -> str:
+    """Text to the letter; a fence longer than any in it."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def without_places(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from expkit.records.files import write_aside
 from expkit.records.run import Run
+from expkit.reports.picture_files import format_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +26,7 @@ GAP, CAPTION, HEAD = 12, 18, 26
 INK, PAPER, FAINT = (17, 17, 17), (255, 255, 255), (119, 119, 119)
 
 
-def draw_mosaic(run: Run, folder: Path) -> list[Path]:
+def draw_mosaic(run: Run, folder: Path, picture_format: str | None = None) -> list[Path]:
     """Pairs of pictures with their classes, from the run's record of augmented samples."""
     arrays = run.samples("augmented")
     if arrays is None or len(arrays["stored"]) == 0:
@@ -45,11 +47,26 @@ def draw_mosaic(run: Run, folder: Path) -> list[Path]:
         row, column = divmod(number, columns)
         canvas.paste(tile, (GAP + column * (width + GAP), HEAD + row * (height + GAP)))
     folder.mkdir(parents=True, exist_ok=True)
-    stream = io.BytesIO()
-    canvas.save(stream, "PNG", compress_level=3)
-    path = folder / "augmented.png"
-    write_aside(path, stream.getvalue())
+    path = folder / f"augmented.{picture_format or format_of(run.config)}"
+    write_aside(path, _encode(canvas, path.suffix))
     return [path]
+
+
+def _encode(canvas: Image.Image, suffix: str) -> bytes:
+    """The picture's bytes; an SVG holds its pixels as a PNG."""
+    stream = io.BytesIO()
+    if suffix == ".pdf":
+        canvas.save(stream, "PDF")
+        return stream.getvalue()
+    canvas.save(stream, "PNG", compress_level=3)
+    if suffix == ".png":
+        return stream.getvalue()
+    width, height = canvas.size
+    pixels = base64.b64encode(stream.getvalue()).decode()
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+        f'<image width="{width}" height="{height}" href="data:image/png;base64,{pixels}"/></svg>'
+    ).encode()
 
 
 def _caption(run: Run, target: np.generic) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from expkit.records.thresholds import Threshold
 from expkit.reports import markdown, wording
 from expkit.reports.digests import make_digest
 from expkit.reports.findings import markdown_section
+from expkit.reports.picture_files import find_pictures, link_to
+from expkit.reports.settings import settings_parts
 from expkit.reports.summary import Summary, summarize
 from expkit.reports.threshold_page import threshold_screen
 
-TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
-def refresh(run_path: Path, *, plots: bool) -> Summary:
+def refresh(run_path: Path, *, plots: bool, picture_format: str | None = None) -> Summary:
     """Write every page anew from the records; without `plots` the pictures stay as they are.
 
     summary.json comes last: where it stands, the other pages stand too.
@@ -31,11 +33,11 @@ def refresh(run_path: Path, *, plots: bool) -> Summary:
     if plots:
         from expkit.reports.gallery import draw_plots
 
-        pictures = draw_plots(run, run_path / "plots")
-        for path in set((run_path / "plots").glob("*.png")) - set(pictures):
-            path.unlink()  # its records are no longer there
+        pictures = draw_plots(run, run_path / "plots", picture_format=picture_format)
+        for path in set(find_pictures(run_path / "plots")) - set(pictures):
+            path.unlink()  # its records are no longer there, or it is of another format
     else:
-        pictures = sorted((run_path / "plots").glob("*.png"))
+        pictures = find_pictures(run_path / "plots")
     write_aside(run_path / "report.md", report(run, summary, pictures).encode())
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
@@ -53,11 +55,12 @@ def history_table(run: Run) -> str:
 
 
 def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
-    """The page that says what a run came to, verdict first."""
+    """The page that says what a run came to: the verdict, the pictures, then the figures."""
     parts = [
         f"# {run.name}",
         f"**{summary['verdict'].upper()}**: {summary['verdict_reason']} ({summary['status']}).",
         f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
+        *_pictures(run, pictures),
         *_results(run, summary),
         *markdown_section(summary["findings"]),
         *_threshold(run),
@@ -65,9 +68,8 @@ def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
         markdown.stages_table(summary),
         _speed(summary),
         "## Settings",
-        f"```\n{markdown.command_of(run)}\n```",
-        _settings(run),
-        *_pictures(run, pictures),
+        markdown.fenced(markdown.command_of(run)),
+        *settings_parts(run),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -112,12 +114,12 @@ def _speed(summary: Summary) -> str:
     return ", ".join(parts) + "."
 
 
-def _settings(run: Run) -> str:
-    chosen = {k: v for k, v in run.config.items() if k not in TOLD_ELSEWHERE}
-    rows = [(f"`{k}`", markdown.shown_value(v)) for k, v in markdown.flatten(chosen).items()]
-    return markdown.table(("setting", "value"), rows)
-
-
 def _pictures(run: Run, pictures: Sequence[Path]) -> list[str]:
-    links = [f"![{path.stem}]({path.relative_to(run.path).as_posix()})" for path in pictures]
-    return ["## Pictures", *links] if links else []
+    """Those of the end; the course of a puzzle before it is folded."""
+    early = [path for path in pictures if re.search(r"_epoch_\d+$", path.stem)]
+    links = {path: link_to(path, path.relative_to(run.path).as_posix()) for path in pictures}
+    parts = [link for path, link in links.items() if path not in early]
+    if early:
+        shown = "\n\n".join(links[path] for path in early)
+        parts.append(markdown.folded(f"{len(early)} pictures of earlier epochs", shown))
+    return ["## Pictures", *parts] if parts else []

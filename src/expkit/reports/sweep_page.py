@@ -13,6 +13,7 @@ from expkit.records.measures import Measure, is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation import ablation_section
+from expkit.reports.picture_files import find_pictures, format_of, link_to
 from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import SweepOutcome
@@ -25,31 +26,36 @@ MAX_FAILURES = 30
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
-def refresh_sweep(path: Path) -> SweepOutcome:
-    """Write every page anew from the records."""
+def refresh_sweep(path: Path, picture_format: str | None = None) -> SweepOutcome:
+    """Write every page anew from the records; in the jobs' own format where none is given."""
     from expkit.reports.sweep_table import SweepTable
 
     SweepTable(path).write()
     outcome = SweepOutcome.of(path)
-    pictures = draw_pictures(outcome, path / "plots")
+    pictures = draw_pictures(outcome, path / "plots", picture_format)
     write_aside(path / "sweep.md", page(outcome, pictures).encode())
     return outcome
 
 
-def draw_pictures(outcome: SweepOutcome, folder: Path) -> list[Path]:
+def draw_pictures(
+    outcome: SweepOutcome, folder: Path, picture_format: str | None = None
+) -> list[Path]:
     """Those of the records that are; an old picture without records goes."""
     if outcome.best is None:
         pictures = []
     else:
+        from expkit.reports import style
         from expkit.reports.ablation_plot import draw_ablation
         from expkit.reports.sweep_axes import Objective
         from expkit.reports.sweep_plots import draw_sweep
 
         objective = Objective(outcome.objective, outcome.levels)
-        pictures = draw_sweep(outcome.groups, objective, folder)
-        worth = draw_ablation(outcome.sweep, folder)
+        jobs = outcome.sweep.jobs
+        with style.in_format(picture_format or format_of(jobs[0].config)):
+            pictures = draw_sweep(outcome.groups, objective, folder)
+            worth = draw_ablation(outcome.sweep, folder)
         pictures = pictures if worth is None else [worth, *pictures]
-    for old in set(folder.glob("*.png")) - set(pictures):
+    for old in set(find_pictures(folder)) - set(pictures):
         old.unlink()
     return pictures
 
@@ -60,7 +66,7 @@ def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
         f"# {outcome.sweep.name}",
         *sections(outcome),
         *(["## Pictures"] if pictures else []),
-        *(f"![{path.stem}](plots/{path.name})" for path in pictures),
+        *(link_to(path, f"plots/{path.name}") for path in pictures),
     ]
     return "\n\n".join(parts) + "\n"
 

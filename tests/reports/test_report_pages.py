@@ -76,7 +76,8 @@ def test_pictures_come_first_and_changed_settings_before_the_others(tmp_path: Pa
     assert "| `procedure.evaluate` | left out | there |" not in report
     shown, _, rest = report.partition("<summary>The other")
     assert "| `procedure.train.max_epochs` | `40` | `150` |" in shown
-    assert "procedure.train.batch_size" in rest
+    assert "procedure.overfit_10.max_steps" not in shown
+    assert "| `procedure.overfit_10.max_steps` | `500` |" in rest
 
 
 @pytest.mark.parametrize("write", [failed_gate_run, interrupted_run])

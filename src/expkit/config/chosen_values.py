@@ -5,6 +5,7 @@ Hydra composes the same and takes its time; a page only wants to say what was ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,21 @@ def _compose(group: str, name: str, depth: int = 0) -> Values:
 def _read(group: str, name: str) -> Values:
     path: Path | None = list_choices(group, conf_folders()).get(name)
     try:
-        node = None if path is None else yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+        text = "" if path is None else path.read_text("utf-8")
+        node = yaml.load(text, yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
-    return dict(node) if isinstance(node, Mapping) else {}
+    if not isinstance(node, dict):
+        return {}
+    return {key: _as_hydra_reads(value) for key, value in node.items()}
+
+
+def _as_hydra_reads(value: Any) -> Any:
+    """`1e-8` is text to PyYAML, and a number to Hydra."""
+    if isinstance(value, dict):
+        return {key: _as_hydra_reads(each) for key, each in value.items()}
+    is_number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value)
+    return float(value) if is_number else value
 
 
 def _nested(place: str, values: Values) -> Values:

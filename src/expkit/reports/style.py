@@ -28,6 +28,7 @@ from expkit.reports.picture_files import FORMATS
 # Okabe and Ito: told apart by the colour-blind, and by their lightness in a grey print
 GREEN, RED, BLUE, SKY = "#009E73", "#D55E00", "#0072B2", "#56B4E9"
 ORANGE, PURPLE, GREY, BLACK = "#E69F00", "#CC79A7", "#777777", "#111111"
+STRIPE = "#f4f4f4"  # behind every second row
 LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)  # of one picture, in their order
 
 # of the pictures that are being drawn

@@ -60,7 +60,7 @@ def _title(run: Run, stage: str, records: Records, unit: str) -> str:
     return f"{run.name}\n{stage}: {len(records)} {unit}s, {where}"
 
 
-def _train_label(run: Run, stage: str, metric: str) -> str:
+def train_label(run: Run, stage: str, metric: str) -> str:
     """What the training figure is of, where it is not of the samples as they are."""
     if is_gate(run, stage):
         return "one batch"
@@ -93,7 +93,7 @@ def _line(axes: Axes, records: Records, key: str, scale: float, color: str, labe
 
 def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     axes.set_ylabel("loss")
-    _line(axes, records, "train/loss", 1, TRAIN, _train_label(run, stage, "loss"))
+    _line(axes, records, "train/loss", 1, TRAIN, train_label(run, stage, "loss"))
     _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
     facts = run.dataset_of(stage)
     chance = facts.chance_loss
@@ -129,7 +129,7 @@ def _mark_broken(axes: Axes, records: Records) -> None:
 
 
 def _draw_accuracy(axes: Axes, run: Run, stage: str, records: Records) -> None:
-    facts, label = run.dataset_of(stage), _train_label(run, stage, "accuracy")
+    facts, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
     axes.set_ylabel("accuracy in %")
     _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, top 5")
     _line(axes, records, "train/accuracy", 100, TRAIN, label)

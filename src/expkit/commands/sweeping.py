@@ -121,8 +121,12 @@ def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:
 
 def _words_of_jobs(command: Sequence[str]) -> list[str]:
     """Without those that resuming a sweep puts in place of its own."""
-    keys = ("trust", "hydra.sweep.dir")
-    return [word for word in command if word.lstrip("+~").partition("=")[0] not in keys]
+    keys = ("trust", "hydra.sweep.dir", "launcher")
+    return [word for word in command if not _key_of(word).startswith(keys)]
+
+
+def _key_of(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 @contextmanager

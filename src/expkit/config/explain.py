@@ -18,6 +18,7 @@ from expkit.config.advice import Choices, advise
 from expkit.config.places import (
     builtin_conf,
     conf_folders,
+    conf_left_out,
     list_choices,
     list_groups,
     values_to_give,
@@ -253,7 +254,7 @@ def _check_choice(override: Override, choices: Choices) -> None:
                 meant = choices.means(group, str(name))
                 raise UserError(
                     f"there is no {group} called '{name}'",
-                    where=override.input_line,
+                    where="\n".join(filter(None, [override.input_line, conf_left_out()])),
                     nearest=" ".join(meant).removeprefix(f"{group}=") if meant else None,
                     allowed=", ".join(known),
                     fix=f"expkit train {shlex.join(meant)}" if meant else f"expkit list {group}",

@@ -15,7 +15,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from expkit.config.ablation import without_mark
 from expkit.config.check import check_fields, check_part
 from expkit.config.schema import Config, Sweep
-from expkit.config.validation import check_config
+from expkit.config.validation import check_config, refuse_runs_beside_code
 from expkit.errors import UserError
 
 # the root's keys that say how a sweep runs; its runs do not know of them
@@ -53,12 +53,14 @@ class Request:
     @functools.cached_property
     def config(self) -> Config:
         plain = {key: value for key, value in self._plain.items() if key not in OF_THE_SWEEP}
+        output_dir = plain.get("output_dir")
         if self.sweep_dir is not None:
             plain["output_dir"] = self.sweep_dir
         config = check_config(plain)
         if self.sweep_dir is None:
             self._refuse_words_of_sweeps()
         self._refuse_folds_without_fold(config)
+        refuse_runs_beside_code(str(output_dir), config)
         return config
 
     def _words_of(self, *keys: str) -> list[str]:

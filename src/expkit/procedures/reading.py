@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
-from expkit.data.samples import Dataset, DatasetSource, Watch, check_dataset, silent
+from expkit.data.samples import Dataset, Watch, check_dataset, silent
 from expkit.errors import UserError
+from expkit.procedures.roles import as_dataset, as_loss, wrong_part
 from expkit.records.criteria import Criterion, check_criteria
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
 
@@ -43,12 +44,14 @@ def read_request(config: Config, watch: Watch = silent) -> Reading:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
-    source: DatasetSource = build_part(config.dataset, "dataset")
+    source = as_dataset(build_part(config.dataset, "dataset"), config.dataset)
     dataset = source.read(watch)
+    if not isinstance(dataset, Dataset):
+        raise wrong_part("dataset", dataset, config.dataset)
     check_dataset(dataset)
     facts = collect_facts(dataset, config)
     _check_held_out(facts)
-    loss: LossSource = build_part(config.loss, "loss")
+    loss = as_loss(build_part(config.loss, "loss"), config.loss, facts)
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
 

@@ -24,7 +24,7 @@ WANTED = """a map-style Dataset: __len__, and __getitem__(index) that gives (ima
 image: a PIL image, uint8 from 0 to 255 or float from 0 to 1, C x H x W as a tensor or H x W x C
 label: a whole number from 0, or text"""
 NUM_COMPARED = 4  # samples that are read twice: do they change from one reading to the next?
-CHANNELS = (1, 3, 4)
+CHANNELS = {1: 2, 3: 2, 4: 1}  # how likely an axis of such a length is that of the channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +175,14 @@ def as_picture(image: Any, label: Any, split: str, index: int) -> Image.Image:
     is_tensor = hasattr(image, "detach")
     pixels = np.asarray(image.detach().cpu() if is_tensor else image)
     if pixels.ndim == 2:
-        pixels = pixels[..., None]
+        pixels, is_tensor = pixels[..., None], False
     if pixels.ndim != 3 or pixels.dtype.kind not in "buif":
         raise _wrong_sample(split, index, f"its image is {pixels.dtype} {pixels.shape}")
-    is_first, is_last = pixels.shape[0] in CHANNELS, pixels.shape[-1] in CHANNELS
-    if is_first and (is_tensor or not is_last):
-        pixels = pixels.transpose(1, 2, 0)
-    elif not is_last:
+    first, last = (CHANNELS.get(pixels.shape[axis], 0) for axis in (0, -1))
+    if not first and not last:
         raise _wrong_sample(split, index, f"its image has shape {pixels.shape}")
+    if first > last or (first == last and is_tensor):
+        pixels = pixels.transpose(1, 2, 0)
     white = 1 if pixels.dtype.kind in "bf" else 255
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0 and high <= white):

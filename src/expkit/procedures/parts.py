@@ -162,6 +162,8 @@ def make_model(
             fix="add `_partial_: true` to its YAML: it is then called with image_shape "
             "and num_outputs",
         )
+    if not callable(make):
+        raise wrong_part("model", make, node)
     net: nn.Module = explain_failure(
         node, "model", lambda: make(image_shape=image_shape, num_outputs=num_outputs)
     )

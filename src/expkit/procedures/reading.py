@@ -10,7 +10,7 @@ from expkit.config.parts import build_part
 from expkit.config.schema import Config
 from expkit.data.samples import Dataset, Watch, check_dataset, silent
 from expkit.errors import UserError
-from expkit.procedures.roles import as_dataset, as_loss, wrong_part
+from expkit.procedures.roles import as_dataset, as_loss, refuse_listed_weights, wrong_part
 from expkit.records.criteria import Criterion, check_criteria
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
 
@@ -51,6 +51,7 @@ def read_request(config: Config, watch: Watch = silent) -> Reading:
     check_dataset(dataset)
     facts = collect_facts(dataset, config)
     _check_held_out(facts)
+    refuse_listed_weights(config.loss)
     loss = as_loss(build_part(config.loss, "loss"), config.loss, facts)
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
@@ -82,7 +83,7 @@ def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
     """What the pages will need to know of the data."""
     _, height, width, channels = dataset.splits["train"].images.shape
     return DatasetFacts(
-        name=str(config.dataset["_target_"]).rpartition(".")[2],
+        name=_name_of(config.dataset),
         task="regression" if dataset.class_names is None else "classification",
         class_names=None if dataset.class_names is None else tuple(dataset.class_names),
         target_names=None if dataset.target_names is None else tuple(dataset.target_names),
@@ -99,6 +100,13 @@ def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
             "decoding": None if dataset.decoding is None else dataset.decoding.to_json()
         },
     )
+
+
+def _name_of(node: Mapping[str, Any]) -> str:
+    """The class's name: that of the user's own where one of expkit's only reads it."""
+    inner = node.get("train")
+    own = inner if isinstance(inner, Mapping) and "_target_" in inner else node
+    return str(own["_target_"]).rpartition(".")[2]
 
 
 LONGEST_SIDE = 2560  # pixels of a picture kept for the pages

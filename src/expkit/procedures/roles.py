@@ -41,6 +41,18 @@ def as_dataset(built: Any, node: Mapping[str, Any]) -> DatasetSource:
     raise wrong_part("dataset", built, node)
 
 
+def refuse_listed_weights(node: Mapping[str, Any]) -> None:
+    """A list is no tensor, and a YAML has no other: expkit's own losses take it."""
+    weights = node.get("weight")
+    if str(node["_target_"]).startswith("torch.nn.") and isinstance(weights, list):
+        listed = ",".join(map(str, weights))
+        raise UserError(
+            "the losses of torch want a tensor for their weight, which no YAML can hold",
+            where=f"loss.weight=[{listed}]",
+            fix=f"expkit train ... loss=cross_entropy 'loss.class_weights=[{listed}]'",
+        )
+
+
 def as_loss(built: Any, node: Mapping[str, Any], facts: DatasetFacts) -> LossSource:
     """A source of expkit's kind, or a module that is called with outputs and targets."""
     if hasattr(built, "build") and hasattr(built, "task"):

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from conftest import Expkit, only_run
 
+from expkit.config.own_code import hash_own_code
+
 PAGE = Path(__file__).parents[2] / "docs" / "parts.md"
 FEW = ("procedure.train.max_epochs=2", "procedure.overfit_1.max_steps=300", "criteria=none")
 TOLD = {"model", "dataset", "loss", "optimizer", "schedule", "augment", "device", "procedure"}
@@ -53,6 +55,8 @@ def test_every_part_of_the_page_runs(project: Path, run_here: Expkit) -> None:
         "schedule": "my_schedule.Root",
     }
     assert done.code == 0, done.out + done.err
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["own_code"] == hash_own_code(config), "sweep.reuse goes by it"
     facts = json.loads((run / "dataset.json").read_text())
     assert facts["class_names"] == ["horizontal", "vertical"]
     assert [split["num_samples"] for split in facts["splits"].values()] == [36, 12, 12]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,9 @@ NO_WORDS = [
     ("-m 'optimizer.lr=interval(1e-4,1e-1)'", "hydra/sweeper=optuna"),
     ("'optimizer.lr=tag(log,interval(1e-4,1e-1))'", "-m hydra/sweeper=optuna"),
 ]
+
+
+PLACEHOLDER = re.compile(r"\b(VALUE|FILE|FOLDER|CHOICE|SHORTER|NAME)\b|^list$|^--")
 
 
 def refusal_of(words: Sequence[str]) -> UserError | None:
@@ -146,6 +150,42 @@ def test_advice_on_values_and_arguments_is_taken_too() -> None:
         nearest = str(error.details["nearest"])
         again = refusal_of([f"{nearest}={typed.partition('=')[2]}"])
         assert again is None, again.screen()
+
+
+def wrong_requests() -> Iterator[list[str]]:
+    """Those of tests/system/test_bad_input.py, which torch has no part in."""
+    path = Path(__file__).parents[1] / "system" / "test_bad_input.py"
+    spec = importlib.util.spec_from_file_location("bad_input", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for words, *_ in module.BEFORE_TORCH:
+        if words[0] == "train":
+            yield list(words[1:])
+
+
+def test_no_advice_on_any_wrong_request_is_refused_for_the_same_key() -> None:
+    """Whatever a screen proposes to type, or calls the nearest, gets past what was refused."""
+    taken_ones = []
+    for words in wrong_requests():
+        error = refusal_of(words)
+        if error is None:  # told by the data, which is not read here
+            continue
+        refused = str(error.details["where"]).splitlines()[0].partition(" (")[0]
+        advice = advised(error)
+        nearest = str(error.details["nearest"] or "")
+        if advice is None and re.fullmatch(r"[\w.]+", nearest) and "=" in refused:
+            key, _, value = refused.partition("=")
+            is_value = key.endswith(("_target_", "name", "objective"))
+            advice = [f"{key}={nearest}" if is_value else f"{nearest}={value}"]
+        if not advice or any(PLACEHOLDER.search(word) for word in advice):
+            continue
+        again = refusal_of(taken(words, error, advice))
+        taken_ones.append(words)
+        if again is not None:
+            assert key_of(str(again.details["where"])) != key_of(advice[-1]), again.screen()
+    assert len(taken_ones) >= 10
 
 
 def test_a_glob_leaves_out_what_wants_a_value(capsys: pytest.CaptureFixture[str]) -> None:

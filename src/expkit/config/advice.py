@@ -64,7 +64,7 @@ def advise(path: Sequence[str], value: str, config: Mapping[str, Any], choices: 
     if not prefix and (said := _said_of_others(name, value)) is not None:
         return said
     keys = [str(key) for key in node if not str(key).startswith("_")]
-    keys += [] if prefix else ["experiment"]
+    keys += [] if prefix or below else ["experiment"]
     near = [each for each in names_for(name) if each in keys]
     if not near and (nearest := nearest_of(name, keys)) is not None:
         near = [nearest]

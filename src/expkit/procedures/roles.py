@@ -71,13 +71,13 @@ def as_augmentation(built: Any, node: Mapping[str, Any]) -> AugmentationSource:
     """An augmentation of expkit's kind, or one transform that is called with a batch."""
     from torch import nn
 
-    from expkit.augment.pipeline import Augmentation
+    from expkit.augment.pipeline import LoneTransform
 
     if all(hasattr(built, name) for name in ("is_identity", "mix", "mixes", "check")):
         augmentation: AugmentationSource = built
         return augmentation
     if isinstance(built, nn.Module):
-        return Augmentation({type(built).__name__: built})
+        return LoneTransform({type(built).__name__: built})
     raise wrong_part("augment", built, node)
 
 
@@ -107,5 +107,5 @@ def wrong_part(key: str, built: Any, node: Mapping[str, Any]) -> UserError:
         f"{key} cannot be a {kind}",
         where=f"{key}._target_={node.get('_target_')}",
         allowed=WANTED[key.partition(".")[0]],
-        fix="docs/parts.md shows each kind of part whole",
+        fix="docs/parts.md of expkit shows each kind of part whole",
     )

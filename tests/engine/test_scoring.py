@@ -68,16 +68,16 @@ def test_batches_count_by_their_size() -> None:
     assert sums.means() == {"loss": 2, "accuracy": 0.5}
 
 
-@pytest.mark.parametrize(("num_classes", "has_top5"), [(5, False), (6, True)])
-def test_top_5_needs_more_than_five_classes(num_classes: int, has_top5: bool) -> None:
-    """Among five everything is in the top five."""
+@pytest.mark.parametrize(("num_classes", "has_top5"), [(9, False), (10, True)])
+def test_top_5_needs_ten_classes(num_classes: int, has_top5: bool) -> None:
+    """Of six classes five are right by chance in five cases of six."""
     means = sums_of(torch.zeros(2, num_classes), torch.tensor([0, 1]))
     assert ("top5_accuracy" in means) == has_top5
 
 
 def test_right_in_five_by_hand() -> None:
-    """Ranks 0, 4, 5 and 6 of seven: two are within five."""
-    logits = torch.arange(7.0).flip(0).expand(4, 7)
+    """Ranks 0, 4, 5 and 6 of ten: two are within five."""
+    logits = torch.arange(10.0).flip(0).expand(4, 10)
     means = sums_of(logits, torch.tensor([0, 4, 5, 6]))
     assert (means["accuracy"], means["top5_accuracy"]) == (0.25, 0.5)
 

@@ -86,14 +86,14 @@ def test_regression_has_no_such_levels() -> None:
     [
         (4, ["train"], ["train/loss", "train/accuracy"]),
         (5, ["train", "test"], ["train/loss", "train/accuracy"]),
-        (6, ["train"], ["train/loss", "train/accuracy", "train/top5_accuracy"]),
+        (10, ["train"], ["train/loss", "train/accuracy", "train/top5_accuracy"]),
         (4, ["train", "val"], ["train/loss", "train/accuracy", "val/loss", "val/accuracy"]),
     ],
 )
 def test_recorded_metrics_are_those_of_an_epoch(
     num_classes: int, splits: list[str], expected: list[str]
 ) -> None:
-    """Top 5 only where there are more than five, and val only where there is one."""
+    """Top 5 only where there are ten classes, and val only where there is one."""
     names = tuple(str(i) for i in range(num_classes))
     facts = replace(with_splits(*splits), class_names=names)
     assert facts.recorded_metrics == tuple(expected)

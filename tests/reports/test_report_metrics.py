@@ -38,9 +38,9 @@ def test_classification_by_hand() -> None:
     assert "top5_accuracy" not in metrics
 
 
-def test_five_best_need_more_than_five_classes() -> None:
+def test_five_best_of_ten_classes() -> None:
     """A rank of 4 is among the five best and a rank of 5 is not."""
-    answers = class_predictions(np.full((3, 6), 1 / 6), targets=[0, 1, 2], ranks=[0, 4, 5])
+    answers = class_predictions(np.full((3, 10), 1 / 10), targets=[0, 1, 2], ranks=[0, 4, 5])
     assert measure(answers)["top5_accuracy"] == pytest.approx(2 / 3)
 
 

@@ -62,8 +62,10 @@ FAMILIES: Mapping[str, Sequence[Family]] = {
 # the folders of conf/ whose targets can play a part, by its name, where they are not one of that
 GROUPS: Mapping[str, Sequence[str]] = {
     "procedure": ("stage", "procedure"),
-    "hydra.launcher": ("hydra/launcher",),
+    "hydra.launcher": (),
 }
+# what Hydra's launchers for clusters hand the jobs to
+ENGINES = frozenset({"expkit.commands.ray.RayLauncher", "expkit.commands.slurm.SlurmLauncher"})
 TARGET_LINE = re.compile(r"^[\s-]*_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 
@@ -91,6 +93,8 @@ def families_of(role: str) -> Sequence[Family]:
 @functools.cache
 def shipped_targets(role: str) -> frozenset[str]:
     """What expkit's own YAMLs name for a role: adding a part there adds it to the list."""
+    if role == "hydra.launcher":
+        return ENGINES
     groups = GROUPS.get(role, (role,))
     if role == "component":
         groups = ("model", "loss", "optimizer", "schedule", "transform")

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TOP = 5  # meaningful only where there are more classes than that
+from expkit.records.facts import TOP, has_top5
+
 MOST_SHARES = 100  # classes whose share of the answers is told one by one
 SURE = 0.25  # the share of answers that counts as the most confident ones
 
@@ -123,7 +124,7 @@ class Sums:
         if self._has_classes:
             right, right_in_top = self._shares_right()
             means["accuracy"] = right
-            if self._num_outputs > TOP:
+            if has_top5(self._num_outputs):
                 means["top5_accuracy"] = right_in_top
         return means
 

@@ -11,6 +11,12 @@ from typing import Any, Literal
 from expkit.records.shapes import Count, Positive, Seconds, check_shape
 
 Task = Literal["classification", "regression"]
+TOP = 5  # classes among which the right one counts, for top-5 accuracy
+
+
+def has_top5(num_classes: int) -> bool:
+    """Tell whether top-5 accuracy says something: of fewer classes chance alone gets over half."""
+    return num_classes >= 2 * TOP
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class DatasetFacts:
         """The figures that every epoch of training records."""
         names = ["loss"]
         if self.num_classes is not None:
-            names += ["accuracy", *(["top5_accuracy"] if self.num_classes > 5 else [])]
+            names += ["accuracy", *(["top5_accuracy"] if has_top5(self.num_classes) else [])]
         splits = dict.fromkeys(["train", self.monitored_split])
         return tuple(f"{split}/{name}" for split in splits for name in names)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from expkit.errors import UserError, nearest_of
-from expkit.records.facts import DatasetFacts, Task
+from expkit.records.facts import DatasetFacts, Task, has_top5
 
 METRICS: Mapping[Task, Mapping[str, str]] = {
     "classification": {
@@ -61,7 +61,6 @@ LOWER_IS_BETTER = frozenset({"loss", "log_loss", "calibration_error", "mae", "rm
 SPLITS = ("held_out", "train", "val", "test")
 CHOOSING = "choosing"  # stands for val, or for the judged split where there is none
 
-TOP = 5
 MAX_RANKED_CLASSES = 100  # above, a curve a class costs more time than it tells
 
 
@@ -121,7 +120,7 @@ def measurable(facts: DatasetFacts) -> Mapping[str, str]:
     """The metrics of all classes together that this data has a number for."""
     known = dict(METRICS[facts.task])
     num_classes = facts.num_classes or 0
-    if num_classes <= TOP:
+    if not has_top5(num_classes):
         known.pop("top5_accuracy", None)
     if num_classes > MAX_RANKED_CLASSES:
         known.pop("auroc", None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from expkit.records.measures import TOP
+from expkit.records.facts import TOP
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.metrics import measure
 

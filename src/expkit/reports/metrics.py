@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from expkit.records.measures import TOP
+from expkit.records.facts import TOP, has_top5
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.calibration import calibration_error
 from expkit.reports.counts import ClassCounter
@@ -37,7 +37,7 @@ def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
     import numpy as np
 
     metrics = {"accuracy": float(np.mean(predictions.ranks == 0))}
-    if len(predictions.class_names) > TOP:
+    if has_top5(len(predictions.class_names)):
         metrics["top5_accuracy"] = float(np.mean(predictions.ranks < TOP))
     macro = ClassCounter.of(predictions).count().macro()
     return {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expkit.records.measures import MAX_RANKED_CLASSES, TOP
+from expkit.records.facts import TOP, has_top5
+from expkit.records.measures import MAX_RANKED_CLASSES
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.counts import ClassCounter
 from expkit.reports.intervals import Interval, percentiles, resample, wilson
@@ -47,8 +48,8 @@ def _of_shares(predictions: ClassPredictions) -> dict[str, Interval | None]:
 
 def _bests(predictions: ClassPredictions) -> dict[str, int]:
     """Among how many most probable classes the right one must be."""
-    is_small = len(predictions.class_names) <= TOP
-    return {"accuracy": 1} if is_small else {"accuracy": 1, "top5_accuracy": TOP}
+    has_more = has_top5(len(predictions.class_names))
+    return {"accuracy": 1, "top5_accuracy": TOP} if has_more else {"accuracy": 1}
 
 
 def _means(predictions: ClassPredictions) -> dict[str, Floats]:

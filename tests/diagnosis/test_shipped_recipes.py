@@ -52,7 +52,7 @@ def pits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules are what is asked here."""
-    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_: [])
+    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
 
 
 def trained(run_here: Expkit, folder: Path, *words: str) -> Run:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from test_duplicates import COPIED, brighten, leak, reencode
 
-from expkit.data.leaks import expected_near, find_leaks
+from expkit.data.leaks import find_leaks
 from expkit.data.samples import Dataset, Samples, silent
 from expkit.data.scan_lines import ScanLines
+from expkit.diagnosis.duplicates import expected_near
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_near_copies_are_named(scans: Dataset) -> None:
         found = find_leaks(scans.splits, {"test": leak(scans, copy).splits["val"]})["test"]
         assert (found["exact"], found["near"]) == (0, 10)
         assert [pair[:2] for pair in found["pairs"]] == [(f"copy_{i}", names[i]) for i in COPIED]
-        assert found["expected_near"] < 10
+        assert expected_near(found["within"], 10) < 10
 
 
 def test_plain_images_are_no_copies(scans: Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,8 @@ def find_leaks(
     """Search each split of other data for training samples of the run that had `trained`.
 
     Equal ones are found wherever they stand; near copies among as many as the time allows.
-    The first pairs are named; `part_of` is the run's held-out split that has all the samples.
+    The first pairs are named; `within` counts the near copies within the training samples, against
+    which those found are judged; `part_of` is the run's held-out split that has all the samples.
     """
     if not others:
         return {}
@@ -41,13 +41,13 @@ def find_leaks(
         name: _find_equal(each, ours[name], trained["train"], digests["train"])
         for name, each in others.items()
     }
-    near, expected = _find_near(trained["train"], others, exact, max_seconds)
+    near, within = _find_near(trained["train"], others, exact, max_seconds)
     held_out = [name for name in trained if name != "train"]
     return {
         name: {
             "exact": len(exact[name]),
             "near": len(near[name]),
-            "expected_near": expected[name],
+            "within": within,
             "pairs": [*exact[name], *near[name]][:LISTED],
             "part_of": next((s for s in held_out if np.isin(ours[name], digests[s]).all()), None),
         }
@@ -61,16 +61,6 @@ def digests_of(samples: Samples) -> Digests:
         return samples.digests
     chunks = read_chunks(samples, np.arange(len(samples)))
     return np.array([digest_of(each) for chunk in chunks for each in chunk], np.uint64)
-
-
-def expected_near(within: Mapping[str, Any], num_samples: int) -> float:
-    """Near copies to expect where samples are as near to train as train is to itself.
-
-    Twice the share, as half of a split has half of the twins, and three standard deviations.
-    """
-    share = float(within.get("count", 0) / max(within.get("asked", 0), 1))
-    mean = 2 * num_samples * share
-    return mean + 3 * math.sqrt(mean) + 1
 
 
 def _find_equal(samples: Samples, digests: Digests, train: Samples, known: Digests) -> Pairs:
@@ -91,8 +81,8 @@ def _find_equal(samples: Samples, digests: Digests, train: Samples, known: Diges
 
 def _find_near(
     train: Samples, others: Mapping[str, Samples], exact: Mapping[str, Pairs], max_seconds: float
-) -> tuple[dict[str, Pairs], dict[str, float]]:
-    """Near copies by split, without those found equal, and how many are no evidence of copying."""
+) -> tuple[dict[str, Pairs], dict[str, Any]]:
+    """Near copies by split, without those found equal, and how many train has within itself."""
     every = {"train": train, **{f"{OTHER}{name}": each for name, each in others.items()}}
     num_bytes = sum(len(each) for each in every.values()) * int(np.prod(train.images.shape[1:]))
     fraction = min(1.0, max_seconds * BYTES_PER_SECOND / num_bytes)
@@ -106,4 +96,4 @@ def _find_near(
         if pair.name not in equal[name]:
             near[name].append((pair.name, pair.other_name, pair.alike))
     within = count_within(glances["train"]) if any(near.values()) else {}
-    return near, {name: expected_near(within, len(each)) for name, each in others.items()}
+    return near, within

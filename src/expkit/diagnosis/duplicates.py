@@ -37,7 +37,7 @@ class DuplicatesAcrossSplits(Rule):
         splits = splits_of(evidence)
         held_out = sum(each["num_compared"] for name, each in splits.items() if name != "train")
         within = told.get("near_within", {})
-        expected = self._expected_near(within, held_out)
+        expected = expected_near(within, held_out)
         if across["exact"]:
             yield _identical(evidence, across, is_near_a_leak=across["near"] > expected)
         elif across["near"] > expected:
@@ -46,15 +46,16 @@ class DuplicatesAcrossSplits(Rule):
         else:
             yield _merely_alike(across, within, expected)
 
-    def _expected_near(self, within: Mapping[str, Any], held_out: int) -> float:
-        """How many there may be where held-out pictures are as near to train as train to itself.
 
-        Twice the share, as half of a split has half of the twins, and three standard deviations;
-        one that nothing tells from chance is always expected.
-        """
-        share = float(within.get("count", 0) / max(within.get("asked", 0), 1))
-        mean = 2 * held_out * share
-        return mean + 3 * math.sqrt(mean) + 1
+def expected_near(within: Mapping[str, Any], num_samples: int) -> float:
+    """Near copies to expect of samples that are as near to train as train is to itself.
+
+    Twice the share, as half of a split has half of the twins, and three standard deviations; one
+    that nothing tells from chance is always expected.
+    """
+    share = float(within.get("count", 0) / max(within.get("asked", 0), 1))
+    mean = 2 * num_samples * share
+    return mean + 3 * math.sqrt(mean) + 1
 
 
 def _identical(evidence: Evidence, across: Mapping[str, Any], *, is_near_a_leak: bool) -> Finding:

@@ -13,6 +13,7 @@ from expkit.config.check import check_part
 from expkit.data.leaks import find_leaks
 from expkit.data.pictures import Decoding
 from expkit.data.samples import Dataset, Samples, check_dataset
+from expkit.diagnosis.duplicates import expected_near
 from expkit.errors import UserError, nearest_of
 from expkit.records.facts import DatasetFacts, Leaks, SplitLeaks, TrainedBy
 from expkit.records.run import Run
@@ -79,7 +80,10 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, read: Read) -> Le
     changed = train.fingerprint() != own
     reason = "its training data is not what it was: searched for what lies there now"
     found = find_leaks(theirs.splits, wanted)
-    splits = {name: SplitLeaks(**each) for name, each in found.items()}
+    splits = {}
+    for name, each in found.items():
+        expected = expected_near(each.pop("within"), len(wanted[name]))
+        splits[name] = SplitLeaks(**each, expected_near=expected)
     return Leaks(reason if changed else None, splits)
 
 

@@ -45,7 +45,9 @@ def draw_mosaic(run: Run, folder: Path, picture_format: str | None = None) -> li
 def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]]:
     """Pairs, or single pictures where a pair would show the same one twice; how many in a row."""
     stored, seen = arrays["stored"], arrays["seen"]
-    changed = arrays["changed"] if "changed" in arrays else np.ones(len(stored), bool)
+    changed = np.asarray(arrays.get("changed", True), bool)
+    if changed.shape != (len(stored),):  # an older run's records do not tell
+        changed = np.ones(len(stored), bool)
     names = [_caption(run, target) for target in arrays["targets"]]
     if not changed.any() and _looks_alike(stored, seen):
         tiles = [_tile([image], name) for image, name in zip(stored, names, strict=True)]

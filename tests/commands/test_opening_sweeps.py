@@ -31,6 +31,7 @@ class FakeRequest:
     overrides: list[str] = field(default_factory=list)
     change: str | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
+    ablation: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def config(self) -> SimpleNamespace:

@@ -35,6 +35,12 @@ def test_they_are_what_hydra_composes(choices: dict[str, str]) -> None:
         assert found[part] == expected[part]
 
 
+def test_a_dataset_may_bring_a_choice_of_its_own() -> None:
+    """The puzzle brings its criteria, and nobody changed them; digits have none."""
+    assert default_choices({"dataset": "puzzle"})["criteria"] == "classification"
+    assert default_choices({"dataset": "digits"})["criteria"] == "none"
+
+
 def test_a_choice_that_is_gone_or_no_name_tells_nothing() -> None:
     """A run may be of another project, or a stranger's."""
     assert chosen_values({"model": "theirs"})["model"] == {}

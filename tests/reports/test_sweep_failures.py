@@ -13,6 +13,7 @@ from expkit.records.digest import read_digest
 from expkit.records.facts import StageResult
 from expkit.records.files import write_json, write_lines
 from expkit.records.sweep import DONE, FAILED, Sweep
+from expkit.reports import markdown
 from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import refresh_sweep
@@ -44,7 +45,8 @@ def test_a_failed_gate_is_a_failure_everywhere(tmp_path: Path) -> None:
     screen, page = closing_screen(outcome), (path / "sweep.md").read_text()
     for text in (" ".join(screen.split()), page):
         assert "2 of 3 jobs passed every stage" in text
-        assert f"overfit_1 failed: {REASON}; found: gate_failed" in text
+        reason = REASON if text != page else markdown.plain(REASON)
+        assert f"overfit_1 failed: {reason}; found: gate_failed" in text
         assert "no job has a figure" not in text
     assert "  FAIL   #1 broken" in screen
     assert "  PASS   #0 sound" in screen

@@ -15,14 +15,30 @@ import yaml
 from expkit.config.places import conf_folders, list_choices
 
 ROOT = "config"
+RECIPES = ("experiment", "ablation")  # groups that choose for others, which is a change
+OVERRIDE = "override "
 MAX_DEPTH = 8  # of choices that start from others
 Values = dict[str, Any]
 
 
-def default_choices() -> dict[str, str]:
-    """The choice of each group where none is made."""
-    found = (each for each in _read("", ROOT).get("defaults", ()) if isinstance(each, Mapping))
+def default_choices(choices: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The choice of each group where none is made, beside these; a dataset may bring its own."""
+    usual = _pairs(_read("", ROOT))
+    for group, name in {**usual, **(choices or {})}.items():
+        if group not in RECIPES:
+            for key, value in _pairs(_read(group, name)).items():
+                if key.startswith(OVERRIDE):
+                    usual[_group_of(key)] = value
+    return usual
+
+
+def _pairs(node: Values) -> dict[str, str]:
+    found = (each for each in node.get("defaults", ()) if isinstance(each, Mapping))
     return {str(key): str(value) for each in found for key, value in each.items() if value}
+
+
+def _group_of(key: str) -> str:
+    return key.removeprefix(OVERRIDE).lstrip("/").partition("@")[0]
 
 
 def chosen_values(choices: Mapping[str, str]) -> Values:
@@ -46,6 +62,8 @@ def _compose(group: str, name: str, depth: int = 0) -> Values:
             _merge(values, _compose(group, entry, depth + 1))
         elif isinstance(entry, Mapping):
             for key, choice in entry.items():
+                if str(key).startswith(OVERRIDE):
+                    continue  # it chooses for another group
                 other, _, place = str(key).lstrip("/").partition("@")
                 _merge(values, _nested(place, _compose(other, str(choice), depth + 1)))
     return values

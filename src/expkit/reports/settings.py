@@ -41,7 +41,7 @@ def _table(settings: Mapping[str, Any]) -> str:
 
 
 def _choice_rows(choices: Mapping[str, str]) -> Rows:
-    usual = default_choices()
+    usual = default_choices(choices)
     return [
         (
             markdown.code(group),

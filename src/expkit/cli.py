@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from expkit.commands.catalogue import COMMANDS
+
+if TYPE_CHECKING:
+    from expkit.errors import UserError
 
 HELP = """usage: expkit COMMAND ...
 
@@ -20,10 +24,12 @@ commands:
   expkit train model=larger_backbone device=mps   another model, on an Apple GPU
   expkit COMMAND --help                           more on one command
 
-exit codes: 0 all passed, 1 a gate or criterion failed, 2 wrong request, 130 interrupted
+exit codes: 0 all passed, 1 a gate or criterion failed, 2 wrong request, 70 a fault of expkit's
+or of your own code, 130 interrupted
 EXPKIT_TRACEBACK=1 shows where in the code an error arose"""
 
 EXIT_WRONG_REQUEST = 2
+EXIT_FAULT = 70  # as sysexits has it: EX_SOFTWARE
 EXIT_INTERRUPTED = 130
 
 
@@ -55,9 +61,43 @@ def dispatch(words: Sequence[str]) -> int:
         if os.environ.get("EXPKIT_TRACEBACK") == "1":
             raise
         _drop_output()
-        print(f"expkit: {error}\n  do       EXPKIT_TRACEBACK=1 shows where", file=sys.stderr)
+        screen = UserError(str(error), fix="EXPKIT_TRACEBACK=1 shows where").screen()
+        print(screen, file=sys.stderr)
         return EXIT_WRONG_REQUEST
+    except Exception as error:
+        if os.environ.get("EXPKIT_TRACEBACK") == "1":
+            raise
+        print(_report(error, words).screen(), file=sys.stderr)
+        return EXIT_FAULT
     return code
+
+
+def _report(error: Exception, words: Sequence[str]) -> UserError:
+    """Say what nobody foresaw on one screen; its traceback goes to a file."""
+    import shlex
+    import tempfile
+    import traceback
+
+    from expkit.errors import UserError
+
+    lines = str(error).strip().splitlines()
+    frames = traceback.extract_tb(error.__traceback__)
+    fix = "EXPKIT_TRACEBACK=1 expkit ...   (shows the traceback)"
+    text = f"expkit {shlex.join(words)}\n\n{''.join(traceback.format_exception(error))}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="expkit_fault_", suffix=".txt", delete=False, errors="backslashreplace"
+        ) as file:
+            file.write(text)
+        fix = f"read the traceback in {file.name}; where it is no code of yours, please report it"
+    except OSError:
+        pass  # nowhere to write: it can still be shown
+    return UserError(
+        f"something went wrong that was not foreseen: {type(error).__name__}"
+        + (f": {lines[0]:.300}" if lines else ""),
+        where=f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None,
+        fix=fix,
+    )
 
 
 def _forgive_streams() -> None:

@@ -174,3 +174,27 @@ def test_a_server_that_is_dying_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
         patch.setattr("expkit.engine.processes.DYING_SECONDS", 0.0)
         patch.setattr("expkit.engine.processes.SERVER", Dying())
         assert not ForkedCalls([], {})._server_has_died(1)
+
+
+def test_no_module_of_the_working_directory_is_loaded_by_the_server(tmp_path: Path) -> None:
+    """One may stand in a stranger's folder; `python -c`, which starts the server, looks there."""
+    here, bin_folder = tmp_path / "here", tmp_path / "bin"
+    here.mkdir()
+    bin_folder.mkdir()
+    for name in ("selectors", "tracemalloc", "preloaded"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (bin_folder / "script").write_text(
+        "from pathlib import Path\n"
+        "from expkit.engine.processes import ForkedCalls\n"
+        "with ForkedCalls(['preloaded'], {}) as calls:\n"
+        "    calls.start('a', len, ([1, 2, 3],), output=Path('said.txt'), environ={})\n"
+        "    (ending,) = calls.wait(30)\n"
+        "assert ending.code == 3, Path('said.txt').read_text()\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, str(bin_folder / "script")]
+    done = subprocess.run(
+        command, check=False, cwd=here, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TextIO
 
 from expkit.commands.job import run_planned
-from expkit.config.compose import find_own_code
 from expkit.records.sweep import DONE, FAILED, Status, Sweep, SweepFolder
 
 
@@ -25,7 +24,6 @@ class NodeWork:
     def run(self, identity: str) -> None:
         """Whatever becomes of the job is in its records, so nothing is raised or returned."""
         os.chdir(self.directory)
-        find_own_code()
         with print_into(self.sweep / "jobs" / f"{identity}.txt"):
             run_planned(self.sweep, identity)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import build, carry_out, check_output, make_folder
-from expkit.config.compose import change_parts, find_own_code
+from expkit.config.compose import change_parts
 from expkit.config.validation import check_config
 from expkit.records.run import Run, find_run
 
@@ -37,7 +37,6 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
-    find_own_code()
     plain = describe_evaluation(run, arguments.overrides)
     if arguments.name:
         plain["name"] = arguments.name

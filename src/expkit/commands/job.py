@@ -17,7 +17,6 @@ from expkit.commands.running import (
     make_folder,
     run_course,
 )
-from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.procedures.course import Course, go_alone
@@ -28,7 +27,6 @@ EXIT_RAISED, EXIT_REFUSED = 1, 2
 
 def conduct(sweep: Path, identity: str) -> int:
     """A planned job as the work of a whole process, which a signal interrupts."""
-    find_own_code()
     with stop_on_signals():
         return run_planned(sweep, identity)
 

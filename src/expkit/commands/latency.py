@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from expkit.commands.running import without_collector
-from expkit.config.compose import find_own_code
 from expkit.errors import UserError
 from expkit.records.files import write_json
 from expkit.records.folder import explain_disk_errors
@@ -37,7 +36,6 @@ def main(words: Sequence[str]) -> int:
             raise UserError(f"--{name} cannot be {value}", allowed="a number > 0")
     run = find_run(arguments.run)
     weights = run.weights
-    find_own_code()
     with without_collector():
         from expkit.engine.latency import measure_latency
         from expkit.procedures.restoring import restore

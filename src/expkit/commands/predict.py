@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, without_collector
-from expkit.config.compose import find_own_code
 from expkit.data.picture_tree import picture_suffixes
 from expkit.errors import UserError
 from expkit.records.files import write_aside
@@ -46,7 +45,6 @@ def main(words: Sequence[str]) -> int:
     _check_target(arguments.csv)
     if arguments.batch < 1:
         raise UserError("a batch holds at least one picture", where=f"--batch {arguments.batch}")
-    find_own_code()
     with without_collector():
         from expkit.procedures.prediction import predict_files
         from expkit.procedures.restoring import restore

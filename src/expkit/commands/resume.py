@@ -16,7 +16,6 @@ from expkit.commands.running import (
     refuse_other_data,
     run_course,
 )
-from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.procedures.course import Course, go_alone
@@ -43,7 +42,6 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
     found = find_run_or_sweep(arguments.run)
-    find_own_code()
     # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
         if isinstance(found, Run):

@@ -23,7 +23,6 @@ from expkit.commands.launching import TICK_SECONDS
 from expkit.commands.preloading import list_modules
 from expkit.commands.running import EXIT_INTERRUPTED, build
 from expkit.commands.sweep_screen import SweepScreen
-from expkit.config.compose import find_own_code
 from expkit.config.validation import check_config
 from expkit.engine.processes import Ending, ForkedCalls
 from expkit.errors import UserError
@@ -69,7 +68,6 @@ def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Seque
 
 def conduct_check(sweep: Path, identity: str, refusal: Path) -> int:
     """Whether a group can be stacked, by one of its jobs, as the work of a whole process."""
-    find_own_code()
     try:
         check_group([Sweep(sweep).find_job(identity)])
     except UserError as error:
@@ -116,7 +114,6 @@ def _await_end(
 
 def conduct_group(sweep: Path, identities: Sequence[str]) -> int:
     """A group as the work of a whole process, which a signal interrupts."""
-    find_own_code()
     planned = Sweep(sweep).by_id
     with stop_on_signals():
         return max(run_group(sweep, [planned[each] for each in identities]))

@@ -18,7 +18,7 @@ from expkit.commands.running import (
     make_folder,
     refuse_other_data,
 )
-from expkit.config.compose import change_parts, find_own_code
+from expkit.config.compose import change_parts
 from expkit.config.schema import PARTS, Config
 from expkit.config.validation import check_config
 from expkit.diagnosis.evidence import Evidence
@@ -48,7 +48,6 @@ def try_remedies(
             where=", ".join(finding.rule for finding in findings) or "nothing was found",
             fix=f"expkit diagnose {run.name}",
         )
-    find_own_code()
     base = shorten(run, num_epochs)
     results: list[TrialResult] = []
     is_interrupted = False

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from expkit.config.aliases import written_out
+from expkit.config.own_code import is_own, why_not_own
+from expkit.config.plain import refuse_interpolations
+from expkit.config.roles import can_play, describe_role, role_of, role_within, shipped_targets
 from expkit.config.signatures import Parameter, Signature, read_signature
-from expkit.config.sources import Module, TargetNotFoundError, home_of, spelled_module
+from expkit.config.sources import KNOWN_PACKAGES, Module, TargetNotFoundError, find, spelled_module
 from expkit.config.values import describe, fits, spelled
 from expkit.errors import UserError, nearest_of
 
-KNOWN_TARGETS = (
-    "expkit.",
-    "torch.optim.",
-    "torch.nn.",
-    "torchvision.models.",
-    "timm.",
-    "kornia.",
-    "pytorch_optimizer.",
-)
+NEARBY = ("torch.optim", "torch.nn", "torchvision.models", "timm.models", "kornia.augmentation")
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
 MISSING = "???"  # how OmegaConf writes a value that is still to be given
 # what a model and an optimizer are called with once the data is known
 RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params"})
-ENVIRONMENT_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
 def check_part(node: Mapping[str, object], key: str, *, trusted: Collection[str] = ()) -> None:
     """Refuse a part, or a part within it, that could not be built as it is written."""
-    _check_part(node, key, trusted, is_final=True)
+    refuse_interpolations(node, key)
+    _check_part(node, key, role_of(key), trusted, is_final=True)
 
 
 def check_fields(values: Mapping[str, object], target: str, key: str) -> None:
@@ -42,11 +36,11 @@ def check_fields(values: Mapping[str, object], target: str, key: str) -> None:
 
 
 def _check_part(
-    node: Mapping[str, object], key: str, trusted: Collection[str], *, is_final: bool
+    node: Mapping[str, object], key: str, role: str, trusted: Collection[str], *, is_final: bool
 ) -> None:
     target = _target_of(node, key)
     try:
-        _check_trust(target, key, trusted)
+        _check_code(target, key, role, trusted)
         signature = read_signature(target)
     except TargetNotFoundError as error:
         raise _not_found(error, target, key) from None
@@ -59,7 +53,7 @@ def _check_part(
     # Where Hydra does not build the parts within, their builder may add arguments of its own.
     is_final = is_final and node.get("_recursive_") is not False
     for part_key, part in _parts_within(node, key):
-        _check_part(part, part_key, trusted, is_final=is_final)
+        _check_part(part, part_key, role_within(role), trusted, is_final=is_final)
 
 
 def _parts_within(node: object, key: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -92,49 +86,61 @@ def _target_of(node: Mapping[str, object], key: str) -> str:
 # Whose code a target runs.
 
 
-def _check_trust(target: str, key: str, trusted: Collection[str]) -> None:
-    """Refuse code that is neither known, nor the user's own, nor trusted by name.
+def _check_code(target: str, key: str, role: str, trusted: Collection[str]) -> None:
+    """Refuse code that is neither on the list of its role, nor the user's own, nor trusted by name.
 
-    Both ends count: the module that the words name, which would be imported, and the one that
-    the trail ends in, since any module also offers what it imports (`timm.models._hub.os.system`).
+    Both ends count: the module that the words name, which would be imported, and what the trail
+    ends in, since any module also offers what it imports (`timm.models._hub.os.system`).
     """
-    for find_module in (spelled_module, home_of):
-        module = find_module(target)
-        if not _is_allowed(module, trusted):
-            raise _untrusted(target, key, module)
+    found = find(target)
+    home = found if isinstance(found, Module) else found.module
+    named = spelled_module(target)
+    if isinstance(found, Module) and _is_known(found):
+        return  # nothing that could be called, which is said below
+    if can_play(role, target, found) or _is_users(home, trusted):
+        if _is_known(named) or _is_users(named, trusted):
+            return
+        raise _untrusted(target, key, role, named)
+    if _is_known(home):
+        raise _miscast(target, key, role)
+    raise _untrusted(target, key, role, home)
 
 
-def _is_allowed(module: Module, trusted: Collection[str]) -> bool:
-    is_known = f"{module.name}.".startswith(KNOWN_TARGETS)
-    return is_known or module.name.partition(".")[0] in trusted or _is_own(module)
+def _is_known(module: Module) -> bool:
+    return module.name.partition(".")[0] in KNOWN_PACKAGES
 
 
-def _is_own(module: Module) -> bool:
-    """Whether a module lies in the current folder, and not in an environment or a run within it."""
-    here, location = Path.cwd(), Path(module.path or module.folders[0])
-    prefixes = map(Path, (sys.prefix, sys.base_prefix))
-    environments = [prefix for prefix in prefixes if prefix.is_relative_to(here)]
-    paths = (location, location.resolve())
-    is_installed = any(
-        ENVIRONMENT_FOLDERS & set(path.parts) or any(map(path.is_relative_to, environments))
-        for path in paths
+def _is_users(module: Module, trusted: Collection[str]) -> bool:
+    """Tell whether a module is trusted, or the user's own; expkit's is not, in a checkout of it."""
+    if module.name.partition(".")[0] in trusted:
+        return True
+    return not _is_known(module) and is_own(Path(module.path or module.folders[0]))
+
+
+def _miscast(target: str, key: str, role: str) -> UserError:
+    """Of a known package, and nothing that this part can be."""
+    kind = "part" if role == "component" else role
+    names = sorted(shipped_targets(role))
+    return UserError(
+        f"{key} cannot be {target}: it is no {kind} that a config may name",
+        where=f"{key}._target_={target}",
+        nearest=nearest_of(target, names),
+        allowed=describe_role(role),
+        fix="a function of your own module that calls it can be named instead",
     )
-    is_here = location.is_absolute() and any(path.is_relative_to(here) for path in paths)
-    is_in_run = any((folder / "environment.json").exists() for folder in location.parents)
-    return is_here and not is_installed and not is_in_run  # a run may be a stranger's gift
 
 
-def _untrusted(target: str, key: str, module: Module) -> UserError:
+def _untrusted(target: str, key: str, role: str, module: Module) -> UserError:
     package = module.name.partition(".")[0]
     parent, _, name = target.rpartition(".")
-    nearest = nearest_of(parent, [known.rstrip(".") for known in KNOWN_TARGETS])
-    known = ", ".join(f"{each}*" for each in KNOWN_TARGETS)
+    nearest = nearest_of(parent, NEARBY)
     through = "" if target.startswith(f"{module.name}.") else f", through {module.name}"
+    near = None if module.path is None else why_not_own(Path(module.path))
     return UserError(
         f"{key} runs code outside the known packages{through}",
-        where=f"{key}._target_={target}",
+        where="\n".join([f"{key}._target_={target}", *([near] if near else [])]),
         nearest=f"{nearest}.{name}" if nearest and nearest != parent else None,
-        allowed=f"{known}, and modules in the current folder",
+        allowed=describe_role(role),
         fix=f"add it if you trust it: 'trust=[{package}]'",
     )
 

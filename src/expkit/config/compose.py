@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -19,6 +18,7 @@ from omegaconf import OmegaConf
 
 from expkit.config.explain import explain_composition, explain_sweep, parse_override
 from expkit.config.places import builtin_conf, conf_folders, list_choices
+from expkit.config.plain import refuse_interpolations
 from expkit.config.sweeping import Task, name_sweep
 from expkit.errors import UserError, nearest_of
 
@@ -78,6 +78,7 @@ def change_parts(
 
     Whether a part has such a key is for `check_config` to say.
     """
+    refuse_interpolations(parts, "")  # it would be resolved beside the words
     prepare_hydra()
     by_group: dict[str, list[str]] = {group: [] for group in parts}
     for word in words:
@@ -110,11 +111,10 @@ def _change_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> 
 
 
 def prepare_hydra() -> None:
-    """Make Hydra raise instead of print, and find the user's own conf/ and code."""
+    """Make Hydra raise instead of print, and find the user's own conf/."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
     _forget_replaced_choices()
-    find_own_code()
 
 
 def _forget_replaced_choices() -> None:
@@ -123,12 +123,6 @@ def _forget_replaced_choices() -> None:
         registered = ConfigStore.instance().repo["hydra"][kind]
         for name in list_choices(f"hydra/{kind}", [builtin_conf()]):
             registered.pop(f"{name}.yaml", None)
-
-
-def find_own_code() -> None:
-    """A user's modules in the working directory are importable, as under `python -m`."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
 
 
 def flags_last(words: Sequence[str]) -> list[str]:

@@ -13,7 +13,13 @@ from hydra.core.override_parser.types import Glob, Override, ValueType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
-from expkit.config.places import builtin_conf, conf_folders, list_choices, list_groups
+from expkit.config.places import (
+    builtin_conf,
+    conf_folders,
+    conf_left_out,
+    list_choices,
+    list_groups,
+)
 from expkit.errors import UserError, nearest_of
 
 # mappings of parts by name, and the group whose choices can be added to each
@@ -134,7 +140,7 @@ def _check_choice(override: Override, groups: Sequence[str], folders: list[Path]
                 nearest = nearest_of(str(name), choices)
                 raise UserError(
                     f"there is no {group} called '{name}'",
-                    where=override.input_line,
+                    where="\n".join(filter(None, [override.input_line, conf_left_out()])),
                     nearest=nearest,
                     allowed=", ".join(choices),
                     fix=f"expkit train {group}={nearest}" if nearest else f"expkit list {group}",

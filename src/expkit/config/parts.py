@@ -11,11 +11,18 @@ from typing import Any
 
 from hydra.utils import instantiate
 
+from expkit.config.own_code import let_in, targets_in
+from expkit.config.plain import refuse_interpolations
 from expkit.errors import UserError
 
 
 def build_part(node: Mapping[str, Any], key: str) -> Any:
-    """What a mapping's `_target_` makes; a partial one still wants its runtime values."""
+    """What a mapping's `_target_` makes; a partial one still wants its runtime values.
+
+    It is built from what was checked: nothing in it is an interpolation, which Hydra would resolve.
+    """
+    refuse_interpolations(node, key)
+    let_in(targets_in(node))
     return explain_failure(
         node, key, lambda: instantiate(copy.deepcopy(dict(node)), _convert_="all")
     )

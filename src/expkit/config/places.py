@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from expkit.config.own_code import find_run_in, own_folder
+
 
 def builtin_conf() -> Path:
     """The conf/ that ships inside the package, or stands beside src/ in a checkout."""
@@ -16,7 +18,18 @@ def builtin_conf() -> Path:
 def conf_folders() -> list[Path]:
     """All folders that choices come from; the first that has a file wins."""
     own, builtin = Path("conf").resolve(), builtin_conf()
-    return [own, builtin] if own.is_dir() and own != builtin else [builtin]
+    is_taken = own.is_dir() and own != builtin and own_folder() is not None
+    return [own, builtin] if is_taken else [builtin]
+
+
+def conf_left_out() -> str | None:
+    """Say why the conf/ of the working directory is not read, where there is one."""
+    here = Path.cwd()
+    if not (here / "conf").is_dir() or own_folder() is not None:
+        return None
+    run = find_run_in(here)
+    near = "lies in a run" if run is None else f"lies beside the run {run.name}"
+    return f"conf/ here is not read: it {near}, which may be a stranger's"
 
 
 def list_groups(folders: list[Path]) -> list[str]:

@@ -22,17 +22,19 @@ ASKED_FOR = re.compile(
     r"hydra\.(launcher\.(name|partition|qos|account|constraint|exclude|gres|mem_\w+)"
     r"|sweeper\.direction)"
 )
+# an interpolation that is not just another key's value: `${oc.env:HOME}` and what lies within
+COMPUTED = re.compile(r"\$\{(?![\w.]+\})")
 PLAIN_TEXT = re.compile(r"[\w .:,@+\[\]-]*")  # a line of sbatch's script, and no second one
 
 
 def may_run_code(word: str) -> bool:
-    """Hydra builds what its own keys name, and reads a choice from whatever path it is given."""
+    """Tell of a word that Hydra builds from, reads any file for, or asks a resolver about."""
     try:
         override = parse_override(word)
     except UserError:
         return True
     key, package = override.key_or_group, override.package or ""
-    if not key or _is_hydras(package):
+    if not key or _is_hydras(package) or COMPUTED.search(word):
         return True
     if _is_hydras(key):
         return not _is_harmless(key, override)

@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from expkit.config.ablation import without_mark
 from expkit.config.check import check_fields, check_part
 from expkit.config.schema import Config, Sweep
-from expkit.config.validation import check_config
+from expkit.config.validation import check_config, refuse_runs_beside_code
 from expkit.errors import UserError
 
 # the root's keys that say how a sweep runs; its runs do not know of them
@@ -52,9 +52,12 @@ class Request:
     @functools.cached_property
     def config(self) -> Config:
         plain = {key: value for key, value in self._plain.items() if key not in OF_THE_SWEEP}
+        output_dir = plain.get("output_dir")
         if self.sweep_dir is not None:
             plain["output_dir"] = self.sweep_dir
-        return check_config(plain)
+        config = check_config(plain)
+        refuse_runs_beside_code(str(output_dir), config)
+        return config
 
     @functools.cached_property
     def sweep(self) -> Sweep:

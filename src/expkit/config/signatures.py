@@ -69,7 +69,7 @@ def read_signature(target: str) -> Signature | None:
 
 def _read_function(found: Function) -> Signature | None:
     """The arguments of a function; of a method, those after its `self` or `cls`."""
-    given, decorators = found.node.args, _decorators(found.node)
+    given, decorators = found.node.args, decorators_of(found.node)
     if not decorators <= TRANSPARENT:
         return None
     parameters = _parameters(given, found.module)
@@ -80,7 +80,8 @@ def _read_function(found: Function) -> Signature | None:
     return Signature("", {each.name: each for each in parameters}, given.kwarg is not None)
 
 
-def _decorators(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str | None]:
+def decorators_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str | None]:
+    """The last names of the decorators of a function or class."""
     called = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
     return set(map(last_name, called))
 
@@ -123,7 +124,7 @@ def _widened(annotation: ast.expr | None, default: ast.expr | None) -> ast.expr 
 
 def _read_class(found: Class) -> Signature | None:
     """The arguments that calling a class takes: those of the nearest class that says so."""
-    for each in _lineage(found):
+    for each in lineage(found):
         if each is None:
             return Signature("", {}, takes_any=True)
         metaclasses = {last_name(k.value) for k in each.node.keywords if k.arg == "metaclass"}
@@ -137,7 +138,7 @@ def _read_class(found: Class) -> Signature | None:
                 return _read_function(Function(each.module, node, each))
             case _:
                 return None
-        decorators = _decorators(each.node)
+        decorators = decorators_of(each.node)
         if "dataclass" in decorators:
             return _read_fields(each)
         if decorators - TRANSPARENT_TO_CLASSES:
@@ -145,7 +146,7 @@ def _read_class(found: Class) -> Signature | None:
     return Signature("", {}, takes_any=False)
 
 
-def _lineage(found: Class, below: frozenset[Class] = frozenset()) -> Iterator[Class | None]:
+def lineage(found: Class, below: frozenset[Class] = frozenset()) -> Iterator[Class | None]:
     """A class and its ancestors in the order that attributes are looked up; None is unreadable."""
     yield found
     below |= {found}
@@ -155,7 +156,7 @@ def _lineage(found: Class, below: frozenset[Class] = frozenset()) -> Iterator[Cl
         if _is_bare(parent, last_name(base)):
             continue
         if isinstance(parent, Class) and parent not in below:
-            ancestors.extend(_lineage(parent, below))
+            ancestors.extend(lineage(parent, below))
         else:
             ancestors.append(None)
     # A shared ancestor comes after the last class that inherits it, as Python orders them.
@@ -172,11 +173,11 @@ def _is_bare(found: Found, name: str | None) -> bool:
 def _read_fields(found: Class) -> Signature:
     """The arguments of a dataclass, in the order of its generated `__init__`."""
     parameters: dict[str, Parameter] = {}
-    lineage = list(_lineage(found))
-    for each in reversed(lineage):
-        if each is not None and "dataclass" in _decorators(each.node):
+    classes = list(lineage(found))
+    for each in reversed(classes):
+        if each is not None and "dataclass" in decorators_of(each.node):
             _add_fields(each, parameters)
-    return Signature("", parameters, takes_any=None in lineage)
+    return Signature("", parameters, takes_any=None in classes)
 
 
 def _add_fields(found: Class, parameters: dict[str, Parameter]) -> None:

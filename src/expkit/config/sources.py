@@ -18,6 +18,11 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from expkit.config.own_code import find_here
+
+KNOWN_PACKAGES = frozenset(
+    {"expkit", "hydra_plugins", "kornia", "pytorch_optimizer", "timm", "torch", "torchvision"}
+)
 # Signs that a module may hold names that its source does not spell.
 DYNAMIC = re.compile(
     rb"\b(globals|locals|vars|exec)\(|\bsys\.modules\b|\b__path__\b|def __getattr__\(\w+\b[^,]*\)"
@@ -85,8 +90,9 @@ class TargetNotFoundError(LookupError):
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """What could have been meant: the names and submodules of the owner."""
-        folders = None if self.owner is None else self.owner.folders
+        folders = [str(Path.cwd())] if self.owner is None else self.owner.folders
         found = {each.name for each in pkgutil.iter_modules(folders)}
+        found |= KNOWN_PACKAGES if self.owner is None else set()
         if self.owner is not None:
             found |= _names_in(self.owner, frozenset())
         return tuple(sorted(name for name in found if name.isidentifier() and name[0] != "_"))
@@ -257,6 +263,7 @@ def _top_level(name: str) -> Module:
         spec = importlib.util.find_spec(name)
     except ValueError:  # a module that was made by hand
         return Module(name, name, ())
+    spec = spec or find_here(name)
     if spec is None:
         raise TargetNotFoundError(name, None, f"there is no module '{name}'")
     return _located(spec)

@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from expkit.config.check import check_fields, check_part
+from expkit.config.own_code import targets_in
 from expkit.config.places import conf_folders, list_choices
+from expkit.config.plain import refuse_interpolations
 from expkit.config.schema import PARTS, Config
+from expkit.config.sources import KNOWN_PACKAGES, spelled_module
 from expkit.errors import UserError, nearest_of
 
 MAX_NAME_BYTES = 150  # a folder's name has room for 255, and a date stands before it
@@ -22,6 +26,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     `trusted` stands in for the config's own `trust` where the config may be a stranger's.
     """
     _check_text(plain)
+    refuse_interpolations(plain, "")
     check_fields(plain, "expkit.config.schema.Config", "")
     given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
     config = Config(**given)
@@ -41,6 +46,23 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
             raise UserError(f"the stage '{name}' is not a mapping", where=f"procedure.{name}")
         check_part(stage, f"procedure.{name}", trusted=trust)
     return config
+
+
+def refuse_runs_beside_code(output_dir: str, config: Config) -> None:
+    """Refuse to make runs beside the user's own modules: what lies there is code no more."""
+    folder = Path(output_dir).resolve()
+    for target in targets_in(config.to_plain()):
+        if target.partition(".")[0] in {*KNOWN_PACKAGES, *config.trust}:
+            continue
+        module = spelled_module(target)
+        location = Path(module.path or module.folders[0])
+        if folder.is_relative_to(Path.cwd()) and location.is_relative_to(folder):
+            raise UserError(
+                f"runs would lie beside your own {location.name}, which is then taken for "
+                "a stranger's",
+                where=f"output_dir={output_dir}",
+                fix="output_dir=outputs",
+            )
 
 
 def _check_text(plain: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from expkit.engine.device import Device
@@ -55,11 +56,15 @@ def _time_runs(
 
 
 def count_multiply_adds(model: nn.Module, images_BCHW: torch.Tensor) -> int:
-    """Of convolutions, matrix products and attention, by torch's counter; two operations each."""
+    """Multiply-adds of convolutions, matrix products and attention, by torch's counter.
+
+    Attention is counted as the matrix products that it consists of: which of its fused kernels the
+    counter knows differs between torch's versions.
+    """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one fused operation, which is not counted
     try:
-        with FlopCounterMode(display=False) as counter:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             model(images_BCHW)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -27,6 +27,7 @@ GRACE_SECONDS = 10.0  # between SIGTERM, at which a run keeps its last epoch, an
 SERVER_LOST = 255  # what multiprocessing says of a child whose server has died
 MOST_STARTS = 5  # of a server that dies while it is asked for a child
 DYING_SECONDS = 1.0  # in which a killed process has let go of its pipes, and still counts as alive
+SAFE_PATH = "PYTHONSAFEPATH"
 SERVER: Any = forkserver._forkserver  # of which the public functions tell too little
 _server_has: dict[str, Any] = {}  # what the one that runs, or runs next, begins with
 
@@ -206,8 +207,10 @@ def _stop_server() -> None:
 def _server_environment(values: Mapping[str, str]) -> Iterator[None]:
     """What a server and its children inherit that are started now.
 
-    These variables, no Ctrl-C while modules load, and no `__main__`, which would run again.
+    These variables, no Ctrl-C while modules load, no `__main__`, which would run again, and no
+    module from the working directory, where `python -c` looks first.
     """
+    values = {**values, SAFE_PATH: "1"}
     before = {name: os.environ.get(name) for name in values}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(values)
@@ -231,6 +234,7 @@ def _live(
     """In the child."""
     os.setsid()  # the terminal's Ctrl-C is the parent's to pass on
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.environ.pop(SAFE_PATH, None)  # the server's own; a job's programs run as the user's do
     os.environ.update(environ)
     _print_to(output)
     gc.freeze()  # what the server has loaded is no garbage: looking through it costs 0.2 s

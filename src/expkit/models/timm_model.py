@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 CONNECT_SECONDS = 3.0
+# options of timm's that name where weights come from: a run that is opened loads its own alone
+PLACES_OF_WEIGHTS = frozenset(
+    {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,13 @@ class TimmModel:
                 "a model starts from one set of weights",
                 where=f"model.pretrained=true, model.weights={self.weights}",
                 fix="model.pretrained=false   (or model.weights=null)",
+            )
+        for name in sorted(PLACES_OF_WEIGHTS & set(self.options)):
+            raise UserError(
+                f"{name} is not for model.options to say",
+                where=f"model.options.{name}",
+                allowed="weights come from timm (model.pretrained) or from a file (model.weights)",
+                fix=f"model.weights=FILE '~model.options.{name}'",
             )
         clashes = {"num_classes", "in_chans", *(["drop_rate"] if self.dropout else [])}
         for name in sorted(clashes & set(self.options)):

@@ -57,7 +57,9 @@ def hash_sources() -> str:
 
 def describe_git(folder: Path) -> dict[str, Any] | None:
     """The commit of the code around the run, and whether it was changed since; None without git."""
-    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    # a program that the repository's own config names as its watcher is not run
+    command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", "--no-optional-locks"]
+    command += ["status", "--porcelain=v2", "--branch"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

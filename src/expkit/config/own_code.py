@@ -1,0 +1,167 @@
+"""A user's own code: the conf/ and the modules of the working directory, and nothing near a run.
+
+A folder of runs may be a stranger's gift, so whatever lies in one is data. No folder is added to
+the import path either: torch and others import optional packages by name (`dill`, for one), which
+would then be taken from the working directory. Only modules that a config names are found there,
+and the modules beside them that these import.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+ENVIRONMENT_FOLDERS = frozenset({"site-packages", "dist-packages"})
+# a run has a config and one of these, or a sweep its plan; no project of a user's has
+RUN_FILES = ("environment.json", "dataset.json", "stages.jsonl", "history.jsonl", "overrides.yaml")
+
+
+def own_folder() -> Path | None:
+    """The working directory, or None where it is a run, lies in one, or holds runs."""
+    here = Path.cwd()
+    is_among_runs = any(map(is_run, (here, *here.parents))) or find_run_in(here) is not None
+    return None if is_among_runs else here
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is that of a run or of a sweep."""
+    if (folder / "sweep.json").exists():
+        return True
+    return (folder / "config.yaml").exists() and any((folder / name).exists() for name in RUN_FILES)
+
+
+def find_run_in(folder: Path) -> Path | None:
+    """The first run or sweep that lies directly in a folder, or None."""
+    try:
+        with os.scandir(folder) as entries:
+            return next((Path(each) for each in entries if _may_be_run(each)), None)
+    except OSError:
+        return None
+
+
+def _may_be_run(entry: os.DirEntry[str]) -> bool:
+    return entry.name not in ENVIRONMENT_FOLDERS and entry.is_dir() and is_run(Path(entry))
+
+
+def is_own(location: Path) -> bool:
+    """Tell whether a module's file is the user's own: below the working directory, not installed,
+    and not in or beside a run."""
+    here = own_folder()
+    if here is None or not location.is_absolute():
+        return False
+    prefixes = map(Path, (sys.prefix, sys.base_prefix))
+    environments = [prefix for prefix in prefixes if prefix.is_relative_to(here)]
+    paths = (location, location.resolve())
+    is_installed = any(
+        ENVIRONMENT_FOLDERS & set(path.parts) or any(map(path.is_relative_to, environments))
+        for path in paths
+    )
+    inside = next((path for path in paths if path.is_relative_to(here)), None)
+    if inside is None or is_installed:
+        return False
+    between = [folder for folder in inside.parents if folder.is_relative_to(here)]
+    return not any(is_run(folder) or find_run_in(folder) is not None for folder in between)
+
+
+def why_not_own(location: Path) -> str | None:
+    """Say which run keeps a module below the working directory from being the user's own."""
+    here = Path.cwd()
+    if not location.is_relative_to(here) or ENVIRONMENT_FOLDERS & set(location.parts):
+        return None
+    for folder in (*location.parents,):
+        run = folder if is_run(folder) else None
+        if run is None and folder.is_relative_to(here):
+            run = find_run_in(folder)
+        if run is not None:
+            return f"{location.name} is no code of yours: it lies in or beside the run {run.name}"
+    return None
+
+
+def find_here(name: str) -> ModuleSpec | None:
+    """Where a top-level module of this name lies in the working directory, without importing it."""
+    return PathFinder.find_spec(name, [str(Path.cwd())])
+
+
+# Importing it, once it has been checked.
+
+
+class OwnModules(MetaPathFinder):
+    """Finds in the working directory those modules that were let in by name, and no others."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, str] = {}
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        folder = self.folders.get(fullname)
+        return (
+            None if path is not None or folder is None else PathFinder.find_spec(fullname, [folder])
+        )
+
+
+FINDER = OwnModules()
+
+
+def let_in(targets: Iterable[str]) -> None:
+    """Make the modules of checked targets importable, with those beside them that they import."""
+    if FINDER not in sys.meta_path:
+        sys.meta_path.append(FINDER)  # the last: what is installed comes first
+    here = str(Path.cwd())
+    waiting = [target.partition(".")[0] for target in targets]
+    while waiting:
+        name = waiting.pop()
+        if FINDER.folders.get(name) != here and not _is_installed(name):
+            spec = find_here(name)
+            if spec is not None:
+                FINDER.folders[name] = here
+                waiting += _imported_names(spec)
+
+
+def targets_in(node: object) -> Iterator[str]:
+    """Every `_target_` of a part and of the parts within it."""
+    if isinstance(node, dict):
+        if isinstance(node.get("_target_"), str):
+            yield node["_target_"]
+        for value in node.values():
+            yield from targets_in(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from targets_in(value)
+
+
+@functools.cache
+def _is_installed(name: str) -> bool:
+    if name in sys.stdlib_module_names:
+        return True
+    finders = [each for each in sys.meta_path if each is not FINDER]
+    return any(each.find_spec(name, None) is not None for each in finders)
+
+
+def _imported_names(spec: ModuleSpec) -> Iterator[str]:
+    """The top-level names that a module's or a package's sources import."""
+    for file in _sources(spec):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            continue  # importing it will say so
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                yield node.module.partition(".")[0]
+
+
+def _sources(spec: ModuleSpec) -> Iterator[Path]:
+    if spec.submodule_search_locations is not None:
+        for folder in spec.submodule_search_locations:
+            yield from Path(folder).rglob("*.py")
+    elif spec.origin is not None and spec.origin.endswith(".py"):
+        yield Path(spec.origin)

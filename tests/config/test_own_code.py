@@ -1,0 +1,121 @@
+"""A user's own code is that of the working directory, and nothing in or beside a run."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from expkit.config.own_code import is_own, own_folder
+from expkit.config.places import conf_folders, conf_left_out
+
+
+def make_run(path: Path) -> Path:
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text("{}\n")
+    (path / "dataset.json").write_text("{}\n")
+    return path
+
+
+def make_module(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    module = folder / "mine.py"
+    module.write_text("class Net: ...\n")
+    return module
+
+
+def test_the_working_directory_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules there and below it are one's own, also beside an outputs/ that holds runs."""
+    make_run(tmp_path / "outputs/one")
+    monkeypatch.chdir(tmp_path)
+    assert own_folder() == tmp_path
+    assert is_own(make_module(tmp_path))
+    assert is_own(make_module(tmp_path / "package"))
+    (tmp_path / "conf").mkdir()
+    assert conf_folders()[0] == tmp_path / "conf"
+    assert conf_left_out() is None
+
+
+@pytest.mark.parametrize(
+    ("here", "module"),
+    [
+        ("outputs/one", "outputs/one"),  # in the gift
+        ("outputs/one/deep", "outputs/one/deep"),
+        ("outputs", "outputs"),  # beside it
+        (".", "outputs"),
+        (".", "outputs/one"),
+        (".", "outputs/one/code"),
+        (".", "outputs/other"),  # below a folder that holds runs
+        (".", "../elsewhere"),
+    ],
+)
+def test_nothing_in_or_beside_a_run_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, module: str
+) -> None:
+    """A folder that holds runs may be a stranger's, and so is what lies in it."""
+    project = tmp_path / "project"
+    make_run(project / "outputs/one")
+    (project / here).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(project / here)
+    assert not is_own(make_module(project / module).resolve())
+
+
+def test_a_sweep_is_a_folder_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its conf/ is left out, and a refusal can say why."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "sweep.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert own_folder() is None
+    assert len(conf_folders()) == 1
+    assert "not read" in str(conf_left_out())
+
+
+def test_only_what_a_config_names_is_imported_from_the_working_directory(tmp_path: Path) -> None:
+    """A model's own module is found, with one that it imports; torch's optional ones are not."""
+    (tmp_path / "my_nets.py").write_text("import my_layers\nclass Net: ...\n")
+    (tmp_path / "my_layers.py").write_text("import my_more\n")
+    (tmp_path / "my_more.py").write_text("")
+    for name in ("dill", "opt_einsum", "stranger"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError('imported')\n")
+    code = textwrap.dedent("""
+        import importlib, sys
+        from expkit.config.parts import build_part
+        build_part({"_target_": "my_nets.Net"}, "model")
+        assert {"my_nets", "my_layers", "my_more"} <= set(sys.modules)
+        import torch.utils.data
+        for name in ("dill", "stranger"):
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError:
+                continue
+            raise SystemExit(f"{name} was found")
+    """)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_checking_adds_no_folder_to_the_import_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening a run must not make the folder that one stands in importable."""
+    from expkit.config.compose import prepare_hydra
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"lone_{tmp_path.name}.py").write_text("")
+    before = list(sys.path)
+    prepare_hydra()
+    assert sys.path == before
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"lone_{tmp_path.name}")

@@ -315,6 +315,17 @@ def test_fields_of_the_root(own: str) -> None:
     assert details["there is no setting 'max_epoch'"]["nearest"] == "max_epochs"
 
 
+def test_a_part_is_no_setting_of_the_root() -> None:
+    """What names a target is built nowhere there, and is taken for what it is."""
+    for name, value in (
+        ("name", {"_target_": "a.b"}),
+        ("compared_with", [{"_target_": "a.b"}]),
+        ("seed", 10**400),
+    ):
+        with pytest.raises(UserError, match=f"{name} cannot be"):
+            check_fields({name: value}, "expkit.config.schema.Config", "")
+
+
 def test_checking_leaves_torch_unimported() -> None:
     """In a fresh process the check of Adam imports no torch, not even to refuse a value."""
     code = textwrap.dedent("""

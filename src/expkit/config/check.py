@@ -28,11 +28,22 @@ def check_part(node: Mapping[str, object], key: str, *, trusted: Collection[str]
 
 
 def check_fields(values: Mapping[str, object], target: str, key: str) -> None:
-    """Refuse values that the dataclass `target` does not have or does not allow."""
+    """Refuse values that the dataclass `target` does not have or does not allow.
+
+    They are taken as they are: no part within them is built, whatever it names.
+    """
     signature = read_signature(target)
     if signature is not None:
         where = f" ({target})" if key else ""
-        _check_arguments(_given(values), signature, key, where, is_final=True)
+        given = {name: _without_targets(value) for name, value in _given(values).items()}
+        _check_arguments(given, signature, key, where, is_final=True)
+
+
+def _without_targets(value: object) -> object:
+    if isinstance(value, Mapping):
+        inner = {name: _without_targets(each) for name, each in value.items()}
+        return {name: each for name, each in inner.items() if name != "_target_"}
+    return [_without_targets(each) for each in value] if isinstance(value, list) else value
 
 
 def _check_part(

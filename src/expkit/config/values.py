@@ -230,11 +230,16 @@ def _offered(union: _Kind) -> tuple[_Kind, ...]:
     return tuple(each for each in union.items if each.name in SCALARS.keys() | FORMS)
 
 
+LARGEST_INTEGER = 2**63 - 1  # torch and numpy keep whole numbers in 64 bits
+
+
 def _keeps(value: object, name: str, limit: float) -> bool:
     if name.endswith("_length"):
         value = len(value) if isinstance(value, str | list | tuple | Mapping) else None
     if not isinstance(value, int | float):
         return True
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return False
     return math.isfinite(value) and BOUNDS[name][1](value, limit)
 
 

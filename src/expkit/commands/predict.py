@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import os
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expkit.commands.arguments import Parser, count, place
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, without_collector
 from expkit.data.picture_tree import picture_suffixes
 from expkit.errors import UserError
@@ -29,12 +29,12 @@ DESCRIPTION = (
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser("expkit predict", description=DESCRIPTION)
+    parser = Parser("expkit predict", description=DESCRIPTION)
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE|FOLDER")
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write all probabilities there")
+    parser.add_argument("files", nargs="+", type=place, metavar="FILE|FOLDER")
+    parser.add_argument("--csv", type=place, metavar="OUT", help="write all probabilities there")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
-    parser.add_argument("--batch", type=int, default=64, help="pictures at once (default 64)")
+    parser.add_argument("--batch", type=count, default=64, help="pictures at once (default 64)")
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
@@ -43,8 +43,6 @@ def main(words: Sequence[str]) -> int:
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
     paths = list_pictures(arguments.files)
     _check_target(arguments.csv)
-    if arguments.batch < 1:
-        raise UserError("a batch holds at least one picture", where=f"--batch {arguments.batch}")
     with without_collector():
         from expkit.procedures.prediction import predict_files
         from expkit.procedures.restoring import restore

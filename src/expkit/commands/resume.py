@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import (
     EXIT_FAILED,
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "expkit resume", description="Go on with a run or a sweep that was cut off."
-    )
+    parser = Parser("expkit resume", description="Go on with a run or a sweep that was cut off.")
     parser.add_argument("run", help="a path, a unique part of a name, or last")
     parser.add_argument("--failed", action="store_true", help="of a sweep: the jobs that failed")
     parser.add_argument(

@@ -13,8 +13,10 @@ import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from expkit.config.explain import explain_composition, explain_sweep, parse_override
 from expkit.config.places import builtin_conf, conf_folders, list_choices
@@ -90,8 +92,16 @@ def change_parts(
                 nearest=nearest_of(group, parts),
                 allowed=", ".join(f"{each}=CHOICE, {each}.KEY=VALUE" for each in parts),
             )
+        override = parse_override(word)
+        if override.is_sweep_override() or override.is_delete():
+            raise UserError(
+                f"'{word}' gives no value", where=word, fix=f"one value: {group}.KEY=VALUE"
+            )
         by_group[group].append(word)
-    return {group: _change_part(given, group, by_group[group]) for group, given in parts.items()}
+    try:
+        return {name: _change_part(given, name, by_group[name]) for name, given in parts.items()}
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain_composition(words, error) from error
 
 
 def _change_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> dict[str, Any]:

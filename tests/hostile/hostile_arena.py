@@ -30,7 +30,8 @@ SECRET_IN_FILE = "swordfish-of-a-file"
 LONG = "longcat" * 1500  # a word that no screen has room for
 SCREEN_LINES = 24
 LINE_LENGTH = 300  # a line of a screen with a long path in it
-MOST_SECONDS = 20.0
+MOST_SECONDS = 45.0  # for a pipe that nobody writes to; a busy machine is slow, too
+MOST_CPU_SECONDS = 15.0
 MOST_MEMORY = 6 * 2**30  # bytes that one command may take beside what was taken before
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
@@ -150,13 +151,13 @@ class Arena:
         os.chdir(cwd)
         code: object
         try:
-            with limited(MOST_SECONDS, MOST_MEMORY):
+            with limited():
                 sys.argv = ["expkit", *words]
                 code = dispatch(words)
         except SystemExit as error:
             code = error.code or 0
         except Hung:
-            code = f"hung for {MOST_SECONDS} s"
+            code = "hung"
         except BaseException as error:  # all of them are what this suite is there for
             trace = error.__traceback__
             while trace is not None and trace.tb_next is not None:
@@ -207,7 +208,8 @@ class Arena:
         self, before: dict[str, str], after: dict[str, str], answer: Answer, *, keeps: bool
     ) -> Iterator[str]:
         for path in sorted(before.keys() | after.keys()):
-            if before.get(path) == after.get(path) or path.startswith("home/"):
+            is_cache = path.startswith(("home/", "work/cache"))
+            if before.get(path) == after.get(path) or is_cache:
                 continue
             was, now = before.get(path, "absent"), after.get(path, "absent")
             if path.startswith("beside"):
@@ -269,23 +271,26 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def limited(seconds: float, memory: int) -> Iterator[None]:
-    """Raise `Hung` after so long, and MemoryError beyond so much."""
+def limited() -> Iterator[None]:
+    """Raise `Hung` where a command takes too long, and MemoryError where it takes too much."""
 
     def ring(_: int, __: FrameType | None) -> None:
         raise Hung
 
-    earlier = signal.signal(signal.SIGALRM, ring)
+    earlier = {each: signal.signal(each, ring) for each in (signal.SIGALRM, signal.SIGPROF)}
     most = resource.getrlimit(resource.RLIMIT_AS)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, MOST_CPU_SECONDS)
     if sys.platform == "linux":
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + memory, most[1]))
+        resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_MEMORY, most[1]))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for each, handler in earlier.items():
+            signal.signal(each, handler)
         if sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_AS, most)
 

@@ -34,7 +34,7 @@ COMMANDS = {
     "resume": ("resume", G),
     "try": ("diagnose", G, "--try", "--epochs", "1"),
 }
-BUILDING = ("predict", "evaluate", "latency", "resume")  # what makes parts from a config
+BUILDING = ("predict", "evaluate", "resume")  # what makes parts from a config
 READING = ("show", "analyze", "diagnose", "compare", "threshold")
 DRAWING = ("plot", "report")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from expkit.records.files import read_json, write_json
 from expkit.records.folder import RunFolder
 from expkit.records.run import Run
 from expkit.reports.pages import refresh
+from expkit.reports.verdicts import p_value
 
 OUTPUTS = Path("outputs")
 
@@ -91,10 +93,57 @@ def test_seeds_are_the_answer(run_here: Expkit, outputs: Path) -> None:
     assert "A    90.67 ± 0.58 %" in done.out
     assert "B    92.00 ± 1.00 %" in done.out
     assert (
-        "no evidence of a difference (+1.33 points (-0.10 to +2.77), 3 seeds; about 4" in done.out
+        "no evidence of a difference (+1.33 points (-0.10 to +2.77), 3 seeds; p = 0.057, paired t"
+        in done.out
     )
     assert "(the run with seed 0)" in done.out
     assert "not about the recipes" not in done.out
+
+
+def test_a_run_made_twice_is_said_and_left_out(run_here: Expkit, outputs: Path) -> None:
+    """It is no recipe of its own, and with nothing else there is nothing to compare."""
+    for number in range(2):
+        vary(number, "narrow", accuracy=0.9)
+    done = run_here("compare", "outputs/*narrow_?", "wide")
+    assert "left out: 20260102_1200_narrow_1: a repetition of 20260102_1200_narrow_0" in done.out
+    assert "C  " not in done.out
+    refused = run_here("compare", "outputs/*narrow_?")
+    assert refused.code == 2
+    assert "a repetition of 20260102_1200_narrow_0" in refused.err
+    kept = run_here("compare", "wide", "narrow_0", "narrow_1", "--baseline", "narrow_1")
+    assert "left out: 20260102_1200_narrow_0: a repetition of 20260102_1200_narrow_1" in kept.out
+    assert "20260102_1200_narrow_1 (baseline)" in kept.out
+
+
+def test_folds_are_told_together_and_not_compared(run_here: Expkit, outputs: Path) -> None:
+    """Three folds of a recipe have a mean; beside those of another they are tested as draws."""
+    for number, accuracy in enumerate((0.90, 0.92, 0.94)):
+        folds = {"dataset.fold": number, "dataset.num_folds": 3}
+        vary(number, "narrow", accuracy=accuracy, **folds)
+        vary(number, "wide", accuracy=accuracy + 0.01 + 0.001 * number, **folds)
+    refused = run_here("compare", "outputs/*narrow_?")
+    assert refused.code == 2
+    assert "these are 3 folds of one recipe" in refused.err
+    assert "test/accuracy: 92.00 ± 2.00 %, mean ± std over 3 folds" in refused.err
+    assert "cannot be pooled: the folds share samples" in " ".join(refused.err.split())
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "A  larger_backbone, 3 folds (baseline)" in done.out
+    assert "3 folds; p =" in " ".join(done.out.split())
+    assert "Folds share most of their training samples" in done.out
+    assert "mean ± standard deviation over folds" in done.out
+    assert "over seeds is about" not in done.out
+    assert "would be needed" not in done.out  # the number of folds is no sample size
+
+
+def test_what_follows_the_seed_is_said(run_here: Expkit, outputs: Path) -> None:
+    """Two recipes by three seeds, each with a division of the data by that seed, are two."""
+    for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
+        follows = {"seed": seed, "dataset.split_seed": seed}
+        vary(seed, "narrow", accuracy=accuracy, **follows)
+        vary(seed, "wide", accuracy=accuracy + 0.01, **follows)
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "B  larger_backbone, 3 seeds" in done.out
+    assert "note: dataset.split_seed has one value for each seed" in done.out
 
 
 def test_many_recipes_fit_a_screen(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:
@@ -110,6 +159,58 @@ def test_many_recipes_fit_a_screen(run_here: Expkit, outputs: Path, tmp_path: Pa
     assert len(rows) == 14
     assert sum(row["answer"] == "not tested" for row in rows) == 3
     assert {row["batch_size"] for row in rows} == {str(number + 1) for number in range(14)}
+
+
+def test_settings_and_metrics_of_many_runs_do_not_vanish(
+    run_here: Expkit, outputs: Path, tmp_path: Path
+) -> None:
+    """Four runs with values too wide for one line: each has its column, also where that needs a
+    second block, values that differ at their ends are seen to, and metrics left out are named."""
+    for number, name in enumerate(("narrow", "wide", "deep", "deepest")):
+        value = f"a_model_with_a_very_long_name_{name}"
+        vary(number, "wide", accuracy=0.8, **{"model.name": value, "batch_size": number})
+    done = run_here("compare", "outputs/*wide_?")
+    lines = done.out.splitlines()
+    assert [line.split()[1:] for line in lines if line.startswith("batch_size")] == [
+        ["0", "1", "2"],
+        ["3"],
+    ]
+    assert [line.split() for line in lines if line.split() in (["A", "B", "C"], ["D"])] == [
+        ["A", "B", "C"],
+        ["D"],
+    ]
+    shown = [cell for line in lines if line.startswith("model.name") for cell in line.split()[1:]]
+    assert len(set(shown)) == 4
+    assert max(map(len, lines)) < 100
+    unshown = next(line for line in lines if line.startswith("with --to FOLDER also: "))
+    measured = read_json(OUTPUTS / "20260102_1200_wide_0" / "digest.json")["metrics"]["test"]
+    assert all(any(line.startswith(name) for line in lines) or name in unshown for name in measured)
+
+
+def test_p_stands_on_the_screen_on_the_page_and_in_the_csv(
+    run_here: Expkit, outputs: Path, tmp_path: Path
+) -> None:
+    """The same one, after Holm's correction, with the interval that agrees with it."""
+    vary(0, "narrow", accuracy=0.8, batch_size=8)
+    done = run_here("compare", "wide", "outputs/*narrow*", "--to", "page")
+    rows = read_csv(tmp_path / "page" / "compare.csv")[1:]
+    for row in rows:
+        p, low, high = (float(row[f"accuracy {end}"]) for end in ("p", "low", "high"))
+        assert p == pytest.approx(2 * float(row["accuracy p alone"]), rel=1e-4)
+        assert p < 0.05
+        assert low < high < 0
+        assert row["accuracy count"] == "200"
+        assert f"; p {p_value(p)}, McNemar" in row["answer"]
+    page = (tmp_path / "page" / "compare.md").read_text()
+    assert "| difference to A (95 % interval) | p |" in page
+    for text in (done.out, page):
+        assert "p and interval are both of McNemar's exact test" in " ".join(text.split())
+
+
+def test_recall_of_a_class_is_tested_on_its_samples(run_here: Expkit, outputs: Path) -> None:
+    """Of 200 samples 20 are of the class, which the answer says."""
+    done = run_here("compare", "narrow", "wide", "--metric", "recall[3]")
+    assert re.search(r"\(\d of 20 samples; p = [\d.]+, McNemar's exact test", done.out)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -191,7 +292,7 @@ def test_regression(run_here: Expkit) -> None:
     done = run_here("compare", "outputs")
     assert done.code == 0
     assert "B  better (-0.0" in done.out
-    assert "paired bootstrap" in done.out
+    assert "paired sign-flip test" in done.out
 
 
 def test_a_metric_of_a_class_and_of_a_split(run_here: Expkit, outputs: Path) -> None:
@@ -250,9 +351,9 @@ def test_compare_needs_no_torch(run_here: Expkit, outputs: Path) -> None:
 
 
 def test_why_there_is_no_test_is_told_by_its_own_reason(run_here: Expkit, outputs: Path) -> None:
-    """Not that the samples are others, where the metric cannot be resampled or was not measured."""
+    """Not that the samples are others, where the metric has no test or was not measured."""
     done = run_here("compare", "narrow", "wide", "--metric", "calibration_error")
-    assert "resamples do not tell the noise of calibration_error here" in done.out
+    assert "calibration_error is no sum over samples, so its noise is not known" in done.out
     vary(1, "wide", accuracy=None)
     done = run_here("compare", "narrow", "wide_1")
     assert "not compared: not both have a figure of accuracy" in done.out

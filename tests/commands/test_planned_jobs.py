@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.procedures.course import go_alone
-from expkit.records.folder import hold_file
-from expkit.records.sweep import Sweep, SweepFolder, job_id
+from expkit.records.facts import StageResult
+from expkit.records.folder import RunFolder, hold_file
+from expkit.records.sweep import Job, Sweep, SweepFolder, job_id
 
 JOB = "0123456789abcdef"
 
@@ -82,3 +83,27 @@ def test_a_run_is_searched_for_where_a_kill_may_have_lost_it(
     monkeypatch.setattr(Sweep, "find_strays", lambda self: searched.append(True) or {})
     job_module._find(folder, JOB)
     assert searched == [True] * is_searched
+
+
+def test_a_job_whose_gate_failed_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran to its end, as its records say; one whose criteria are missed has finished."""
+    for passed, status in ((False, "failed"), (True, "finished")):
+        folder = SweepFolder.create(tmp_path / f"sweep_{status}", {"objective": "val/accuracy"})
+        folder.plan(JOB, 0, [], {"seed": 0})
+
+        def carry_out(folder: SweepFolder, job: Job, build: object) -> Iterator[None]:
+            files = {"config.yaml": "procedure: {gate: {}}", "environment.json": "{}"}
+            run = RunFolder.create(folder.path, "run", files)
+            run.append_stage(StageResult("gate", passed, "because", "OverfitGate"))  # noqa: B023
+            folder.note(job.id, "run", run="run")
+            run.close()
+            return 1
+            yield
+
+        monkeypatch.setattr(job_module, "_carry_out", carry_out)
+        assert job_module.run_planned(folder.path, JOB) == 1
+        job = Sweep(folder.path).find_job(JOB)
+        assert (job.status, job.events[-1]["status"]) == (status, status)
+        assert job_module.run_planned(folder.path, JOB) == 0  # nothing is left to do

@@ -43,7 +43,7 @@ def test_direction_of_metrics() -> None:
     assert not is_lower_better("test/recall[cherry/pit]")
 
 
-@pytest.mark.parametrize("name", ["accuracy", "val/log_loss", "held_out/recall[pit]", "test/r2"])
+@pytest.mark.parametrize("name", ["accuracy", "val/log_loss", "held_out/recall[pit]", "train/r2"])
 def test_what_is_measured_can_be_an_objective(name: str) -> None:
     """With or without a split, of all classes or of one."""
     refuse_unknown(name)

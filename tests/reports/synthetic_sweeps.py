@@ -31,14 +31,24 @@ class FakeJob:
     reason: str = ""
     findings: Sequence[str] = field(default_factory=list)
     change: str | None = None  # of an ablation
+    fold: tuple[int, int] | None = None  # of so many
+    seconds: float = 20.0
+    name: str = "net"  # of the run; no setting
+    test: float | None = None  # accuracy on a test split, which then judges
 
 
 def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000000_7") -> Path:
     path = parent / f"{name}_sweep"
-    facts = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "held_out/accuracy"}
+    facts = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "accuracy"}
     folder = SweepFolder.create(path, {**facts, "started": "2026-01-01T00:00:00+00:00"})
     for number, job in enumerate(jobs):
-        config = {"name": "net", "seed": job.seed, "procedure": PROCEDURE, "asked": dict(job.words)}
+        config = {
+            "name": job.name,
+            "seed": job.seed,
+            "procedure": PROCEDURE,
+            "asked": asked_of(job),
+        }
+        config |= dataset_of(job)
         identity = job_id(config)
         overrides = [f"{key}={value}" for key, value in job.words.items()] + [f"seed={job.seed}"]
         folder.plan(identity, number, overrides, config, job.change)
@@ -50,8 +60,18 @@ def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000
             folder.note(identity, "run", run=run.name)
         if job.status != "running":
             ended = {"status": job.status, "reason": job.reason}
-            folder.note(identity, "ended", **ended, exit_code=0, seconds=20.0)
+            folder.note(identity, "ended", **ended, exit_code=0, seconds=job.seconds)
     return path
+
+
+def asked_of(job: FakeJob) -> dict[str, Any]:
+    """The other settings, as the words ask for them."""
+    return {key: value for key, value in job.words.items() if key != "dataset.fold"}
+
+
+def dataset_of(job: FakeJob) -> dict[str, Any]:
+    """The part of the config that says which fold is held out; none without folds."""
+    return {} if job.fold is None else {"dataset": {"fold": job.fold[0], "num_folds": job.fold[1]}}
 
 
 def write_finished_run(
@@ -96,15 +116,22 @@ def digest_of(path: Path, identity: str, job: FakeJob) -> Digest:
         job=identity,
         status="finished",
         verdict="not judged",
-        judged_split="val",
-        metrics={"val": {"accuracy": job.accuracy}},
+        judged_split="val" if job.test is None else "test",
+        metrics={
+            "val": {"accuracy": job.accuracy},
+            **({} if job.test is None else {"test": {"accuracy": job.test}}),
+        },
         best_epoch=17,
         num_epochs=20,
         findings=list(job.findings),
         seconds=21.0,
         overrides=[],
-        config={"seed": job.seed, **{f"asked.{k}": v for k, v in job.words.items()}},
-        fingerprints={"val": "f"},
-        num_samples={"val": 40},
+        config={
+            "seed": job.seed,
+            **{f"asked.{k}": v for k, v in asked_of(job).items()},
+            **{f"dataset.{k}": v for k, v in dataset_of(job).get("dataset", {}).items()},
+        },
+        fingerprints={"val": f"f{job.fold or ''}", "test": "t"},
+        num_samples={"val": 40, "test": 50},
         code={},
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+from scipy import stats
 from synthetic_sweeps import FakeJob, write_sweep
 
+from expkit.records.files import read_json, write_json
 from expkit.records.sweep import Sweep
-from expkit.reports.ablation import ablation_section, measure_ablation
-from expkit.reports.ablation_plot import draw_ablation, title_of
+from expkit.reports.ablation import describe, measure_ablation
+from expkit.reports.ablation_claims import ablation_answer, judge_hypothesis
+from expkit.reports.ablation_page import ablation_section
+from expkit.reports.ablation_plot import draw_ablation, draw_forest
 
 RECIPE = (0.80, 0.84, 0.79)
 GAPS = (-0.10, -0.12, -0.14)
@@ -51,7 +56,7 @@ def test_the_costliest_change_stands_first_and_each_has_its_word(tmp_path: Path)
         ("noise", "no evidence of a difference"),
         ("good", "helps"),
     ]
-    assert title_of(result) == (
+    assert describe(result) == (
         "val/accuracy: bad hurts; good helps; 1 of 3 shows no evidence of a difference"
     )
 
@@ -72,7 +77,7 @@ def test_one_seed_is_no_proof_and_is_told_so(tmp_path: Path) -> None:
     """Nothing is known of the noise, whatever the difference."""
     jobs = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, 0.2, change="x")]
     parts = ablation_section(Sweep(write_sweep(tmp_path, jobs)))
-    assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | one seed alone" in "\n".join(parts)
+    assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | - | one seed alone" in "\n".join(parts)
     assert all(parts)
 
 
@@ -124,7 +129,98 @@ def test_a_job_without_a_figure_is_left_out_and_counted(tmp_path: Path) -> None:
     jobs += [FakeJob({"loss": "y"}, None, 0, "raised", change="y")]
     text = "\n".join(ablation_section(Sweep(write_sweep(tmp_path, jobs))))
     assert "| x | `loss=x` | 67.50 % | 2 of 3 | -12.00 points" in text
-    assert "| y | `loss=y` | - | 0 of 1 | - | no figure |" in text
+    assert "| y | `loss=y` | - | 0 of 1 | - | - | no figure |" in text
+
+
+def test_intervals_and_words_are_adjusted_alike(tmp_path: Path) -> None:
+    """Gaps of 2, 3 and 4 points: 3 -+ 2.48 alone; among four it is at 0.05 / 2, 3 -+ 3.58."""
+    changes = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
+    jobs = jobs_of({**changes, "slight": (0.02, 0.03, 0.04)})
+    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs)))
+    assert result is not None
+    slight = next(worth for worth in result.worths if worth.name == "slight")
+    assert slight.difference is not None
+    assert slight.difference.level == pytest.approx(0.025)
+    assert slight.difference.interval == pytest.approx((-0.0058, 0.0658), abs=1e-4)
+    text = "\n".join(ablation_section(Sweep(tmp_path / "20260101_000000_7_sweep")))
+    assert "| +3.00 points (-0.58 to +6.58) | 0.07 | no evidence of a difference |" in text
+
+
+def claimed(parent: Path, changes: dict[str, tuple[float, ...]], claims: dict[str, str]) -> Sweep:
+    path = write_sweep(parent, jobs_of(changes))
+    write_json(path / "sweep.json", {**read_json(path / "sweep.json"), "claims": claims})
+    return Sweep(path)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "word"),
+    [
+        ((-0.001, 0.0, -0.002), "shown"),  # (0.01 - 0.001) / 0.000577 = 15.6, t(2): p = 0.002
+        (GAPS, "refuted"),  # (0.12 - 0.01) / 0.011547 = 9.5, t(2): p = 0.0054
+        ((-0.03, 0.01, 0.02), "not decided"),
+        ((-0.001,), "not decided"),
+    ],
+)
+def test_no_change_costs_more_than_a_point(
+    tmp_path: Path, gaps: tuple[float, ...], word: str
+) -> None:
+    """The non-inferiority test of the hypothesis: no evidence of a cost is not evidence of none."""
+    sweep = claimed(tmp_path, {"x": gaps}, {"every": "> -0.01"})
+    verdict = judge_hypothesis(sweep)
+    assert verdict is not None
+    assert verdict.word == word
+    assert f"**{word.upper()}**" in "\n".join(ablation_section(sweep))
+    assert str(ablation_answer(sweep)).startswith(f"hypothesis {word}: ")
+
+
+def test_p_of_a_claim_by_hand(tmp_path: Path) -> None:
+    """Costs of 0.1, 0 and 0.2 points against a margin of one: t = 0.9 / (0.1 / sqrt 3), t(2)."""
+    verdict = judge_hypothesis(claimed(tmp_path, {"x": (-0.001, 0.0, -0.002)}, {"x": "> -0.01"}))
+    assert verdict is not None
+    (judged,) = verdict.claims
+    t = 0.009 / (0.001 / math.sqrt(3))
+    assert judged.p_shown == pytest.approx(stats.t.sf(t, 2))
+    assert judged.p_refuted == pytest.approx(stats.t.cdf(t, 2))
+
+
+def test_all_claims_must_be_shown_and_one_refuted_is_enough(tmp_path: Path) -> None:
+    """A claim of its own stands before that of every change; a change left out is not decided."""
+    changes = {"little": (-0.001, 0.0, -0.002), "much": GAPS}
+    claims = {"every": "> -0.01", "much": "< -0.01"}
+    verdict = judge_hypothesis(claimed(tmp_path / "a", changes, claims))
+    assert verdict is not None
+    assert verdict.word == "shown"
+    assert "little costs less than 1 point (-0.10 points over 3 seeds, p = 0.002)" in verdict.text
+    assert "much costs more than 1 point (-12.00 points over 3 seeds, p = 0.0054)" in verdict.text
+    refuted = judge_hypothesis(claimed(tmp_path / "b", changes, {"every": "> -0.01"}))
+    assert refuted is not None
+    assert refuted.text.startswith("refuted: it is not so that much costs less than 1 point (")
+    without = judge_hypothesis(claimed(tmp_path / "c", changes, {**claims, "gone": "< 0"}))
+    assert without is not None
+    assert without.text == "not decided: whether gone hurts (no figure)"
+
+
+def test_an_answer_without_claims_is_what_the_changes_show(tmp_path: Path) -> None:
+    """Never the change with the highest mean."""
+    sweep = Sweep(write_sweep(tmp_path, jobs_of({"good": (0.05, 0.06, 0.07), "noise": (0, 1, 0)})))
+    expected = "val/accuracy: good helps; 1 of 2 shows no evidence of a difference"
+    assert ablation_answer(sweep) == expected
+    plain = Sweep(write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.5)], "plain"))
+    assert ablation_answer(plain) is None
+
+
+def test_an_interval_that_leaves_the_axis_has_an_arrow(tmp_path: Path) -> None:
+    """That of two seeds, 0 -+ 12.7 x 5 points, beside another of a few."""
+    changes = {"wide": (-0.05, 0.05), "steady": (0.01, 0.012, 0.011)}
+    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs_of(changes))))
+    assert result is not None
+    figure = draw_forest(result, result.worths)
+    (axes,) = figure.axes
+    marks = [str(line.get_marker()) for line in axes.lines]
+    assert (marks.count("<"), marks.count(">"), marks.count("|")) == (1, 1, 2)
+    low, high = axes.get_xlim()
+    assert all(low < x < high for line in axes.lines for x in line.get_xdata())
+    assert len(axes.texts) == 2
 
 
 def test_an_ordinary_sweep_has_no_such_section(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from expkit.errors import UserError
 from expkit.records.digest import Digest
 from expkit.reports.comparability import objections
 from expkit.reports.filtering import keep_where
-from expkit.reports.groups import Member, Recipe, differing_keys, fold, label_of
+from expkit.reports.groups import Member, Recipe, differing_keys, fold, folding, label_of
 
 CONFIG = {
     "seed": 0,
@@ -63,13 +63,68 @@ def test_seeds_are_folded() -> None:
     assert two.spread("accuracy") is None
 
 
-def test_the_same_seed_twice_is_two_recipes() -> None:
-    """As the same config with other code is: the first of each seed, and the second."""
-    runs = [member(0.1, seed=0), member(0.2, seed=1), member(0.3, seed=0), member(0.4, seed=1)]
-    assert [list(each.figures("accuracy").values()) for each in fold(runs)] == [
+def by_code(run: Member, **code: Any) -> Member:
+    return replace(run, digest=replace(run.digest, code={**run.digest.code, **code}))
+
+
+def test_the_same_seed_by_other_code_is_another_recipe() -> None:
+    """What the code changes is what is compared: the first of each seed, and the second."""
+    runs = [member(0.1, seed=0), member(0.2, seed=1)]
+    again = [by_code(each, commit="decade") for each in (member(0.3, seed=0), member(0.4, seed=1))]
+    assert [list(each.figures("accuracy").values()) for each in fold([*runs, *again])] == [
         [0.1, 0.2],
         [0.3, 0.4],
     ]
+
+
+def test_a_run_made_twice_is_no_rival_of_itself() -> None:
+    """The same code is enough where it is known; where it is not, the figures decide."""
+    twice = [member(0.1, seed=0), member(0.1, seed=0), member(0.2, lr=1)]
+    assert [len(each.members) for each in fold(twice)] == [1, 1]
+    assert folding(twice).repeats == {1: 0}
+    unknown = [by_code(member(accuracy), dirty=True) for accuracy in (0.1, 0.1, 0.3)]
+    assert folding(unknown).repeats == {1: 0}
+
+
+def test_folds_have_a_mean_and_are_not_compared_with_each_other() -> None:
+    """0.8, 0.9 and 1.0 are 0.9 with a std of 0.1, over three folds; one recipe, not three."""
+    folds = [
+        member(accuracy, dataset__fold=number, dataset__num_folds=3)
+        for number, accuracy in enumerate((0.8, 0.9, 1.0))
+    ]
+    (recipe,) = fold(folds)
+    assert recipe.mean("accuracy") == pytest.approx(0.9)
+    assert recipe.spread("accuracy") == pytest.approx(0.1)
+    assert (recipe.name, recipe.unit_of_draws) == ("cherry, 3 folds", "folds")
+
+
+def test_one_fold_alone_is_no_cross_validation() -> None:
+    """Seeds on one fold are seeds: they are counted, and compared, as such."""
+    seeds = [member(seed=seed, dataset__fold=1, dataset__num_folds=3) for seed in range(2)]
+    other = member(lr=2, dataset__fold=1, dataset__num_folds=3)
+    assert [each.name for each in fold([*seeds, other])] == ["cherry, 2 seeds", "0.9"]
+    assert [len(each.members) for each in fold(seeds)] == [1, 1]
+
+
+def test_samples_that_follow_the_seed_do_not_forbid_a_comparison() -> None:
+    """Seed by seed they are the same; another folder of images for one of them does."""
+    sides = [
+        [
+            with_prints(member(seed=seed, lr=lr, dataset__split_seed=seed), f"v{seed}")
+            for seed in seeds
+        ]
+        for lr, seeds in ((1, (0, 1, 2)), (2, (0, 1)))
+    ]
+    ours, theirs = fold([*sides[0], *sides[1]])
+    assert objections(ours, theirs, "") == []
+    moved = [*sides[1][:1], with_prints(sides[1][1], "elsewhere")]
+    (objection,) = objections(ours, Recipe("B", moved), "val")
+    assert objection.forbids
+
+
+def with_prints(run: Member, print_: str) -> Member:
+    prints = {"train": f"t{print_}", "val": print_}
+    return replace(run, digest=replace(run.digest, fingerprints=prints))
 
 
 def test_seeds_alone_are_compared_with_each_other() -> None:

@@ -55,6 +55,14 @@ def test_each_status_has_its_reason() -> None:
     }
 
 
+def test_the_best_is_chosen_by_val_where_all_have_one() -> None:
+    """The higher figure on test is what was reported, and not what chooses."""
+    lucky, solid = result("lucky", 0.95), result("solid", 0.9)
+    on_val = [{**lucky, "value_on_val": 0.8}, {**solid, "value_on_val": 0.85}]
+    assert statuses(on_val) == {"lucky": "supported", "solid": "best"}
+    assert statuses([on_val[0], solid]) == {"lucky": "best", "solid": "supported"}
+
+
 def test_the_least_error_is_the_best() -> None:
     """Where a lower figure is better."""
     family = [{**result(name, value), "metric": "rmse"} for name, value in (("a", 2), ("b", 1))]

@@ -80,7 +80,7 @@ def test_the_index_is_told_one_metric(tmp_path: Path, undrawn: None) -> None:
     told = read_json(tmp_path / "page" / "result.json")
     assert told["metric"] == "macro_f1"
     assert "McNemar" not in told["compared"][0]["words"]
-    assert "paired bootstrap" in told["compared"][0]["words"]
+    assert "paired sign-flip test" in told["compared"][0]["words"]
 
 
 def test_other_files_under_the_same_settings_are_other_samples(
@@ -113,7 +113,7 @@ def test_notebook_compares(tmp_path: Path) -> None:
     assert "`name`" not in text
     assert "`optimizer.lr`" not in text
     assert "| accuracy | 96.32 % | 90.21 % | 0.11 % | 0.11 % |" in text
-    assert "beside simple_conv, accuracy: +6.11 points (+4.53 to +7.68): better (58 of 950" in text
+    assert "beside simple_conv, accuracy: +6.11 points (+4.50 to +7.76): better (58 of 950" in text
     assert "not about the recipes" in text
     assert "-2.98 points" in text
     assert "Measured on the training samples" in text

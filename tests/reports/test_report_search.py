@@ -11,7 +11,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
-from expkit.records.measures import of_a_search
+from expkit.records.measures import for_choosing, refuse_unknown
 from expkit.records.sweep import Sweep
 from expkit.reports.search import best_row, course, search_lines
 from expkit.reports.sweep_outcome import SweepOutcome
@@ -69,18 +69,19 @@ def test_a_search_chooses_by_val_where_the_test_samples_judge(tmp_path: Path) ->
     sweep = make_search(path)
     assert search_lines(sweep)[0].startswith("best     trial 1 of 4: val/accuracy 90.00 %")
     outcome = SweepOutcome.of(path)
-    assert outcome.headline().startswith("lr=0.2, jobs=2: val/accuracy 90.00 %")
+    assert outcome.headline().startswith("Best: lr=0.2, jobs=2: val/accuracy 90.00 %")
     assert selection(outcome.groups, outcome.objective) == [
-        "The best was chosen by val/accuracy; it is judged on samples aside: test/accuracy 80.00 %."
+        "The best, judged on test, by which nothing was chosen: test/accuracy 80.00 %, 50 samples."
     ]
 
 
-def test_a_search_by_the_test_samples_is_refused() -> None:
+def test_a_sweep_by_the_test_samples_is_refused() -> None:
     """Without a split or on the held-out ones, it is val that chooses, where there is one."""
-    assert of_a_search("accuracy") == of_a_search("held_out/accuracy") == "choosing/accuracy"
-    assert of_a_search("train/recall[a/b]") == "train/recall[a/b]"
-    with pytest.raises(UserError, match="leaves none to judge"):
-        of_a_search("test/accuracy")
+    assert for_choosing("accuracy") == for_choosing("held_out/accuracy") == "choosing/accuracy"
+    assert for_choosing("train/recall[a/b]") == "train/recall[a/b]"
+    with pytest.raises(UserError, match="leaves none to judge") as caught:
+        refuse_unknown("test/accuracy")
+    refuse_unknown(caught.value.details["do"].split()[0].removeprefix("sweep.objective="))
 
 
 def test_the_first_trial_is_told_by_what_is_searched(tmp_path: Path) -> None:

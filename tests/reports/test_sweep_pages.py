@@ -124,8 +124,9 @@ def test_seeds_are_folded_and_the_best_comes_first(tmp_path: Path) -> None:
 
 def test_a_metric_that_falls_is_sorted_the_other_way(tmp_path: Path) -> None:
     """The lowest loss is the best."""
-    rows = SweepOutcome.of(write_sweep(tmp_path, JOBS)).rows
-    assert [group.settings["model"] for group in fold(rows, "val/log_loss")] == ["small", "large"]
+    outcome = SweepOutcome.of(write_sweep(tmp_path, JOBS))
+    groups = fold(outcome.rows, "val/log_loss", outcome.folding)
+    assert [group.settings["model"] for group in groups] == ["small", "large"]
 
 
 def test_the_page_answers_first_and_hides_nothing(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_the_page_answers_first_and_hides_nothing(tmp_path: Path) -> None:
     assert "4 jobs: 3 finished, 1 killed." in page
     assert "| **best** | large | 1 of 2 | **80.00 %** |" in page
     assert "|  | small | 2 | 60.00 ± 14.14 % |" in page
-    assert "The best of 2 settings was chosen on the very samples" in page
+    assert "Choosing and judging were done on the same samples (val)" in page
     assert "| 3 | large, seed=1 | killed: by signal 9 | [output](jobs/" in page
     assert "| overfitting | 1 of 3 jobs |" in page
     assert "expkit train model=large optimizer.lr=0.01 seed=0\n" in page
@@ -167,7 +168,7 @@ def test_a_sweep_of_which_all_failed_has_a_page(tmp_path: Path) -> None:
     (path / "plots").mkdir()
     (path / "plots" / "old.png").touch()
     outcome = refresh_sweep(path)
-    assert "**no job has a figure of held_out/accuracy**" in (path / "sweep.md").read_text()
+    assert "**no job has a figure of accuracy**" in (path / "sweep.md").read_text()
     assert not list((path / "plots").iterdir())
     assert "expkit resume" in closing_screen(outcome)
 

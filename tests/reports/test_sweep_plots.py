@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.axes
+import numpy as np
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.reports import style
-from expkit.reports.sweep_axes import Objective, num_seeds, wants_log
+from expkit.reports.sweep_axes import Objective, draw_levels, num_seeds, wants_log
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import draw_pictures
 from expkit.reports.sweep_plots import shape_of
@@ -31,7 +32,7 @@ def grid(axes: Mapping[str, Sequence[Any]], *, num_seeds: int = 1) -> list[FakeJ
 RATES, MODELS = (1e-4, 1e-3, 1e-2), ("a", "b")
 SHAPES = {
     "line": grid({"optimizer.lr": RATES}, num_seeds=3),
-    "bars": grid({"model": MODELS}, num_seeds=2),
+    "choices": grid({"model": MODELS}, num_seeds=2),
     "lines": grid({"model": MODELS, "optimizer.lr": RATES}, num_seeds=2),
     "heatmap": grid({"optimizer.lr": RATES, "optimizer.momentum": (0.0, 0.9)}),
     "scatter": [FakeJob({"x.a": n, "x.b": (7 * n) % 5 + n / 10}, 0.5, 0) for n in range(1, 8)],
@@ -99,15 +100,32 @@ def test_a_line_has_means_over_a_log_axis_and_the_chance_level(
     assert "largest class 40.0 %" in texts
 
 
-def test_bars_begin_at_nothing_and_the_best_is_on_top(
+def test_choices_are_told_apart_on_an_axis_without_bars(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cut axis would exaggerate what lies between them."""
-    jobs = [FakeJob({"model": name}, share) for name, share in {"a": 0.94, "b": 0.95}.items()]
+    """94 and 95 % lie far apart; there is no bar whose length the cut axis would exaggerate."""
+    jobs = [
+        FakeJob({"model": name}, share + shift, seed)
+        for name, share in {"a": 0.94, "b": 0.95}.items()
+        for seed, shift in enumerate((-0.002, 0.002))
+    ]
     axes = drawn(jobs, tmp_path, monkeypatch)["objective"].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "a"]
-    assert [bar.get_width() for bar in axes.patches] == pytest.approx([95, 94])
-    assert axes.get_xlim()[0] == 0
+    means = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"]
+    assert means == pytest.approx([95, 94])
+    low, high = axes.get_xlim()
+    assert (means[0] - means[1]) / (high - low) > 0.5
+    assert not axes.patches
+
+
+def test_the_fold_is_no_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folds are draws of one recipe: a point each, their mean and a band, and none is marked."""
+    jobs = [FakeJob({"dataset.fold": k}, 0.8 + k / 100, fold=(k, 3)) for k in range(3)]
+    outcome = SweepOutcome.of(write_sweep(tmp_path, jobs))
+    assert shape_of(outcome.groups) == "seeds"
+    figure = drawn(jobs, tmp_path / "again", monkeypatch)["objective"]
+    assert figure.axes[0].get_xlabel() == "held-out fold"
+    assert "accuracy over 3 folds: 81.00 ± 1.00 %, 80.0 % to 82.0 %" in figure.get_suptitle()
 
 
 def test_a_heatmap_has_its_figures_in_the_cells(
@@ -142,7 +160,19 @@ def test_a_level_far_off_is_named_where_it_cannot_be_drawn(
     jobs = [FakeJob({"model.width": n}, 0.9 + 0.01 * n) for n in (1, 2, 3)]
     axes = drawn(jobs, tmp_path, monkeypatch)["objective"].axes[0]
     assert axes.get_ylim()[0] > 80
-    assert any("chance 25.0 %" in text.get_text() and "↓" in text.get_text() for text in axes.texts)
+    assert axes.get_title(loc="left").startswith("↓ not in the picture: chance 25.0 %")
+
+
+@pytest.mark.parametrize(("along", "level", "arrow"), [("x", 0.1, "←"), ("y", 0.99, "↑")])
+def test_a_level_beyond_an_axis_is_named_above_the_picture(
+    along: Any, level: float, arrow: str
+) -> None:
+    """No line, band or interval can cross it there; the ends of an axis are numpy's numbers."""
+    axes = style.new_figure(4, 3).add_subplot()
+    ends = list(np.array([50.0, 60.0]))
+    draw_levels(axes, Objective("val/accuracy", {"chance": level}), ends, along=along)
+    assert axes.get_title(loc="left").startswith(f"{arrow} not in the picture: chance")
+    assert not axes.texts
 
 
 def test_axes_say_what_they_show(tmp_path: Path) -> None:

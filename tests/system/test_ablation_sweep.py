@@ -11,6 +11,7 @@ from conftest import TINY, Expkit
 from expkit.commands import train
 from expkit.config.request import Request
 from expkit.config.sweeping import Outcome
+from expkit.records.claims import parse_claims
 from expkit.records.sweep import Sweep
 
 ABLATION = """# @package _global_
@@ -23,6 +24,7 @@ ablation:
   changes:
     default_init: {model.init: default}
     small_head: {model.hidden: [8]}
+  claims: {small_head: "< 0", every: "> -0.01"}
   seeds: [0, 1]
 """
 WORDS = ("train", "-m", "+ablation=mine", *TINY, "procedure=full", "launcher.jobs=1")
@@ -57,6 +59,10 @@ def test_the_recipe_and_each_change_alone_run_over_the_seeds(
         ("x", 1, "kaiming", "batch"),
     ]
     assert {job.status for job in jobs} == {"finished"}
+    assert Sweep(path).facts["claims"] == {"small_head": "< 0", "every": "> -0.01"}
+    page = (path / "sweep.md").read_text()
+    assert "## The hypothesis" in page
+    assert "| small_head | hurts | - | - | not decided |" in page
     assert jobs[1].run is not None
     assert jobs[1].run.overrides[-1] == "model.init=default"
     assert not any("ablation.change=" in word for word in jobs[1].run.overrides)
@@ -76,6 +82,25 @@ def test_a_change_that_cannot_be_is_refused_once_and_named(
     done = run_here(*WORDS, "+ablation.changes.x={model.init: kaiming}")
     assert done.code == 2
     assert "the change 'x' changes nothing of the recipe" in done.err
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("+ablation.claims.smal_head='> 0'", "nearest  small_head"),
+        ("ablation.claims.every='about 0'", "the claim 'about 0' cannot be read"),
+        ("ablation.claims=3", "ablation.claims"),
+    ],
+)
+def test_a_claim_that_judges_nothing_is_refused(
+    run_here: Expkit, tmp_path: Path, word: str, said: str
+) -> None:
+    """One screen before the first job, and no folder is left."""
+    write_ablation(tmp_path)
+    done = run_here(*WORDS, word)
+    assert done.code == 2
+    assert said in done.err
     assert not (tmp_path / "outputs").exists()
 
 
@@ -105,3 +130,6 @@ def test_the_ablations_that_ship_compose(
     changes = {request.change for request in planned}
     assert None in changes
     assert len(planned) == 3 * len(changes)
+    ablation = planned[0].ablation
+    claims = parse_claims(ablation["claims"], ablation["changes"])
+    assert len(claims) == len(changes) - 1

@@ -75,10 +75,17 @@ def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Pat
     assert labels["targets"].count(10) == int(said[1]) > 0
     header = (run / "predictions.csv").read_text().splitlines()[0].split(",")
     assert header[-11:] == [*map(str, range(10)), "maybe"]
+    summary = json.loads((run / "summary.json").read_text())
+    sure, accuracy = summary["sure"]["test"], summary["metrics"]["test"]["accuracy"]
+    assert sure["coverage"] * (sure["accuracy"] or 0) == pytest.approx(accuracy)
+    assert "train" not in summary["sure"]
+    assert "are predicted surely: coverage" in " ".join(done.out.split())
+    assert "are predicted surely: coverage" in (run / "report.md").read_text()
     assert run_here("show", "last").code == 0
     assert run_here("plot", "last").code == 0
     assert run_here("evaluate", run.name, "--name", "again").code == 0
     (again,) = run.parent.glob("*_again")
+    assert json.loads((again / "summary.json").read_text())["sure"]["test"] == sure
     # the training samples' new labels are the run's alone; the answers to all are the same
     columns = [
         [row.split(",")[3:4] + row.split(",")[5:] for row in text.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
 from expkit.records.selection import find_runs
+from expkit.reports import wording
 from expkit.reports.compared import Comparison, compare, main_metric
-from expkit.reports.compared_screen import comparison_screen
+from expkit.reports.compared_screen import WIDTH, comparison_screen
 from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
-from expkit.reports.groups import Member, Recipe, fold
+from expkit.reports.groups import Member, Recipe, fold, folding
+from expkit.reports.out_of_fold import out_of_fold
 from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
@@ -35,8 +38,11 @@ def main(words: Sequence[str]) -> int:
         if all(member.path.resolve() != baseline for member in members):
             members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
     members, metrics = choose_metrics(members, arguments.metric)
+    members, repeated = without_repetitions(members, baseline)
+    left_out += repeated
     groups = fold(members)
     if len(groups) < 2:
+        _refuse_folds(groups[0], metrics[0])
         raise UserError(
             f"there is nothing to compare '{groups[0].name}' with",
             where=" ".join(words)[:MAX_SAID],
@@ -47,6 +53,8 @@ def main(words: Sequence[str]) -> int:
     for line in left_out:
         print(f"left out: {line}")
     print(comparison_screen(comparison))
+    if followers := _followers(members, groups):
+        print("\n".join(textwrap.wrap(followers, WIDTH, break_on_hyphens=False)))
     if arguments.to is not None:
         _write(comparison, arguments.to, left_out)
     return 0
@@ -118,6 +126,46 @@ def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member
             fix="let them come to their end, or evaluate them: expkit evaluate RUN",
         )
     return members, lines
+
+
+def without_repetitions(
+    members: Sequence[Member], baseline: Path | None
+) -> tuple[list[Member], list[str]]:
+    """Count a run that was made twice once, as the baseline where it is that; what is left out."""
+    first = [each for each in members if each.path.resolve() == baseline]
+    ordered = [*first, *(each for each in members if each not in first)]
+    repeats = folding(ordered).repeats
+    lines = [
+        f"{ordered[again].path.name}: a repetition of {ordered[once].path.name} "
+        "(the same settings, seed and code)"
+        for again, once in repeats.items()
+    ]
+    left_out = [ordered[again] for again in repeats]
+    return [each for each in members if each not in left_out], lines
+
+
+def _refuse_folds(recipe: Recipe, metric: str) -> None:
+    """The folds of one recipe are judged together, and are no rivals."""
+    if not recipe.num_folds:
+        return
+    runs = [(member.digest, Run(member.path)) for member in recipe.members]
+    mean = recipe.mean(metric)
+    shown = "-" if mean is None else wording.spread(metric, mean, recipe.spread(metric))
+    named = metric if Measure.parse(metric).split else f"{recipe.first.judged_split}/{metric}"
+    raise UserError(
+        f"these are {recipe.unit} of one recipe, which are not compared with each other",
+        where=f"{named}: {shown}, mean ± std over {recipe.unit}\n{out_of_fold(runs, metric)}",
+        fix="name the folds of another recipe, too: expkit compare SWEEP SWEEP",
+    )
+
+
+def _followers(members: Sequence[Member], groups: Sequence[Recipe]) -> str:
+    """A note on the keys that were folded with the seed; empty without any."""
+    followers = folding(members).followers
+    if not followers or all(len(group.members) == 1 for group in groups):
+        return ""
+    has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
+    return f"note: {_listed(followers)} {has} one value for each seed: {it} taken as part of it"
 
 
 def _listed(names: Sequence[str]) -> str:

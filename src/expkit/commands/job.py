@@ -93,7 +93,10 @@ def _run(folder: SweepFolder, job: Job, build: Build) -> Course[tuple[int, str, 
         return EXIT_RAISED, "raised", f"{type(error).__name__}: {error}"[:300]
     if code == EXIT_INTERRUPTED and folder.stop_file(job.id).exists():
         return EXIT_PASSED, "pruned", "it did worse than other trials at the same epoch"
-    return code, "interrupted" if code == EXIT_INTERRUPTED else "finished", ""
+    if code == EXIT_INTERRUPTED:
+        return code, "interrupted", ""
+    run = job.again().run
+    return code, "failed" if run is not None and run.status == "failed" else "finished", ""
 
 
 def _carry_out(folder: SweepFolder, job: Job, build: Build) -> Course[int]:

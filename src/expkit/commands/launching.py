@@ -18,7 +18,7 @@ from expkit.commands.preloading import list_modules
 from expkit.commands.sweep_screen import SweepScreen
 from expkit.engine.processes import Ending, ForkedCalls
 from expkit.engine.shares import Share, share_machine
-from expkit.records.sweep import FAILED, Job, Sweep, SweepFolder
+from expkit.records.sweep import FAILURES, Job, Sweep, SweepFolder
 
 TICK_SECONDS = 0.25
 
@@ -140,5 +140,5 @@ class _Conductor:
             return
         self.words.complete([job], ending)
         self.watcher.ended(job.id)
-        if self.launcher.fail_fast and job.again().status in FAILED:
+        if self.launcher.fail_fast and job.again().status in FAILURES:
             self._stop(at_once=False)

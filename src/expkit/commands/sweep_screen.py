@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from expkit.commands.terminal_block import TerminalBlock
-from expkit.records.sweep import FAILED, Job, Sweep
+from expkit.records.sweep import FAILURES, Job, Sweep
 from expkit.reports.sweep_progress import SweepProgress
 from expkit.reports.sweep_table import SweepTable
 
@@ -109,7 +109,7 @@ class SweepScreen:
             self._tell_start(job)
             return
         self._begun.discard(job.id)  # a job may be begun anew
-        if status in FAILED:
+        if status in FAILURES:
             self._say(f"FAIL  {label}: {self._progress.outcome(job)}")
         elif self._block is None:
             self._say(f"end   {label}: {self._progress.outcome(job)}")

@@ -20,6 +20,7 @@ from expkit.config.parts import build_part
 from expkit.config.request import Request
 from expkit.config.sweeping import Outcome
 from expkit.errors import UserError
+from expkit.records.claims import parse_claims
 from expkit.records.environment import describe_environment
 from expkit.records.measures import refuse_unknown
 from expkit.records.reuse import find_finished
@@ -101,7 +102,11 @@ def open_sweep(request: Request) -> SweepFolder:
         _refuse_other_words(Sweep(path), command)
         return SweepFolder(path)
     refuse_unknown(request.sweep.objective)
+    claims = request.ablation.get("claims") or {}
+    left_out = [word.removeprefix("~ablation.changes.") for word in command if word[0] == "~"]
+    parse_claims(claims, [*(request.ablation.get("changes") or {}), *left_out])
     facts = {
+        "claims": claims,
         **describe_environment(command, "", ""),
         "cwd": str(Path.cwd()),
         **asdict(request.sweep),

@@ -69,8 +69,13 @@ class Request:
     @property
     def change(self) -> str | None:
         """Which change of an ablation this job is; None of the recipe itself."""
-        ablation = self._plain.get("ablation") or {}
-        return ablation.get("change")
+        change: str | None = self.ablation.get("change")
+        return change
+
+    @property
+    def ablation(self) -> Mapping[str, Any]:
+        """Its changes, seeds and claims as they were composed; empty of an ordinary sweep."""
+        return self._plain.get("ablation") or {}
 
     @functools.cached_property
     def launcher(self) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ class Diagnosis:
 class Sweep:
     """How a sweep is judged; no run of it knows of this."""
 
-    objective: str = "held_out/accuracy"  # or a split and any metric that its runs measure
+    objective: str = "accuracy"  # any metric of its runs, of a split: train/accuracy
     reuse: bool = False
 
 

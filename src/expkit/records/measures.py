@@ -57,7 +57,7 @@ SHARES = frozenset(
 # the others are better when higher; `loss` is the history's
 LOWER_IS_BETTER = frozenset({"loss", "log_loss", "calibration_error", "mae", "rmse"})
 
-# of which an objective may name one; held_out is the one that a run is judged on
+# of which an objective may name one; held_out is val, or what a run is judged on without it
 SPLITS = ("held_out", "train", "val", "test")
 CHOOSING = "choosing"  # stands for val, or for the judged split where there is none
 
@@ -92,25 +92,26 @@ def refuse_unknown(objective: str) -> None:
     """Every job would run to its end for a figure that is not measured."""
     known = [*CLASS_METRICS, *(name for metrics in METRICS.values() for name in metrics)]
     measure = Measure.parse(objective)
+    splits = [split for split in SPLITS if split != "test"]  # no advice that is refused next
     if measure.metric not in known or measure.split not in ("", *SPLITS):
         nearest = nearest_of(measure.metric, known) or measure.metric
         raise UserError(
             f"no run measures '{objective}'",
             where=f"sweep.objective={objective}",
-            nearest=f"{nearest_of(measure.split, SPLITS) or SPLITS[0]}/{nearest}",
-            allowed=f"{', '.join(SPLITS)}, each with /METRIC: {', '.join(known)}",
+            nearest=f"{nearest_of(measure.split, splits) or splits[0]}/{nearest}",
+            allowed=f"{', '.join(splits)}, each with /METRIC: {', '.join(known)}",
         )
-
-
-def of_a_search(objective: str) -> str:
-    """A search chooses by samples that its result is not judged on, where there are such."""
-    measure = Measure.parse(objective)
     if measure.split == "test":
         raise UserError(
-            "a search that chooses by the test samples leaves none to judge its choice on",
+            "a sweep that chooses by the test samples leaves none to judge its choice on",
             where=f"sweep.objective={objective}",
-            fix=f"sweep.objective=val/{objective.removeprefix('test/')}",
+            fix=f"sweep.objective={objective.removeprefix('test/')}   (on val where there is one)",
         )
+
+
+def for_choosing(objective: str) -> str:
+    """A sweep chooses by samples that its choice is not judged on, where there are such."""
+    measure = Measure.parse(objective)
     if measure.split in ("", "held_out"):
         return f"{CHOOSING}/{objective.removeprefix('held_out/')}"
     return objective

@@ -208,6 +208,13 @@ class Run:
             return "finished"
         return "running" if is_locked(self.path) else "interrupted"
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether it has ended and its pages tell so: summary.json is the last to be written."""
+        status = self.status
+        is_over = status in ("finished", "failed")
+        return is_over and self.summary is not None and self.summary.get("status") == status
+
 
 @contextlib.contextmanager
 def explain_damage(path: Path) -> Iterator[None]:

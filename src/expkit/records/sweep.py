@@ -32,7 +32,7 @@ from expkit.records.folder import (
     is_file_locked,
     is_locked,
 )
-from expkit.records.measures import of_a_search
+from expkit.records.measures import for_choosing
 from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
 from expkit.records.sweep_lines import is_event, is_id, is_plan, is_ticket
 
@@ -41,6 +41,7 @@ Status = Literal[
     "waiting",
     "running",
     "finished",
+    "failed",
     "reused",
     "pruned",
     "interrupted",
@@ -50,13 +51,15 @@ Status = Literal[
     "exited",
     "timed out",
 ]
-DONE = ("finished", "reused", "pruned")
-FAILED: tuple[Status, ...] = ("raised", "refused", "killed", "exited", "timed out")
+# nothing is left to do; of one that failed, a gate or another stage says that it would again
+DONE = ("finished", "failed", "reused", "pruned")
+FAILED: tuple[Status, ...] = ("raised", "refused", "killed", "exited", "timed out")  # run again
+FAILURES: tuple[Status, ...] = ("failed", *FAILED)  # all that a table tells as such
 CUT_OFF: tuple[Status, ...] = (
     "interrupted",
     "killed",
     "timed out",
-)  # unless the run was brought to its end since
+)  # unless the run was brought to its end since, pages included
 
 SETTLING_SECONDS = 60.0  # a younger folder may be one that a job is about to hold
 # what decides where a run lies and which code it may use, but no number of it
@@ -110,8 +113,10 @@ class Job:
         if told in CUT_OFF:
             if self.is_held:
                 return "running"
-            if self.run is not None and self.run.status != "interrupted":
-                return "running" if self.run.status == "running" else "finished"
+            if self.run is not None and self.run.status == "running":
+                return "running"
+            if self.run is not None and self.run.has_pages:
+                return "failed" if self.run.status == "failed" else "finished"
         return told
 
     @property
@@ -171,8 +176,7 @@ class Sweep:
     @property
     def objective(self) -> str:
         """What its jobs are sorted by, and a search chooses by."""
-        objective = self._fact("objective", str)
-        return of_a_search(objective) if self.is_search else objective
+        return for_choosing(self._fact("objective", str))
 
     @property
     def command(self) -> list[str]:

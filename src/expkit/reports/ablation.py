@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
-from expkit.reports import wording
-from expkit.reports.markdown import table
-from expkit.reports.significance import Difference, difference_over_seeds, holm
+from expkit.reports.seed_differences import difference_over_seeds
+from expkit.reports.significance import Difference, adjust
 from expkit.reports.sweep_groups import measured
 from expkit.reports.sweep_rows import Row, read_rows
-from expkit.reports.variation import Value, shown, value_of, words_of
+from expkit.reports.variation import Value, value_of, words_of
 from expkit.reports.verdicts import Verdict, judge
 
 WORDS = {"better": "helps", "worse": "hurts"}
@@ -36,6 +35,10 @@ class Worth:
         if self.difference is not None:
             return self.difference.value
         return statistics.fmean(ours - theirs for ours, theirs in self.pairs)
+
+    @property
+    def num_seeds(self) -> int:
+        return 1 if self.difference is None else self.difference.count
 
     @property
     def word(self) -> str:
@@ -119,88 +122,29 @@ def _differing(row: Row, other: Row) -> dict[str, Value]:
 
 def _judged(objective: str, worths: Sequence[Worth]) -> list[Worth]:
     """By p-values that are corrected for as many changes as could be told from the recipe."""
-    known = [worth for worth in worths if worth.difference is not None]
-    adjusted = holm([worth.difference.p for worth in known if worth.difference is not None])
-    corrected = {worth.name: p for worth, p in zip(known, adjusted, strict=True)}
+    adjusted = adjust([worth.difference for worth in worths if worth.difference is not None])
+    known = iter(adjusted)
     return [
-        replace(
-            worth, verdict=judge(objective, worth.difference, corrected[worth.name], len(known))
-        )
-        if worth.difference is not None
-        else worth
+        worth
+        if worth.difference is None
+        else replace(worth, difference=(found := next(known)), verdict=judge(objective, found))
         for worth in worths
     ]
 
 
-def ablation_section(sweep: Sweep) -> list[str]:
-    """Markdown parts for the sweep's page; none where the sweep is no ablation."""
-    result = measure_ablation(sweep)
-    if result is None:
-        return []
-    told = [f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict]
-    told += [_absent(worth) for worth in result.worths if len(worth.pairs) < worth.num_jobs]
-    header = ("change", "sets", result.objective, "seeds", "against the recipe", "it")
-    return [
-        "## What each change is worth",
-        table(header, [_recipe_row(result), *(_row(result, each) for each in result.worths)]),
-        _note(result),
-        *(["\n".join(told)] if told else []),
+def describe(result: AblationResult) -> str:
+    """The finding in a line: which changes matter, and how many show nothing."""
+    told = [
+        f"{', '.join(names)} {verb if len(names) == 1 else verb.removesuffix('s')}"
+        for verb in ("hurts", "helps")
+        if (names := [worth.name for worth in result.worths if worth.word == verb])
     ]
-
-
-def _recipe_row(result: AblationResult) -> tuple[str, ...]:
-    count = _count(len(result.recipe), result.num_recipe_jobs)
-    return ("base: the recipe", "", _mean(result.objective, result.recipe), count, "", "")
-
-
-def _row(result: AblationResult, worth: Worth) -> tuple[str, ...]:
-    gain = wording.difference(result.objective, worth.gain, 0.0) if worth.pairs else "-"
-    if worth.difference is not None and worth.difference.interval is not None:
-        gain += f" ({_ends(result.objective, worth.difference.interval)})"
-    return (
-        worth.name,
-        ", ".join(f"`{key}={shown(value)}`" for key, value in worth.settings.items()),
-        _mean(result.objective, [ours for ours, _ in worth.pairs]),
-        _count(len(worth.pairs), worth.num_jobs),
-        gain,
-        worth.word,
-    )
-
-
-def _ends(objective: str, interval: tuple[float, float]) -> str:
-    scale, digits = (100, ".2f") if wording.is_share(objective) else (1, ".3g")
-    return " to ".join(f"{scale * end:+{digits}}" for end in interval)
-
-
-def _mean(objective: str, values: Sequence[float]) -> str:
-    return wording.figure(objective, statistics.fmean(values)) if values else "-"
-
-
-def _count(count: int, planned: int) -> str:
-    return str(count) if count == planned else f"{count} of {planned}"
-
-
-def _absent(worth: Worth) -> str:
-    count = worth.num_jobs - len(worth.pairs)
-    return (
-        f"- {worth.name} has no figure in {count} of {worth.num_jobs} jobs: what became of them is "
-        "in sweep.csv (a run that fails a gate is not trained, which is a result too)"
-    )
-
-
-def _sentence(worth: Worth) -> str:
-    assert worth.verdict is not None
-    word, text = worth.verdict.word, worth.verdict.text
-    return f"{WORDS[word]}{text.removeprefix(word)}" if word in WORDS else f"shows {text}"
-
-
-def _note(result: AblationResult) -> str:
-    known = sum(worth.verdict is not None for worth in result.worths)
-    side = "lower" if is_lower_better(result.objective) else "higher"
-    text = (
-        f"Each change stands alone against the recipe, on {result.objective} ({side} is better), "
-        "seed against the same seed; in brackets the 95 % interval of the difference (Student's t)."
-    )
-    if known > 1:
-        text += f" The words hold for all {known} changes together (Holm's correction)."
-    return text
+    tested = [worth for worth in result.worths if worth.verdict]
+    silent = [worth for worth in tested if worth.word not in WORDS.values()]
+    if silent:
+        verb = "shows" if len(silent) == 1 else "show"
+        told.append(f"{len(silent)} of {len(result.worths)} {verb} no evidence of a difference")
+    untested = [worth.name for worth in result.worths if not worth.verdict]
+    if untested:
+        told.append(f"{', '.join(untested)}: too few figures to tell")
+    return f"{result.objective}: {'; '.join(told)}"

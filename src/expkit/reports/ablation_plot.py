@@ -1,19 +1,23 @@
-"""A picture of an ablation: how far each change lies from the recipe, and how surely."""
+"""A forest plot of an ablation: how far each change lies from the recipe, and how surely."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import style, wording
-from expkit.reports.ablation import AblationResult, Worth, measure_ablation
+from expkit.reports.ablation import AblationResult, Worth, describe, measure_ablation
+from expkit.reports.verdicts import difference_shown, p_shown
 
 COLORS = {"helps": style.GREEN, "hurts": style.RED}
 ROW_INCHES = 0.42
+HIDDEN_FACTOR = 3  # an interval so many times as wide as the dots' range leaves the axis
 
 
 def draw_ablation(sweep: Sweep, folder: Path) -> Path | None:
@@ -23,66 +27,92 @@ def draw_ablation(sweep: Sweep, folder: Path) -> Path | None:
     if result is None or not shown:
         return None
     with style.styled():
-        figure = style.new_figure(9, 1.7 + ROW_INCHES * len(shown))
-        figure.suptitle(style.wrapped(title_of(result), 8.6), fontsize=11)
-        axes = figure.add_subplot()
-        for row, worth in enumerate(shown):
-            _draw_worth(axes, row, worth, _scale(result))
-        _label(axes, result, shown)
-        return style.save(figure, folder / "ablation.png")
+        return style.save(draw_forest(result, shown), folder / "ablation.png")
 
 
-def title_of(result: AblationResult) -> str:
-    """The finding: which changes matter, and how many show nothing."""
-    told = [
-        f"{', '.join(names)} {verb if len(names) == 1 else verb.removesuffix('s')}"
-        for verb in ("hurts", "helps")
-        if (names := [worth.name for worth in result.worths if worth.word == verb])
-    ]
-    silent = [worth for worth in result.worths if worth.word not in COLORS and worth.verdict]
-    if silent:
-        verb = "shows" if len(silent) == 1 else "show"
-        told.append(f"{len(silent)} of {len(result.worths)} {verb} no evidence of a difference")
-    untested = [worth.name for worth in result.worths if not worth.verdict]
-    if untested:
-        told.append(f"{', '.join(untested)}: too few figures to tell")
-    return f"{result.objective}: {'; '.join(told)}"
+def draw_forest(result: AblationResult, shown: Sequence[Worth]) -> Figure:
+    """A row a change with its figures beside it, on one axis."""
+    scale = 100 if wording.is_share(result.objective) else 1
+    limits = _limits(shown, scale)
+    figure = style.new_figure(10.5, 1.9 + ROW_INCHES * len(shown))
+    figure.suptitle(style.wrapped(describe(result), 10), fontsize=11)
+    axes = figure.add_subplot()
+    for row, worth in enumerate(shown):
+        _draw_worth(axes, row, worth, scale, limits)
+        told = f"  {_told(result.objective, worth)}"
+        axes.text(limits[1], row, told, fontsize=8.5, va="center", color=style.BLACK)
+    axes.set_xlim(limits)
+    _label(axes, result, shown)
+    return figure
 
 
-def _scale(result: AblationResult) -> float:
-    return 100 if wording.is_share(result.objective) else 1
+def _told(objective: str, worth: Worth) -> str:
+    """The figures of a row, right of the axis."""
+    if worth.difference is None:
+        return f"{wording.difference(objective, worth.gain, 0.0)}, one seed"
+    shown = difference_shown(objective, worth.difference).replace(" points", "")
+    return f"{shown}, {p_shown(worth.difference)}"
 
 
-def _limits(shown: list[Worth], scale: float) -> tuple[float, float]:
-    """All dots; an interval of two seeds may be ten times as wide, and runs out of the picture."""
+def _limits(shown: Sequence[Worth], scale: float) -> tuple[float, float]:
+    """All dots and 0, and all intervals but those of few seeds that would dwarf the rest."""
     gaps = [0.0, *(scale * (ours - theirs) for worth in shown for ours, theirs in worth.pairs)]
-    margin = 0.2 * (max(gaps) - min(gaps)) or 1.0
-    return min(gaps) - margin, max(gaps) + margin
+    width = max(gaps) - min(gaps) or 1.0
+    low, high = min(gaps) - HIDDEN_FACTOR * width, max(gaps) + HIDDEN_FACTOR * width
+    ends = [
+        scale * end
+        for worth in shown
+        if worth.difference is not None
+        for end in worth.difference.interval or ()
+    ]
+    inside = [*gaps, *(end for end in ends if low <= end <= high)]
+    margin = 0.06 * (max(inside) - min(inside) or 1.0)
+    return min(inside) - margin, max(inside) + margin
 
 
-def _draw_worth(axes: Axes, row: int, worth: Worth, scale: float) -> None:
-    color = COLORS.get(worth.word, style.GREY)
-    axes.barh(row, scale * worth.gain, 0.55, color=color, alpha=0.35)
+def _draw_worth(
+    axes: Axes, row: int, worth: Worth, scale: float, limits: tuple[float, float]
+) -> None:
+    """The seeds as small rings, the mean as a square, its interval as a line."""
+    color = COLORS.get(worth.word, style.BLACK)
+    ends = None if worth.difference is None else worth.difference.interval
+    if ends is not None:
+        _draw_interval(axes, row, (scale * ends[0], scale * ends[1]), limits, color)
     gaps = [scale * (ours - theirs) for ours, theirs in worth.pairs]
-    if worth.difference is not None and worth.difference.interval is not None:
-        ends = [scale * end for end in worth.difference.interval]
-        axes.plot(ends, [row, row], color=color, linewidth=2, marker="|", markersize=9)
-    axes.plot(gaps, [row] * len(gaps), "o", color=color, markersize=4)
+    axes.plot(gaps, [row + 0.24] * len(gaps), "o", color=color, markersize=3.5, fillstyle="none")
+    axes.plot(scale * worth.gain, row, "s", color=color, markersize=8)
 
 
-def _label(axes: Axes, result: AblationResult, shown: list[Worth]) -> None:
-    axes.axvline(0, color=style.BLACK, linewidth=1)
+def _draw_interval(
+    axes: Axes, row: int, ends: tuple[float, float], limits: tuple[float, float], color: str
+) -> None:
+    """A line with an end mark, or an arrow where it goes on beyond the axis."""
+    inset = 0.012 * (limits[1] - limits[0])  # an arrowhead stays clear of names and figures
+    shown = (
+        ends[0] if ends[0] >= limits[0] else limits[0] + inset,
+        ends[1] if ends[1] <= limits[1] else limits[1] - inset,
+    )
+    axes.plot(shown, (row, row), color=color, linewidth=1.8, solid_capstyle="butt")
+    for end, at, arrow in zip(ends, shown, ("<", ">"), strict=True):
+        mark = "|" if end == at else arrow
+        axes.plot(at, row, mark, color=color, markersize=9, clip_on=False)
+
+
+def _label(axes: Axes, result: AblationResult, shown: Sequence[Worth]) -> None:
+    axes.axvline(0, color=style.BLACK, linewidth=1, zorder=0)
     axes.set_yticks(range(len(shown)), [style.shortened(worth.name, 32) for worth in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.set_xlim(_limits(shown, _scale(result)))
     unit = " in points" if wording.is_share(result.objective) else ""
     side = "left" if is_lower_better(result.objective) else "right"
-    counts = {len(worth.pairs) for worth in shown}
+    counts = {worth.num_seeds for worth in shown}
     seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"
     recipe = wording.figure(result.objective, statistics.fmean(result.recipe))
+    several = sum(worth.difference is not None for worth in shown) > 1
+    interval = "95 % interval after Holm's correction" if several else "95 % interval"
     axes.set_xlabel(
-        f"difference to the recipe ({recipe}){unit}, better to the {side}; "
-        f"dots: {seeds} seeds, line: 95 % interval"
+        f"difference to the recipe ({recipe}){unit}, better to the {side}\n"
+        f"rings: {seeds} seed{'s' * (max(counts) > 1)}, square: mean, line: {interval}, "
+        "arrow: goes on beyond"
     )
     axes.grid(visible=True, axis="x")
     axes.set_axisbelow(True)

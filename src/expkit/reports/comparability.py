@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,20 +34,16 @@ def _on_samples(ours: Recipe, theirs: Recipe, split: str) -> Iterator[Objection]
     if mine != other:
         kinds = "training against held-out figures" if "train" in (mine, other) else "other samples"
         yield Objection(f"measured on {mine}, the baseline on {other}: {kinds}", forbids=True)
-    elif not (prints := _prints(ours, mine)) or not _prints(theirs, mine):
+    elif not _prints(ours, mine) or not _prints(theirs, mine):
         yield Objection(f"not both have a split {mine}", forbids=True)
-    elif prints != _prints(theirs, mine):
+    elif _differ(ours, theirs, mine):
         changes = _preparation(ours, theirs)
         if changes:
             yield Objection(f"the same samples, prepared otherwise: {changes}", forbids=False)
         else:
             text = f"other data in {mine} than the baseline's: the fingerprints differ"
             yield Objection(text, forbids=True)
-    elif (
-        mine != "train"
-        and _prints(ours, "train") != _prints(theirs, "train")
-        and not _preparation(ours, theirs)
-    ):
+    elif mine != "train" and _differ(ours, theirs, "train") and not _preparation(ours, theirs):
         yield Objection("trained on other samples than the baseline", forbids=False)
 
 
@@ -64,9 +60,19 @@ def _preparation(ours: Recipe, theirs: Recipe) -> str:
     return ", ".join(f"{key} {other.get(key)} -> {mine.get(key)}" for key in keys)
 
 
-def _prints(group: Recipe, split: str) -> set[str]:
-    found = (member.digest.fingerprints.get(split) for member in group.members)
-    return {print_ for print_ in found if print_ is not None}
+def _prints(group: Recipe, split: str) -> dict[Hashable, str]:
+    """By seed and fold, which may decide which samples a split has."""
+    found = ((member.draw, member.digest.fingerprints.get(split)) for member in group.members)
+    return {draw: print_ for draw, print_ in found if print_ is not None}
+
+
+def _differ(ours: Recipe, theirs: Recipe, split: str) -> bool:
+    """Whether a draw that both have was of other samples; without one, any of them."""
+    mine, other = _prints(ours, split), _prints(theirs, split)
+    common = mine.keys() & other.keys()
+    if not common:
+        return set(mine.values()) != set(other.values())
+    return any(mine[draw] != other[draw] for draw in common)
 
 
 def _on_code(ours: Recipe, theirs: Recipe) -> Iterator[Objection]:

@@ -10,17 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from expkit.records.measures import Measure, is_lower_better
+from expkit.records.predictions import Predictions
 from expkit.records.run import Run
 from expkit.reports.changes import Changes, are_same_samples, changes_between
 from expkit.reports.comparability import Objection, objections
 from expkit.reports.groups import Member, Recipe
-from expkit.reports.significance import (
-    Answers,
-    Difference,
-    difference_over_seeds,
-    differences_on_samples,
-    holm,
-)
+from expkit.reports.seed_differences import difference_over_seeds
+from expkit.reports.significance import Difference, adjust, differences_on_samples
 from expkit.reports.verdicts import Verdict, judge
 
 FIRST_CHOICES = ("accuracy", "rmse")
@@ -44,7 +40,12 @@ class Compared:
 
     @property
     def is_over_seeds(self) -> bool:
-        return any(each.unit == "seeds" for each in self.differences.values())
+        return any(each.unit != "samples" for each in self.differences.values())
+
+    @property
+    def is_over_plain_seeds(self) -> bool:
+        """The samples are the same for all of these, which they are not for folds."""
+        return self.is_over_seeds and not self.group.num_folds
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,16 @@ def compare(
     """The first metric is judged by; of more than `limit` recipes, the best in it are shown."""
     others = [group for group in groups if group is not baseline]
     shown = _best(others, metrics[0], limit) if len(others) > limit else others
-    records = Records(baseline, metrics)
+    records = Records(baseline)
     rows = [_beside(group, baseline, metrics, records) for group in shown]
-    rows = _judged(rows, metrics[0], len(others) - len(shown))
+    rows = _judged(rows, metrics, len(others) - len(shown))
     return Comparison(metrics[0], metrics, baseline, rows, groups)
 
 
 def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list[Compared]:
     """One recipe beside each of several baselines in turn."""
-    rows = [
-        _beside(group, baseline, [metric], Records(baseline, [metric])) for baseline in baselines
-    ]
-    return _judged(rows, metric, 0)
+    rows = [_beside(group, baseline, [metric], Records(baseline)) for baseline in baselines]
+    return _judged(rows, [metric], 0)
 
 
 def main_metric(names: Collection[str]) -> str:
@@ -108,14 +107,18 @@ def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Re
     ours, theirs = _matching(group, baseline)
     mine, other = records.answers(ours, split), records.answers(theirs, split)
     if mine is not None and other is not None:
-        changes = changes_between(mine.predictions, other.predictions)
+        changes = changes_between(mine, other)
         found = replace(found, changes=changes, changes_of=(ours, theirs))
     if len(group.members) > 1 or len(baseline.members) > 1:
         over = {
             metric: difference_over_seeds(group.figures(metric), baseline.figures(metric))
             for metric in metrics
         }
-        found = replace(found, differences={k: v for k, v in over.items() if v is not None})
+        unit = group.unit_of_draws
+        known = {k: v for k, v in over.items() if v is not None}
+        found = replace(
+            found, differences={metric: replace(each, unit=unit) for metric, each in known.items()}
+        )
     else:
         found = replace(found, differences=_on_samples((ours, mine), (theirs, other), metrics))
     return replace(found, untested=_why_untested(found, baseline, metrics[0]))
@@ -130,48 +133,45 @@ def _why_untested(row: Compared, baseline: Recipe, metric: str) -> str:
     if max(len(row.group.members), len(baseline.members)) > 1:
         return f"neither has a figure of {metric} for two seeds"
     if row.changes is not None:
-        return f"resamples do not tell the noise of {metric} here"
+        return f"{metric} is no sum over samples, so its noise is not known"
     return "not both have recorded answers to the same samples"
 
 
 def _matching(group: Recipe, baseline: Recipe) -> tuple[Member, Member]:
-    """Two runs of the same seed, where there are such."""
-    theirs = {member.seed: member for member in reversed(baseline.members)}
-    ours = next((each for each in group.members if each.seed in theirs), group.members[0])
-    return ours, theirs.get(ours.seed, baseline.members[0])
+    """Two runs of the same seed and fold, where there are such."""
+    theirs = {member.draw: member for member in reversed(baseline.members)}
+    ours = next((each for each in group.members if each.draw in theirs), group.members[0])
+    return ours, theirs.get(ours.draw, baseline.members[0])
 
 
 @dataclass(frozen=True)
 class Records:
-    """The recorded answers of runs, of which the baseline's are read and resampled once."""
+    """The recorded predictions of runs, of which the baseline's are read once."""
 
     baseline: Recipe
-    metrics: Sequence[str]
-    kept: dict[Path, Answers | None] = field(default_factory=dict)
+    kept: dict[Path, Predictions | None] = field(default_factory=dict)
 
-    def answers(self, member: Member, split: str) -> Answers | None:
+    def answers(self, member: Member, split: str) -> Predictions | None:
         """On a split; empty: on the one that the run is judged by."""
         if member.path in self.kept:
             return self.kept[member.path]
         found = None
         if (member.path / "predictions.csv").exists():  # somebody may have made room
-            answered = Run(member.path).predictions.get(split or member.digest.judged_split)
-            plain = [_without_split(metric) for metric in self.metrics]
-            found = None if answered is None else Answers(answered, plain)
+            found = Run(member.path).predictions.get(split or member.digest.judged_split)
         if any(member is each for each in self.baseline.members):
             self.kept[member.path] = found
         return found
 
 
 def _on_samples(
-    ours: tuple[Member, Answers | None],
-    theirs: tuple[Member, Answers | None],
+    ours: tuple[Member, Predictions | None],
+    theirs: tuple[Member, Predictions | None],
     metrics: Sequence[str],
 ) -> dict[str, Difference]:
     """By metric as it was asked for; empty where not both answered the same samples."""
     if ours[1] is None or theirs[1] is None:
         return {}
-    if not are_same_samples(ours[1].predictions, theirs[1].predictions):
+    if not are_same_samples(ours[1], theirs[1]):
         return {}
     plain = {_without_split(metric): metric for metric in metrics}
     figures = {}
@@ -188,18 +188,22 @@ def _without_split(metric: str) -> str:
     return metric.removeprefix(f"{split}/") if split else metric
 
 
-def _judged(rows: Sequence[Compared], metric: str, num_hidden: int) -> list[Compared]:
-    """With Holm's correction, also for those recipes that were passed over for worse figures."""
-    tested = [row for row in rows if metric in row.differences]
-    num_comparisons = len(tested) + num_hidden
-    p_values = [row.differences[metric].p for row in tested]
-    adjusted = dict(zip(map(id, tested), holm(p_values, num_comparisons), strict=True))
+def _judged(rows: Sequence[Compared], metrics: Sequence[str], num_hidden: int) -> list[Compared]:
+    """With Holm's correction, also for those recipes that were passed over for worse figures.
+
+    Every metric is corrected for its comparisons; the verdict is by the first.
+    """
+    differences = [dict(row.differences) for row in rows]
+    for metric in metrics:
+        tested = [each for each in differences if metric in each]
+        adjusted = adjust([each[metric] for each in tested], len(tested) + num_hidden)
+        for each, difference in zip(tested, adjusted, strict=True):
+            each[metric] = difference
     return [
         replace(
             row,
-            verdict=judge(metric, row.differences[metric], adjusted[id(row)], num_comparisons),
+            differences=each,
+            verdict=judge(metrics[0], each[metrics[0]]) if metrics[0] in each else None,
         )
-        if id(row) in adjusted
-        else row
-        for row in rows
+        for row, each in zip(rows, differences, strict=True)
     ]

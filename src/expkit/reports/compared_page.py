@@ -11,6 +11,7 @@ from expkit.reports import compared_table as tables
 from expkit.reports import markdown
 from expkit.reports.changes import KINDS, changes_table
 from expkit.reports.compared import Comparison
+from expkit.reports.out_of_fold import FOLDS_OVERLAP
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 NO_PICTURE = "The runs' records hold no picture of a sample that changed."
@@ -57,7 +58,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         (
             group.label,
             group.name,
-            ", ".join(str(member.seed) for member in group.members),
+            ", ".join(member.draw_name for member in group.members),
             "baseline" if group is comparison.baseline else "",
         )
         for group in groups
@@ -72,9 +73,10 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
     parts = [
         f"# {comparison.metric}, beside {comparison.baseline.name}",
         "\n".join(answers),
-        _correction(comparison),
+        "\n".join(f"- {sentence}" for sentence in tables.methods(comparison, comparison.metrics)),
         ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
-        f"{OVER_SEEDS}." if any(row.is_over_seeds for row in tested) else "",
+        f"{OVER_SEEDS}." if any(row.is_over_plain_seeds for row in tested) else "",
+        f"{FOLDS_OVERLAP}." if any(row.group.num_folds for row in tested) else "",
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
         markdown.table(("", "run", "seed", ""), names),
@@ -89,12 +91,6 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         *(f"![{path.stem}]({path.name})" for path in pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _correction(comparison: Comparison) -> str:
-    if comparison.num_tests < 2:
-        return ""
-    return f"p is after Holm's correction for {comparison.num_tests} comparisons."
 
 
 def _changes(comparison: Comparison, pictures: Sequence[Path]) -> list[str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from expkit.records.measures import Measure
 from expkit.reports import compared_table as tables
-from expkit.reports.changes import KINDS
+from expkit.reports.changes import KINDS, Kind
 from expkit.reports.compared import Compared, Comparison
 from expkit.reports.groups import Recipe
+from expkit.reports.out_of_fold import FOLDS_OVERLAP
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 WIDTH = 99
 MAX_CELL = 26
 MAX_SETTINGS = 10  # rows or columns of what differs; compare.md has all
 MAX_FIGURES = 16  # lines of metrics
+CHANGED: tuple[Kind, ...] = ("fixed", "broken")  # columns where there are many recipes
 FEW = 4  # recipes that have a column each, and a sentence on their samples
 
 
@@ -48,18 +51,21 @@ def _settings(comparison: Comparison) -> list[str]:
     rows = tables.settings_table(comparison)
     num_hidden = len(rows[0]) - 1 - MAX_SETTINGS
     keys, *values = (row[: MAX_SETTINGS + 1] for row in rows)
-    rows = [[_cut(key, at_end=False) for key in keys], *([_cut(v) for v in row] for row in values)]
+    rows = [
+        [_cut(key, in_middle=False) for key in keys],
+        *([_cut(v) for v in row] for row in values),
+    ]
     lines = []
     if _are_few(comparison):  # a column each
         if not rows[0][1:]:
             return ["The settings are the same in all of them."]
-        rows = [list(row) for row in zip(*rows, strict=True)]
+        lines += _in_blocks([list(row) for row in zip(*rows, strict=True)])
     else:
         names = ["run", *(name for _, name in _named(comparison))]
         rows = [[row[0], name, *row[1:]] for row, name in zip(rows, names, strict=True)]
         num_shown = len(_fitting(rows)[0])
         num_hidden = max(num_hidden, 0) + len(rows[0]) - num_shown
-    lines += aligned(_fitting(rows))
+        lines += aligned(_fitting(rows))
     if num_hidden > 0:
         lines.append(f"{num_hidden} more settings differ: --to FOLDER writes all")
     if comparison.num_hidden:
@@ -70,6 +76,16 @@ def _settings(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _in_blocks(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table of which each block has the first column, and as many others as there is room for."""
+    lines: list[str] = []
+    while len(rows[0]) > 1:
+        shown = _fitting(rows)
+        lines += aligned(shown)
+        rows = [[row[0], *row[len(shown[0]) :]] for row in rows]
+    return lines
+
+
 def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """So many columns as the screen has room for."""
     widths = [max(len(row[index]) for row in rows) + 2 for index in range(len(rows[0]))]
@@ -77,30 +93,48 @@ def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [list(row[:kept]) for row in rows]
 
 
-def _cut(cell: str, *, at_end: bool = True) -> str:
-    """A cell that leaves room for others, and is seen to be cut; a key's end tells most."""
+def _cut(cell: str, *, in_middle: bool = True) -> str:
+    """A cell that leaves room for others, and is seen to be cut; a key's end tells most.
+
+    Values that differ at their start or at their end alone still do.
+    """
     if len(cell) <= MAX_CELL:
         return cell
-    return f"{cell[: MAX_CELL - 1]}…" if at_end else f"…{cell[1 - MAX_CELL :]}"
+    start = MAX_CELL // 2 if in_middle else 0
+    return f"{cell[:start]}…{cell[start + 1 - MAX_CELL :]}"
 
 
 def _figures(comparison: Comparison) -> list[str]:
-    metrics = tables.main_metrics(comparison)
-    kept = metrics[: max(1, MAX_FIGURES // (len(comparison.rows) + 1))]
+    kept = _kept_metrics(comparison)
     rows = tables.figures_table(comparison, kept)
     if not _are_few(comparison):
-        rows = [
-            [*row, *cells] for row, cells in zip(rows, _changes_cells(comparison), strict=False)
-        ]
-    return [f"{tables.judged_on(comparison)}:", *aligned(rows)]
+        cells = _changes_cells(comparison)
+        cells += [[""] * len(cells[0])] * (len(rows) - len(cells))
+        rows = _fitting([[*row, *more] for row, more in zip(rows, cells, strict=True)])
+    return [f"{tables.judged_on(comparison)}:", *aligned(rows), *_unshown(comparison, kept)]
+
+
+def _kept_metrics(comparison: Comparison) -> list[str]:
+    """So many that their lines fit a screen, and one at the least."""
+    metrics = tables.main_metrics(comparison)
+    return metrics[: max(1, MAX_FIGURES // (len(comparison.rows) + 1))]
+
+
+def _unshown(comparison: Comparison, shown: Sequence[str]) -> list[str]:
+    """The metrics that there is no room for: their names where there is room for these."""
+    names = [name for name in comparison.metrics if name not in shown]
+    if not names:
+        return []
+    told = ", ".join(names) if _are_few(comparison) else f"{len(names)} more metrics"
+    return _wrapped(f"with --to FOLDER also: {told}")
 
 
 def _changes_cells(comparison: Comparison) -> list[list[str]]:
     """Beside the rows of the first metric; the others' have none."""
-    cells: list[list[str]] = [[*KINDS], [""] * len(KINDS)]
+    cells: list[list[str]] = [[*CHANGED], [""] * len(CHANGED)]
     for row in comparison.rows:
         changes = row.changes
-        cells.append(["" if changes is None else str(len(changes.where(kind))) for kind in KINDS])
+        cells.append(["" if changes is None else str(len(changes.where(kind))) for kind in CHANGED])
     return cells
 
 
@@ -111,11 +145,8 @@ def _answers(comparison: Comparison) -> list[str]:
     for row in comparison.rows:
         lines += _labelled(row.group.label, tables.answer(row), width)
         if row.changes is not None and _are_few(comparison):
-            lines.append(f"{'':{width}}{_changes(row)}")
-    if comparison.num_tests > 1:
-        lines += _wrapped(
-            f"p is after Holm's correction for {comparison.num_tests} comparisons with {label}"
-        )
+            of = "all samples" if Measure.parse(comparison.metric).class_name else "samples"
+            lines.append(f"{'':{width}}{of}: {_changes(row)}")
     return lines
 
 
@@ -124,18 +155,22 @@ def _changes(row: Compared) -> str:
     counts = ", ".join(f"{kind} {len(row.changes.where(kind))}" for kind in KINDS)
     several = len(row.group.members) > 1
     seed = f" (the run with seed {row.changes_of[0].seed})" if several and row.changes_of else ""
-    return f"samples: {counts}{seed}"
+    return f"{counts}{seed}"
 
 
 def _notes(comparison: Comparison) -> list[str]:
     lines = []
+    for sentence in tables.methods(comparison, _kept_metrics(comparison)):
+        lines += _wrapped(sentence)
     for text, labels in tables.doubts(comparison).items():
         lines += _wrapped(f"warning: {', '.join(labels)}: {text}")
     tested = [row for row in comparison.rows if row.verdict is not None]
     if any(not row.is_over_seeds for row in tested):
         lines += _wrapped(ONE_SEED_EACH)
-    if any(row.is_over_seeds for row in tested):
+    if any(row.is_over_plain_seeds for row in tested):
         lines += _wrapped(OVER_SEEDS)
+    if any(row.group.num_folds for row in tested):
+        lines += _wrapped(FOLDS_OVERLAP)
     return lines
 
 

@@ -13,7 +13,7 @@ from expkit.reports.filtering import setting, value_of
 from expkit.reports.groups import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
 from expkit.reports.variation import words_of
-from expkit.reports.verdicts import difference_shown
+from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
 
 Table = list[list[str]]
 
@@ -58,16 +58,33 @@ def main_metrics(comparison: Comparison) -> list[str]:
 
 
 def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
-    """A row a metric and recipe: the value, its spread over seeds, the difference's interval."""
+    """A row a metric and recipe: the value, its std over seeds, the difference's interval, and p.
+
+    Where several are compared, interval and p are both after Holm's correction.
+    """
     label = comparison.baseline.label
-    rows = [["metric", "run", "value", f"difference to {label} (95 % interval)"]]
+    rows = [["metric", "run", "value", f"difference to {label} (95 % interval)", "p"]]
     for metric in metrics:
-        rows.append([metric, label, _value(comparison.baseline, metric), ""])
+        rows.append([metric, label, _value(comparison.baseline, metric), "", ""])
         for row in comparison.rows:
-            difference = row.differences.get(metric)
-            told = "" if difference is None else difference_shown(metric, difference)
-            rows.append(["", row.group.label, _value(row.group, metric), told])
+            found = row.differences.get(metric)
+            cells = ("", "")
+            if found is not None:
+                cells = difference_shown(metric, found), p_value(found.p).removeprefix("= ")
+            rows.append(["", row.group.label, _value(row.group, metric), *cells])
     return rows
+
+
+def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
+    """Sentences on how the p and the intervals of these metrics came about."""
+    found = [
+        (metric, row.differences[metric])
+        for metric in metrics
+        for row in comparison.rows
+        if metric in row.differences
+    ]
+    holm = corrected(comparison.num_tests, f" with {comparison.baseline.label}")
+    return [*methods_of(found), *([holm] if holm else [])]
 
 
 def _value(group: Recipe, metric: str) -> str:
@@ -83,8 +100,9 @@ def judged_on(comparison: Comparison) -> str:
     split = Measure.parse(comparison.metric).split
     split = digest.judged_split if split in ("", "held_out") else split
     where = f"On {wording.samples_of(split, digest.num_samples.get(split, 0))}"
-    several = any(len(group.members) > 1 for group in shown_groups(comparison))
-    return f"{where}, mean ± standard deviation over seeds" if several else where
+    several = [group for group in shown_groups(comparison) if len(group.members) > 1]
+    over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
+    return f"{where}, mean ± standard deviation over {over}" if several else where
 
 
 def answer(row: Compared) -> str:
@@ -121,7 +139,7 @@ def comparison_csv(comparison: Comparison) -> str:
             [
                 group.label,
                 " ".join(member.path.name for member in group.members),
-                " ".join(str(member.seed) for member in group.members),
+                " ".join(member.draw_name for member in group.members),
                 *(setting(each, key) for key in keys),
                 *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
                 _csv_answer(group, row, comparison),
@@ -131,16 +149,17 @@ def comparison_csv(comparison: Comparison) -> str:
 
 
 def _csv_header(comparison: Comparison) -> list[str]:
-    ends = ("", " sd", " difference", " low", " high", " p")
+    ends = ("", " sd", " difference", " low", " high", " p", " p alone", " count")
     return [f"{metric}{end}" for metric in comparison.metrics for end in ends]
 
 
 def _csv_cells(group: Recipe, row: Compared | None, metric: str) -> list[str]:
     found = None if row is None else row.differences.get(metric)
     mean, spread = group.mean(metric), group.spread(metric)
-    numbers = [mean, spread, *([None] * 4)]
+    numbers = [mean, spread, *([None] * 6)]
     if found is not None:
-        numbers[2:] = [found.value, *(found.interval or (None, None)), found.p]
+        ends = found.interval or (None, None)
+        numbers[2:] = [found.value, *ends, found.p, found.p_alone, found.count]
     return ["" if number is None else f"{number:.6g}" for number in numbers]
 
 

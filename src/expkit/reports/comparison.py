@@ -13,7 +13,7 @@ from expkit.reports.compared_table import answer
 from expkit.reports.digests import make_digest
 from expkit.reports.groups import Member, Recipe, differing_keys
 from expkit.reports.summary import Summary
-from expkit.reports.verdicts import ONE_SEED_EACH, difference_shown
+from expkit.reports.verdicts import ONE_SEED_EACH, corrected, difference_shown, methods_of
 
 Pair = tuple[Run, Summary]
 
@@ -139,10 +139,10 @@ def _answers(pairs: Sequence[Pair]) -> list[str]:
         found = row.differences.get(metric)
         told = "" if found is None else f" {difference_shown(metric, found)}:"
         lines.append(f"- {names[0]} beside {name}, {metric}:{told} {answer(row)}")
-    num_tests = sum(row.verdict is not None for row in rows)
-    if num_tests > 1:
-        lines.append(f"- p is after Holm's correction for {num_tests} comparisons")
-    return ["\n".join(lines), *([ONE_SEED_EACH] if num_tests else [])]
+    tested = [(metric, row.differences[metric]) for row in rows if metric in row.differences]
+    sentences = [*methods_of(tested), corrected(len(tested), "")]
+    lines += [f"- {sentence}" for sentence in sentences if sentence]
+    return ["\n".join(lines), *([ONE_SEED_EACH] if tested else [])]
 
 
 def references(pairs: Sequence[Pair]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expkit.diagnosis.comparison import NOT_SETTINGS
 from expkit.records.digest import Digest
-
-SEED = "seed"
+from expkit.reports import draws
+from expkit.reports.draws import SEED as SEED
+from expkit.reports.draws import Folding, Setup, count_folds, draw_of, fold_draws, fold_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,17 @@ class Member:
     @property
     def seed(self) -> Any:
         return self.digest.config.get(SEED)
+
+    @property
+    def draw(self) -> Any:
+        """The seed; in cross-validation the seed with the fold."""
+        return draw_of(self.digest.config)
+
+    @property
+    def draw_name(self) -> str:
+        """`3`, or `3/fold1`."""
+        fold = fold_of(self.digest.config)
+        return f"{self.seed}" if fold is None else f"{self.seed}/fold{fold}"
 
 
 @dataclass(frozen=True)
@@ -43,15 +55,33 @@ class Recipe:
         """The folder's name of one run; what several are called, and how many they are."""
         if len(self.members) == 1:
             return self.members[0].path.name
-        return f"{self.first.name}, {len(self.members)} seeds"
+        return f"{self.first.name}, {self.unit}"
+
+    @property
+    def unit(self) -> str:
+        """`3 seeds`, `5 folds`, or `10 runs, over 2 seeds and 5 folds`."""
+        seeds = {member.seed for member in self.members}
+        return count_draws(len(seeds), self.num_folds, len(self.members))
+
+    @property
+    def unit_of_draws(self) -> str:
+        """The word for what the runs are draws of: seeds, folds, or runs where both vary."""
+        if not self.num_folds:
+            return "seeds"
+        return "folds" if len({member.seed for member in self.members}) == 1 else "runs"
+
+    @property
+    def num_folds(self) -> int:
+        """So many folds of cross-validation; 0 where there is none, or one fold alone."""
+        return count_folds([fold_of(member.digest.config) for member in self.members])
 
     def figures(self, metric: str) -> dict[Any, float]:
-        """By seed, where it was measured."""
-        found = ((member.seed, member.digest.figure(metric)) for member in self.members)
-        return {seed: value for seed, value in found if value is not None and math.isfinite(value)}
+        """By seed, or by seed and fold, where it was measured."""
+        found = ((member.draw, member.digest.figure(metric)) for member in self.members)
+        return {draw: value for draw, value in found if value is not None and math.isfinite(value)}
 
     def mean(self, metric: str) -> float | None:
-        """Over the seeds, where any was measured."""
+        """Over the seeds and folds, where any was measured."""
         figures = self.figures(metric).values()
         return statistics.fmean(figures) if figures else None
 
@@ -62,28 +92,45 @@ class Recipe:
 
 
 def fold(members: Sequence[Member]) -> list[Recipe]:
-    """Runs alike but for the seed together; the same seed twice is two groups.
+    """Runs alike but for the seed, what follows it, and the fold together.
 
-    Where all are alike, it is the seeds that are compared.
+    The same seed by other code is another recipe; a run made twice counts once. Where all are
+    alike, it is the seeds that are compared, and never the folds.
     """
-    parts: dict[tuple[str, int], list[Member]] = {}
-    seen: dict[tuple[str, Any], int] = {}
-    for member in members:
-        prints = sorted(member.digest.fingerprints.items())
-        key = repr((sorted(settings_of(member.digest).items()), prints))
-        again = seen[key, member.seed] = seen.get((key, member.seed), -1) + 1
-        parts.setdefault((key, again), []).append(member)
-    groups = list(parts.values()) if len(parts) > 1 else [[member] for member in members]
-    return [Recipe(label_of(number), part) for number, part in enumerate(groups)]
+    parts = [[members[place] for place in part] for part in folding(members).recipes]
+    recipes = [Recipe(label_of(number), part) for number, part in enumerate(parts)]
+    if len(recipes) == 1 and not recipes[0].num_folds:
+        recipes = [Recipe(label_of(i), [member]) for i, member in enumerate(parts[0])]
+    return recipes
+
+
+def folding(members: Sequence[Member]) -> Folding:
+    """Which of these are one recipe, which are repetitions, and what follows the seed."""
+    return fold_draws(
+        [
+            Setup(member.digest.config, member.digest.fingerprints, _proof(member.digest))
+            for member in members
+        ]
+    )
+
+
+def _proof(digest: Digest) -> str:
+    """The code, and the figures where that is not known for sure."""
+    is_known = digest.code.get("commit") is not None and not digest.code.get("dirty")
+    return json.dumps([digest.code, None if is_known else digest.metrics], sort_keys=True)
+
+
+def count_draws(num_seeds: int, num_folds: int, num_runs: int) -> str:
+    """`3 seeds`, `5 folds`, or `10 runs, over 2 seeds and 5 folds`."""
+    if num_folds == 0:
+        return f"{num_seeds} seed{'s' * (num_seeds != 1)}"
+    folds = f"{num_folds} fold{'s' * (num_folds != 1)}"
+    return folds if num_seeds == 1 else f"{num_runs} runs, over {num_seeds} seeds and {folds}"
 
 
 def settings_of(digest: Digest) -> dict[str, Any]:
-    """What sets the run up: not its name, not how it is judged, and not its seed."""
-    return {
-        key: value
-        for key, value in digest.config.items()
-        if key != SEED and key.partition(".")[0] not in NOT_SETTINGS
-    }
+    """The settings of the run: not its name, not how it is judged, and neither seed nor fold."""
+    return draws.settings_of(digest.config)
 
 
 def label_of(number: int) -> str:

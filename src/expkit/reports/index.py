@@ -16,7 +16,7 @@ MADE = "<!-- made by `expkit report`: what is typed here is lost -->"
 MEANINGS = {
     "baseline": "others are compared with it, and it with none",
     "best": "supported, and none of those on the same samples, whatever their status, reached more "
-    "in the same metric",
+    "in the same metric, on val where all of them have one: the test samples choose nothing",
     "supported": "its criteria are met, and it is better than what it is compared with",
     "refuted": "a criterion that it stated is not met",
     "inconclusive": "not judged, or not shown to be better than what it is compared with",
@@ -136,8 +136,12 @@ def status_of_each(family: Sequence[Result]) -> list[str]:
 
 def _is_best(result: Result, family: Sequence[Result]) -> bool:
     """A figure of one metric is held against no other's; equals share the first place."""
-    rivals = [each for each in family if each["metric"] == result["metric"]]
-    return all(_goodness(result) >= _goodness(each) for each in rivals if each["value"] is not None)
+    rivals = [
+        each for each in family if each["metric"] == result["metric"] and each["value"] is not None
+    ]
+    have_val = all(each.get("value_on_val") is not None for each in rivals)
+    key = "value_on_val" if have_val else "value"
+    return all(_goodness(result, key) >= _goodness(each, key) for each in rivals)
 
 
 def _is_supported(result: Result) -> bool:
@@ -157,8 +161,8 @@ def _stated(result: Result) -> list[Mapping[str, Any]]:
     return [each for each in named if each["answer"] is not None]
 
 
-def _goodness(result: Result) -> float:
-    value = float(result["value"])
+def _goodness(result: Result, key: str) -> float:
+    value = float(result[key])
     return -value if is_lower_better(result["metric"]) else value
 
 

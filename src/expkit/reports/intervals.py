@@ -54,8 +54,7 @@ def resample(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[s
     """A statistic over seeded resamples of the samples, given as B x samples of weights.
 
     One that costs as much as `cost` plain ones gets so many fewer resamples, and where those are
-    too few, none. As many samples are drawn alike each time, so that two models that answered
-    the same ones are compared resample by resample.
+    too few, none.
     """
     import numpy as np
 

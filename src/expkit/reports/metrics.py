@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
+DECISIVE_FRACTION = 0.25  # of the summed log loss, from which one sample decides the figure
+MIN_SAMPLES = 20  # of fewer, each is a large part of any sum
+
+
 def measure(predictions: Predictions) -> dict[str, float]:
     """Every metric of the task; a number that cannot be known is nan, which meets no criterion."""
     if isinstance(predictions, ClassPredictions):
@@ -46,15 +50,38 @@ def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
 
 
 def losses_of(predictions: ClassPredictions) -> Floats:
-    """-ln of the probability of each sample's right class."""
+    """-ln of the probability of each sample's right class, between bounds as scikit-learn's."""
     import numpy as np
 
     samples = np.arange(len(predictions.targets))
     right = predictions.probabilities[samples, predictions.targets].astype(np.float64)
-    # a float32 softmax underflows to 0, of which the logarithm would make the mean infinite
-    smallest = float(np.finfo(np.float32).tiny)
-    losses: Floats = -np.log(np.maximum(right, smallest))
+    # a softmax underflows to 0, of which the logarithm would make the mean infinite
+    smallest = np.finfo(np.float64).eps
+    losses: Floats = -np.log(np.clip(right, smallest, 1 - smallest))
     return losses
+
+
+@dataclass(frozen=True)
+class DecisiveSample:
+    """The one sample that most of a split's log loss comes from."""
+
+    sample: str
+    loss: float
+    fraction: float  # of the sum over all samples
+    without: float  # the log loss of all others
+
+
+def decisive_sample(predictions: Predictions) -> DecisiveSample | None:
+    """None where no sample alone is more than a quarter of the sum, or all are few."""
+    if not isinstance(predictions, ClassPredictions) or len(predictions.samples) < MIN_SAMPLES:
+        return None
+    losses = losses_of(predictions)
+    place, total = int(losses.argmax()), float(losses.sum())
+    largest = float(losses[place])
+    if not total > 0 or largest <= DECISIVE_FRACTION * total:  # also where it is not a number
+        return None
+    without = (total - largest) / (len(losses) - 1)
+    return DecisiveSample(predictions.samples[place], largest, largest / total, without)
 
 
 def _measure_values(predictions: ValuePredictions) -> dict[str, float]:

@@ -23,6 +23,7 @@ from expkit.reports.index import Result, write_result
 from expkit.reports.summary import Summary, summarize
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import draw_pictures, sections
+from expkit.reports.sweep_words import sweep_answer
 
 PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")
@@ -66,7 +67,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
     text = "\n\n".join(part for part in parts if part) + "\n"
     write_aside(page, text.encode() + notes)
     result = {"kind": "sweep", "name": folder.name, "runs": [portable_path(sweep.path)]}
-    write_result(folder, {**result, "answer": outcome.headline()})
+    write_result(folder, {**result, "answer": sweep_answer(outcome)})
     return page
 
 
@@ -87,6 +88,7 @@ def _result(pairs: Sequence[Pair]) -> Result:
         "judged_samples": _samples_of(run, judged),
         "metric": metric,
         "value": summary["metrics"].get(judged, {}).get(metric),
+        "value_on_val": summary["metrics"].get("val", {}).get(metric),
         "interval": summary["intervals"].get(judged, {}).get(metric),
         "compared_with": list(run.config.get("compared_with") or []),
         "compared": [

@@ -82,6 +82,7 @@ def _results(run: Run, summary: Summary) -> list[str]:
         ignorance = wording.against_ignorance(summary)
         if ignorance is not None:
             parts.append(f"**The accuracy is {ignorance}.**")
+        parts += [f"{text[0].upper()}{text[1:]}." for text in wording.beside_metrics(summary)]
         gap = summary["held_out_gap"]
         if gap is not None and gap["gap"] is not None:
             sentence = wording.gap(gap)

@@ -54,6 +54,46 @@ def rank_metrics(answers: ClassPredictions) -> dict[str, float]:
     }
 
 
+def influence_on_auroc(belongs: Bools, scores: Floats) -> Floats:
+    """Derivative of AUROC by each sample's weight: DeLong, DeLong and Clarke-Pearson 1988."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    num_others = np.where(belongs, (~belongs).sum(), belongs.sum())
+    num_below = rankdata(scores)  # of the other side, a tie counting half
+    for side in (belongs, ~belongs):
+        num_below[side] -= rankdata(scores[side])
+    placement = np.where(belongs, num_below, num_others - num_below) / num_others
+    influence: Floats = (placement - placement[belongs].mean()) / (len(belongs) - num_others)
+    return influence
+
+
+def influence_on_average_precision(belongs: Bools, scores: Floats) -> Floats:
+    """Derivative of average precision by each sample's weight.
+
+    A sample counts with its own precision where it belongs to the class, and changes that of
+    every sample of the class that is scored no higher.
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    num_above = rankdata(-scores, method="max")  # scored as high or higher, itself included
+    hits_above = np.zeros(len(scores))
+    hits_above[belongs] = rankdata(-scores[belongs], method="max")
+    precision = hits_above / num_above
+    order = np.argsort(scores, kind="stable")
+    last_not_above = np.searchsorted(scores[order], scores, side="right") - 1
+
+    def sum_not_above(values: Floats) -> Floats:
+        sums: Floats = np.cumsum(np.where(belongs, values, 0)[order])[last_not_above]
+        return sums
+
+    own = precision - precision[belongs].mean() + sum_not_above(1 / num_above)
+    gains = np.where(belongs, own, 0) - sum_not_above(precision / num_above)
+    influence: Floats = gains / belongs.sum()
+    return influence
+
+
 @dataclass(frozen=True)
 class Ranker:
     """Both areas of one class against the rest under many weights of the samples at once."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from expkit.records.measures import CLASS_METRICS, MAX_RANKED_CLASSES, TOP, Measure
+from expkit.records.measures import MAX_RANKED_CLASSES, TOP
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.counts import ClassCounter
 from expkit.reports.intervals import Interval, percentiles, resample, wilson
@@ -20,30 +19,22 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-RANKED = frozenset({"auroc", "average_precision"})
-
 
 def intervals_of(predictions: Predictions) -> dict[str, Interval]:
     """By metric; one that cannot be known, or not in good time, is left out.
 
     The calibration error has none: every resample is less calibrated than the whole.
     """
-    found = {name: percentiles(values) for name, values in resampled(predictions).items()}
+    found = {name: percentiles(values) for name, values in _resampled(predictions).items()}
     if isinstance(predictions, ClassPredictions):
         found |= _of_shares(predictions)
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
-def resampled(
-    predictions: Predictions, metrics: Collection[str] | None = None
-) -> dict[str, Floats]:
-    """Each metric, or each of these, under the same draws for every model of these samples."""
+def _resampled(predictions: Predictions) -> dict[str, Floats]:
     if not isinstance(predictions, ClassPredictions):
         return _values(predictions)
-    found = _means(predictions, metrics or ())
-    if metrics is None or RANKED & set(metrics):
-        found |= _areas(predictions)
-    return found
+    return _means(predictions) | _areas(predictions)
 
 
 def _of_shares(predictions: ClassPredictions) -> dict[str, Interval | None]:
@@ -60,23 +51,13 @@ def _bests(predictions: ClassPredictions) -> dict[str, int]:
     return {"accuracy": 1} if is_small else {"accuracy": 1, "top5_accuracy": TOP}
 
 
-def _means(predictions: ClassPredictions, metrics: Collection[str]) -> dict[str, Floats]:
+def _means(predictions: ClassPredictions) -> dict[str, Floats]:
     num_samples = len(predictions.targets)
     counter, losses = ClassCounter.of(predictions), losses_of(predictions)
-    rights = {name: predictions.ranks < best for name, best in _bests(predictions).items()}
-    names = list(predictions.class_names)
-    of_classes = {
-        name: (measure.metric, names.index(measure.class_name))
-        for name, measure in ((name, Measure.parse(name)) for name in metrics)
-        if measure.metric in CLASS_METRICS and measure.class_name in names
-    }
 
     def statistic(weights_BN: Floats) -> dict[str, Floats]:
-        counts = counter.count(weights_BN)
         return {
-            **{name: weights_BN @ right / num_samples for name, right in rights.items()},
-            **counts.macro(),
-            **{name: getattr(counts, of)[:, index] for name, (of, index) in of_classes.items()},
+            **counter.count(weights_BN).macro(),
             "log_loss": weights_BN @ losses / num_samples,
         }
 

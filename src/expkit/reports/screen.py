@@ -100,6 +100,8 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     ignorance = wording.against_ignorance(summary)
     if ignorance is not None:
         lines.append(f"           {ignorance}")
+    for sentence in wording.beside_metrics(summary):
+        lines += _fact("", sentence)
     gap = summary["held_out_gap"]
     if gap is not None and gap["gap"] is not None:
         lines.append(f"           {wording.gap(gap)}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from expkit.records.measures import Measure, is_lower_better
 from expkit.records.run import Run
-from expkit.records.sweep import FAILED, Sweep
+from expkit.records.sweep import FAILURES, Sweep
 from expkit.reports import wording
 from expkit.reports.sweep_groups import measured
 from expkit.reports.sweep_rows import Row, read_rows
@@ -74,6 +74,6 @@ def command(row: Row) -> str:
 
 
 def _others(rows: Sequence[Row]) -> str:
-    counts = Counter("failed" if row.status in FAILED else row.status for row in rows)
+    counts = Counter("failed" if row.status in FAILURES else row.status for row in rows)
     told = [f"{counts[each]} {each}" for each in ("pruned", "failed") if counts[each]]
     return f" ({', '.join(told)})" if told else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
@@ -13,6 +14,8 @@ from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
 from expkit.reports.levels import chance_levels, constant_levels
 from expkit.reports.measured import Figure, Measured
+from expkit.reports.metrics import decisive_sample
+from expkit.reports.sure import Sure
 
 Summary = dict[str, Any]
 
@@ -64,6 +67,12 @@ def summarize(run: Run) -> Summary:
             for split, found in measured.items()
         },
         "classes": {split: found.class_rows() for split, found in measured.items()},
+        "decisive_samples": {
+            split: asdict(found)
+            for split, answers in run.predictions.items()
+            if (found := decisive_sample(answers)) is not None
+        },
+        "sure": _sure(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(facts, metrics),
@@ -72,6 +81,15 @@ def summarize(run: Run) -> Summary:
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
         "peak_memory_bytes": max((stage["peak_memory_bytes"] for stage in stages), default=0),
     }
+
+
+def _sure(run: Run) -> dict[str, dict[str, object]]:
+    """By split, where a stage has taught the model to say maybe; else empty."""
+    if run.labels is None:
+        return {}
+    label = run.labels.class_names[-1]
+    found = {split: Sure.of(answers, label) for split, answers in run.predictions.items()}
+    return {split: sure.to_json() for split, sure in found.items() if sure is not None}
 
 
 def all_passed(summary: Mapping[str, Any]) -> bool:

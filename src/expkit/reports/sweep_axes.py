@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -106,9 +107,14 @@ def _thinned(values: Sequence[float], *, logarithmic: bool) -> list[float]:
 
 
 def draw_levels(
-    axes: Axes, objective: Objective, values: Sequence[float], *, inside: bool = False
+    axes: Axes,
+    objective: Objective,
+    values: Sequence[float],
+    *,
+    inside: bool = False,
+    along: Literal["x", "y"] = "y",
 ) -> None:
-    """Lines across, named at their right end; a level far off is named in the corner alone.
+    """Lines across, named at their end; a level far off is named above the picture alone.
 
     `values` are those drawn, in the axis's unit; names stand inside where others stand beside.
     """
@@ -121,20 +127,24 @@ def draw_levels(
         is_near = low - FAR * span <= place <= high + FAR * span
         (near if is_near else far).append((place, f"{name} {objective.figure(level)}"))
     for place, text in _merged(near, span):
-        axes.axhline(place, color=style.GREY, linestyle=":", linewidth=1.3, zorder=1)
-        axes.annotate(
-            text,
-            (0.99 if inside else 1.01, place),
-            xycoords=("axes fraction", "data"),
-            ha="right" if inside else "left",
-            va="bottom" if inside else "center",
-            fontsize=9,
-            color=style.GREY,
-        )
-    if far:
-        arrow = "↓" if far[0][0] < low else "↑"
+        if along == "x":
+            axes.axvline(place, color=style.GREY, linestyle=":", linewidth=1.3, zorder=1)
+            label = axes.annotate(text, (place, 1.0), xycoords=("data", "axes fraction"))
+            label.set(ha="center", va="bottom")
+        else:
+            axes.axhline(place, color=style.GREY, linestyle=":", linewidth=1.3, zorder=1)
+            end = (0.99 if inside else 1.01, place)
+            label = axes.annotate(text, end, xycoords=("axes fraction", "data"))
+            label.set(ha="right" if inside else "left", va="bottom" if inside else "center")
+        label.set(fontsize=9, color=style.GREY)
+        if inside:  # a line may pass there
+            label.set_bbox({"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1})
+    if far:  # above, where nothing that is drawn can cross it
+        below, above = ("←", "→") if along == "x" else ("↓", "↑")
+        arrow = below if far[0][0] < low else above
         text = f"{arrow} not in the picture: {', '.join(text for _, text in far)}"
-        axes.annotate(text, (0.01, 0.01), xycoords="axes fraction", fontsize=9, color=style.GREY)
+        pad = 18 if along == "x" and near else None  # above the names of the lines
+        axes.set_title(text, loc="left", fontsize=9, color=style.GREY, pad=pad)
 
 
 def _merged(levels: Sequence[tuple[float, str]], span: float) -> list[tuple[float, str]]:
@@ -166,9 +176,14 @@ def entitle(
 
 
 def num_seeds(groups: Sequence[Group]) -> str:
-    """`3 seeds each (mean ± std)`."""
+    """`3 seeds each (mean ± std)`; of cross-validation `3 folds`."""
     counts = sorted({len(group.values) for group in groups if group.values})
     if not counts or counts == [1]:
         return "one seed each"
+    each = " each" if len(groups) > 1 else ""
+    units = {group.unit for group in groups if group.values}
+    if len(units) == 1:
+        return f"{units.pop()}{each} (mean ± std)"
+    noun = "runs" if any(group.num_folds for group in groups) else "seeds"
     count = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{count} seeds{' each' if len(groups) > 1 else ''} (mean ± std)"
+    return f"{count} {noun}{each} (mean ± std)"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from expkit.reports.screen import WIDTH, handle, short
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_rows import failure
-from expkit.reports.sweep_words import against_second, selection
+from expkit.reports.sweep_words import sweep_answer, told_of
 from expkit.reports.variation import SEED, brief, describe_settings, short_key
 
 MAX_ROWS = 10
 MAX_FAILURES = 6
 MAX_CELL = 28
-PAGES = "  pages    sweep.md, sweep.csv and plots/ in that folder"
 
 
 def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
@@ -25,13 +25,20 @@ def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
         f"{outcome.sweep.name}: {outcome.counts()}",
         *_table(outcome),
         *_failures(outcome),
-        *_paragraphs(against_second(outcome.groups, outcome.objective)),
-        *_paragraphs(selection(outcome.groups, outcome.objective)),
+        *_paragraphs([sweep_answer(outcome)] if outcome.is_ablation else []),
+        *_paragraphs(told_of(outcome)),
         f"  {'folder':<8} {short(path)}",
-        *([PAGES] if (path / "sweep.md").exists() else []),
+        *([_pages(path)] if (path / "sweep.md").exists() else []),
         f"  {'next':<8} {_next(outcome, is_running=is_running)}",
     ]
     return "\n".join(lines)
+
+
+def _pages(path: Path) -> str:
+    """No folder is named that is not there."""
+    has_plots = next((path / "plots").glob("*"), None) is not None
+    pages = "sweep.md, sweep.csv and plots/" if has_plots else "sweep.md and sweep.csv"
+    return f"  {'pages':<8} {pages} in that folder"
 
 
 def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
@@ -40,13 +47,24 @@ def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
         return f"expkit show {name}   (on a terminal: live)"
     if any(not row.is_done for row in outcome.rows):
         return f"expkit resume {name}"
-    return f"expkit {'compare' if len(outcome.rows) > 1 else 'report'} {name}"
+    failed = next((row for row in outcome.failed if row.run is not None), None)
+    if failed is not None and failed.run is not None:
+        return f"expkit diagnose {handle(failed.run)}"
+    if not outcome.is_choice and (outcome.best is None or outcome.best.num_folds):
+        return f"expkit report {name}"
+    if len(outcome.rows) == 1:
+        return f"expkit report {name}"
+    judged = {row.judged_split for row in outcome.rows} - {""}
+    metric = (
+        "" if outcome.objective.partition("/")[0] in judged else f" --metric {outcome.objective}"
+    )
+    return f"expkit compare {name}{metric}"
 
 
 def _table(outcome: SweepOutcome) -> list[str]:
-    groups = [group for group in outcome.groups if group.values]
+    groups = outcome.known
     if not groups:
-        return _paragraphs([outcome.headline()]) if any(row.is_done for row in outcome.rows) else []
+        return _outcomes(outcome) if any(row.is_done for row in outcome.rows) else []
     keys = list(groups[0].settings)
     header = [short_key(key, keys) for key in keys]
     rows = [[*header, outcome.objective, "n", "findings"]]
@@ -61,8 +79,23 @@ def _table(outcome: SweepOutcome) -> list[str]:
     more = len(groups) - MAX_ROWS
     told = [f"         ... and {more} more in sweep.csv"] if more > 0 else []
     marks = ["         "]
-    marks += [f"  {'best' * (group.mean == groups[0].mean):<7}" for group in groups[:MAX_ROWS]]
+    marks += [
+        f"  {'best' * (outcome.is_choice and group.mean == groups[0].mean):<7}"
+        for group in groups[:MAX_ROWS]
+    ]
     return [f"{mark}{line}" for mark, line in zip(marks, lines, strict=True)] + told + beside
+
+
+def _outcomes(outcome: SweepOutcome) -> list[str]:
+    """Where no job has a figure: those that passed, each with its last word."""
+    passed = [row for row in outcome.rows if row.is_done and not row.is_failed and row.reason]
+    lines = []
+    for row in passed[:MAX_ROWS]:
+        text = f"#{row.number} {describe_settings({**row.settings, SEED: row.seed})}: {row.reason}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  PASS   ", subsequent_indent=" " * 9)
+    more = len(passed) - MAX_ROWS
+    lines += [f"         ... and {more} more passed: sweep.csv"] if more > 0 else []
+    return [*_paragraphs([outcome.headline()]), *lines]
 
 
 def _row(group: Group, objective: str) -> list[str]:

@@ -46,7 +46,8 @@ def draw_group_curves(groups: Sequence[Group], objective: Objective, folder: Pat
     axes.set(xlabel="epoch", ylabel=f"{metric} on {where}{' in %' if scale == 100 else ''}")
     axes.grid(visible=True, axis="y")
     grey = f"; grey: the next {len(shown) - MAX_NAMED}" if len(shown) > MAX_NAMED else ""
-    bands = "bands: ± std over seeds" if _has_bands(shown) else "one seed each"
+    over = "folds" if any(group.num_folds for group in shown) else "seeds"
+    bands = f"bands: ± std over {over}" if _has_bands(shown) else "one seed each"
     figure.suptitle(f"{metric} over the epochs, {where}\n{bands}{grey}", fontsize=10.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if metric == objective.metric:

@@ -1,31 +1,40 @@
-"""Jobs that are alike but for their seed, folded into one line of a table."""
+"""Jobs that are alike but for their seed and fold, folded into one line of a table."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from expkit.records.measures import CHOOSING, Measure, is_lower_better
 from expkit.reports import wording
+from expkit.reports.draws import Folding, count_folds
+from expkit.reports.groups import count_draws
 from expkit.reports.sweep_rows import Row
 from expkit.reports.variation import Value
 
 
 @dataclass(frozen=True)
 class Group:
-    """One setting over its seeds."""
+    """One setting over its seeds and folds."""
 
     settings: Mapping[str, Value]
     rows: Sequence[Row]
+    repeats: Collection[int] = ()  # numbers of jobs that are another of these over again
 
     @cached_property
     def judged(self) -> list[Row]:
         """Those with a figure of a whole training: one that was pruned has another's."""
-        return [row for row in self.rows if _is_number(row.objective) and row.status != "pruned"]
+        return [
+            row
+            for row in self.rows
+            if _is_number(row.objective)
+            and row.status != "pruned"
+            and row.number not in self.repeats
+        ]
 
     @cached_property
     def values(self) -> list[float]:
@@ -41,8 +50,20 @@ class Group:
         """Of one seed nothing is known of the spread."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
+    @property
+    def num_folds(self) -> int:
+        """So many folds of cross-validation; 0 where there is none, or one fold alone."""
+        return count_folds([row.fold for row in self.rows])
+
+    @property
+    def unit(self) -> str:
+        """`3 seeds`, `5 folds`, or `10 runs, over 2 seeds and 5 folds`: those with a figure."""
+        num_seeds = len({row.seed for row in self.judged})
+        num_folds = len({row.fold for row in self.judged}) if self.num_folds else 0
+        return count_draws(num_seeds, num_folds, len(self.judged))
+
     def mean_of(self, metric: str) -> float | None:
-        found = [row.metrics.get(metric) for row in self.rows]
+        found = [row.metrics.get(metric) for row in self.rows if row.number not in self.repeats]
         known = [value for value in found if value is not None]
         return statistics.fmean(known) if known else None
 
@@ -55,14 +76,33 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def fold(rows: Sequence[Row], objective: str) -> list[Group]:
+def fold(rows: Sequence[Row], objective: str, folding: Folding) -> list[Group]:
     """The best first; those without a figure last, in the order in which they were planned."""
-    groups: dict[tuple[Value, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row.settings.values()), []).append(row)
+    members = [list(part) for part in folding.recipes]
+    recipe_of = {place: number for number, part in enumerate(members) for place in part}
+    for again, once in folding.repeats.items():
+        members[recipe_of[once]].append(again)
+    repeats = {rows[again].number for again in folding.repeats}
+    parts = [[rows[place] for place in part] for part in members]
+    inner = _inner(parts)
+    groups = [Group(_settings(own[0], inner), own, repeats) for own in parts]
     sign = 1 if is_lower_better(objective) else -1
-    folded = [Group(members[0].settings, members) for members in groups.values()]
-    return sorted(folded, key=lambda group: math.inf if group.mean is None else sign * group.mean)
+    return sorted(groups, key=lambda group: math.inf if group.mean is None else sign * group.mean)
+
+
+def _inner(parts: Sequence[Sequence[Row]]) -> set[str]:
+    """The keys that vary within a recipe: they go with its seed, or are its fold."""
+    return {
+        key
+        for own in parts
+        for key in own[0].settings
+        if len({row.settings[key] for row in own}) > 1
+    }
+
+
+def _settings(row: Row, inner: Collection[str]) -> dict[str, Value]:
+    """Without what goes with seed and fold."""
+    return {key: value for key, value in row.settings.items() if key not in inner}
 
 
 def spread(group: Group, metric: str) -> str:
@@ -77,6 +117,6 @@ def measured(objective: str, rows: Sequence[Row]) -> str:
     split = measure.split if measure.split not in ("", "held_out") else judged
     if split == CHOOSING:
         splits = {name.partition("/")[0] for row in rows for name in row.metrics}
-        split = judged if splits and "val" not in splits else "val"
+        split = "val" if "val" in splits else judged
     class_name = "" if measure.class_name is None else f"[{measure.class_name}]"
-    return f"{split or measure.split}/{measure.metric}{class_name}"
+    return f"{split}{'/' * bool(split)}{measure.metric}{class_name}"

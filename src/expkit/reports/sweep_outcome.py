@@ -13,15 +13,17 @@ from expkit.records.measures import Measure
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
+from expkit.reports.draws import Folding, Setup, fold_draws
+from expkit.reports.markdown import flatten
 from expkit.reports.summary import Summary, recall
 from expkit.reports.sweep_groups import Group, fold, measured, spread
 from expkit.reports.sweep_rows import Row, read_rows
-from expkit.reports.variation import describe_settings
+from expkit.reports.variation import BASE, CHANGE, describe_settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SweepOutcome:
-    """Its rows, read once, and what follows from them."""
+    """Its rows, read once, and what follows from them; two of one sweep are two readings."""
 
     sweep: Sweep
     rows: Sequence[Row]
@@ -39,7 +41,32 @@ class SweepOutcome:
     @cached_property
     def groups(self) -> list[Group]:
         """The best first."""
-        return fold(self.rows, self.objective)
+        return fold(self.rows, self.objective, self.folding)
+
+    @cached_property
+    def folding(self) -> Folding:
+        """Which jobs are one recipe, as a comparison of their runs folds them, too."""
+        return fold_draws([Setup(flatten(job.config)) for job in self.sweep.jobs])
+
+    @cached_property
+    def known(self) -> list[Group]:
+        """Those with a figure."""
+        return [group for group in self.groups if group.values]
+
+    @property
+    def is_ablation(self) -> bool:
+        """Whether it asks what each change of a recipe is worth."""
+        return any(job.change for job in self.sweep.jobs)
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether there are settings to choose from: not of seeds, folds, or an ablation."""
+        return len(self.known) > 1 and not self.is_ablation
+
+    @property
+    def recipe(self) -> Group | None:
+        """What an ablation changes."""
+        return next((each for each in self.known if each.settings.get(CHANGE) == BASE), None)
 
     @property
     def best(self) -> Group | None:
@@ -60,14 +87,29 @@ class SweepOutcome:
 
     @property
     def levels(self) -> Mapping[str, float]:
-        """By name; of the judged split alone, as only that is recorded."""
+        """By name; of another split than the judged one the accuracy's alone."""
         measure, summary = Measure.parse(self.objective), self.best_summary
         if summary is None or measure.class_name is not None:
             return {}
         if any(row.judged_split not in ("", measure.split) for row in self.rows):
-            return {}
+            return self._levels_of_counts(measure)
         found = (summary["levels"][kind].get(measure.metric) for kind in ("chance", "constant"))
         names = wording.level_names(summary)
+        return {name: at for name, at in zip(names, found, strict=True) if at is not None}
+
+    def _levels_of_counts(self, measure: Measure) -> Mapping[str, float]:
+        """Chance and the largest class, told by the numbers of samples of each class."""
+        run = self.best.judged[0].run if self.best else None
+        if run is None or measure.metric != "accuracy":
+            return {}
+        try:
+            facts = Run(run).dataset
+        except UserError:
+            return {}
+        if measure.split not in facts.splits:
+            return {}
+        found = facts.chance_accuracy, facts.majority_accuracy(measure.split)
+        names = ("chance", "largest class")
         return {name: at for name, at in zip(names, found, strict=True) if at is not None}
 
     def figure(self, value: float) -> str:
@@ -82,15 +124,25 @@ class SweepOutcome:
     def headline(self) -> str:
         """The best setting and its figure, with what knows nothing beside it."""
         if self.best is None:
-            known = dict.fromkeys(name for row in self.rows for name in row.metrics)
-            there_are = f"; there are {', '.join(known)}" if known else ""
-            return f"no job has a figure of {self.objective}{there_are}"
-        name = describe_settings(self.best.settings) or "the one setting"
-        seeds = len(self.best.values)
-        count = f" ({seeds} seeds)" if seeds > 1 else ""
+            return self._nothing()
+        name = describe_settings(self.best.settings)
+        start = f"Best: {name}: " if self.is_choice else f"{name}: " if name else ""
+        count = f" ({self.best.unit})" if len(self.best.values) > 1 else ""
         levels = "".join(f"; {name} {self.figure(at)}" for name, at in self.levels.items())
         figure = f"{self.objective} {spread(self.best, self.objective)}"
-        return f"{name}: {figure}{count}{self._equals()}{levels}"
+        return f"{start}{figure}{count}{self._equals()}{levels}"
+
+    def _nothing(self) -> str:
+        """Gates alone have no figure, and are told by what passed them."""
+        known = dict.fromkeys(name for row in self.rows for name in row.metrics)
+        ended = [row for row in self.rows if row.run is not None and row.is_done]
+        if known or not ended:
+            there_are = f"; there are {', '.join(known)}" if known else ""
+            return f"no job has a figure of {self.objective}{there_are}"
+        passed = sum(not row.is_failed for row in ended)
+        return (
+            f"{passed} of {len(self.rows)} jobs passed every stage; none of these measures a figure"
+        )
 
     def _equals(self) -> str:
         """The first of equals is not better than they are."""

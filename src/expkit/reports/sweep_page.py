@@ -12,16 +12,20 @@ from expkit.records.files import write_aside
 from expkit.records.measures import Measure, is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
-from expkit.reports.ablation import ablation_section
+from expkit.reports.ablation_page import ablation_section
+from expkit.reports.out_of_fold import pooled_cell
 from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_rows import Row, failure
-from expkit.reports.sweep_words import against_second, selection
+from expkit.reports.sweep_words import records_of, sweep_answer, told_of
 from expkit.reports.variation import SEED, describe_settings, shown
 
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
 MAX_FAILURES = 30
+MAX_POOLED = 10  # settings whose folds are pooled for the page: each run's predictions are read
+OUT_OF_FOLD = "out of fold (95 % interval)"
+WHOLE = ("finished", "reused")  # jobs whose time is that of a whole one
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
@@ -69,10 +73,9 @@ def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the pictures."""
     sweep = outcome.sweep
     return [
-        f"**Best: {outcome.headline()}**" if outcome.best else f"**{outcome.headline()}**",
+        f"**{sweep_answer(outcome) if outcome.is_ablation else outcome.headline()}**",
         f"{outcome.counts()}.",
-        *against_second(outcome.groups, outcome.objective),
-        *selection(outcome.groups, outcome.objective),
+        *told_of(outcome),
         *ablation_section(sweep),
         *_table(outcome),
         *_failures(outcome),
@@ -90,37 +93,65 @@ def command_of(sweep: Sweep) -> str:
 
 
 def _best_command(outcome: SweepOutcome) -> list[str]:
-    if outcome.best is None or len(outcome.rows) == 1:
+    if outcome.best is None or not outcome.is_choice:
         return []
-    return ["The best alone:", f"```\n{command(outcome.best.judged[0])}\n```"]
+    which = "one of its runs" if len(outcome.best.judged) > 1 else "alone"
+    return [f"The best, {which}:", f"```\n{command(outcome.best.judged[0])}\n```"]
 
 
 def _table(outcome: SweepOutcome) -> list[str]:
     groups, objective = outcome.groups[:MAX_ROWS], outcome.objective
     if not groups:
         return []
+    if outcome.best is None:
+        return _outcomes(outcome)
     keys, beside = list(groups[0].settings), _metrics_beside(outcome)
-    rows = [_table_row(group, outcome, beside) for group in groups]
+    pooled = [OUT_OF_FOLD] * any(group.num_folds for group in groups)
+    rows = [_table_row(group, outcome, beside, has_pooled=bool(pooled)) for group in groups]
     better = "lower" if is_lower_better(objective) else "higher"
-    seeds = "mean ± std over seeds" if any(len(group.rows) > 1 for group in groups) else ""
-    told = ", ".join(filter(None, [f"By {objective}, {better} is better", seeds]))
+    over = "folds" if pooled else "seeds"
+    over = f"mean ± std over {over}" if any(len(group.rows) > 1 for group in groups) else ""
+    told = ", ".join(filter(None, [f"By {objective}, {better} is better", over]))
     more = len(outcome.groups) - len(groups)
+    header = ("", *keys, "n", objective, *pooled, *beside, "best epoch", "time a job", "findings")
     return [
         "## Results",
         f"{told}{f'; {more} more are in sweep.csv' if more else ''}.",
-        markdown.table(
-            ("", *keys, "n", objective, *beside, "best epoch", "time a job", "findings"), rows
-        ),
+        markdown.table(header, rows),
     ]
 
 
-def _table_row(group: Group, outcome: SweepOutcome, beside: Sequence[str]) -> tuple[str, ...]:
-    best = outcome.best is not None and group.mean == outcome.best.mean
+def _outcomes(outcome: SweepOutcome) -> list[str]:
+    """A row a job where none has a figure: of gates alone, what each came to."""
+    rows = [
+        (
+            str(row.number),
+            describe_settings({**row.settings, SEED: row.seed}),
+            row.status,
+            row.reason,
+        )
+        for row in outcome.rows[:MAX_ROWS]
+    ]
+    more = len(outcome.rows) - len(rows)
+    return [
+        "## Results",
+        markdown.without_places(markdown.table(("job", "settings", "status", "told"), rows)),
+        *([f"{more} more are in sweep.csv."] if more else []),
+    ]
+
+
+def _table_row(
+    group: Group, outcome: SweepOutcome, beside: Sequence[str], *, has_pooled: bool
+) -> tuple[str, ...]:
+    assert outcome.best is not None
+    best = outcome.is_choice and group.mean == outcome.best.mean
     figure = spread(group, outcome.objective)
     if not group.values:
         figure = ", ".join(dict.fromkeys(row.status for row in group.rows))
     epochs = [row.best_epoch for row in group.rows if row.best_epoch is not None]
-    seconds = [row.seconds for row in group.rows if row.seconds is not None]
+    seconds = [row.seconds for row in group.rows if row.seconds is not None and row.status in WHOLE]
+    is_pooled = group.num_folds > 0 and group.values and outcome.groups.index(group) < MAX_POOLED
+    pooled = [pooled_cell(records_of(group), outcome.objective) if is_pooled else "-"] * has_pooled
     count = str(len(group.values))
     if len(group.values) < len(group.rows):
         count += f" of {len(group.rows)}"
@@ -130,6 +161,7 @@ def _table_row(group: Group, outcome: SweepOutcome, beside: Sequence[str]) -> tu
         *(shown(value) for value in group.settings.values()),
         count,
         f"**{figure}**" if best else figure,
+        *pooled,
         *("-" if mean is None else wording.figure(metric, mean) for metric, mean in means),
         f"{statistics.fmean(epochs):.0f}" if epochs else "-",
         wording.duration(statistics.fmean(seconds)) if seconds else "-",
@@ -161,11 +193,13 @@ def _failures(outcome: SweepOutcome) -> list[str]:
         for row in failed[:MAX_FAILURES]
     ]
     more = len(failed) - len(rows)
+    again = sum(row.runs_again for row in failed)
+    whose = "They run" if again == len(failed) else f"{again} of them run"
     return [
         "## Failed",
         markdown.without_places(markdown.table(("job", "settings", "why", "what it said"), rows)),
         *([f"{more} more are in sweep.csv."] if more else []),
-        f"They run again by `expkit resume {outcome.sweep.name}`.",
+        *([f"{whose} again by `expkit resume {outcome.sweep.name}`."] if again else []),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from expkit.reports.sweep_axes import Objective, in_order, is_numeric
 from expkit.reports.sweep_groups import Group
 
-Shape = Literal["seeds", "line", "bars", "lines", "heatmap", "scatter", "parallel"]
+Shape = Literal["seeds", "line", "choices", "lines", "heatmap", "scatter", "parallel"]
 
 MAX_LINES = 6  # of one picture, each with its name beside it
 FILLED = 0.5  # share of a grid's cells that must have a figure for a heatmap
@@ -26,7 +26,7 @@ def shape_of(groups: Sequence[Group]) -> Shape | None:
     keys = [key for key in keys if len(values[key]) > 1]
     numeric = [key for key in keys if is_numeric(values[key])]
     if len(keys) == 1:
-        return "line" if numeric else "bars"
+        return "line" if numeric else "choices"
     if len(keys) > 2:
         return "parallel"
     full = len(groups) >= FILLED * len(values[keys[0]]) * len(values[keys[1]])
@@ -35,13 +35,13 @@ def shape_of(groups: Sequence[Group]) -> Shape | None:
         return "lines" if len(values[words]) <= MAX_LINES else "heatmap"
     if full:
         return "heatmap"
-    return "scatter" if len(numeric) == 2 else "bars"
+    return "scatter" if len(numeric) == 2 else "choices"
 
 
 def draw_sweep(groups: Sequence[Group], objective: Objective, folder: Path) -> list[Path]:
     """Every picture that the records have something for; the first is the answer."""
     from expkit.reports import style
-    from expkit.reports.sweep_bars import draw_bars, draw_seeds
+    from expkit.reports.sweep_bars import draw_choices, draw_seeds
     from expkit.reports.sweep_curves import draw_group_curves
     from expkit.reports.sweep_heatmap import draw_heatmap, draw_scatter
     from expkit.reports.sweep_line import draw_line, draw_lines
@@ -50,7 +50,7 @@ def draw_sweep(groups: Sequence[Group], objective: Objective, folder: Path) -> l
     draw = {
         "seeds": draw_seeds,
         "line": draw_line,
-        "bars": draw_bars,
+        "choices": draw_choices,
         "lines": draw_lines,
         "heatmap": draw_heatmap,
         "scatter": draw_scatter,

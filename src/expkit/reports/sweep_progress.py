@@ -6,11 +6,11 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
-from expkit.records.measures import Measure
-from expkit.records.sweep import DONE, FAILED, Job, Sweep
+from expkit.records.sweep import DONE, FAILURES, Job, Sweep
 from expkit.reports import wording
 from expkit.reports.running_job import RunningJob
 from expkit.reports.screen import short
+from expkit.reports.sweep_groups import measured
 from expkit.reports.sweep_rows import failure, read_row
 from expkit.reports.variation import SEED, Variation, describe_settings, seed_of
 
@@ -74,11 +74,12 @@ class SweepProgress:
 
     @property
     def num_done(self) -> int:
-        return sum(status in DONE for status in self.statuses.values())
+        """Without those that a stage has failed."""
+        return sum(each in DONE and each not in FAILURES for each in self.statuses.values())
 
     @property
     def num_failed(self) -> int:
-        return sum(status in FAILED for status in self.statuses.values())
+        return sum(status in FAILURES for status in self.statuses.values())
 
     @property
     def seconds_left(self) -> float | None:
@@ -97,7 +98,7 @@ class SweepProgress:
         parts += [f"{len(self.running)} running"] if self.running else []
         parts += [f"{counts['interrupted']} cut off"] if counts["interrupted"] else []
         left = self.seconds_left
-        parts += [f"about {wording.duration(left)} left"] if left is not None else []
+        parts += [f"about {wording.duration(left)} left"] if left is not None and left >= 1 else []
         return ", ".join(parts)
 
     def label(self, job: Job) -> str:
@@ -113,7 +114,7 @@ class SweepProgress:
         time = wording.duration(row.seconds) if row.seconds else ""
         if row.is_failed:
             return f"{failure(row)}\n      see   {short(job.output)}"
-        metric = Measure.parse(self._objective).metric
+        metric = measured(self._objective, [row])
         figure = None if row.objective is None else wording.figure(metric, row.objective)
         named = f"{metric} {figure}" if figure else row.reason
         status = "" if row.status == "finished" else row.status

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from expkit.errors import UserError
 from expkit.records.digest import Digest, read_digest
-from expkit.records.sweep import DONE, FAILED, Job, Status, Sweep
+from expkit.records.facts import StageResult
+from expkit.records.sweep import DONE, FAILED, FAILURES, Job, Status, Sweep
 from expkit.reports.digests import recall_digest
+from expkit.reports.draws import fold_of
 from expkit.reports.variation import Value, Variation, seed_of
+
+MAX_CAUSES = 2  # findings that stand beside a failure, the worst first
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,9 @@ class Row:
     overrides: Sequence[str]
     settings: Mapping[str, Value]  # of the keys that vary
     seed: int
+    fold: int | None  # of cross-validation
     status: Status
-    reason: str
+    reason: str  # why it failed; of a run without figures, what its last stage says
     metrics: Mapping[str, float | None]  # by `split/metric`
     objective: float | None
     judged_split: str  # empty until it is judged
@@ -40,6 +45,12 @@ class Row:
 
     @property
     def is_failed(self) -> bool:
+        """Also where a gate says so."""
+        return self.status in FAILURES
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether resuming the sweep begins it anew."""
         return self.status in FAILED
 
     @property
@@ -65,8 +76,9 @@ def read_row(job: Job, variation: Variation, objective: str) -> Row:
         overrides=job.overrides,
         settings=variation.settings(job),
         seed=seed_of(job),
-        status=job.status,
-        reason=job.reason or trouble or _why_failed(job, digest),
+        fold=_fold(job),
+        status="failed" if digest is not None and digest.status == "failed" else job.status,
+        reason=job.reason or trouble or _outcome(job, digest),
         metrics={f"{split}/{m}": v for split, each in metrics.items() for m, v in each.items()},
         objective=None if digest is None else digest.figure(objective),
         judged_split="" if digest is None else digest.judged_split,
@@ -94,16 +106,28 @@ def _digest(job: Job) -> tuple[Digest | None, str]:
         return None, error.what
 
 
-def _why_failed(job: Job, digest: Digest | None) -> str:
-    """A run that a gate ended has no figures, and says why."""
-    if digest is None or digest.status != "failed" or job.run is None:
+def _outcome(job: Job, digest: Digest | None) -> str:
+    """The last word of a run without figures: the stage that failed, or the last that passed."""
+    if digest is None or job.run is None or (digest.metrics and digest.status != "failed"):
         return ""
-    failed = next((each for each in job.run.stages if not each.passed), None)
-    return "" if failed is None else f"{failed.stage} failed: {failed.reason}"
+    if not job.run.stages:
+        return ""
+    last: StageResult = next(
+        (each for each in job.run.stages if not each.passed), job.run.stages[-1]
+    )
+    return f"{last.stage}{'' if last.passed else ' failed'}: {last.reason}"
+
+
+def _fold(job: Job) -> int | None:
+    dataset = job.config.get("dataset")
+    given = dataset if isinstance(dataset, dict) else {}
+    return fold_of({f"dataset.{key}": value for key, value in given.items()})
 
 
 def failure(row: Row) -> str:
-    """Its status and why, unless the one says the other."""
-    if row.reason.lower().startswith(row.status):
-        return row.reason
-    return f"{row.status}: {row.reason}" if row.reason else row.status
+    """Its status and why, unless the one says the other; with the finding that names a cause."""
+    told = row.reason or row.status
+    if row.reason and not row.reason.lower().startswith(row.status) and row.status != "failed":
+        told = f"{row.status}: {row.reason}"
+    causes = ", ".join(row.findings[:MAX_CAUSES])
+    return f"{told}; found: {causes}" if causes else told

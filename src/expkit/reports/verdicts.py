@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from expkit.diagnosis.mcnemar import LEVEL, POWER, McNemar
 from expkit.records.measures import is_lower_better
 from expkit.reports import wording
-from expkit.reports.significance import LEVEL, Difference
+from expkit.reports.sign_flips import NUM_FLIPS, SignFlips
+from expkit.reports.significance import Difference
 
 Word = Literal["better", "worse", "no evidence of a difference"]
 
@@ -21,6 +24,11 @@ OVER_SEEDS = (
     "change is not in it"
 )
 
+HOW = {
+    SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times; an exact test "
+    "is not known",
+}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -30,21 +38,59 @@ class Verdict:
     text: str
 
 
-def judge(
-    metric: str, difference: Difference, adjusted: float, num_comparisons: int = 1
-) -> Verdict:
+def judge(metric: str, difference: Difference) -> Verdict:
     """By the p-value after Holm's correction; `difference` is ours less the baseline's.
 
-    That it was corrected is to be said beside, once for all comparisons.
+    That it was corrected is to be said beside, once for all comparisons (`corrected`).
     """
-    if adjusted > LEVEL:
-        told = f"{_size(metric, difference)}; {_outlook(difference, adjusted, num_comparisons)}"
+    told = f"{_size(metric, difference)}; {p_shown(difference)}, {difference.method.test}"
+    if not difference.is_shown:
         word: Word = "no evidence of a difference"
-        return Verdict(word, f"{word} ({told})")
+        outlook = _outlook(difference)
+        return Verdict(word, f"{word} ({told}; {outlook})" if outlook else f"{word} ({told})")
     falls = is_lower_better(metric)
     word = "better" if (difference.value < 0) == falls else "worse"
-    proof = f"p {_p(adjusted)}, {difference.test}"
-    return Verdict(word, f"{word} ({_size(metric, difference)}; {proof})")
+    return Verdict(word, f"{word} ({told})")
+
+
+def p_shown(difference: Difference) -> str:
+    """`p = 0.034`; after Holm's correction where there are several comparisons."""
+    return f"p {p_value(difference.p)}"
+
+
+def p_value(p: float) -> str:
+    """`= 0.034` or `< 0.0001`, 0.0496, which is below 0.05, is not shown as 0.05."""
+    if p < 0.0001:
+        return "< 0.0001"
+    for digits in range(2, 9):
+        text = f"{p:.{digits}g}"
+        if (float(text) < LEVEL) == (p < LEVEL):
+            break
+    return f"= {text}"
+
+
+def methods_of(differences: Iterable[tuple[str, Difference]]) -> list[str]:
+    """A sentence for each test, by metric, that says that both p and interval are its own."""
+    metrics: dict[str, dict[str, None]] = {}
+    for metric, difference in differences:
+        metrics.setdefault(difference.method.test, {})[metric] = None
+    return [
+        f"{', '.join(names)}: p and interval are both of the {test}, and 0 lies outside exactly "
+        f"where p < {LEVEL:g}{f' ({HOW[test]})' if test in HOW else ''}".replace(
+            f"the {McNemar.test}", McNemar.test
+        )
+        for test, names in metrics.items()
+    ]
+
+
+def corrected(num_comparisons: int, beside: str) -> str:
+    """The sentence on Holm's correction; empty of one comparison."""
+    if num_comparisons < 2:
+        return ""
+    return (
+        f"p is after Holm's correction for {num_comparisons} comparisons{beside}, and each "
+        "interval is of the level of its place in Holm's order"
+    )
 
 
 def _size(metric: str, difference: Difference) -> str:
@@ -60,26 +106,33 @@ def _size(metric: str, difference: Difference) -> str:
 def difference_shown(metric: str, difference: Difference) -> str:
     """`+0.16 points (-0.98 to +1.31)`."""
     shown = wording.difference(metric, difference.value, 0.0)
-    if difference.interval is None:
-        return shown
-    scale, digits = (100, ".2f") if wording.is_share(metric) else (1, ".3g")
-    low, high = (f"{scale * end:+{digits}}" for end in difference.interval)
-    return f"{shown} ({low} to {high})"
+    ends = difference.interval
+    return shown if ends is None else f"{shown} ({ends_shown(metric, ends)})"
 
 
-def _outlook(difference: Difference, adjusted: float, num_comparisons: int) -> str:
-    if difference.p <= LEVEL:
+def ends_shown(metric: str, ends: tuple[float, float]) -> str:
+    """`-0.98 to +1.31`; an end beside 0 has so many digits that it is not shown as 0."""
+    scale, kind = (100, "f") if wording.is_share(metric) else (1, "g")
+    texts = []
+    for end in ends:
+        for digits in range(2 if kind == "f" else 3, 10):
+            text = f"{scale * end:+.{digits}{kind}}"
+            if float(text) or not end:
+                break
+        texts.append(text)
+    return " to ".join(texts)
+
+
+def _outlook(difference: Difference) -> str:
+    """Why it is no proof, and how much would be one where that is known."""
+    alone, num_comparisons = difference.p_alone, difference.num_comparisons
+    if alone < LEVEL:
         return (
-            f"p {_p(difference.p)} alone, p {_p(adjusted)} after Holm's correction for "
-            f"{num_comparisons} comparisons"
+            f"p {p_value(alone)} alone, before Holm's correction for {num_comparisons} comparisons"
         )
-    if not difference.value:
-        return f"no number of {difference.unit} shows a difference of nothing"
-    if difference.num_needed is None:
-        return f"p {_p(difference.p)}, {difference.test}"
-    alone = " alone, and more after Holm's correction" if num_comparisons > 1 else ""
-    return f"about {difference.num_needed:,} {difference.unit} would be needed to see it{alone}"
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"
+    if difference.num_needed is None:  # none shows a difference of nothing
+        return ""
+    return (
+        f"about {difference.num_needed:,} {difference.unit} would show it, at {100 * POWER:g} % "
+        f"power and the {100 * difference.level:.2g} % level"
+    )

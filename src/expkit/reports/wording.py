@@ -75,6 +75,32 @@ def against_ignorance(summary: Mapping[str, Any]) -> str | None:
     return f"no better than always answering the largest class, {percent(majority)}"
 
 
+def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
+    """What the metrics of the judged split hide: who says maybe, and a sample that decides."""
+    split = summary["judged_split"]
+    told = []
+    if sure := summary.get("sure", {}).get(split):  # older summaries tell of neither
+        told.append(_sure(sure))
+    if decisive := summary.get("decisive_samples", {}).get(split):
+        told.append(
+            f"one sample decides log_loss: {decisive['sample']} is {percent(decisive['fraction'])} "
+            f"of it (-ln p = {decisive['loss']:.4g}); without it {decisive['without']:.4g}"
+        )
+    return told
+
+
+def _sure(sure: Mapping[str, Any]) -> str:
+    """Coverage, and the accuracy where the model commits itself."""
+    covered = (
+        f"coverage {percent(sure['coverage'])} ({interval('accuracy', sure['coverage_interval'])})"
+    )
+    told = f"{sure['num_sure']} of {sure['num_samples']} samples are predicted surely: {covered}"
+    if sure["accuracy"] is not None:
+        ends = interval("accuracy", sure["accuracy_interval"])
+        told += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
+    return f"{told}; all other metrics count each {sure['label']} as wrong"
+
+
 def gap(held_out_gap: Mapping[str, Any]) -> str:
     """How far the held-out samples lie behind those that were trained on."""
     name, value = held_out_gap["metric"], held_out_gap["gap"]

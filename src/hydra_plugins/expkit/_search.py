@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from expkit.config.sweeping import compose_jobs
 from expkit.engine.shares import count_cores, share_machine
 from expkit.errors import UserError
-from expkit.records.measures import is_lower_better, of_a_search, refuse_unknown
+from expkit.records.measures import for_choosing, is_lower_better, refuse_unknown
 from expkit.records.sweep import Job, Sweep, is_sweep
 from expkit.reports.digests import recall_digest
 from expkit.reports.search import course, search_lines
@@ -63,7 +63,7 @@ class Search:
             )
         refuse_unknown(str(config.sweep.objective))
         self.path = Path(str(config.hydra.sweep.dir))
-        self.objective = of_a_search(str(config.sweep.objective))
+        self.objective = for_choosing(str(config.sweep.objective))
         lower = is_lower_better(self.objective)
         self.direction = direction or ("minimize" if lower else "maximize")
         self.num_at_once = n_jobs or num_at_once(config)

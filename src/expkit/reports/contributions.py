@@ -1,0 +1,151 @@
+"""Each sample's part in the difference of a figure between two models that answered it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expkit.records.measures import CLASS_METRICS, MAX_RANKED_CLASSES, Measure
+from expkit.records.predictions import ClassPredictions
+from expkit.reports.counts import ClassCounter
+from expkit.reports.metrics import losses_of
+from expkit.reports.ranking import (
+    influence_on_auroc,
+    influence_on_average_precision,
+    one_vs_rest,
+)
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from expkit.records.predictions import Predictions, ValuePredictions
+
+    Floats = npt.NDArray[np.float64]
+
+RANKED = ("auroc", "average_precision")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """They sum to the difference: exactly, or for areas under curves to first order."""
+
+    values: Floats  # a number a sample
+    num_samples: int  # that the figure rests on, of those
+
+
+def parts_of(ours: Predictions, theirs: Predictions, metrics: Collection[str]) -> dict[str, Parts]:
+    """Each sample's part by metric; one that has no such parts, as ECE, is left out."""
+    if isinstance(ours, ClassPredictions) and isinstance(theirs, ClassPredictions):
+        return _of_classes(ours, theirs, metrics)
+    assert not isinstance(ours, ClassPredictions)
+    assert not isinstance(theirs, ClassPredictions)
+    return _of_values(ours, theirs)
+
+
+def _of_classes(
+    ours: ClassPredictions, theirs: ClassPredictions, metrics: Collection[str]
+) -> dict[str, Parts]:
+    num_samples = len(ours.targets)
+    found = {"log_loss": (losses_of(ours) - losses_of(theirs)) / num_samples}
+    macro = {metric: np.zeros(num_samples) for metric in CLASS_METRICS}
+    of_a_class = dict[str, Parts]()
+    wanted = [(name, Measure.parse(name)) for name in metrics]
+    counters = ClassCounter.of(ours), ClassCounter.of(theirs)
+    occurring = [ours.class_names[number] for number in np.unique(ours.targets)]
+    for class_name in occurring:
+        numbers = (list(side.class_names).index(class_name) for side in (ours, theirs))
+        pair = [_Class.of(*each) for each in zip(counters, numbers, strict=True)]
+        for metric in macro:
+            macro[metric] += _of_ratio(pair, metric) / len(occurring)
+        for name, measure in wanted:
+            if measure.class_name == class_name and measure.metric in CLASS_METRICS:
+                rests_on = pair[0].counted(measure.metric) | pair[1].counted(measure.metric)
+                parts = _of_ratio(pair, measure.metric)
+                of_a_class[name] = Parts(parts, int(rests_on.sum()))
+    found |= {f"macro_{metric}": parts for metric, parts in macro.items()}
+    found["balanced_accuracy"] = macro["recall"]
+    if len(ours.class_names) <= MAX_RANKED_CLASSES and set(RANKED) & set(metrics):
+        found |= _of_areas(ours, theirs)
+    of_all = {name: Parts(found[name], num_samples) for name in metrics if name in found}
+    return {**of_all, **of_a_class}
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Samples of one class, and those that a model answers with it."""
+
+    true: npt.NDArray[np.bool_]
+    answered: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, counter: ClassCounter, number: int) -> _Class:
+        return cls(counter.targets == number, counter.answers == number)
+
+    def counted(self, metric: str) -> npt.NDArray[np.bool_]:
+        """Samples that the metric of this class rests on."""
+        masks = {"precision": self.answered, "recall": self.true}
+        return masks.get(metric, self.answered | self.true)
+
+    def ratio(self, metric: str) -> tuple[Floats, Floats]:
+        """Each sample's part in the metric's numerator, and in its denominator."""
+        right = (self.true & self.answered).astype(np.float64)
+        if metric == "f1":
+            return 2 * right, self.true.astype(np.float64) + self.answered
+        return right, self.counted(metric).astype(np.float64)
+
+
+def _of_ratio(pair: Sequence[_Class], metric: str) -> Floats:
+    """A ratio of sums as a sum: (numerator - common ratio x denominator) / sum of denominators.
+
+    Both models' samples are held against the ratio of both together, so that the noise is right
+    also where one answers with the class far more often than the other.
+    """
+    sides = [side.ratio(metric) for side in pair]
+    below = [float(denominator.sum()) for _, denominator in sides]
+    common = sum(float(numerator.sum()) for numerator, _ in sides) / max(sum(below), 1)
+    first, second = (
+        (numerator - common * denominator) / max(total, 1)
+        for (numerator, denominator), total in zip(sides, below, strict=True)
+    )
+    return np.asarray(first - second)
+
+
+def _of_areas(ours: ClassPredictions, theirs: ClassPredictions) -> Mapping[str, Floats]:
+    sides = []
+    for predictions in (ours, theirs):
+        if not np.isfinite(predictions.probabilities).all():
+            return {}
+        each = list(_of_each_area(predictions))
+        if not each:
+            return {}
+        sides.append(np.mean(each, axis=0))
+    return dict(zip(RANKED, sides[0] - sides[1], strict=True))
+
+
+def _of_each_area(predictions: ClassPredictions) -> Iterator[Floats]:
+    for _, belongs, scores in one_vs_rest(predictions):
+        if belongs.any() and not belongs.all():
+            influences = influence_on_auroc, influence_on_average_precision
+            yield np.array([of(belongs, scores) for of in influences])
+
+
+def _of_values(ours: ValuePredictions, theirs: ValuePredictions) -> dict[str, Parts]:
+    targets = ours.targets.astype(np.float64)
+    errors = [side.predictions.astype(np.float64) - targets for side in (ours, theirs)]
+    if not all(np.isfinite(each).all() for each in errors):
+        return {}
+    num_samples = len(targets)
+    absolute = [np.abs(each).mean(axis=1) / num_samples for each in errors]
+    squares = [(each**2).mean(axis=1) / num_samples for each in errors]
+    gaps = squares[0] - squares[1]
+    found = {"mae": absolute[0] - absolute[1]}
+    roots = sum(float(np.sqrt(each.sum())) for each in squares)
+    if roots > 0:
+        found["rmse"] = gaps / roots  # a^2 - b^2 = (a - b)(a + b)
+    variance = float(((targets - targets.mean(axis=0)) ** 2).mean())
+    if variance > 0:
+        found["r2"] = -gaps / variance
+    return {name: Parts(values, num_samples) for name, values in found.items()}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from expkit.cleaning import clean_streams
 from expkit.commands.catalogue import COMMANDS
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def main() -> None:
     sys.exit(dispatch(sys.argv[1:]))
 
 
+@clean_streams()  # nothing that a stranger named is obeyed by the terminal
 def dispatch(words: Sequence[str]) -> int:
     """Run a command; the exit code."""
     from expkit.errors import UserError

@@ -6,7 +6,11 @@ import difflib
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from expkit.cleaning import clean, shortened_words
+
 WIDTH = 88  # columns of text beside the labels
+MAX_COMPARED = 200  # characters of a word: the time grows with their square
+MAX_LINES = 60  # of a detail: more is no screen
 
 
 class UserError(Exception):
@@ -31,19 +35,29 @@ class UserError(Exception):
         }
 
     def screen(self) -> str:
-        """The message as the terminal shows it."""
-        lines = textwrap.wrap(f"expkit: {self.what}", WIDTH + 11, subsequent_indent=" " * 8)
+        """The message as the terminal shows it: words that it echoes are cut and cleaned."""
+        what = _shown(self.what)
+        lines = textwrap.wrap(f"expkit: {what}", WIDTH + 11, subsequent_indent=" " * 8)
         for label, text in self.details.items():
             if text and text.strip():
-                first, *rest = [
-                    piece for line in text.splitlines() for piece in textwrap.wrap(line, WIDTH)
+                pieces = [
+                    piece
+                    for line in _shown(text).splitlines()
+                    for piece in textwrap.wrap(line, WIDTH)
                 ]
+                if len(pieces) > MAX_LINES:
+                    pieces = [*pieces[:MAX_LINES], f"... and {len(pieces) - MAX_LINES} more lines"]
+                first, *rest = pieces
                 lines.append(f"  {label:<8} {first}")
                 lines.extend(" " * 11 + line for line in rest)
         return "\n".join(lines)
 
 
+def _shown(text: str) -> str:
+    return clean(shortened_words(text))
+
+
 def nearest_of(word: str, names: Iterable[str]) -> str | None:
     """The name most like a misspelt word, or None where nothing is near."""
-    matches = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word[:MAX_COMPARED], list(names), n=1, cutoff=0.6)
     return matches[0] if matches else None

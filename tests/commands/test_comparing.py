@@ -247,7 +247,9 @@ def test_samples_without_pictures_are_said(run_here: Expkit, outputs: Path, tmp_
     fixed = narrow.predictions["test"].samples[int(np.flatnonzero(wide_only(wide, narrow))[0])]
     folder = RunFolder.reopen(narrow.path)
     images = np.zeros((1, 8, 8, 1), np.uint8)
-    folder.write_samples("wrong_test", {"names": np.array([fixed]), "images": images})
+    classes = {"targets": np.array([0]), "predictions": np.array([1])}
+    told = {"names": np.array([fixed]), "images": images, "confidences": np.array([0.9])}
+    folder.write_samples("wrong_test", {**told, **classes})
     folder.close()
     run_here("compare", "narrow", "wide", "--to", "page")
     assert (tmp_path / "page" / "changes.png").exists()

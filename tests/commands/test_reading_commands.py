@@ -10,7 +10,7 @@ import pytest
 from conftest import WITHOUT_TORCH, Expkit
 from synthetic_runs import classes_run, failed_gate_run
 
-from expkit.records.thresholds import Threshold
+from expkit.records.thresholds import read_thresholds
 
 
 def test_analyze_prints_the_course(run_here: Expkit) -> None:
@@ -34,12 +34,16 @@ def test_threshold_is_kept_and_told(run_here: Expkit) -> None:
     """The file that predicting reads, the curve, and an exit code that is the verdict."""
     run = classes_run(Path("outputs"), ["clean", "pit"], per_class=200)
     done = run_here("threshold", "last", "--class", "pit", "--recall", "0.9")
-    kept = Threshold.read(run.path)
-    assert kept is not None
+    (kept,) = read_thresholds(run.path)
     assert done.code == (0 if kept.is_confirmed else 1)
+    assert (run.path / "plots" / "threshold_1_pit.png").exists()
+    assert "plots/threshold_1_pit.png" in (run.path / "report.md").read_text()
+    done = run_here(
+        *("threshold", "last", "--class", "clean", "--recall", "0.97", "--precision", "0.99")
+    )
     assert "sent to maybe" in done.out
-    assert (run.path / "plots" / "threshold.png").exists()
-    assert "plots/threshold.png" in (run.path / "report.md").read_text()
+    assert f"beside  pit ({kept.verdict})" in done.out
+    assert [each.class_name for each in read_thresholds(run.path)] == ["pit", "clean"]
 
 
 def test_threshold_that_is_not_confirmed_exits_with_1(run_here: Expkit) -> None:

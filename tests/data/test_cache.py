@@ -201,3 +201,36 @@ def test_others_may_read_a_shared_cache(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o755
+
+
+def test_stores_of_killed_processes_are_cleared(tmp_path: Path) -> None:
+    """Nobody holds them: the next opening removes them, also where it finds its own store."""
+    for _ in range(2):
+        left = tmp_path / ".making_0123"
+        left.mkdir()
+        (left / PICTURES).write_bytes(b"half")
+        Cache(tmp_path, 0.5).open(KEY, 5, pictures)
+        assert [path.name for path in tmp_path.iterdir()] == [KEY]
+
+
+def test_a_store_that_is_being_made_is_left_alone(tmp_path: Path) -> None:
+    """Another start, with other pictures, in the middle of a decoding: both end well."""
+
+    def decode_meanwhile() -> Decoded:
+        yield from pictures(3)
+        (aside,) = tmp_path.glob(".making_*")
+        Cache(tmp_path, 0.5).open("another", 5, pictures)
+        assert aside.exists()
+        yield from list(pictures(5))[3:]
+
+    assert levels(Cache(tmp_path, 0.5).open(KEY, 5, decode_meanwhile)) == [0, 1, 2, 3, 4]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [KEY, "another"]
+
+
+def test_clearing_follows_no_link(tmp_path: Path) -> None:
+    """A link of such a name may lead anywhere."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    (tmp_path / ".making_x").symlink_to(tmp_path / "precious")
+    cache_module.clear_leftovers(tmp_path)
+    assert (tmp_path / "precious" / "file").read_text() == "kept"

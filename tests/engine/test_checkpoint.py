@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -33,6 +34,7 @@ from expkit.engine.randomness import seed_everything
 from expkit.errors import UserError
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Cosine
+from expkit.records.checkpoints import FILE as DIGESTS
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 OPTIMIZERS: dict[str, MakeOptimizer] = {
@@ -234,6 +236,7 @@ def test_corrupt_file_is_a_users_error(
     elif isinstance(content, bytes):
         path.write_bytes(content)
     target = {read_facts: (), load_weights: (learner.model,), load_learner: (learner,)}[read]
+    (tmp_path / DIGESTS).unlink(missing_ok=True)  # from before there were digests
     with pytest.raises(UserError, match="the checkpoint cannot be read") as caught:
         read(path, *target)
     assert caught.value.details["where"] == str(path)
@@ -280,12 +283,97 @@ def test_failed_save_leaves_the_old_checkpoint(
     monkeypatch.setattr(checkpoint_module, "save_file", write_half)
     with pytest.raises(raised):
         save_learner(path, new_learner(0), {"epoch": 2})
-    assert list(tmp_path.iterdir()) == [path]
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, DIGESTS}
     assert read_facts(path)["epoch"] == 1
+    load_learner(path, new_learner(1))
 
 
 def test_saved_file_is_readable_by_others(tmp_path: Path) -> None:
     """Not with the mode of a temporary file, and nothing lies beside it."""
     save_weights(tmp_path / "checkpoints" / "best", new_learner(0).model, {})
-    (path,) = (tmp_path / "checkpoints").iterdir()
+    path, _ = sorted((tmp_path / "checkpoints").iterdir())
+    assert path.name == "best"
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def flip_bit(path: Path, place: int = -3) -> None:
+    """Of a weight, near the end of the file: nothing that reads the format can tell."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+def test_a_flipped_bit_is_told_from_what_was_written(tmp_path: Path, name: str) -> None:
+    """The file is named, and the other epoch's weights are offered, which load in its place."""
+    learner = new_learner(0)
+    train(learner, 1, 1)
+    save_weights(tmp_path / "best.safetensors", learner.model, {"epoch": 1})
+    save_learner(tmp_path / "last.safetensors", learner, {"epoch": 1})
+    path = tmp_path / name
+    load_weights(path, new_learner(1).model)
+    flip_bit(path)
+    with pytest.raises(UserError, match="is not what was written") as caught:
+        load_weights(path, new_learner(1).model)
+    assert caught.value.details["where"] == str(path)
+    other = "best" if name.startswith("last") else "last"
+    advice = (caught.value.details["do"] or "").splitlines()[-1]
+    assert advice == f"cp {other}.safetensors {name}"
+    path.write_bytes((tmp_path / f"{other}.safetensors").read_bytes())
+    assert load_weights(path, new_learner(1).model)["epoch"] == 1
+
+
+def test_training_does_not_go_on_from_a_flipped_bit(tmp_path: Path) -> None:
+    """Its stage may begin anew, without the checkpoint."""
+    path = tmp_path / "run" / "checkpoints" / "train" / "last.safetensors"
+    save_learner(path, new_learner(0), {"epoch": 1})
+    flip_bit(path)
+    with pytest.raises(UserError, match="is not what was written") as caught:
+        load_learner(path, new_learner(0))
+    assert f"expkit resume {tmp_path / 'run'}" in (caught.value.details["do"] or "")
+
+
+def test_two_damaged_checkpoints_offer_neither(tmp_path: Path) -> None:
+    """What is no better is no advice."""
+    for name in ("best", "last"):
+        save_weights(tmp_path / f"{name}.safetensors", new_learner(0).model, {})
+        flip_bit(tmp_path / f"{name}.safetensors")
+    with pytest.raises(UserError) as caught:
+        load_weights(tmp_path / "best.safetensors", new_learner(0).model)
+    assert caught.value.details["do"] == "bring it back from a copy"
+
+
+def test_a_kill_between_digest_and_checkpoint_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old file is still there, and still known."""
+    path = tmp_path / "last.safetensors"
+    save_learner(path, new_learner(0), {"epoch": 1})
+
+    def kill(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", kill)
+        with pytest.raises(KeyboardInterrupt):
+            save_learner(path, new_learner(5), {"epoch": 2})
+    assert len((tmp_path / DIGESTS).read_text().splitlines()) == 2
+    assert load_learner(path, new_learner(1))["epoch"] == 1
+
+
+def test_checkpoints_from_before_there_were_digests_load(tmp_path: Path) -> None:
+    """Nothing was recorded of them that they could differ from; nor of a file of another name."""
+    save_weights(tmp_path / "best.safetensors", new_learner(0).model, {"epoch": 3})
+    (tmp_path / DIGESTS).unlink()
+    assert load_weights(tmp_path / "best.safetensors", new_learner(1).model)["epoch"] == 3
+    save_weights(tmp_path / "last.safetensors", new_learner(0).model, {"epoch": 4})
+    assert load_weights(tmp_path / "best.safetensors", new_learner(1).model)["epoch"] == 3
+
+
+def test_the_recorded_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
+    """Anybody can check a checkpoint without expkit."""
+    path = tmp_path / "best.safetensors"
+    save_weights(path, new_learner(0).model, {})
+    (line,) = (tmp_path / DIGESTS).read_text().splitlines()
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert json.loads(line) == {"file": "best.safetensors", "sha256": expected}

@@ -264,3 +264,40 @@ def test_forgetting_in_a_run_without_history(folder: RunFolder) -> None:
     """A run that was cut off before its first epoch has nothing to forget."""
     folder.forget_after("train", 0)
     assert read_lines(folder.path / "history.jsonl") == []
+
+
+def test_what_a_killed_writer_left_aside_is_cleared(tmp_path: Path) -> None:
+    """Half-written checkpoints and records go; what is finished, or not a writer's, stays."""
+    made = RunFolder.create(tmp_path, "run", FILES)
+    made.close()
+    stage = made.path / "checkpoints" / "train"
+    stage.mkdir(parents=True)
+    left = [
+        stage / ".last.safetensors.ab12_x9z",
+        made.path / ".predictions.csv.abcdefgh",
+        made.path / "samples" / ".wrong_val.npz.abcdefgh",
+    ]
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    kept = [
+        stage / "last.safetensors",
+        stage / ".notes.of.mine",
+        made.path / ".summary.json.abcdefgh",  # which another process may be drawing
+        outside / ".last.safetensors.abcdefgh",
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    (made.path / "checkpoints" / "elsewhere").symlink_to(outside)
+    RunFolder.reopen(made.path).close()
+    assert [path.exists() for path in left] == [False] * 3
+    assert [path.exists() for path in kept] == [True] * 4
+
+
+def test_a_run_that_is_being_written_is_not_cleared(folder: RunFolder) -> None:
+    """Its writer may be in the middle of a checkpoint."""
+    left = folder.path / ".predictions.csv.abcdefgh"
+    left.write_text("half")
+    with pytest.raises(UserError, match="still running"):
+        RunFolder.reopen(folder.path)
+    assert left.exists()

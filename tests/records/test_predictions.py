@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,39 @@ def test_values_come_back(tmp_path: Path) -> None:
     assert list(read.samples) == samples
     np.testing.assert_allclose(read.targets, targets, rtol=1e-5)
     np.testing.assert_allclose(read.predictions, predictions, rtol=1e-5)
+
+
+def test_formulas_and_odd_bytes_come_back(tmp_path: Path) -> None:
+    """A spreadsheet runs none of these names, and ours are read as they were."""
+    names = ["=1+1", "+x", "-x", "@x", "\tx", "'=x", "-1", "caf\udce9"]
+    write_predictions(tmp_path / "p.csv", [answers("val", names)])
+    lines = (tmp_path / "p.csv").read_bytes().splitlines()
+    cells = [cell for line in lines for cell in line.split(b",")]
+    assert not [each for each in cells if each[:1] in b"=+@\t" and each]
+    assert b"caf\xe9" in cells
+    read = read_class_predictions(tmp_path / "p.csv", names)["val"]
+    assert list(read.samples) == names
+    assert read.targets.tolist() == list(range(len(names)))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("target_rank", "rank", 1),
+        lambda text: text.replace(",b", ",b,c", 1),
+        lambda text: text.replace("\nval", "\n0,val", 1),
+        lambda text: text.replace("val,a,a,b,0", "val,a,a,nobody,0"),
+        lambda text: text.replace("val,a,a,b,0", "val,a,a,b,-3"),
+        lambda text: text.replace("val,a,a,b,0", "val,a,a,b,99"),
+        lambda text: "",
+    ],
+    ids=["header", "columns", "cells", "class", "rank", "high rank", "empty"],
+)
+def test_damaged_predictions_are_refused(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    """Columns that moved would give every sample another class's probability."""
+    write_predictions(tmp_path / "p.csv", [answers("val", ["a", "b"])])
+    text = (tmp_path / "p.csv").read_text()
+    assert damage(text) != text
+    (tmp_path / "p.csv").write_text(damage(text))
+    with pytest.raises((ValueError, KeyError)):
+        read_class_predictions(tmp_path / "p.csv", ["a", "b"])

@@ -9,10 +9,11 @@ import pytest
 from scipy import stats
 from synthetic_sweeps import FakeJob, write_sweep
 
+from expkit.records.claims import Claim
 from expkit.records.files import read_json, write_json
 from expkit.records.sweep import Sweep
 from expkit.reports.ablation import describe, measure_ablation
-from expkit.reports.ablation_claims import ablation_answer, judge_hypothesis
+from expkit.reports.ablation_claims import ablation_answer, in_words, judge_hypothesis
 from expkit.reports.ablation_page import ablation_section
 from expkit.reports.ablation_plot import draw_ablation, draw_forest
 
@@ -198,6 +199,23 @@ def test_all_claims_must_be_shown_and_one_refuted_is_enough(tmp_path: Path) -> N
     without = judge_hypothesis(claimed(tmp_path / "c", changes, {**claims, "gone": "< 0"}))
     assert without is not None
     assert without.text == "not decided: whether gone hurts (no figure)"
+
+
+@pytest.mark.parametrize(
+    ("objective", "relation", "bound", "words"),
+    [
+        ("val/accuracy", ">", -0.01, "costs less than 1 point"),
+        ("val/accuracy", "<", -0.01, "costs more than 1 point"),
+        ("val/accuracy", "<", 0.005, "gains less than 0.5 points"),
+        ("val/accuracy", "<", 0.0, "hurts"),
+        ("val/log_loss", "<", 0.02, "costs less than 0.02"),
+        ("val/log_loss", "<", -0.02, "gains more than 0.02"),
+        ("val/log_loss", ">", 0.0, "hurts"),
+    ],
+)
+def test_a_claim_is_said_in_words(objective: str, relation: str, bound: float, words: str) -> None:
+    """By the side that is better; a loss that is higher by less than 0.02 costs less than that."""
+    assert in_words(objective, Claim("x", relation, bound)) == words
 
 
 def test_an_answer_without_claims_is_what_the_changes_show(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from synthetic_runs import classes_run, position_run, puzzle_run
 
+from expkit.errors import UserError
 from expkit.records.folder import RunFolder
 from expkit.records.run import Run
 from expkit.reports.class_bars import choose_classes
@@ -142,5 +143,5 @@ def test_samples_cannot_hold_code(tmp_path: Path) -> None:
     run = classes_run(tmp_path, ["clean", "pit"], num_epochs=2)
     (run.path / "samples").mkdir()
     np.savez(run.path / "samples" / "augmented.npz", stored=np.array([object()], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(UserError, match="holds objects"):
         run.samples("augmented")

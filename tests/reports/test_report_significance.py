@@ -12,7 +12,7 @@ from scipy import stats
 
 from expkit.diagnosis.mcnemar import McNemar
 from expkit.records.predictions import ClassPredictions, ValuePredictions
-from expkit.reports.contributions import Parts, parts_of
+from expkit.reports.contributions import Contributions, contributions_of
 from expkit.reports.metrics import measure, measure_each_class
 from expkit.reports.ranking import Ranker, influence_on_auroc, influence_on_average_precision
 from expkit.reports.seed_differences import Student, difference_over_seeds
@@ -70,16 +70,16 @@ def test_interval_and_verdict_agree(ours: int, theirs: int, is_shown: bool) -> N
 def test_the_sign_flip_test_of_a_fraction_is_mcnemars() -> None:
     """All 2^11 signs of eleven equal parts: as many are as far from 0 as of eleven fair coins."""
     gap, part = 7 / 100, np.array([1.0] * 9 + [-1.0] * 2 + [0.0] * 89) / 100
-    flips = flip_signs({"x": gap}, {"x": Parts(part, 100)})["x"]
+    flips = flip_signs({"x": gap}, {"x": Contributions(part, 100)})["x"]
     assert flips.p == pytest.approx(stats.binomtest(9, 11).pvalue)
     assert flips.interval(0.05) == pytest.approx((0, 0.14))
 
 
 def test_drawn_signs_agree_with_all_of_them() -> None:
-    """Parts of 13 samples have all 2^13 signs; one more, next to nothing, has 9,999 draws."""
+    """Those of 13 samples have all 2^13 signs; one more, next to nothing, has 9,999 draws."""
     parts = np.random.default_rng(3).normal(0.4, 1, 13)
     found = [
-        flip_signs({"x": parts.sum()}, {"x": Parts(values, len(values))})["x"]
+        flip_signs({"x": parts.sum()}, {"x": Contributions(values, len(values))})["x"]
         for values in (parts, np.append(parts, 1e-9))
     ]
     assert found[0].p == pytest.approx(found[1].p, abs=0.012)
@@ -106,7 +106,7 @@ def test_alike_models_are_told_apart_in_5_of_100_and_intervals_cover_in_95() -> 
     for number in range(300):
         gap = 0.4 * (number % 2)
         values = (random.exponential(1, 60) - random.exponential(1, 60) + gap) / 60
-        flips = flip_signs({"x": values.sum()}, {"x": Parts(values, 60)})["x"]
+        flips = flip_signs({"x": values.sum()}, {"x": Contributions(values, 60)})["x"]
         low, high = flips.interval(0.05)
         covered.append(low <= gap <= high)
         if not gap:
@@ -118,7 +118,7 @@ def test_alike_models_are_told_apart_in_5_of_100_and_intervals_cover_in_95() -> 
 def test_very_many_parts_have_a_normal_sum() -> None:
     """10,001 parts: erfc by hand, and the interval that agrees with it."""
     parts = np.random.default_rng(0).normal(0.02, 1, 10_001)
-    flips = flip_signs({"x": parts.sum()}, {"x": Parts(parts, 10_001)})["x"]
+    flips = flip_signs({"x": parts.sum()}, {"x": Contributions(parts, 10_001)})["x"]
     error = math.sqrt((parts**2).sum())
     assert flips.p == pytest.approx(2 * stats.norm.sf(abs(parts.sum()) / error))
     assert flips.interval(flips.p * 1.01)[0] > 0 > flips.interval(flips.p * 0.99)[0]
@@ -184,7 +184,7 @@ def test_precision_rests_on_what_either_answers_with_the_class() -> None:
     ours = classes_of(8, np.ones(40, bool))
     theirs = classes_of(8, np.r_[[True] * 36, [False] * 4])
     name = "precision[rare]"
-    parts = parts_of(ours, theirs, [name])[name]
+    parts = contributions_of(ours, theirs, [name])[name]
     assert parts.values[-4:] == pytest.approx(0.8 / 12)
     assert parts.values[:8] == pytest.approx(0.2 * (1 / 8 - 1 / 12))
     assert parts.values.sum() == pytest.approx(1 - 8 / 12)
@@ -221,7 +221,7 @@ def test_parts_sum_to_the_difference() -> None:
         args = targets, probabilities.argmax(1), ranks, probabilities, ["a", "b", "c"]
         sides.append(ClassPredictions("val", names, *args))
     figures = [figures_of(side) for side in sides]
-    parts = parts_of(*sides, figures[0])
+    parts = contributions_of(*sides, figures[0])
     assert parts.keys() == figures[0].keys() - {"accuracy", "calibration_error"}
     for name in parts.keys() - {"auroc", "average_precision"}:
         gap = figures[0][name] - figures[1][name]

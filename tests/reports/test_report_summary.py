@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,13 +172,35 @@ def test_nan_meets_nothing_and_is_valid_json(tmp_path: Path) -> None:
 def test_recall_trusts_only_the_summary_of_an_ended_run(tmp_path: Path) -> None:
     """A stored summary of a finished run is handed back; one of a run since gone on is not."""
     run = puzzle_run(tmp_path, 2, 3)
-    (run.path / "summary.json").write_text(
-        '{"status": "finished", "intervals": {}, "findings": []}'
-    )
-    assert recall(Run(run.path)) == {
-        "status": "finished",
-        "intervals": {},
-        "findings": [],
-    }
-    (run.path / "summary.json").write_text('{"status": "interrupted"}')
+    stored = {**summarize(run), "verdict": "as stored"}
+    (run.path / "summary.json").write_text(json.dumps(stored))
+    assert recall(Run(run.path)) == stored
+    (run.path / "summary.json").write_text(json.dumps({**stored, "status": "interrupted"}))
     assert recall(Run(run.path))["verdict"] in ("met", "not met")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"stages": []},
+        {"stages": [{"stage": "train"}]},
+        {"wall_seconds": math.nan},
+        {"peak_memory_bytes": 10**30},
+        {"verdict": None},
+        {"intervals": {}},
+        {"intervals": {"train": {"accuracy": 0}}},
+        {"metrics": {"train": {"accuracy": "high"}}},
+        {"criteria": [{"metric": "accuracy"}]},
+        {"findings": [{"rule": "x"}]},
+        {"levels": {"chance": 1.5, "constant": {}}},
+    ],
+    ids=lambda damage: f"{next(iter(damage))}={str(next(iter(damage.values())))[:20]}",
+)
+def test_a_stored_summary_of_another_shape_is_made_anew(
+    tmp_path: Path, damage: dict[str, object]
+) -> None:
+    """A screen shows what a stranger's summary.json holds only where it can be shown."""
+    run = puzzle_run(tmp_path, 2, 3)
+    sound = summarize(run)
+    (run.path / "summary.json").write_text(json.dumps({**sound, **damage}))
+    assert recall(Run(run.path)) == sound

@@ -56,12 +56,31 @@ def test_predictions_of_files_are_those_of_the_run(run_here: Expkit, trained: Pa
     """The same pixels get the probabilities that the run recorded: the preparation is the same."""
     with (trained / "predictions.csv").open() as file:
         recorded = {row["sample"]: row for row in csv.DictReader(file)}
-    rows = table(run_here("predict", trained.name, "pictures"))
+    run_here("predict", trained.name, "pictures", "--csv", "all.csv")
+    with Path("all.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == len(recorded) == 40
     for row in rows:
         known = recorded["/".join(Path(row["file"]).parts[-2:])]
         assert float(row["dark"]) == pytest.approx(float(known["dark"]), abs=1e-5)
         assert row["prediction"] == known["prediction"]
+        second = "bright" if row["prediction"] == "dark" else "dark"
+        assert row["confidence"] == row[row["prediction"]]
+        assert (row["top2"], row["top2_confidence"]) == (second, row[second])
+
+
+def test_the_columns_are_those_of_the_help(run_here: Expkit, trained: Path) -> None:
+    """The same with and without a threshold; --top cuts the list of classes short."""
+    picture = "pictures/dark/00.png"
+    (row,) = table(run_here("predict", trained.name, picture))
+    assert list(row) == [
+        *("file", "prediction", "confidence", "decision", "top2", "top2_confidence", "error")
+    ]
+    assert (row["file"], row["decision"], row["error"]) == (picture, "", "")
+    (row,) = table(run_here("predict", trained.name, picture, "--top", "1"))
+    assert list(row) == ["file", "prediction", "confidence", "decision", "error"]
+    run_here("predict", trained.name, picture, "--csv", "one.csv")
+    assert Path("one.csv").read_text().splitlines()[0].endswith(",bright,dark,error")
 
 
 def test_unreadable_files_are_listed_and_the_rest_is_done(
@@ -72,7 +91,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(
     done = run_here("predict", trained.name, "pictures/dark", "--csv", "out.csv")
     assert done.code == 1
     assert "torn.png" in done.err
-    assert "20 of 21 pictures answered" in done.out
+    assert "20 of 21 images predicted" in done.out
     with (tmp_path / "out.csv").open() as file:
         rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
     assert rows["torn.png"]["error"]
@@ -89,16 +108,19 @@ def test_pictures_of_another_size_are_brought_to_the_models(
     assert row["prediction"] == "bright"
 
 
-def test_a_threshold_decides_in_predictions(run_here: Expkit, trained: Path) -> None:
-    """What `expkit threshold` stored is used by `expkit predict`."""
-    assert run_here("threshold", trained.name, "--class", "dark", "--recall", "0.9").code == 0
-    rows = table(run_here("predict", trained.name, "pictures"))
-    stored = json.loads((trained / "threshold.json").read_text())
+def test_only_confirmed_thresholds_decide_in_predictions(run_here: Expkit, trained: Path) -> None:
+    """Of two that `expkit threshold` stored, `expkit predict` names the one and uses the other."""
+    assert run_here("threshold", trained.name, "--class", "dark", "--recall", "0.2").code == 0
+    assert run_here("threshold", trained.name, "--class", "bright", "--recall", "0.9").code == 1
+    done = run_here("predict", trained.name, "pictures")
+    assert "not used: the threshold of bright" in done.err
+    first, second = json.loads((trained / "threshold.json").read_text())["thresholds"]
+    assert (first["verdict"], second["verdict"]) == ("confirmed", "too few samples")
+    rows = table(done)
     for row in rows:
-        sure = float(row["dark"]) >= stored["high"]
-        expected = "dark" if sure else "bright" if float(row["dark"]) < stored["low"] else "maybe"
-        assert row["decision"] == expected
-    assert {row["decision"] for row in rows} >= {"dark", "bright"}
+        dark = row["confidence"] if row["prediction"] == "dark" else row["top2_confidence"]
+        assert row["decision"] == ("dark" if float(dark) >= first["high"] else "bright")
+    assert {row["decision"] for row in rows} == {"dark", "bright"}
 
 
 def test_evaluating_again_gives_the_same_answers(run_here: Expkit, trained: Path) -> None:
@@ -146,11 +168,12 @@ def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path:
         (("evaluate", "last", "datset.root=x"), "nearest  dataset"),
         (("evaluate", "last", "dataset.rot=x"), "nearest  dataset.root"),
         (("evaluate", "last", "dataset.root=same", "dataset.resize=squash"), "dataset.resize=crop"),
-        (("evaluate", "last", "dataset=digits"), "the pictures are 8 x 8"),
-        (("evaluate", "last", "dataset.root=swapped"), "the classes are not those of"),
+        (("evaluate", "last", "dataset=digits"), "the images are 8 x 8"),
+        (("evaluate", "last", "dataset.root=swapped"), "does not know all of these classes"),
         (("predict", "last", "nowhere"), "no file or folder 'nowhere'"),
-        (("predict", "last", "empty"), "no pictures were found"),
-        (("predict", "last", "pictures", "--batch", "0"), "at least one picture"),
+        (("predict", "last", "empty"), "no images were found"),
+        (("predict", "last", "pictures", "--batch", "0"), "at least one image"),
+        (("predict", "last", "pictures", "--top", "0"), "always named"),
         (("latency", "last", "--batch", "0"), "--batch cannot be 0"),
         (("latency", "nobody"), "no run 'nobody'"),
     ],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from expkit.cleaning import clean_streams
 from expkit.commands.job import run_planned
 from expkit.records.sweep import DONE, FAILED, Status, Sweep, SweepFolder
 
@@ -33,7 +34,7 @@ def print_into(path: Path) -> Iterator[None]:
     """All that this process says goes to a file, also what libraries say past Python."""
     streams = sys.stdout, sys.stderr
     kept = [os.dup(number) for number in (1, 2)]
-    with path.open("ab") as file:
+    with path.open("ab") as file, clean_streams():
         _redirect(streams, [file.fileno()] * 2)
         try:
             yield

@@ -9,14 +9,20 @@ from typing import Any
 from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import build, carry_out, check_output, make_folder
-from expkit.config.compose import change_parts
+from expkit.config.compose import change_parts, compose_output_dir
+from expkit.config.signatures import read_signature
 from expkit.config.validation import check_config
 from expkit.records.run import Run, find_run
 
 EVALUATION = "expkit.procedures.evaluation.Evaluation"
 CHANGEABLE = ("dataset", "criteria", "device")
+# fields of a dataset that choose among its samples, or say how they are read
+SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num_folds"})
+READING = frozenset({"normalise", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
+DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
+OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
 DESCRIPTION = (
-    "Answer every sample of a dataset with a run's model; the answers become a run folder of "
+    "Predict every sample of a dataset with a run's model; the predictions become a run folder of "
     "their own. Without overrides it is the run's own data."
 )
 
@@ -28,7 +34,13 @@ def main(words: Sequence[str]) -> int:
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
-        help="other data: dataset=puzzle dataset.image=other.jpg; other criteria: criteria=none",
+        help="other data: dataset=puzzle dataset.image=other.jpg; other criteria: criteria=none; "
+        "where the records go: output_dir=FOLDER",
+    )
+    parser.add_argument(
+        "--known-classes-only",
+        action="store_true",
+        help="leave out samples of classes that the run does not know",
     )
     parser.add_argument("--name", help="ends the new folder's name")
     parser.add_argument(
@@ -37,7 +49,13 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
-    plain = describe_evaluation(run, arguments.overrides)
+    places = [word for word in arguments.overrides if word.startswith("output_dir=")]
+    words_of_parts = [word for word in arguments.overrides if word not in places]
+    plain = describe_evaluation(run, words_of_parts)
+    # the run may be a stranger's, who has no say in where the user's files go
+    plain["output_dir"] = compose_output_dir(places)
+    if arguments.known_classes_only:
+        plain["procedure"]["evaluate"]["unknown_classes"] = "leave_out"
     if arguments.name:
         plain["name"] = arguments.name
     command = ["expkit", "evaluate", *words]
@@ -53,9 +71,11 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     from expkit.procedures.reading import without_downloads
 
     config = without_downloads(run.config)
+    changed = change_parts({name: config[name] for name in CHANGEABLE}, overrides)
+    changed["dataset"] = _as_other_data(run, changed["dataset"], overrides)
     return {
         **config,
-        **change_parts({name: config[name] for name in CHANGEABLE}, overrides),
+        **changed,
         "name": f"{config['name']}_evaluated",
         "hypothesis": "",
         "compared_with": [],
@@ -63,3 +83,20 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
         "evaluates": str(run.trained.path.resolve()),
         "procedure": {"evaluate": {"_target_": EVALUATION}},
     }
+
+
+def _as_other_data(run: Run, dataset: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Evaluate other data whole, decoded as the run's own was, where no word says else."""
+    from expkit.procedures.other_data import decoding_of
+
+    own = run.config["dataset"]
+    if all(dataset.get(key) == own.get(key) for key in {*dataset, *own} - OF_THE_SAME_DATA):
+        return dataset
+    signature = read_signature(dataset["_target_"])
+    known = {} if signature is None else signature.parameters
+    typed = {word.lstrip("+~").partition("=")[0].removeprefix("dataset.") for word in overrides}
+    given: dict[str, Any] = {"evaluate_only": not typed & SPLITTING}
+    given |= {"fold": None, "fraction": 1.0, "limit": None}  # they were chosen for the training
+    if known.keys() & DECODING and run.dataset_as_read.image_shape[0] in (1, 3):
+        given |= decoding_of(run.dataset_as_read).to_json()
+    return {**dataset, **{k: v for k, v in given.items() if k in known and k not in typed}}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from expkit.cleaning import one_line
 from expkit.commands.arguments import Parser
 from expkit.records.folder import explain_disk_errors
+from expkit.records.opening import list_inside
 from expkit.records.run import Run
 from expkit.records.sweep import find_run_or_sweep
 from expkit.reports.pages import refresh
@@ -26,6 +28,6 @@ def main(words: Sequence[str]) -> int:
             refresh(found.path, plots=True)
         else:
             refresh_sweep(found.path)
-    for path in sorted((found.path / "plots").glob("*.png")):
-        print(path)
+    for path in list_inside(found.path / "plots", "*.png", found.path):
+        print(one_line(str(path)))
     return 0

@@ -1,12 +1,14 @@
-"""expkit predict: what a run's model says to new picture files."""
+"""expkit predict: what a run's model predicts for new image files."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,27 +16,47 @@ from expkit.commands.arguments import Parser, count, place
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, without_collector
 from expkit.data.picture_tree import picture_suffixes
 from expkit.errors import UserError
-from expkit.records.files import write_aside
+from expkit.records.cells import safe_cell
+from expkit.records.files import write_output
 from expkit.records.folder import explain_disk_errors
+from expkit.records.predictions import UNDECODABLE
 from expkit.records.run import Run, find_run
-from expkit.records.thresholds import Threshold
+from expkit.records.thresholds import FILE, Threshold, decide, read_thresholds
 
 if TYPE_CHECKING:
     from expkit.procedures.prediction import Answer
 
-DESCRIPTION = (
-    "Predict new pictures, decoded and normalised as the run's own were. Where the run has a "
-    "threshold (expkit threshold), its decision is given too."
-)
+DESCRIPTION = """\
+Predict new images, decoded and normalised as the run's own were. Where the run has
+confirmed thresholds (expkit threshold), the decision by them is given too."""
+COLUMNS = """\
+columns on the screen and in --csv:
+  file               as it was given, or found below a folder
+  prediction         the most probable class
+  confidence         its probability, 0 to 1
+  decision           the class by the confirmed thresholds, or maybe; empty without any
+  top2, top2_confidence, top3, ...
+                     the next classes, as many as --top asks for
+  CLASS, ...         the probability of each class (in --csv only)
+  error              why the file could not be read; the others are empty then
+of a model that predicts numbers: file, a column a number, error"""
 
 
 def main(words: Sequence[str]) -> int:
-    parser = Parser("expkit predict", description=DESCRIPTION)
+    parser = Parser(
+        "expkit predict",
+        description=DESCRIPTION,
+        epilog=COLUMNS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
     parser.add_argument("files", nargs="+", type=place, metavar="FILE|FOLDER")
-    parser.add_argument("--csv", type=place, metavar="OUT", help="write all probabilities there")
+    parser.add_argument("--csv", type=place, metavar="OUT", help="write the table there")
+    parser.add_argument(
+        "--top", type=count, default=3, metavar="K", help="name the K most probable classes (3)"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
-    parser.add_argument("--batch", type=count, default=64, help="pictures at once (default 64)")
+    parser.add_argument("--batch", type=count, default=64, help="images at once (default 64)")
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
@@ -43,6 +65,7 @@ def main(words: Sequence[str]) -> int:
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
     paths = list_pictures(arguments.files)
     _check_target(arguments.csv)
+    table = Table.of(run, arguments.top, every=arguments.csv is not None)
     with without_collector():
         from expkit.procedures.prediction import predict_files
         from expkit.procedures.restoring import restore
@@ -50,8 +73,63 @@ def main(words: Sequence[str]) -> int:
     device = {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=device)
     answers = predict_files(restored, paths, arguments.batch)
-    threshold = Threshold.read(run.path)
-    return tell(list(rows_of(answers, run, threshold)), header_of(run, threshold), arguments.csv)
+    rows = [table.row(answer) for answer in answers]
+    for name in table.unused:
+        print(f"not used: the threshold of {name}, which is not confirmed", file=sys.stderr)
+    return tell(rows, table.header, arguments.csv)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a run's predictions; their number depends on its classes and on --top."""
+
+    class_names: Sequence[str] | None
+    target_names: Sequence[str]
+    top: int
+    every: bool  # with the probability of each class
+    thresholds: Sequence[Threshold]
+    unused: Sequence[str]  # classes whose thresholds were not confirmed
+
+    @classmethod
+    def of(cls, run: Run, top: int, *, every: bool) -> Table:
+        names = run.dataset.class_names
+        kept = read_thresholds(run.path)
+        if kept and tuple(kept[0].class_names) != tuple(names or ()):
+            raise UserError(
+                "the thresholds of this run are for other classes",
+                where=str(run.path / FILE),
+                fix="remove the file, and choose them anew: expkit threshold RUN --class NAME ...",
+            )
+        return cls(
+            class_names=names,
+            target_names=run.dataset.target_names or (),
+            top=min(top, len(names or ())),
+            every=every,
+            thresholds=[each for each in kept if each.is_confirmed],
+            unused=[each.class_name for each in kept if not each.is_confirmed],
+        )
+
+    @property
+    def header(self) -> list[str]:
+        if self.class_names is None:
+            return ["file", *self.target_names, "error"]
+        ranks = range(2, self.top + 1)
+        others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
+        each = self.class_names if self.every else ()
+        return ["file", "prediction", "confidence", "decision", *others, *each, "error"]
+
+    def row(self, answer: Answer) -> list[str]:
+        """One file's cells in the header's order; one that could not be read has a reason."""
+        if answer.outputs is None:
+            return [str(answer.path), *[""] * (len(self.header) - 2), answer.error]
+        numbers = [f"{number:.6g}" for number in answer.outputs.tolist()]
+        if self.class_names is None:
+            return [str(answer.path), *numbers, ""]
+        order = (-answer.outputs).argsort(kind="stable")[: self.top].tolist()
+        first, *others = [(self.class_names[i], numbers[i]) for i in order]
+        decision = decide(self.thresholds, answer.outputs[None])[0] if self.thresholds else ""
+        ranked = [cell for pair in others for cell in pair]
+        return [str(answer.path), *first, decision, *ranked, *(numbers if self.every else ()), ""]
 
 
 def _check_target(to: Path | None) -> None:
@@ -64,22 +142,13 @@ def _check_target(to: Path | None) -> None:
         raise UserError(f"cannot write '{to}': {reason}", where=f"--csv {to}", fix="--csv FILE")
 
 
-def header_of(run: Run, threshold: Threshold | None) -> list[str]:
-    """The columns; numbers have no prediction beside them, and not every run has a threshold."""
-    names = run.dataset.class_names
-    decision = ["decision"] if threshold is not None else []
-    if names is None:
-        return ["file", *(run.dataset.target_names or ()), "error"]
-    return ["file", "prediction", *decision, *names, "error"]
-
-
 def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) -> int:
     """Write the table where it is wanted, and list what could not be read; the exit code."""
     failed = [row for row in rows if row[-1]]
     if to is not None:
         with explain_disk_errors(to.parent):
-            write_aside(to, as_csv([header, *rows]).encode())
-        print(f"{len(rows) - len(failed)} of {len(rows)} pictures answered: {to}")
+            write_output(to, as_csv([header, *rows]).encode(errors=UNDECODABLE))
+        print(f"{len(rows) - len(failed)} of {len(rows)} images predicted: {to}")
     else:
         print(as_csv([header, *rows]), end="")
     for path, *_, reason in failed:
@@ -101,32 +170,15 @@ def list_pictures(given: Sequence[Path]) -> list[Path]:
             raise UserError(f"there is no file or folder '{path}'", where=str(path))
     if not paths:
         raise UserError(
-            "no pictures were found",
+            "no images were found",
             where=", ".join(map(str, given)),
-            allowed="picture files, or folders that hold some: PNG, JPEG, TIFF, WebP, ...",
+            allowed="image files, or folders that hold some: PNG, JPEG, TIFF, WebP, ...",
         )
     return paths
 
 
-def rows_of(
-    answers: Iterable[Answer], run: Run, threshold: Threshold | None
-) -> Iterator[list[str]]:
-    """A row a file, in the header's order; one that could not be read has a reason instead."""
-    width = len(header_of(run, threshold))
-    names = run.dataset.class_names
-    for answer in answers:
-        row = [str(answer.path)]
-        if answer.outputs is None:
-            yield [*row, *[""] * (width - 2), answer.error]
-            continue
-        if names is not None:
-            row.append(names[int(answer.outputs.argmax())])
-        if threshold is not None:
-            row += threshold.decide(answer.outputs[None])
-        yield [*row, *(f"{number:.6g}" for number in answer.outputs.tolist()), ""]
-
-
 def as_csv(rows: Iterable[Sequence[str]]) -> str:
     stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
     return stream.getvalue()

@@ -33,10 +33,10 @@ class Progress:
 
     def introduce(self, parts: Parts) -> None:
         """What runs, on what, where it is written."""
-        facts = parts.facts
-        sizes = ", ".join(f"{split.num_samples:,} {name}" for name, split in facts.splits.items())
+        facts, evaluated = parts.facts, parts.evaluated is not None
+        sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.splits.items())
         kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
-        held_out = "" if len(facts.splits) > 1 else "; no held-out split"
+        held_out = "" if parts.splits.keys() > {"train"} or evaluated else "; no held-out split"
         count = sum(parameter.numel() for parameter in parts.make_model().parameters())
         self.say(
             f"run     {self._folder.path}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from expkit.cleaning import file_stem
 from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError
 from expkit.records.folder import explain_disk_errors
@@ -117,5 +118,5 @@ def _name(found: Run | Sweep) -> str:
     if isinstance(found, Sweep):
         changes = [job.change for job in found.jobs]
         name = str(found.jobs[0].config.get("name")) if found.jobs else found.name
-        return f"{name}_{'ablation' if any(changes) else 'sweep'}"
-    return str(found.config.get("name") or found.name)
+        return file_stem(f"{name}_{'ablation' if any(changes) else 'sweep'}")
+    return file_stem(str(found.config.get("name") or found.name))

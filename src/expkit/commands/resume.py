@@ -96,16 +96,16 @@ def _find_changes(run: Run, device: str) -> list[str]:
     return [
         f"note    {what} was {old}, and is {new} now: the numbers may differ"
         for what, old, new in (
-            ("the device", before["device"], device),
-            ("torch", before["versions"].get("torch"), now["versions"].get("torch")),
-            ("the code's commit", before["git"], now["git"]),
+            ("the device", before.get("device"), device),
+            ("torch", before.get("versions", {}).get("torch"), now["versions"].get("torch")),
+            ("the code's commit", before.get("git"), now["git"]),
         )
         if old != new
     ]
 
 
 def _refuse_edited(run: Run) -> None:
-    if hash_text((run.path / "config.yaml").read_text("utf-8")) != run.environment["config_hash"]:
+    if hash_text(run.config_text) != run.environment.get("config_hash"):
         raise UserError(
             "config.yaml was edited after the run began: what follows would not be the same run",
             where=str(run.path / "config.yaml"),

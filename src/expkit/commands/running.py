@@ -24,6 +24,7 @@ from expkit.errors import UserError
 from expkit.procedures.course import Course, go_alone
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
+from expkit.records.opening import make_inside
 from expkit.records.run import Run
 from expkit.records.sweep import job_id
 
@@ -144,6 +145,7 @@ def _show_samples(parts: Parts, folder: RunFolder) -> None:
     arrays = preview(parts)
     if arrays is not None:
         folder.write_samples("augmented", arrays)
+        make_inside(folder.path / "plots", folder.path)
         draw_mosaic(Run(folder.path), folder.path / "plots")
 
 

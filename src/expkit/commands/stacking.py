@@ -10,7 +10,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from expkit.cleaning import CleanStream
 from expkit.commands.interruption import (
     note_signals,
     raise_if_interrupted,
@@ -162,8 +164,9 @@ def of_its_own(sweep: Path, job: Job, course: Course[int]) -> Course[int]:
     go_on = partial(next, course)
     stop_file = SweepFolder(sweep).stop_file(job.id)
     with job.output.open("a", encoding="utf-8") as file:
+        clean: Any = CleanStream(file)
         while True:
-            with redirect_stdout(file), redirect_stderr(file), stop_where_asked(stop_file):
+            with redirect_stdout(clean), redirect_stderr(clean), stop_where_asked(stop_file):
                 try:
                     wish = go_on()
                 except StopIteration as end:

@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 from typing import TextIO
 
+from expkit.cleaning import one_line, raw
+
 
 class TerminalBlock:
     """Redraws in place; what is printed between `erase` and `draw` stays above it."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream = raw(stream)
         self._drawn: list[int] = []  # the lengths of the lines that stand there
 
     @property
@@ -25,7 +27,7 @@ class TerminalBlock:
     def draw(self, lines: Sequence[str]) -> None:
         """A line too long would wrap, and one too many would scroll: both are cut."""
         columns, rows = self.size
-        cut = [line[: max(columns - 1, 1)] for line in lines[: max(rows - 1, 1)]]
+        cut = [one_line(line)[: max(columns - 1, 1)] for line in lines[: max(rows - 1, 1)]]
         self._write(self._erasure() + "\n".join(cut))
         self._drawn = [len(line) for line in cut]
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from expkit.commands.arguments import Parser, seed
 from expkit.errors import UserError
 from expkit.records.folder import explain_disk_errors
+from expkit.records.opening import make_inside
 from expkit.records.run import find_run
+from expkit.records.thresholds import FILE, keep_threshold, read_thresholds
 from expkit.reports.threshold import Wish, choose_threshold
 from expkit.reports.threshold_page import threshold_screen
 
@@ -26,17 +28,23 @@ def main(words: Sequence[str]) -> int:
     threshold = choose_threshold(run, wish)
     from expkit.reports.pages import refresh
     from expkit.reports.style import styled
-    from expkit.reports.threshold_plot import draw_threshold
+    from expkit.reports.threshold_plot import draw_thresholds
 
     with explain_disk_errors(run.path):
-        threshold.write(run.path)
+        keep_threshold(threshold, run.path)
         plots = run.path / "plots"
-        plots.mkdir(exist_ok=True)
+        make_inside(plots, run.path)
         with styled():
-            (picture,) = draw_threshold(run, plots)
+            pictures = draw_thresholds(run, plots)
         refresh(run.path, plots=False)
     print(threshold_screen(threshold, run.dataset))
-    print(f"\n  kept in {run.path / 'threshold.json'}\n  curve   {picture}")
+    kept = read_thresholds(run.path)
+    place = [each.class_name for each in kept].index(wish.class_name)
+    print(f"\n  kept in {run.path / FILE}\n  curve   {pictures[place]}")
+    others = [each for each in kept if each.class_name != wish.class_name]
+    if others:
+        told = ", ".join(f"{each.class_name} ({each.verdict})" for each in others)
+        print(f"  beside  {told}")
     return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
 
 
@@ -44,7 +52,10 @@ def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
     parser = Parser(
         "expkit threshold",
         description="Choose a class's cut-offs on one half of the held-out samples, confirm them "
-        "on the other, and keep them in the run. Exit code 1 where they are not confirmed.",
+        "on the other, and keep them in the run beside those of other classes. One bound gives "
+        "one cut-off; both give two, with a maybe between them. Exit code 1 where they are not "
+        "confirmed, or where the samples are too few to confirm anything: those are kept and "
+        "marked, and predict does not use them.",
     )
     parser.add_argument(
         "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
@@ -54,7 +65,7 @@ def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
         "--recall", type=float, metavar="SHARE", help="of the class, at most the rest is missed"
     )
     parser.add_argument(
-        "--precision", type=float, metavar="SHARE", help="of the sure answers (as --recall)"
+        "--precision", type=float, metavar="SHARE", help="of the samples called the class"
     )
     parser.add_argument("--split", help="which held-out split (the judged one)")
     parser.add_argument("--seed", type=seed, default=0, help="of the halves (0)")

@@ -27,7 +27,8 @@ from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
 from expkit.records.facts import StageResult
 from expkit.records.files import Record, write_json
-from expkit.records.run import Run
+from expkit.records.opening import make_inside, refuse_links
+from expkit.records.run import Run, explain_damage
 from expkit.reports.trials import TrialResult, best_cure, trial_table
 
 MOST_TRIALS = 8
@@ -48,7 +49,9 @@ def try_remedies(
             where=", ".join(finding.rule for finding in findings) or "nothing was found",
             fix=f"expkit diagnose {run.name}",
         )
-    base = shorten(run, num_epochs)
+    refuse_links(run.path / "trials", run.path)
+    with explain_damage(run.path / "config.yaml"):
+        base = shorten(run, num_epochs)
     results: list[TrialResult] = []
     is_interrupted = False
     try:
@@ -62,7 +65,7 @@ def try_remedies(
     if not results:
         return EXIT_INTERRUPTED
     folder = run.path / "trials"
-    folder.mkdir(exist_ok=True)
+    make_inside(folder, run.path)
     write_json(folder / "trials.json", {"trials": [result.to_json() for result in results]})
     print(f"\n{trial_table(results)}\n")
     if is_interrupted:

@@ -159,3 +159,10 @@ def _with_folder(words: Sequence[str]) -> list[str]:
 
 def is_sweep(words: Sequence[str]) -> bool:
     return any(word in ("-m", "--multirun", "hydra.mode=MULTIRUN") for word in words)
+
+
+def compose_output_dir(words: Sequence[str]) -> str:
+    """Return where the user's own runs go: by these words, else by their config."""
+    prepare_hydra()
+    with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
+        return str(hydra.compose("config", overrides=list(words))["output_dir"])

@@ -71,11 +71,12 @@ class Arrays(Selection):
             files = _load(path, "images")
         pairs = {
             split: (_look_up(files, images), _look_up(files, labels))
-            for split, (images, labels) in match_names(files)
+            for split, (images, labels) in match_names(files, evaluate_only=self.evaluate_only)
         }
-        if "train" not in pairs:
+        if not pairs or ("train" not in pairs and not self.evaluate_only):
+            what = "" if self.evaluate_only else " to train on"
             raise UserError(
-                f"there are no pictures with labels to train on in '{path}'",
+                f"there are no pictures with labels{what} in '{path}'",
                 where=f"dataset.images={path}: found {', '.join(files) or 'no arrays'}",
                 allowed=NAMES,
             )
@@ -85,14 +86,18 @@ class Arrays(Selection):
         """Class names, and class indices by split."""
         _check_kinds(labels)
         everything = np.unique(np.concatenate(list(labels.values())))
-        _check_known(labels)
-        if everything.dtype.kind == "U":
+        if not self.evaluate_only:
+            _check_known(labels)
+        # without names of their own, numbers stand for themselves: not all may occur
+        is_named = everything.dtype.kind == "U" or (self.evaluate_only and not self.class_names)
+        if is_named:
             names = [str(each) for each in everything]
             return names, {s: np.searchsorted(everything, each) for s, each in labels.items()}
         # no more names than labels are made up: a label may be any number
         most = min(int(everything[-1]) + 1, len(everything) + 1)
         names = list(self.class_names or map(str, range(most)))
         lacking = sorted(set(range(len(names))) - set(everything.tolist()))
+        lacking = [] if self.evaluate_only else lacking
         if everything[0] < 0 or everything[-1] >= len(names) or lacking:
             what = f"no sample has {', '.join(map(str, lacking[:10]))}; " if lacking else ""
             raise UserError(
@@ -147,7 +152,9 @@ def _check_known(labels: Mapping[str, Array]) -> None:
             )
 
 
-def match_names(files: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, str]]]:
+def match_names(
+    files: Mapping[str, object], *, evaluate_only: bool = False
+) -> Iterator[tuple[str, tuple[str, str]]]:
     """The arrays of each split by the first naming that the files follow."""
     for patterns in PAIRS_OF_SPLITS:
         found = {}
@@ -156,7 +163,7 @@ def match_names(files: Mapping[str, object]) -> Iterator[tuple[str, tuple[str, s
                 images, labels = (pattern.format(word) for pattern in patterns)
                 if images in files and labels in files:
                     found[split] = (images, labels)
-        if "train" in found:
+        if "train" in found or (found and evaluate_only):
             yield from found.items()
             return
     pairs = [("train", pair) for pair in PAIRS if set(pair) <= set(files)]

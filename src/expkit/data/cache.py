@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the files below; another one is made anew
 PICTURES, DIGESTS, FACTS = "pictures.npy", "digests.npy", "facts.json"
+MAKING = ".making_"  # begins the name of a store that is being made
 ENOUGH_SIZES = 1000  # pictures looked at before they are refused for being of several sizes
 
 
@@ -52,13 +54,13 @@ class Cache:
 
     def open(self, key: str, count: int, decode: Callable[[], Decoded]) -> Store:
         """The store of this key; `decode` gives its `count` pictures where there is none yet."""
+        clear_leftovers(self.folder)
         store = self._load(key)
         if store is not None:
             return store
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            aside = self.folder / f".making_{uuid.uuid4().hex}"
-            aside.mkdir()  # with the user's own mask: others may share the cache
+            aside, lock = _begin_store(self.folder)
         except OSError as error:
             return self._keep(decode(), count, f"{error.strerror}: {self.folder}")
         try:
@@ -67,6 +69,7 @@ class Cache:
             store = self._put(aside, key)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            os.close(lock)
         return store
 
     def _load(self, key: str) -> Store | None:
@@ -116,6 +119,32 @@ class Cache:
         return Store(
             images[: len(digests)], np.array(digests, np.uint64), unreadable, remarks=(remark,)
         )
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove stores that were being made when their process was killed: nobody holds them."""
+    for aside in folder.glob(f"{MAKING}*"):
+        with contextlib.suppress(OSError):  # somebody else was quicker, or may not be disturbed
+            lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(aside, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _begin_store(folder: Path) -> tuple[Path, int]:
+    """A new folder for a store, and the lock on it, which falls with this process."""
+    while True:
+        aside = folder / f"{MAKING}{uuid.uuid4().hex}"
+        aside.mkdir()  # with the user's own mask: others may share the cache
+        with contextlib.suppress(FileNotFoundError):  # cleared before it could be locked
+            lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY)
+            with contextlib.suppress(OSError):  # a file system without locks: nobody clears there
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if aside.exists():
+                return aside, lock
+            os.close(lock)
 
 
 def default_folder() -> Path:

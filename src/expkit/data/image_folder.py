@@ -30,7 +30,7 @@ class ImageFolder(Decoded):
 
     def read(self, watch: Watch) -> Dataset:
         root = Path(self.root).expanduser()
-        tree = read_tree(root, self.allow_missing)
+        tree = read_tree(root, self.allow_missing, evaluate_only=self.evaluate_only)
         files = [
             path for classes in tree.splits.values() for each in classes.values() for path in each
         ]

@@ -13,6 +13,8 @@ from expkit.errors import UserError, nearest_of
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LAYOUT = """ROOT/train/CLASS/PICTURE, with val and test beside train where there are
 or ROOT/CLASS/PICTURE, of which val and test are made here"""
+LAYOUT_TO_EVALUATE = """ROOT/test/CLASS/IMAGE, or val or train for test
+or ROOT/CLASS/IMAGE, all of which are evaluated"""
 MOST_LISTED = 10
 
 
@@ -42,12 +44,21 @@ class _Leavings:
             yield f"{len(self.folders)} folders left out that are no split or class: {listed}"
 
 
-def read_tree(root: Path, allow_missing: Collection[str]) -> PictureTree:
-    """List every picture, and refuse what is no such layout or differs between splits."""
+def read_tree(
+    root: Path, allow_missing: Collection[str], *, evaluate_only: bool = False
+) -> PictureTree:
+    """List every picture, and refuse what is no such layout or differs between splits.
+
+    What is only evaluated needs no train, nor every class in every split.
+    """
     left = _Leavings()
-    folders = _find_splits(root, left)
+    folders = _find_splits(root, left, evaluate_only=evaluate_only)
     splits = {name: _read_classes(folder, left) for name, folder in folders.items()}
     names = sorted({name for classes in splits.values() for name in classes})
+    if evaluate_only:
+        if not names:
+            raise _wrong_layout(root, f"'{root}' has no images in folders of classes", True)
+        return PictureTree(splits, folders, names, list(left.remarks()))
     if len(names) < 2:
         raise _wrong_layout(
             root, f"'{root}' has pictures of {len(names)} classes, not of two or more"
@@ -56,13 +67,13 @@ def read_tree(root: Path, allow_missing: Collection[str]) -> PictureTree:
     return PictureTree(splits, folders, names, list(left.remarks()))
 
 
-def _find_splits(root: Path, left: _Leavings) -> dict[str, Path]:
+def _find_splits(root: Path, left: _Leavings, *, evaluate_only: bool) -> dict[str, Path]:
     if not root.is_dir():
         kind = "is a file" if root.exists() else "is not there"
         raise UserError(
             f"the folder '{root}' {kind}",
             where=f"dataset.root={root}",
-            allowed=LAYOUT,
+            allowed=LAYOUT_TO_EVALUATE if evaluate_only else LAYOUT,
             fix="dataset.root=FOLDER",
         )
     folders: dict[str, Path] = {}
@@ -81,7 +92,7 @@ def _find_splits(root: Path, left: _Leavings) -> dict[str, Path]:
             folders[split] = folder
     if not folders:
         return {"train": root}
-    if "train" not in folders:
+    if "train" not in folders and not evaluate_only:
         found = ", ".join(sorted(folder.name for folder in folders.values()))
         raise _wrong_layout(root, f"there is {found} in '{root}', and no train")
     left.folders.extend(others)
@@ -171,12 +182,17 @@ def _check_classes(
         )
 
 
-def _wrong_layout(root: Path, what: str) -> UserError:
+def _wrong_layout(root: Path, what: str, evaluate_only: bool = False) -> UserError:
+    """The refusal, with the folder that holds the classes where it lies one level deeper."""
+    left = _Leavings()
+    deeper = [folder for folder in _subfolders(root) if _read_classes(folder, left)]
     return UserError(
         what,
         where=f"dataset.root={root}: {_describe(root)}",
-        allowed=LAYOUT,
-        fix="dataset.root=FOLDER, the one that holds the classes or splits",
+        allowed=LAYOUT_TO_EVALUATE if evaluate_only else LAYOUT,
+        fix=f"dataset.root={deeper[0]}"
+        if len(deeper) == 1
+        else "dataset.root=FOLDER, the one that holds the classes or splits",
     )
 
 

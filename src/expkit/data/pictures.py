@@ -72,7 +72,8 @@ class Decoding:
         return picture.crop((left, top, left + width, top + height))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The rule as JSON has it, which knows no tuples: recorded and live ones are equal."""
+        return {**asdict(self), "size": None if self.size is None else list(self.size)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Decoding:

@@ -180,7 +180,7 @@ class DatasetSource(Protocol):
 UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def check_dataset(dataset: Dataset) -> None:
+def check_dataset(dataset: Dataset, *, evaluate_only: bool = False) -> None:
     """Refuse what nothing can be learnt from, and what could not be written down."""
     _check_shapes(dataset)
     _check_texts("class", dataset.class_names or ())
@@ -189,7 +189,13 @@ def check_dataset(dataset: Dataset) -> None:
     for name, samples in dataset.splits.items():
         if len(samples) == 0:
             raise UserError(f"the split '{name}' is empty", where="dataset")
-    if dataset.class_names is not None:
+    if "train" not in dataset.splits and not evaluate_only:
+        raise UserError(
+            "there are no training samples",
+            where=f"dataset: splits {', '.join(dataset.splits)}",
+            fix="dataset.evaluate_only=false",
+        )
+    if dataset.class_names is not None and not evaluate_only:
         counts = dataset.class_counts("train") or ()
         present = sum(count > 0 for count in counts)
         if present < 2:

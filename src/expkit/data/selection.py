@@ -33,6 +33,7 @@ class Selection:
     fraction: Annotated[float, Gt(0), Le(1)] = 1.0
     fold: Annotated[int, Ge(0)] | None = None
     num_folds: Annotated[int, Ge(2)] = 5
+    evaluate_only: bool = False  # nothing is held out of it: no sample of it is trained on
 
     def __post_init__(self) -> None:
         if self.val_fraction + self.test_fraction >= 1:
@@ -51,20 +52,22 @@ class Selection:
     def divide(self, given: Mapping[str, Samples]) -> dict[str, Samples]:
         """The splits that a run uses, from those that the data came in."""
         splits = self._hold_out(given)
-        if self.fold is not None:
+        if self.fold is not None and not self.evaluate_only:
             splits = self._take_fold(splits, self.fold)
         if self.limit is not None:
             splits = {
                 name: samples.select(take_first(samples.targets, self.limit))
                 for name, samples in splits.items()
             }
-        if self.fraction < 1:
+        if self.fraction < 1 and "train" in splits:
             chosen = draw_fraction(splits["train"].targets, self.fraction, self.split_seed)
             splits["train"] = splits["train"].select(chosen)
         return {name: samples.settle() for name, samples in splits.items()}
 
     def _hold_out(self, given: Mapping[str, Samples]) -> dict[str, Samples]:
         """A val where there is none, and a test where nothing is held out, both out of train."""
+        if self.evaluate_only:
+            return {"test": given["train"]} if set(given) == {"train"} else dict(given)
         is_val_made = "val" not in given and self.fold is None
         val_fraction = self.val_fraction if is_val_made else 0.0
         test_fraction = self.test_fraction if set(given) == {"train"} else 0.0
@@ -128,6 +131,8 @@ class Selection:
 
 def tell_made(given: Mapping[str, Samples], splits: Mapping[str, Samples]) -> list[str]:
     """A remark on splits that the data did not come in."""
+    if "train" not in splits:
+        return []
     made = [f"{len(splits[name])} {name}" for name in splits if name not in given]
     return [f"held out of the training samples, by class: {', '.join(made)}"] if made else []
 

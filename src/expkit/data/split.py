@@ -115,9 +115,10 @@ def batch_bounds(num_samples: int, size: int) -> list[tuple[int, int]]:
 
 
 def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
-    """Move a dataset to the device once."""
-    train = _place_images(dataset.splits["train"], torch.device("cpu"))
-    normaliser = fit_normaliser(train, dataset.normalise).to(device)
+    """Move a dataset to the device once; what holds no train is only evaluated."""
+    first = dataset.splits.get("train") or next(iter(dataset.splits.values()))
+    fitted = _place_images(first, torch.device("cpu"))
+    normaliser = fit_normaliser(fitted, dataset.normalise).to(device)
 
     def place(name: str, samples: Samples) -> Split:
         return Split(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -28,6 +28,9 @@ class MissingClasses(Rule):
         train = evidence.facts.splits["train"].class_counts
         if names is None or train is None:
             return
+        if evidence.facts.trained_by is not None:
+            yield from _absent(evidence, evidence.facts.trained_by.run)
+            return
         allowed = {str(each) for each in evidence.config["dataset"].get("allow_missing") or ()}
         # a class that a stage makes up of mistakes has no held-out sample
         allowed |= {str(each.get("label")) for each in evidence.config["procedure"].values()}
@@ -45,6 +48,22 @@ class MissingClasses(Rule):
             if unlearnable or unjudged:
                 yield _missing(evidence, split, unlearnable, unjudged)
                 return
+
+
+def _absent(evidence: Evidence, run: str) -> Iterator[Finding]:
+    """Other data may lack classes of the model: its figures are over those that are there."""
+    split, names = evidence.facts.judged_split, evidence.facts.class_names or ()
+    counts = evidence.facts.splits[split].class_counts or ()
+    absent = [name for name, count in zip(names, counts, strict=True) if not count]
+    if absent:
+        yield Finding(
+            severity="info",
+            sentence=f"{split} has no sample of {listed(absent)}: the figures are over "
+            f"{len(names) - len(absent)} of the {len(names)} classes of {run}",
+            evidence={"absent": absent, "num_samples": sum(counts)},
+            cause="the data has not all classes; the model may still predict those",
+            command="compare with figures over the same classes only",
+        )
 
 
 def _missing(

@@ -55,7 +55,8 @@ class Evidence:
 
     def _of_class(self, kind: str) -> list[str]:
         stages = self.config["procedure"].items()
-        return [name for name, stage in stages if str(stage["_target_"]).endswith(f".{kind}")]
+        targets = {name: str((stage or {}).get("_target_")) for name, stage in stages}
+        return [name for name, target in targets.items() if target.endswith(f".{kind}")]
 
     def epochs(self, stage: str) -> list[Record]:
         """The stage's lines of the history: metrics as `train/loss`, `val/accuracy`, and `lr`."""

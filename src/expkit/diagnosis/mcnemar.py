@@ -51,7 +51,7 @@ class McNemar:
 
     @cached_property
     def p(self) -> float:
-        """Of the samples that only one has right, is it more often the same one?"""
+        """The exact p of a split of the discordant samples that is as uneven as this one."""
         from scipy.stats import binomtest
 
         count = self.num_discordant

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,10 +17,22 @@ from torch import Tensor, nn
 
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
+from expkit.records.checkpoints import note_digest, refuse_damaged
+from expkit.records.files import parse_json
+from expkit.records.opening import open_regular
+from expkit.records.shapes import Count, check_shape
 
 # before the names of tensors that are not the model's, which stand bare
 OPTIMIZER = "optimizer:"
 AVERAGE = "average:"
+
+
+class Facts(TypedDict, total=False):
+    """What a checkpoint says of itself, as far as anything is made of it."""
+
+    stage: str
+    epoch: Count
+    training: dict[str, Any]
 
 
 def save_weights(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
@@ -52,6 +65,7 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
 
     Parameters that are `redrawn` keep their own where the shapes differ.
     """
+    refuse_damaged(path, to_go_on=False)
     tensors, facts = _load(path)
     average = f"{AVERAGE}module."
     weights = {
@@ -79,7 +93,11 @@ def _own(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _put(weights: dict[str, Tensor], model: nn.Module, path: Path) -> None:
+    here = model.state_dict()
     try:
+        for name in weights.keys() & here.keys():
+            if _kind(weights[name]) != _kind(here[name]):
+                raise RuntimeError(f"\n{name} is {weights[name].dtype}, not {here[name].dtype}")
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(
@@ -88,8 +106,25 @@ def _put(weights: dict[str, Tensor], model: nn.Module, path: Path) -> None:
         ) from error
 
 
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
+
+
 def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     """Bring a fresh learner to where `save_learner` left one; the checkpoint's facts."""
+    refuse_damaged(path, to_go_on=True)
+    try:
+        return _load_learner(path, learner)
+    except (*(KeyError, ValueError, TypeError, AttributeError), IndexError, RuntimeError) as error:
+        raise UserError(
+            f"'{path.name}' holds no state that this training could go on from: "
+            f"{type(error).__name__}: {error!s:.120}",
+            where=str(path),
+            fix="bring the file back from a copy, or start the run again: expkit train ...",
+        ) from error
+
+
+def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     tensors, facts = _load(path)
     if "training" not in facts:
         raise UserError(
@@ -114,7 +149,8 @@ def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
 def read_facts(path: Path) -> dict[str, Any]:
     """What a checkpoint says of itself, without its tensors."""
     with _opened(path) as opened:
-        facts: dict[str, Any] = json.loads((opened.metadata() or {})["facts"])
+        facts: dict[str, Any] = parse_json((opened.metadata() or {})["facts"])
+        check_shape(facts, Facts)
         return facts
 
 
@@ -140,6 +176,7 @@ def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     try:
         save_file(plain, written, metadata={"facts": json.dumps(facts)})
         written.chmod(0o644)
+        note_digest(path, written)
         written.replace(path)
     except BaseException as error:
         written.unlink(missing_ok=True)
@@ -157,6 +194,7 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        os.close(open_regular(path, os.O_RDONLY))  # a pipe would hang, a link may lead anywhere
         with safe_open(path, framework="pt") as opened:
             yield opened
     except (OSError, SafetensorError, KeyError, ValueError) as error:

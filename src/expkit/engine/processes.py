@@ -23,6 +23,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from expkit.cleaning import CleanStream
+from expkit.records.opening import open_regular
+
 GRACE_SECONDS = 10.0  # between SIGTERM, at which a run keeps its last epoch, and SIGKILL
 SERVER_LOST = 255  # what multiprocessing says of a child whose server has died
 MOST_STARTS = 5  # of a server that dies while it is asked for a child
@@ -243,10 +246,11 @@ def _live(
 
 
 def _print_to(output: Path) -> None:
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = open_regular(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         os.dup2(descriptor, number)
         stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)
     os.close(descriptor)
     faulthandler.enable()  # a segmentation fault says where
 

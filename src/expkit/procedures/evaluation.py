@@ -20,6 +20,7 @@ from expkit.errors import UserError
 from expkit.procedures.parts import Parts
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training, check_trained
+from expkit.records.checkpoints import refuse_damaged
 from expkit.records.facts import StageResult
 from expkit.records.labels import Labels
 from expkit.records.predictions import ClassPredictions, Predictions
@@ -33,6 +34,7 @@ class Evaluation:
 
     of: str | None = None
     weights: Literal["best", "last"] = "best"
+    unknown_classes: Literal["refuse", "leave_out"] = "refuse"  # samples of them in other data
     batch_size: Annotated[int, Ge(1)] = 256
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
@@ -40,6 +42,8 @@ class Evaluation:
         if self.of is not None:
             check_trained(self.of, f"{key}.of", before)
         self._check_last(key, parts, before)
+        if parts.evaluated is not None:
+            refuse_damaged(parts.evaluated.weights, to_go_on=False)  # before there is a folder
         if parts.evaluated is None and not any(
             isinstance(stage, Training) for stage in before.values()
         ):
@@ -68,6 +72,8 @@ class Evaluation:
         session.watcher.stage_started(session.stage, 1)
         session = self._with_labels(session)
         parts = session.parts
+        if parts.evaluated is not None:
+            session.diagnosis.look()  # samples that it was trained on are told before any figure
         model = session.new_model()
         epoch = self._load(session, model)
         names = parts.facts.target_names or ()
@@ -94,7 +100,7 @@ class Evaluation:
     def _keep_mistakes(self, session: Session, answers: Sequence[Predictions]) -> None:
         """Pictures of the surest mistakes, so that pages can show them without the data."""
         judged = session.parts.facts.judged_split
-        found = next(each for each in answers if each.split == judged)
+        found = next((each for each in answers if each.split == judged), None)
         if isinstance(found, ClassPredictions):
             images = session.parts.splits[judged].images_NHWC
             session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
@@ -116,7 +122,8 @@ class Evaluation:
         if theirs is None:
             return session
         # these samples keep their own labels, beside the class that was added
-        targets = session.train_split.targets.tolist()
+        train = session.parts.splits.get("train")
+        targets = theirs.targets if train is None else train.targets.tolist()
         Labels(theirs.class_names, targets).write(session.folder.path)
         return session.relabelled()
 

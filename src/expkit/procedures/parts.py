@@ -18,7 +18,7 @@ from expkit.engine.augmentation import Augmentation
 from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
-from expkit.procedures.adoption import adopt_facts, adopt_preprocessing
+from expkit.procedures.adoption import adopt_preprocessing
 from expkit.procedures.reading import Reading
 from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
@@ -85,14 +85,15 @@ def build_parts(reading: Reading) -> Parts:
     config, facts = reading.config, reading.facts
     choice: DeviceChoice = build_part(config.device, "device")
     device = choice.open()
-    counts = facts.splits["train"].class_counts
     splits: Mapping[str, Split] = place_splits(reading.dataset, device.torch_device)
-    preprocessing = {**facts.preprocessing, "normaliser": splits["train"].normaliser.to_json()}
-    facts = replace(facts, preprocessing=preprocessing)
     evaluated = None if config.evaluates is None else Run(Path(config.evaluates)).trained
     if evaluated is not None:
-        facts = adopt_facts(facts, evaluated)
         splits = adopt_preprocessing(splits, evaluated, device)
+    else:
+        normaliser = splits["train"].normaliser.to_json()
+        facts = replace(facts, preprocessing={**facts.preprocessing, "normaliser": normaliser})
+    trained_on = facts if evaluated is None else evaluated.dataset_as_read
+    counts = trained_on.splits["train"].class_counts
     augmentation: AugmentationSource = build_part(config.augment, "augment")
     _check_augmentation(augmentation, facts)
     parts = Parts(
@@ -164,7 +165,7 @@ def _call_partial(node: Mapping[str, Any], key: str, *args: Any) -> Any:
 def _try_out(parts: Parts) -> None:
     """Two samples through a model: what does not fit fails here."""
     num_outputs = parts.facts.num_outputs
-    images_BCHW, _ = next(parts.splits["train"].spread_out(2).batches(2))
+    images_BCHW, _ = next(next(iter(parts.splits.values())).spread_out(2).batches(2))
     node = parts.reading.config.model
 
     model = parts.device.place(parts.make_model()).eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from expkit.data.pictures import Decoding, UnreadablePictureError, decode_all
+from expkit.data.pictures import UnreadablePictureError, decode_all
 from expkit.data.samples import silent
 from expkit.engine.prediction import answer
-from expkit.errors import UserError
+from expkit.procedures.other_data import decoding_of
 from expkit.procedures.restoring import Restored
 from expkit.records.facts import DatasetFacts
 
@@ -36,22 +36,6 @@ def predict_files(restored: Restored, paths: Sequence[Path], batch_size: int) ->
     pairs = zip(paths, results, strict=True)
     while chunk := list(islice(pairs, batch_size)):
         yield from _answer_chunk(restored, facts, chunk)
-
-
-def decoding_of(facts: DatasetFacts) -> Decoding:
-    """The run's own rule; data that was never in files is brought to its size, undistorted."""
-    channels, height, width = facts.image_shape
-    if channels not in (1, 3):
-        raise UserError(
-            f"the model wants pictures of {channels} channels, and no file is decoded to those",
-            allowed="models of grey (1) or coloured (3) pictures",
-        )
-    known = facts.preprocessing.get("decoding")
-    if known is None:
-        return Decoding(size=(height, width), channels=1 if channels == 1 else 3)
-    decoding = Decoding.from_json(known)
-    # without a size of its own the data had one size throughout, which any picture can be given
-    return decoding if decoding.size else replace(decoding, size=(height, width))
 
 
 def _answer_chunk(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
 from expkit.data.samples import Dataset, DatasetSource, Watch, check_dataset, silent
 from expkit.errors import UserError
+from expkit.procedures.other_data import adopt_facts, look_for_leaks, read_other_data
 from expkit.records.criteria import Criterion, check_criteria
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
+from expkit.records.run import Run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,14 +47,31 @@ def read_request(config: Config, watch: Watch = silent) -> Reading:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
-    source: DatasetSource = build_part(config.dataset, "dataset")
-    dataset = source.read(watch)
-    check_dataset(dataset)
-    facts = collect_facts(dataset, config)
-    _check_held_out(facts)
+    if config.evaluates is None:
+        dataset = _read_dataset(config.dataset, watch)
+        check_dataset(dataset)
+        facts = collect_facts(dataset, config)
+        _check_held_out(facts)
+    else:
+        dataset, facts = _read_evaluation(config, watch)
     loss: LossSource = build_part(config.loss, "loss")
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+
+
+def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
+    source: DatasetSource = build_part(node, "dataset")
+    return source.read(watch)
+
+
+def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetFacts]:
+    """Read other data for a run's weights, and search it for what they were trained on."""
+    assert config.evaluates is not None, "it is an evaluation's"
+    run = Run(Path(config.evaluates)).trained
+    read = partial(_read_dataset, watch=watch)
+    dataset = read_other_data(config, run, read)
+    leaks = look_for_leaks(dataset, config, run, read)
+    return dataset, adopt_facts(collect_facts(dataset, config), run, leaks)
 
 
 def _check_held_out(facts: DatasetFacts) -> None:
@@ -77,7 +98,7 @@ def _check_task(loss: LossSource, facts: DatasetFacts, config: Config) -> None:
 
 def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
     """What the pages will need to know of the data."""
-    _, height, width, channels = dataset.splits["train"].images.shape
+    _, height, width, channels = next(iter(dataset.splits.values())).images.shape
     return DatasetFacts(
         name=str(config.dataset["_target_"]).rpartition(".")[2],
         task="regression" if dataset.class_names is None else "classification",

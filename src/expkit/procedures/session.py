@@ -24,6 +24,7 @@ from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
 from expkit.records.labels import Labels
+from expkit.records.opening import is_file, make_inside, refuse_links
 from expkit.records.run import Run
 
 
@@ -148,10 +149,12 @@ class Session:
     def load_last(self, learner: Learner) -> int:
         """Bring the learner to this stage's last checkpoint; its epoch, 0 where there is none."""
         path = self._checkpoint(self.stage, "last")
-        return int(load_learner(path, learner)["epoch"]) if path.exists() else 0
+        is_there = is_file(path, self.folder.path)
+        return int(load_learner(path, learner)["epoch"]) if is_there else 0
 
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
         facts = {"stage": self.stage, "epoch": epoch}
+        make_inside(self._checkpoint(self.stage, "last").parent, self.folder.path)
         if is_best:
             save_weights(self._checkpoint(self.stage, "best"), learner.answering, facts)
         save_learner(self._checkpoint(self.stage, "last"), learner, facts)
@@ -161,6 +164,7 @@ class Session:
     ) -> int:
         """Put a stage's best or last weights into a model; the epoch that they are from."""
         path = self._checkpoint(stage, which)
+        refuse_links(path, self.folder.path)
         return int(load_weights(path, model, redrawn=redrawn)["epoch"])
 
     def result(self, kind: str, *, passed: bool, reason: str, records: list[Record]) -> StageResult:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from expkit.records.files import write_json
+from expkit.cleaning import one_line
+from expkit.records.files import parse_json, write_json
 from expkit.records.measures import CHOOSING, Measure
+from expkit.records.opening import read_file
+from expkit.records.shapes import Count, Seconds, check_shape
 
 VERSION = 1
 
@@ -25,14 +27,14 @@ class Digest:
     verdict: str
     judged_split: str
     metrics: Mapping[str, Mapping[str, float | None]]  # by split
-    best_epoch: int | None
-    num_epochs: int  # trained
+    best_epoch: Count | None
+    num_epochs: Count  # trained
     findings: list[str]  # names, worst first
-    seconds: float
+    seconds: Seconds
     overrides: list[str]
     config: Mapping[str, Any]  # flat: {"model.depth": 2}
     fingerprints: Mapping[str, str]  # by split
-    num_samples: Mapping[str, int]  # by split
+    num_samples: Mapping[str, Count]  # by split
     code: Mapping[str, Any]  # commit, dirty, and the versions of packages
     choices: Mapping[str, str] = field(default_factory=dict)  # by group; older runs tell of none
     version: int = VERSION
@@ -55,31 +57,9 @@ class Digest:
 def read_digest(run_path: Path) -> Digest | None:
     """None where there is none, or one of another version: it can be made anew."""
     try:
-        record = json.loads((run_path / "digest.json").read_bytes())
-        return Digest(**record) if record["version"] == VERSION and _is_sound(record) else None
+        record = parse_json(read_file(run_path / "digest.json"))
+        check_shape(record, Digest)
+        is_shown = all(one_line(record[key]) == record[key] for key in ("run", "name"))
+        return Digest(**record) if is_shown and record["version"] == VERSION else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def _is_sound(record: Mapping[str, Any]) -> bool:
-    """Whether figures can be made of it: a folder may be a stranger's, or damaged."""
-    texts = ("run", "name", "status", "verdict", "judged_split")
-    mappings = ("metrics", "config", "fingerprints", "num_samples", "code")
-    lists = ("findings", "overrides")
-    metrics = record["metrics"]
-    return (
-        all(isinstance(record[key], str) for key in texts)
-        and all(isinstance(record[key], dict) for key in mappings)
-        and all(isinstance(figures, dict) for figures in metrics.values())
-        and all(
-            isinstance(figure, int | float | None)
-            for figures in metrics.values()
-            for figure in figures.values()
-        )
-        and isinstance(record["best_epoch"], int | None)
-        and isinstance(record["num_epochs"], int)
-        and isinstance(record["seconds"], int | float)
-        and all(isinstance(record[key], list) for key in lists)
-        and all(isinstance(text, str) for key in lists for text in record[key])
-        and isinstance(record.get("choices", {}), dict)
-    )

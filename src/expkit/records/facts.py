@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Literal
+
+from expkit.records.shapes import Count, Positive, Seconds, check_shape
 
 Task = Literal["classification", "regression"]
 
@@ -14,8 +17,8 @@ Task = Literal["classification", "regression"]
 class SplitFacts:
     """One split: how many samples, how many of each class, and a fingerprint of the bytes."""
 
-    num_samples: int
-    class_counts: tuple[int, ...] | None
+    num_samples: Count
+    class_counts: tuple[Count, ...] | None
     fingerprint: str
 
 
@@ -24,9 +27,9 @@ class Layout:
     """Where the samples of a split lie in one picture that was cut into a grid of cells."""
 
     picture: str
-    rows: int
-    columns: int
-    cells: tuple[int, ...]  # for each sample: row * columns + column
+    rows: Positive
+    columns: Positive
+    cells: tuple[Count, ...]  # for each sample: row * columns + column
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,42 @@ class TrainedBy:
     run: str
     fingerprints: Mapping[str, str]
     monitored: str  # the split that chose its epoch
+    # training samples of the run found among these samples; None: nobody looked
+    leaks: Leaks | None = None
+
+
+@dataclass(frozen=True)
+class SplitLeaks:
+    """Training samples of a run that stand in one split of other data, as they are or nearly."""
+
+    exact: int  # byte for byte, once decoded
+    near: int  # encoded anew, brighter, moved
+    expected_near: float  # so many are nearly the same where nothing was copied
+    pairs: Sequence[tuple[str, str, float]]  # a sample, its training sample, how alike; the first
+    part_of: str | None = None  # the held-out split of the run that has all of these samples
+
+    @property
+    def count(self) -> int:
+        """Samples that are training samples: near copies count where there are too many of them."""
+        return self.exact + (self.near if self.near > self.expected_near else 0)
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """The outcome of a search for a run's training samples in other data."""
+
+    unchecked: str | None  # why not all could be looked for, in words
+    splits: Mapping[str, SplitLeaks]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Leaks:
+        splits = {}
+        for name, split in record["splits"].items():
+            pairs = [
+                (str(ours), str(theirs), float(alike)) for ours, theirs, alike in split["pairs"]
+            ]
+            splits[name] = SplitLeaks(**{**split, "pairs": pairs})
+        return cls(record["unchecked"], splits)
 
 
 @dataclass(frozen=True)
@@ -46,7 +85,7 @@ class DatasetFacts:
     task: Task
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
-    image_shape: tuple[int, int, int]  # channels, height, width
+    image_shape: tuple[Positive, Positive, Positive]  # channels, height, width
     splits: Mapping[str, SplitFacts]
     layouts: Mapping[str, Layout]
     # how a picture file becomes what the model is given: its decoding and its normaliser
@@ -123,18 +162,38 @@ class DatasetFacts:
         if known == "train":
             return f"measured on the samples that {trained_by.run} was trained on: {where}"
         if known is None:
-            return (
-                f"measured on other data than {trained_by.run} had: {where} "
-                "(whether it was trained on some of these was not checked)"
-            )
+            return self._judged_on_other(trained_by)
         used = " (which also chose its epoch)" if known == trained_by.monitored else ""
         return f"measured on samples held out from {trained_by.run}: {where}{used}"
+
+    def _judged_on_other(self, trained_by: TrainedBy) -> str:
+        """The sentence on samples of which the run has no split of its own."""
+        run, split = trained_by.run, self.judged_split
+        where = f"{split}, {self.splits[split].num_samples}"
+        origin = f"measured on samples held out from {run}: {where}"
+        found = None if trained_by.leaks is None else trained_by.leaks.splits.get(split)
+        if found is None:
+            told = "whether it was trained on some of these was not checked"
+        elif found.count:
+            one = found.count == 1
+            told = f"{found.count} of them {'is' if one else 'are'} among its training samples"
+        elif found.part_of is not None:
+            used = ", which also chose its epoch" if found.part_of == trained_by.monitored else ""
+            return f"{origin} (of its {found.part_of}{used})"
+        elif trained_by.leaks is not None and trained_by.leaks.unchecked:
+            told = f"no training sample of it was found; {trained_by.leaks.unchecked}"
+        else:
+            told = "none of them is a training sample of it"
+        return f"measured on other data than {run} had: {where} ({told})"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> DatasetFacts:
+        check_shape(record, cls)
+        _check_sense(record)
+
         def as_tuple(value: Any) -> Any:
             return None if value is None else tuple(value)
 
@@ -157,8 +216,37 @@ class DatasetFacts:
                 for name, layout in record["layouts"].items()
             },
             preprocessing=record.get("preprocessing", {}),
-            trained_by=TrainedBy(**record["trained_by"]) if record.get("trained_by") else None,
+            trained_by=_trained_by(record["trained_by"]) if record.get("trained_by") else None,
         )
+
+
+def _trained_by(record: Mapping[str, Any]) -> TrainedBy:
+    leaks = record.get("leaks")
+    return TrainedBy(**{**record, "leaks": None if leaks is None else Leaks.from_json(leaks)})
+
+
+def _check_sense(record: Mapping[str, Any]) -> None:
+    """Raise a ValueError where the parts of a record do not belong together."""
+    names, splits = record["class_names"], record["splits"]
+    told = (record["target_names"] if names is None else names) or []
+    if not told or (names is None) != (record["task"] == "regression"):
+        raise ValueError(f"{record['task']} has no names of what it tells")
+    if len(set(told)) < len(told):
+        raise ValueError("two classes or targets have one name")
+    if not splits.keys() & {"train", "val", "test"} or splits.keys() - {"train", "val", "test"}:
+        raise ValueError(f"the splits are {', '.join(splits):.40}")
+    for split, facts in splits.items():
+        counts = facts["class_counts"]
+        if counts is not None and (len(counts) != len(names or ()) or not any(counts)):
+            raise ValueError(f"the counts of {split} are not those of the classes")
+    for split, layout in record["layouts"].items():
+        if split not in splits or len(layout["cells"]) != splits[split]["num_samples"]:
+            raise ValueError(f"the layout of {split} is not that of its samples")
+        if max(layout["cells"], default=0) >= layout["rows"] * layout["columns"]:
+            raise ValueError(f"the layout of {split} has a cell outside of its picture")
+        place = PurePosixPath(layout["picture"])
+        if place.is_absolute() or not place.parts or ".." in place.parts:
+            raise ValueError(f"the picture of {split} lies outside of the run")
 
 
 @dataclass(frozen=True)
@@ -169,12 +257,12 @@ class StageResult:
     passed: bool
     reason: str  # one sentence for the terminal and the report
     kind: str  # the stage's class name: OverfitGate, Training, Evaluation
-    num_epochs: int = 0
-    num_samples: int = 0
-    best_epoch: int | None = None
-    seconds: float = 0.0
-    samples_per_second: float = 0.0
-    peak_memory_bytes: int = 0
+    num_epochs: Count = 0
+    num_samples: Count = 0
+    best_epoch: Count | None = None
+    seconds: Seconds = 0.0
+    samples_per_second: Seconds = 0.0
+    peak_memory_bytes: Count = 0
     figures: Mapping[str, float] | None = None  # the last recorded metrics
 
     def to_json(self) -> dict[str, Any]:
@@ -182,4 +270,5 @@ class StageResult:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> StageResult:
+        check_shape(record, cls)
         return cls(**record)

@@ -5,18 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from expkit.errors import UserError
+from expkit.records.opening import open_regular, open_to_read, read_file, refuse_links
 
 Record = dict[str, Any]
 
+MAX_NODES = 100_000  # of a YAML with its aliases written out
+MAX_DEPTH = 100
 
-def write_aside(path: Path, data: bytes) -> None:
-    """Put a whole file in place at once: a reader sees the old one or the new one, never half."""
+
+def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
+    """Put a whole file in place at once: a reader sees the old one or the new one, never half.
+
+    Of a folder `root` that may be a stranger's, no link is followed.
+    """
+    refuse_links(path.parent, root)
     descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -28,14 +39,29 @@ def write_aside(path: Path, data: bytes) -> None:
         raise
 
 
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file that the user named: through their links, and into a pipe or a device."""
+    is_stream = path.absolute().parts[1:2] in (("dev",), ("proc",))  # as /dev/stdout, into a file
+    if not is_stream:
+        with contextlib.suppress(FileNotFoundError):
+            is_stream = not stat.S_ISREG(path.stat().st_mode)
+    if not is_stream:
+        write_aside(path.resolve(), data)
+        return
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as stream:
+        stream.write(data)
+
+
 def write_json(path: Path, record: Record) -> None:
-    write_aside(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    """Write a record as JSON that people can read, too."""
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_aside(path, text.encode(errors="backslashreplace"))
 
 
-def append_line(path: Path, text: str) -> None:
+def append_line(path: Path, text: str, root: Path | None = None) -> None:
     """Add one line by one system call, so that a signal cannot fall into the middle of it."""
-    data = f"{text}\n".encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    data = f"{text}\n".encode(errors="backslashreplace")
+    descriptor = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, root)
     try:
         written = os.write(descriptor, data)
         if written < len(data):  # the disk filled up: take the torn line back
@@ -45,9 +71,18 @@ def append_line(path: Path, text: str) -> None:
         os.close(descriptor)
 
 
-def read_json(path: Path) -> Record:
+def parse_json(text: bytes | str) -> Any:
+    """The value of a JSON text; one nested too deep is a ValueError, as other damage is."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def read_json(path: Path) -> Record:
+    """The record that a JSON file holds."""
+    try:
+        record = parse_json(read_file(path))
     except ValueError:
         record = None
     if not isinstance(record, dict):
@@ -59,20 +94,89 @@ def read_json(path: Path) -> Record:
     return record
 
 
+def read_yaml(path: Path) -> Any:
+    """The plain data of a YAML file: no tags, no loops, and no more than it seems to hold."""
+    content = read_file(path)
+    try:
+        if b"*" in content:  # else there is no alias, and nothing is written out
+            _refuse_bombs(yaml.compose(content, yaml.CSafeLoader))
+        return _refuse_objects(yaml.load(content, yaml.CSafeLoader))
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise ValueError(f"it is no plain YAML: {error}") from None
+
+
+def _refuse_bombs(root: yaml.Node | None) -> None:
+    """Count the nodes with every alias written out, before a merge could write them out."""
+    if root is None:
+        return
+    sizes: dict[int, int] = {}
+    open_: set[int] = set()  # those whose children are being counted
+    waiting = [root]
+    while waiting:
+        node = waiting[-1]
+        children = _children(node)
+        if id(node) not in open_ and id(node) not in sizes:
+            open_.add(id(node))
+            if any(id(each) in open_ for each in children):
+                raise ValueError("a part of it holds itself")
+            waiting += [each for each in children if id(each) not in sizes]
+            if len(open_) > MAX_DEPTH:
+                raise ValueError("it is nested too deep")
+            continue
+        waiting.pop()
+        if id(node) in open_:
+            open_.remove(id(node))
+            sizes[id(node)] = 1 + sum(sizes[id(each)] for each in children)
+    if sizes[id(root)] > MAX_NODES:
+        raise ValueError(f"with its aliases it holds more than {MAX_NODES:,} values")
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [each for pair in node.value for each in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _refuse_objects(value: Any) -> Any:
+    """A config is text, numbers, lists and mappings; a date or a set is none of them."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+            elif not isinstance(each, str | int | float | None):
+                raise ValueError(f"it holds a {type(each).__name__}")
+            elif isinstance(each, int) and abs(each) >= 2**63:
+                raise ValueError("it holds a number that is too large")
+        if not below:
+            return value
+        level = below
+    raise ValueError("it is nested too deep")
+
+
 def read_lines(
-    path: Path, keys: Collection[str] = (), is_sound: Callable[[Record], bool] = lambda _: True
+    path: Path,
+    keys: Collection[str] = (),
+    is_sound: Callable[[Record], bool] = lambda _: True,
+    root: Path | None = None,
 ) -> list[Record]:
     """The records of a JSON-lines file, each with these keys, and sound.
 
     A last line cut off by a kill is not one of them; damage before it is not passed over.
     """
-    if not path.exists():
+    try:
+        content = read_file(path, root)
+    except FileNotFoundError:
         return []
-    lines = [line for line in path.read_bytes().split(b"\n") if line]
+    lines = [line for line in content.split(b"\n") if line]
     records = []
     for number, line in enumerate(lines, start=1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             has_keys = isinstance(record, dict) and record.keys() >= set(keys)
             if not has_keys or not is_sound(record):
                 raise ValueError(f"a record has {', '.join(keys)}")
@@ -92,12 +196,12 @@ def find_record(
     path: Path, key: str, value: str, is_sound: Callable[[Record], bool] = lambda _: True
 ) -> Record:
     """The first record with this value, where there is one; the lines before it are not parsed."""
-    with path.open("rb") as lines:
+    with open_to_read(path) as lines:
         for line in lines:
             if value.encode() not in line:
                 continue
             with contextlib.suppress(ValueError):
-                record = json.loads(line)
+                record = parse_json(line)
                 if isinstance(record, dict) and record.get(key) == value and is_sound(record):
                     return record
     raise LookupError(value)

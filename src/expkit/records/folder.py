@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expkit.cleaning import clean
 from expkit.errors import UserError
 from expkit.records.facts import StageResult
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
+from expkit.records.opening import make_inside, open_regular
 from expkit.records.predictions import Predictions, write_predictions
 
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+# a file that was being written aside, by `tempfile`: the dot, the file's name, eight letters
+LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
+WRITTEN_BELOW = ("checkpoints", "snapshots", "samples")
+WRITTEN_HERE = frozenset(
+    {"history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", "labels.json"}
+)
 ASKED_SECONDS = 0.2  # a reader that asks whether a lock is held, holds it for an instant
 
 
@@ -76,11 +84,13 @@ class RunFolder:
                 where=str(path),
                 fix=f"expkit show {path.name}   (watch it, or stop that process first)",
             )
+        clear_leftovers(path)
         stages = path / "stages.jsonl"
         write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
         return cls(path, lock)
 
     def close(self) -> None:
+        """Let go of the run."""
         os.close(self.lock)
 
     def write_predictions(self, splits: Sequence[Predictions]) -> None:
@@ -102,10 +112,10 @@ class RunFolder:
         import numpy as np
 
         path = self.path / place
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_inside(path.parent, self.path)
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-        write_aside(path, stream.getvalue())
+        write_aside(path, stream.getvalue(), self.path)
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         append_line(self.path / "history.jsonl", json.dumps(record))
@@ -117,7 +127,8 @@ class RunFolder:
         append_line(self.path / "stages.jsonl", json.dumps(result.to_json()))
 
     def log(self, text: str) -> None:
-        for line in text.splitlines():
+        """Keep what was said, with the time; what a terminal would obey is written out."""
+        for line in clean(text).splitlines():
             append_line(self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}")
 
     def forget_after(self, stage: str, epoch: int) -> None:
@@ -129,9 +140,30 @@ class RunFolder:
                 write_lines(path, kept)
 
 
+def clear_leftovers(path: Path) -> None:
+    """Remove what a killed writer left beside the files that only the run's writer writes.
+
+    To be called while holding the run's lock: nobody is in the middle of one of them.
+    """
+    places = [path, *(path / name for name in WRITTEN_BELOW), *_stage_folders(path)]
+    for place in places:
+        if place.is_dir() and not place.is_symlink():
+            for each in place.iterdir():
+                found = LEFTOVER.fullmatch(each.name)
+                is_ours = found and (place != path or found[1] in WRITTEN_HERE)
+                if is_ours and each.is_file() and not each.is_symlink():
+                    each.unlink()
+
+
+def _stage_folders(path: Path) -> list[Path]:
+    """The folders of stages below those that have one for each."""
+    parents = [path / name for name in WRITTEN_BELOW]
+    return [each for parent in parents if not parent.is_symlink() for each in parent.glob("*/")]
+
+
 def hold_lock(path: Path) -> int | None:
     """A descriptor that holds the folder's lock, or None where another process has it."""
-    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_regular(path / ".lock", os.O_RDWR | os.O_CREAT)
     deadline = time.monotonic() + ASKED_SECONDS
     while True:
         try:
@@ -147,9 +179,9 @@ def hold_lock(path: Path) -> int | None:
         return descriptor
 
 
-def hold_file(path: Path) -> int:
+def hold_file(path: Path, root: Path | None = None) -> int:
     """A descriptor that holds this file's lock, once nobody else does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, root)
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
@@ -162,8 +194,8 @@ def is_locked(path: Path) -> bool:
 
 def is_file_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
+        descriptor = open_regular(path, os.O_RDONLY)
+    except (OSError, UserError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -10,6 +10,8 @@ from pathlib import Path
 from expkit.errors import UserError
 from expkit.records.facts import DatasetFacts
 from expkit.records.files import read_json, write_json
+from expkit.records.opening import is_file
+from expkit.records.shapes import Count, check_shape
 
 FILE = "labels.json"
 
@@ -19,17 +21,25 @@ class Labels:
     """All classes, the new one last, and the class of each training sample in order."""
 
     class_names: Sequence[str]
-    targets: Sequence[int]
+    targets: Sequence[Count]
 
     @classmethod
     def read(cls, run_path: Path) -> Labels | None:
         path = run_path / FILE
-        if not path.exists():
+        if not is_file(path):
             return None
-        record = read_json(path)
-        if record.keys() != {"class_names", "targets"}:
-            raise UserError("'labels.json' is damaged: it holds no labels", where=str(path))
-        return cls(**record)
+        try:
+            record = read_json(path)
+            check_shape(record, cls)
+            if max(record["targets"], default=0) >= len(record["class_names"]):
+                raise ValueError("a label is of no class")
+            return cls(record["class_names"], record["targets"])
+        except ValueError as error:
+            raise UserError(
+                f"'labels.json' is damaged: it holds no labels: {error}",
+                where=str(path),
+                fix="bring the file back from a copy",
+            ) from error
 
     def write(self, run_path: Path) -> None:
         write_json(run_path / FILE, asdict(self))

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expkit.records.cells import plain_cell, safe_cell
 from expkit.records.files import write_aside
+from expkit.records.opening import open_to_read
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float32]
+
+UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,12 @@ class ClassPredictions:
     class_names: Sequence[str]
 
     def header(self) -> list[str]:
-        return ["split", "sample", "target", "prediction", "target_rank", *self.class_names]
+        """The columns of the CSV."""
+        return class_header(self.class_names)
 
     def rows(self) -> Iterator[list[str]]:
         line = ",".join(["%.6g"] * len(self.class_names))
-        names = self.class_names
+        names = [safe_cell(name) for name in self.class_names]
         for sample, target, prediction, rank, probabilities in zip(
             self.samples,
             self.targets.tolist(),
@@ -46,7 +52,14 @@ class ClassPredictions:
             strict=True,
         ):
             numbers = (line % tuple(probabilities)).split(",")
-            yield [self.split, sample, names[target], names[prediction], str(rank), *numbers]
+            yield [
+                self.split,
+                safe_cell(sample),
+                names[target],
+                names[prediction],
+                str(rank),
+                *numbers,
+            ]
 
 
 @dataclass(frozen=True)
@@ -60,22 +73,30 @@ class ValuePredictions:
     target_names: Sequence[str]
 
     def header(self) -> list[str]:
-        names = self.target_names
-        return [
-            "split",
-            "sample",
-            *(f"target_{n}" for n in names),
-            *(f"predicted_{n}" for n in names),
-        ]
+        """The columns of the CSV."""
+        return value_header(self.target_names)
 
     def rows(self) -> Iterator[list[str]]:
         for sample, target, prediction in zip(
             self.samples, self.targets.tolist(), self.predictions.tolist(), strict=True
         ):
-            yield [self.split, sample, *(f"{number:.6g}" for number in (*target, *prediction))]
+            numbers = (f"{number:.6g}" for number in (*target, *prediction))
+            yield [self.split, safe_cell(sample), *numbers]
 
 
 Predictions = ClassPredictions | ValuePredictions
+
+
+def class_header(class_names: Sequence[str]) -> list[str]:
+    """The columns of a classification: by position, as a class may be called "split" itself."""
+    first = ["split", "sample", "target", "prediction", "target_rank"]
+    return [*first, *map(safe_cell, class_names)]
+
+
+def value_header(target_names: Sequence[str]) -> list[str]:
+    """The columns of a regression."""
+    columns = (f"{side}_{name}" for side in ("target", "predicted") for name in target_names)
+    return ["split", "sample", *columns]
 
 
 def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
@@ -85,32 +106,26 @@ def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
     writer.writerow(splits[0].header())
     for split in splits:
         writer.writerows(split.rows())
-    write_aside(path, stream.getvalue().encode())
+    write_aside(path, stream.getvalue().encode(errors=UNDECODABLE))
 
 
 def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, ClassPredictions]:
     """The classification answers of a run by split."""
     import numpy as np
-    import pandas as pd
 
-    text = {"split": str, "sample": str, "target": str, "prediction": str}
-    # by position: a class may be called "split" or "target" itself
-    table = pd.read_csv(
-        path,
-        header=0,
-        names=[*text, "target_rank", *(f"probability_{i}" for i in range(len(class_names)))],
-        dtype=text,
-        keep_default_na=False,
-        na_values={f"probability_{i}": ["nan"] for i in range(len(class_names))},
-    )
     index = {name: number for number, name in enumerate(class_names)}
+    text = ("split", "sample", "target", "prediction")
+    table = _read_table(path, class_header(class_names), text, len(class_names))
+    ranks = table.iloc[:, 4].to_numpy(np.int64)
+    if len(ranks) and not 0 <= ranks.min() <= ranks.max() <= len(class_names):  # the last: NaN
+        raise ValueError("a rank is of no class")
     return {
         str(split): ClassPredictions(
             split=str(split),
-            samples=part["sample"].tolist(),
-            targets=np.array([index[name] for name in part["target"]]),
-            predictions=np.array([index[name] for name in part["prediction"]]),
-            ranks=part["target_rank"].to_numpy(np.int64),
+            samples=[plain_cell(name) for name in part["sample"]],
+            targets=np.array([index[plain_cell(name)] for name in part["target"]]),
+            predictions=np.array([index[plain_cell(name)] for name in part["prediction"]]),
+            ranks=part.iloc[:, 4].to_numpy(np.int64),
             probabilities=part.iloc[:, 5:].to_numpy(np.float32),
             class_names=class_names,
         )
@@ -121,17 +136,41 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
 def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str, ValuePredictions]:
     """The regression answers of a run by split."""
     import numpy as np
-    import pandas as pd
 
-    table = pd.read_csv(path, dtype={"split": str, "sample": str}, keep_default_na=False)
-    first, last = 2 + len(target_names), 2 + 2 * len(target_names)
+    header = value_header(target_names)
+    table = _read_table(path, header, ("split", "sample"), 2 * len(target_names))
+    first = 2 + len(target_names)
     return {
         str(split): ValuePredictions(
             split=str(split),
-            samples=part["sample"].tolist(),
+            samples=[plain_cell(name) for name in part["sample"]],
             targets=part.iloc[:, 2:first].to_numpy(np.float32),
-            predictions=part.iloc[:, first:last].to_numpy(np.float32),
+            predictions=part.iloc[:, first:].to_numpy(np.float32),
             target_names=target_names,
         )
         for split, part in table.groupby("split", sort=False)
     }
+
+
+def _read_table(
+    path: Path, header: Sequence[str], text: Sequence[str], num_numbers: int
+) -> pd.DataFrame:
+    """The rows below this header, with so many columns of numbers at the end."""
+    import pandas as pd
+
+    with open_to_read(path) as stream:
+        wrapped = io.TextIOWrapper(stream, "utf-8", UNDECODABLE, newline="")
+        found = next(csv.reader(wrapped), [])
+        if [plain_cell(cell) for cell in found] != [plain_cell(cell) for cell in header]:
+            raise ValueError("its columns are other ones")
+        stream.seek(0)
+        columns = [*text, *map(str, range(len(text), len(header)))]
+        return pd.read_csv(
+            stream,
+            header=0,
+            names=columns,
+            dtype=dict.fromkeys(text, str),
+            keep_default_na=False,
+            na_values={name: ["nan"] for name in columns[len(header) - num_numbers :]},
+            encoding_errors=UNDECODABLE,
+        )

@@ -7,24 +7,44 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import yaml
 
+from expkit.cleaning import one_line
 from expkit.errors import UserError, nearest_of
-from expkit.records.facts import DatasetFacts, StageResult
-from expkit.records.files import Record, read_json, read_lines
+from expkit.records.arrays import (
+    MISTAKES_ARRAYS,
+    SAMPLES_ARRAYS,
+    SNAPSHOT_ARRAYS,
+    check_samples,
+    check_snapshot,
+    read_arrays,
+    read_image,
+)
+from expkit.records.facts import DatasetFacts, Layout, StageResult
+from expkit.records.files import Record, read_json, read_lines, read_yaml
 from expkit.records.folder import is_locked
 from expkit.records.labels import Labels
+from expkit.records.opening import is_file, list_inside, read_file
 from expkit.records.predictions import (
     Predictions,
     read_class_predictions,
     read_value_predictions,
 )
+from expkit.records.recorded import (
+    RecordedEnvironment,
+    check_config,
+    check_name,
+    is_epoch,
+    is_signal,
+)
+from expkit.records.shapes import ShapeError, check_shape
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL.Image import Image
 
 Status = Literal["running", "interrupted", "failed", "finished"]
 
@@ -37,26 +57,41 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """The folder's name, as it is shown."""
+        return one_line(self.path.name)
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:
         path = self._need("config.yaml")
         with explain_damage(path):
-            config = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
-            if not isinstance(config, dict) or not isinstance(config["procedure"], dict):
+            config = read_yaml(path)
+            check_config(config)
+            if "procedure" not in config:
                 raise ValueError("it holds no config")
-        return config
+        return cast("Mapping[str, Any]", config)
+
+    @property
+    def config_text(self) -> str:
+        """Its config to the letter."""
+        path = self._need("config.yaml")
+        with explain_damage(path):
+            return read_file(path).decode()
 
     @functools.cached_property
     def overrides(self) -> list[str]:
         path = self._need("overrides.yaml")
         with explain_damage(path):
-            return list(yaml.safe_load(path.read_text("utf-8")) or [])
+            overrides = read_yaml(path) or []
+            check_shape(overrides, list[str])
+        return cast("list[str]", overrides)
 
     @functools.cached_property
     def environment(self) -> Record:
-        return read_json(self._need("environment.json"))
+        path = self._need("environment.json")
+        environment = read_json(path)
+        with explain_damage(path):
+            check_shape(environment, RecordedEnvironment)
+        return environment
 
     @functools.cached_property
     def dataset(self) -> DatasetFacts:
@@ -83,29 +118,32 @@ class Run:
 
     @functools.cached_property
     def history(self) -> list[Record]:
-        return read_lines(self.path / "history.jsonl", ("stage", "epoch"))
+        return read_lines(self.path / "history.jsonl", ("stage", "epoch"), is_epoch)
 
     @functools.cached_property
     def signals(self) -> list[Record]:
         """What was measured of data, model, loss, steps and epochs, for the rules."""
-        return read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"))
+        return read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
 
     @functools.cached_property
     def stages(self) -> list[StageResult]:
         path = self.path / "stages.jsonl"
         with explain_damage(path):
-            return [StageResult.from_json(record) for record in read_lines(path)]
+            results = [StageResult.from_json(record) for record in read_lines(path)]
+            for result in results:
+                check_name(result.stage)
+        return results
 
     @functools.cached_property
     def summary(self) -> Record | None:
         path = self.path / "summary.json"
-        return read_json(path) if path.exists() else None
+        return read_json(path) if is_file(path) else None
 
     @functools.cached_property
     def predictions(self) -> Mapping[str, Predictions]:
         """By split; empty where the run did not get as far."""
         path = self.path / "predictions.csv"
-        if not path.exists():
+        if not is_file(path):
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
             return {}
@@ -125,16 +163,25 @@ class Run:
     @property
     def trained(self) -> Run:
         """The run that made the weights: another one where this one evaluates it."""
-        source = self.config.get("evaluates")
-        if source is None:
-            return self
-        if not is_run(Path(source)):
-            raise UserError(
-                f"'{self.name}' evaluates a run that is not there any more",
-                where=f"{self.path / 'config.yaml'}: evaluates: {source}",
-                fix="move it back, or ask that run by its new path",
-            )
-        return Run(Path(source)).trained
+        seen = {self.path.resolve()}
+        run = self
+        while (source := run.config.get("evaluates")) is not None:
+            where = f"{run.path / 'config.yaml'}: evaluates: {source}"
+            if not is_run(Path(source)):
+                raise UserError(
+                    f"'{self.name}' evaluates a run that is not there any more",
+                    where=where,
+                    fix="move it back, or ask that run by its new path",
+                )
+            run = Run(Path(source))
+            if run.path.resolve() in seen:
+                raise UserError(
+                    f"'{self.name}' evaluates itself: no run made its weights",
+                    where=where,
+                    fix="bring config.yaml back from a copy",
+                )
+            seen.add(run.path.resolve())
+        return run
 
     @property
     def weights(self) -> Path:
@@ -142,7 +189,7 @@ class Run:
         if self.trained is not self:
             return self.trained.weights
         path = self.checkpoint(*self._weights_of)
-        if not path.exists():
+        if not is_file(path, self.path):
             raise UserError(
                 f"the run '{self.name}' has no trained weights",
                 where=str(path),
@@ -158,35 +205,46 @@ class Run:
         ]
         chosen = evaluations[-1] if evaluations else {}
         which = chosen.get("weights", "best")
-        kept = [name for name in self.stage_names if self.checkpoint(name, which).exists()]
+        kept = [
+            name for name in self.stage_names if is_file(self.checkpoint(name, which), self.path)
+        ]
         return chosen.get("of") or (kept or [""])[-1], which
 
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where a stage keeps the weights of its best or its last epoch."""
+        with explain_damage(self.path / "config.yaml"):
+            check_name(stage or "none")
+            check_name(which)
         return self.path / "checkpoints" / stage / f"{which}.safetensors"
 
     def snapshots(self) -> Iterator[tuple[str, int, Mapping[str, npt.NDArray[np.generic]]]]:
         """The answers recorded in the middle of training, by stage and epoch."""
-        import numpy as np
-
-        for path in sorted((self.path / "snapshots").glob("*/epoch_*.npz")):
-            with np.load(path, allow_pickle=False) as arrays:
-                yield path.parent.name, int(path.stem.removeprefix("epoch_")), dict(arrays)
+        for path in list_inside(self.path / "snapshots", "*/epoch_*.npz", self.path):
+            number = path.stem.removeprefix("epoch_")
+            if number.isdecimal():
+                arrays = read_arrays(path, self.path, SNAPSHOT_ARRAYS)
+                check_snapshot(arrays, path)
+                yield path.parent.name, int(number), arrays
 
     def samples(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
         """Pictures that the run kept for its pages: `augmented`, `wrong_val`; None without."""
-        import numpy as np
-
         path = self.path / "samples" / f"{name}.npz"
-        if not path.exists():
+        if not is_file(path, self.path):
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        is_of_mistakes = name.startswith("wrong_")
+        arrays = read_arrays(path, self.path, MISTAKES_ARRAYS if is_of_mistakes else SAMPLES_ARRAYS)
+        check_samples(arrays, path, self.dataset.num_classes)
+        return arrays
+
+    def picture(self, layout: Layout) -> Image | None:
+        """The image that a split was cut from; None where the run does not hold it."""
+        path = self.path / layout.picture
+        return read_image(path, self.path) if is_file(path, self.path) else None
 
     def _need(self, name: str) -> Path:
         """A file that every run begins with."""
         path = self.path / name
-        if not path.exists():
+        if not is_file(path):
             raise UserError(
                 f"the run '{self.name}' lacks its {name}: it is no whole run folder any more",
                 where=str(path),
@@ -221,9 +279,13 @@ def explain_damage(path: Path) -> Iterator[None]:
     """A record that does not say what it should is told by its file."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError),
+        *(ArithmeticError, IndexError, RecursionError, MemoryError),
+    ) as error:
+        kind = "" if isinstance(error, ShapeError) else f"{type(error).__name__}: "
         raise UserError(
-            f"'{path.name}' is damaged: {type(error).__name__}: {str(error).splitlines()[0]:.80}",
+            f"'{path.name}' is damaged: {kind}{str(error).partition(chr(10))[0]:.120}",
             where=str(path),
             fix="bring the file back from a copy",
         ) from error

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from expkit.cleaning import one_line
 from expkit.errors import UserError
 from expkit.records.files import (
     Record,
@@ -33,6 +34,7 @@ from expkit.records.folder import (
     is_locked,
 )
 from expkit.records.measures import for_choosing
+from expkit.records.opening import is_file, open_regular, read_file, refuse_links
 from expkit.records.run import Run, exists, is_run, list_runs, match_names, no_such_run
 from expkit.records.sweep_lines import is_event, is_id, is_plan, is_ticket
 
@@ -92,12 +94,19 @@ class Job:
     change: str | None = None  # of an ablation; None of its recipe
     choices: Mapping[str, str] = field(default_factory=dict)  # by group
 
+    @property
+    def procedure(self) -> Mapping[str, Any]:
+        """The stages of its config."""
+        return self.config.get("procedure") or {}
+
     @functools.cached_property
     def run(self) -> Run | None:
         """Its run folder, once there is one; that of an earlier sweep where it was taken over."""
         names = [event["run"] for event in self.events if event["event"] in ("run", "reused")]
         for name in reversed(names):
-            if is_run(self.sweep / name):  # a reused one's path is absolute
+            if not Path(name).is_absolute():  # a reused one's path is
+                refuse_links(self.sweep / name, self.sweep)
+            if is_run(self.sweep / name):
                 return Run(self.sweep / name)
         return None
 
@@ -147,11 +156,13 @@ class Job:
     @property
     def output(self) -> Path:
         """What it printed."""
-        return self.sweep / "jobs" / f"{self.id}.txt"
+        path = self.sweep / "jobs" / f"{self.id}.txt"
+        refuse_links(path, self.sweep)
+        return path
 
 
 def _events(sweep: Path, identity: str) -> list[Record]:
-    return read_lines(_events_path(sweep, identity), ("event",), _is_event)
+    return read_lines(_events_path(sweep, identity), ("event",), _is_event, root=sweep)
 
 
 @dataclass(frozen=True)
@@ -162,7 +173,8 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """The folder's name, as it is shown."""
+        return one_line(self.path.name)
 
     @functools.cached_property
     def facts(self) -> Record:
@@ -282,7 +294,7 @@ class SweepFolder:
 
         An orphan of a killed sweep, or a job that a scheduler starts twice, ends first.
         """
-        lock = hold_file(_events_path(self.path, identity))
+        lock = hold_file(_events_path(self.path, identity), self.path)
         try:
             yield
         finally:
@@ -296,7 +308,7 @@ class SweepFolder:
                 if is_old and not is_locked(path):
                     shutil.rmtree(path, ignore_errors=True)
         plan = self.path / "plan.jsonl"
-        if plan.exists() and not plan.read_bytes().endswith(b"\n"):
+        if is_file(plan) and not read_file(plan).endswith(b"\n"):
             write_lines(plan, read_lines(plan))  # a torn last line would swallow the next one
 
     def remember(self, **facts: Any) -> None:
@@ -321,10 +333,12 @@ class SweepFolder:
 
     def stop_file(self, identity: str) -> Path:
         """Once it is there, the job ends with the epoch that runs, wherever it runs."""
-        return self.path / "jobs" / f"{identity}.stop"
+        path = self.path / "jobs" / f"{identity}.stop"
+        refuse_links(path, self.path)
+        return path
 
     def ask_to_stop(self, identity: str) -> None:
-        self.stop_file(identity).touch()
+        os.close(open_regular(self.stop_file(identity), os.O_WRONLY | os.O_CREAT, self.path))
 
     def hand_over(self, identity: str, ticket: str, num_said: int) -> None:
         """A cluster's engine has the job; it may have begun already, so this is no event of it."""
@@ -334,7 +348,8 @@ class SweepFolder:
     def note(self, identity: str, event: str, **values: Any) -> None:
         """What happened to a job; the last word counts."""
         record = {"event": event, "at": time.time(), "host": platform.node(), "pid": os.getpid()}
-        append_line(_events_path(self.path, identity), json.dumps({**record, **values}))
+        path = _events_path(self.path, identity)
+        append_line(path, json.dumps({**record, **values}), self.path)
 
 
 @contextlib.contextmanager
@@ -342,7 +357,7 @@ def hold_planning(path: Path) -> Iterator[None]:
     """Let one process at a time make and plan the sweep of this folder, where many conduct it."""
     with explain_disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        lock = hold_file(path / ".planning")
+        lock = hold_file(path / ".planning", path)
     try:
         yield
     finally:

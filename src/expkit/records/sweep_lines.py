@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from expkit.records.files import Record
+from expkit.records.recorded import is_config, is_count, is_duration
 
 TICKET = re.compile(r"\w+")
 
@@ -22,12 +23,13 @@ def is_plan(record: Record) -> bool:
     overrides = record["overrides"]
     return (
         is_id(record["job"])
-        and isinstance(record["number"], int)
+        and is_count(record["number"])
         and isinstance(overrides, list)
         and all(isinstance(word, str) for word in overrides)
-        and isinstance(record["config"], dict)
+        and is_config(record["config"])
         and isinstance(record.get("change"), str | None)
         and isinstance(record.get("choices", {}), dict)
+        and all(isinstance(choice, str) for choice in record.get("choices", {}).values())
     )
 
 
@@ -38,9 +40,10 @@ def is_event(record: Record, statuses: Collection[str]) -> bool:
         case "run":
             return isinstance(run, str) and run not in ("", "..") and Path(run).name == run
         case "reused":
-            return isinstance(run, str)
+            return isinstance(run, str) and "\0" not in run
         case "ended":
-            is_told = isinstance(record.get("seconds"), float | int | None)
+            seconds = record.get("seconds")
+            is_told = seconds is None or is_duration(seconds)
             return is_told and record.get("status") in statuses
         case event:
             return isinstance(event, str)

@@ -1,4 +1,4 @@
-"""What becomes of an ablation's hypothesis: its claims, each tested against its bound."""
+"""An ablation's hypothesis judged: its claims, each tested against its bound."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def judge_claims(result: AblationResult, claims: Sequence[Claim]) -> AblationVer
 
 
 def _p_values(claim: Claim, worth: Worth) -> tuple[float, float] | None:
-    """Of the claim, and of its contrary."""
+    """One-sided p of the claim, and of its contrary."""
     if worth.difference is None:
         return None
     method = worth.difference.method

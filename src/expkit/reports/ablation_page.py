@@ -1,4 +1,4 @@
-"""What a sweep's page says of an ablation: its hypothesis judged, and what each change is worth."""
+"""The ablation on a sweep's page: its hypothesis judged, and what each change is worth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from expkit.records.sweep import Sweep
 from expkit.reports import wording
 from expkit.reports.ablation import WORDS, AblationResult, Worth, measure_ablation
 from expkit.reports.ablation_claims import JudgedClaim, in_words, judge_hypothesis
-from expkit.reports.markdown import table
+from expkit.reports.markdown import Markup, code, table
 from expkit.reports.variation import shown
 from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
 
@@ -47,7 +47,7 @@ def _row(result: AblationResult, worth: Worth) -> tuple[str, ...]:
         gain = wording.difference(result.objective, worth.gain, 0.0)
     return (
         worth.name,
-        ", ".join(f"`{key}={shown(value)}`" for key, value in worth.settings.items()),
+        Markup(", ".join(code(f"{key}={shown(value)}") for key, value in worth.settings.items())),
         _mean(result.objective, [ours for ours, _ in worth.pairs]),
         _count(len(worth.pairs), worth.num_jobs),
         gain,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from expkit.records.cells import safe_row
 from expkit.records.predictions import ClassPredictions, Predictions
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def changes_table(told: Iterable[tuple[str, str, Changes]]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(HEADER)
     for run, baseline, changes in told:
-        writer.writerows((run, baseline, *row) for row in changes.rows())
+        writer.writerows(safe_row((run, baseline, *row)) for row in changes.rows())
     return stream.getvalue()
 
 

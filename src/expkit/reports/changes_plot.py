@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import SubFigure
-from PIL import Image
 
 from expkit.records.run import Run
 from expkit.reports import style
@@ -108,10 +107,10 @@ def pictures_of(changes: Changes, ours: Run, theirs: Run) -> dict[int, Pixels]:
 
 def _pieces(run: Run, split: str) -> dict[int, Pixels]:
     layout = run.dataset.layouts.get(split)
-    if layout is None or not (run.path / layout.picture).is_file():
+    image = None if layout is None else run.picture(layout)
+    if layout is None or image is None:
         return {}
-    with Image.open(run.path / layout.picture) as opened:
-        pixels = np.asarray(opened.convert("RGB"))
+    pixels = np.asarray(image)
     height, width = pixels.shape[0] // layout.rows, pixels.shape[1] // layout.columns
     pieces = {}
     for place, cell in enumerate(layout.cells):

@@ -64,14 +64,16 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         for group in groups
     ]
     settings = [list(row) for row in zip(*tables.settings_table(comparison), strict=True)]
-    answers = [f"- {row.group.label}: {tables.answer(row)}" for row in comparison.rows]
+    plain = markdown.plain
+    answers = [plain(f"- {row.group.label}: {tables.answer(row)}") for row in comparison.rows]
     warnings = [
-        f"- {', '.join(labels)}: {text}" for text, labels in tables.doubts(comparison).items()
+        plain(f"- {', '.join(labels)}: {text}")
+        for text, labels in tables.doubts(comparison).items()
     ]
     figures = tables.figures_table(comparison, comparison.metrics)
     hidden = f"{comparison.num_hidden} more are in compare.csv, and were not tested."
     parts = [
-        f"# {comparison.metric}, beside {comparison.baseline.name}",
+        markdown.plain(f"# {comparison.metric}, beside {comparison.baseline.name}"),
         "\n".join(answers),
         "\n".join(f"- {sentence}" for sentence in tables.methods(comparison, comparison.metrics)),
         ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
@@ -81,14 +83,14 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         "## Runs",
         markdown.table(("", "run", "seed", ""), names),
         hidden if comparison.num_hidden else "",
-        "\n".join(f"- left out: {line}" for line in left_out),
+        "\n".join(plain(f"- left out: {line}") for line in left_out),
         "## What differs",
         markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",
         "## Figures",
-        f"{tables.judged_on(comparison)}.",
+        plain(f"{tables.judged_on(comparison)}."),
         markdown.table(figures[0], figures[1:]),
         *_changes(comparison, pictures),
-        *(f"![{path.stem}]({path.name})" for path in pictures),
+        *(markdown.image(Path(path.name), path.stem) for path in pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

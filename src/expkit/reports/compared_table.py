@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from expkit.records.cells import safe_row
 from expkit.records.measures import Measure
 from expkit.reports import markdown, wording
 from expkit.reports.compared import Compared, Comparison
@@ -132,19 +133,18 @@ def comparison_csv(comparison: Comparison) -> str:
     keys = differing_keys(settings)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"])
+    writer.writerow(safe_row(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"]))
     for group, each in zip(groups, settings, strict=True):
         row = rows.get(id(group))
-        writer.writerow(
-            [
-                group.label,
-                " ".join(member.path.name for member in group.members),
-                " ".join(member.draw_name for member in group.members),
-                *(setting(each, key) for key in keys),
-                *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
-                _csv_answer(group, row, comparison),
-            ]
-        )
+        cells = [
+            group.label,
+            " ".join(member.path.name for member in group.members),
+            " ".join(member.draw_name for member in group.members),
+            *(setting(each, key) for key in keys),
+            *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
+            _csv_answer(group, row, comparison),
+        ]
+        writer.writerow(safe_row(cells))
     return stream.getvalue()
 
 

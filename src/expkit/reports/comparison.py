@@ -36,10 +36,13 @@ def changes(runs: Sequence[Run]) -> list[str]:
     )
     keys = differing_keys([ours, theirs])
     if not keys:
-        return ["## What changed", f"Nothing: the settings are those of {names[1]}."]
+        return [
+            "## What changed",
+            f"Nothing: the settings are those of {markdown.plain(names[1])}.",
+        ]
     rows = [
         (
-            f"`{key}`",
+            markdown.code(key),
             *(_setting(side, key) for side in (theirs, ours)),
         )
         for key in keys

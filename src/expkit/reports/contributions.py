@@ -29,14 +29,16 @@ RANKED = ("auroc", "average_precision")
 
 
 @dataclass(frozen=True)
-class Parts:
-    """They sum to the difference: exactly, or for areas under curves to first order."""
+class Contributions:
+    """They sum to the difference; those to an area under a curve are derivatives, and sum to 0."""
 
     values: Floats  # a number a sample
     num_samples: int  # that the figure rests on, of those
 
 
-def parts_of(ours: Predictions, theirs: Predictions, metrics: Collection[str]) -> dict[str, Parts]:
+def contributions_of(
+    ours: Predictions, theirs: Predictions, metrics: Collection[str]
+) -> dict[str, Contributions]:
     """Each sample's part by metric; one that has no such parts, as ECE, is left out."""
     if isinstance(ours, ClassPredictions) and isinstance(theirs, ClassPredictions):
         return _of_classes(ours, theirs, metrics)
@@ -47,11 +49,11 @@ def parts_of(ours: Predictions, theirs: Predictions, metrics: Collection[str]) -
 
 def _of_classes(
     ours: ClassPredictions, theirs: ClassPredictions, metrics: Collection[str]
-) -> dict[str, Parts]:
+) -> dict[str, Contributions]:
     num_samples = len(ours.targets)
     found = {"log_loss": (losses_of(ours) - losses_of(theirs)) / num_samples}
     macro = {metric: np.zeros(num_samples) for metric in CLASS_METRICS}
-    of_a_class = dict[str, Parts]()
+    of_a_class = dict[str, Contributions]()
     wanted = [(name, Measure.parse(name)) for name in metrics]
     counters = ClassCounter.of(ours), ClassCounter.of(theirs)
     occurring = [ours.class_names[number] for number in np.unique(ours.targets)]
@@ -64,12 +66,12 @@ def _of_classes(
             if measure.class_name == class_name and measure.metric in CLASS_METRICS:
                 rests_on = pair[0].counted(measure.metric) | pair[1].counted(measure.metric)
                 parts = _of_ratio(pair, measure.metric)
-                of_a_class[name] = Parts(parts, int(rests_on.sum()))
+                of_a_class[name] = Contributions(parts, int(rests_on.sum()))
     found |= {f"macro_{metric}": parts for metric, parts in macro.items()}
     found["balanced_accuracy"] = macro["recall"]
     if len(ours.class_names) <= MAX_RANKED_CLASSES and set(RANKED) & set(metrics):
         found |= _of_areas(ours, theirs)
-    of_all = {name: Parts(found[name], num_samples) for name in metrics if name in found}
+    of_all = {name: Contributions(found[name], num_samples) for name in metrics if name in found}
     return {**of_all, **of_a_class}
 
 
@@ -132,7 +134,7 @@ def _of_each_area(predictions: ClassPredictions) -> Iterator[Floats]:
             yield np.array([of(belongs, scores) for of in influences])
 
 
-def _of_values(ours: ValuePredictions, theirs: ValuePredictions) -> dict[str, Parts]:
+def _of_values(ours: ValuePredictions, theirs: ValuePredictions) -> dict[str, Contributions]:
     targets = ours.targets.astype(np.float64)
     errors = [side.predictions.astype(np.float64) - targets for side in (ours, theirs)]
     if not all(np.isfinite(each).all() for each in errors):
@@ -148,4 +150,4 @@ def _of_values(ours: ValuePredictions, theirs: ValuePredictions) -> dict[str, Pa
     variance = float(((targets - targets.mean(axis=0)) ** 2).mean())
     if variance > 0:
         found["r2"] = -gaps / variance
-    return {name: Parts(values, num_samples) for name, values in found.items()}
+    return {name: Contributions(values, num_samples) for name, values in found.items()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from expkit.records.predictions import ClassPredictions
-from expkit.records.thresholds import MAYBE
+from expkit.records.thresholds import MAYBE, Verdict
 from expkit.reports.intervals import wilson
 
 if TYPE_CHECKING:
@@ -89,6 +90,26 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
         "num_samples": len(half.scores),
         **{name: _share(int(some.sum()), int(all_.sum())) for name, (some, all_) in shares.items()},
     }
+
+
+def judge_share(count: int, total: int, bound: float) -> Verdict:
+    """Judge whether a share of fresh samples bears a bound out, by the exact interval of 95 %."""
+    from scipy.stats import binomtest
+
+    if total == 0:
+        return "not confirmed"  # a precision of no answers at all
+    if total >= needed_samples(bound):
+        return "confirmed" if count / total >= bound else "not confirmed"
+    highest = binomtest(count, total).proportion_ci(0.95, "exact").high
+    return "not confirmed" if highest < bound else "too few samples"
+
+
+def needed_samples(bound: float) -> float:
+    """The fewest samples that, all of them right, have an exact interval of 95 % above a bound.
+
+    Its lower end is then 0.025 to the power of 1 / n; no number of samples proves a whole.
+    """
+    return math.inf if bound >= 1 else math.ceil(math.log(0.025) / math.log(bound))
 
 
 def _share(count: int, total: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from expkit.cleaning import one_line
 from expkit.records.digest import Digest, read_digest
 from expkit.records.run import Run
 from expkit.reports import markdown
@@ -14,7 +15,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
     training = [stage for stage in summary["stages"] if stage["kind"] == "Training"]
     return Digest(
         run=run.name,
-        name=str(run.config.get("name") or run.name),
+        name=one_line(run.config.get("name") or run.name),
         job=environment.get("job"),
         status=summary["status"],
         verdict=summary["verdict"],

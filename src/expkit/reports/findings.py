@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.diagnosis.finding import Finding
+from expkit.reports.markdown import block, plain
 
 WIDTH = 88  # two columns less than a screen, which moves them in
 MOST_LISTED = 4  # values of a list that a line of evidence shows; summary.json has all
@@ -99,12 +100,12 @@ def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     parts = ["## Findings"]
     for finding in map(Finding.from_json, findings):
         parts.append(
-            f"**{finding.severity}: {finding.rule}**{_place(finding)}. "
-            f"{_sentence(finding.sentence)} Likely cause: {_sentence(finding.cause)} "
-            f"Evidence: {evidence_text(finding.evidence, EVERYTHING)}."
+            f"**{finding.severity}: {plain(finding.rule)}**{plain(_place(finding))}. "
+            f"{plain(_sentence(finding.sentence))} Likely cause: {plain(_sentence(finding.cause))} "
+            f"Evidence: {plain(evidence_text(finding.evidence, EVERYTHING))}."
         )
         if finding.command:
-            parts.append(f"```\n{finding.command}\n```")
+            parts.append(block(finding.command))
     return parts
 
 

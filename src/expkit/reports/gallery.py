@@ -24,7 +24,7 @@ from expkit.reports.precision_recall import draw_precision_recall
 from expkit.reports.puzzle import Puzzle, draw_accuracy
 from expkit.reports.regression import draw_regression
 from expkit.reports.reliability import draw_reliability
-from expkit.reports.threshold_plot import draw_threshold
+from expkit.reports.threshold_plot import draw_thresholds
 from expkit.reports.wording import samples_of
 
 NUM_SHOWN = 8
@@ -43,7 +43,7 @@ def draw_plots(run: Run, folder: Path, *, snapshots: bool = True) -> list[Path]:
             *draw_classes(run, folder),
             *draw_precision_recall(run, folder),
             *draw_reliability(run, folder),
-            *draw_threshold(run, folder),
+            *draw_thresholds(run, folder),
             *draw_mistakes(run, folder),
             *draw_regression(run, folder),
             *draw_mosaic(run, folder),

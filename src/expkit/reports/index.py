@@ -84,7 +84,7 @@ def _page(results: Mapping[Path, Result]) -> str:
         "criteria it is judged. Its status is computed from the recorded numbers.",
     ]
     for title, family in _families(runs).items():
-        parts += [f"## {title}", _table(family)]
+        parts += [f"## {markdown.plain(title)}", _table(family)]
     if sweeps:
         rows = [(_link(folder, each), each["answer"]) for folder, each in sweeps.items()]
         parts += ["## Sweeps and ablations", markdown.table(("experiment", "answer"), rows)]
@@ -180,4 +180,4 @@ def _beside(result: Result) -> str:
 
 
 def _link(folder: Path, result: Result) -> str:
-    return f"[{result['name']}]({folder.name}/README.md)"
+    return markdown.link(result["name"], f"{folder.name}/README.md")

@@ -2,32 +2,76 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
+from expkit.cleaning import clean
 from expkit.records.run import Run
 from expkit.reports import wording
 
 Summary = Mapping[str, Any]
 
 
+class Markup(str):
+    """Markdown of our own, whose parts from elsewhere are made plain already."""
+
+    __slots__ = ()
+
+
+def plain(text: object) -> Markup:
+    """Return a text as one line that is no HTML, link or image, wherever it comes from."""
+    if isinstance(text, Markup):
+        return text
+    shown = clean(re.sub(r"\s+", " ", str(text))).replace("<", "&lt;")
+    return Markup(shown.replace("](", "]&#40;"))
+
+
+def code(text: str) -> Markup:
+    """Return a text in code quotes that nothing in it can end."""
+    shown = clean(re.sub(r"\s+", " ", text))
+    if re.search(r"[`|]", shown) or not shown.strip():
+        escaped = html.escape(shown, quote=False).replace("|", "&#124;").replace("`", "&#96;")
+        return Markup(f"<code>{escaped}</code>")
+    return Markup(f"`{shown}`")
+
+
+def block(text: str) -> Markup:
+    """Return lines as they are, in a fence that is longer than any of theirs."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markup(f"{fence}\n{clean(text)}\n{fence}")
+
+
+def link(text: str, place: str) -> Markup:
+    """Return a link to a file beside the page."""
+    return Markup(f"[{plain(text).replace('[', '&#91;').replace(']', '&#93;')}]({quote(place)})")
+
+
+def image(path: PurePath, name: str) -> Markup:
+    """Return an image beside the page."""
+    return Markup(f"!{link(name, path.as_posix())}")
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a pipe or a line break in a cell would end it early."""
+    """A table; a pipe or a line break in a cell would end it early, and names are no markup."""
 
     def line(cells: Sequence[str]) -> str:
-        clean = (re.sub(r"\s+", " ", str(cell)).replace("|", "\\|") for cell in cells)
-        return f"| {' | '.join(clean)} |"
+        shown = (plain(cell).replace("|", "\\|") for cell in cells)
+        return f"| {' | '.join(shown)} |"
 
     return "\n".join([line(header), line(["---"] * len(header)), *(line(row) for row in rows)])
 
 
 def without_places(text: str) -> str:
     """A machine's absolute paths become their last part: they say nothing elsewhere."""
-    return re.sub(r"(?<![\w./~-])~?/(?:[^\s/'\",=]+/)+([^\s/'\",=]+)", r"PATH/\1", text)
+    shown = re.sub(r"(?<![\w./~<-])~?/(?:[^\s/'\",=<]+/)+([^\s/'\",=<]+)", r"PATH/\1", text)
+    return Markup(shown) if isinstance(text, Markup) else shown
 
 
 def command_of(run: Run) -> str:
@@ -161,4 +205,4 @@ def reference_table(run: Run, summary: Summary) -> str:
 
 def shown_value(value: Any) -> str:
     """A setting as its YAML would have it, in code quotes."""
-    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    return code(value if isinstance(value, str) else json.dumps(value))

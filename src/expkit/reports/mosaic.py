@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from expkit.cleaning import one_line
 from expkit.records.files import write_aside
 from expkit.records.run import Run
 
@@ -55,7 +56,7 @@ def draw_mosaic(run: Run, folder: Path) -> list[Path]:
 def _caption(run: Run, target: np.generic) -> str:
     """The class's name; a regression's samples have none."""
     names = run.dataset.class_names
-    return "" if names is None else names[int(target)]
+    return "" if names is None else one_line(names[int(target)])
 
 
 def _pair(stored_HWC: Pixels, seen_HWC: Pixels, name: str) -> Image.Image:

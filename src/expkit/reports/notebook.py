@@ -58,8 +58,8 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as aside:
         pictures = [_shrink(path, folder) for path in draw_pictures(outcome, Path(aside))]
     parts = [
-        f"# {folder.name}",
-        f"Hypothesis: {hypothesis or 'none was stated.'}",
+        f"# {markdown.plain(folder.name)}",
+        f"Hypothesis: {markdown.plain(hypothesis or 'none was stated.')}",
         *map(_portable, sections(outcome)),
         *_shown(pictures),
         NOTES,
@@ -140,9 +140,9 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path]) -> str:
     run, summary = pairs[0]
     title = run.config.get("name") or run.name
     parts = [
-        f"# {title}",
-        f"**{summary['verdict'].upper()}**: {summary['verdict_reason']}.",
-        f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
+        f"# {markdown.plain(title)}",
+        f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])}.",
+        f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
         *_compared(run),
         *comparison.changes([run for run, _ in pairs]),
         "## Criteria" if summary["criteria"] else "",
@@ -162,13 +162,13 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path]) -> str:
 
 
 def _shown(pictures: Sequence[Path]) -> list[str]:
-    links = [f"![{path.stem}]({path.name})" for path in pictures]
+    links = [markdown.image(Path(path.name), path.stem) for path in pictures]
     return ["## Pictures", *links] if links else []
 
 
 def _compared(run: Run) -> list[str]:
     stated = run.config.get("compared_with") or []
-    return [f"Compared with: {', '.join(map(str, stated))}."] if stated else []
+    return [f"Compared with: {markdown.plain(', '.join(stated))}."] if stated else []
 
 
 def _findings(summary: Summary) -> list[str]:
@@ -182,7 +182,7 @@ def _portable(part: str) -> str:
 
 def _commands(runs: Sequence[Run]) -> list[str]:
     return [
-        f"{name}:\n\n```\n{markdown.portable_command(run)}\n```"
+        f"{markdown.plain(name)}:\n\n{markdown.block(markdown.portable_command(run))}"
         for name, run in zip(comparison.labels(runs), runs, strict=True)
     ]
 

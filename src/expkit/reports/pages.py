@@ -7,9 +7,11 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from expkit.records.cells import safe_row
 from expkit.records.files import write_aside, write_json
+from expkit.records.opening import list_inside, make_inside
 from expkit.records.run import Run
-from expkit.records.thresholds import Threshold
+from expkit.records.thresholds import read_thresholds
 from expkit.reports import markdown, wording
 from expkit.reports.digests import make_digest
 from expkit.reports.findings import markdown_section
@@ -17,6 +19,7 @@ from expkit.reports.summary import Summary, summarize
 from expkit.reports.threshold_page import threshold_screen
 
 TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
+PLOTS = "plots"
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
@@ -31,11 +34,12 @@ def refresh(run_path: Path, *, plots: bool) -> Summary:
     if plots:
         from expkit.reports.gallery import draw_plots
 
-        pictures = draw_plots(run, run_path / "plots")
-        for path in set((run_path / "plots").glob("*.png")) - set(pictures):
+        make_inside(run_path / PLOTS, run_path)
+        pictures = draw_plots(run, run_path / PLOTS)
+        for path in set(list_inside(run_path / PLOTS, "*.png", run_path)) - set(pictures):
             path.unlink()  # its records are no longer there
     else:
-        pictures = sorted((run_path / "plots").glob("*.png"))
+        pictures = list(list_inside(run_path / PLOTS, "*.png", run_path))
     write_aside(run_path / "report.md", report(run, summary, pictures).encode())
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
@@ -46,26 +50,27 @@ def history_table(run: Run) -> str:
     """The history as CSV: a column a key, in the order in which keys first appear."""
     keys = dict.fromkeys(key for record in run.history for key in record)
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, list(keys), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(run.history)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(safe_row(keys))
+    writer.writerows(safe_row(record.get(key, "") for key in keys) for record in run.history)
     return stream.getvalue()
 
 
 def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
     """The page that says what a run came to, verdict first."""
     parts = [
-        f"# {run.name}",
-        f"**{summary['verdict'].upper()}**: {summary['verdict_reason']} ({summary['status']}).",
-        f"Hypothesis: {run.config.get('hypothesis') or 'none was stated.'}",
+        f"# {markdown.plain(run.name)}",
+        f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])} "
+        f"({summary['status']}).",
+        f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
         *_results(run, summary),
         *markdown_section(summary["findings"]),
-        *_threshold(run),
+        *_thresholds(run),
         "## Stages",
         markdown.stages_table(summary),
         _speed(summary),
         "## Settings",
-        f"```\n{markdown.command_of(run)}\n```",
+        markdown.block(markdown.command_of(run)),
         _settings(run),
         *_pictures(run, pictures),
     ]
@@ -77,7 +82,7 @@ def _results(run: Run, summary: Summary) -> list[str]:
     if summary["criteria"]:
         parts += ["## Criteria", markdown.criteria_table(summary)]
     if summary["metrics"]:
-        judged = f"Judged on `{summary['judged_split']}`: {summary['judged_on']}."
+        judged = f"Judged on `{summary['judged_split']}`: {markdown.plain(summary['judged_on'])}."
         parts += ["## Metrics", judged, markdown.metrics_table(summary)]
         ignorance = wording.against_ignorance(summary)
         if ignorance is not None:
@@ -97,11 +102,10 @@ def _results(run: Run, summary: Summary) -> list[str]:
     return parts
 
 
-def _threshold(run: Run) -> list[str]:
-    threshold = Threshold.read(run.path)
-    if threshold is None:
-        return []
-    return ["## Threshold", f"```\n{threshold_screen(threshold, run.dataset)}\n```"]
+def _thresholds(run: Run) -> list[str]:
+    thresholds = read_thresholds(run.path)
+    screens = [markdown.block(threshold_screen(each, run.dataset)) for each in thresholds]
+    return ["## Thresholds", *screens] if screens else []
 
 
 def _speed(summary: Summary) -> str:
@@ -115,10 +119,12 @@ def _speed(summary: Summary) -> str:
 
 def _settings(run: Run) -> str:
     chosen = {k: v for k, v in run.config.items() if k not in TOLD_ELSEWHERE}
-    rows = [(f"`{k}`", markdown.shown_value(v)) for k, v in markdown.flatten(chosen).items()]
+    rows = [
+        (markdown.code(k), markdown.shown_value(v)) for k, v in markdown.flatten(chosen).items()
+    ]
     return markdown.table(("setting", "value"), rows)
 
 
 def _pictures(run: Run, pictures: Sequence[Path]) -> list[str]:
-    links = [f"![{path.stem}]({path.relative_to(run.path).as_posix()})" for path in pictures]
+    links = [markdown.image(path.relative_to(run.path), path.stem) for path in pictures]
     return ["## Pictures", *links] if links else []

@@ -42,11 +42,9 @@ class Puzzle:
     @classmethod
     def load(cls, run: Run, layout: Layout) -> Puzzle | None:
         """None where the picture is not in the run folder."""
-        path = run.path / layout.picture
-        if not path.is_file():
+        image = run.picture(layout)
+        if image is None:
             return None
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
         aspect = (image.height / layout.rows) / (image.width / layout.columns)
         width = min(MAX_WIDTH / layout.columns, MAX_HEIGHT / layout.rows / aspect, MAX_CELL)
         size = (layout.columns * max(round(width), 2), layout.rows * max(round(width * aspect), 2))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from expkit.records.files import Record
+from expkit.records.files import Record, parse_json
+from expkit.records.opening import open_regular, refuse_links
+from expkit.records.recorded import is_epoch
 from expkit.records.sweep import Job
 
 MAX_UNREAD = 65_536  # bytes of a file that is read from its end where it has gained more
@@ -28,7 +29,7 @@ class Tail:
     def new_lines(self) -> list[str]:
         """Those that it gained since it was last asked; without a last one not yet ended."""
         try:
-            with self.path.open("rb") as stream:
+            with os.fdopen(open_regular(self.path, os.O_RDONLY), "rb") as stream:
                 state = os.fstat(stream.fileno())
                 number, size = state.st_ino, state.st_size
                 if number != self.number or size < self.offset:
@@ -60,9 +61,13 @@ class RunningJob:
         if not names:
             return
         folder = self.job.sweep / names[-1]
+        refuse_links(folder, self.job.sweep)
         for line in self._tail(folder / "history.jsonl").new_lines()[-1:]:
-            with contextlib.suppress(ValueError):  # what is damaged is told by the sweep's page
-                self.last = json.loads(line)
+            # what is damaged is told by the sweep's page
+            with contextlib.suppress(ValueError, KeyError):
+                record = parse_json(line)
+                if isinstance(record, dict) and is_epoch(record):
+                    self.last = record
         for line in self._tail(folder / "log.txt").new_lines():
             found = FINDING.match(line)
             self.finding = " ".join(found[1].split()) if found else self.finding
@@ -72,7 +77,7 @@ class RunningJob:
         """How much of its training is done."""
         epochs = {
             name: stage["max_epochs"]
-            for name, stage in self.job.config["procedure"].items()
+            for name, stage in self.job.procedure.items()
             if stage and "max_epochs" in stage
         }
         if self.last is None or self.last["stage"] not in epochs:
@@ -85,7 +90,7 @@ class RunningJob:
         """`train 14/40  val accuracy 83.20 %  WARN overfitting`."""
         if self.last is None:
             return "  ".join(filter(None, ["starting", self.finding]))
-        stage: dict[str, Any] = self.job.config["procedure"].get(self.last["stage"]) or {}
+        stage: dict[str, Any] = self.job.procedure.get(self.last["stage"]) or {}
         most = stage.get("max_epochs") or stage.get("max_steps") or "?"
         parts = [f"{self.last['stage']} {self.last['epoch']}/{most}", _figure(self.last)]
         return "  ".join(filter(None, [*parts, self.finding]))

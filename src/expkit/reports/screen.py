@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from expkit.cleaning import one_line
 from expkit.reports import findings, wording
 
 WIDTH = 90
@@ -52,12 +53,14 @@ def _headline(summary: Mapping[str, Any]) -> str:
 def short(path: Path) -> str:
     """A path relative to where the user stands, where that is inside it."""
     absolute, here = path.resolve(), Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+    shown = absolute.relative_to(here) if absolute.is_relative_to(here) else path
+    return one_line(str(shown))
 
 
 def handle(path: Path) -> str:
     """What a command finds the run by: its name where runs are looked for, else its path."""
-    return path.name if path.resolve().parent == Path.cwd() / "outputs" else short(path)
+    is_found = path.resolve().parent == Path.cwd() / "outputs"
+    return one_line(path.name) if is_found else short(path)
 
 
 def _fact(label: str, text: str) -> Rows:

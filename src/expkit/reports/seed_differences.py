@@ -29,15 +29,15 @@ class Student:
 
     @property
     def p(self) -> float:
-        """Of a difference other than 0."""
+        """The two-sided p of a difference other than 0."""
         return min(2 * min(self.p_below(0), self.p_above(0)), 1.0)
 
     def p_below(self, bound: float) -> float:
-        """Of a difference that is below the bound."""
+        """The one-sided p of a difference below the bound."""
         return self._one_sided(bound - self.gap)
 
     def p_above(self, bound: float) -> float:
-        """Of a difference that is above the bound."""
+        """The one-sided p of a difference above the bound."""
         return self._one_sided(self.gap - bound)
 
     def _one_sided(self, distance: float) -> float:
@@ -75,7 +75,7 @@ class Student:
 def difference_over_seeds(
     ours: Mapping[int, float], theirs: Mapping[int, float]
 ) -> Difference | None:
-    """Of two recipes, from each seed's figure: paired where both had the same seeds, else Welch's.
+    """Compare two recipes by each seed's figure: paired where both had the same, else Welch's.
 
     One seed on one side says nothing of that side's std: it is taken to be the other's.
     """

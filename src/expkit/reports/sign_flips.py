@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from expkit.diagnosis.mcnemar import LEVEL, fewest_differing, round_up, z_values
-from expkit.reports.contributions import Parts
+from expkit.reports.contributions import Contributions
 from expkit.reports.intervals import Interval
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class SignFlips:
     """
 
     gap: float
-    parts: Parts
+    parts: Contributions
     sums: Floats | None  # absolute, falling; None where they are normal
 
     test: ClassVar[str] = "paired sign-flip test"
@@ -79,7 +79,9 @@ class SignFlips:
         return ROUNDING * float(abs(self.parts.values).sum())
 
 
-def flip_signs(gaps: Mapping[str, float], parts: Mapping[str, Parts]) -> dict[str, SignFlips]:
+def flip_signs(
+    gaps: Mapping[str, float], parts: Mapping[str, Contributions]
+) -> dict[str, SignFlips]:
     """The test of each metric that has parts; those of many parts share their draws."""
     import numpy as np
 
@@ -107,7 +109,7 @@ def _all_sums(values: Floats) -> Floats:
     return np.abs(sums)
 
 
-def _draw_sums(parts: Sequence[Parts]) -> list[Floats]:
+def _draw_sums(parts: Sequence[Contributions]) -> list[Floats]:
     """Absolute sums under seeded signs, which are the same for every metric."""
     import numpy as np
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from expkit.diagnosis.mcnemar import LEVEL, McNemar
 from expkit.records.measures import TOP, Measure
 from expkit.records.predictions import ClassPredictions, Predictions
-from expkit.reports.contributions import parts_of
+from expkit.reports.contributions import contributions_of
 from expkit.reports.intervals import Interval
 from expkit.reports.sign_flips import flip_signs
 
@@ -29,7 +29,7 @@ class Method(Protocol):
 
     @property
     def p(self) -> float:
-        """Of this comparison alone, two-sided."""
+        """Two-sided, of this comparison alone."""
 
     def interval(self, level: float) -> Interval | None:
         """Bounds of the difference that exclude 0 exactly where p is below the level."""
@@ -73,7 +73,7 @@ class Difference:
 
     @property
     def num_needed(self) -> int | None:
-        """Of the unit, at this comparison's level; None where there is no difference to see.
+        """Number of units at this comparison's level; None where there is no difference to see.
 
         More folds would be other training sets, and not more draws.
         """
@@ -81,14 +81,14 @@ class Difference:
 
     @property
     def counts(self) -> McNemar | None:
-        """Of right predictions, where the metric is their fraction."""
+        """Counts of right predictions, where the metric is their fraction."""
         return self.method if isinstance(self.method, McNemar) else None
 
 
 def differences_on_samples(
     ours: Predictions, theirs: Predictions, figures: Mapping[str, tuple[float, float]]
 ) -> dict[str, Difference]:
-    """Of two models that answered the same samples, by metric; `figures` are both's values.
+    """Compare two models that answered the same samples, by metric; `figures` are both's values.
 
     Fractions of the same samples (accuracy, top-5 accuracy, recall of a class) have McNemar's exact
     test, all else the paired sign-flip test. The precision of a class is a fraction of other
@@ -97,7 +97,7 @@ def differences_on_samples(
     """
     exact = {name: pair for name in figures if (pair := _right(ours, theirs, name)) is not None}
     gaps = {name: mine - other for name, (mine, other) in figures.items() if name not in exact}
-    parts = parts_of(ours, theirs, gaps)
+    parts = contributions_of(ours, theirs, gaps)
     if "log_loss" in parts:  # runs of older versions recorded one that was clipped elsewhere
         gaps["log_loss"] = float(parts["log_loss"].values.sum())
     found = {}

@@ -15,6 +15,7 @@ from expkit.records.run import Run
 from expkit.reports.levels import chance_levels, constant_levels
 from expkit.reports.measured import Figure, Measured
 from expkit.reports.metrics import decisive_sample
+from expkit.reports.stored import is_sound
 from expkit.reports.sure import Sure
 
 Summary = dict[str, Any]
@@ -23,10 +24,10 @@ Summary = dict[str, Any]
 def recall(run: Run) -> Summary:
     """The stored summary of a run that ended, without reading its predictions; else a new one.
 
-    One from before figures had intervals, or runs findings, is computed anew.
+    One of another shape, as from before figures had intervals, is computed anew.
     """
     stored = run.summary
-    if stored is None or not {"intervals", "findings"} <= stored.keys():
+    if stored is None or not is_sound(stored):
         return summarize(run)
     if stored["status"] == run.status in ("finished", "failed"):
         return stored

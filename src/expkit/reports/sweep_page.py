@@ -10,6 +10,7 @@ from pathlib import Path
 
 from expkit.records.files import write_aside
 from expkit.records.measures import Measure, is_lower_better
+from expkit.records.opening import refuse_links
 from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation_page import ablation_section
@@ -21,6 +22,7 @@ from expkit.reports.sweep_rows import Row, failure
 from expkit.reports.sweep_words import records_of, sweep_answer, told_of
 from expkit.reports.variation import SEED, describe_settings, shown
 
+PLOTS = "plots"
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
 MAX_FAILURES = 30
 MAX_POOLED = 10  # settings whose folds are pooled for the page: each run's predictions are read
@@ -33,9 +35,10 @@ def refresh_sweep(path: Path) -> SweepOutcome:
     """Write every page anew from the records."""
     from expkit.reports.sweep_table import SweepTable
 
+    refuse_links(path / PLOTS, path)
     SweepTable(path).write()
     outcome = SweepOutcome.of(path)
-    pictures = draw_pictures(outcome, path / "plots")
+    pictures = draw_pictures(outcome, path / PLOTS)
     write_aside(path / "sweep.md", page(outcome, pictures).encode())
     return outcome
 
@@ -61,10 +64,10 @@ def draw_pictures(outcome: SweepOutcome, folder: Path) -> list[Path]:
 def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
     """The answer first."""
     parts = [
-        f"# {outcome.sweep.name}",
+        f"# {markdown.plain(outcome.sweep.name)}",
         *sections(outcome),
         *(["## Pictures"] if pictures else []),
-        *(f"![{path.stem}](plots/{path.name})" for path in pictures),
+        *(markdown.image(Path(PLOTS) / path.name, path.stem) for path in pictures),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -72,8 +75,9 @@ def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
 def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the pictures."""
     sweep = outcome.sweep
+    answer = sweep_answer(outcome) if outcome.is_ablation else outcome.headline()
     return [
-        f"**{sweep_answer(outcome) if outcome.is_ablation else outcome.headline()}**",
+        f"**{markdown.plain(answer)}**",
         f"{outcome.counts()}.",
         *told_of(outcome),
         *ablation_section(sweep),
@@ -81,7 +85,7 @@ def sections(outcome: SweepOutcome) -> list[str]:
         *_failures(outcome),
         *_findings(outcome.rows),
         "## Repeat it",
-        f"```\n{command_of(sweep)}\n```",
+        markdown.block(command_of(sweep)),
         *_best_command(outcome),
     ]
 
@@ -96,7 +100,7 @@ def _best_command(outcome: SweepOutcome) -> list[str]:
     if outcome.best is None or not outcome.is_choice:
         return []
     which = "one of its runs" if len(outcome.best.judged) > 1 else "alone"
-    return [f"The best, {which}:", f"```\n{command(outcome.best.judged[0])}\n```"]
+    return [f"The best, {which}:", markdown.block(command(outcome.best.judged[0]))]
 
 
 def _table(outcome: SweepOutcome) -> list[str]:
@@ -188,7 +192,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
             str(row.number),
             describe_settings({**row.settings, SEED: row.seed}),
             failure(row),
-            f"[output](jobs/{row.output.name})",
+            markdown.link("output", f"jobs/{row.output.name}"),
         )
         for row in failed[:MAX_FAILURES]
     ]

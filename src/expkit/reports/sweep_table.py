@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from expkit.records.cells import safe_row
 from expkit.records.files import write_aside
 from expkit.records.sweep import Sweep
 from expkit.reports.sweep_rows import Row, read_row, read_rows
@@ -68,5 +69,5 @@ class SweepTable:
 
 def _line(cells: list[object] | list[str]) -> str:
     stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerow(cells)
+    csv.writer(stream, lineterminator="\n").writerow(safe_row(cells))
     return stream.getvalue()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from expkit.errors import UserError, nearest_of
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
-from expkit.records.thresholds import Threshold
+from expkit.records.thresholds import Threshold, Verdict
 from expkit.reports.cutoffs import (
     Half,
     choose_high,
     choose_low,
     curve_of,
     describe,
+    judge_share,
     split_halves,
 )
 from expkit.reports.wording import percent
@@ -34,22 +36,27 @@ class Wish:
 
 
 def choose_threshold(run: Run, wish: Wish) -> Threshold:
-    """The cut-offs with their evidence; a bound that was not asked for is that which was.
+    """The cut-offs with their evidence.
 
-    `low` is the highest cut-off that keeps the recall, `high` the lowest with the precision;
-    where that is the lower of the two, it does for both and leaves no maybe.
+    `low` is the highest cut-off that keeps the recall, `high` the lowest with the precision.
+    Where only one of them is asked for, or `high` is the lower, one does for both and leaves no
+    maybe.
     """
     answers = _held_out_answers(run, wish)
+    _check_bounds(wish)
     chooser, confirmer = split_halves(answers, wish.class_name, wish.seed)
-    recall, precision = _bounds(wish)
-    low = choose_low(chooser, recall)
-    if low is None and wish.recall is not None:
-        raise _unreachable_recall(run, wish, chooser, recall)
-    high = choose_high(chooser, precision)
-    if high is None and wish.precision is not None:
-        raise _unreachable_precision(run, wish, chooser, wish.precision)
-    # without a low one nothing is surely another class, which nobody asked for then
-    low = min(0.0 if low is None else low, 1.0 if high is None else high)
+    cuts = []
+    if wish.recall is not None:
+        low = choose_low(chooser, wish.recall)
+        if low is None:
+            raise _unreachable_recall(run, wish, chooser, wish.recall)
+        cuts.append(low)
+    if wish.precision is not None:
+        high = choose_high(chooser, wish.precision)
+        if high is None:
+            raise _unreachable_precision(run, wish, chooser, wish.precision)
+        cuts.append(high)
+    low, high = min(cuts), cuts[-1]
     evidence = {
         "chosen_on": describe(chooser, low, high),
         "confirmed_on": describe(confirmer, low, high),
@@ -59,11 +66,11 @@ def choose_threshold(run: Run, wish: Wish) -> Threshold:
         class_names=list(answers.class_names),
         low=low,
         high=high,
-        asked_recall=recall,
-        asked_precision=precision,
+        asked_recall=wish.recall,
+        asked_precision=wish.precision,
         split=answers.split,
         seed=wish.seed,
-        is_confirmed=_is_confirmed(evidence["confirmed_on"], wish),
+        verdict=_judge(evidence["confirmed_on"], wish),
         evidence=evidence,
     )
 
@@ -125,7 +132,7 @@ def _refuse_too_few(answers: ClassPredictions, class_name: str) -> None:
         )
 
 
-def _bounds(wish: Wish) -> tuple[float, float]:
+def _check_bounds(wish: Wish) -> None:
     for option, value in (("--recall", wish.recall), ("--precision", wish.precision)):
         if value is not None and not 0 < value <= 1:
             raise UserError(
@@ -133,20 +140,23 @@ def _bounds(wish: Wish) -> tuple[float, float]:
                 where=f"{option} {value:g}",
                 allowed="more than 0, at most 1: 99 % is 0.99",
             )
-    bound = wish.recall if wish.recall is not None else wish.precision
-    assert bound is not None, "the command asks for one of them"
-    return bound, bound if wish.precision is None else wish.precision
+    assert wish.recall is not None or wish.precision is not None, "the command asks for one"
 
 
-def _is_confirmed(found: dict[str, Any], wish: Wish) -> bool:
-    """What nobody asked for cannot be missed; a precision of no answers at all is."""
-    recall, wrong = found["recall"], found["wrong_class"]
-    keeps_recall = wish.recall is None or recall["share"] >= wish.recall
-    right = wrong["total"] - wrong["count"]
-    keeps_precision = wish.precision is None or (
-        wrong["total"] > 0 and right / wrong["total"] >= wish.precision
-    )
-    return keeps_recall and keeps_precision
+def _judge(found: dict[str, Any], wish: Wish) -> Verdict:
+    """The verdict of the half that did not choose, on what was asked alone.
+
+    Where even a perfect outcome of so few samples would leave the bound inside its exact
+    interval, nothing was confirmed, unless the bound was missed beyond doubt.
+    """
+    judged = []
+    if wish.recall is not None:
+        judged.append(judge_share(found["recall"]["count"], found["recall"]["total"], wish.recall))
+    if wish.precision is not None:
+        wrong, total = found["wrong_class"]["count"], found["wrong_class"]["total"]
+        judged.append(judge_share(total - wrong, total, wish.precision))
+    verdicts: Sequence[Verdict] = ("not confirmed", "too few samples", "confirmed")
+    return next(verdict for verdict in verdicts if verdict in judged)
 
 
 def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> UserError:

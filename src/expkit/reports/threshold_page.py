@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.records.facts import DatasetFacts
-from expkit.records.thresholds import MAYBE, Threshold
+from expkit.records.thresholds import HALVES, MAYBE, Threshold, Verdict
+from expkit.reports.cutoffs import needed_samples
 from expkit.reports.wording import interval, percent
 
 WIDTH = 90
-HALVES = ("chosen_on", "confirmed_on")
+WORDS: Mapping[Verdict, str] = {
+    "confirmed": "CONFIRMED",
+    "not confirmed": "NOT CONFIRMED",
+    "too few samples": "TOO FEW SAMPLES TO CONFIRM",
+}
 
 
 def threshold_screen(threshold: Threshold, facts: DatasetFacts) -> str:
@@ -29,6 +35,7 @@ def threshold_screen(threshold: Threshold, facts: DatasetFacts) -> str:
         *_table_lines(threshold),
         "",
         verdict(threshold),
+        *([] if threshold.is_confirmed else ["predict does not use it"]),
     ]
     return "\n".join(lines)
 
@@ -43,9 +50,7 @@ def _decision_lines(threshold: Threshold) -> list[str]:
     low, high = f"{threshold.low:.4g}", threshold.high
     lines = [f"  {f'probability below {low}':<30}{other_name(threshold)}"]
     if high is None:
-        asked = percent(threshold.asked_precision)
-        reason = f"(no cut-off reaches a precision of {asked})"
-        return [*lines, f"  {f'from {low} on':<30}{MAYBE} {reason}"]
+        return [*lines, f"  {f'from {low} on':<30}{MAYBE} (no cut-off is precise enough)"]
     if high > threshold.low:
         lines.append(f"  {f'from {low} to {high:.4g}':<30}{MAYBE}")
     return [*lines, f"  {f'from {high:.4g} on':<30}{threshold.class_name}"]
@@ -58,6 +63,8 @@ def _table_lines(threshold: Threshold) -> list[str]:
         f"wrong among '{threshold.class_name}'": "wrong_class",
         f"wrong among '{other_name(threshold)}'": "wrong_other",
     }
+    if threshold.low == threshold.high:
+        del rows[f"sent to {MAYBE}"]
     width = max(map(len, rows))
     lines = [f"  {'':<{width}}  {'chosen on':<38}confirmed on"]
     for label, key in rows.items():
@@ -68,28 +75,50 @@ def _table_lines(threshold: Threshold) -> list[str]:
 
 def _cell(share: Mapping[str, Any]) -> str:
     if share["share"] is None:
-        return "none answered so"
+        return "none predicted so"
     ends = interval("accuracy", share["interval"])
     return f"{percent(share['share'])} of {share['total']} ({ends})"
 
 
 def verdict(threshold: Threshold) -> str:
-    """Whether the other half bears the choice out, and whether it is enough to tell."""
+    """The verdict of the half that did not choose, with its figures beside what was asked."""
+    said = "; ".join([*too_few(threshold), *_told(threshold)])
+    text = f"{WORDS[threshold.verdict]}: on the samples that did not choose, {said}"
+    return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False))
+
+
+def _told(threshold: Threshold) -> list[str]:
     found = threshold.evidence["confirmed_on"]
     recall, wrong = found["recall"], found["wrong_class"]
     said = [_beside("recall", recall["share"], recall["interval"], threshold.asked_recall)]
     if wrong["share"] is None:
-        said.append(f"nothing was surely '{threshold.class_name}'")
-    else:
-        low, high = wrong["interval"]
-        ends, precision = (1 - high, 1 - low), 1 - wrong["share"]
-        said.append(_beside("precision", precision, ends, threshold.asked_precision))
-    word = "CONFIRMED" if threshold.is_confirmed else "NOT CONFIRMED"
-    text = f"{word}: on the samples that did not choose, {'; '.join(said)}"
-    return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False))
+        return [*said, f"nothing was surely '{threshold.class_name}'"]
+    low, high = wrong["interval"]
+    ends, precision = (1 - high, 1 - low), 1 - wrong["share"]
+    return [*said, _beside("precision", precision, ends, threshold.asked_precision)]
 
 
-def _beside(name: str, share: float, ends: Sequence[float], bound: float) -> str:
+def _beside(name: str, share: float, ends: Sequence[float], bound: float | None) -> str:
+    if bound is None:
+        return f"{name} is {percent(share)} (none was asked for)"
     side = "misses" if share < bound else "reaches"
     text = f"{name} is {percent(share)} and {side} {percent(bound)}"
     return f"{text} (within the noise)" if ends[0] <= bound <= ends[1] else text
+
+
+def too_few(threshold: Threshold) -> list[str]:
+    """List the bounds that so few samples cannot bear out, with how many samples could."""
+    if threshold.verdict != "too few samples":
+        return []
+    found = threshold.evidence["confirmed_on"]
+    asked = (
+        ("recall", threshold.asked_recall, found["recall"]["total"]),
+        ("precision", threshold.asked_precision, found["wrong_class"]["total"]),
+    )
+    said = []
+    for name, bound, total in asked:
+        if bound is not None and total < needed_samples(bound):
+            needed = needed_samples(bound)
+            enough = f"{needed:.0f} could" if math.isfinite(needed) else "no number could"
+            said.append(f"{total} cannot show a {name} of {percent(bound)} ({enough})")
+    return said

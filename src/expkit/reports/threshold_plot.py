@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
-from expkit.records.thresholds import MAYBE, Threshold
+from expkit.records.thresholds import MAYBE, Threshold, read_thresholds
 from expkit.reports import style
 from expkit.reports.cutoffs import Half, split_halves
+from expkit.reports.threshold_page import WORDS, too_few
 from expkit.reports.wording import percent
 
 
-def draw_threshold(run: Run, folder: Path) -> list[Path]:
-    """Precision over recall of both halves with the two cut-offs; nothing without a threshold."""
-    threshold = Threshold.read(run.path)
-    answers = None if threshold is None else run.predictions.get(threshold.split)
-    if threshold is None or not isinstance(answers, ClassPredictions):
-        return []
+def draw_thresholds(run: Run, folder: Path) -> list[Path]:
+    """A picture for each class that has a threshold."""
+    drawn = []
+    for number, threshold in enumerate(read_thresholds(run.path), start=1):
+        answers = run.predictions.get(threshold.split)
+        if isinstance(answers, ClassPredictions):
+            name = re.sub(r"[^\w-]+", "_", threshold.class_name)[:60]
+            path = folder / f"threshold_{number}_{name}.png"
+            drawn.append(_draw(run, threshold, answers, path))
+    return drawn
+
+
+def _draw(run: Run, threshold: Threshold, answers: ClassPredictions, path: Path) -> Path:
+    """Precision over recall of both halves, with the cut-offs and what was asked."""
     from sklearn.metrics import precision_recall_curve
 
     halves = split_halves(answers, threshold.class_name, threshold.seed)
@@ -32,24 +42,40 @@ def draw_threshold(run: Run, folder: Path) -> list[Path]:
             drawstyle="steps-post",
             color=color,
             linestyle=line,
-            label=f"{label} {len(half.scores)} samples",
+            label=f"{label} {len(half.scores)} samples,\n"
+            f"{int(half.belongs.sum())} of {style.shortened(threshold.class_name, 24)}",
         )
-    cuts = (("low", threshold.low, "v", style.ORANGE), ("high", threshold.high, "^", style.GREEN))
-    for name, cut, marker, color in cuts:
-        if cut is not None:
-            place = _place(halves[1], cut)
-            label = f"{name} cut-off {cut:.4g}"
-            axes.plot(*place, marker, color=color, markersize=9, label=label, linestyle="none")
-    axes.axvline(100 * threshold.asked_recall, color=style.PURPLE, linestyle=":", label="asked")
-    axes.axhline(100 * threshold.asked_precision, color=style.PURPLE, linestyle=":")
-    share = threshold.evidence["confirmed_on"][MAYBE]["share"]
-    title = f"{run.name}\n{threshold.class_name}: {percent(share)} sent to {MAYBE}, on the half "
-    title += f"of {threshold.split} that did not choose"
+    for name, cut, marker, color in _cuts(threshold):
+        place = _place(halves[1], cut)
+        label = f"{name} {cut:.4g}"
+        axes.plot(*place, marker, color=color, markersize=9, label=label, linestyle="none")
+    asked = {"recall": threshold.asked_recall, "precision": threshold.asked_precision}
+    for name, bound in asked.items():
+        if bound is not None:
+            draw = axes.axvline if name == "recall" else axes.axhline
+            label = f"asked: {name} {percent(bound)}"
+            draw(100 * bound, color=style.PURPLE, linestyle=":", label=label)
+    title = f"{run.name}\n{threshold.class_name}: {WORDS[threshold.verdict]} on the half of "
+    title += f"{threshold.split} that did not choose"
+    if threshold.low != threshold.high:
+        share = threshold.evidence["confirmed_on"][MAYBE]["share"]
+        title += f"; {percent(share)} sent to {MAYBE}"
+    title += "".join(f"\n{sentence}" for sentence in too_few(threshold))
     figure.suptitle(style.wrapped(title, 8), fontsize=11)
     axes.set(xlabel="recall in %", ylabel="precision in %", xlim=(0, 102), ylim=(0, 103))
     axes.grid(visible=True)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return [style.save(figure, folder / "threshold.png")]
+    return style.save(figure, path)
+
+
+def _cuts(threshold: Threshold) -> list[tuple[str, float, str, str]]:
+    """One where it does for both ends, else the low and the high one."""
+    if threshold.high == threshold.low:
+        return [("cut-off", threshold.low, "o", style.ORANGE)]
+    cuts = [("low cut-off", threshold.low, "v", style.ORANGE)]
+    if threshold.high is not None:
+        cuts.append(("high cut-off", threshold.high, "^", style.GREEN))
+    return cuts
 
 
 def _place(half: Half, cut: float) -> tuple[float, float]:

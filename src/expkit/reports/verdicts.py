@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from expkit.diagnosis.mcnemar import LEVEL, POWER, McNemar
+from expkit.diagnosis.mcnemar import LEVEL, POWER
 from expkit.records.measures import is_lower_better
 from expkit.reports import wording
 from expkit.reports.sign_flips import NUM_FLIPS, SignFlips
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def judge(metric: str, difference: Difference) -> Verdict:
-    """By the p-value after Holm's correction; `difference` is ours less the baseline's.
+    """Judge by the p-value after Holm's correction; `difference` is ours less the baseline's.
 
     That it was corrected is to be said beside, once for all comparisons (`corrected`).
     """
@@ -59,7 +59,7 @@ def p_shown(difference: Difference) -> str:
 
 
 def p_value(p: float) -> str:
-    """`= 0.034` or `< 0.0001`, 0.0496, which is below 0.05, is not shown as 0.05."""
+    """`= 0.034` or `< 0.0001`; 0.0496, which is below 0.05, is not shown as 0.05."""
     if p < 0.0001:
         return "< 0.0001"
     for digits in range(2, 9):
@@ -75,12 +75,14 @@ def methods_of(differences: Iterable[tuple[str, Difference]]) -> list[str]:
     for metric, difference in differences:
         metrics.setdefault(difference.method.test, {})[metric] = None
     return [
-        f"{', '.join(names)}: p and interval are both of the {test}, and 0 lies outside exactly "
-        f"where p < {LEVEL:g}{f' ({HOW[test]})' if test in HOW else ''}".replace(
-            f"the {McNemar.test}", McNemar.test
-        )
+        f"{', '.join(names)}: p and interval are both of {_named(test)}, and 0 lies outside "
+        f"exactly where p < {LEVEL:g}{f' ({HOW[test]})' if test in HOW else ''}"
         for test, names in metrics.items()
     ]
+
+
+def _named(test: str) -> str:
+    return test if test[0].isupper() else f"the {test}"
 
 
 def corrected(num_comparisons: int, beside: str) -> str:
@@ -124,7 +126,7 @@ def ends_shown(metric: str, ends: tuple[float, float]) -> str:
 
 
 def _outlook(difference: Difference) -> str:
-    """Why it is no proof, and how much would be one where that is known."""
+    """The reason why it is no proof, and how much would be one where that is known."""
     alone, num_comparisons = difference.p_alone, difference.num_comparisons
     if alone < LEVEL:
         return (

@@ -76,7 +76,7 @@ def against_ignorance(summary: Mapping[str, Any]) -> str | None:
 
 
 def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
-    """What the metrics of the judged split hide: who says maybe, and a sample that decides."""
+    """Sentences on what the metrics of the judged split hide: maybes, and a decisive sample."""
     split = summary["judged_split"]
     told = []
     if sure := summary.get("sure", {}).get(split):  # older summaries tell of neither

@@ -105,7 +105,7 @@ class Arena:
         shutil.copytree(self.exhibits / "outputs" / kind, self.gift, symlinks=True)
         return self.gift
 
-    def have(self, kind: str = "finished", name: str = "honest") -> Path:
+    def have(self, kind: str = "other", name: str = "honest") -> Path:
         """A run of the user's own."""
         path = self.work / "outputs" / name
         if not path.exists():

@@ -25,24 +25,12 @@ FOLDER_WORDS = (
     "device.threads=1",
     "dataset.cache_dir=cache",
 )
-PUZZLE_WORDS = (
-    "dataset.rows=2",
-    "dataset.columns=3",
-    "dataset.piece_size=16",
-    "criteria=none",
-    "procedure=full",
-    "procedure.train.max_epochs=1",
-    "model.widths=[4]",
-    "device=cpu",
-    "device.precision=fp32",
-    "device.threads=1",
-)
 CLASSES = ("cat", "dog")
 
 
 @pytest.fixture(scope="session")
 def exhibits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with images/ and outputs/: `finished`, `interrupted`, `puzzle` and `sweep`."""
+    """A folder with images/ and outputs/: `finished`, `interrupted`, `other` and `sweep`."""
     here, place = Path.cwd(), tmp_path_factory.mktemp("exhibits")
     os.chdir(place)
     try:
@@ -50,7 +38,7 @@ def exhibits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _make("finished", *FOLDER_WORDS)
         shutil.copytree("outputs/finished", "outputs/interrupted")
         cut_off(Path("outputs/interrupted"))
-        _make("puzzle", *PUZZLE_WORDS)
+        _make("other", *FOLDER_WORDS, "optimizer.lr=0.01")
         _make("sweep", "-m", "seed=0,1", "hydra/launcher=basic", *FOLDER_WORDS)
     finally:
         os.chdir(here)

@@ -32,7 +32,6 @@ COMMANDS = {
     "evaluate": ("evaluate", G),
     "latency": ("latency", G, "--seconds", "0.01"),
     "resume": ("resume", G),
-    "try": ("diagnose", G, "--try", "--epochs", "1"),
 }
 BUILDING = ("predict", "evaluate", "resume")  # what makes parts from a config
 READING = ("show", "analyze", "diagnose", "compare", "threshold")

@@ -371,7 +371,7 @@ def test_a_table_into_a_device_leaves_the_device(arena: Arena) -> None:
 def test_a_folder_that_must_not_be_written(command: str, arena: Arena) -> None:
     """Said before anything is paid for."""
     arena.have()
-    arena.have(name="other")
+    arena.have("finished", name="other")
     closed = arena.work / "closed"
     closed.mkdir(mode=0o500)
     words = {

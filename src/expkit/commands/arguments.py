@@ -18,7 +18,8 @@ class Parser(argparse.ArgumentParser):
     """Argparse, which refuses as every other part does."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(message, where=self.prog, fix=f"{self.prog} --help")
+        what = message.removeprefix("argument ").replace(": cannot be", " cannot be", 1)
+        raise UserError(what, where=self.prog, fix=f"{self.prog} --help")
 
 
 def count(text: str) -> int:

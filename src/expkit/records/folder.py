@@ -86,7 +86,8 @@ class RunFolder:
             )
         clear_leftovers(path)
         stages = path / "stages.jsonl"
-        write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
+        if stages.exists():
+            write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
         return cls(path, lock)
 
     def close(self) -> None:

@@ -233,7 +233,7 @@ def _check_sense(record: Mapping[str, Any]) -> None:
         raise ValueError(f"{record['task']} has no names of what it tells")
     if len(set(told)) < len(told):
         raise ValueError("two classes or targets have one name")
-    if not splits.keys() & {"train", "val", "test"} or splits.keys() - {"train", "val", "test"}:
+    if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")
     for split, facts in splits.items():
         counts = facts["class_counts"]

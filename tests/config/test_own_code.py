@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from expkit.config.own_code import is_own, own_folder
+from expkit.config.own_code import hash_own_code, is_own, own_folder
 from expkit.config.places import conf_folders, conf_left_out
 
 
@@ -119,3 +119,22 @@ def test_checking_adds_no_folder_to_the_import_path(
     assert sys.path == before
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(f"lone_{tmp_path.name}")
+
+
+def test_own_code_is_told_apart_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the modules that a config names and of all that these import; nothing else counts."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net_to_hash.py").write_text("import layers_to_hash, json\n")
+    (tmp_path / "layers_to_hash").mkdir()
+    (tmp_path / "layers_to_hash" / "__init__.py").write_text("from . import inner\n")
+    (tmp_path / "layers_to_hash" / "inner.py").write_text("SIZE = 1\n")
+    (tmp_path / "other_to_hash.py").write_text("")
+    config = {"model": {"_target_": "net_to_hash.Net"}, "loss": {"_target_": "torch.nn.MSELoss"}}
+    first = hash_own_code(config)
+    assert first == hash_own_code(config) != hash_own_code({})
+    (tmp_path / "other_to_hash.py").write_text("changed = True\n")
+    assert hash_own_code(config) == first
+    (tmp_path / "layers_to_hash" / "inner.py").write_text("SIZE = 2\n")
+    assert hash_own_code(config) != first

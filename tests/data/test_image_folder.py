@@ -125,6 +125,19 @@ def test_what_is_no_picture_is_left_out_and_told(root: Path) -> None:
     assert folders == "2 folders left out that are no split or class: extra, cat/deeper"
 
 
+def test_a_class_folder_without_images_is_told(root: Path) -> None:
+    """It is no class, and nobody was told: a class of the user's was simply not there."""
+    put(root, *(f"{c}/{i}.png" for c in ("cat", "dog") for i in range(9)))
+    (root / "bird").mkdir()
+    (root / "fish").mkdir()
+    (root / "fish" / "notes.txt").write_text("")
+    dataset = read(root)
+    assert dataset.class_names == ["cat", "dog"]
+    told = next(each for each in dataset.remarks if "hold no images" in each)
+    assert told.startswith("2 folders hold no images")
+    assert {"pictures/bird", "pictures/fish"} <= set(told.replace(",", "").split())
+
+
 def test_links_are_followed(root: Path) -> None:
     """To files and to class folders: many a split is made of links."""
     put(root.parent, *(f"store/cat/{i}.png" for i in range(3)))

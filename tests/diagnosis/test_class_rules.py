@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,18 +24,19 @@ def test_missing_classes_are_named_either_way() -> None:
     assert found.evidence["missing_in_val"] == ["class_1"]
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"dataset": {**CONFIG["dataset"], "allow_missing": ["class_1"]}},
-        {"procedure": {"collect": {"_target_": "expkit.x.Mistakes", "label": "class_1"}}},
-    ],
-)
-def test_classes_missing_on_purpose_are_not_told(config: dict[str, Any]) -> None:
-    """Those that the config allows, and one that a stage makes of mistakes."""
+def test_classes_missing_on_purpose_are_not_told() -> None:
+    """Those that the config allows."""
     facts = make_facts(train=(50, 50), val=(10, 0))
-    assert findings("missing_classes", make_evidence(facts=facts, **config)) == []
+    allowed = {**CONFIG["dataset"], "allow_missing": ["class_1"]}
+    assert findings("missing_classes", make_evidence(facts=facts, dataset=allowed)) == []
     assert len(findings("missing_classes", make_evidence(facts=facts))) == 1
+
+
+def test_a_class_that_a_stage_makes_of_mistakes_is_missing_nowhere() -> None:
+    """The rules on data are asked of the data as it came."""
+    evidence = make_evidence(facts=make_facts(train=(50, 50), val=(10, 10)))
+    relabelled = make_facts(train=(45, 45, 10), val=(10, 10, 0))
+    assert findings("missing_classes", replace(evidence, relabelled=relabelled)) == []
 
 
 def test_a_split_smaller_than_the_classes_is_no_fault() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from damaged_data import digits, evidence_of
 from test_label_rules import findings
 
 from expkit.data.samples import Dataset, Samples
+from expkit.diagnosis.finding import Finding
 
 
 def enlarge(dataset: Dataset, split: str, extra: Samples) -> Dataset:
@@ -40,17 +42,52 @@ def test_leaked_pictures_are_listed_by_name() -> None:
     dataset = digits()
     leaky = enlarge(dataset, "val", some_of(dataset.splits["train"], 9))
     (found,) = findings("duplicates_across_splits", evidence_of(leaky))
-    assert (found.severity, found.evidence["count"]) == ("warning", 9)
+    assert (found.severity, found.evidence["identical"]) == ("warning", 9)
     names = dataset.splits["train"].names
     assert found.evidence["pictures"] == [f"val/copy_{i} = train/{names[i]}" for i in range(9)]
 
 
-def test_one_leaked_picture_of_hundreds_is_a_note() -> None:
-    """One of 541 moves no accuracy that anybody compares."""
+def test_one_identical_picture_of_hundreds_is_a_warning() -> None:
+    """It is a fault of the split, and told as what it is."""
     dataset = digits()
     leaky = enlarge(dataset, "val", some_of(dataset.splits["train"], 1))
     (found,) = findings("duplicates_across_splits", evidence_of(leaky))
-    assert found.severity == "info"
+    assert found.severity == "warning"
+    assert found.sentence == "1 picture is, pixel for pixel, in both val and train"
+    assert (found.evidence["identical"], "near copies" in found.evidence) == (1, False)
+
+
+def test_an_identical_picture_is_a_warning_among_many_that_are_alike() -> None:
+    """Near copies that train has of itself as well do not make it a likeness."""
+    found = found_across(near=5, exact=1, within=30)
+    assert found.severity == "warning"
+    assert "pixel for pixel" in found.sentence
+    assert "nearly" not in found.sentence
+    assert (found.evidence["identical"], found.evidence["near copies"]) == (1, 5)
+
+
+def test_test_pictures_among_those_that_choose_the_epoch_are_told() -> None:
+    """What was trained on is not among them; the epoch is chosen on them all the same."""
+    dataset = digits()
+    leaky = enlarge(dataset, "test", some_of(dataset.splits["val"], 2))
+    (found,) = findings("duplicates_across_splits", evidence_of(leaky))
+    assert found.sentence == "2 pictures are, pixel for pixel, in both test and val"
+    assert "the epoch is chosen" in found.cause
+
+
+def test_an_identical_picture_under_another_label_is_said() -> None:
+    """No answer to it is right in both splits."""
+    dataset = digits()
+    train = dataset.splits["train"]
+    three = int(np.flatnonzero(train.targets == 3)[0])
+    twin = Samples(train.images[[three]], np.array([5]), ["twin"])
+    evidence = evidence_of(enlarge(dataset, "val", twin))
+    assert json.dumps(evidence.signals)  # as it is written down
+    (found,) = findings("duplicates_across_splits", evidence)
+    assert "1 of them under another label" in found.sentence
+    assert found.evidence["under another label"] == [
+        f"val/twin (5) = train/{train.names[three]} (3)"
+    ]
 
 
 def test_conflicting_labels_are_listed() -> None:
@@ -75,15 +112,29 @@ def test_repeated_pictures_are_a_note() -> None:
 @pytest.mark.parametrize(("within", "severity"), [(30, "info"), (0, "warning")])
 def test_near_copies_count_where_train_is_not_as_near_to_itself(within: int, severity: str) -> None:
     """Forty of 541: no leak where 30 of 600 training pictures have such a twin, too."""
+    assert found_across(near=40, exact=0, within=within).severity == severity
+
+
+def test_as_many_near_copies_as_train_has_of_itself_are_explained() -> None:
+    """30 of 600 in train: of 541 there may be 54 and three standard deviations of 7.4, and one."""
+    found = found_across(near=40, exact=0, within=30)
+    assert found.evidence["no sign of a leak up to"] == 77
+    assert "of 600 training pictures that were compared with the others 30 are" in found.sentence
+    assert "up to 77 would be no sign of a leak" in found.sentence
+
+
+def found_across(*, near: int, exact: int, within: int) -> Finding:
+    """The finding on sound digits beside so many pairs, with so many of 600 alike in train."""
     evidence = evidence_of(digits())
     (record,) = evidence.of_kind("data")
-    pairs = [["val", f"val_{i}", "train", f"train_{i}", 0.97] for i in range(40)]
-    across = {"count": 40, "exact": 0, "near": 40, "pairs": pairs}
+    likeness = [1.0] * exact + [0.97] * near
+    pairs = [["val", f"v_{i}", "train", f"t_{i}", alike] for i, alike in enumerate(likeness)]
+    across = {"count": len(pairs), "exact": exact, "near": near, "pairs": pairs}
     near_within = {"asked": 600, "count": within}
     duplicates = {**record["duplicates"], "across": across, "near_within": near_within}
     alike = replace(evidence, signals=[{**record, "duplicates": duplicates}])
     (found,) = findings("duplicates_across_splits", alike)
-    assert found.severity == severity
+    return found
 
 
 def test_few_pictures_copied_often_are_a_fault() -> None:

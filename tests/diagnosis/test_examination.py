@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +152,30 @@ def test_rules_need_no_torch() -> None:
         "assert not {'torch', 'hydra', 'scipy', 'sklearn'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("_target_: nowhere_at_all.Rule", "there is no module 'nowhere_at_all'"),
+        ("_target_: expkit.diagnosis.gates.GateFailed\nfoo: 1", "has no argument 'foo'"),
+        ("a: [", "is no YAML"),
+        ("- 1", "holds no rule"),
+    ],
+)
+def test_a_bad_rule_of_a_users_own_is_a_warning(
+    content: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It ended every training; the other rules are asked."""
+    known = set(load_rules())
+    (tmp_path / "conf" / "diagnosis").mkdir(parents=True)
+    (tmp_path / "conf" / "diagnosis" / "own.yaml").write_text(content)
+    monkeypatch.chdir(tmp_path)
+    assert set(load_rules()) == known
+    told = capsys.readouterr().err
+    assert told.startswith("warning the rule 'own' is left out: ")
+    assert said in told

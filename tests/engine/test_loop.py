@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import log, sqrt
 from typing import Any
 
@@ -92,6 +93,20 @@ def test_classes_by_hand() -> None:
     assert evaluate(learner, split, 2) == pytest.approx(expected)
     (epoch,) = train_epochs(learner, split, batch_size=5, max_epochs=1, seed=0)
     assert epoch.metrics == pytest.approx(expected)
+
+
+def test_balanced_draws_score_as_the_samples_come() -> None:
+    """A net that always answers class 0 has the accuracy of its share, drawn by class or not.
+
+    Of 90 and 10 samples drawn equally often about half are right, and an evaluation says 90 %.
+    """
+    targets = torch.tensor([0] * 90 + [1] * 10)
+    split = replace(points(range(100), targets), class_names=("common", "rare"))
+    learner = learner_of(line(num_outputs=2), lr=0.0)
+    learner.loss = nn.CrossEntropyLoss()
+    (epoch,) = train_epochs(learner, split, batch_size=10, max_epochs=1, seed=0, balanced=True)
+    assert epoch.metrics["accuracy"] == pytest.approx(0.9)
+    assert evaluate(learner, split, 10)["accuracy"] == pytest.approx(0.9)
 
 
 def test_nothing_happens_before_it_is_asked_for() -> None:

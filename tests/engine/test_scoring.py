@@ -120,10 +120,33 @@ def test_the_surest_answers_are_judged_alone() -> None:
     assert Sums(CPU).sure_mistakes() is None
 
 
+def test_balanced_draws_are_weighted_back_by_hand() -> None:
+    """Of 90 and 10 samples, three of four drawn of the one and one of four of the other are right.
+
+    Four of eight drawn are right, 50 %; of the samples as they come 0.9 * 3/4 + 0.1 * 1/4 = 70 %.
+    """
+    sums = Sums(CPU, class_counts=torch.tensor([90, 10]))
+    answers = torch.tensor([0, 0, 0, 1, 1, 0, 0, 0])
+    targets = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
+    for part in (slice(3), slice(3, 8)):
+        logits = nn.functional.one_hot(answers[part], 2).float()
+        sums.add(torch.tensor(1.0), logits, targets[part])
+    assert sums.means()["accuracy"] == pytest.approx(0.7)
+    assert sums.signals()["weighted_to_class_shares"]
+
+
+def test_a_class_that_was_not_drawn_weighs_nothing() -> None:
+    """Of 60, 30 and 10 samples, all right of the first and none of the second: 60 of 90."""
+    sums = Sums(CPU, class_counts=torch.tensor([60, 30, 10]))
+    sums.add(torch.tensor(1.0), torch.eye(3)[[0, 0, 0]], torch.tensor([0, 0, 1]))
+    assert sums.means()["accuracy"] == pytest.approx(2 / 3)
+
+
 def test_runs_side_by_side_are_summed_apart() -> None:
     """Two runs in one tensor have the figures of each alone, in two batches of other sizes."""
     draws = torch.Generator().manual_seed(0)
-    together, alone = Sums(CPU, closely=True), [Sums(CPU, closely=True) for _ in "ab"]
+    counts = torch.arange(1, 8)
+    together, *alone = (Sums(CPU, closely=True, class_counts=counts) for _ in range(3))
     for size in (5, 3):
         outputs = torch.randn(2, size, 7, generator=draws)
         targets = torch.randint(0, 7, (2, size), generator=draws)

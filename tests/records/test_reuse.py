@@ -32,12 +32,17 @@ OWN, KNOWN = ["expkit.models.Conv", "my_models.Net"], ["expkit.models.Conv", "to
         (BARE, BARE, KNOWN, True),
         ({**BARE, "dirty": True}, {**BARE, "dirty": True}, KNOWN, True),  # before any commit
         (BARE, BARE, OWN, False),
+        ({**BARE, "own_code": "ab"}, {**BARE, "own_code": "ab"}, OWN, True),
+        ({**BARE, "own_code": "ab"}, {**BARE, "own_code": "cd"}, OWN, False),
+        ({**CODE, "own_code": "ab"}, {**CODE, "dirty": True, "own_code": "ab"}, OWN, True),
+        ({**CODE, "own_code": "ab"}, {**CODE, "sources": "5b", "own_code": "ab"}, OWN, False),
+        ({**BARE, "own_code": "ab"}, BARE, OWN, False),  # from before it was recorded
     ],
 )
 def test_the_same_code_is_proven(
     ours: dict[str, Any], theirs: dict[str, Any], targets: list[str], is_same: bool
 ) -> None:
-    """By commit, cleanness, sources and versions; own modules without a commit by nothing."""
+    """By sources, versions and the content of own modules; of older runs, by a clean commit."""
     assert is_same_code(ours, theirs, targets) is is_same
 
 

@@ -57,6 +57,34 @@ def test_two_classes_have_every_picture(tmp_path: Path) -> None:
     assert wanted <= stems(run, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("contrast", "changed", "size"),
+    [
+        # a picture of 96 pixels, a caption of 18 and gaps of 12: eight in a row
+        (2, False, (8 * 108 + 12, 26 + 126)),
+        (2, True, (4 * 206 + 12, 26 + 2 * 126)),  # two side by side, 2 apart: four in a row
+        (None, False, (4 * 206 + 12, 26 + 2 * 126)),  # normalised otherwise than by a channel
+    ],
+)
+def test_the_same_picture_is_not_shown_twice(
+    contrast: int | None, changed: bool, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Without an augmentation a pair would hold one picture, but for its contrast."""
+    run = classes_run(tmp_path, ["clean", "pit"])
+    rng = np.random.default_rng(0)
+    stored = rng.integers(0, 100, (8, 8, 8, 3), np.uint8)
+    seen = stored * contrast + 10 if contrast else rng.permuted(stored, axis=1)
+    folder = RunFolder.reopen(run.path)
+    marks, targets = np.full(8, changed), np.arange(8) % 2
+    folder.write_samples(
+        "augmented", {"stored": stored, "seen": seen, "changed": marks, "targets": targets}
+    )
+    folder.close()
+    (path,) = draw_mosaic(Run(run.path), tmp_path / "plots")
+    with Image.open(path) as picture:
+        assert picture.size == size
+
+
 def test_curves_end_at_ten_classes(tmp_path: Path) -> None:
     """Eleven lines could not be told apart."""
     few = classes_run(tmp_path / "a", [str(i) for i in range(10)])

@@ -33,7 +33,47 @@ def test_a_long_list_is_cut_on_a_screen_and_whole_in_a_listing() -> None:
     """`expkit diagnose` is asked for the names."""
     assert "and 12 more" in describe(FOUND)
     assert "picture_15.png" in listing([FOUND])
-    assert "picture_15.png" in "".join(markdown_section([FOUND.to_json()]))
+
+
+def test_a_page_folds_a_long_list_and_has_all_of_it() -> None:
+    """The line of evidence has its first few; a short list is not folded."""
+    _, line, folded, _ = markdown_section([FOUND.to_json()])
+    assert "and 12 more" in line
+    assert folded.startswith("<details>\n<summary>pictures: all 16</summary>")
+    assert all(f"picture_{i}.png" in folded for i in range(16))
+    short = replace(FOUND, evidence={"pictures": ["a.png", "b.png"]})
+    assert "<details>" not in "".join(markdown_section([short.to_json()]))
+
+
+def test_a_name_cannot_leave_its_fence() -> None:
+    """Files may be called anything."""
+    odd = replace(FOUND, evidence={"pictures": ["```", "<img src=x>", *"abc"]})
+    folded = markdown_section([odd.to_json()])[2]
+    fence = folded.split("\n")[3]
+    assert fence == "````"
+    assert folded.count(fence) == 2
+
+
+def test_the_next_command_says_what_is_new_in_it() -> None:
+    """Among ten words that were typed nobody finds the eleventh."""
+    command = "expkit train dataset=digits optimizer.lr=0.01 model.init=kaiming"
+    found = replace(FOUND, remedies=[["optimizer.lr=0.01", "model.init=kaiming"]], command=command)
+    lines = describe(found).splitlines()
+    assert lines[-2:] == [
+        "      next     with optimizer.lr=0.01 model.init=kaiming:",
+        f"               {command}",
+    ]
+    section = markdown_section([found.to_json()])
+    assert section[-2] == "Next, with `optimizer.lr=0.01 model.init=kaiming`:"
+    assert command in section[-1]
+
+
+def test_a_command_of_nothing_but_the_remedy_needs_no_words() -> None:
+    """Nor does advice that is no command."""
+    bare = replace(FOUND, remedies=[["optimizer.lr=0.0001"]])
+    assert describe(bare).endswith("next     expkit train optimizer.lr=0.0001")
+    advice = replace(bare, command="look at the model's last layer")
+    assert markdown_section([advice.to_json()])[-1] == "Next: look at the model's last layer."
 
 
 def test_before_training_there_is_no_epoch() -> None:

@@ -61,6 +61,25 @@ def test_report_is_honest_about_where(tmp_path: Path) -> None:
     assert "expkit train model=larger_backbone image=/home/me/lake.jpg" in text
 
 
+def test_pictures_come_first_and_changed_settings_before_the_others(tmp_path: Path) -> None:
+    """The earlier epochs of a puzzle are folded, and so is what nobody changed."""
+    run = puzzle_run(tmp_path, 4, 5)
+    environment = json.loads((run.path / "environment.json").read_text())
+    environment["choices"] = {"model": "larger_backbone", "procedure": "standard"}
+    (run.path / "environment.json").write_text(json.dumps(environment))
+    refresh(run.path, plots=True)
+    report = (run.path / "report.md").read_text()
+    headings = [line for line in report.splitlines() if line.startswith("## ")]
+    assert headings[0] == "## Pictures"
+    assert report.index("plots/puzzle_accuracy.png") < report.index("pictures of earlier epochs")
+    assert "| `model` | `larger_backbone` | `simple_conv` |" in report
+    assert "| `procedure.evaluate` | left out | there |" not in report
+    shown, _, rest = report.partition("<summary>The other")
+    assert "| `procedure.train.max_epochs` | `40` | `150` |" in shown
+    assert "procedure.overfit_10.max_steps" not in shown
+    assert "| `procedure.overfit_10.max_steps` | `500` |" in rest
+
+
 @pytest.mark.parametrize("write", [failed_gate_run, interrupted_run])
 def test_cut_off_run_has_its_pages(tmp_path: Path, write: object) -> None:
     """A run without predictions is reported as far as it came."""

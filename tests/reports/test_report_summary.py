@@ -28,8 +28,8 @@ from expkit.records.run import Run
 from expkit.reports.summary import all_passed, recall, summarize
 
 
-def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion: str) -> Run:
-    """One class pair, so many right, judged on training samples by one criterion."""
+def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion: str | None) -> Run:
+    """One class pair, so many right, judged on training samples by one criterion, or by none."""
     targets = np.arange(num_samples) % 2
     right = np.arange(num_samples) < num_right
     table = np.where(right[:, None] == np.eye(2, dtype=bool)[targets], 0.9, 0.1)
@@ -46,7 +46,7 @@ def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion:
     return write_run(
         parent,
         facts,
-        config=config_of(criteria={"accuracy": criterion}),
+        config=config_of(criteria={"accuracy": criterion} if criterion else {}),
         stages=finished_stages(),
         predictions=[predictions],
     )
@@ -59,6 +59,14 @@ def test_just_under_the_bound_is_not_met(tmp_path: Path) -> None:
     assert summary["criteria"][0]["met"] is False
     assert summary["metrics"]["train"]["accuracy"] == pytest.approx(1155 / 1226)
     assert not all_passed(summary)
+
+
+def test_a_run_without_criteria_passes_and_says_what_its_accuracy_is_worth(tmp_path: Path) -> None:
+    """Worse than guessing, and yet exit 0: nobody asked for more. The levels stand beside it."""
+    summary = summarize(run_with_accuracy(tmp_path, 4, 10, None))
+    assert (summary["verdict"], all_passed(summary)) == ("not judged", True)
+    for words in ("no criteria were stated", "accuracy 40.00 %", "largest class", "chance 50.00 %"):
+        assert words in summary["verdict_reason"]
 
 
 def test_met_needs_the_relation_as_stated(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +190,23 @@ def test_a_shuffled_sweep_is_resumed_by_its_configs(planned: Sweep, run_here: Ex
     done = run_here("resume", "last", "--failed")
     assert done.err == ""
     assert "0 of 2 jobs done, 0 to run" in done.out
+
+
+def test_a_sweep_goes_on_with_another_launcher(planned: Sweep, run_here: Expkit) -> None:
+    """How jobs run may change, what they are may not; the recorded words stay as they were."""
+    before = json.loads((planned.path / "sweep.json").read_text())
+    done = run_here("resume", "last", "--failed", "launcher.timeout=600", "launcher.jobs=1")
+    assert done.err == ""
+    assert "0 of 2 jobs done, 0 to run" in done.out
+    assert "launcher.timeout=600" in sys.argv
+    assert json.loads((planned.path / "sweep.json").read_text()) == before
+    for word, said in (
+        ("launcher.jobs=x", "launcher.jobs cannot be 'x'"),
+        ("seed=3", "but for its launcher"),
+    ):
+        refused = run_here("resume", "last", word)
+        assert refused.code == 2
+        assert said in refused.err
 
 
 class NoReader(io.StringIO):

@@ -82,6 +82,23 @@ class Augmentation:
                 _try_out(name, transform, tuple(image_shape))
 
 
+@dataclass(frozen=True)
+class LoneTransform(Augmentation):
+    """One transform in the place of an augmentation, which no key of `transforms` names."""
+
+    def check(self, image_shape: Sequence[int]) -> None:
+        try:
+            super().check(image_shape)
+        except UserError as error:
+            (name,) = self.transforms
+            raise UserError(
+                error.what.replace(f"augment.transforms.{name}", "augment"),
+                where=f"augment ({name})",
+                allowed=error.details["allowed"],
+                fix="expkit train ... augment=none",
+            ) from error
+
+
 def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> None:
     images_BCHW = torch.rand(2, *image_shape)
     trial = copy.deepcopy(transform)

@@ -21,6 +21,7 @@ from expkit.reports.digests import recall_digest
 from expkit.reports.filtering import keep_where
 from expkit.reports.groups import Member, Recipe, fold, folding
 from expkit.reports.out_of_fold import out_of_fold
+from expkit.reports.picture_files import FORMATS, add_format
 from expkit.reports.summary import recall
 
 MAX_SHOWN = 10  # recipes beside the baseline
@@ -56,7 +57,7 @@ def main(words: Sequence[str]) -> int:
     if followers := _followers(members, groups):
         print("\n".join(textwrap.wrap(followers, WIDTH, break_on_hyphens=False)))
     if arguments.to is not None:
-        _write(comparison, arguments.to, left_out)
+        _write(comparison, arguments.to, left_out, arguments.format)
     return 0
 
 
@@ -87,16 +88,19 @@ def _parser() -> Parser:
         metavar="FOLDER",
         help="write compare.md, .csv, changes.csv and pictures",
     )
+    add_format(parser)
     return parser
 
 
-def _write(comparison: Comparison, folder: Path, left_out: Sequence[str]) -> None:
+def _write(
+    comparison: Comparison, folder: Path, left_out: Sequence[str], picture_format: str | None
+) -> None:
     from expkit.reports.compared_page import NO_PICTURE, write_comparison
 
     with explain_disk_errors(folder):
-        written = write_comparison(comparison, folder, left_out)
+        written = write_comparison(comparison, folder, left_out, picture_format)
     print("\n".join(["", *map(str, written)]))
-    if not any(path.suffix == ".png" for path in written):
+    if not any(path.suffix.lstrip(".") in FORMATS for path in written):
         print(NO_PICTURE)
 
 

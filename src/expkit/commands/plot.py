@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from expkit.cleaning import one_line
 from expkit.commands.arguments import Parser
 from expkit.records.folder import explain_disk_errors
-from expkit.records.opening import list_inside
 from expkit.records.run import Run
 from expkit.records.sweep import find_run_or_sweep
 from expkit.reports.pages import refresh
+from expkit.reports.picture_files import add_format, find_pictures
 from expkit.reports.sweep_page import refresh_sweep
 
 
@@ -22,12 +22,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "run", nargs="?", default="last", help="a path, a unique part of a name, or last"
     )
-    found = find_run_or_sweep(parser.parse_args(words).run)
+    add_format(parser)
+    given = parser.parse_args(words)
+    found = find_run_or_sweep(given.run)
     with explain_disk_errors(found.path):
         if isinstance(found, Run):
-            refresh(found.path, plots=True)
+            refresh(found.path, plots=True, picture_format=given.format)
         else:
-            refresh_sweep(found.path)
-    for path in list_inside(found.path / "plots", "*.png", found.path):
+            refresh_sweep(found.path, given.format)
+    for path in find_pictures(found.path / "plots", root=found.path):
         print(one_line(str(path)))
     return 0

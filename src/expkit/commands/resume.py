@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 def main(words: Sequence[str]) -> int:
     parser = Parser("expkit resume", description="Go on with a run or a sweep that was cut off.")
     parser.add_argument("run", help="a path, a unique part of a name, or last")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="launcher.KEY=VALUE",
+        help="of a sweep: how its jobs run from now on, such as launcher.timeout=600",
+    )
     parser.add_argument("--failed", action="store_true", help="of a sweep: the jobs that failed")
     parser.add_argument(
         "--missing", action="store_true", help="of a sweep: those cut off or not begun"
@@ -38,16 +44,32 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     found = find_run_or_sweep(arguments.run)
     # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
         if isinstance(found, Run):
+            _refuse_words(arguments.words, found)
             return finish(found, arguments.trust)
         from expkit.commands.sweep_resume import resume_sweep
 
         return resume_sweep(
-            found, arguments.trust, failed=arguments.failed, missing=arguments.missing
+            found,
+            arguments.trust,
+            arguments.words,
+            failed=arguments.failed,
+            missing=arguments.missing,
+        )
+
+
+def _refuse_words(words: Sequence[str], run: Run) -> None:
+    """A run goes on as it began, or its numbers would be of no one config."""
+    if words:
+        raise UserError(
+            "a run is resumed with the config that it began with",
+            where=" ".join(words),
+            allowed="launcher.KEY=VALUE, of a sweep",
+            fix=f"expkit resume {run.path}",
         )
 
 

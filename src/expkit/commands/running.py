@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from expkit.commands.progress import Progress, ReadingBar
+from expkit.config.own_code import hash_own_code
 from expkit.config.request import Request
 from expkit.config.schema import Config
 from expkit.errors import UserError
@@ -93,7 +94,11 @@ def make_folder(
     plain = config.to_plain()
     config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     environment = describe_environment(
-        command, parts.device.reason, hash_text(config_text), job_id(plain)
+        command,
+        parts.device.reason,
+        hash_text(config_text),
+        job_id(plain),
+        hash_own_code(plain),
     )
     if choices:
         environment["choices"] = dict(choices)

@@ -16,13 +16,24 @@ from expkit.errors import UserError
 from expkit.records.sweep import FAILED, Status, Sweep
 
 HYDRA = "hydra"  # what --trust says for words that configure Hydra itself
+LAUNCHER = ("launcher.", "launcher=")
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 
-def resume_sweep(sweep: Sweep, trusted: Sequence[str], *, failed: bool, missing: bool) -> int:
-    """Run what is missing, cut off or failed, or one of these alone; the exit code."""
+def resume_sweep(
+    sweep: Sweep,
+    trusted: Sequence[str],
+    changes: Sequence[str] = (),
+    *,
+    failed: bool,
+    missing: bool,
+) -> int:
+    """Run what is missing, cut off or failed, or one of these alone; the exit code.
+
+    `changes` say how the jobs run from now on, in place of what the sweep began with.
+    """
     given = sweep.command[2:]
-    words = list(_harmless(given, sweep, trusted))
+    words = _with_changes(list(_harmless(given, sweep, trusted)), changes)
     statuses: list[Status] = []
     if missing or not failed:
         statuses += MISSING
@@ -61,6 +72,23 @@ def _harmless(words: Sequence[str], sweep: Sweep, trusted: Sequence[str]) -> Ite
                 fix=f"if that was you: expkit resume {sweep.path} --trust {HYDRA}",
             )
         yield word
+
+
+def _with_changes(words: Sequence[str], changes: Sequence[str]) -> list[str]:
+    """The recorded words with other values of `launcher`, which no job's config knows of."""
+    for change in changes:
+        if not change.startswith(LAUNCHER):
+            raise UserError(
+                "a sweep is resumed with the words that it began with, but for its launcher",
+                where=change,
+                allowed="launcher.KEY=VALUE: jobs, jobs_per_device, timeout, fail_fast",
+            )
+    keys = {_key_of(change) for change in changes}
+    return [*(word for word in words if _key_of(word) not in keys), *changes]
+
+
+def _key_of(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 def _quoted(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from expkit.commands.interruption import raise_if_interrupted
 from expkit.commands.job import EXIT_REFUSED, run_planned
 from expkit.commands.running import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from expkit.config.own_code import hash_own_code
 from expkit.config.parts import build_part
 from expkit.config.request import Request
 from expkit.config.sweeping import Outcome
@@ -126,8 +127,12 @@ def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:
 
 def _words_of_jobs(command: Sequence[str]) -> list[str]:
     """Without those that resuming a sweep puts in place of its own."""
-    keys = ("trust", "hydra.sweep.dir")
-    return [word for word in command if word.lstrip("+~").partition("=")[0] not in keys]
+    keys = ("trust", "hydra.sweep.dir", "launcher")
+    return [word for word in command if not _key_of(word).startswith(keys)]
+
+
+def _key_of(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 @contextmanager
@@ -220,7 +225,9 @@ def _find_open(
 
 def _take_over(folder: SweepFolder, identities: Collection[str]) -> set[str]:
     environment = describe_environment([], "", "")
-    found, num_changed = find_finished(folder.path.parent, identities, environment)
+    configs = {job.id: job.config for job in Sweep(folder.path).jobs if job.id in identities}
+    own_code = {identity: hash_own_code(config) for identity, config in configs.items()}
+    found, num_changed = find_finished(folder.path.parent, identities, environment, own_code)
     for identity, path in found.items():
         folder.note(identity, "reused", run=str(path.absolute()))
     if found or num_changed:

@@ -27,14 +27,15 @@ def main(words: Sequence[str]) -> int:
         )
     threshold = choose_threshold(run, wish)
     from expkit.reports.pages import refresh
-    from expkit.reports.style import styled
+    from expkit.reports.picture_files import format_of
+    from expkit.reports.style import in_format, styled
     from expkit.reports.threshold_plot import draw_thresholds
 
     with explain_disk_errors(run.path):
         keep_threshold(threshold, run.path)
         plots = run.path / "plots"
         make_inside(plots, run.path)
-        with styled():
+        with styled(), in_format(format_of(run.config)):
             pictures = draw_thresholds(run, plots)
         refresh(run.path, plots=False)
     print(threshold_screen(threshold, run.dataset))

@@ -17,8 +17,8 @@ from expkit.errors import UserError, nearest_of
 NEARBY = ("torch.optim", "torch.nn", "torchvision.models", "timm.models", "kornia.augmentation")
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
 MISSING = "???"  # how OmegaConf writes a value that is still to be given
-# what a model and an optimizer are called with once the data is known
-RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params"})
+# what a model, an optimizer and a scheduler are called with once the data is known
+RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params", "optimizer"})
 
 
 def check_part(node: Mapping[str, object], key: str, *, trusted: Collection[str] = ()) -> None:
@@ -231,7 +231,9 @@ def _missing_argument(parameter: Parameter, key: str, where: str) -> UserError:
         f"{key} needs the argument '{parameter.name}'" if key else f"{full_key} must be given",
         where=f"{full_key}{where}",
         allowed=describe(written_out(parameter.annotation, parameter.module)),
-        fix=f"set {full_key}=...",
+        fix="`_partial_: true` in its YAML: the run gives it this argument"
+        if parameter.name in RUN_TIME_NAMES
+        else f"set {full_key}=...",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -18,7 +19,13 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expkit.config.explain import explain_composition, explain_sweep, parse_override
+from expkit.config.explain import (
+    explain_composition,
+    explain_refusal,
+    explain_sweep,
+    parse_override,
+    spell_out_globs,
+)
 from expkit.config.places import builtin_conf, conf_folders, list_choices
 from expkit.config.plain import refuse_interpolations
 from expkit.config.sweeping import Task, name_sweep
@@ -28,6 +35,12 @@ FLAGS_WITH_VALUE = {
     *("--cfg", "-c", "--info", "-i", "--package", "-p"),
     *("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"),
 }
+
+
+# where Hydra would write, or go to; a sweep's own folder is hydra.sweep.dir, which is obeyed
+HYDRAS_FOLDERS = frozenset(
+    {"hydra.run.dir", "hydra.output_subdir", "hydra.job.chdir", "hydra.sweep.subdir"}
+)
 
 
 class OwnConfFolder(SearchPathPlugin):
@@ -43,8 +56,10 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
     """Hand the words to Hydra, which calls the task once, with all jobs, or not at all."""
     prepare_hydra()
     words = flags_last(words)
+    _refuse_idle_words(words)
     if is_sweep(words):
         _require_optuna(words)
+        words = spell_out_globs(words)
         explain_sweep(words)
         words = _with_folder(words)
     sys.argv = ["expkit train", *words]
@@ -60,7 +75,27 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
     except Exception as error:
         raise explain_composition(words, error) from error
     if task.failures:
-        raise task.failures[0]
+        raise explain_refusal(words, task.failures[0])
+
+
+def _refuse_idle_words(words: Sequence[str]) -> None:
+    """Words to Hydra that expkit would not follow, or that one run alone has no use for."""
+    is_run = not is_sweep(words) and not any(word in ("--cfg", "-c", "--info") for word in words)
+    for word in words:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key in HYDRAS_FOLDERS:  # Hydra would leave an empty one beside the run's
+            raise UserError(
+                f"'{key}' would make a folder of Hydra's beside the run's own",
+                where=word,
+                allowed="output_dir=FOLDER: each run gets a dated folder there; name=NAME ends it",
+                fix=f"expkit train output_dir={value or 'FOLDER'}",
+            )
+        if is_run and re.match(r"hydra[/.](launcher|sweep(er)?)\b", key):
+            raise UserError(
+                f"'{key}' is of sweeps, and this is one run",
+                where=word,
+                fix=f"expkit train -m ... {shlex.quote(word)}   (a sweep), or leave it out",
+            )
 
 
 def _require_optuna(words: Sequence[str]) -> None:

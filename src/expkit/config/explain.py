@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ from hydra.core.override_parser.types import Glob, Override, ValueType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
+from expkit.config.advice import Choices, advise
 from expkit.config.places import (
     builtin_conf,
     conf_folders,
     conf_left_out,
     list_choices,
     list_groups,
+    values_to_give,
 )
-from expkit.errors import UserError, nearest_of
+from expkit.errors import UserError
 
 # mappings of parts by name, and the group whose choices can be added to each
 GROUPS_OF_MAPPINGS = {"procedure": "stage", "augment.transforms": "transform"}
@@ -32,7 +35,61 @@ def explain_composition(words: Sequence[str], error: Exception) -> UserError:
     if explained is not None:
         return explained
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return UserError(lines[0], where="\n".join(lines[1:5]), fix="expkit train --help")
+    return _explain_hydra(words, lines[0]) or UserError(
+        lines[0], where="\n".join(lines[1:5]), fix="expkit train --help"
+    )
+
+
+def _explain_hydra(words: Sequence[str], message: str) -> UserError | None:
+    """Hydra's words on sweeps and its plugins, which name no way out that expkit has."""
+    several = re.search("'(.+)' requires --multirun|Ambiguous value for argument '(.+)'", message)
+    if several is not None:
+        word = several[1] or several[2]
+        return UserError(
+            f"'{word}' gives several values, and one run takes one",
+            where=word,
+            fix=f"expkit train -m {_search_words(word)}   (a job for each)",
+        )
+    absent = re.search("Could not override '(.+?)'", message)
+    if absent is not None:
+        word = next((each for each in words if each.startswith(f"{absent[1]}=")), absent[1])
+        return UserError(
+            f"the default choice has no key '{absent[1]}'",
+            where=word,
+            fix=f"expkit train -m ... {shlex.quote(f'++{word}')}   (where all choices have it)",
+        )
+    plugin = re.search("Could not find '(hydra/(launcher|sweeper))/(.+)'", message)
+    if plugin is None:
+        return None
+    group, kind, name = plugin.groups()
+    fix = {
+        "launcher": "expkit train -m ... launcher.jobs=2   (jobs run side by side without it)",
+        "sweeper": "expkit train -m ...   (every combination; hydra/sweeper=optuna searches)",
+    }[kind]
+    return UserError(
+        f"there is no {group} called '{name}'",
+        where=next((word for word in words if word.startswith(group)), None),
+        allowed=", ".join([*list_choices(group, conf_folders()), "basic"]),
+        fix=fix,
+    )
+
+
+def _search_words(word: str) -> str:
+    """A word that gives a range is for a search, which alone draws from it."""
+    search = "hydra/sweeper=optuna " if "interval(" in word else ""
+    return search + shlex.quote(word)
+
+
+def explain_refusal(words: Sequence[str], error: Exception) -> Exception:
+    """A refusal of a key that was added, with the key that was meant, where one is known."""
+    is_bare = isinstance(error, UserError) and not (error.details["nearest"] or error.details["do"])
+    where = str(error.details["where"]) if isinstance(error, UserError) else ""
+    added = [word for word in words if word.startswith("+")]
+    plain = {word: word.lstrip("+") for word in added if where.startswith(word.lstrip("+")[:40])}
+    if not is_bare or not plain:
+        return error
+    fault = _find_fault([plain.get(word, word) for word in words])
+    return fault if fault is not None and fault.details["nearest"] else error
 
 
 def explain_sweep(words: Sequence[str]) -> None:
@@ -62,13 +119,15 @@ def _find_fault(words: Sequence[str]) -> UserError | None:
 def _check_words(words: Sequence[str]) -> None:
     texts, folders = _split_words(words)
     groups = [group for group in list_groups(folders) if not group.startswith("hydra/")]
+    choices = Choices(groups, folders)
     overrides = [_spell_out(parse_override(text), groups, folders) for text in texts]
     for override in overrides:
-        _check_choice(override, groups, folders)
+        _check_range(override, texts)
+        _check_choice(override, choices)
     config = _compose([o for o in overrides if _is_group(o, groups)], folders)
     for override in overrides:
         if not _is_group(override, groups):
-            _check_key(override, config)
+            _check_key(override, config, choices)
 
 
 def _split_words(words: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -86,39 +145,81 @@ def parse_override(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (OverrideParseException, HydraException) as error:
+        quoted = _quoted_for_hydra(text)
         raise UserError(
             f"'{text}' cannot be read as an override",
             where=str(error).strip().splitlines()[-1],
             allowed="key=value, +key=value, ++key=value, ~key, group=choice",
-            fix="put the word in quotes for the shell: 'key=\"a value\"'\n"
-            "names within {} stand without quotes: 'key={a*: {b: 1}, *: {}}'",
+            fix=f"expkit train {shlex.quote(quoted)}   (text in quotes, within those of the shell)"
+            if quoted
+            else "names within {} stand without quotes: 'key={a*: {b: 1}, *: {}}'",
         ) from error
+
+
+def _quoted_for_hydra(text: str) -> str | None:
+    """The word with its value as quoted text, where that can be read."""
+    key, _, value = text.partition("=")
+    word = f'{key}="{value}"'
+    try:
+        OverridesParser.create().parse_override(word)
+    except (OverrideParseException, HydraException):
+        return None
+    return word if value and '"' not in value and not value.startswith(("[", "{")) else None
 
 
 def _is_group(override: Override, groups: Sequence[str]) -> bool:
     return override.key_or_group in groups and "." not in override.key_or_group
 
 
-def _spell_out(override: Override, groups: Sequence[str], folders: list[Path]) -> Override:
+def spell_out_globs(words: Sequence[str]) -> list[str]:
+    """The words with each `model=glob(*)` as the choices that it means, less the unfinished."""
+    texts, folders = _split_words(words)
+    groups = list_groups(folders)
+    spelled = dict(zip(texts, texts, strict=True))
+    for text in (each for each in texts if "glob(" in each):
+        try:
+            spelled[text] = (
+                _spell_out(parse_override(text), groups, folders, texts).input_line or ""
+            )
+        except UserError:
+            continue  # said when all words are checked
+    return [spelled.get(word, word) for word in words]
+
+
+def _spell_out(
+    override: Override, groups: Sequence[str], folders: list[Path], words: Sequence[str] = ()
+) -> Override:
     """`model=glob(*)` as the choices that it means."""
     if override.value_type is not ValueType.GLOB_CHOICE_SWEEP:
         return override
+    group = override.key_or_group
     if not _is_group(override, groups):
         raise UserError(
-            f"glob() means files of a group, and '{override.key_or_group}' is none",
+            f"glob() means files of a group, and '{group}' is none",
             where=override.input_line,
             allowed=", ".join(groups),
-            fix=f"expkit train -m {override.key_or_group}=VALUE,VALUE",
+            fix=f"expkit train -m {group}=VALUE,VALUE",
         )
-    choices = list_choices(override.key_or_group, folders)
+    choices = list_choices(group, folders)
     glob = override.value()
     assert isinstance(glob, Glob), "as its type says"
     if not (names := glob.filter(choices)):
         raise UserError(
-            f"no {override.key_or_group} is meant by it",
+            f"no {group} is meant by it",
             where=override.input_line,
             allowed=", ".join(choices),
         )
+    given = {word.lstrip("+").partition("=")[0] for word in words}
+    lacking = {
+        name: keys
+        for name in names
+        if (keys := [key for key in values_to_give(choices[name]) if f"{group}.{key}" not in given])
+    }
+    if len(lacking) < len(names):
+        for name, keys in lacking.items() if words else ():
+            wanted = " ".join(f"{group}.{key}=..." for key in keys)
+            print(f"note    {override.input_line} leaves out {name}, which wants {wanted}")
+        names = [name for name in names if name not in lacking]
     return parse_override(f"{override.get_key_element()}={','.join(names)}")
 
 
@@ -130,20 +231,33 @@ def _values(override: Override) -> Iterator[Any]:
         yield override.value()
 
 
-def _check_choice(override: Override, groups: Sequence[str], folders: list[Path]) -> None:
-    if not _is_group(override, groups) or override.is_delete():
+def _check_range(override: Override, words: Sequence[str]) -> None:
+    """A range has no end of values: a grid cannot go through them."""
+    is_grid = not any(word.startswith("hydra/sweeper=") for word in words)
+    if override.value_type is ValueType.INTERVAL_SWEEP and is_grid:
+        word = override.input_line or ""
+        raise UserError(
+            f"'{word}' is a range to draw from, and a grid tries every value",
+            where=word,
+            allowed=f"{override.key_or_group}=VALUE,VALUE in a grid; a range in a search",
+            fix=f"expkit train -m {_search_words(word)}",
+        )
+
+
+def _check_choice(override: Override, choices: Choices) -> None:
+    if not _is_group(override, choices.groups) or override.is_delete():
         return
-    group, choices = override.key_or_group, list_choices(override.key_or_group, folders)
+    group, known = override.key_or_group, choices.of(override.key_or_group)
     for value in _values(override):
         for name in value if isinstance(value, list) else [value]:
-            if name is not None and str(name) not in choices:
-                nearest = nearest_of(str(name), choices)
+            if name is not None and str(name) not in known:
+                meant = choices.means(group, str(name))
                 raise UserError(
                     f"there is no {group} called '{name}'",
                     where="\n".join(filter(None, [override.input_line, conf_left_out()])),
-                    nearest=nearest,
-                    allowed=", ".join(choices),
-                    fix=f"expkit train {group}={nearest}" if nearest else f"expkit list {group}",
+                    nearest=" ".join(meant).removeprefix(f"{group}=") if meant else None,
+                    allowed=", ".join(known),
+                    fix=f"expkit train {shlex.join(meant)}" if meant else f"expkit list {group}",
                 )
 
 
@@ -168,7 +282,7 @@ def _first_of_sweep(override: Override) -> str:
     return f"{override.get_key_element()}={next(_values(override))}"
 
 
-def _check_key(override: Override, config: Mapping[str, Any]) -> None:
+def _check_key(override: Override, config: Mapping[str, Any], choices: Choices) -> None:
     """A key that is overridden or deleted must be there; one that is added need not."""
     key = override.key_or_group
     if override.is_add() or override.is_force_add() or key.startswith("hydra"):
@@ -176,7 +290,7 @@ def _check_key(override: Override, config: Mapping[str, Any]) -> None:
     node: Any = config
     for depth, name in enumerate(parts := key.split(".")):
         if not isinstance(node, Mapping) or name not in node:
-            raise _no_such_key(override, node, parts[:depth], parts[depth:], config)
+            raise _no_such_key(override, node, parts[:depth], config, choices)
         node = node[name]
     if isinstance(node, Mapping) and not override.is_delete() and "_target_" not in node:
         _check_added(override, node)
@@ -191,7 +305,7 @@ def _check_added(override: Override, node: Mapping[str, Any]) -> None:
                 f"'{override.key_or_group}' has no '{new[0]}' yet",
                 where=override.input_line,
                 allowed=", ".join(map(str, node)) or "nothing: it is empty",
-                fix=f"expkit train '+{override.input_line}'   (the + adds it)",
+                fix=f"expkit train {shlex.quote(f'+{override.input_line}')}   (the + adds it)",
             )
 
 
@@ -199,37 +313,32 @@ def _no_such_key(
     override: Override,
     node: Any,
     above: list[str],
-    missing: list[str],
     config: Mapping[str, Any],
+    choices: Choices,
 ) -> UserError:
     keys = (
         [key for key in node if not str(key).startswith("_")] if isinstance(node, Mapping) else []
     )
     names = keys if above else [*keys, "experiment"]
-    name, *below = missing
-    prefix = ".".join([*above, ""])
-    nearest = nearest_of(name, names)
-    meant = [".".join([prefix + nearest, *below])] if nearest else _keys_called(name, config)
-    value = (override.input_line or "").partition("=")[2]
-    fix = f"expkit train {(meant or [f'+{override.key_or_group}'])[0]}={value or 'VALUE'}"
+    path, prefix = override.key_or_group.split("."), ".".join([*above, ""])
+    advice = advise(path, (override.input_line or "").partition("=")[2], config, choices)
     group = GROUPS_OF_MAPPINGS.get(".".join(above))
-    if group is not None and not meant:
-        fix = f"expkit train +{group}@{prefix}{name}=CHOICE   (expkit list {group})"
+    if advice.words:
+        fix = f"expkit train {shlex.join(advice.words[0])}"
+    elif group is not None:
+        fix = f"expkit train +{group}@{prefix}{path[len(above)]}=CHOICE   (expkit list {group})"
+    else:
+        package = f" --package {'.'.join(above)}" if above else ""
+        fix = advice.remark or f"expkit train --cfg job{package}   (shows all keys)"
+    meant = [
+        words[0] if len(words) > 1 else words[0].partition("=")[0]
+        for words in advice.words
+        if not words[0].startswith("+")
+    ]
     return UserError(
-        f"there is no key '{prefix}{name}'",
+        f"there is no key '{prefix}{path[len(above)]}'",
         where=override.input_line,
         nearest=", ".join(meant[:4]) or None,
         allowed=", ".join(map(str, names)) or f"{prefix.rstrip('.')} holds no keys",
         fix=fix,
     )
-
-
-def _keys_called(name: str, config: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Every full key whose last name is this one: `lr` is probably `optimizer.lr`."""
-    found = []
-    for key, value in config.items():
-        if key == name and prefix:
-            found.append(f"{prefix}{key}")
-        if isinstance(value, Mapping):
-            found.extend(_keys_called(name, value, f"{prefix}{key}."))
-    return found

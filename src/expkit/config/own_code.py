@@ -9,7 +9,9 @@ and the modules beside them that these import.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
+import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -135,6 +137,29 @@ def targets_in(node: object) -> Iterator[str]:
     elif isinstance(node, list | tuple):
         for value in node:
             yield from targets_in(value)
+
+
+def hash_own_code(config: object) -> str:
+    """One word for the content of all own modules that a config names, and of those they import.
+
+    It is that of no content where a config names none.
+    """
+    waiting = [target.partition(".")[0] for target in targets_in(config)]
+    files: set[Path] = set()
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        spec = None if name in seen or name in sys.stdlib_module_names else find_here(name)
+        seen.add(name)
+        if spec is not None:
+            files |= {file.resolve() for file in _sources(spec)}
+            waiting += _imported_names(spec)
+    content = hashlib.sha256()
+    for file in sorted(files):
+        with contextlib.suppress(OSError):  # importing it will say so
+            code = file.read_bytes()
+            content.update(f"{file.name}\0{len(code)}\0".encode() + code)
+    return content.hexdigest()[:16]
 
 
 @functools.cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from expkit.config.own_code import find_run_in, own_folder
 
@@ -52,6 +53,28 @@ def list_choices(group: str, folders: list[Path]) -> dict[str, Path]:
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
     return folder.glob("*.yaml") if folder.is_dir() else iter(())
+
+
+def content_of(path: Path) -> Mapping[str, Any]:
+    """What a choice sets, with what it takes from other choices of its group."""
+    import yaml
+
+    try:
+        own = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    content: dict[str, Any] = {}
+    given = own if isinstance(own, dict) else {}
+    for each in given.pop("defaults", None) or ():
+        is_choice = isinstance(each, str) and each.isidentifier() and each != "_self_"
+        if is_choice and each != path.stem:
+            content.update(content_of(path.with_name(f"{each}.yaml")))
+    return {**content, **given}
+
+
+def values_to_give(path: Path) -> list[str]:
+    """The keys of a choice that have no value before a user gives one."""
+    return [str(key) for key, value in content_of(path).items() if value == "???"]
 
 
 def first_comment(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -56,8 +57,37 @@ class Request:
         if self.sweep_dir is not None:
             plain["output_dir"] = self.sweep_dir
         config = check_config(plain)
+        if self.sweep_dir is None:
+            self._refuse_words_of_sweeps()
+        self._refuse_folds_without_fold(config)
         refuse_runs_beside_code(str(output_dir), config)
         return config
+
+    def _words_of(self, *keys: str) -> list[str]:
+        """The words typed for these keys, or for what is below them."""
+        return [word for word in self.overrides if _key_of(word).startswith(keys)]
+
+    def _refuse_words_of_sweeps(self) -> None:
+        """A wrong word is wrong without a sweep too, and a right one would do nothing."""
+        _ = self.sweep, self.launcher
+        for word in self._words_of("launcher", "sweep."):
+            raise UserError(
+                f"'{_key_of(word)}' is of sweeps, and this is one run",
+                where=word,
+                fix=f"expkit train -m ... {shlex.quote(word)}   (a sweep), or leave it out",
+            )
+
+    def _refuse_folds_without_fold(self, config: Config) -> None:
+        """A number of folds alone divides nothing, and every run would be the same."""
+        if self._words_of("dataset.num_folds") and config.dataset.get("fold") is None:
+            count = config.dataset.get("num_folds")
+            raise UserError(
+                "the number of folds says nothing of which fold is held out",
+                where=f"dataset.num_folds={count}, dataset.fold=null",
+                allowed=f"dataset.fold=0 to {int(count or 1) - 1}",
+                fix=f"expkit train ... dataset.num_folds={count} dataset.fold=0\n"
+                f"all of them: expkit train -m ... 'dataset.fold=range({count})'",
+            )
 
     @functools.cached_property
     def sweep(self) -> Sweep:
@@ -90,14 +120,13 @@ class Request:
 
     def _refuse_local_words(self) -> None:
         """A timeout that nobody keeps is worse than none."""
-        for word in self.overrides:
-            key = word.lstrip("+~").partition("=")[0]
-            if key.partition(".")[0] == "launcher":
-                raise UserError(
-                    f"'{key}' is of sweeps on this machine, and a cluster's engine runs these jobs",
-                    where=word,
-                    fix=f"leave it out; the engine's own keys: {', '.join(self._engine_keys)}",
-                )
+        for word in self._words_of("launcher"):
+            raise UserError(
+                f"'{_key_of(word)}' is of sweeps on this machine, and a cluster's engine runs "
+                "these jobs",
+                where=word,
+                fix=f"leave it out; the engine's own keys: {', '.join(self._engine_keys)}",
+            )
 
     @property
     def _engine_keys(self) -> list[str]:
@@ -119,6 +148,10 @@ class Request:
             ) from error
         assert isinstance(plain, dict), "config.yaml is a mapping"
         return {str(key): value for key, value in plain.items()}
+
+
+def _key_of(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 def current_choices() -> dict[str, str]:

@@ -28,6 +28,13 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Plots:
+    """The pictures of every page: a run's, a sweep's, a comparison's, the notebook's."""
+
+    format: Literal["png", "svg", "pdf"] = "png"
+
+
+@dataclass(frozen=True)
 class Sweep:
     """How a sweep is judged; no run of it knows of this."""
 
@@ -57,6 +64,7 @@ class Config:
     schedule: dict[str, Any]
     loss: dict[str, Any]
     diagnosis: dict[str, Any] = field(default_factory=lambda: asdict(Diagnosis()))
+    plots: dict[str, Any] = field(default_factory=lambda: asdict(Plots()))
 
     def to_plain(self) -> dict[str, Any]:
         """As it is written to config.yaml."""

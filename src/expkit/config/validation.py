@@ -36,6 +36,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
         check_fields(config.reference, "expkit.config.schema.Reference", "reference")
     check_fields(config.diagnosis, "expkit.config.schema.Diagnosis", "diagnosis")
     _check_ignored(config.diagnosis)
+    check_fields(config.plots, "expkit.config.schema.Plots", "plots")
     trust = config.trust if trusted is None else trusted
     for key in PARTS:
         check_part(getattr(config, key), key, trusted=trust)

@@ -20,7 +20,8 @@ LISTED = 200  # pairs or groups by name; all are counted
 
 def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict[str, Any]:
     """What stands twice: across splits (near copies too), within one, and with two labels."""
-    pairs = [*_exact_across(glances), *find_near_copies(glances)]
+    exact = _exact_across(glances)
+    pairs = [*(pair for pair, _ in exact), *find_near_copies(glances)]
     found: dict[str, Any] = {
         "across": {
             "count": len({(pair.split, pair.name) for pair in pairs}),
@@ -34,6 +35,15 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
         found["near_within"] = count_within(glances["train"])
     if has_classes:
         found["conflicting"] = _conflicting(glances["train"])
+        told = [
+            [
+                [pair.split, pair.name, int(ours)],
+                [pair.other_split, pair.other_name, int(theirs)],
+            ]
+            for pair, (ours, theirs) in exact
+            if ours != theirs
+        ]
+        found["across"]["conflicting"] = {"count": len(told), "pairs": told[:LISTED]}
     return found
 
 
@@ -71,8 +81,11 @@ def _conflicting(seen: Glance) -> dict[str, Any]:
     }
 
 
-def _exact_across(glances: Mapping[str, Glance]) -> list[Pair]:
-    """Each held-out sample once, with the first sample of an earlier split that is its equal."""
+def _exact_across(glances: Mapping[str, Glance]) -> list[tuple[Pair, tuple[Any, Any]]]:
+    """Each held-out sample once, with the first sample of an earlier split that is its equal.
+
+    Beside the pair stand its two targets, which mean something where they are classes.
+    """
     first: dict[int, tuple[str, int]] = {}
     pairs = []
     for split, seen in glances.items():
@@ -85,7 +98,8 @@ def _exact_across(glances: Mapping[str, Glance]) -> list[Pair]:
                     seen.names(np.array([place])),
                     glances[other].names(np.array([there])),
                 )
-                pairs.append(Pair(split, name, other, other_name, 1.0))
+                targets = seen.targets[place], glances[other].targets[there]
+                pairs.append((Pair(split, name, other, other_name, 1.0), targets))
         for place, digest in zip(places.tolist(), digests, strict=True):
             first.setdefault(digest, (split, place))
     return pairs

@@ -34,6 +34,7 @@ class _Leavings:
 
     files: Counter[str] = field(default_factory=Counter)  # by suffix
     folders: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)  # where a class would be
 
     def remarks(self) -> Iterator[str]:
         if self.files:
@@ -42,6 +43,9 @@ class _Leavings:
         if self.folders:
             listed = list_some(self.folders, ", ")
             yield f"{len(self.folders)} folders left out that are no split or class: {listed}"
+        if self.empty:
+            listed = list_some(self.empty, ", ")
+            yield f"{len(self.empty)} folders hold no images, and are no classes: {listed}"
 
 
 def read_tree(
@@ -105,6 +109,8 @@ def _read_classes(folder: Path, left: _Leavings) -> dict[str, list[Path]]:
         pictures = _read_pictures(each, left)
         if pictures:
             classes[each.name] = pictures
+        else:
+            left.empty.append(f"{folder.name}/{each.name}")
     return classes
 
 

@@ -46,7 +46,7 @@ class NotBetterThanMajority(Rule):
         # a net that was told to care for the small classes pays with the largest one
         is_meant = is_balanced(evidence) and (balanced is None or balanced.is_above_chance)
         word = "below" if outcome.accuracy < outcome.majority else "no better than"
-        name = (evidence.facts.class_names or ("?",))[_largest_class(evidence, outcome.split)]
+        name = _largest_class(evidence, outcome)
         is_unfinished = still_learns(evidence)
         return Finding(
             severity="info"
@@ -125,9 +125,15 @@ def balanced_accuracy(answers: ClassPredictions | None) -> BalancedAccuracy | No
     return BalancedAccuracy(float(recalls.mean()), error, 1 / len(counts))
 
 
-def _largest_class(evidence: Evidence, split: str) -> int:
-    counts = evidence.facts.splits[split].class_counts or (0,)
-    return counts.index(max(counts))
+def _largest_class(evidence: Evidence, outcome: Outcome) -> str:
+    import numpy as np
+
+    answers = answers_of(evidence)
+    if answers is not None:
+        return str(answers.class_names[int(np.bincount(answers.targets).argmax())])
+    facts = evidence.facts_of(outcome.stage)
+    counts = facts.splits[outcome.split].class_counts or (0,)
+    return (facts.class_names or ("?",))[counts.index(max(counts))]
 
 
 def _beside_the_mean(answers: ValuePredictions) -> Iterable[Finding]:

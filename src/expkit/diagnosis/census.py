@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
@@ -38,8 +38,9 @@ def above_chance(accuracy: float, chance: float) -> float:
     return (accuracy - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-def listed(names: Sequence[str], most: int = 5) -> str:
+def listed(names: Iterable[str], most: int = 5) -> str:
     """A few names in a sentence."""
+    names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 

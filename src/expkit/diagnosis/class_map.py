@@ -91,7 +91,7 @@ class ClassMapDiffers(Rule):
         """Far below chance: that takes knowledge, which stands under other numbers."""
         for stage in evidence.trainings:
             count = evidence.facts.splits[split].num_samples
-            majority = evidence.facts.majority_accuracy("train") or 0.0
+            majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
             epochs = list(judged_epochs(evidence, stage, split))
             below = [
                 e

@@ -32,8 +32,6 @@ class MissingClasses(Rule):
             yield from _absent(evidence, evidence.facts.trained_by.run)
             return
         allowed = {str(each) for each in evidence.config["dataset"].get("allow_missing") or ()}
-        # a class that a stage makes up of mistakes has no held-out sample
-        allowed |= {str(each.get("label")) for each in evidence.config["procedure"].values()}
         for split in held_out_names(evidence):
             counts = evidence.facts.splits[split].class_counts
             if counts is None:
@@ -225,9 +223,9 @@ class TooFewSamples(Rule):
             return False
         stage = evidence.trainings[-1]
         lines = [each for each in evidence.epochs(stage) if f"{split}/accuracy" in each]
-        if not lines or evidence.result(stage) is None:
+        if not lines or evidence.result(stage) is None or not evidence.has_plain_accuracy(stage):
             return False
-        majority = evidence.facts.majority_accuracy(split) or 0.0
+        majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
         best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]
         gap = max(float(each["train/accuracy"]) for each in lines) - best
         return above_chance(best, majority) < self.most_known and gap >= self.least_gap

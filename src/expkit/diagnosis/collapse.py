@@ -67,7 +67,9 @@ class PredictsOneClass(Rule):
     def _during(self, evidence: Evidence, stage: str) -> Iterable[Finding]:
         is_over = evidence.result(stage) is not None
         for split in dict.fromkeys([evidence.monitored, "train"]):
-            shares = _recorded_shares(evidence, stage, split) or _guessed_shares(evidence, split)
+            shares = _recorded_shares(evidence, stage, split) or _guessed_shares(
+                evidence, stage, split
+            )
             alike = list(itertools.takewhile(self._is_collapse, reversed(shares)))
             if not alike or len({share.class_index for share in alike}) > 1:
                 continue
@@ -107,8 +109,7 @@ class PredictsOneClass(Rule):
         is_over: bool = False,
         evaluated: bool = False,
     ) -> Finding:
-        names = evidence.facts.class_names or ()
-        name = names[share.class_index]
+        name = _name_of(evidence, share, stage)
         since = "" if evaluated else f" for {num_epochs} epochs"
         epochs = evidence.epochs(stage)
         return Finding(
@@ -133,9 +134,16 @@ class PredictsOneClass(Rule):
         )
 
 
+def _name_of(evidence: Evidence, share: Share, stage: str) -> str:
+    answers = evidence.predictions.get(share.split)
+    if not stage and isinstance(answers, ClassPredictions):
+        return str(answers.class_names[share.class_index])
+    return (evidence.facts_of(stage).class_names or ())[share.class_index]
+
+
 def _figures(evidence: Evidence, share: Share, stage: str) -> dict[str, float]:
     """The accuracy beside that of the largest class, as far as they are recorded."""
-    majority = evidence.facts.majority_accuracy(share.split)
+    majority = evidence.facts_of(stage).majority_accuracy(share.split)
     answers = evidence.predictions.get(share.split)
     accuracy = math.nan
     if not stage and isinstance(answers, ClassPredictions):
@@ -168,7 +176,7 @@ def _told(evidence: Evidence, share: Share, stage: str) -> str:
 
 
 def _recorded_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:
-    counts = evidence.facts.splits[split].class_counts or (0,)
+    counts = evidence.facts_of(stage).splits[split].class_counts or (0,)
     total = sum(counts)
     shares = []
     for record in evidence.of_kind("epoch", stage):
@@ -180,17 +188,17 @@ def _recorded_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:
     return shares
 
 
-def _guessed_shares(evidence: Evidence, split: str) -> list[Share]:
+def _guessed_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:
     """Told from accuracies alone, as old runs have them: each equal to one class's very share.
 
     660 right of 1226, epoch after epoch, with 660 samples of the class: nothing else does that.
     """
-    counts = evidence.facts.splits[split].class_counts
-    if split == "train" or counts is None or not evidence.trainings:
+    counts = evidence.facts_of(stage).splits[split].class_counts
+    if split == "train" or counts is None:
         return []
     total = sum(counts)
     shares = []
-    for record in evidence.epochs(evidence.trainings[-1]):
+    for record in evidence.epochs(stage):
         right = float(record.get(f"{split}/accuracy", math.nan)) * total
         same = [i for i, count in enumerate(counts) if count > 1 and abs(right - count) < 1e-3]
         answered = 1.0 if same else 0.0

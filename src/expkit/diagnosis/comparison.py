@@ -18,7 +18,7 @@ Evidences = Mapping[str, Evidence]  # by the runs' names
 NOT_SETTINGS = frozenset(
     {
         *("name", "hypothesis", "compared_with", "criteria", "reference", "output_dir"),
-        *("trust", "hydra", GROUP),
+        *("trust", "hydra", "plots", GROUP),
     }
 )
 

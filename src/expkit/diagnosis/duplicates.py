@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 
 from expkit.diagnosis.census import census_of, listed, splits_of
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rule import Rule
 
 
@@ -26,7 +26,7 @@ def _duplicates(evidence: Evidence) -> Mapping[str, Any]:
 class DuplicatesAcrossSplits(Rule):
     """Held-out pictures that the model is trained on: their answers are no test."""
 
-    # Below, the leaked answers move an accuracy by less than anybody compares.
+    # Below, the answers that near copies leak move an accuracy by less than anybody compares.
     least_share: Annotated[float, Ge(0)] = 0.003  # of the held-out pictures
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -36,32 +36,15 @@ class DuplicatesAcrossSplits(Rule):
             return
         splits = splits_of(evidence)
         held_out = sum(each["num_compared"] for name, each in splits.items() if name != "train")
-        share = across["count"] / held_out
-        expected = self._expected_near(told.get("near_within", {}), held_out)
-        # among so many that are alike, one or two are equal by chance
-        few = max(self.least_share * held_out, 3 if across["near"] else 0)
-        if across["near"] <= expected and across["exact"] < few:
-            yield _merely_alike(across, expected)
-            return
-        by_split = sorted({(pair[0], pair[2]) for pair in across["pairs"]})
-        which = listed([f"{ours} and {theirs}" for ours, theirs in by_split])
-        near = f", {across['near']} of them as near copies" if across["near"] else ""
-        files = [f"{a}/{name} = {b}/{other}" for a, name, b, other, _ in across["pairs"]]
-        yield Finding(
-            severity="warning" if share >= self.least_share else "info",
-            sentence=f"{across['count']} pictures stand in both {which}{near}",
-            evidence={
-                "count": across["count"],
-                "exact": across["exact"],
-                "near": across["near"],
-                "share_of_held_out": share,
-                "pictures": files,
-                "alike": [pair[4] for pair in across["pairs"] if pair[4] < 1],
-            },
-            cause="the samples were split after pictures had been copied, or the same source was "
-            "used twice; what the model learnt by heart counts as if it were known",
-            command="take the listed pictures out of one of the splits",
-        )
+        within = told.get("near_within", {})
+        expected = self._expected_near(within, held_out)
+        if across["exact"]:
+            yield _identical(evidence, across, is_near_a_leak=across["near"] > expected)
+        elif across["near"] > expected:
+            is_much = across["near"] >= self.least_share * held_out
+            yield _near_copies(across, held_out, "warning" if is_much else "info")
+        else:
+            yield _merely_alike(across, within, expected)
 
     def _expected_near(self, within: Mapping[str, Any], held_out: int) -> float:
         """How many there may be where held-out pictures are as near to train as train to itself.
@@ -74,21 +57,97 @@ class DuplicatesAcrossSplits(Rule):
         return mean + 3 * math.sqrt(mean) + 1
 
 
-def _merely_alike(across: Mapping[str, Any], expected: float) -> Finding:
+def _identical(evidence: Evidence, across: Mapping[str, Any], *, is_near_a_leak: bool) -> Finding:
+    """One is enough: what is known of it by heart is no answer to a question."""
+    count, near = across["exact"], across["near"]
+    pairs = [pair for pair in across["pairs"] if pair[4] == 1]
+    where = listed(dict.fromkeys(f"{ours} and {theirs}" for ours, _, theirs, _, _ in pairs))
+    others = across.get("conflicting", {"count": 0, "pairs": []})
+    labels = f", {others['count']} of them under another label" if others["count"] else ""
+    copies = f"; {_pictures(near)} more {_are(near)} nearly the same" if is_near_a_leak else ""
+    with_train = any("train" in (pair[0], pair[2]) for pair in pairs)
+    return Finding(
+        severity="warning",
+        sentence=f"{_pictures(count)} {_are(count)}, pixel for pixel, in both {where}"
+        f"{labels}{copies}",
+        evidence={
+            "identical": count,
+            **({"near copies": near} if near else {}),
+            **({"under another label": _with_labels(evidence, others)} if labels else {}),
+            "pictures": _files(across),
+        },
+        cause="the same file was put into two splits, or the samples were split after pictures "
+        "had been copied; "
+        + (
+            "what the model has learnt by heart counts as if it were known"
+            if with_train
+            else "the epoch is chosen on pictures that the result is measured on"
+        ),
+        command="take the listed pictures out of one of the splits",
+    )
+
+
+def _near_copies(across: Mapping[str, Any], held_out: int, severity: Severity) -> Finding:
+    near = across["near"]
+    where = listed(
+        dict.fromkeys(f"{ours} and {theirs}" for ours, _, theirs, _, _ in across["pairs"])
+    )
+    return Finding(
+        severity=severity,
+        sentence=f"{_pictures(near)} {_are(near)} in both {where} as near copies: encoded anew, "
+        "brighter, or moved by a pixel",
+        evidence={
+            "near copies": near,
+            "share of the held-out pictures": near / held_out,
+            "pictures": _files(across),
+            "likeness": [pair[4] for pair in across["pairs"]],
+        },
+        cause="the samples were split after pictures had been copied, or the same source was "
+        "used twice; what the model learnt by heart counts as if it were known",
+        command="take the listed pictures out of one of the splits",
+    )
+
+
+def _merely_alike(across: Mapping[str, Any], within: Mapping[str, Any], expected: float) -> Finding:
+    """As many near copies as train has of itself: the likeness of the data, and no leak."""
+    near, asked, own = across["near"], within.get("asked", 0), within.get("count", 0)
     return Finding(
         severity="info",
-        sentence=f"{across['near']} held-out pictures are nearly the same as a training picture, "
-        "as are training pictures among themselves",
+        sentence=f"{near} held-out {'picture is' if near == 1 else 'pictures are'} nearly the same "
+        f"as a training picture; of {asked} training pictures that were compared with the others "
+        f"{own} {'is' if own == 1 else 'are'}, too, so that up to {math.floor(expected)} would be "
+        "no sign of a leak",
         evidence={
-            "near": across["near"],
-            "exact": across["exact"],
-            "expected_near": expected,
-            "pictures": [f"{a}/{name} = {b}/{other}" for a, name, b, other, _ in across["pairs"]],
+            "near copies": near,
+            "no sign of a leak up to": math.floor(expected),
+            "training pictures compared": asked,
+            "of them nearly the same as another": own,
+            "pictures": _files(across),
         },
         cause="the pictures are much alike, or each source was saved several times (frames, "
         "augmented copies) before the samples were split",
         command="look at a few of the listed pairs; copies of one source belong into one split",
     )
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _files(across: Mapping[str, Any]) -> list[str]:
+    return [f"{a}/{name} = {b}/{other}" for a, name, b, other, _ in across["pairs"]]
+
+
+def _with_labels(evidence: Evidence, conflicting: Mapping[str, Any]) -> list[str]:
+    classes = evidence.facts.class_names or ()
+    return [
+        " = ".join(f"{split}/{name} ({classes[label]})" for split, name, label in pair)
+        for pair in conflicting["pairs"]
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

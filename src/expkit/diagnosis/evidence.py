@@ -19,26 +19,28 @@ class Evidence:
     """A run's records; what its time did not record is simply not there."""
 
     config: Mapping[str, Any]
-    facts: DatasetFacts
+    facts: DatasetFacts  # the data as it came
     environment: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[str] = ()
     history: Sequence[Record] = ()
     signals: Sequence[Record] = ()
     stages: Sequence[StageResult] = ()
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    relabelled: DatasetFacts | None = None  # the data with the labels that a stage gave
 
     @classmethod
     def of(cls, run: Run) -> Evidence:
         """All that a run folder holds by now."""
         return cls(
             config={**{key: {} for key in PARTS}, **run.config},  # an older run may lack a part
-            facts=run.dataset,
+            facts=run.dataset_as_read,
             environment=run.environment,
             overrides=run.trained.overrides,  # what to train again, also of an evaluation
             history=run.history,
             signals=run.signals,
             stages=run.stages,
             predictions=run.predictions,
+            relabelled=run.relabelled,
         )
 
     @functools.cached_property
@@ -84,6 +86,20 @@ class Evidence:
     def looks(self, stage: str) -> list[Record]:
         """The epochs whose layers and parameters were measured too."""
         return [each for each in self.of_kind("epoch", stage) if "parameters" in each]
+
+    def facts_of(self, stage: str) -> DatasetFacts:
+        """The data as a stage met it: with new labels only where it learns them."""
+        learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
+        return (self.relabelled if learns_labels else None) or self.facts
+
+    def has_plain_accuracy(self, stage: str) -> bool:
+        """Whether training accuracy is of samples as they come, as a held-out accuracy is.
+
+        Of classes drawn equally often it is weighted back; older runs did not do so.
+        """
+        if not self.stage_config(stage).get("balanced_sampling"):
+            return True
+        return any("weighted_to_class_shares" in each for each in self.of_kind("epoch", stage))
 
     def stage_config(self, stage: str) -> Mapping[str, Any]:
         return dict(self.config["procedure"][stage])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -35,7 +36,22 @@ def load_rules() -> Rules:
 
 @functools.cache
 def _load(folders: tuple[Path, ...]) -> Rules:
-    return {name: _build(name, path) for name, path in list_choices(GROUP, list(folders)).items()}
+    rules = {}
+    for name, path in list_choices(GROUP, list(folders)).items():
+        try:
+            rules[name] = _build(name, path)
+        except UserError as error:
+            if path.is_relative_to(builtin_conf()):
+                raise
+            _warn(name, path, error)
+    return rules
+
+
+def _warn(name: str, path: Path, error: UserError) -> None:
+    """A rule of a user's own that cannot be asked costs its findings, and no training."""
+    where = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    reason = error.what.splitlines()[0]
+    print(f"warning the rule '{name}' is left out: {reason}\n        {where}", file=sys.stderr)
 
 
 def _build(name: str, path: Path) -> Rule:
@@ -47,7 +63,7 @@ def _build(name: str, path: Path) -> Rule:
 
         check_part(node, f"{GROUP}/{name}")
         let_in([node["_target_"]])
-    module, _, kind = node.pop("_target_").rpartition(".")
+    module, _, kind = str(node.pop("_target_")).rpartition(".")
     try:
         rule = getattr(import_module(module), kind)(**node)
     except Exception as error:

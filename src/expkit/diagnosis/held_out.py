@@ -86,7 +86,7 @@ class HeldOutBetterThanTrain(Rule):
         """Over the last three epochs of a stage that has ended."""
         split = evidence.monitored
         ended = [name for name in evidence.trainings if evidence.result(name) is not None]
-        if not ended or split == "train":
+        if not ended or split == "train" or not evidence.has_plain_accuracy(ended[-1]):
             return None
         records = evidence.epochs(ended[-1])
         train, held_out = column(records, "train/accuracy"), column(records, f"{split}/accuracy")

@@ -118,9 +118,9 @@ class LabelNoise(Rule):
         A net of two classes that relies on one trait is as often wrong where it is sure, for a
         while: of cherries 14 % of the surest against 23 % of all.
         """
-        classes = evidence.facts.num_classes or 2
-        flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
         for stage in evidence.trainings:
+            classes = evidence.facts_of(stage).num_classes or 2
+            flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
             for split in ("train", evidence.monitored):
                 if split == "train" and _is_held_back(evidence, stage):
                     continue  # of pictures that are mixed or changed, or by half a net
@@ -144,7 +144,7 @@ class LabelNoise(Rule):
     ) -> list[tuple[int, float, float, int]]:
         """Epoch, error of the surest answers, of all, and how many were sure."""
         lines = {each["epoch"]: each for each in evidence.epochs(stage)}
-        majority = evidence.facts.majority_accuracy(split) or 0.0
+        majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
         looks = []
         for look in evidence.of_kind("epoch", stage):
             confident = look.get("confident_error", {}).get(split)

@@ -16,13 +16,15 @@ from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
 
-def unrelated_accuracy(evidence: Evidence, split: str, epoch: Record | None) -> float | None:
+def unrelated_accuracy(
+    evidence: Evidence, stage: str, split: str, epoch: Record | None
+) -> float | None:
     """What these answers would score if they had nothing to do with the labels.
 
     By the shares of the answers where they were recorded; else the majority's share, where the
     classes are so even that it makes no difference.
     """
-    counts = evidence.facts.splits[split].class_counts
+    counts = evidence.facts_of(stage).splits[split].class_counts
     if not counts:
         return None
     total = sum(counts)
@@ -40,7 +42,7 @@ def judged_epochs(
     signals = {each["epoch"]: each for each in evidence.of_kind("epoch", stage)}
     for line in evidence.epochs(stage):
         accuracy = line.get(f"{split}/accuracy")
-        unrelated = unrelated_accuracy(evidence, split, signals.get(line["epoch"]))
+        unrelated = unrelated_accuracy(evidence, stage, split, signals.get(line["epoch"]))
         if accuracy is not None and unrelated is not None:
             yield line["epoch"], line["train/accuracy"], accuracy, unrelated
 
@@ -113,7 +115,7 @@ class LabelsUnrelated(Rule):
     def _look(
         self, evidence: Evidence, stage: str, split: str, told: Mapping[str, Any]
     ) -> Finding | None:
-        majority = evidence.facts.majority_accuracy("train") or 0.0
+        majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
         epochs = list(judged_epochs(evidence, stage, split))
         least = self._least_learnt(evidence, majority, told, len(epochs))
         learnt = [e for e in epochs if above_chance(e[1], majority) >= least]

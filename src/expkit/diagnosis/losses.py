@@ -213,7 +213,7 @@ class LossSettings(Rule):
 
     def _sums(self, evidence: Evidence, record: Record) -> Finding | None:
         """A loss summed over the batch: as many times the mean as there were samples."""
-        chance, num_classes = record.get("chance"), evidence.facts.num_classes
+        chance, num_classes = record.get("chance"), evidence.facts_of(record["stage"]).num_classes
         if not chance or not num_classes:
             return None
         count = min(num_classes, 256)  # samples that the probe made up

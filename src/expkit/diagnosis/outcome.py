@@ -59,8 +59,8 @@ def answers_of(evidence: Evidence) -> ClassPredictions | None:
 def _from_history(evidence: Evidence) -> Outcome | None:
     ended = [name for name in evidence.trainings if evidence.result(name) is not None]
     split = evidence.monitored
-    counts = evidence.facts.splits[split].class_counts
-    if not ended or counts is None:
+    counts = evidence.facts_of(ended[-1]).splits[split].class_counts if ended else None
+    if counts is None:
         return None
     records = evidence.epochs(ended[-1])
     monitor = monitor_of(evidence, ended[-1])

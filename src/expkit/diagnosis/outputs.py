@@ -45,11 +45,10 @@ class ProbabilitiesBeforeLoss(Rule):
             squashed = self._squashed_by(record)
             if squashed is None or not takes_logits(evidence, record["stage"]):
                 continue
-            floor = lowest_loss(record, squashed, evidence.facts.num_classes or 0)
+            classes = evidence.facts_of(record["stage"]).num_classes or 0
+            floor = lowest_loss(record, squashed, classes)
             # a clamp against overflow, far out, is no squashing
-            if squashed != "clamp" or floor > self.harmless * math.log(
-                max(2, evidence.facts.num_classes or 0)
-            ):
+            if squashed != "clamp" or floor > self.harmless * math.log(max(2, classes)):
                 yield self._finding(record, squashed, floor)
                 return
 

@@ -105,7 +105,7 @@ class Overfitting(Rule):
         after = turn.last_epoch - turn.epoch
         is_long = after >= max(5, turn.epoch)
         spoils = _keeps_last(evidence, stage) and turn.rise >= self.large_rise and is_long
-        gap = gap_of(records, split)
+        gap = gap_of(records, split) if evidence.has_plain_accuracy(stage) else None
         wastes = (
             after >= max(self.min_wasted, 2 * turn.epoch)
             and turn.rise >= self.clear_rise

@@ -64,7 +64,7 @@ class LossAtChance(Rule):
             evidence={
                 "loss": loss,
                 "constant_answer_loss": level,
-                "chance_loss": course.evidence.facts.chance_loss,
+                "chance_loss": course.evidence.facts_of(course.stage).chance_loss,
                 "num_steps": course.num_steps,
                 "gradients_have_ceased": course.has_died,
             },

@@ -36,9 +36,9 @@ class Underfitting(Rule):
             if (found := self._judge_gate(evidence, gate)) is not None:
                 yield found
                 return
-        majority = evidence.facts.majority_accuracy("train")
         is_narrow = narrowness(evidence) < 1
         for stage in evidence.trainings[-1:]:
+            majority = evidence.facts_of(stage).majority_accuracy("train")
             records = evidence.epochs(stage)
             losses, accuracies = column(records, "train/loss"), column(records, "train/accuracy")
             if evidence.result(stage) is None or len(losses) < self.min_epochs:

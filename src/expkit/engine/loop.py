@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -134,6 +135,12 @@ class Curriculum:
     augmentation: Augmentation = UNCHANGED
     looks: Container[int] = ()  # epochs that are looked at closely
 
+    @cached_property
+    def balanced_counts(self) -> Tensor | None:
+        """How many samples each class has, where they are drawn as if it were equally many."""
+        counts = self.split.class_counts if self.balanced else None
+        return None if counts is None else torch.tensor(counts, device=self.split.targets.device)
+
     @property
     def sizes(self) -> list[int]:
         """Of the batches."""
@@ -183,7 +190,9 @@ def train_epoch(learner: Learner, curriculum: Curriculum, number: int) -> Epoch:
     augmentation = curriculum.augmentation
     closely = number in curriculum.looks
     seed_everything(curriculum.seed, "epoch", number)
-    sums = Sums(learner.device.torch_device, closely=closely)
+    sums = Sums(
+        learner.device.torch_device, closely=closely, class_counts=curriculum.balanced_counts
+    )
     gauge = Gauge(learner, len(sizes), (number - 1) * len(steps), closely=closely)
     learner.train_mode()
     batches = split.batches(

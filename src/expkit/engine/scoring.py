@@ -31,10 +31,20 @@ class Sums:
     """Running sums of one pass over a split, or of the passes of several runs side by side.
 
     Of several, every tensor that is added has a first dimension more: the runs.
+    With `class_counts` the samples are drawn in other shares than those: accuracies are weighted
+    back, so that they stand beside those of samples as they come.
     """
 
-    def __init__(self, device: torch.device, *, closely: bool = False) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        closely: bool = False,
+        class_counts: Tensor | None = None,
+    ) -> None:
         self._closely = closely
+        self._class_counts = class_counts
+        self._by_class: Tensor | None = None  # runs x classes x (drawn, right, right in top)
         self._counts: Tensor | None = None  # of the answers, by class
         self._confidences: list[Tensor] = []
         self._is_right: list[Tensor] = []
@@ -63,6 +73,8 @@ class Sums:
             self._right = self._right + (ranks == 0).sum(-1)
             self._right_in_top = self._right_in_top + (ranks < TOP).sum(-1)
             self._count(logits_BC, ranks == 0)
+            if self._class_counts is not None:
+                self._count_by_class(targets, ranks)
 
     def _count(self, logits_BC: Tensor, is_right_B: Tensor) -> None:
         answers_B = logits_BC.argmax(-1)
@@ -78,6 +90,17 @@ class Sums:
             self._confidences.append(logits_BC.softmax(-1).amax(-1))
             self._is_right.append(is_right_B)
 
+    def _count_by_class(self, targets: Tensor, ranks: Tensor) -> None:
+        *runs, _ = targets.shape
+        num_classes = self._num_outputs
+        if self._by_class is None:
+            self._by_class = targets.new_zeros(*runs, num_classes, 3)
+        if runs:
+            firsts = torch.arange(0, runs[0] * num_classes, num_classes, device=targets.device)
+            targets = targets + firsts[:, None]
+        rows = torch.stack([torch.ones_like(ranks), ranks == 0, ranks < TOP], -1).long()
+        self._by_class.view(-1, 3).index_add_(0, targets.flatten(), rows.view(-1, 3))
+
     def of_each(self, num_runs: int) -> list[Sums]:
         """Those of every run, where several were summed side by side."""
         return [self._of_one(run, num_runs) for run in range(num_runs)]
@@ -88,6 +111,8 @@ class Sums:
         if self._counts is not None:
             one._counts = self._counts[run]
             one._right, one._right_in_top = self._right[run], self._right_in_top[run]
+        if self._by_class is not None:
+            one._by_class = self._by_class[run]
         one._confidences = [each[run] for each in self._confidences]
         one._is_right = [each[run] for each in self._is_right]
         return one
@@ -96,10 +121,21 @@ class Sums:
         """The figures of the pass; this waits for the device."""
         means = {"loss": self._loss.item() / self._weight.item()}
         if self._has_classes:
-            means["accuracy"] = self._right.item() / self._num_samples
+            right, right_in_top = self._shares_right()
+            means["accuracy"] = right
             if self._num_outputs > TOP:
-                means["top5_accuracy"] = self._right_in_top.item() / self._num_samples
+                means["top5_accuracy"] = right_in_top
         return means
+
+    def _shares_right(self) -> tuple[float, float]:
+        """Of the samples as they come; a class that was not drawn is left out."""
+        if self._class_counts is None or self._by_class is None:
+            count = self._num_samples
+            return self._right.item() / count, self._right_in_top.item() / count
+        drawn, right, in_top = self._by_class.cpu().double().unbind(-1)  # mps has no doubles
+        weights = self._class_counts.cpu() * (drawn > 0) / drawn.clamp_min(1)
+        total = float((weights * drawn).sum())
+        return float((weights * right).sum()) / total, float((weights * in_top).sum()) / total
 
     def answers(self) -> dict[str, Any]:
         """Which classes were answered how often; empty where numbers are predicted."""
@@ -117,7 +153,8 @@ class Sums:
 
     def signals(self) -> dict[str, Any]:
         """What the rules ask of a pass besides its figures."""
-        return {"predicted": self.answers(), "confident_error": self.sure_mistakes()}
+        weighted = {} if self._by_class is None else {"weighted_to_class_shares": True}
+        return {"predicted": self.answers(), "confident_error": self.sure_mistakes(), **weighted}
 
     def sure_mistakes(self) -> dict[str, float] | None:
         """How many of the most confident answers are wrong; None where they were not kept."""

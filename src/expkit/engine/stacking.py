@@ -43,7 +43,10 @@ def train_side_by_side(stack: Stack, curricula: Sequence[Curriculum], number: in
     learners, first = stack.learners, curricula[0]
     sizes, closely = first.sizes, number in first.looks
     steps = step_bounds(len(sizes), first.batches_per_step)
-    sums, time_share = Sums(learners[0].device.torch_device, closely=closely), 1 / len(learners)
+    sums = Sums(
+        learners[0].device.torch_device, closely=closely, class_counts=first.balanced_counts
+    )
+    time_share = 1 / len(learners)
     gauges = [
         Gauge(each, len(sizes), (number - 1) * len(steps), closely=closely, time_share=time_share)
         for each in learners

@@ -15,11 +15,13 @@ from torch.nn.parameter import UninitializedParameter
 from expkit.config.parts import build_part, explain_failure
 from expkit.data.split import Split, place_splits
 from expkit.engine.augmentation import Augmentation
-from expkit.engine.device import Device, DeviceChoice
+from expkit.engine.device import Device
 from expkit.engine.loop import Learner
 from expkit.errors import UserError
+from expkit.losses.own import refuse_mixed
 from expkit.procedures.adoption import adopt_preprocessing
 from expkit.procedures.reading import Reading
+from expkit.procedures.roles import as_augmentation, as_schedule, require, wrong_part
 from expkit.records.facts import DatasetFacts
 from expkit.records.run import Run
 
@@ -83,8 +85,10 @@ class Parts:
 def build_parts(reading: Reading) -> Parts:
     """Build all parts; whatever is wrong with one of them is said here and not an hour later."""
     config, facts = reading.config, reading.facts
-    choice: DeviceChoice = build_part(config.device, "device")
+    choice = require(build_part(config.device, "device"), "device", config.device, "open")
     device = choice.open()
+    if not isinstance(device, Device):
+        raise wrong_part("device", device, config.device)
     splits: Mapping[str, Split] = place_splits(reading.dataset, device.torch_device)
     evaluated = None if config.evaluates is None else Run(Path(config.evaluates)).trained
     if evaluated is not None:
@@ -94,25 +98,30 @@ def build_parts(reading: Reading) -> Parts:
         facts = replace(facts, preprocessing={**facts.preprocessing, "normaliser": normaliser})
     trained_on = facts if evaluated is None else evaluated.dataset_as_read
     counts = trained_on.splits["train"].class_counts
-    augmentation: AugmentationSource = build_part(config.augment, "augment")
-    _check_augmentation(augmentation, facts)
+    augmentation = as_augmentation(build_part(config.augment, "augment"), config.augment)
+    loss = reading.loss.build(counts)
+    _check_augmentation(augmentation, facts, loss, str(config.loss["_target_"]))
     parts = Parts(
         reading=replace(reading, facts=facts),
         splits=splits,
         augmentation=augmentation,
         evaluated=evaluated,
         device=device,
-        loss=reading.loss.build(counts).to(device.torch_device),
+        loss=loss.to(device.torch_device),
         gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),
-        schedule=build_part(config.schedule, "schedule"),
-        stages={n: build_part(s, f"procedure.{n}") for n, s in config.procedure.items()},
+        schedule=as_schedule(
+            build_part(config.schedule, "schedule"),
+            config.schedule,
+            float(config.optimizer.get("lr", 1.0)),
+        ),
+        stages={name: _build_stage(name, node) for name, node in config.procedure.items()},
         make_model=partial(
             make_model,
             config.model,
             image_shape=facts.image_shape,
             num_outputs=facts.num_outputs,
         ),
-        make_optimizer=partial(_call_partial, config.optimizer, "optimizer"),
+        make_optimizer=partial(_make_optimizer, config.optimizer),
     )
     _try_out(parts)
     before: dict[str, Stage] = {}
@@ -122,7 +131,15 @@ def build_parts(reading: Reading) -> Parts:
     return parts
 
 
-def _check_augmentation(augmentation: AugmentationSource, facts: DatasetFacts) -> None:
+def _build_stage(name: str, node: Mapping[str, Any]) -> Stage:
+    key = f"procedure.{name}"
+    stage: Stage = require(build_part(node, key), key, node, "check", "run")
+    return stage
+
+
+def _check_augmentation(
+    augmentation: AugmentationSource, facts: DatasetFacts, loss: nn.Module, target: str
+) -> None:
     augmentation.check(facts.image_shape)
     if augmentation.mixes and facts.task != "classification":
         raise UserError(
@@ -130,6 +147,8 @@ def _check_augmentation(augmentation: AugmentationSource, facts: DatasetFacts) -
             where="augment.mixup_alpha, augment.cutmix_alpha",
             fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",
         )
+    if augmentation.mixes:
+        refuse_mixed(loss, facts.num_outputs, target)
 
 
 def make_model(
@@ -144,9 +163,13 @@ def make_model(
             fix="add `_partial_: true` to its YAML: it is then called with image_shape "
             "and num_outputs",
         )
+    if not callable(make):
+        raise wrong_part("model", make, node)
     net: nn.Module = explain_failure(
         node, "model", lambda: make(image_shape=image_shape, num_outputs=num_outputs)
     )
+    if not isinstance(net, nn.Module):
+        raise wrong_part("model", net, node)
     lazy = [name for name, p in net.named_parameters() if isinstance(p, UninitializedParameter)]
     if lazy:
         raise UserError(
@@ -157,9 +180,12 @@ def make_model(
     return net
 
 
-def _call_partial(node: Mapping[str, Any], key: str, *args: Any) -> Any:
-    make = build_part({**node, "_partial_": True}, key)
-    return explain_failure(node, key, lambda: make(*args))
+def _make_optimizer(node: Mapping[str, Any], groups: Any) -> torch.optim.Optimizer:
+    make = build_part({**node, "_partial_": True}, "optimizer")
+    made = explain_failure(node, "optimizer", lambda: make(groups))
+    if not isinstance(made, torch.optim.Optimizer):
+        raise wrong_part("optimizer", made, node)
+    return made
 
 
 def _try_out(parts: Parts) -> None:

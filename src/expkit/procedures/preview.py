@@ -23,12 +23,20 @@ def preview(parts: Parts) -> dict[str, npt.NDArray[np.generic]] | None:
     seed_everything(parts.seed, "preview")
     images_BCHW, _ = next(split.batches(len(split), augment=augment))
     images_BCHW, _ = parts.augmentation.mix(images_BCHW, split.targets, parts.facts.num_outputs)
+    plain_BCHW, _ = next(split.batches(len(split)))
     return {
         "stored": split.images_NHWC[:].cpu().numpy(),
         "seen": as_bytes(images_BCHW).permute(0, 2, 3, 1).cpu().numpy(),
+        "changed": differs(images_BCHW, plain_BCHW).cpu().numpy(),
         "targets": split.targets.cpu().numpy(),
         "names": np.array(split.sample_names),
     }
+
+
+def differs(images_BCHW: Tensor, plain_BCHW: Tensor) -> Tensor:
+    """Tell which samples the augmentation changed, and by more than rounding."""
+    gap_B = (images_BCHW - plain_BCHW).abs().amax((1, 2, 3))
+    return gap_B > 1e-3 * plain_BCHW.std().clamp_min(1e-6)
 
 
 def as_bytes(images_BCHW: Tensor) -> Tensor:

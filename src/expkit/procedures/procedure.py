@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from expkit.procedures.course import Course, go_alone
+from expkit.procedures.roles import wrong_part
 from expkit.procedures.session import Session
 from expkit.procedures.training import Training
+from expkit.records.facts import StageResult
 from expkit.records.run import Run
 
 
@@ -27,6 +29,9 @@ def procedure_course(session: Session) -> Course[bool]:
                 result = yield from stage.course(own)
             else:
                 result = stage.run(own)
+                if not isinstance(result, StageResult):
+                    node = session.parts.reading.config.procedure[name]
+                    raise wrong_part(f"procedure.{name}", stage, node)
             doomed = session.diagnosis.look(result)
             if doomed is not None and result.passed:
                 reason = f"{result.reason}; ended by {doomed.rule} ({doomed.severity})"

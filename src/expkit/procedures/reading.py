@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
-from expkit.data.samples import Dataset, DatasetSource, Watch, check_dataset, silent
+from expkit.data.samples import Dataset, Watch, check_dataset, silent
 from expkit.errors import UserError
 from expkit.procedures.other_data import adopt_facts, look_for_leaks, read_other_data
+from expkit.procedures.roles import as_dataset, as_loss, refuse_listed_weights, wrong_part
 from expkit.records.criteria import Criterion, check_criteria
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
 from expkit.records.run import Run
@@ -54,14 +55,17 @@ def read_request(config: Config, watch: Watch = silent) -> Reading:
         _check_held_out(facts)
     else:
         dataset, facts = _read_evaluation(config, watch)
-    loss: LossSource = build_part(config.loss, "loss")
+    refuse_listed_weights(config.loss)
+    loss = as_loss(build_part(config.loss, "loss"), config.loss, facts)
     _check_task(loss, facts, config)
     return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
 
 
 def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
-    source: DatasetSource = build_part(node, "dataset")
-    return source.read(watch)
+    dataset = as_dataset(build_part(node, "dataset"), node).read(watch)
+    if not isinstance(dataset, Dataset):
+        raise wrong_part("dataset", dataset, node)
+    return dataset
 
 
 def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetFacts]:
@@ -100,7 +104,7 @@ def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
     """What the pages will need to know of the data."""
     _, height, width, channels = next(iter(dataset.splits.values())).images.shape
     return DatasetFacts(
-        name=str(config.dataset["_target_"]).rpartition(".")[2],
+        name=_name_of(config.dataset),
         task="regression" if dataset.class_names is None else "classification",
         class_names=None if dataset.class_names is None else tuple(dataset.class_names),
         target_names=None if dataset.target_names is None else tuple(dataset.target_names),
@@ -117,6 +121,13 @@ def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
             "decoding": None if dataset.decoding is None else dataset.decoding.to_json()
         },
     )
+
+
+def _name_of(node: Mapping[str, Any]) -> str:
+    """The class's name: that of the user's own where one of expkit's only reads it."""
+    inner = node.get("train")
+    own = inner if isinstance(inner, Mapping) and "_target_" in inner else node
+    return str(own["_target_"]).rpartition(".")[2]
 
 
 LONGEST_SIDE = 2560  # pixels of a picture kept for the pages

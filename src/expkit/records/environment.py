@@ -17,9 +17,16 @@ PACKAGES = ("expkit", "torch", "torchvision", "timm", "hydra-core", "numpy", "sc
 
 
 def describe_environment(
-    command: Sequence[str], device: str, config_hash: str, job: str | None = None
+    command: Sequence[str],
+    device: str,
+    config_hash: str,
+    job: str | None = None,
+    own_code: str | None = None,
 ) -> dict[str, Any]:
-    """The content of environment.json; `job` is what a sweep knows this config by."""
+    """The content of environment.json; `job` is what a sweep knows this config by.
+
+    `own_code` tells the content of the user's own modules that the config names.
+    """
     slurm = {name: value for name, value in os.environ.items() if name.startswith("SLURM_JOB")}
     return {
         "command": list(command),
@@ -31,6 +38,7 @@ def describe_environment(
         "host": platform.node(),
         "git": describe_git(Path.cwd()),
         "sources": hash_sources(),
+        **({"own_code": own_code} if own_code else {}),
         **({"slurm": slurm} if slurm else {}),
         **({"job": job} if job else {}),
     }

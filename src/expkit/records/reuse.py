@@ -16,11 +16,15 @@ ENDED = ("finished", "failed")
 
 
 def find_finished(
-    parent: Path, identities: Collection[str], environment: Record
+    parent: Path,
+    identities: Collection[str],
+    environment: Record,
+    own_code: Mapping[str, str],
 ) -> tuple[dict[str, Path], int]:
     """The newest run of each job's config there, and how many jobs only other code has finished.
 
-    The data is not compared: it is the config that names it.
+    `own_code` tells, by job, the content of the user's own modules. The data is not compared: it
+    is the config that names it.
     """
     ours = {
         **(environment["git"] or {}),
@@ -37,7 +41,8 @@ def find_finished(
             or digest.status not in ENDED
         ):
             continue
-        if is_same_code(ours, digest.code, targets_of(digest.config)):
+        now = {**ours, "own_code": own_code.get(digest.job)}
+        if is_same_code(now, digest.code, targets_of(digest.config)):
             found[digest.job] = path
         else:
             others.add(digest.job)
@@ -57,16 +62,21 @@ def targets_of(config: object) -> list[str]:
 def is_same_code(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], targets: Collection[str]
 ) -> bool:
-    """The same sources and packages; a user's own modules by a commit with nothing changed since.
+    """The same sources and packages; a user's own modules by their content.
 
-    Of such modules outside of any repository nothing is known.
+    Of a run that did not record it, by a commit with nothing changed since.
     """
     packages = [
         [each.get("sources"), *(each.get("versions", {}).get(name) for name in ("expkit", "torch"))]
         for each in (ours, theirs)
     ]
+    if packages[0] != packages[1]:
+        return False
+    contents = [each.get("own_code") for each in (ours, theirs)]
+    if None not in contents:
+        return contents[0] == contents[1]
     commits = [each.get("commit") for each in (ours, theirs)]
-    if packages[0] != packages[1] or commits[0] != commits[1]:
+    if commits[0] != commits[1]:
         return False
     if commits[0] is None:
         return all(_is_installed(target.partition(".")[0]) for target in targets)

@@ -100,6 +100,17 @@ class Run:
             self.dataset_as_read if self.labels is None else self.labels.apply(self.dataset_as_read)
         )
 
+    def dataset_of(self, stage: str) -> DatasetFacts:
+        """The data as one stage met it: with new labels only where it learns them."""
+        learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
+        return (self.relabelled if learns_labels else None) or self.dataset_as_read
+
+    @functools.cached_property
+    def relabelled(self) -> DatasetFacts | None:
+        """The data with the labels that a stage has given; None where none has."""
+        labels = Labels.read(self.path)
+        return None if labels is None else labels.apply(self.dataset_as_read)
+
     @functools.cached_property
     def labels(self) -> Labels | None:
         """The new labels that the run's weights have learnt, where they have."""

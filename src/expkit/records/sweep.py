@@ -64,8 +64,8 @@ CUT_OFF: tuple[Status, ...] = (
 )  # unless the run was brought to its end since, pages included
 
 SETTLING_SECONDS = 60.0  # a younger folder may be one that a job is about to hold
-# what decides where a run lies and which code it may use, but no number of it
-NOT_IDENTITY = ("output_dir", "trust")
+# what decides where a run lies, which code it may use and how it is drawn, but no number of it
+NOT_IDENTITY = ("output_dir", "trust", "plots")
 SEARCHES = "hydra/sweeper=optuna"  # the word that makes a sweep a search
 PLANNED = ("job", "number", "overrides", "config")  # what a line of plan.jsonl has
 

@@ -12,15 +12,19 @@ from expkit.reports import markdown
 from expkit.reports.changes import KINDS, changes_table
 from expkit.reports.compared import Comparison
 from expkit.reports.out_of_fold import FOLDS_OVERLAP
+from expkit.reports.picture_files import find_pictures, format_of, link_to
 from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 NO_PICTURE = "The runs' records hold no picture of a sample that changed."
 
 
 def write_comparison(
-    comparison: Comparison, folder: Path, left_out: Sequence[str] = ()
+    comparison: Comparison,
+    folder: Path,
+    left_out: Sequence[str] = (),
+    picture_format: str | None = None,
 ) -> list[Path]:
-    """compare.csv, changes.csv, changes*.png and, last, compare.md."""
+    """compare.csv, changes.csv, the pictures of what changed and, last, compare.md."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "compare.csv", folder / "changes.csv"]
     write_aside(paths[0], tables.comparison_csv(comparison).encode())
@@ -30,19 +34,20 @@ def write_comparison(
         if row.changes is not None and row.changes_of is not None
     ]
     write_aside(paths[1], changes_table(told).encode())
-    pictures = list(_draw(comparison, folder))
-    for path in set(folder.glob("changes*.png")) - set(pictures):
+    pictures = list(_draw(comparison, folder, picture_format))
+    for path in set(find_pictures(folder, "changes*")) - set(pictures):
         path.unlink()  # of an earlier comparison
     page = folder / "compare.md"
     write_aside(page, _page(comparison, left_out, pictures).encode())
     return [page, *paths, *pictures]
 
 
-def _draw(comparison: Comparison, folder: Path) -> Iterator[Path]:
+def _draw(comparison: Comparison, folder: Path, picture_format: str | None) -> Iterator[Path]:
     from expkit.reports import style
     from expkit.reports.changes_plot import draw_changes
 
-    with style.styled():
+    baseline = Run(comparison.baseline.members[0].path)
+    with style.styled(), style.in_format(picture_format or format_of(baseline.config)):
         for row in comparison.rows:
             if row.changes is None or row.changes_of is None:
                 continue
@@ -90,7 +95,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         plain(f"{tables.judged_on(comparison)}."),
         markdown.table(figures[0], figures[1:]),
         *_changes(comparison, pictures),
-        *(markdown.image(Path(path.name), path.stem) for path in pictures),
+        *(link_to(path, path.name) for path in pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

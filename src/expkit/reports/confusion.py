@@ -57,7 +57,7 @@ def _draw_matrix(run: Run, answers: ClassPredictions, path: Path) -> Path:
     names = [style.shortened(name, 22) for name in answers.class_names]
     margin = 0.085 * max(map(len, names)) + 0.6
     side = max(cell * num_classes, 2.6)
-    rotated = 0.085 * max(map(len, names)) > cell
+    rotated = 0.085 * max(map(len, names)) > side / num_classes
     width = max(side + margin + 1.3, 6.5)
     figure = style.new_figure(width, side + (margin if rotated else 0.6) + 0.9)
     axes = figure.add_subplot()

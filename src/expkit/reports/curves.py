@@ -42,10 +42,9 @@ def _draw_stage(run: Run, stage: str, records: Records, path: Path) -> Path:
     )[:, 0]
     unit = "step" if is_gate(run, stage) else "epoch"
     figure.suptitle(style.wrapped(_title(run, stage, records, unit), 8.6), fontsize=11)
-    train_label = "one batch" if unit == "step" else "train (mean while training)"
-    _draw_loss(panels[0], run, stage, records, train_label)
+    _draw_loss(panels[0], run, stage, records)
     if with_accuracy:
-        _draw_accuracy(panels[1], run, records, train_label)
+        _draw_accuracy(panels[1], run, stage, records)
     _draw_rate(panels[-1], records)
     best = next((r.best_epoch for r in run.stages if r.stage == stage), None)
     for panel in panels:
@@ -61,6 +60,24 @@ def _title(run: Run, stage: str, records: Records, unit: str) -> str:
     return f"{run.name}\n{stage}: {len(records)} {unit}s, {where}"
 
 
+def train_label(run: Run, stage: str, metric: str) -> str:
+    """What the training figure is of, where it is not of the samples as they are."""
+    if is_gate(run, stage):
+        return "one batch"
+    notes = ["mean while training"]
+    if (run.config["procedure"].get(stage) or {}).get("balanced_sampling"):
+        weighted = any("weighted_to_class_shares" in s for s in run.signals if s["stage"] == stage)
+        is_comparable = weighted and metric == "accuracy"
+        notes.append(
+            "drawn by class, weighted back" if is_comparable else "of classes drawn equally often"
+        )
+    augment = run.config.get("augment") or {}
+    if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
+        notes.append("of mixed pictures")
+    told = ",\n".join(notes)
+    return f"train ({told})"
+
+
 def _column(records: Records, key: str) -> Floats:
     return np.array([record.get(key, np.nan) for record in records], dtype=np.float64)
 
@@ -74,13 +91,14 @@ def _line(axes: Axes, records: Records, key: str, scale: float, color: str, labe
         axes.plot(epochs, values, color=color, label=label, marker=marker, markersize=3.5)
 
 
-def _draw_loss(axes: Axes, run: Run, stage: str, records: Records, train_label: str) -> None:
+def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     axes.set_ylabel("loss")
-    _line(axes, records, "train/loss", 1, TRAIN, train_label)
+    _line(axes, records, "train/loss", 1, TRAIN, train_label(run, stage, "loss"))
     _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
-    chance = run.dataset.chance_loss
+    facts = run.dataset_of(stage)
+    chance = facts.chance_loss
     if chance:
-        _level(axes, chance, f"chance: ln({run.dataset.num_classes}) = {chance:.3f}", ":")
+        _level(axes, chance, f"chance: ln({facts.num_classes}) = {chance:.3f}", ":")
     bound = gate_bound(run, stage)
     if bound is not None:
         _level(axes, bound, f"bound to pass: {bound:g}", "--")
@@ -110,11 +128,11 @@ def _mark_broken(axes: Axes, records: Records) -> None:
         axes.set_title(text, color=style.RED, fontsize=10, loc="left")
 
 
-def _draw_accuracy(axes: Axes, run: Run, records: Records, train_label: str) -> None:
-    facts = run.dataset
+def _draw_accuracy(axes: Axes, run: Run, stage: str, records: Records) -> None:
+    facts, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
     axes.set_ylabel("accuracy in %")
-    _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, right in five")
-    _line(axes, records, "train/accuracy", 100, TRAIN, train_label)
+    _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, top 5")
+    _line(axes, records, "train/accuracy", 100, TRAIN, label)
     _line(axes, records, "val/accuracy", 100, HELD_OUT, "held out (val)")
     axes.set_ylim(-4, 104)
     if facts.chance_accuracy is not None:

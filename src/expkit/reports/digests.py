@@ -33,6 +33,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
             **(environment.get("git") or {}),
             "versions": environment.get("versions", {}),
             "sources": environment.get("sources"),
+            "own_code": environment.get("own_code"),
         },
         choices=environment.get("choices", {}),
     )

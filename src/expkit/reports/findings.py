@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.diagnosis.finding import Finding
-from expkit.reports.markdown import block, plain
+from expkit.reports import markdown
+from expkit.reports.markdown import plain
 
 WIDTH = 88  # two columns less than a screen, which moves them in
 MOST_LISTED = 4  # values of a list that a line of evidence shows; summary.json has all
@@ -18,10 +20,11 @@ BY_SEVERITY = {"fatal": "FATAL", "warning": "WARN", "info": "INFO"}
 
 def describe(finding: Finding, most: int = MOST_LISTED) -> str:
     """A finding as the terminal shows it when it is found, lists by their first few."""
+    new = new_words(finding)
     rows = [
         ("evidence", evidence_text(finding.evidence, most)),
         ("cause", finding.cause),
-        ("next", finding.command),
+        ("next", f"with {new}:\n{finding.command}" if new else finding.command),
     ]
     head = f"{BY_SEVERITY[finding.severity]:<5} {finding.rule}{_place(finding)}: "
     lines = textwrap.wrap(head + finding.sentence, WIDTH, subsequent_indent=" " * 6)
@@ -41,6 +44,17 @@ def _fact(label: str, text: str) -> list[str]:
     return textwrap.wrap(
         start + text, WIDTH, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
+
+
+def new_words(finding: Finding) -> str:
+    """What the next command adds to what was typed; empty where it is seen at once."""
+    remedy = list(finding.remedies[0]) if finding.remedies else []
+    try:
+        words = shlex.split(finding.command)
+    except ValueError:  # a sentence, and no command
+        return ""
+    is_long = len(words) > len(["expkit", "train"]) + len(remedy)
+    return shlex.join(remedy) if remedy and is_long and words[-len(remedy) :] == remedy else ""
 
 
 def _place(finding: Finding) -> str:
@@ -102,11 +116,34 @@ def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
         parts.append(
             f"**{finding.severity}: {plain(finding.rule)}**{plain(_place(finding))}. "
             f"{plain(_sentence(finding.sentence))} Likely cause: {plain(_sentence(finding.cause))} "
-            f"Evidence: {plain(evidence_text(finding.evidence, EVERYTHING))}."
+            f"Evidence: {plain(evidence_text(finding.evidence))}."
         )
-        if finding.command:
-            parts.append(block(finding.command))
+        parts += _whole_lists(finding)
+        parts += _next_step(finding)
     return parts
+
+
+def _next_step(finding: Finding) -> list[str]:
+    """A command to be copied, below what is new in it; advice is a sentence."""
+    if not finding.command.startswith("expkit "):
+        return [f"Next: {plain(_sentence(finding.command))}"] if finding.command else []
+    new = new_words(finding)
+    return [
+        *([f"Next, with {markdown.code(new)}:"] if new else []),
+        markdown.block(finding.command),
+    ]
+
+
+def _whole_lists(finding: Finding) -> list[str]:
+    """The lists of which the line of evidence shows the first few."""
+    return [
+        markdown.folded(
+            f"{name.replace('_', ' ')}: all {len(value)}",
+            markdown.block("\n".join(value_text(each, EVERYTHING) for each in value)),
+        )
+        for name, value in finding.evidence.items()
+        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > MOST_LISTED
+    ]
 
 
 def _sentence(text: str) -> str:

@@ -19,6 +19,7 @@ from expkit.reports.curves import draw_curves
 from expkit.reports.heatmap import Answer, draw_grid, draw_heatmap
 from expkit.reports.mistakes import draw_mistakes
 from expkit.reports.mosaic import draw_mosaic
+from expkit.reports.picture_files import format_of
 from expkit.reports.position import draw_positions
 from expkit.reports.precision_recall import draw_precision_recall
 from expkit.reports.puzzle import Puzzle, draw_accuracy
@@ -30,13 +31,16 @@ from expkit.reports.wording import samples_of
 NUM_SHOWN = 8
 
 
-def draw_plots(run: Run, folder: Path, *, snapshots: bool = True) -> list[Path]:
+def draw_plots(
+    run: Run, folder: Path, *, snapshots: bool = True, picture_format: str | None = None
+) -> list[Path]:
     """Draw everything into a folder; the records decide what there is to draw.
 
-    Without `snapshots` only what the run came to in the end.
+    Without `snapshots` only what the run came to in the end. The format is the run's own where
+    none is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with style.styled():
+    with style.styled(), style.in_format(picture_format or format_of(run.config)):
         return [
             *draw_curves(run, folder),
             *draw_confusion(run, folder),
@@ -46,7 +50,7 @@ def draw_plots(run: Run, folder: Path, *, snapshots: bool = True) -> list[Path]:
             *draw_thresholds(run, folder),
             *draw_mistakes(run, folder),
             *draw_regression(run, folder),
-            *draw_mosaic(run, folder),
+            *draw_mosaic(run, folder, style.FORMAT.get()),
             *_draw_puzzles(run, folder, snapshots=snapshots),
         ]
 

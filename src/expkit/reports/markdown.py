@@ -68,6 +68,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(header), line(["---"] * len(header)), *(line(row) for row in rows)])
 
 
+def folded(summary: str, content: str) -> str:
+    """Content that a reader opens: long lists would push what matters from the page."""
+    return f"<details>\n<summary>{html.escape(summary)}</summary>\n\n{content}\n\n</details>"
+
+
 def without_places(text: str) -> str:
     """A machine's absolute paths become their last part: they say nothing elsewhere."""
     shown = re.sub(r"(?<![\w./~<-])~?/(?:[^\s/'\",=<]+/)+([^\s/'\",=<]+)", r"PATH/\1", text)

@@ -2,55 +2,103 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from expkit.cleaning import one_line
 from expkit.records.files import write_aside
 from expkit.records.run import Run
+from expkit.reports.picture_files import format_of
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 # matplotlib would cost more time to load than all of this takes
-PAIRS_IN_A_ROW = 4
+PAIRS_IN_A_ROW, SINGLES_IN_A_ROW = 4, 8
+MIN_ALIKE = 0.999  # correlation, but for rounding
 MIN_SIDE, MAX_SIDE = 96, 160  # pixels of one picture
 GAP, CAPTION, HEAD = 12, 18, 26
 INK, PAPER, FAINT = (17, 17, 17), (255, 255, 255), (119, 119, 119)
 
 
-def draw_mosaic(run: Run, folder: Path) -> list[Path]:
+def draw_mosaic(run: Run, folder: Path, picture_format: str | None = None) -> list[Path]:
     """Pairs of pictures with their classes, from the run's record of augmented samples."""
     arrays = run.samples("augmented")
     if arrays is None or len(arrays["stored"]) == 0:
         return []
+    columns, head, tiles = _choose_tiles(run, arrays)
+    canvas = _arrange(tiles, columns, head)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"augmented.{picture_format or format_of(run.config)}"
+    write_aside(path, _encode(canvas, path.suffix))
+    return [path]
+
+
+def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]]:
+    """Pairs, or single pictures where a pair would show the same one twice; how many in a row."""
+    stored, seen = arrays["stored"], arrays["seen"]
+    changed = arrays["changed"] if "changed" in arrays else np.ones(len(stored), bool)
     names = [_caption(run, target) for target in arrays["targets"]]
-    tiles = [
-        _pair(stored, seen, name)
-        for stored, seen, name in zip(arrays["stored"], arrays["seen"], names, strict=True)
-    ]
-    width, height = tiles[0].size
-    columns = min(PAIRS_IN_A_ROW, len(tiles))
+    if not changed.any() and _looks_alike(stored, seen):
+        tiles = [_tile([image], name) for image, name in zip(stored, names, strict=True)]
+        return SINGLES_IN_A_ROW, "as stored, and as the model sees it: no augmentation", tiles
+    if changed.any():
+        head = "each pair: stored | as the model sees it"
+        marks = ["" if each else "unchanged" for each in changed.tolist()]
+        names = [", ".join(filter(None, pair)) for pair in zip(names, marks, strict=True)]
+    else:
+        head = "each pair: stored | as the model sees it, normalised; no augmentation"
+    tiles = [_tile(pair, name) for *pair, name in zip(stored, seen, names, strict=True)]
+    return PAIRS_IN_A_ROW, head, tiles
+
+
+def _arrange(tiles: Sequence[Image.Image], columns: int, head: str) -> Image.Image:
+    width, height = (max(sizes) for sizes in zip(*(tile.size for tile in tiles), strict=True))
+    columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    size = (columns * (width + GAP) + GAP, HEAD + rows * (height + GAP))
-    canvas = Image.new("RGB", size, PAPER)
-    head = "each pair: stored | as the model sees it"
-    ImageDraw.Draw(canvas).text((GAP, 7), head, INK, _font(13))
+    font = _font(13)
+    wide = max(columns * (width + GAP) + GAP, math.ceil(font.getlength(head)) + 2 * GAP)
+    canvas = Image.new("RGB", (wide, HEAD + rows * (height + GAP)), PAPER)
+    ImageDraw.Draw(canvas).text((GAP, 7), head, INK, font)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         canvas.paste(tile, (GAP + column * (width + GAP), HEAD + row * (height + GAP)))
-    folder.mkdir(parents=True, exist_ok=True)
+    return canvas
+
+
+def _looks_alike(stored_NHWC: Pixels, seen_NHWC: Pixels) -> bool:
+    """Whether what is seen is what is stored, but for one contrast and brightness a channel."""
+    for channel in range(stored_NHWC.shape[-1]):
+        ours, theirs = (each[..., channel].ravel() for each in (stored_NHWC, seen_NHWC))
+        is_flat = ours.min() == ours.max() or theirs.min() == theirs.max()
+        if not is_flat and np.corrcoef(ours, theirs)[0, 1] < MIN_ALIKE:
+            return False
+    return True
+
+
+def _encode(canvas: Image.Image, suffix: str) -> bytes:
+    """The picture's bytes; an SVG holds its pixels as a PNG."""
     stream = io.BytesIO()
+    if suffix == ".pdf":
+        canvas.save(stream, "PDF")
+        return stream.getvalue()
     canvas.save(stream, "PNG", compress_level=3)
-    path = folder / "augmented.png"
-    write_aside(path, stream.getvalue())
-    return [path]
+    if suffix == ".png":
+        return stream.getvalue()
+    width, height = canvas.size
+    pixels = base64.b64encode(stream.getvalue()).decode()
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+        f'<image width="{width}" height="{height}" href="data:image/png;base64,{pixels}"/></svg>'
+    ).encode()
 
 
 def _caption(run: Run, target: np.generic) -> str:
@@ -59,12 +107,16 @@ def _caption(run: Run, target: np.generic) -> str:
     return "" if names is None else one_line(names[int(target)])
 
 
-def _pair(stored_HWC: Pixels, seen_HWC: Pixels, name: str) -> Image.Image:
-    left, right = enlarge(stored_HWC), enlarge(seen_HWC)
-    width, height = left.width + 2 + right.width, max(left.height, right.height)
+def _tile(images_HWC: Sequence[Pixels], name: str) -> Image.Image:
+    """Pictures side by side over a name, which is cut where it is too long."""
+    pictures = [enlarge(image) for image in images_HWC]
+    width = sum(each.width for each in pictures) + 2 * (len(pictures) - 1)
+    height = max(each.height for each in pictures)
     tile = Image.new("RGB", (width, height + CAPTION), PAPER)
-    tile.paste(left, (0, 0))
-    tile.paste(right, (left.width + 2, 0))
+    left = 0
+    for picture in pictures:
+        tile.paste(picture, (left, 0))
+        left += picture.width + 2
     font, text = _font(12), name
     while len(text) > 1 and font.getlength(text) > width:
         text = text[:-2] + "…"

@@ -20,6 +20,7 @@ from expkit.reports.compared_table import answer
 from expkit.reports.comparison import Pair, beside_others
 from expkit.reports.findings import markdown_section
 from expkit.reports.index import Result, write_result
+from expkit.reports.picture_files import link_to
 from expkit.reports.summary import Summary, summarize
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_page import draw_pictures, sections
@@ -162,7 +163,7 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path]) -> str:
 
 
 def _shown(pictures: Sequence[Path]) -> list[str]:
-    links = [markdown.image(Path(path.name), path.stem) for path in pictures]
+    links = [link_to(path, path.name) for path in pictures]
     return ["## Pictures", *links] if links else []
 
 
@@ -200,7 +201,10 @@ def _copy_pictures(run: Run, folder: Path) -> list[Path]:
 
 
 def _shrink(picture: Path, folder: Path) -> Path:
-    """A PNG where that is small, else a JPEG."""
+    """A PNG where that is small, else a JPEG; lines are small as they are."""
+    if picture.suffix != ".png":
+        write_aside(folder / picture.name, picture.read_bytes())
+        return folder / picture.name
     from PIL import Image
 
     with Image.open(picture) as opened:

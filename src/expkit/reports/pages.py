@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.records.cells import safe_row
 from expkit.records.files import write_aside, write_json
-from expkit.records.opening import list_inside, make_inside
+from expkit.records.opening import make_inside
 from expkit.records.run import Run
 from expkit.records.thresholds import read_thresholds
 from expkit.reports import markdown, wording
 from expkit.reports.digests import make_digest
 from expkit.reports.findings import markdown_section
+from expkit.reports.picture_files import find_pictures, link_to
+from expkit.reports.settings import settings_parts
 from expkit.reports.summary import Summary, summarize
 from expkit.reports.threshold_page import threshold_screen
 
-TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
 PLOTS = "plots"
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
-def refresh(run_path: Path, *, plots: bool) -> Summary:
+def refresh(run_path: Path, *, plots: bool, picture_format: str | None = None) -> Summary:
     """Write every page anew from the records; without `plots` the pictures stay as they are.
 
     summary.json comes last: where it stands, the other pages stand too.
@@ -35,11 +37,11 @@ def refresh(run_path: Path, *, plots: bool) -> Summary:
         from expkit.reports.gallery import draw_plots
 
         make_inside(run_path / PLOTS, run_path)
-        pictures = draw_plots(run, run_path / PLOTS)
-        for path in set(list_inside(run_path / PLOTS, "*.png", run_path)) - set(pictures):
-            path.unlink()  # its records are no longer there
+        pictures = draw_plots(run, run_path / PLOTS, picture_format=picture_format)
+        for path in set(find_pictures(run_path / PLOTS, root=run_path)) - set(pictures):
+            path.unlink()  # its records are no longer there, or it is of another format
     else:
-        pictures = list(list_inside(run_path / PLOTS, "*.png", run_path))
+        pictures = find_pictures(run_path / PLOTS, root=run_path)
     write_aside(run_path / "report.md", report(run, summary, pictures).encode())
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
@@ -57,12 +59,13 @@ def history_table(run: Run) -> str:
 
 
 def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
-    """The page that says what a run came to, verdict first."""
+    """The page that says what a run came to: the verdict, the pictures, then the figures."""
     parts = [
         f"# {markdown.plain(run.name)}",
         f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])} "
         f"({summary['status']}).",
         f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
+        *_pictures(run, pictures),
         *_results(run, summary),
         *markdown_section(summary["findings"]),
         *_thresholds(run),
@@ -71,8 +74,7 @@ def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
         _speed(summary),
         "## Settings",
         markdown.block(markdown.command_of(run)),
-        _settings(run),
-        *_pictures(run, pictures),
+        *settings_parts(run),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -117,14 +119,12 @@ def _speed(summary: Summary) -> str:
     return ", ".join(parts) + "."
 
 
-def _settings(run: Run) -> str:
-    chosen = {k: v for k, v in run.config.items() if k not in TOLD_ELSEWHERE}
-    rows = [
-        (markdown.code(k), markdown.shown_value(v)) for k, v in markdown.flatten(chosen).items()
-    ]
-    return markdown.table(("setting", "value"), rows)
-
-
 def _pictures(run: Run, pictures: Sequence[Path]) -> list[str]:
-    links = [markdown.image(path.relative_to(run.path), path.stem) for path in pictures]
-    return ["## Pictures", *links] if links else []
+    """Those of the end; the course of a puzzle before it is folded."""
+    early = [path for path in pictures if re.search(r"_epoch_\d+$", path.stem)]
+    links = {path: link_to(path, path.relative_to(run.path).as_posix()) for path in pictures}
+    parts = [link for path, link in links.items() if path not in early]
+    if early:
+        shown = "\n\n".join(links[path] for path in early)
+        parts.append(markdown.folded(f"{len(early)} pictures of earlier epochs", shown))
+    return ["## Pictures", *parts] if parts else []

@@ -24,12 +24,12 @@ def draw_reliability(run: Run, folder: Path) -> list[Path]:
     calibration = Calibration.of(answers)
     if calibration is None:
         return []
-    figure = style.new_figure(6.5, 7.2)
+    figure = style.new_figure(8.5, 7.2)
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     where = samples_of(answers.split, len(answers.targets))
     error = 100 * calibration.error
     title = f"{run.name}\ncalibration error (ECE) {error:.2f} points on {where}"
-    figure.suptitle(style.wrapped(title, 6.2), fontsize=11)
+    figure.suptitle(style.wrapped(title, 8), fontsize=11)
     _draw_bins(upper, calibration)
     lower.bar(_middles(), calibration.counts, 100 / NUM_BINS, color=style.GREY, edgecolor="white")
     lower.set(xlabel="confidence in %", ylabel="samples", xlim=(0, 100))
@@ -66,7 +66,9 @@ def _draw_bins(axes: Axes, calibration: Calibration) -> None:
         markersize=4,
         color=style.BLUE,
         linewidth=1.2,
-        label="mean of the bin, 95 % interval",
+        label="mean of the bin,\n95 % interval",
+        clip_on=False,  # a bin that is surely right, or never, lies on the frame
     )
     axes.set(ylabel="right in %", ylim=(0, 102))
-    axes.legend(loc="upper left")
+    # beside the bins: any of them may be filled
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))

@@ -9,6 +9,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from expkit.records.files import write_aside
+from expkit.reports.picture_files import FORMATS
 
 # Okabe and Ito: told apart by the colour-blind, and by their lightness in a grey print
 GREEN, RED, BLUE, SKY = "#009E73", "#D55E00", "#0072B2", "#56B4E9"
 ORANGE, PURPLE, GREY, BLACK = "#E69F00", "#CC79A7", "#777777", "#111111"
+STRIPE = "#f4f4f4"  # behind every second row
 LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)  # of one picture, in their order
+
+# of the pictures that are being drawn
+FORMAT: ContextVar[str] = ContextVar("FORMAT", default=FORMATS[0])
 
 DPI = 110
 RC: dict[Any, Any] = {
@@ -55,6 +61,16 @@ def styled() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def in_format(picture_format: str) -> Iterator[None]:
+    """Save every picture in this format, whatever its path ends with."""
+    token = FORMAT.set(picture_format)
+    try:
+        yield
+    finally:
+        FORMAT.reset(token)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A figure in inches that arranges itself so that nothing overlaps."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -79,7 +95,26 @@ def pixel_axes(figure: Figure, left: int, top: int, width: int, height: int) -> 
 
 
 def save(figure: Figure, path: Path, *, num_colors: int | None = None) -> Path:
-    """Write a PNG; a palette makes one of few colours over a photograph smaller."""
+    """Write a picture in the format that is asked for; the path that it was given.
+
+    A palette makes a PNG of few colours over a photograph smaller.
+    """
+    path = path.with_suffix(f".{FORMAT.get()}")
+    data = _encode_pixels(figure, num_colors) if path.suffix == ".png" else _encode_lines(figure)
+    write_aside(path, data)
+    return path
+
+
+def _encode_lines(figure: Figure) -> bytes:
+    """An SVG or a PDF, without a date: the same records give the same bytes."""
+    stream, kind = io.BytesIO(), FORMAT.get()
+    undated = {"svg": "Date", "pdf": "CreationDate"}[kind]
+    with mpl.rc_context({"svg.hashsalt": "expkit", "pdf.fonttype": 42}):
+        figure.savefig(stream, format=kind, metadata={undated: None})
+    return stream.getvalue()
+
+
+def _encode_pixels(figure: Figure, num_colors: int | None) -> bytes:
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     canvas.draw()  # type: ignore[no-untyped-call]
@@ -89,8 +124,7 @@ def save(figure: Figure, path: Path, *, num_colors: int | None = None) -> Path:
         image = image.quantize(num_colors, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     stream = io.BytesIO()
     image.save(stream, "PNG", dpi=(DPI, DPI))
-    write_aside(path, stream.getvalue())
-    return path
+    return stream.getvalue()
 
 
 def wrapped(text: str, inches: float, size: float = 11) -> str:

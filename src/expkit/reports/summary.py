@@ -17,6 +17,7 @@ from expkit.reports.measured import Figure, Measured
 from expkit.reports.metrics import decisive_sample
 from expkit.reports.stored import is_sound
 from expkit.reports.sure import Sure
+from expkit.reports.wording import percent
 
 Summary = dict[str, Any]
 
@@ -42,7 +43,7 @@ def summarize(run: Run) -> Summary:
     judged = run.predictions.get(facts.judged_split)
     stages = _stages(run)
     criteria = [_judge(criterion, run, measured) for criterion in _criteria(run)]
-    verdict, reason = _verdict(run, stages, criteria, evaluated=bool(metrics))
+    verdict, reason = _verdict(run, stages, criteria, metrics)
     training = [stage for stage in stages if stage["kind"] == "Training"]
     evaluated = [stage for stage in stages if stage["kind"] == "Evaluation"]
     return {
@@ -194,16 +195,20 @@ def _judge(criterion: Criterion, run: Run, measured: Mapping[str, Measured]) -> 
 
 
 def _verdict(
-    run: Run, stages: list[dict[str, Any]], criteria: list[dict[str, Any]], *, evaluated: bool
+    run: Run,
+    stages: list[dict[str, Any]],
+    criteria: list[dict[str, Any]],
+    metrics: Mapping[str, Mapping[str, float]],
 ) -> tuple[str, str]:
     """Met or not only where the run ended and every criterion has its number."""
+    evaluated = bool(metrics)
     failed = next((stage for stage in stages if stage["passed"] is False), None)
     if failed is not None and not evaluated:
         return "not judged", f"{failed['stage']} failed, so nothing after it ran"
     if run.status in ("running", "interrupted"):
         return "not judged", f"the run is {run.status}"
     if not criteria:
-        return "not judged", "no criteria were stated"
+        return "not judged", _nothing_stated(run.dataset, metrics)
     if not evaluated:
         return "not judged", "criteria not measured: the procedure has no evaluation"
     open_ = [c["criterion"] for c in criteria if c["met"] is None]
@@ -212,6 +217,19 @@ def _verdict(
     num_met = sum(c["met"] for c in criteria)
     verdict = "met" if num_met == len(criteria) and failed is None else "not met"
     return verdict, f"{num_met} of {len(criteria)} criteria met"
+
+
+def _nothing_stated(facts: DatasetFacts, metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """The words of a run without criteria, with what its accuracy is to be held against."""
+    reason = "no criteria were stated"
+    accuracy = metrics.get(facts.judged_split, {}).get("accuracy")
+    majority, chance = facts.majority_accuracy(facts.judged_split), facts.chance_accuracy
+    if accuracy is None or majority is None or chance is None:
+        return reason
+    return (
+        f"{reason}; accuracy {percent(accuracy)}, always the largest class {percent(majority)}, "
+        f"chance {percent(chance)}"
+    )
 
 
 def _held_out_gap(

@@ -15,6 +15,7 @@ from expkit.records.sweep import Sweep
 from expkit.reports import markdown, wording
 from expkit.reports.ablation_page import ablation_section
 from expkit.reports.out_of_fold import pooled_cell
+from expkit.reports.picture_files import find_pictures, format_of, link_to
 from expkit.reports.search import command
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import SweepOutcome
@@ -31,32 +32,37 @@ WHOLE = ("finished", "reused")  # jobs whose time is that of a whole one
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
-def refresh_sweep(path: Path) -> SweepOutcome:
-    """Write every page anew from the records."""
+def refresh_sweep(path: Path, picture_format: str | None = None) -> SweepOutcome:
+    """Write every page anew from the records; in the jobs' own format where none is given."""
     from expkit.reports.sweep_table import SweepTable
 
     refuse_links(path / PLOTS, path)
     SweepTable(path).write()
     outcome = SweepOutcome.of(path)
-    pictures = draw_pictures(outcome, path / PLOTS)
+    pictures = draw_pictures(outcome, path / PLOTS, picture_format)
     write_aside(path / "sweep.md", page(outcome, pictures).encode())
     return outcome
 
 
-def draw_pictures(outcome: SweepOutcome, folder: Path) -> list[Path]:
+def draw_pictures(
+    outcome: SweepOutcome, folder: Path, picture_format: str | None = None
+) -> list[Path]:
     """Those of the records that are; an old picture without records goes."""
     if outcome.best is None:
         pictures = []
     else:
+        from expkit.reports import style
         from expkit.reports.ablation_plot import draw_ablation
         from expkit.reports.sweep_axes import Objective
         from expkit.reports.sweep_plots import draw_sweep
 
         objective = Objective(outcome.objective, outcome.levels)
-        pictures = draw_sweep(outcome.groups, objective, folder)
-        worth = draw_ablation(outcome.sweep, folder)
+        jobs = outcome.sweep.jobs
+        with style.in_format(picture_format or format_of(jobs[0].config)):
+            pictures = draw_sweep(outcome.groups, objective, folder)
+            worth = draw_ablation(outcome.sweep, folder)
         pictures = pictures if worth is None else [worth, *pictures]
-    for old in set(folder.glob("*.png")) - set(pictures):
+    for old in set(find_pictures(folder)) - set(pictures):
         old.unlink()
     return pictures
 
@@ -67,7 +73,7 @@ def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
         f"# {markdown.plain(outcome.sweep.name)}",
         *sections(outcome),
         *(["## Pictures"] if pictures else []),
-        *(markdown.image(Path(PLOTS) / path.name, path.stem) for path in pictures),
+        *(link_to(path, f"plots/{path.name}") for path in pictures),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -17,6 +17,7 @@ import shutil
 import signal
 import stat
 import sys
+import traceback
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -156,16 +157,10 @@ class Arena:
                 code = dispatch(words)
         except SystemExit as error:
             code = error.code or 0
-        except Hung:
-            code = "hung"
         except BaseException as error:  # all of them are what this suite is there for
-            trace = error.__traceback__
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            place = "?"
-            if trace is not None:
-                place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-            code = f"{type(error).__name__} at {place}: {str(error)[:200]!r}"
+            frames = traceback.extract_tb(error.__traceback__)
+            places = [f"{Path(each.filename).name}:{each.lineno}" for each in frames[-6:]]
+            code = f"{type(error).__name__} at {' > '.join(places)}: {str(error)[:200]!r}"
         finally:
             os.chdir(here)
         return Answer(words, code, *self.read_output())

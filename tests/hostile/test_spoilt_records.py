@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hostile_arena import CONTROL, LONG, Arena
+from hostile_arena import CONTROL, LONG, REFUSED, Arena
 from hostile_folders import BUILDING, COMMANDS, READING, Gift, ask_of_gift
 
 NAN, INF = float("nan"), float("inf")
@@ -119,6 +119,14 @@ def test_facts_of_the_data_that_cannot_be(name: str, arena: Arena) -> None:
         gift.without_summaries()
 
     ask_of_gift(arena, ALL, spoil)
+
+
+def test_classes_of_other_names_are_other_data(arena: Arena) -> None:
+    """A resumed run would count its predictions under names that its data does not have."""
+    path = arena.give("interrupted")
+    Gift(path, arena).json("dataset.json", put("class_names", ["cat", "wolf"]))
+    answer = arena.ask("resume", "gift", codes=(REFUSED,))
+    assert "the names of the classes" in answer.err
 
 
 LINES: dict[str, tuple[str, Change]] = {

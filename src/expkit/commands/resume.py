@@ -91,7 +91,7 @@ def _reopen(run: Run, trusted: Sequence[str], build: Build) -> tuple[Parts, RunF
     config = check_config(run.config, trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
-    refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+    refuse_other_data(run, parts.facts)
     for change in _find_changes(run, parts.device.reason):
         folder.log(change)
         print(change)

@@ -78,7 +78,7 @@ class Decoding:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Decoding:
         size = record["size"]
-        known = {field.name: record[field.name] for field in fields(cls)}
+        known = {each.name: record[each.name] for each in fields(cls) if each.name in record}
         return cls(**{**known, "size": None if size is None else tuple(size)})
 
 

@@ -16,7 +16,7 @@ Task = Literal["classification", "regression"]
 LARGEST_IMAGE = 100_000_000  # pixels: more than any model is given
 
 
-class RecordedDecoding(TypedDict):
+class RecordedDecoding(TypedDict, total=False):
     """The rule by which picture files were brought to what the model is given."""
 
     size: tuple[Positive, Positive] | None
@@ -277,10 +277,10 @@ def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> Non
     decoding, normaliser = record.get("decoding"), record.get("normaliser")
     if decoding is not None:
         check_shape(decoding, RecordedDecoding)
-        height, width = decoding["size"] or (height, width)
-        if decoding["channels"] not in (1, 3):
+        height, width = decoding.get("size") or (height, width)
+        if decoding.get("channels", 3) not in (1, 3):
             raise ValueError(f"files are not decoded to {decoding['channels']} channels")
-    crop_fraction = 1 if decoding is None else decoding["crop_fraction"]
+    crop_fraction = 1 if decoding is None else decoding.get("crop_fraction", 1)
     if height * width / crop_fraction**2 > LARGEST_IMAGE:
         raise ValueError("no image is as large as these")
     if normaliser is not None:

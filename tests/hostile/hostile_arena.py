@@ -37,6 +37,7 @@ MOST_MEMORY = 6 * 2**30  # bytes that one command may take beside what was taken
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
+KEPT = ("/.lock", "/log.txt", "gift/plan.jsonl")
 PASSED, FAILED, REFUSED = 0, 1, 2
 ANSWERED = (PASSED, FAILED, REFUSED)
 
@@ -203,13 +204,14 @@ class Arena:
         self, before: dict[str, str], after: dict[str, str], answer: Answer, *, keeps: bool
     ) -> Iterator[str]:
         for path in sorted(before.keys() | after.keys()):
-            is_cache = path.startswith(("home/", "work/cache"))
-            if before.get(path) == after.get(path) or is_cache:
+            # caches, and what a run that was opened to go on with may keep of that
+            is_kept = path.startswith(("home/", "work/cache")) or path.endswith(KEPT)
+            if before.get(path) == after.get(path) or is_kept:
                 continue
             was, now = before.get(path, "absent"), after.get(path, "absent")
             if path.startswith("beside"):
                 yield f"outside the folder, {path} was {was:.40} and is {now:.40}"
-            elif answer.code == REFUSED and not keeps and not path.endswith("/.lock"):
+            elif answer.code == REFUSED and not keeps:
                 yield f"refused, yet {path} was {was:.40} and is {now:.40}"
             elif now == "folder" and not any(each.startswith(f"{path}/") for each in after):
                 yield f"an empty folder is left: {path}"

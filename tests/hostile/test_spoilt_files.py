@@ -70,7 +70,7 @@ def _pairs() -> list[tuple[str, str]]:
     others = [kind for kind in INSTEAD if kind not in SPECIAL]
     for number, name in enumerate(FILES):
         kinds = others if name == "config.yaml" else ODD if name in ALWAYS_ODD else ()
-        turn = [others[(number * 5 + step) % len(others)] for step in range(5)]
+        turn = [others[(number * 5 + step) % len(others)] for step in range(3)]
         pairs += [(name, kind) for kind in dict.fromkeys([*kinds, *turn])]
     return pairs
 

@@ -83,6 +83,12 @@ def _refuse_idle_words(words: Sequence[str]) -> None:
     is_run = not is_sweep(words) and not any(word in ("--cfg", "-c", "--info") for word in words)
     for word in words:
         key, _, value = word.lstrip("+~").partition("=")
+        if key in ("hydra/job_logging", "hydra/hydra_logging"):
+            raise UserError(
+                f"'{key}' would leave Hydra's log beside the run's own",
+                where=word,
+                fix="leave it out: each run has its log.txt",
+            )
         if key in HYDRAS_FOLDERS:  # Hydra would leave an empty one beside the run's
             raise UserError(
                 f"'{key}' would make a folder of Hydra's beside the run's own",

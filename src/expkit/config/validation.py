@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -102,7 +102,7 @@ def _check_name(name: str) -> None:
 def _check_rate(optimizer: Mapping[str, Any]) -> None:
     """Every optimizer has a rate, and torch would refuse it only after it is loaded."""
     lr = optimizer.get("lr", 1.0)
-    if isinstance(lr, int | float) and not 0 < lr < math.inf:
+    if isinstance(lr, int | float) and not 0 < lr <= sys.float_info.max:
         raise UserError(
             f"optimizer.lr cannot be {lr}", where=f"optimizer.lr={lr}", allowed="a number > 0"
         )

@@ -90,7 +90,9 @@ def ask_of_gift(
         path = arena.give("interrupted" if command == "resume" else "finished")
         spoil(Gift(path, arena))
         codes = (REFUSED,) if command in refused else ANSWERED
-        arena.ask(*COMMANDS[command], codes=codes)
+        # their own pages may be drawn anew before a record is found that cannot be
+        keeps = command in ("plot", "resume")
+        arena.ask(*COMMANDS[command], codes=codes, keeps=keeps)
 
 
 # Contents that a file may have instead of its own.

@@ -30,7 +30,7 @@ def ask(arena: Arena, commands: tuple[str, ...], spoil: Callable[[Path], object]
     for command in commands:
         path = arena.give("sweep")
         spoil(path)
-        arena.ask(*COMMANDS[command])
+        arena.ask(*COMMANDS[command], keeps=command.startswith(("plot", "resume")))
 
 
 def edit_json(path: Path, change: Change) -> None:

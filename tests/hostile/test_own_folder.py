@@ -17,7 +17,6 @@ import pytest
 from hostile_arena import FAILED, LONG, PASSED, REFUSED, Arena, without_override
 from hostile_folders import (
     DEEP,
-    YAML_BOMB,
     fifo,
     folder,
     link_dangling,
@@ -44,7 +43,6 @@ CHOICES: dict[str, str | bytes] = {
     "a tab": "# x\na:\n\tb: 1\n",
     "a key twice": "# x\na: 1\na: 2\n",
     "an anchor within itself": "# x\na: &a {b: *a}\n",
-    "anchors that multiply": f"# x\n{YAML_BOMB}",
     "an alias of nothing": "# x\na: *b\n",
     "deep brackets": f"# x\na: {DEEP}\n",
     "an object of Python": "# x\na: !!python/object/apply:os.system ['touch ../ran']\n",

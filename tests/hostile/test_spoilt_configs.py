@@ -296,7 +296,7 @@ VALUES = {
     "threads of a billion": at("device/threads", 10**9),
     "threads of 400 digits": at("device/threads", 10**400),
     "a width of a billion": at("model/widths", [10**9]),
-    "ten thousand layers": at("model/widths", [4] * 10_000),
+    "a thousand layers": at("model/widths", [4] * 1000),
     "a width of 400 digits": at("model/widths", [10**400]),
     "a width of infinity": at("model/widths", [float("inf")]),
     "widths of a text": at("model/widths", "four"),

@@ -18,9 +18,11 @@ def builtin_conf() -> Path:
 
 def conf_folders() -> list[Path]:
     """All folders that choices come from; the first that has a file wins."""
-    own, builtin = Path("conf").resolve(), builtin_conf()
-    is_taken = own.is_dir() and own != builtin and own_folder() is not None
-    return [own, builtin] if is_taken else [builtin]
+    builtin = builtin_conf()
+    if not Path("conf").is_dir() or own_folder() is None:  # a link to itself is no folder
+        return [builtin]
+    own = Path("conf").resolve()
+    return [builtin] if own == builtin else [own, builtin]
 
 
 def conf_left_out() -> str | None:

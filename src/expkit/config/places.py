@@ -54,7 +54,7 @@ def list_choices(group: str, folders: list[Path]) -> dict[str, Path]:
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
-    return folder.glob("*.yaml") if folder.is_dir() else iter(())
+    return (path for path in folder.glob("*.yaml") if path.is_file())  # a pipe would hang
 
 
 def content_of(path: Path) -> Mapping[str, Any]:
@@ -81,7 +81,7 @@ def values_to_give(path: Path) -> list[str]:
 
 def first_comment(path: Path) -> str:
     """The one line that says what a choice is."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("#") and not line.startswith("# @package"):
             return line.lstrip("# ")
         if line.strip() and not line.startswith("#"):

@@ -112,7 +112,7 @@ def is_number(value: object) -> bool:
 
 def is_signal(record: Record) -> bool:
     """Tell whether a line of the signals says of which stage, epoch and kind it is."""
-    return _is_of_stage(record) and isinstance(record["kind"], str)
+    return _is_of_stage(record) and isinstance(record.get("kind"), str)
 
 
 def _is_of_stage(record: Record) -> bool:

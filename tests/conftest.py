@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["hostile_arena", "hostile_exhibits"]
+
 # a puzzle of 6 pieces and a few steps: everything happens, nothing takes long
 TINY_GATES = (
     "dataset.rows=2",

@@ -50,7 +50,7 @@ def test_a_planted_fault_is_named(run_here: Expkit, tmp_path: Path) -> None:
     [
         ((*TINY[:3], "device=cpu", "device.precision=fp32"), "there is nothing to compare"),
         ((*BF16, "procedure=overfit"), "no stage that trains"),
-        (("--steps", "0"), "--steps cannot be 0"),
+        (("--steps", "0"), "--steps cannot be '0'"),
         (("modle=resnet18",), "model"),
     ],
 )

@@ -172,9 +172,9 @@ def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path:
         (("evaluate", "last", "dataset.root=swapped"), "does not know all of these classes"),
         (("predict", "last", "nowhere"), "no file or folder 'nowhere'"),
         (("predict", "last", "empty"), "no images were found"),
-        (("predict", "last", "pictures", "--batch", "0"), "at least one image"),
-        (("predict", "last", "pictures", "--top", "0"), "always named"),
-        (("latency", "last", "--batch", "0"), "--batch cannot be 0"),
+        (("predict", "last", "pictures", "--batch", "0"), "--batch cannot be '0'"),
+        (("predict", "last", "pictures", "--top", "0"), "--top cannot be '0'"),
+        (("latency", "last", "--batch", "0"), "--batch cannot be '0'"),
         (("latency", "nobody"), "no run 'nobody'"),
     ],
 )

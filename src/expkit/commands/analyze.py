@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from expkit.commands.arguments import Parser
 from expkit.errors import UserError
 from expkit.records.run import find_run
 from expkit.reports.analysis import analyze
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit analyze",
         description="Best and latest of each split, the gap, and where the held-out loss turned.",
     )

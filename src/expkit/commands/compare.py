@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError, nearest_of
 from expkit.records.digest import Digest
 from expkit.records.folder import explain_disk_errors, is_locked
@@ -61,8 +61,8 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         "expkit compare",
         description="What differs between runs, their figures with the difference to a baseline, "
         "and whether that is more than luck. Runs alike but for their seed are one recipe.",
@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         help="only runs whose config says so, as model=resnet18; may stand more than once",
     )
     parser.add_argument(
-        "--to", type=Path, metavar="FOLDER", help="write compare.md, .csv, changes.csv and pictures"
+        "--to",
+        type=place,
+        metavar="FOLDER",
+        help="write compare.md, .csv, changes.csv and pictures",
     )
     add_format(parser)
     return parser

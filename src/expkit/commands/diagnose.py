@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 
+from expkit.commands.arguments import Parser, count
 from expkit.diagnosis.comparison import find_across
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import examine, load_rules
@@ -19,7 +19,7 @@ EXIT_FATAL = 1
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit diagnose",
         description="Findings on runs, computed anew from their records, without torch. "
         "Exit code 1 where one is fatal.",
@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
         help="train a few epochs with each proposed change, beside the unchanged run",
     )
     parser.add_argument(
-        "--epochs", type=_positive, default=None, help="with --try: of each trial (default: 10)"
+        "--epochs", type=count, default=None, help="with --try: of each trial (default: 10)"
     )
     parser.add_argument(
         "--trust", action="append", default=[], help="with --try: a package whose code may run"
@@ -73,12 +73,6 @@ def name_runs(runs: Sequence[Run]) -> dict[str, Run]:
         path.name if names.count(path.name) == 1 else str(run.path): run
         for path, run in by_path.items()
     }
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"--epochs cannot be '{text}'", allowed="a whole number > 0")
-    return int(text)
 
 
 def _print(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import build, carry_out, check_output, make_folder
 from expkit.config.compose import change_parts, compose_output_dir
@@ -28,7 +28,7 @@ DESCRIPTION = (
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser("expkit evaluate", description=DESCRIPTION)
+    parser = Parser("expkit evaluate", description=DESCRIPTION)
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
     parser.add_argument(
         "overrides",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from expkit.commands.arguments import Parser, count, duration, threads
 from expkit.commands.running import without_collector
-from expkit.errors import UserError
 from expkit.records.files import write_json
 from expkit.records.folder import explain_disk_errors
 from expkit.records.run import find_run
@@ -19,21 +18,17 @@ DESCRIPTION = (
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser("expkit latency", description=DESCRIPTION)
+    parser = Parser("expkit latency", description=DESCRIPTION)
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="fp32")
-    parser.add_argument("--batch", type=int, default=1, help="pictures at once (default 1)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="to measure for (default 5)")
+    parser.add_argument("--batch", type=count, default=1, help="pictures at once (default 1)")
+    parser.add_argument("--threads", type=threads, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--seconds", type=duration, default=5.0, help="to measure for (default 5)")
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
     arguments = parser.parse_args(words)
-    for name in ("batch", "threads", "seconds"):
-        value = getattr(arguments, name)
-        if value is not None and value <= 0:
-            raise UserError(f"--{name} cannot be {value}", allowed="a number > 0")
     run = find_run(arguments.run)
     weights = run.weights
     with without_collector():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from expkit.commands.arguments import Parser, count
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, build
 from expkit.config.compose import compose_and_run
 from expkit.config.request import Request
 from expkit.config.sweeping import Task, refuse_sweep
-from expkit.errors import UserError
 
 if TYPE_CHECKING:
     from expkit.engine.parity import Parity
@@ -27,17 +26,15 @@ NUM_SHOWN = 10  # of those the furthest apart, where none is too far
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser("expkit parity", description=DESCRIPTION)
+    parser = Parser("expkit parity", description=DESCRIPTION)
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
         help="as for expkit train: model=resnet18 device=cuda device.precision=bf16",
     )
-    parser.add_argument("--steps", type=int, default=3, help="optimisation steps (default 3)")
+    parser.add_argument("--steps", type=count, default=3, help="optimisation steps (default 3)")
     arguments = parser.parse_intermixed_args(words)
-    if arguments.steps < 1:
-        raise UserError(f"--steps cannot be {arguments.steps}", allowed="a whole number > 0")
 
     def run(request: Request) -> int:
         return compare(request, arguments.steps)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from expkit.cleaning import one_line
+from expkit.commands.arguments import Parser
 from expkit.records.folder import explain_disk_errors
 from expkit.records.run import Run
 from expkit.records.sweep import find_run_or_sweep
@@ -15,7 +15,7 @@ from expkit.reports.sweep_page import refresh_sweep
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit plot",
         description="Draw a run's or a sweep's pictures, report and tables from its records.",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expkit.commands.arguments import Parser, count, place
 from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, without_collector
 from expkit.data.picture_tree import picture_suffixes
 from expkit.errors import UserError
@@ -42,20 +43,20 @@ of a model that predicts numbers: file, a column a number, error"""
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit predict",
         description=DESCRIPTION,
         epilog=COLUMNS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE|FOLDER")
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the table there")
+    parser.add_argument("files", nargs="+", type=place, metavar="FILE|FOLDER")
+    parser.add_argument("--csv", type=place, metavar="OUT", help="write the table there")
     parser.add_argument(
-        "--top", type=int, default=3, metavar="K", help="name the K most probable classes (3)"
+        "--top", type=count, default=3, metavar="K", help="name the K most probable classes (3)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
-    parser.add_argument("--batch", type=int, default=64, help="images at once (default 64)")
+    parser.add_argument("--batch", type=count, default=64, help="images at once (default 64)")
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
@@ -64,10 +65,6 @@ def main(words: Sequence[str]) -> int:
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
     paths = list_pictures(arguments.files)
     _check_target(arguments.csv)
-    if arguments.top < 1:
-        raise UserError("the most probable class is always named", where=f"--top {arguments.top}")
-    if arguments.batch < 1:
-        raise UserError("a batch holds at least one image", where=f"--batch {arguments.batch}")
     table = Table.of(run, arguments.top, every=arguments.csv is not None)
     with without_collector():
         from expkit.procedures.prediction import predict_files

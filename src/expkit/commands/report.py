@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.cleaning import file_stem
+from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError
 from expkit.records.folder import explain_disk_errors
 from expkit.records.run import Run, is_run, list_runs
@@ -19,7 +19,7 @@ OUTPUTS = Path("outputs")
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit report",
         description="Write experiments/NAME/README.md from runs, and the index of all experiments; "
         "text under ## Notes stays. Without a run: every page whose runs are still there.",
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
         help="the run in question, then those it is compared with (those that it names are found); "
         "or a sweep",
     )
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="experiments/NAME")
+    parser.add_argument("--to", type=place, metavar="FOLDER", help="experiments/NAME")
     arguments = parser.parse_args(words)
     if not arguments.runs:
         return refresh_all(arguments.to or NOTEBOOK)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import (
     EXIT_FAILED,
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "expkit resume", description="Go on with a run or a sweep that was cut off."
-    )
+    parser = Parser("expkit resume", description="Go on with a run or a sweep that was cut off.")
     parser.add_argument("run", help="a path, a unique part of a name, or last")
     parser.add_argument(
         "words",
@@ -93,7 +91,7 @@ def _reopen(run: Run, trusted: Sequence[str], build: Build) -> tuple[Parts, RunF
     config = check_config(run.config, trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
-    refuse_other_data(run, {n: s.fingerprint for n, s in parts.facts.splits.items()})
+    refuse_other_data(run, parts.facts)
     for change in _find_changes(run, parts.device.reason):
         folder.log(change)
         print(change)

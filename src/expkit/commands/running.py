@@ -32,6 +32,7 @@ from expkit.records.sweep import job_id
 if TYPE_CHECKING:
     from expkit.procedures.parts import Parts
     from expkit.procedures.session import Session
+    from expkit.records.facts import DatasetFacts
 
 Build = Callable[[Config], "Parts"]
 EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
@@ -182,12 +183,16 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def refuse_other_data(run: Run, fingerprints: dict[str, str]) -> None:
-    """What follows on other data would not be the same run."""
+def refuse_other_data(run: Run, facts: DatasetFacts) -> None:
+    """Refuse to go on with other data than the run began with, or with classes of other names."""
     before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
-    if before != fingerprints:
+    now = {name: split.fingerprint for name, split in facts.splits.items()}
+    is_renamed = run.dataset_as_read.class_names != facts.class_names
+    if before != now or is_renamed:
+        changed = [name for name in before if before[name] != now.get(name)]
         raise UserError(
             "the data is not what it was when the run began",
-            where=", ".join(n for n in before if before[n] != fingerprints.get(n)) or "splits",
+            where=", ".join([*changed, *(["the names of the classes"] if is_renamed else [])])
+            or "splits",
             fix="bring the data back, or start a new run: expkit train ...",
         )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
 
+from expkit.commands.arguments import Parser
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep, find_run_or_sweep
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit show",
         description="A run's or a sweep's results on one screen; on a terminal, a sweep under way "
         "is followed until it ends (Ctrl-C leaves it running).",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from expkit.commands.arguments import Parser, seed
 from expkit.errors import UserError
 from expkit.records.folder import explain_disk_errors
 from expkit.records.opening import make_inside
@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "expkit threshold",
         description="Choose a class's cut-offs on one half of the held-out samples, confirm them "
         "on the other, and keep them in the run beside those of other classes. One bound gives "
@@ -69,7 +69,7 @@ def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
         "--precision", type=float, metavar="SHARE", help="of the samples called the class"
     )
     parser.add_argument("--split", help="which held-out split (the judged one)")
-    parser.add_argument("--seed", type=int, default=0, help="of the halves (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the halves (0)")
     given = parser.parse_args(words)
     wish = Wish(given.class_name, given.recall, given.precision, given.split, given.seed)
     return given.run, wish

@@ -14,8 +14,10 @@ import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from expkit.config.explain import (
     explain_composition,
@@ -81,6 +83,12 @@ def _refuse_idle_words(words: Sequence[str]) -> None:
     is_run = not is_sweep(words) and not any(word in ("--cfg", "-c", "--info") for word in words)
     for word in words:
         key, _, value = word.lstrip("+~").partition("=")
+        if key in ("hydra/job_logging", "hydra/hydra_logging"):
+            raise UserError(
+                f"'{key}' would leave Hydra's log beside the run's own",
+                where=word,
+                fix="leave it out: each run has its log.txt",
+            )
         if key in HYDRAS_FOLDERS:  # Hydra would leave an empty one beside the run's
             raise UserError(
                 f"'{key}' would make a folder of Hydra's beside the run's own",
@@ -125,8 +133,16 @@ def change_parts(
                 nearest=nearest_of(group, parts),
                 allowed=", ".join(f"{each}=CHOICE, {each}.KEY=VALUE" for each in parts),
             )
+        override = parse_override(word)
+        if override.is_sweep_override() or override.is_delete():
+            raise UserError(
+                f"'{word}' gives no value", where=word, fix=f"one value: {group}.KEY=VALUE"
+            )
         by_group[group].append(word)
-    return {group: _change_part(given, group, by_group[group]) for group, given in parts.items()}
+    try:
+        return {name: _change_part(given, name, by_group[name]) for name, given in parts.items()}
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain_composition(words, error) from error
 
 
 def _change_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> dict[str, Any]:

@@ -18,9 +18,11 @@ def builtin_conf() -> Path:
 
 def conf_folders() -> list[Path]:
     """All folders that choices come from; the first that has a file wins."""
-    own, builtin = Path("conf").resolve(), builtin_conf()
-    is_taken = own.is_dir() and own != builtin and own_folder() is not None
-    return [own, builtin] if is_taken else [builtin]
+    builtin = builtin_conf()
+    if not Path("conf").is_dir() or own_folder() is None:  # a link to itself is no folder
+        return [builtin]
+    own = Path("conf").resolve()
+    return [builtin] if own == builtin else [own, builtin]
 
 
 def conf_left_out() -> str | None:
@@ -52,7 +54,7 @@ def list_choices(group: str, folders: list[Path]) -> dict[str, Path]:
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
-    return folder.glob("*.yaml") if folder.is_dir() else iter(())
+    return (path for path in folder.glob("*.yaml") if path.is_file())  # a pipe would hang
 
 
 def content_of(path: Path) -> Mapping[str, Any]:
@@ -79,7 +81,7 @@ def values_to_give(path: Path) -> list[str]:
 
 def first_comment(path: Path) -> str:
     """The one line that says what a choice is."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("#") and not line.startswith("# @package"):
             return line.lstrip("# ")
         if line.strip() and not line.startswith("#"):

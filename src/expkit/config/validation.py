@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from expkit.cleaning import one_line
 from expkit.config.check import check_fields, check_part
 from expkit.config.own_code import targets_in
 from expkit.config.places import conf_folders, list_choices
@@ -90,11 +91,11 @@ def _check_ignored(diagnosis: Mapping[str, Any]) -> None:
 
 
 def _check_name(name: str) -> None:
-    if "/" in name or "\0" in name or len(name.encode()) > MAX_NAME_BYTES:
+    if "/" in name or one_line(name) != name or len(name.encode()) > MAX_NAME_BYTES:
         raise UserError(
             f"'{name:.60}' cannot end a folder's name",
             where=f"name={name:.60}",
-            allowed=f"text without '/', at most {MAX_NAME_BYTES} bytes",
+            allowed=f"text without '/' and control characters, at most {MAX_NAME_BYTES} bytes",
             fix="expkit train ... name=SHORTER",
         )
 
@@ -102,7 +103,7 @@ def _check_name(name: str) -> None:
 def _check_rate(optimizer: Mapping[str, Any]) -> None:
     """Every optimizer has a rate, and torch would refuse it only after it is loaded."""
     lr = optimizer.get("lr", 1.0)
-    if isinstance(lr, int | float) and not 0 < lr < math.inf:
+    if isinstance(lr, int | float) and not 0 < lr <= sys.float_info.max:
         raise UserError(
             f"optimizer.lr cannot be {lr}", where=f"optimizer.lr={lr}", allowed="a number > 0"
         )

@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -78,7 +78,8 @@ class Decoding:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Decoding:
         size = record["size"]
-        return cls(**{**record, "size": None if size is None else tuple(size)})
+        known = {each.name: record[each.name] for each in fields(cls) if each.name in record}
+        return cls(**{**known, "size": None if size is None else tuple(size)})
 
 
 def _cover(height: int, width: int, tall: int, wide: int) -> tuple[int, int]:

@@ -102,7 +102,7 @@ def _put(weights: dict[str, Tensor], model: nn.Module, path: Path) -> None:
     except RuntimeError as error:
         raise UserError(
             f"the weights in '{path.name}' do not fit the model of this config",
-            where="\n".join(str(error).splitlines()[1:4]),
+            where="\n".join(line.strip()[:160] for line in str(error).splitlines()[1:4]),
         ) from error
 
 

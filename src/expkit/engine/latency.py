@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from expkit.engine.device import Device
+from expkit.errors import UserError
 
 WARM_UP_SECONDS = 1.0
 MIN_RUNS = 10
@@ -22,10 +25,11 @@ def measure_latency(
 ) -> dict[str, Any]:
     """Milliseconds of one batch of prepared pictures, to answers that are there."""
     torch.manual_seed(0)
-    images_BCHW = device.arrange(torch.randn(shape, device=device.torch_device))
-    if device.channels_last:
-        images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
-    _time_runs(model, device, images_BCHW, WARM_UP_SECONDS)
+    with _explain_memory(shape[0]):
+        images_BCHW = device.arrange(torch.randn(shape, device=device.torch_device))
+        if device.channels_last:
+            images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
+        _time_runs(model, device, images_BCHW, WARM_UP_SECONDS)
     times_ms = torch.tensor(_time_runs(model, device, images_BCHW, seconds)) * 1000
     median, p95, p99 = torch.quantile(times_ms, torch.tensor([0.5, 0.95, 0.99])).tolist()
     return {
@@ -40,6 +44,21 @@ def measure_latency(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "macs": count_multiply_adds(model, images_BCHW[:1]),
     }
+
+
+@contextlib.contextmanager
+def _explain_memory(batch_size: int) -> Iterator[None]:
+    """Say that a batch is too large, which torch says in words of its allocator."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "memory" not in str(error) and "overflow" not in str(error):
+            raise
+        raise UserError(
+            f"there is no memory for a batch of {batch_size:,}",
+            where=str(error).splitlines()[0],
+            fix="a smaller --batch",
+        ) from error
 
 
 def _time_runs(

@@ -44,6 +44,8 @@ class Evaluation:
         self._check_last(key, parts, before)
         if parts.evaluated is not None:
             refuse_damaged(parts.evaluated.weights, to_go_on=False)  # before there is a folder
+            if parts.evaluated.labels is None:  # with new ones it has another output
+                load_weights(parts.evaluated.weights, parts.make_model())
         if parts.evaluated is None and not any(
             isinstance(stage, Training) for stage in before.values()
         ):

@@ -152,6 +152,6 @@ def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
 def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run whose own weights follow: no others need be fetched before them."""
     model = config["model"]
-    if model["_target_"] == TIMM_MODEL:
+    if model.get("_target_") == TIMM_MODEL:
         model = {**model, "weights": None, "pretrained": False}
     return {**config, "model": model}

@@ -6,17 +6,38 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
-from expkit.records.shapes import Count, Positive, Seconds, check_shape
+from annotated_types import Ge, Le
+
+from expkit.records.shapes import Count, Finite, Positive, Seconds, check_shape
 
 Task = Literal["classification", "regression"]
 TOP = 5  # classes among which the right one counts, for top-5 accuracy
+LARGEST_IMAGE = 100_000_000  # pixels: more than any model is given
 
 
 def has_top5(num_classes: int) -> bool:
     """Tell whether top-5 accuracy says something: of fewer classes chance alone gets over half."""
     return num_classes >= 2 * TOP
+
+
+class RecordedDecoding(TypedDict, total=False):
+    """The rule by which picture files were brought to what the model is given."""
+
+    size: tuple[Positive, Positive] | None
+    crop_fraction: Annotated[float, Ge(0.01), Le(1)]
+    resize: Literal["crop", "squash"]
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+    channels: int
+
+
+class RecordedNormaliser(TypedDict):
+    """The numbers by which images were normalised."""
+
+    by: Literal["channel", "sample", "row"]
+    scale: Sequence[Finite]
+    shift: Sequence[Finite]
 
 
 @dataclass(frozen=True)
@@ -239,8 +260,9 @@ def _check_sense(record: Mapping[str, Any]) -> None:
         raise ValueError(f"{record['task']} has no names of what it tells")
     if len(set(told)) < len(told):
         raise ValueError("two classes or targets have one name")
-    if not splits.keys() & {"train", "val", "test"} or splits.keys() - {"train", "val", "test"}:
+    if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")
+    _check_preprocessing(record["image_shape"], record.get("preprocessing", {}))
     for split, facts in splits.items():
         counts = facts["class_counts"]
         if counts is not None and (len(counts) != len(names or ()) or not any(counts)):
@@ -253,6 +275,24 @@ def _check_sense(record: Mapping[str, Any]) -> None:
         place = PurePosixPath(layout["picture"])
         if place.is_absolute() or not place.parts or ".." in place.parts:
             raise ValueError(f"the picture of {split} lies outside of the run")
+
+
+def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> None:
+    """Raise a ValueError where no image can be brought to a model in this way."""
+    channels, height, width = shape
+    decoding, normaliser = record.get("decoding"), record.get("normaliser")
+    if decoding is not None:
+        check_shape(decoding, RecordedDecoding)
+        height, width = decoding.get("size") or (height, width)
+        if decoding.get("channels", 3) not in (1, 3):
+            raise ValueError(f"files are not decoded to {decoding['channels']} channels")
+    crop_fraction = 1 if decoding is None else decoding.get("crop_fraction", 1)
+    if height * width / crop_fraction**2 > LARGEST_IMAGE:
+        raise ValueError("no image is as large as these")
+    if normaliser is not None:
+        check_shape(normaliser, RecordedNormaliser)
+        if {len(normaliser["scale"]), len(normaliser["shift"])} != {channels}:
+            raise ValueError("the normaliser is not that of the channels")
 
 
 @dataclass(frozen=True)

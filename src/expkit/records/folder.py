@@ -22,6 +22,7 @@ from expkit.records.facts import StageResult
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
 from expkit.records.opening import make_inside, open_regular
 from expkit.records.predictions import Predictions, write_predictions
+from expkit.records.recorded import is_epoch, is_signal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,8 @@ class RunFolder:
             )
         clear_leftovers(path)
         stages = path / "stages.jsonl"
-        write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
+        if stages.exists():
+            write_lines(stages, read_lines(stages))  # a torn last line would swallow the next one
         return cls(path, lock)
 
     def close(self) -> None:
@@ -133,9 +135,10 @@ class RunFolder:
 
     def forget_after(self, stage: str, epoch: int) -> None:
         """Drop the lines of a stage that its checkpoint does not know, before it goes on."""
-        for name in ("history.jsonl", "signals.jsonl"):
+        for name, is_sound in (("history.jsonl", is_epoch), ("signals.jsonl", is_signal)):
             path = self.path / name
-            kept = [r for r in read_lines(path) if r["stage"] != stage or r["epoch"] <= epoch]
+            lines = read_lines(path, ("stage", "epoch"), is_sound)
+            kept = [r for r in lines if r["stage"] != stage or r["epoch"] <= epoch]
             if path.exists() or kept:
                 write_lines(path, kept)
 

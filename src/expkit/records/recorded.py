@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 from expkit.records.files import Record
-from expkit.records.shapes import Count, Seconds, check_shape
+from expkit.records.shapes import LARGEST, Count, Seconds, check_shape
 
 NAME = re.compile(r"[^\W.][^/\\\x00-\x1f\x7f-\x9f]{0,199}")  # of a stage: a folder has it, too
 FIGURES = ("seconds", "wall_seconds", "samples_per_second", "lr", "at", "step")
@@ -99,15 +99,20 @@ def check_name(name: str) -> None:
 def is_epoch(record: Record) -> bool:
     """Tell whether a line of the history is what an epoch or a step writes."""
     return _is_of_stage(record) and all(
-        isinstance(value, int | float | None)
+        is_number(value) or (value is None and key in FIGURES)
         for key, value in record.items()
         if "/" in key or key in FIGURES
     )
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value is one that a float can hold."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST)
+
+
 def is_signal(record: Record) -> bool:
     """Tell whether a line of the signals says of which stage, epoch and kind it is."""
-    return _is_of_stage(record) and isinstance(record["kind"], str)
+    return _is_of_stage(record) and isinstance(record.get("kind"), str)
 
 
 def _is_of_stage(record: Record) -> bool:

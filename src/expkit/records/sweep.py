@@ -193,17 +193,23 @@ class Sweep:
     @property
     def command(self) -> list[str]:
         """The words that began it."""
-        return self._fact("command", list)
+        command = self._fact("command", list)
+        if not all(isinstance(word, str) for word in command):
+            raise self._damaged("command")
+        return command
 
     def _fact(self, key: str, kind: type[Kind]) -> Kind:
         value = self.facts.get(key)
         if not isinstance(value, kind):
-            raise UserError(
-                f"'sweep.json' is damaged: it has no {key}",
-                where=str(self.path / "sweep.json"),
-                fix="bring the file back from a copy",
-            )
+            raise self._damaged(key)
         return value
+
+    def _damaged(self, key: str) -> UserError:
+        return UserError(
+            f"'sweep.json' is damaged: it has no {key}",
+            where=str(self.path / "sweep.json"),
+            fix="bring the file back from a copy",
+        )
 
     @property
     def is_running(self) -> bool:

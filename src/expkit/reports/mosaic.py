@@ -119,7 +119,7 @@ def _tile(images_HWC: Sequence[Pixels], name: str) -> Image.Image:
     for picture in pictures:
         tile.paste(picture, (left, 0))
         left += picture.width + 2
-    font, text = _font(12), name
+    font, text = _font(12), name[:width]  # of characters that are a pixel wide at least
     while len(text) > 1 and font.getlength(text) > width:
         text = text[:-2] + "…"
     ImageDraw.Draw(tile).text((0, height + 2), text, FAINT, font)

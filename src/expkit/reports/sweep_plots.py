@@ -25,6 +25,8 @@ def shape_of(groups: Sequence[Group]) -> Shape | None:
     values = {key: in_order([group.settings[key] for group in groups]) for key in keys}
     keys = [key for key in keys if len(values[key]) > 1]
     numeric = [key for key in keys if is_numeric(values[key])]
+    if not keys:
+        return None
     if len(keys) == 1:
         return "line" if numeric else "choices"
     if len(keys) > 2:

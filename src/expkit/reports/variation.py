@@ -53,7 +53,7 @@ def _differing(jobs: Sequence[Job]) -> list[str]:
 
 
 def seed_of(job: Job) -> int:
-    seed: int = job.config[SEED]
+    seed: int = job.config.get(SEED, 0)
     return seed
 
 

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 
 from expkit.config.ablation import Ablation, refuse_several
+from expkit.config.sweep_size import refuse_endless
 
 
 class ExpkitSweeper(BasicSweeper):
@@ -21,6 +22,7 @@ class ExpkitSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         refuse_several(overrides)
+        refuse_endless(overrides)
         ablation = Ablation.of(self.config)
         if ablation is not None:
             overrides += parser.parse_overrides(ablation.seed_words(overrides))

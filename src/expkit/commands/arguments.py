@@ -1,0 +1,64 @@
+"""Reading a command's words: what is wrong with one is said on one screen, as all else is."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import NoReturn
+
+from expkit.errors import UserError
+
+MOST = 2**31 - 1  # samples or steps that anything here is asked for
+MOST_THREADS = 1024  # beyond which a machine gives none, and the process dies of it
+LARGEST_SEED = 2**32 - 1  # as numpy takes them
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse, which refuses as every other part does."""
+
+    def error(self, message: str) -> NoReturn:
+        what = message.removeprefix("argument ").replace(": cannot be", " cannot be", 1)
+        raise UserError(what, where=self.prog, fix=f"{self.prog} --help")
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    return _whole(text, 1, MOST)
+
+
+def threads(text: str) -> int:
+    """A number of threads that a machine can have."""
+    return _whole(text, 1, MOST_THREADS)
+
+
+def seed(text: str) -> int:
+    """A whole number that random draws can begin from."""
+    return _whole(text, 0, LARGEST_SEED)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else least - 1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f"cannot be '{text}': a whole number from {least} to {most:,} is allowed"
+        )
+    return number
+
+
+def duration(text: str) -> float:
+    """A finite number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"cannot be '{text}': a number > 0 is allowed")
+    return seconds
+
+
+def place(text: str) -> Path:
+    """A path; no file has an empty name, or a NUL in it."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"'{text}' is no path")
+    return Path(text)

@@ -14,14 +14,14 @@ from expkit.data.pictures import Decoding, Interpolation
 from expkit.data.samples import Normalisation
 from expkit.data.selection import Selection
 
+Side = Annotated[int, Ge(1), Le(16384)]  # pixels; more would fill the memory with one image
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded(Selection):
     """The fields of datasets whose pictures are decoded here, and kept in a cache."""
 
-    size: Annotated[int, Ge(1)] | Annotated[Sequence[Annotated[int, Ge(1)]], Len(2, 2)] | None = (
-        None
-    )
+    size: Side | Annotated[Sequence[Side], Len(2, 2)] | None = None
     crop_fraction: Annotated[float, Gt(0), Le(1)] = 1.0
     resize: Literal["crop", "squash"] = "crop"
     interpolation: Interpolation = "bicubic"

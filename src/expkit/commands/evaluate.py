@@ -10,6 +10,7 @@ from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import build, carry_out, check_output, make_folder
 from expkit.config.compose import change_parts, compose_output_dir
+from expkit.config.plain import with_own_cache
 from expkit.config.signatures import read_signature
 from expkit.config.validation import check_config
 from expkit.records.run import Run, find_run
@@ -70,7 +71,7 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
     from expkit.procedures.reading import without_downloads
 
-    config = without_downloads(run.config)
+    config = with_own_cache(without_downloads(run.config))
     changed = change_parts({name: config[name] for name in CHANGEABLE}, overrides)
     changed["dataset"] = _as_other_data(run, changed["dataset"], overrides)
     return {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
@@ -16,6 +16,7 @@ from expkit.commands.running import (
     refuse_other_data,
     run_course,
 )
+from expkit.config.plain import with_own_cache
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.procedures.course import Course, go_alone
@@ -75,20 +76,28 @@ def _refuse_words(words: Sequence[str], run: Run) -> None:
 
 def finish(run: Run, trusted: Sequence[str]) -> int:
     """Go on with it, or say that it has ended, with the pages that it may lack."""
-    return go_alone(finish_course(run, trusted))
+    return go_alone(finish_course(run, trusted, may_be_foreign=True))
 
 
-def finish_course(run: Run, trusted: Sequence[str], build: Build = build) -> Course[int]:
-    """The same, asking for the epochs that can be trained among others."""
+def finish_course(
+    run: Run, trusted: Sequence[str], build: Build = build, *, may_be_foreign: bool = False
+) -> Course[int]:
+    """Do the same, asking for the epochs that can be trained among others.
+
+    The config of a sweep's job is one that the user's own words have composed.
+    """
     if run.status in ("finished", "failed"):
         return _say_that_it_ended(run)
-    return (yield from run_course(*_reopen(run, trusted, build)))
+    recorded = with_own_cache(run.config) if may_be_foreign else run.config
+    return (yield from run_course(*_reopen(run, recorded, trusted, build)))
 
 
-def _reopen(run: Run, trusted: Sequence[str], build: Build) -> tuple[Parts, RunFolder]:
-    """Everything as it was when the run was cut off."""
+def _reopen(
+    run: Run, recorded: Mapping[str, Any], trusted: Sequence[str], build: Build
+) -> tuple[Parts, RunFolder]:
+    """Bring back everything as it was when the run was cut off."""
     _refuse_edited(run)
-    config = check_config(run.config, trusted=trusted)
+    config = check_config(recorded, trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
     refuse_other_data(run, parts.facts)

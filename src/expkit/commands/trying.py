@@ -19,6 +19,7 @@ from expkit.commands.running import (
     refuse_other_data,
 )
 from expkit.config.compose import change_parts
+from expkit.config.plain import with_own_cache
 from expkit.config.schema import PARTS, Config
 from expkit.config.validation import check_config
 from expkit.diagnosis.evidence import Evidence
@@ -108,7 +109,7 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
         if name in failed:
             procedure[name] = stage
     return {
-        **run.config,
+        **with_own_cache(run.config),
         "output_dir": str(run.path / "trials"),
         "procedure": procedure,
         "hypothesis": "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from expkit.errors import UserError
 
@@ -18,6 +19,17 @@ def refuse_interpolations(node: object, key: str) -> None:
             allowed="values as they are: a config that is used has no interpolations left",
             fix="write the value itself",
         )
+
+
+def with_own_cache(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded config with the user's own cache folder in place of the recorded one.
+
+    Whoever wrote the config has no say in which folder of this machine is written to, or cleared.
+    """
+    dataset = dict(config["dataset"])
+    if "cache_dir" in dataset:
+        dataset["cache_dir"] = None
+    return {**config, "dataset": dataset}
 
 
 def _interpolations(node: object, key: str) -> Iterator[tuple[str, str]]:

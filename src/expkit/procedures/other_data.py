@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.config.check import check_part
+from expkit.config.plain import with_own_cache
 from expkit.data.leaks import find_leaks
 from expkit.data.pictures import Decoding
 from expkit.data.samples import Dataset, Samples, check_dataset
@@ -67,7 +68,7 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, read: Read) -> Le
         for name, samples in dataset.splits.items()
         if name != "train" or samples.fingerprint() != own
     }
-    is_same = dict(run.config["dataset"]) == dict(config.dataset)
+    is_same = with_own_cache(run.config)["dataset"] == dict(config.dataset)
     try:
         theirs = dataset if is_same else _read_training_data(config, run, read)
     except Exception as error:  # somebody else's data, with whatever is wrong with it now
@@ -98,7 +99,7 @@ def _known_by_fingerprint(wanted: Mapping[str, Samples], own: str) -> dict[str, 
 
 def _read_training_data(config: Config, run: Run, read: Read) -> Dataset:
     """The run's own data, without fetching anything; a part that may be a stranger's."""
-    part = dict(run.config["dataset"])
+    part = dict(with_own_cache(run.config)["dataset"])
     if "download" in part:
         part["download"] = False
     check_part(part, "dataset", trusted=_trusted(part, config))

@@ -93,7 +93,7 @@ def test_regression_has_no_such_levels() -> None:
 def test_recorded_metrics_are_those_of_an_epoch(
     num_classes: int, splits: list[str], expected: list[str]
 ) -> None:
-    """Top 5 only where there are ten classes, and val only where there is one."""
+    """Top 5 only where there are more than five, and val only where there is one."""
     names = tuple(str(i) for i in range(num_classes))
     facts = replace(with_splits(*splits), class_names=names)
     assert facts.recorded_metrics == tuple(expected)

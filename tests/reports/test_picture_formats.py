@@ -83,6 +83,4 @@ def test_commands_take_another_format(run_here: Expkit, tmp_path: Path) -> None:
     run = classes_run(tmp_path / "outputs")
     assert run_here("plot", str(run.path), "--format", "svg").code == 0
     assert {path.suffix for path in find_pictures(run.path / "plots")} == {".svg"}
-    with pytest.raises(SystemExit) as refused:
-        run_here("plot", str(run.path), "--format", "gif")
-    assert refused.value.code == 2
+    assert run_here("plot", str(run.path), "--format", "gif").code == 2

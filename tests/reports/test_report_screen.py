@@ -17,6 +17,7 @@ from synthetic_runs import (
 
 from expkit.records.run import Run
 from expkit.reports import wording
+from expkit.reports.markdown import metrics_table
 from expkit.reports.screen import closing_screen
 from expkit.reports.summary import summarize
 
@@ -141,3 +142,15 @@ def test_show_of_a_running_run_imports_nothing_heavy(tmp_path: Path) -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_figure_that_chance_nearly_reaches_is_not_shown(tmp_path: Path) -> None:
+    """Top-5 accuracy of six classes is 83 % by chance; where a criterion asks, it is shown."""
+    run = puzzle_run(tmp_path, 2, 3)
+    summary = summarize(run)
+    assert summary["levels"]["chance"]["top5_accuracy"] == pytest.approx(5 / 6)
+    assert "top5_accuracy  " in closing_screen(summary, run.path)
+    unasked = {**summary, "criteria": []}
+    assert "top5_accuracy  " not in closing_screen(unasked, run.path)
+    assert "top5_accuracy" not in metrics_table(unasked)
+    assert "top5_accuracy" in metrics_table(summary)

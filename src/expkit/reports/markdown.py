@@ -131,7 +131,9 @@ def levels(name: str, summary: Summary) -> tuple[str, ...]:
 def metrics_table(summary: Summary) -> str:
     """A column a split; the interval and the levels are those of the judged split."""
     splits, judged = list(summary["metrics"]), summary["judged_split"]
-    names = list(dict.fromkeys(name for values in summary["metrics"].values() for name in values))
+    asked = {criterion["metric"] for criterion in summary["criteria"]}
+    known = dict.fromkeys(name for values in summary["metrics"].values() for name in values)
+    names = [each for each in known if each in asked or wording.is_worth_showing(each, summary)]
     intervals = summary["intervals"].get(judged, {})
     rows = [
         (

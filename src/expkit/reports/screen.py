@@ -94,7 +94,8 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     lines = _fact("metrics", f"{summary['judged_on']}{known}")
     asked = {criterion["metric"] for criterion in summary["criteria"]}
     for name, value in metrics.items():
-        if name not in asked | MAIN_METRICS:
+        is_main = name in MAIN_METRICS and wording.is_worth_showing(name, summary)
+        if name not in asked and not is_main:
             continue
         levels = wording.levels_of(name, summary).items()
         ends = wording.interval(name, intervals[name]) if name in intervals else ""

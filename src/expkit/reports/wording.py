@@ -177,6 +177,12 @@ def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
     return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
 
 
+def is_worth_showing(name: str, summary: Mapping[str, Any]) -> bool:
+    """Tell whether a metric says something: top-5 accuracy of six classes is 83 % by chance."""
+    chance = summary["levels"]["chance"].get(name)
+    return name != "top5_accuracy" or chance is None or chance <= 0.5
+
+
 def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
     """What nets that know nothing would reach in a metric, by what such a net does."""
     found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))

@@ -99,8 +99,9 @@ def give_answers(sweep: Path, rights: list[list[bool]]) -> None:
         assert job.run is not None
         samples = [f"s{number * len(each) + i}" for i in range(len(each))]
         write_predictions(job.run.path / "predictions.csv", [answered("val", samples, each)])
-        counts = {"val": SplitFacts(len(each), (len(each) // 2,) * 2, "f")}
-        facts = DatasetFacts("d", "classification", NAMES, None, (1, 8, 8), counts, {})
+        split = SplitFacts(len(each), (len(each) // 2,) * 2, "f")
+        splits = {"train": split, "val": split}
+        facts = DatasetFacts("d", "classification", NAMES, None, (1, 8, 8), splits, {})
         write_json(job.run.path / "dataset.json", facts.to_json())
 
 

@@ -13,6 +13,7 @@ from expkit.config.compose import change_parts, compose_output_dir
 from expkit.config.plain import with_own_cache
 from expkit.config.signatures import read_signature
 from expkit.config.validation import check_config
+from expkit.errors import UserError
 from expkit.records.run import Run, find_run
 
 EVALUATION = "expkit.procedures.evaluation.Evaluation"
@@ -71,6 +72,13 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
     from expkit.procedures.reading import without_downloads
 
+    lacking = [key for key in CHANGEABLE if key not in run.config]
+    if lacking:
+        raise UserError(
+            f"the config of '{run.name}' has no {', '.join(lacking)}",
+            where=str(run.path / "config.yaml"),
+            fix="bring the file back from a copy",
+        )
     config = with_own_cache(without_downloads(run.config))
     changed = change_parts({name: config[name] for name in CHANGEABLE}, overrides)
     changed["dataset"] = _as_other_data(run, changed["dataset"], overrides)

@@ -21,7 +21,7 @@ LIMITS = {  # bytes, by name or ending
     "labels.json": 256 * MEGA,
     "summary.json": 256 * MEGA,
     ".json": 16 * MEGA,
-    ".yaml": 4 * MEGA,
+    ".yaml": 1 * MEGA,
     ".jsonl": 1_000 * MEGA,
     ".csv": 16_000 * MEGA,
     ".npz": 1_000 * MEGA,

@@ -72,7 +72,7 @@ def _fact(label: str, text: str) -> Rows:
 
 def _stage_lines(summary: Mapping[str, Any]) -> Rows:
     """Failed stages give their whole reason; the others keep to one line each."""
-    width = max(len(stage["stage"]) for stage in summary["stages"])
+    width = max((len(stage["stage"]) for stage in summary["stages"]), default=0)
     lines = []
     for stage in summary["stages"]:
         time = wording.duration(stage["seconds"]) if stage["seconds"] else ""

@@ -42,7 +42,7 @@ def summarize(run: Run) -> Summary:
     metrics = {split: found.figures for split, found in measured.items()}
     judged = run.predictions.get(facts.judged_split)
     stages = _stages(run)
-    criteria = [_judge(criterion, run, measured) for criterion in _criteria(run)]
+    criteria = [_judge(criterion, run, measured) for criterion in criteria_of(run)]
     verdict, reason = _verdict(run, stages, criteria, metrics)
     training = [stage for stage in stages if stage["kind"] == "Training"]
     evaluated = [stage for stage in stages if stage["kind"] == "Evaluation"]
@@ -172,7 +172,8 @@ def _open_stage(run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _criteria(run: Run) -> list[Criterion]:
+def criteria_of(run: Run) -> list[Criterion]:
+    """The criteria that were stated for a run; refused where they cannot be read."""
     stated: Mapping[str, object] = run.config.get("criteria") or {}
     return [parse_criterion(name, condition) for name, condition in stated.items()]
 

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import socket
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,20 @@ class Gift:
             (self.path / name).unlink(missing_ok=True)
 
 
+def in_turn(commands: tuple[str, ...]) -> tuple[str, ...]:
+    """One of the commands, another for each case; all of them where HOSTILE=all."""
+    if os.environ.get("HOSTILE") == "all":
+        return commands
+    turn = zlib.crc32(os.environ["PYTEST_CURRENT_TEST"].encode(errors="replace"))
+    return (commands[turn % len(commands)],)
+
+
 def ask_of_gift(
     arena: Arena, commands: tuple[str, ...], spoil: Spoil, refused: tuple[str, ...] = ()
 ) -> None:
     """Each command on a freshly spoilt gift; those that are named must refuse it."""
     arena.have()
-    for command in commands:
+    for command in in_turn(commands):
         path = arena.give("interrupted" if command == "resume" else "finished")
         spoil(Gift(path, arena))
         codes = (REFUSED,) if command in refused else ANSWERED

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hostile_arena import LONG, Arena, remove
-from hostile_folders import DEEP, INSTEAD, Gift
+from hostile_folders import DEEP, INSTEAD, Gift, in_turn
 
 COMMANDS = {
     "show": ("show", "gift"),
@@ -27,7 +27,7 @@ Change = Callable[[Any], object]
 
 def ask(arena: Arena, commands: tuple[str, ...], spoil: Callable[[Path], object]) -> None:
     """Each on a freshly spoilt sweep."""
-    for command in commands:
+    for command in in_turn(commands):
         path = arena.give("sweep")
         spoil(path)
         arena.ask(*COMMANDS[command], keeps=command.startswith(("plot", "resume")))

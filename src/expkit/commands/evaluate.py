@@ -72,7 +72,7 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
     from expkit.procedures.reading import without_downloads
 
-    lacking = [key for key in CHANGEABLE if key not in run.config]
+    lacking = [key for key in ("name", "model", *CHANGEABLE) if key not in run.config]
     if lacking:
         raise UserError(
             f"the config of '{run.name}' has no {', '.join(lacking)}",

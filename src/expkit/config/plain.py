@@ -26,10 +26,10 @@ def with_own_cache(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Whoever wrote the config has no say in which folder of this machine is written to, or cleared.
     """
-    dataset = dict(config["dataset"])
-    if "cache_dir" in dataset:
-        dataset["cache_dir"] = None
-    return {**config, "dataset": dataset}
+    dataset = config.get("dataset")
+    if dataset is None or "cache_dir" not in dataset:
+        return dict(config)
+    return {**config, "dataset": {**dataset, "cache_dir": None}}
 
 
 def _interpolations(node: object, key: str) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,7 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, read: Read) -> Le
         for name, samples in dataset.splits.items()
         if name != "train" or samples.fingerprint() != own
     }
-    is_same = with_own_cache(run.config)["dataset"] == dict(config.dataset)
+    is_same = dict(with_own_cache(run.config)["dataset"]) == dict(config.dataset)
     try:
         theirs = dataset if is_same else _read_training_data(config, run, read)
     except Exception as error:  # somebody else's data, with whatever is wrong with it now

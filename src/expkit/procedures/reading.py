@@ -151,7 +151,9 @@ def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
 
 def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run whose own weights follow: no others need be fetched before them."""
-    model = config["model"]
+    model = config.get("model")
+    if model is None:
+        return dict(config)  # which is refused where it is checked
     if model.get("_target_") == TIMM_MODEL:
         model = {**model, "weights": None, "pretrained": False}
     return {**config, "model": model}

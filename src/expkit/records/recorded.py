@@ -10,7 +10,6 @@ from expkit.records.files import Record
 from expkit.records.shapes import LARGEST, Count, Seconds, check_shape
 
 NAME = re.compile(r"[^\W.][^/\\\x00-\x1f\x7f-\x9f]{0,199}")  # of a stage: a folder has it, too
-NEEDED = ("name", "dataset", "model", "procedure")  # no run was without them
 FIGURES = ("seconds", "wall_seconds", "samples_per_second", "lr", "at", "step")
 
 
@@ -87,9 +86,6 @@ def check_config(config: object) -> None:
     """Raise a ValueError where a config is none that a run has written."""
     check_shape(config, RecordedConfig)
     assert isinstance(config, Mapping), "the shape was looked at"
-    lacking = [key for key in NEEDED if not config.get(key)]
-    if lacking:
-        raise ValueError(f"it has no {', '.join(lacking)}")
     if "\0" in (config.get("evaluates") or ""):
         raise ValueError("evaluates is no path")
     for name in config.get("procedure", {}):

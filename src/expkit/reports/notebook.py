@@ -108,7 +108,7 @@ def _samples_of(run: Run, split: str) -> str:
 
     The settings alone stay the same when files are added, or moved from one class to another.
     """
-    source = {k: v for k, v in run.config["dataset"].items() if k not in PREPARATION}
+    source = {k: v for k, v in run.config.get("dataset", {}).items() if k not in PREPARATION}
     known = [source, split, run.dataset.splits[split].num_samples]
     answered = run.predictions.get(split)
     if answered is not None:

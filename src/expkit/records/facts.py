@@ -258,6 +258,8 @@ def _check_sense(record: Mapping[str, Any]) -> None:
     told = (record["target_names"] if names is None else names) or []
     if not told or (names is None) != (record["task"] == "regression"):
         raise ValueError(f"{record['task']} has no names of what it tells")
+    for name in told:
+        name.encode(errors="surrogateescape")  # half of a character is a ValueError, too
     if len(set(told)) < len(told):
         raise ValueError("two classes or targets have one name")
     if "train" not in splits or splits.keys() - {"train", "val", "test"}:

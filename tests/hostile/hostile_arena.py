@@ -37,6 +37,7 @@ MOST_MEMORY = 6 * 2**30  # bytes that one command may take beside what was taken
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
+HALF_MADE = re.compile(r"/\.new_|/\.[^/]*\.\w{8}$")
 KEPT = ("/.lock", "/log.txt", "gift/plan.jsonl")
 PASSED, FAILED, REFUSED = 0, 1, 2
 ANSWERED = (PASSED, FAILED, REFUSED)
@@ -215,7 +216,7 @@ class Arena:
                 yield f"refused, yet {path} was {was:.40} and is {now:.40}"
             elif now == "folder" and not any(each.startswith(f"{path}/") for each in after):
                 yield f"an empty folder is left: {path}"
-            elif "/.new_" in path or re.search(r"/\.[^/]*\.\w{8}$", path):
+            elif now != "absent" and HALF_MADE.search(path):
                 yield f"left half-made: {path}"
             elif now.startswith("file") and holds_secret(self.root / path):
                 yield f"a secret was written into {path}"

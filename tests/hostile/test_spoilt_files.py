@@ -97,7 +97,7 @@ def test_a_folder_of_the_run_is_a_link_to_the_users(name: str, arena: Arena) -> 
         path = arena.give("interrupted" if command == "resume" else "finished")
         copy_tree_beside(Gift(path, arena), Path(name).name if "/" not in name else name)
         (arena.beside / Path(name) / "holiday.png").write_bytes(b"mine")
-        arena.ask(*_words(command))
+        arena.ask(*_words(command), keeps=True)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

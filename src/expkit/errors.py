@@ -43,7 +43,7 @@ class UserError(Exception):
                 pieces = [
                     piece
                     for line in _shown(text).splitlines()
-                    for piece in textwrap.wrap(line, WIDTH)
+                    for piece in ([line] if line.startswith("expkit ") else _wrapped(line))
                 ]
                 if len(pieces) > MAX_LINES:
                     pieces = [*pieces[:MAX_LINES], f"... and {len(pieces) - MAX_LINES} more lines"]
@@ -51,6 +51,11 @@ class UserError(Exception):
                 lines.append(f"  {label:<8} {first}")
                 lines.extend(" " * 11 + line for line in rest)
         return "\n".join(lines)
+
+
+def _wrapped(line: str) -> list[str]:
+    """Wrap a line; a command is not, as it is copied in one piece."""
+    return textwrap.wrap(line, WIDTH)
 
 
 def _shown(text: str) -> str:

@@ -25,6 +25,7 @@ def test_a_run_leaves_everything_that_the_issue_names(run_here: Expkit, tmp_path
     assert {path.name for path in run.iterdir() if path.is_file()} >= FILES
     assert {path.name for path in (run / "checkpoints" / "train").iterdir()} == {
         "best.safetensors",
+        "digests.jsonl",
         "last.safetensors",
     }
     assert {

@@ -29,7 +29,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Choices:
-    """What can be chosen where the user stands."""
+    """The choices where the user stands."""
 
     groups: Sequence[str]
     folders: Sequence[Path]
@@ -115,7 +115,7 @@ def _keys_called(
 
 
 def _takes(node: Mapping[str, Any], path: Sequence[str], name: str) -> bool:
-    """Whether a part takes an argument that its choice leaves out, or a mapping any name."""
+    """Tell whether a part takes an argument that its choice leaves out, or a mapping any name."""
     if "_target_" not in node:
         return path[0] in OPEN or path[-1] in ("options", "arguments")
     try:
@@ -147,7 +147,7 @@ def _in_other_choices(
 
 
 def _is_in_timm(name: str) -> bool:
-    """Whether timm registers such a model, told from its source: importing it loads torch."""
+    """Tell whether timm registers such a model, from its source: importing it loads torch."""
     spec = find_spec("timm")
     if spec is None or spec.origin is None or not name.isidentifier():
         return False

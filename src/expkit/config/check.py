@@ -129,7 +129,7 @@ def _is_users(module: Module, trusted: Collection[str]) -> bool:
 
 
 def _miscast(target: str, key: str, role: str) -> UserError:
-    """Of a known package, and nothing that this part can be."""
+    """The refusal of a known package's code that cannot be this part."""
     kind = "part" if role == "component" else role
     names = sorted(shipped_targets(role))
     return UserError(

@@ -87,7 +87,7 @@ def why_not_own(location: Path) -> str | None:
 
 
 def find_here(name: str) -> ModuleSpec | None:
-    """Where a top-level module of this name lies in the working directory, without importing it."""
+    """Find a top-level module of this name in the working directory, without importing it."""
     return PathFinder.find_spec(name, [str(Path.cwd())])
 
 

@@ -17,7 +17,7 @@ from expkit.errors import UserError
 
 
 def build_part(node: Mapping[str, Any], key: str) -> Any:
-    """What a mapping's `_target_` makes; a partial one still wants its runtime values.
+    """Build what a mapping's `_target_` makes; a partial one still wants its runtime values.
 
     It is built from what was checked: nothing in it is an interpolation, which Hydra would resolve.
     """

@@ -58,7 +58,7 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def content_of(path: Path) -> Mapping[str, Any]:
-    """What a choice sets, with what it takes from other choices of its group."""
+    """Return what a choice sets, with what it takes from other choices of its group."""
     import yaml
 
     try:

@@ -75,7 +75,7 @@ def role_of(key: str) -> str:
 
 
 def role_within(role: str) -> str:
-    """What a part within a part is: a transform, a rule, or a layer, loss or optimizer of it."""
+    """Return the role of a part within a part: a transform, or a layer, loss or optimizer of it."""
     return "transform" if role in ("augment", "transform") else "component"
 
 
@@ -92,7 +92,7 @@ def families_of(role: str) -> Sequence[Family]:
 
 @functools.cache
 def shipped_targets(role: str) -> frozenset[str]:
-    """What expkit's own YAMLs name for a role: adding a part there adds it to the list."""
+    """The targets that expkit's own YAMLs name for a role: a YAML added there adds to the list."""
     if role == "hydra.launcher":
         return ENGINES
     groups = GROUPS.get(role, (role,))
@@ -105,6 +105,6 @@ def shipped_targets(role: str) -> frozenset[str]:
 
 
 def describe_role(role: str) -> str:
-    """What can play a part, as an error lists it."""
+    """List what can play a part, as an error tells it."""
     shipped = sorted(target for target in shipped_targets(role) if target.startswith("expkit."))
     return ", ".join([*shipped, *map(str, families_of(role)), "classes of your own modules"])

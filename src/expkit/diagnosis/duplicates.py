@@ -110,7 +110,7 @@ def _near_copies(across: Mapping[str, Any], held_out: int, severity: Severity) -
 
 
 def _merely_alike(across: Mapping[str, Any], within: Mapping[str, Any], expected: float) -> Finding:
-    """As many near copies as train has of itself: the likeness of the data, and no leak."""
+    """The finding of as many near copies as train has of itself: likeness, and no leak."""
     near, asked, own = across["near"], within.get("asked", 0), within.get("count", 0)
     return Finding(
         severity="info",

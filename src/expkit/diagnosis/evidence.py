@@ -93,7 +93,7 @@ class Evidence:
         return (self.relabelled if learns_labels else None) or self.facts
 
     def has_plain_accuracy(self, stage: str) -> bool:
-        """Whether training accuracy is of samples as they come, as a held-out accuracy is.
+        """Tell whether training accuracy is of samples as they come, as a held-out accuracy is.
 
         Of classes drawn equally often it is weighted back; older runs did not do so.
         """

@@ -28,7 +28,7 @@ AVERAGE = "average:"
 
 
 class Facts(TypedDict, total=False):
-    """What a checkpoint says of itself, as far as anything is made of it."""
+    """The facts that a checkpoint tells of itself, as far as anything is made of them."""
 
     stage: str
     epoch: Count

@@ -137,7 +137,7 @@ class Curriculum:
 
     @cached_property
     def balanced_counts(self) -> Tensor | None:
-        """How many samples each class has, where they are drawn as if it were equally many."""
+        """The samples that each class has, where they are drawn as if there were equally many."""
         counts = self.split.class_counts if self.balanced else None
         return None if counts is None else torch.tensor(counts, device=self.split.targets.device)
 

@@ -129,7 +129,7 @@ class Sums:
         return means
 
     def _shares_right(self) -> tuple[float, float]:
-        """Of the samples as they come; a class that was not drawn is left out."""
+        """The fractions right of samples as they come; a class that was not drawn is left out."""
         if self._class_counts is None or self._by_class is None:
             count = self._num_samples
             return self._right.item() / count, self._right_in_top.item() / count

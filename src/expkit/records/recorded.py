@@ -1,4 +1,4 @@
-"""What the files of a run folder must hold for anything to be made of them."""
+"""The shapes of a run folder's files, which must hold for anything to be made of them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RecordedGit(TypedDict, total=False):
 
 
 class RecordedEnvironment(TypedDict, total=False):
-    """Where and by what a run was made, as far as anything is made of it."""
+    """The place and the code by which a run was made, as far as anything is made of them."""
 
     command: list[str] | str
     device: str

@@ -279,7 +279,7 @@ class Run:
 
     @property
     def has_pages(self) -> bool:
-        """Whether it has ended and its pages tell so: summary.json is the last to be written."""
+        """Tell whether it has ended and its pages say so: summary.json is written last."""
         status = self.status
         is_over = status in ("finished", "failed")
         return is_over and self.summary is not None and self.summary.get("status") == status

@@ -1,4 +1,4 @@
-"""How each class fares: its precision, its recall and its F1, each a point on one axis."""
+"""The figures of each class: its precision, its recall and its F1, points on one axis."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _draw_points(axes: Axes, shown: Sequence[ClassFigures]) -> None:
 
 
 def _lowest(shown: Sequence[ClassFigures]) -> int:
-    """Where the axis begins: at 0, or at a round number below all points and intervals."""
+    """The start of the axis: 0, or a round number below all points and intervals."""
     values = [getattr(figures, name) for figures in shown for name, _, _ in POINTS]
     values += [figures.recall_interval[0] for figures in shown if figures.recall_interval]
     known = [100 * value for value in values if not np.isnan(value)]

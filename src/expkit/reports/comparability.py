@@ -61,13 +61,13 @@ def _preparation(ours: Recipe, theirs: Recipe) -> str:
 
 
 def _prints(group: Recipe, split: str) -> dict[Hashable, str]:
-    """By seed and fold, which may decide which samples a split has."""
+    """Group runs by seed and fold, which may decide which samples a split has."""
     found = ((member.draw, member.digest.fingerprints.get(split)) for member in group.members)
     return {draw: print_ for draw, print_ in found if print_ is not None}
 
 
 def _differ(ours: Recipe, theirs: Recipe, split: str) -> bool:
-    """Whether a draw that both have was of other samples; without one, any of them."""
+    """Tell whether a draw that both have was of other samples; without one, any of them."""
     mine, other = _prints(ours, split), _prints(theirs, split)
     common = mine.keys() & other.keys()
     if not common:

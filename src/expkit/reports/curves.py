@@ -61,7 +61,7 @@ def _title(run: Run, stage: str, records: Records, unit: str) -> str:
 
 
 def train_label(run: Run, stage: str, metric: str) -> str:
-    """What the training figure is of, where it is not of the samples as they are."""
+    """Say what the training figure is of, where it is not of the samples as they are."""
     if is_gate(run, stage):
         return "one batch"
     notes = ["mean while training"]

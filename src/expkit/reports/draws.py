@@ -24,7 +24,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Folding:
-    """Which runs are one recipe, by their places."""
+    """Tell which runs are one recipe, by their places."""
 
     recipes: Sequence[Sequence[int]]  # in the order of their first runs; repetitions left out
     repeats: Mapping[int, int]  # a run made twice: the place of the first of it

@@ -47,7 +47,7 @@ def _fact(label: str, text: str) -> list[str]:
 
 
 def new_words(finding: Finding) -> str:
-    """What the next command adds to what was typed; empty where it is seen at once."""
+    """Return what the next command adds to what was typed; empty where it is seen at once."""
     remedy = list(finding.remedies[0]) if finding.remedies else []
     try:
         words = shlex.split(finding.command)

@@ -76,7 +76,7 @@ class Recipe:
         return count_folds([fold_of(member.digest.config) for member in self.members])
 
     def figures(self, metric: str) -> dict[Any, float]:
-        """By seed, or by seed and fold, where it was measured."""
+        """The figures by seed, or by seed and fold, where it was measured."""
         found = ((member.draw, member.digest.figure(metric)) for member in self.members)
         return {draw: value for draw, value in found if value is not None and math.isfinite(value)}
 
@@ -105,7 +105,7 @@ def fold(members: Sequence[Member]) -> list[Recipe]:
 
 
 def folding(members: Sequence[Member]) -> Folding:
-    """Which of these are one recipe, which are repetitions, and what follows the seed."""
+    """Tell which of these are one recipe, which are repetitions, and what follows the seed."""
     return fold_draws(
         [
             Setup(member.digest.config, member.digest.fingerprints, _proof(member.digest))

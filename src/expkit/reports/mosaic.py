@@ -77,7 +77,7 @@ def _arrange(tiles: Sequence[Image.Image], columns: int, head: str) -> Image.Ima
 
 
 def _looks_alike(stored_NHWC: Pixels, seen_NHWC: Pixels) -> bool:
-    """Whether what is seen is what is stored, but for one contrast and brightness a channel."""
+    """Tell whether what is seen is what is stored, but for a channel's contrast and brightness."""
     for channel in range(stored_NHWC.shape[-1]):
         ours, theirs = (each[..., channel].ravel() for each in (stored_NHWC, seen_NHWC))
         is_flat = ours.min() == ours.max() or theirs.min() == theirs.max()

@@ -77,5 +77,5 @@ def _gone(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Rows:
 
 
 def _is_same(value: Any, default: Any) -> bool:
-    """Whether a value is the default; what is put together from others is nobody's change."""
+    """Tell whether a value is the default; what is put together from others is nobody's change."""
     return bool(value == default) or (isinstance(default, str) and default.startswith("${"))

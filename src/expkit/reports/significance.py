@@ -41,7 +41,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Difference:
-    """How much larger a metric is with ours than with theirs, and what is known of its noise.
+    """The gain in a metric of ours over theirs, and what is known of its noise.
 
     `adjusted` makes p and the interval those of one of several comparisons.
     """

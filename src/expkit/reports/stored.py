@@ -58,7 +58,7 @@ class StoredProgress(TypedDict):
 
 
 class StoredGap(TypedDict):
-    """How far the held-out samples lie behind."""
+    """The distance by which the held-out samples lie behind."""
 
     metric: str
     split: str
@@ -66,7 +66,7 @@ class StoredGap(TypedDict):
 
 
 class StoredLevels(TypedDict):
-    """What nets that know nothing would reach."""
+    """The figures of nets that know nothing."""
 
     chance: Mapping[str, Finite | None]
     constant: Mapping[str, Finite | None]

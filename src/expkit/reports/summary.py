@@ -86,7 +86,7 @@ def summarize(run: Run) -> Summary:
 
 
 def _sure(run: Run) -> dict[str, dict[str, object]]:
-    """By split, where a stage has taught the model to say maybe; else empty."""
+    """Measure by split, where a stage has taught the model to say maybe; else empty."""
     if run.labels is None:
         return {}
     label = run.labels.class_names[-1]

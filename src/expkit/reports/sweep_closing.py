@@ -87,7 +87,7 @@ def _table(outcome: SweepOutcome) -> list[str]:
 
 
 def _outcomes(outcome: SweepOutcome) -> list[str]:
-    """Where no job has a figure: those that passed, each with its last word."""
+    """List the jobs that passed where none has a figure, each with its last word."""
     passed = [row for row in outcome.rows if row.is_done and not row.is_failed and row.reason]
     lines = []
     for row in passed[:MAX_ROWS]:

@@ -45,7 +45,7 @@ class SweepOutcome:
 
     @cached_property
     def folding(self) -> Folding:
-        """Which jobs are one recipe, as a comparison of their runs folds them, too."""
+        """Tell which jobs are one recipe, as a comparison of their runs folds them, too."""
         return fold_draws([Setup(flatten(job.config)) for job in self.sweep.jobs])
 
     @cached_property
@@ -55,17 +55,17 @@ class SweepOutcome:
 
     @property
     def is_ablation(self) -> bool:
-        """Whether it asks what each change of a recipe is worth."""
+        """Tell whether it asks what each change of a recipe is worth."""
         return any(job.change for job in self.sweep.jobs)
 
     @property
     def is_choice(self) -> bool:
-        """Whether there are settings to choose from: not of seeds, folds, or an ablation."""
+        """Tell whether there are settings to choose from: not of seeds, folds, or an ablation."""
         return len(self.known) > 1 and not self.is_ablation
 
     @property
     def recipe(self) -> Group | None:
-        """What an ablation changes."""
+        """The recipe that an ablation changes."""
         return next((each for each in self.known if each.settings.get(CHANGE) == BASE), None)
 
     @property
@@ -87,7 +87,7 @@ class SweepOutcome:
 
     @property
     def levels(self) -> Mapping[str, float]:
-        """By name; of another split than the judged one the accuracy's alone."""
+        """The levels by name; of another split than the judged one the accuracy's alone."""
         measure, summary = Measure.parse(self.objective), self.best_summary
         if summary is None or measure.class_name is not None:
             return {}

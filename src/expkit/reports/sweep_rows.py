@@ -50,7 +50,7 @@ class Row:
 
     @property
     def runs_again(self) -> bool:
-        """Whether resuming the sweep begins it anew."""
+        """Tell whether resuming the sweep begins it anew."""
         return self.status in FAILED
 
     @property

@@ -59,7 +59,7 @@ class Rivalry:
 
 
 def rivalry(groups: Sequence[Group], objective: str) -> Rivalry | None:
-    """Whether the best can be told from the next; corrected for all that it was chosen of."""
+    """Tell the best from the next, corrected for all that it was chosen of."""
     known = [group for group in groups if group.values]
     if len(known) < 2:
         return None
@@ -147,7 +147,7 @@ def selection(groups: Sequence[Group], objective: str, chosen: str = "") -> list
 
 
 def folded(outcome: SweepOutcome) -> list[str]:
-    """What was taken as a part of the seed, and which jobs are others over again."""
+    """Say what was taken as a part of the seed, and which jobs are others over again."""
     found = outcome.folding
     lines = []
     if found.followers:
@@ -164,7 +164,7 @@ def folded(outcome: SweepOutcome) -> list[str]:
 
 
 def sweep_answer(outcome: SweepOutcome) -> str:
-    """What came of a sweep in a sentence that claims no more than its page proves."""
+    """Sum up a sweep in a sentence that claims no more than its page proves."""
     if outcome.is_ablation:
         return _answer_of_ablation(outcome.sweep)
     found = rivalry(outcome.groups, outcome.objective)

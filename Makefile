@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup train test test-engines lint format bench faults experiments clean
+.PHONY: help setup train test test-engines lint format bench golden faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,11 +43,22 @@ format: setup  ## put the code in order
 	$(BIN)/ruff check --fix .
 
 # the others are what these import
-BENCHMARKS := $(filter-out %/bounds.py %/loops.py %/usual_loop.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out %/bounds.py %/golden.py %/loops.py %/usual_loop.py,$(wildcard benchmarks/*.py))
 
 bench: setup  ## the figures that the README quotes, each with its bound
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || failed=1; done; \
 	exit $${failed:-0}
+
+# the last commit's code, or another's: make golden BASE=COMMIT
+BASE ?= HEAD
+GOLDEN := outputs/golden
+
+golden: setup  ## seeded runs of every kind, by this code and by BASE's: all must be equal (six minutes)
+	rm -rf $(GOLDEN) && mkdir -p $(GOLDEN)
+	git archive --prefix=$(GOLDEN)/base/ $(BASE) src conf benchmarks/golden.py | tar -x
+	PYTHONPATH=$(CURDIR)/$(GOLDEN)/base/src $(BIN)/python $(GOLDEN)/base/benchmarks/golden.py record $(GOLDEN)/old
+	$(BIN)/python benchmarks/golden.py record $(GOLDEN)/new
+	$(BIN)/python benchmarks/golden.py compare $(GOLDEN)/old $(GOLDEN)/new
 
 faults: setup  ## how often diagnosis is right: every fault and every sound run (fifteen minutes)
 	$(BIN)/python benchmarks/faults/run.py

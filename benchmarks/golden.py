@@ -65,7 +65,7 @@ ALL_ALIKE = "device=cpu device.threads=1"
 # of these neither value nor presence is compared: they are of the moment and the machine
 VOLATILE = re.compile(
     r"seconds|_at$|^at$|memory|per_second|^speed|^host|^pid|_mb$|^gb|commit|^code|^command"
-    r"|^environ|^packages|^versions|^python|^path$|^folder|^started|^ended|^run$|^id$|^job"
+    r"|^environ|^sources|^packages|^versions|^python|^path$|^folder|^started|^ended|^run$|^id$|^job"
     r"|digest|sha256|date|hash|_dir$|^time|^load|_gb$|minutes"
 )
 TEXT = re.compile(r"[a-z].*\s", re.IGNORECASE | re.DOTALL)  # a sentence, which may be worded anew

@@ -268,7 +268,7 @@ class TestCriterionMissed:
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         assert finding.severity == "warning"
-        assert "94.21 % is not > 94.50 %: missed by 0.29 points, 4 of 1226 samples" in (
+        assert "94.21 % is not > 94.5 %: missed by 0.29 points, 4 of 1226 samples" in (
             finding.sentence
         )
 
@@ -311,7 +311,7 @@ class TestCriterionMissed:
 
 class TestWithinNoiseOfBaseline:
     def test_a_reference_within_the_interval_is_named(self) -> None:
-        """1155 of 1226 leaves 92.75 to 95.45 % open (Clopper-Pearson), and 94.05 % is in it."""
+        """1155 of 1226 leaves 92.8 to 95.4 % open (Wilson), as the summary has it."""
         facts = make_facts(train=(100, 100), val=(613, 613))
         reference = {"source": "another run", "figures": {"accuracy": 0.9405}}
         evidence = evaluated(facts, with_right(1155, 1226), reference=reference)
@@ -319,7 +319,8 @@ class TestWithinNoiseOfBaseline:
         assert finding is not None
         assert finding.severity == "info"
         assert "the reference, 94.05 %" in finding.sentence
-        assert finding.evidence["95 % interval"] == pytest.approx([0.9275, 0.9545], abs=5e-4)
+        assert finding.evidence["95 % interval"] == pytest.approx([0.92758, 0.95383], abs=1e-5)
+        assert "1226 samples leave 92.8 to 95.4 % open" in finding.sentence
 
     def test_a_criterion_met_by_luck_is_named(self) -> None:
         """1160 of 1226 is above 94.5 %, and might as well have been below."""

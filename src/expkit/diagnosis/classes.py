@@ -13,6 +13,7 @@ from expkit.diagnosis.census import above_chance, held_out_names, listed
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.predictions import ClassPredictions
 
 # figures that a class which is never answered pulls down, however rare it is
@@ -192,7 +193,8 @@ class TooFewSamples(Rule):
             )
         if half_width > self.most_uncertain:
             told.append(
-                f"an accuracy on {held_out} held-out samples is known to {half_width:.0%} at best"
+                f"an accuracy on {held_out} held-out samples is known to "
+                f"{percent(half_width, 0)} at best"
             )
         if told:
             yield Finding(

@@ -13,6 +13,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import minutes, seconds_per_epoch
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -108,7 +109,7 @@ class MemoryNearLimit(Rule):
                 halved.append(f"procedure.{stage}.batches_per_step={2 * collected}")
                 yield Finding(
                     severity="warning",
-                    sentence=f"memory is {memory['used'] / memory['total']:.0%} full: "
+                    sentence=f"memory is {percent(memory['used'] / memory['total'], 0)} full: "
                     f"{memory['used'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB",
                     evidence={**memory, "share": memory["used"] / memory["total"]},
                     cause="batch, pictures and net together nearly fill the device",

@@ -12,7 +12,8 @@ from expkit.diagnosis.comparison import CrossRule, Evidences
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.mcnemar import McNemar, round_up
-from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of, percent
+from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of
+from expkit.metrics.percentages import percent, percent_range
 from expkit.records.criteria import parse_criterion
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class WithinNoiseOfBaseline(CrossRule):
                 severity="info",
                 sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
                 + " and of ".join(f"{name}, {percent(value)}" for name, value in near.items())
-                + f": {outcome.count} samples leave {percent(low)} to {percent(high)} open",
+                + f": {outcome.count} samples leave {percent_range(low, high)} open",
                 evidence={
                     "accuracy": outcome.accuracy,
                     "right": outcome.right,

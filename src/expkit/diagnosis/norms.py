@@ -22,6 +22,7 @@ from expkit.diagnosis.model_records import (
     starts_from,
 )
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -151,8 +152,8 @@ class BatchNormMode(Rule):
         gap, awake = record["repeat_gap"], record["not_evaluating"]
         return Finding(
             severity="warning",
-            sentence=f"in eval mode two answers to the same samples differ by {gap:.1%} of their "
-            "size: the model draws at random in evaluation",
+            sentence=f"in eval mode two answers to the same samples differ by {percent(gap, 1)} "
+            f"of their size: the model draws at random in evaluation",
             evidence={"repeat_gap": gap, "not_evaluating": awake[:20]},
             cause=f"{listed(awake)} stay in training mode"
             if awake

@@ -15,6 +15,7 @@ from expkit.diagnosis.census import Split, held_out_names, listed, splits_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class ConstantPictures(Rule):
         if share:
             yield Finding(
                 severity="warning" if share >= self.least_share else "info",
-                sentence=f"{plain['count']} pictures of {worst} ({share:.1%}) have one level "
-                f"throughout: {listed(plain['names'], 3)}",
+                sentence=f"{plain['count']} pictures of {worst} ({percent(share, 1)}) have one "
+                f"level throughout: {listed(plain['names'], 3)}",
                 evidence={"count": plain["count"], "share": share, "pictures": plain["names"]},
                 cause="empty or broken pictures: what they are labelled as cannot be seen",
                 command="look at the listed pictures, and leave them out",

@@ -24,6 +24,7 @@ from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 TRANSFORMERS = ("transformer", "vit", "deit", "swin", "beit", "dinov2", "cait", "eva02")
 
@@ -73,7 +74,8 @@ class LearningRateOscillates(Rule):
         rate = rate_of(course.evidence.config)
         return Finding(
             severity="warning",
-            sentence=f"for {len(late)} epochs the training loss has swung by {swing(late):.0%} "
+            sentence=f"for {len(late)} epochs the training loss has swung by "
+            f"{percent(swing(late), 0)} "
             f"around {fmean(late):.3g} at the constant rate {rate:g}, and gets no better",
             evidence={
                 "learning_rate": rate,
@@ -151,7 +153,8 @@ class ScheduleEndsEarly(Rule):
         return Finding(
             severity="warning",
             sentence=f"after epoch {num_useful} of {course.max_epochs} the rate is at most "
-            f"{self.gone_share:.0%} of its peak, while the loss was still falling: {loss:.3g}",
+            f"{percent(self.gone_share, 0)} of its peak, while the loss was still falling: "
+            f"{loss:.3g}",
             evidence={
                 "useful_epochs": num_useful,
                 "max_epochs": course.max_epochs,

@@ -11,7 +11,8 @@ from annotated_types import Gt, Lt
 
 from expkit.diagnosis.comparison import CrossRule, Evidences, alike_but_for
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import Outcome, outcome_of, percent
+from expkit.diagnosis.outcome import Outcome, outcome_of
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)

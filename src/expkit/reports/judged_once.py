@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 
 from expkit.errors import UserError
+from expkit.metrics.intervals import Interval
 from expkit.records.measures import Measure
 from expkit.records.run import Run
 from expkit.reports import wording
 from expkit.reports.digests import recall_digest
-from expkit.reports.intervals import Interval
 from expkit.reports.summary import recall
 from expkit.reports.sweep_groups import Group
 

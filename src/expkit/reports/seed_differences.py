@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from expkit.diagnosis.mcnemar import LEVEL, POWER, round_up, z_values
-from expkit.reports.intervals import Interval
+from expkit.metrics.intervals import Interval
 from expkit.reports.significance import Difference
 
 FEW_SEEDS = 40

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from expkit.diagnosis.mcnemar import LEVEL, McNemar
+from expkit.metrics.intervals import Interval
 from expkit.records.facts import TOP
 from expkit.records.measures import Measure
 from expkit.records.predictions import ClassPredictions, Predictions
 from expkit.reports.contributions import contributions_of
-from expkit.reports.intervals import Interval
 from expkit.reports.sign_flips import flip_signs
 
 if TYPE_CHECKING:

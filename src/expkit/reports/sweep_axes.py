@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from expkit.metrics.percentages import percent
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ class Objective:
         return "lower is better" if is_lower_better(self.name) else "higher is better"
 
     def figure(self, value: float) -> str:
-        return f"{self.scale * value:.1f} %" if self.scale == 100 else f"{value:.4g}"
+        return percent(value, 1) if self.scale == 100 else f"{value:.4g}"
 
     def clipped(self, end: Floats) -> Floats:
         """A band of a share does not leave 0 to 100 %."""

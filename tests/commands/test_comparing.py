@@ -23,11 +23,11 @@ from synthetic_runs import (
     puzzle_run,
 )
 
+from expkit.metrics.p_values import p_value
 from expkit.records.files import read_json, write_json
 from expkit.records.folder import RunFolder
 from expkit.records.run import Run
 from expkit.reports.pages import refresh
-from expkit.reports.verdicts import p_value
 
 OUTPUTS = Path("outputs")
 

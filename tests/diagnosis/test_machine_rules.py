@@ -80,7 +80,9 @@ class TestDataBound:
         finding = found_by("data_bound", timed([(9, 1), (3, 1), (3, 1)]))
         assert finding is not None
         assert finding.severity == "warning"
-        assert finding.sentence == "75 % of training goes to waiting for batches: 2 min of 50 epochs"
+        assert (
+            finding.sentence == "75 % of training goes to waiting for batches: 2 min of 50 epochs"
+        )
 
     def test_augmentation_is_the_likely_cause(self) -> None:
         """Where there are transforms."""

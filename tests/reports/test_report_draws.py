@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.reports.draws import Setup, draw_of, fold_draws
+from expkit.records.draws import Setup, draw_of, fold_draws
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_words import told_of
 

@@ -41,7 +41,8 @@ def main(words: Sequence[str]) -> int:
     members, metrics = choose_metrics(members, arguments.metric)
     members, repeated = without_repetitions(members, baseline)
     left_out += repeated
-    groups = fold(members)
+    found = folding(members)
+    groups = fold(members, found)
     if len(groups) < 2:
         _refuse_folds(groups[0], metrics[0])
         raise UserError(
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     for line in left_out:
         print(f"left out: {line}")
     print(comparison_screen(comparison))
-    if followers := _followers(members, groups):
+    if followers := _followers(found.followers, groups):
         print("\n".join(textwrap.wrap(followers, WIDTH, break_on_hyphens=False)))
     if arguments.to is not None:
         _write(comparison, arguments.to, left_out, arguments.format)
@@ -136,16 +137,17 @@ def without_repetitions(
     members: Sequence[Member], baseline: Path | None
 ) -> tuple[list[Member], list[str]]:
     """Count a run that was made twice once, as the baseline where it is that; what is left out."""
-    first = [each for each in members if each.path.resolve() == baseline]
-    ordered = [*first, *(each for each in members if each not in first)]
+    ordered = list(members)
+    if baseline is not None:
+        ordered.sort(key=lambda each: each.path.resolve() != baseline)
     repeats = folding(ordered).repeats
     lines = [
         f"{ordered[again].path.name}: a repetition of {ordered[once].path.name} "
         "(the same settings, seed and code)"
         for again, once in repeats.items()
     ]
-    left_out = [ordered[again] for again in repeats]
-    return [each for each in members if each not in left_out], lines
+    left_out = {ordered[again].path for again in repeats}
+    return [each for each in members if each.path not in left_out], lines
 
 
 def _refuse_folds(recipe: Recipe, metric: str) -> None:
@@ -163,9 +165,8 @@ def _refuse_folds(recipe: Recipe, metric: str) -> None:
     )
 
 
-def _followers(members: Sequence[Member], groups: Sequence[Recipe]) -> str:
+def _followers(followers: Sequence[str], groups: Sequence[Recipe]) -> str:
     """A note on the keys that were folded with the seed; empty without any."""
-    followers = folding(members).followers
     if not followers or all(len(group.members) == 1 for group in groups):
         return ""
     has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")

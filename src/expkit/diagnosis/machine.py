@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from expkit.diagnosis.comparison import CrossRule, Evidences, alike_but_for
+from expkit.diagnosis.comparison import CrossRule, Evidences, repetitions
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import minutes, seconds_per_epoch
 from expkit.diagnosis.finding import Finding
@@ -141,7 +141,7 @@ class NotDeterministic(CrossRule):
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
         """Runs of one config and seed, on the same device and versions, with other figures."""
-        for group in alike_but_for(evidences):
+        for group in repetitions(evidences):
             asked = {name: each for name, each in group.items() if _is_asked(each)}
             by_place: dict[str, dict[str, Evidence]] = {}
             for name, each in asked.items():

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Gt, Lt
 
-from expkit.diagnosis.comparison import CrossRule, Evidences
+from expkit.diagnosis.comparison import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.mcnemar import McNemar, round_up
 from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of
+from expkit.metrics.mcnemar import McNemar, round_up
+from expkit.metrics.p_values import corrected_for, holm, p_value
 from expkit.metrics.percentages import percent, percent_range
 from expkit.records.criteria import parse_criterion
 
@@ -53,18 +54,23 @@ class WithinNoiseOfBaseline(CrossRule):
             )
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
-        """The best run beside every other that answered the same samples."""
-        for answered in _on_same_samples(evidences):
+        """The best run beside those of other recipes that answered the same samples.
+
+        The seeds and folds of a recipe are no rivals; recipes of several are compared over these
+        (expkit compare).
+        """
+        alone = [recipe for recipe in recipes_of(evidences)[0] if len(recipe) == 1]
+        runs = {name: evidence for recipe in alone for name, evidence in recipe.items()}
+        for answered in _on_same_samples(runs):
             right = {name: answers.ranks == 0 for name, answers in answered.items()}
             best = max(right, key=lambda name: int(right[name].sum()))
-            pairs = {
-                name: pair
-                for name in right
-                if name != best
-                and (pair := McNemar.of(right[best], right[name])).p > self.significance
+            pairs = {name: McNemar.of(right[best], right[name]) for name in right if name != best}
+            corrected = holm([pair.p for pair in pairs.values()])
+            doubted = {
+                name: p for name, p in zip(pairs, corrected, strict=True) if p >= self.significance
             }
-            if pairs:
-                yield _no_evidence(best, pairs, answered[best], right)
+            if doubted:
+                yield _no_evidence(best, pairs, doubted, answered[best], right)
 
 
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
@@ -108,26 +114,33 @@ def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
 
 
 def _no_evidence(
-    best: str, pairs: Mapping[str, McNemar], answers: ClassPredictions, right: Mapping[str, Any]
+    best: str,
+    pairs: Mapping[str, McNemar],
+    doubted: Mapping[str, float],
+    answers: ClassPredictions,
+    right: Mapping[str, Any],
 ) -> Finding:
+    """Name those, of all that the best was held against, that it is not shown to be better than."""
     total = len(answers.targets)
-    told = []
-    for name in pairs:
-        told.append(
-            f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
-            f"samples, p = {pairs[name].p:.2f}"
-        )
+    told = [
+        f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
+        f"samples, p {p_value(p)}"
+        for name, p in doubted.items()
+    ]
+    after = corrected_for(len(pairs))
     return Finding(
         severity="info",
         sentence=f"no evidence that {best}, {percent(float(right[best].mean()))} on "
-        f"{answers.split}, is better than {'; '.join(told)}",
+        f"{answers.split}, is better than {'; '.join(told)} ({McNemar.test}{after})",
         evidence={
             "best": best,
             "samples": total,
-            "right": {name: int(right[name].sum()) for name in [best, *pairs]},
-            "only best right": {name: pair.only_ours for name, pair in pairs.items()},
-            "only other right": {name: pair.only_theirs for name, pair in pairs.items()},
-            "p, McNemar exact": {name: pair.p for name, pair in pairs.items()},
+            "right": {name: int(right[name].sum()) for name in [best, *doubted]},
+            "only best right": {name: pairs[name].only_ours for name in doubted},
+            "only other right": {name: pairs[name].only_theirs for name in doubted},
+            "p, McNemar exact": {name: pairs[name].p for name in doubted},
+            "p after Holm's correction": dict(doubted),
+            "comparisons": len(pairs),
         },
         cause="so few samples cannot tell runs so near to each other apart",
         command="measure both on more samples, or over several seeds: expkit train -m seed=0,1,2",

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from expkit.diagnosis.mcnemar import LEVEL
+from expkit.metrics.mcnemar import LEVEL
+from expkit.metrics.p_values import holm, p_value
 from expkit.records.claims import EVERY, Claim, parse_claims
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
 from expkit.reports.ablation import AblationResult, Worth, describe, measure_ablation
 from expkit.reports.seed_differences import Student
-from expkit.reports.significance import holm
-from expkit.reports.verdicts import p_value
 
 Word = Literal["shown", "refuted", "not decided"]
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from expkit.metrics.p_values import p_value
 from expkit.records.cells import safe_row
 from expkit.records.measures import Measure
 from expkit.reports import markdown, wording
@@ -14,7 +15,7 @@ from expkit.reports.filtering import setting, value_of
 from expkit.reports.groups import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
 from expkit.reports.variation import words_of
-from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
+from expkit.reports.verdicts import corrected, difference_shown, methods_of
 
 Table = list[list[str]]
 

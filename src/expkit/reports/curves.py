@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from expkit.metrics.percentages import percent
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from expkit.metrics.percentages import percent
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.summary import gate_bound, is_gate

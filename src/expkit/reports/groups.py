@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from expkit.records import draws
 from expkit.records.digest import Digest
-from expkit.reports import draws
-from expkit.reports.draws import SEED as SEED
-from expkit.reports.draws import Folding, Setup, count_folds, draw_of, fold_draws, fold_of
+from expkit.records.draws import SEED as SEED
+from expkit.records.draws import Folding, Setup, count_folds, draw_of, fold_draws, fold_of
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,14 @@ class Recipe:
         return statistics.stdev(figures) if len(figures) > 1 else None
 
 
-def fold(members: Sequence[Member]) -> list[Recipe]:
+def fold(members: Sequence[Member], found: Folding | None = None) -> list[Recipe]:
     """Runs alike but for the seed, what follows it, and the fold together.
 
     The same seed by other code is another recipe; a run made twice counts once. Where all are
     alike, it is the seeds that are compared, and never the folds.
     """
-    parts = [[members[place] for place in part] for part in folding(members).recipes]
+    found = folding(members) if found is None else found
+    parts = [[members[place] for place in part] for part in found.recipes]
     recipes = [Recipe(label_of(number), part) for number, part in enumerate(parts)]
     if len(recipes) == 1 and not recipes[0].num_folds:
         recipes = [Recipe(label_of(i), [member]) for i, member in enumerate(parts[0])]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from expkit.metrics.percentages import percent
 from pathlib import Path
 
 import numpy as np
 
+from expkit.metrics.percentages import percent
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style

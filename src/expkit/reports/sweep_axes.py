@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from expkit.metrics.percentages import percent
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from expkit.metrics.percentages import percent
 from expkit.records.measures import Measure, is_lower_better
 from expkit.reports import style, wording
 from expkit.reports.sweep_groups import Group, spread

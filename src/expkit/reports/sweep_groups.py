@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from expkit.records.draws import Folding, count_folds
 from expkit.records.measures import CHOOSING, Measure, is_lower_better
 from expkit.reports import wording
-from expkit.reports.draws import Folding, count_folds
 from expkit.reports.groups import count_draws
 from expkit.reports.sweep_rows import Row
 from expkit.reports.variation import Value

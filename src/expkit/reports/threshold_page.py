@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expkit.records.criteria import shown_bound, value_beside
 from expkit.records.facts import DatasetFacts
 from expkit.records.thresholds import HALVES, MAYBE, Threshold, Verdict
-from expkit.records.criteria import shown_bound, value_beside
 from expkit.reports.cutoffs import needed_samples
 from expkit.reports.wording import interval, percent
 
@@ -122,5 +122,7 @@ def too_few(threshold: Threshold) -> list[str]:
         if bound is not None and total < needed_samples(bound):
             needed = needed_samples(bound)
             enough = f"{needed:.0f} could" if math.isfinite(needed) else "no number could"
-            said.append(f"{total} cannot show a {name} of {shown_bound(bound, is_share=True)} ({enough})")
+            said.append(
+                f"{total} cannot show a {name} of {shown_bound(bound, is_share=True)} ({enough})"
+            )
     return said

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from expkit.diagnosis.mcnemar import LEVEL, POWER
+from expkit.metrics.mcnemar import LEVEL, POWER
+from expkit.metrics.p_values import p_value
 from expkit.records.measures import is_lower_better
 from expkit.reports import wording
 from expkit.reports.sign_flips import NUM_FLIPS, SignFlips
@@ -56,17 +57,6 @@ def judge(metric: str, difference: Difference) -> Verdict:
 def p_shown(difference: Difference) -> str:
     """`p = 0.034`; after Holm's correction where there are several comparisons."""
     return f"p {p_value(difference.p)}"
-
-
-def p_value(p: float) -> str:
-    """`= 0.034` or `< 0.0001`; 0.0496, which is below 0.05, is not shown as 0.05."""
-    if p < 0.0001:
-        return "< 0.0001"
-    for digits in range(2, 9):
-        text = f"{p:.{digits}g}"
-        if (float(text) < LEVEL) == (p < LEVEL):
-            break
-    return f"= {text}"
 
 
 def methods_of(differences: Iterable[tuple[str, Difference]]) -> list[str]:

@@ -215,10 +215,12 @@ def _with_class(member: Member, measure: Measure, name: str) -> Member:
     """A metric of one class stands in the summary alone."""
     digest = member.digest
     split = digest.judged_split if measure.split in ("", "held_out") else measure.split
-    rows = recall(Run(member.path))["classes"].get(split, [])
-    value = next((row[measure.metric] for row in rows if row["class"] == measure.class_name), None)
     plain = name.removeprefix(f"{measure.split}/") if measure.split else name
-    metrics = {**digest.metrics, split: {**digest.metrics.get(split, {}), plain: value}}
+    classes, metrics = recall(Run(member.path))["classes"], dict(digest.metrics)
+    for each in dict.fromkeys([split, *({"val"} & classes.keys())]):  # val chooses what is shown
+        found = (row for row in classes.get(each, ()) if row["class"] == measure.class_name)
+        value = next((row[measure.metric] for row in found), None)
+        metrics[each] = {**metrics.get(each, {}), plain: value}
     return replace(member, digest=replace(digest, metrics=metrics))
 
 

@@ -10,8 +10,6 @@ from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS, Kind
 from expkit.reports.compared import Compared, Comparison
 from expkit.reports.groups import Recipe
-from expkit.reports.out_of_fold import FOLDS_OVERLAP
-from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 WIDTH = 99
 MAX_CELL = 26
@@ -71,7 +69,7 @@ def _settings(comparison: Comparison) -> list[str]:
     if comparison.num_hidden:
         lines += _wrapped(
             f"{comparison.num_hidden} of {len(comparison.groups)} are not shown: these are the "
-            f"best in {comparison.metric}, and the baseline; --to FOLDER writes all"
+            f"best in {tables.chosen_by(comparison)}, and the baseline; --to FOLDER writes all"
         )
     return lines
 
@@ -164,13 +162,8 @@ def _notes(comparison: Comparison) -> list[str]:
         lines += _wrapped(sentence)
     for text, labels in tables.doubts(comparison).items():
         lines += _wrapped(f"warning: {', '.join(labels)}: {text}")
-    tested = [row for row in comparison.rows if row.verdict is not None]
-    if any(not row.is_over_seeds for row in tested):
-        lines += _wrapped(ONE_SEED_EACH)
-    if any(row.is_over_plain_seeds for row in tested):
-        lines += _wrapped(OVER_SEEDS)
-    if any(row.group.num_folds for row in tested):
-        lines += _wrapped(FOLDS_OVERLAP)
+    for sentence in comparison.abouts:
+        lines += _wrapped(sentence)
     return lines
 
 

@@ -102,9 +102,19 @@ def judged_on(comparison: Comparison) -> str:
     split = Measure.parse(comparison.metric).split
     split = digest.judged_split if split in ("", "held_out") else split
     where = f"On {wording.samples_of(split, digest.num_samples.get(split, 0))}"
+    if any(group.has_own_samples(split) for group in shown_groups(comparison)):
+        where = f"{where}, other ones for each run"
     several = [group for group in shown_groups(comparison) if len(group.members) > 1]
     over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
     return f"{where}, mean ± standard deviation over {over}" if several else where
+
+
+def chosen_by(comparison: Comparison) -> str:
+    """The metric, with its split, in which those that are shown are the best."""
+    measure, judged = Measure.parse(comparison.chosen_by), comparison.baseline.first.judged_split
+    if measure.split not in ("", "held_out"):
+        return comparison.chosen_by
+    return f"{judged}/{comparison.chosen_by.removeprefix('held_out/')}"
 
 
 def answer(row: Compared) -> str:

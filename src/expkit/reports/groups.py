@@ -75,6 +75,13 @@ class Recipe:
         """So many folds of cross-validation; 0 where there is none, or one fold alone."""
         return count_folds([fold_of(member.digest.config) for member in self.members])
 
+    def has_own_samples(self, split: str) -> bool:
+        """Tell whether a split's samples differ from seed to seed; empty: of the judged split."""
+        prints = (
+            each.digest.fingerprints.get(split or each.digest.judged_split) for each in self.members
+        )
+        return len(set(prints)) > 1
+
     def figures(self, metric: str) -> dict[Any, float]:
         """The figures by seed, or by seed and fold, where it was measured."""
         found = ((member.draw, member.digest.figure(metric)) for member in self.members)

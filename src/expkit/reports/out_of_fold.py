@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 HELD_OUT_FOLD = "val"  # the split that a fold of cross-validation becomes
-FOLDS_OVERLAP = (
-    "Folds share most of their training samples: a test that takes them for independent draws is "
-    "too sure by an unknown part"
-)
 
 
 @dataclass(frozen=True)

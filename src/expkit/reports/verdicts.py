@@ -25,6 +25,16 @@ OVER_SEEDS = (
     "change is not in it"
 )
 
+SAMPLES_VARY = (
+    "Each seed has samples of its own here: how much other samples would change is in the test, as "
+    "far as these do not overlap"
+)
+
+FOLDS_OVERLAP = (
+    "Folds share most of their training samples: a test that takes them for independent draws is "
+    "too sure by an unknown part"
+)
+
 HOW = {
     SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times; an exact test "
     "is not known",

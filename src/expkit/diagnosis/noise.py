@@ -10,7 +10,7 @@ from annotated_types import Gt, Lt
 
 from expkit.diagnosis.comparison import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of
 from expkit.metrics.mcnemar import McNemar, round_up
 from expkit.metrics.p_values import corrected_for, holm, p_value
@@ -40,7 +40,8 @@ class WithinNoiseOfBaseline(CrossRule):
                 severity="info",
                 sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
                 + " and of ".join(f"{name}, {percent(value)}" for name, value in near.items())
-                + f": {outcome.count} samples leave {percent_range(low, high)} open",
+                + f": {counted(outcome.count, 'sample')} "
+                f"{'leaves' if outcome.count == 1 else 'leave'} {percent_range(low, high)} open",
                 evidence={
                     "accuracy": outcome.accuracy,
                     "right": outcome.right,

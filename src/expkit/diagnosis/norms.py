@@ -120,7 +120,8 @@ class BatchNormMode(Rule):
         mode, when = ("training", "evaluation") if is_awake else ("eval", "training")
         return Finding(
             severity="warning",
-            sentence=f"{len(names)} of {record['batch_norms']} batch norms stay in {mode} mode in "
+            sentence=f"{len(names)} of {record['batch_norms']} batch norms "
+            f"{'stays' if len(names) == 1 else 'stay'} in {mode} mode in "
             f"{when}: {listed(names)}",
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
             cause="the model overrides train() or eval(), or switches the layers itself: "
@@ -139,8 +140,9 @@ class BatchNormMode(Rule):
         names = record["without_averages"]
         return Finding(
             severity="warning",
-            sentence=f"{len(names)} of {record['batch_norms']} batch norms keep no running "
-            f"averages, and take those of the batch in evaluation too: {listed(names)}",
+            sentence=f"{len(names)} of {record['batch_norms']} batch norms "
+            f"{'has' if len(names) == 1 else 'have'} no averages but those of the batch, in "
+            f"evaluation too: {listed(names)}",
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
             cause="track_running_stats=False: answers depend on the other samples of the batch",
             command="leave track_running_stats as it is, or take group or layer norm",

@@ -21,7 +21,7 @@ from expkit.diagnosis.course import (
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
@@ -129,7 +129,8 @@ class ScheduleEndsEarly(Rule):
             return None
         return Finding(
             severity="fatal",
-            sentence=f"the learning rate was 0 in all {course.num_epochs} epochs",
+            sentence=f"the learning rate was 0 from first to last: "
+            f"{counted(course.num_epochs, 'epoch')}",
             evidence={"rates": course.rates[-3:], "last_loss": course.losses[-1]},
             cause="the schedule or the optimizer sets the rate to 0: nothing can be learnt",
             remedies=remedies_for(course),

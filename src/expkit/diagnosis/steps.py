@@ -21,7 +21,7 @@ from expkit.diagnosis.course import (
     rate_of,
 )
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.finding import Finding, Severity, counted
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
@@ -152,7 +152,8 @@ class BatchTooSmallForRate(Rule):
         rate = rate_of(course.evidence.config)
         return Finding(
             severity="warning",
-            sentence=f"a step of {course.samples_per_step} samples at rate {rate:g}: the losses of "
+            sentence=f"a step of {counted(course.samples_per_step, 'sample')} at rate {rate:g}: "
+            f"the losses of "
             f"steps scatter by {percent(noise, 0)}, and their mean stays at "
             f"{course.recent_loss():.3g}",
             evidence={

@@ -74,11 +74,6 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         for text, labels in tables.doubts(comparison).items()
     ]
     figures = tables.figures_table(comparison, comparison.metrics)
-    hidden = (
-        f"{comparison.num_hidden} of {len(groups) + comparison.num_hidden} are not shown and were "
-        f"not tested: these are the best in {tables.chosen_by(comparison)}, and the baseline. "
-        "All are in compare.csv."
-    )
     parts = [
         markdown.plain(f"# {comparison.metric}, beside {comparison.baseline.name}"),
         "\n".join(answers),
@@ -87,7 +82,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
         markdown.table(("", "run", "seed", ""), names),
-        hidden if comparison.num_hidden else "",
+        f"{tables.hidden(comparison)}. All are in compare.csv." if comparison.num_hidden else "",
         "\n".join(plain(f"- left out: {line}") for line in left_out),
         "## What differs",
         markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",

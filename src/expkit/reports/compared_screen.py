@@ -65,12 +65,10 @@ def _settings(comparison: Comparison) -> list[str]:
         num_hidden = max(num_hidden, 0) + len(rows[0]) - num_shown
         lines += aligned(_fitting(rows))
     if num_hidden > 0:
-        lines.append(f"{num_hidden} more settings differ: --to FOLDER writes all")
+        differ = "setting differs" if num_hidden == 1 else "settings differ"
+        lines.append(f"{num_hidden} more {differ}: --to FOLDER writes all")
     if comparison.num_hidden:
-        lines += _wrapped(
-            f"{comparison.num_hidden} of {len(comparison.groups)} are not shown: these are the "
-            f"best in {tables.chosen_by(comparison)}, and the baseline; --to FOLDER writes all"
-        )
+        lines += _wrapped(f"{tables.hidden(comparison)}; --to FOLDER writes all")
     return lines
 
 

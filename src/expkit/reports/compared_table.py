@@ -109,12 +109,17 @@ def judged_on(comparison: Comparison) -> str:
     return f"{where}, mean ± standard deviation over {over}" if several else where
 
 
-def chosen_by(comparison: Comparison) -> str:
-    """The metric, with its split, in which those that are shown are the best."""
+def hidden(comparison: Comparison) -> str:
+    """Say how many are passed over, and in which metric those that are shown are the best."""
     measure, judged = Measure.parse(comparison.chosen_by), comparison.baseline.first.judged_split
-    if measure.split not in ("", "held_out"):
-        return comparison.chosen_by
-    return f"{judged}/{comparison.chosen_by.removeprefix('held_out/')}"
+    metric = comparison.chosen_by
+    if measure.split in ("", "held_out"):
+        metric = f"{judged}/{metric.removeprefix('held_out/')}"
+    are = "is" if comparison.num_hidden == 1 else "are"
+    return (
+        f"{comparison.num_hidden} of {len(comparison.groups)} {are} not shown, and not tested: "
+        f"these are the best in {metric}, and the baseline"
+    )
 
 
 def answer(row: Compared) -> str:

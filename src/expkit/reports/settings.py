@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expkit.config.chosen_values import chosen_values, default_choices
+from expkit.diagnosis.finding import counted
 from expkit.records.draws import flatten
 from expkit.records.run import Run
 from expkit.reports import markdown
@@ -32,7 +33,9 @@ def settings_parts(run: Run) -> list[str]:
         markdown.table(("setting", "value", "default"), rows)
         if rows
         else "Every setting has its default.",
-        markdown.folded(f"The other {len(others)} settings", _table(others)) if others else "",
+        markdown.folded(f"{counted(len(others), 'other setting')}", _table(others))
+        if others
+        else "",
     ]
 
 

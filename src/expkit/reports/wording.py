@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expkit.diagnosis.finding import counted
 from expkit.metrics.percentages import hundredths, percent_range, points
 from expkit.metrics.percentages import percent as percent
 from expkit.records.criteria import shown_bound, value_beside
@@ -83,7 +84,8 @@ def _sure(sure: Mapping[str, Any]) -> str:
     covered = (
         f"coverage {percent(sure['coverage'])} ({interval('accuracy', sure['coverage_interval'])})"
     )
-    told = f"{sure['num_sure']} of {sure['num_samples']} samples are predicted surely: {covered}"
+    are = "is" if sure["num_sure"] == 1 else "are"
+    told = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
     if sure["accuracy"] is not None:
         ends = interval("accuracy", sure["accuracy_interval"])
         told += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
@@ -128,8 +130,8 @@ def noise_of(criterion: Mapping[str, Any]) -> str:
     if criterion["met"] is None or ends is None or not ends[0] <= criterion["bound"] <= ends[1]:
         return ""
     count = criterion["num_samples"]
-    samples = f"{count} sample{'' if count == 1 else 's'}"
-    return f"but within the noise of {samples}: {interval(criterion['metric'], ends)}"
+    samples, shown = counted(count, "sample"), interval(criterion["metric"], ends)
+    return f"but within the noise of {samples}: {shown}"
 
 
 def stage_verdict(stage: Mapping[str, Any]) -> str:

@@ -358,7 +358,7 @@ class TestWithinNoiseOfBaseline:
         evidence = evaluated(facts, with_right(1160, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("within_noise_of_baseline", evidence)
         assert finding is not None
-        assert "the criterion it meets, 94.50 %" in finding.sentence
+        assert "the criterion it meets, 94.5 %" in finding.sentence
 
     def test_far_from_every_baseline_there_is_nothing_to_say(self) -> None:
         """1155 of 1226 against 50 % and 85 %."""

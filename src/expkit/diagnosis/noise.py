@@ -15,10 +15,13 @@ from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of
 from expkit.metrics.mcnemar import McNemar, round_up
 from expkit.metrics.p_values import corrected_for, holm, p_value
 from expkit.metrics.percentages import percent, percent_range
-from expkit.records.criteria import parse_criterion
+from expkit.records.criteria import parse_criterion, shown_bound
 
 if TYPE_CHECKING:
     from expkit.records.predictions import ClassPredictions
+
+
+MET = "the criterion it meets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +38,12 @@ class WithinNoiseOfBaseline(CrossRule):
         assert outcome is not None, "there are answers"
         low, high = outcome.interval
         near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
+        named = [f"{name}, {_written(name, value)}" for name, value in near.items()]
         if near:
             yield Finding(
                 severity="info",
                 sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
-                + " and of ".join(f"{name}, {percent(value)}" for name, value in near.items())
+                + " and of ".join(named)
                 + f": {counted(outcome.count, 'sample')} "
                 f"{'leaves' if outcome.count == 1 else 'leave'} {percent_range(low, high)} open",
                 evidence={
@@ -74,6 +78,11 @@ class WithinNoiseOfBaseline(CrossRule):
                 yield _no_evidence(best, pairs, doubted, answered[best], right)
 
 
+def _written(name: str, value: float) -> str:
+    """A bound as it was stated, and a figure as figures are."""
+    return shown_bound(value, is_share=True) if name == MET else percent(value)
+
+
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
     """What the accuracy is held against, by its name."""
     found = {"the largest class": outcome.majority}
@@ -83,7 +92,7 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
             criterion.metric == "accuracy" and criterion.split(evidence.facts) == outcome.split
         )
         if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
-            found["the criterion it meets"] = criterion.bound
+            found[MET] = criterion.bound
     reference = evidence.config.get("reference") or {}
     figure = (reference.get("figures") or {}).get("accuracy")
     if figure is not None:

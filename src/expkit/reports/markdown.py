@@ -166,7 +166,7 @@ def criteria_table(summary: Summary) -> str:
     """What was asked, what was reached, and whether that is enough."""
     rows = [
         (
-            f"{c['split']}/{c['metric']} {wording.bound(c)}",
+            wording.asked(c),
             wording.reached(c),
             ", ".join(filter(None, (wording.verdict_of(c), wording.noise_of(c)))),
         )

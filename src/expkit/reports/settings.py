@@ -33,7 +33,7 @@ def settings_parts(run: Run) -> list[str]:
         markdown.table(("setting", "value", "default"), rows)
         if rows
         else "Every setting has its default.",
-        markdown.folded(f"{counted(len(others), 'other setting')}", _table(others))
+        markdown.folded(f"The other {counted(len(others), 'setting')}", _table(others))
         if others
         else "",
     ]

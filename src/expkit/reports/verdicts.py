@@ -10,7 +10,7 @@ from expkit.metrics.mcnemar import LEVEL, POWER
 from expkit.metrics.p_values import p_value
 from expkit.records.measures import is_lower_better
 from expkit.reports import wording
-from expkit.reports.sign_flips import NUM_FLIPS, SignFlips
+from expkit.reports.sign_flips import MAX_EXACT, NUM_FLIPS, SignFlips
 from expkit.reports.significance import Difference
 
 Word = Literal["better", "worse", "no evidence of a difference"]
@@ -36,8 +36,8 @@ FOLDS_OVERLAP = (
 )
 
 HOW = {
-    SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times; an exact test "
-    "is not known",
+    SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times, or all tried "
+    f"where at most {MAX_EXACT} samples differ; an exact test is not known",
 }
 
 

@@ -106,6 +106,11 @@ def bound(criterion: Mapping[str, Any]) -> str:
     return f"{criterion['relation']} {shown}"
 
 
+def asked(criterion: Mapping[str, Any]) -> str:
+    """A criterion with its split: `test/accuracy > 94.5 %`."""
+    return f"{criterion['split']}/{criterion['metric']} {bound(criterion)}"
+
+
 def reached(criterion: Mapping[str, Any]) -> str:
     """What a criterion found, with so many digits that the rounded figure judges as the true."""
     value = criterion["value"]

@@ -128,6 +128,16 @@ def test_seeds_with_samples_of_their_own_are_not_said_to_share_them(
         assert ("on these very samples" in text) != follows
 
 
+def test_the_samples_of_folds_are_those_of_a_fold(run_here: Expkit, outputs: Path) -> None:
+    """By its number, as all have the same seed."""
+    for fold in range(3):
+        for source in ("narrow", "wide"):
+            config = {"dataset.fold": fold, "dataset.num_folds": 3}
+            vary(fold, source, accuracy=0.9 + fold / 100, **config)
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "(the run with seed 0 and fold 0)" in done.out
+
+
 def test_those_that_are_shown_are_chosen_on_val(run_here: Expkit, outputs: Path) -> None:
     """The one of twelve that is best on test is the worst on val, and is not chosen for it."""
     for number in range(12):

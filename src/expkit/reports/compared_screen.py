@@ -150,8 +150,8 @@ def _changes(row: Compared) -> str:
     assert row.changes is not None
     counts = ", ".join(f"{kind} {len(row.changes.where(kind))}" for kind in KINDS)
     several = len(row.group.members) > 1
-    seed = f" (the run with seed {row.changes_of[0].seed})" if several and row.changes_of else ""
-    return f"{counts}{seed}"
+    of = f" (the run with {row.changes_of[0].draw_words})" if several and row.changes_of else ""
+    return f"{counts}{of}"
 
 
 def _notes(comparison: Comparison) -> list[str]:

@@ -38,6 +38,12 @@ class Member:
         fold = fold_of(self.digest.config)
         return f"{self.seed}" if fold is None else f"{self.seed}/fold{fold}"
 
+    @property
+    def draw_words(self) -> str:
+        """`seed 3`, or `seed 3 and fold 1`, in a sentence."""
+        fold = fold_of(self.digest.config)
+        return f"seed {self.seed}" + ("" if fold is None else f" and fold {fold}")
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -10,6 +10,7 @@ from pathlib import Path
 from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError, nearest_of
 from expkit.records.digest import Digest
+from expkit.records.draws import Folding
 from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
@@ -39,9 +40,8 @@ def main(words: Sequence[str]) -> int:
         if all(member.path.resolve() != baseline for member in members):
             members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
     members, metrics = choose_metrics(members, arguments.metric)
-    members, repeated = without_repetitions(members, baseline)
+    members, repeated, found = without_repetitions(members, baseline)
     left_out += repeated
-    found = folding(members)
     groups = fold(members, found)
     if len(groups) < 2:
         _refuse_folds(groups[0], metrics[0])
@@ -135,19 +135,24 @@ def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member
 
 def without_repetitions(
     members: Sequence[Member], baseline: Path | None
-) -> tuple[list[Member], list[str]]:
-    """Count a run that was made twice once, as the baseline where it is that; what is left out."""
+) -> tuple[list[Member], list[str], Folding]:
+    """Count a run that was made twice once, as the baseline where it is that; what is left out.
+
+    With the folding of those that stay, which of thousands is not to be done twice.
+    """
     ordered = list(members)
     if baseline is not None:
         ordered.sort(key=lambda each: each.path.resolve() != baseline)
-    repeats = folding(ordered).repeats
+    found = folding(ordered)
+    repeats = found.repeats
     lines = [
         f"{ordered[again].path.name}: a repetition of {ordered[once].path.name} "
         "(the same settings, seed and code)"
         for again, once in repeats.items()
     ]
     left_out = {ordered[again].path for again in repeats}
-    return [each for each in members if each.path not in left_out], lines
+    kept = [each for each in members if each.path not in left_out]
+    return kept, lines, found if kept == ordered else folding(kept)
 
 
 def _refuse_folds(recipe: Recipe, metric: str) -> None:

@@ -103,8 +103,8 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
 def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
     """At which none of them would lie within the interval any more, were the accuracy the same.
 
-    Its width goes by 1 / sqrt(n). The exact interval of few samples is wider than that of many,
-    and those at hand did not do: half as many again is the least.
+    Its width goes by 1 / sqrt(n), but for few samples, and those at hand did not do: half as many
+    again is the least.
     """
     p = outcome.accuracy
     gap = min(max(abs(p - value), 0.001) for value in near.values())

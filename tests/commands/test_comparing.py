@@ -23,11 +23,13 @@ from synthetic_runs import (
     puzzle_run,
 )
 
+from expkit.metrics.p_values import p_value
+from expkit.records.draws import Folding
 from expkit.records.files import read_json, write_json
 from expkit.records.folder import RunFolder
 from expkit.records.run import Run
+from expkit.reports.groups import Member, folding
 from expkit.reports.pages import refresh
-from expkit.reports.verdicts import p_value
 
 OUTPUTS = Path("outputs")
 
@@ -98,6 +100,60 @@ def test_seeds_are_the_answer(run_here: Expkit, outputs: Path) -> None:
     )
     assert "(the run with seed 0)" in done.out
     assert "not about the recipes" not in done.out
+
+
+def edit_digest(name: str, **changes: Any) -> None:
+    """Change what a copied run's digest says of its samples."""
+    path = OUTPUTS / name / "digest.json"
+    record = read_json(path)
+    for key, own in changes.items():
+        record[key] |= own
+    write_json(path, record)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_seeds_with_samples_of_their_own_are_not_said_to_share_them(
+    run_here: Expkit, outputs: Path, follows: bool
+) -> None:
+    """Where the split's seed is the seed's; else all have the very same samples."""
+    for seed, (ours, theirs) in enumerate([(0.91, 0.90), (0.93, 0.91), (0.92, 0.91)]):
+        for source, accuracy in (("narrow", theirs), ("wide", ours)):
+            split_seed = seed if follows else 0
+            config = {"seed": seed, "dataset.split_seed": split_seed}
+            vary(seed, source, accuracy=accuracy, **config)
+            prints = {split: f"{split}{split_seed}" for split in ("train", "val", "test")}
+            edit_digest(f"20260102_1200_{source}_{seed}", fingerprints=prints)
+    words = ("compare", "outputs/*narrow_?", "outputs/*wide_?", "--to", "page")
+    for text in (run_here(*words).out, Path("page/compare.md").read_text()):
+        assert ("Each seed has samples of its own here" in text) == follows
+        assert ("(test), other ones for each run" in text) == follows
+        assert ("on these very samples" in text) != follows
+
+
+def test_the_samples_of_folds_are_those_of_a_fold(run_here: Expkit, outputs: Path) -> None:
+    """By its number, as all have the same seed."""
+    for fold in range(3):
+        for source in ("narrow", "wide"):
+            config = {"dataset.fold": fold, "dataset.num_folds": 3}
+            vary(fold, source, accuracy=0.9 + fold / 100, **config)
+    done = run_here("compare", "outputs/*narrow_?", "outputs/*wide_?")
+    assert "(the run with seed 0 and fold 0)" in done.out
+
+
+def test_those_that_are_shown_are_chosen_on_val(run_here: Expkit, outputs: Path) -> None:
+    """The one of twelve that is best on test is the worst on val, and is not chosen for it."""
+    for number in range(12):
+        vary(number, "wide", accuracy=0.5 + number / 100, batch_size=256 + number)
+        val = {"accuracy": 0.9 - number / 100}
+        digest = read_json(OUTPUTS / f"20260102_1200_wide_{number}" / "digest.json")
+        metrics = {"val": digest["metrics"]["val"] | val}
+        edit_digest(f"20260102_1200_wide_{number}", metrics=metrics)
+    done = run_here("compare", "narrow", "outputs/*wide_*", "--to", "page")
+    said = "these are the best in val/accuracy, and the baseline"
+    assert said in " ".join(done.out.split())
+    assert said in Path("page/compare.md").read_text()
+    assert "20260102_1200_wide_0 " in done.out
+    assert "20260102_1200_wide_11 " not in done.out
 
 
 def test_a_run_made_twice_is_said_and_left_out(run_here: Expkit, outputs: Path) -> None:
@@ -373,3 +429,20 @@ def test_seeds_do_not_tell_of_other_samples(run_here: Expkit, outputs: Path) -> 
     assert told in " ".join(done.out.split())
     assert told in Path("page/compare.md").read_text()
     assert "not about the recipes" not in done.out
+
+
+def test_runs_are_folded_once(
+    run_here: Expkit, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand runs it takes a fifth of a second each time."""
+    from expkit.commands import compare as command
+
+    calls = []
+
+    def count(members: list[Member]) -> Folding:
+        calls.append(len(members))
+        return folding(members)
+
+    monkeypatch.setattr(command, "folding", count)
+    assert run_here("compare", "narrow", "wide").code == 0
+    assert calls == [2]

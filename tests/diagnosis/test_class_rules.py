@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from test_label_rules import answers, findings
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.records.facts import StageResult
+
+FOLDS = {"fold": None, "num_folds": 5}
 
 
 def test_missing_classes_are_named_either_way() -> None:
@@ -99,12 +102,45 @@ def test_shares_of_log_3_are_no_severe_imbalance() -> None:
 
 
 def test_too_few_samples_are_told_with_what_they_can_prove() -> None:
-    """Eight a class, and 80 held out: 1.96 * sqrt(0.25 / 80) is 11 points either way."""
+    """Eight a class, and 80 held out: 1.96 / (2 sqrt(80 + 1.96^2)) is 11 points either way."""
     facts = make_facts(train=(8,) * 10, val=(8,) * 10)
     (found,) = findings("too_few_samples", make_evidence(facts=facts))
     assert found.severity == "info"
-    assert found.evidence["half_interval"] == pytest.approx(0.10957, abs=1e-4)
+    assert found.evidence["half_interval"] == pytest.approx(0.10703, abs=1e-4)
     assert found.evidence["num_small_classes"] == 10
+
+
+@pytest.mark.parametrize(
+    ("smallest", "dataset", "evaluates", "command"),
+    [
+        # six and six in train and val: each of five folds has one
+        (6, FOLDS, None, "expkit train -m seed=3 dataset.fold=0,1,2,3,4"),
+        # one and one: two folds, as more are refused
+        (1, FOLDS, None, "expkit train -m seed=3 dataset.fold=0,1 dataset.num_folds=2"),
+        (6, {"fold": 1, "num_folds": 5}, None, "judge all folds together"),
+        (6, {}, None, "gather more samples"),
+        (6, FOLDS, "/runs/other", "evaluate on more samples"),
+    ],
+)
+def test_the_way_to_more_samples_is_one_that_can_be_taken(
+    smallest: int, dataset: Mapping[str, Any], evaluates: str | None, command: str
+) -> None:
+    """No folds of a puzzle, of a fold, or of an evaluation, which trains on nothing."""
+    facts = make_facts(train=(smallest, 40), val=(smallest, 6))
+    own: dict[str, Any] = {"dataset": {**CONFIG["dataset"], **dataset}, "evaluates": evaluates}
+    evidence = make_evidence(facts=facts, overrides=["seed=3"], **own)
+    (found,) = findings("too_few_samples", evidence)
+    assert command in found.command
+    assert ("to train on" in found.sentence) == (evaluates is None)
+
+
+def test_one_is_said_in_the_singular() -> None:
+    """Of one class with few samples, and one sample held out."""
+    (found,) = findings("too_few_samples", make_evidence(facts=make_facts((3, 40), (0, 1))))
+    assert found.sentence == (
+        "1 class has fewer than 10 samples to train on; an accuracy on 1 held-out sample is "
+        "uncertain by up to 45 points either way"
+    )
 
 
 def test_enough_samples_are_left_alone() -> None:

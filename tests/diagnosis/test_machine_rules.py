@@ -80,7 +80,9 @@ class TestDataBound:
         finding = found_by("data_bound", timed([(9, 1), (3, 1), (3, 1)]))
         assert finding is not None
         assert finding.severity == "warning"
-        assert finding.sentence == "75% of training goes to waiting for batches: 2 min of 50 epochs"
+        assert (
+            finding.sentence == "75 % of training goes to waiting for batches: 2 min of 50 epochs"
+        )
 
     def test_augmentation_is_the_likely_cause(self) -> None:
         """Where there are transforms."""
@@ -140,7 +142,7 @@ class TestMemoryNearLimit:
         finding = found_by("memory_near_limit", make_evidence(signals=signals))
         assert (finding is not None) == is_found
         if finding is not None:
-            assert "95% full: 15.2 of 16.0 GB" in finding.sentence
+            assert "95 % full: 15.2 of 16.0 GB" in finding.sentence
             assert list(map(list, finding.remedies)) == [
                 ["procedure.train.batch_size=16", "procedure.train.batches_per_step=2"]
             ]

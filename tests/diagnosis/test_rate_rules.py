@@ -145,7 +145,7 @@ def test_steps_too_small_to_get_anywhere() -> None:
     (found,) = too_low(make_course(FLAT, ratio=1e-6))
     assert found.severity == "warning"
     assert found.evidence["planned_steps"] == 1600
-    assert "0.2%" in found.sentence
+    assert "0.2 %" in found.sentence
     # cautiously to a third of a hundredth: 0.001 x 0.01 / 1e-6 / 3
     assert found.remedies == [["optimizer.lr=3"]]
 

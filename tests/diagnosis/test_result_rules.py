@@ -14,6 +14,8 @@ from expkit.diagnosis.comparison import find_across
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import examine, load_rules
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.missed import Miss
+from expkit.records.criteria import parse_criterion
 from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.predictions import ClassPredictions, ValuePredictions
 
@@ -268,9 +270,37 @@ class TestCriterionMissed:
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         assert finding.severity == "warning"
-        assert "94.21 % is not > 94.50 %: missed by 0.29 points, 4 of 1226 samples" in (
+        assert "94.21 % is not > 94.5 %: missed by 0.29 points, 4 of 1226 samples" in (
             finding.sentence
         )
+
+    @pytest.mark.parametrize(
+        ("right", "total", "condition", "text"),
+        [
+            # 94.50 % would be the bound, and 0.00 points no miss
+            (
+                9_449_999,
+                10_000_000,
+                ">= 0.945",
+                "94.49999 % is not >= 94.5 %: missed by 0.00001 points",
+            ),
+            (190, 200, "> 0.95", "95.00 % is not > 95 %, but equal to it"),
+        ],
+    )
+    def test_a_near_miss_reads_as_one(
+        self, right: int, total: int, condition: str, text: str
+    ) -> None:
+        """Neither the figure nor the gap is rounded to what was not missed."""
+        miss = Miss(parse_criterion("accuracy", condition), "val", right / total, total)
+        assert str(miss).startswith(text)
+
+    def test_log_loss_is_that_of_the_table(self) -> None:
+        """One of two samples at probability 0: 36.04 / 2, as scikit-learn has it."""
+        evidence = evaluated(make_facts(), answers([0, 1], [0, 0]), criteria={"log_loss": "< 1"})
+        finding = found_by("criterion_missed", evidence)
+        assert finding is not None
+        (numbers,) = finding.evidence.values()
+        assert numbers["reached"] == pytest.approx(18.0218, abs=1e-4)
 
     def test_a_criterion_met_is_no_finding(self) -> None:
         """1159 of 1226 is 94.535 %."""
@@ -311,7 +341,7 @@ class TestCriterionMissed:
 
 class TestWithinNoiseOfBaseline:
     def test_a_reference_within_the_interval_is_named(self) -> None:
-        """1155 of 1226 leaves 92.75 to 95.45 % open (Clopper-Pearson), and 94.05 % is in it."""
+        """1155 of 1226 leaves 92.8 to 95.4 % open (Wilson), as the summary has it."""
         facts = make_facts(train=(100, 100), val=(613, 613))
         reference = {"source": "another run", "figures": {"accuracy": 0.9405}}
         evidence = evaluated(facts, with_right(1155, 1226), reference=reference)
@@ -319,7 +349,8 @@ class TestWithinNoiseOfBaseline:
         assert finding is not None
         assert finding.severity == "info"
         assert "the reference, 94.05 %" in finding.sentence
-        assert finding.evidence["95 % interval"] == pytest.approx([0.9275, 0.9545], abs=5e-4)
+        assert finding.evidence["95 % interval"] == pytest.approx([0.92758, 0.95383], abs=1e-5)
+        assert "1226 samples leave 92.8 to 95.4 % open" in finding.sentence
 
     def test_a_criterion_met_by_luck_is_named(self) -> None:
         """1160 of 1226 is above 94.5 %, and might as well have been below."""
@@ -327,7 +358,7 @@ class TestWithinNoiseOfBaseline:
         evidence = evaluated(facts, with_right(1160, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("within_noise_of_baseline", evidence)
         assert finding is not None
-        assert "the criterion it meets, 94.50 %" in finding.sentence
+        assert "the criterion it meets, 94.5 %" in finding.sentence
 
     def test_far_from_every_baseline_there_is_nothing_to_say(self) -> None:
         """1155 of 1226 against 50 % and 85 %."""
@@ -341,7 +372,7 @@ class TestWithinNoiseOfBaseline:
         # 71 and 73 wrong, 33 of them the same: 38 and 40 that only one has wrong
         runs = {
             "resnet": evaluated(facts, with_right(1155, 1226)),
-            "convnext": evaluated(facts, with_right(1153, 1226, shift=38)),
+            "convnext": evaluated(facts, with_right(1153, 1226, shift=38), batch_size=64),
         }
         (finding,) = find_across(runs, {"w": RULES["within_noise_of_baseline"]})
         assert "no evidence that resnet, 94.21 %" in finding.sentence
@@ -350,12 +381,47 @@ class TestWithinNoiseOfBaseline:
         assert finding.evidence["only other right"] == {"convnext": 38}
         assert finding.evidence["p, McNemar exact"]["convnext"] == pytest.approx(0.91, abs=0.01)
 
+    def test_p_is_corrected_for_the_number_of_comparisons(self) -> None:
+        """6 of 400, all in favour of the best, have p 2 / 2^6 = 0.031, and 12 have 0.0005.
+
+        0.031 proves it of one comparison; of the two that are left of three it is doubled.
+        """
+        facts = make_facts(train=(100, 100), val=(200, 200))
+        runs = {
+            "best": evaluated(facts, with_right(390, 400)),
+            "near": evaluated(facts, with_right(384, 400), batch_size=2),
+        }
+        rule = {"w": RULES["within_noise_of_baseline"]}
+        assert find_across(runs, rule) == []
+        runs["far"] = evaluated(facts, with_right(378, 400), batch_size=3)
+        runs["also_near"] = evaluated(facts, with_right(384, 400), batch_size=4)
+        (finding,) = find_across(runs, rule)
+        assert "near, 96.00 %: 6 of 400 samples, p = 0.062" in finding.sentence
+        assert "far, " not in finding.sentence
+        assert finding.sentence.endswith(
+            "(McNemar's exact test, after Holm's correction for 3 comparisons)"
+        )
+
+    def test_seeds_of_one_recipe_are_no_rivals(self) -> None:
+        """None is to be better than the others; nor where a split seed goes with the seed."""
+        facts = make_facts(train=(100, 100), val=(200, 200))
+        runs = {
+            f"seed_{seed}": evaluated(
+                facts,
+                with_right(390 - seed, 400),
+                seed=seed,
+                dataset={**CONFIG["dataset"], "split_seed": seed},
+            )
+            for seed in range(3)
+        }
+        assert find_across(runs, {"w": RULES["within_noise_of_baseline"]}) == []
+
     def test_a_difference_that_is_proven_is_not_doubted(self) -> None:
         """1155 against 1100 of the same 1226; and other samples are not compared at all."""
         facts = make_facts(train=(100, 100), val=(613, 613))
         runs = {
             "good": evaluated(facts, with_right(1155, 1226)),
-            "poor": evaluated(facts, with_right(1100, 1226)),
+            "poor": evaluated(facts, with_right(1100, 1226), batch_size=64),
         }
         assert find_across(runs, {"w": RULES["within_noise_of_baseline"]}) == []
         other = replace(
@@ -395,6 +461,37 @@ class TestSeedDependent:
         runs = self.runs([180, 182])
         optimizer = {**CONFIG["optimizer"], "lr": 0.1}
         runs["other"] = list(self.runs([110, 110, 110], optimizer=optimizer).values())[2]
+        assert self.across(runs) == []
+
+    def test_a_split_seed_that_follows_the_seed_is_part_of_it(self) -> None:
+        """As in tables and comparisons: three runs of one recipe, whatever goes with the seed."""
+        runs = {
+            name: replace(
+                run,
+                config={**run.config, "dataset": {**CONFIG["dataset"], "split_seed": seed}},
+                facts=replace(
+                    run.facts,
+                    splits={
+                        split: replace(each, fingerprint=f"{split}{seed}")
+                        for split, each in run.facts.splits.items()
+                    },
+                ),
+            )
+            for seed, (name, run) in enumerate(self.runs([180, 182, 110]).items())
+        }
+        (finding,) = self.across(runs)
+        assert "over 3 seeds" in finding.sentence
+
+    def test_folds_are_no_seeds(self) -> None:
+        """One seed and three folds: what differs are the samples."""
+        runs = {
+            name: replace(
+                run,
+                config={**run.config, "seed": 0}
+                | {"dataset": {**CONFIG["dataset"], "fold": fold, "num_folds": 3}},
+            )
+            for fold, (name, run) in enumerate(self.runs([180, 182, 110]).items())
+        }
         assert self.across(runs) == []
 
     def test_a_gate_that_one_seed_fails_is_named(self) -> None:

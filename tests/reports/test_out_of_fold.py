@@ -11,6 +11,7 @@ import pytest
 from synthetic_runs import config_of, finished_stages, write_run
 from synthetic_sweeps import FakeJob, write_sweep
 
+from expkit.metrics.intervals import wilson
 from expkit.records.digest import Digest
 from expkit.records.facts import DatasetFacts, SplitFacts
 from expkit.records.files import read_json, write_json
@@ -18,7 +19,6 @@ from expkit.records.predictions import ClassPredictions, write_predictions
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports.digests import make_digest
-from expkit.reports.intervals import wilson
 from expkit.reports.out_of_fold import out_of_fold, pool_folds, pooled_cell
 from expkit.reports.summary import summarize
 from expkit.reports.sweep_closing import closing_screen

@@ -13,9 +13,12 @@ from expkit.records.claims import Claim
 from expkit.records.files import read_json, write_json
 from expkit.records.sweep import Sweep
 from expkit.reports.ablation import describe, measure_ablation
-from expkit.reports.ablation_claims import ablation_answer, in_words, judge_hypothesis
+from expkit.reports.ablation_claims import in_words, judge_hypothesis
 from expkit.reports.ablation_page import ablation_section
 from expkit.reports.ablation_plot import draw_ablation, draw_forest
+from expkit.reports.sweep_closing import closing_screen
+from expkit.reports.sweep_outcome import SweepOutcome
+from expkit.reports.sweep_words import sweep_answer
 
 RECIPE = (0.80, 0.84, 0.79)
 GAPS = (-0.10, -0.12, -0.14)
@@ -171,7 +174,9 @@ def test_no_change_costs_more_than_a_point(
     assert verdict is not None
     assert verdict.word == word
     assert f"**{word.upper()}**" in "\n".join(ablation_section(sweep))
-    assert str(ablation_answer(sweep)).startswith(f"hypothesis {word}: ")
+    outcome = SweepOutcome.of(sweep.path)
+    assert sweep_answer(outcome).startswith(f"hypothesis {word}: ")  # a notebook's index has it
+    assert f"  note     hypothesis {word}: " in closing_screen(outcome)
 
 
 def test_p_of_a_claim_by_hand(tmp_path: Path) -> None:
@@ -220,11 +225,10 @@ def test_a_claim_is_said_in_words(objective: str, relation: str, bound: float, w
 
 def test_an_answer_without_claims_is_what_the_changes_show(tmp_path: Path) -> None:
     """Never the change with the highest mean."""
-    sweep = Sweep(write_sweep(tmp_path, jobs_of({"good": (0.05, 0.06, 0.07), "noise": (0, 1, 0)})))
-    expected = "val/accuracy: good helps; 1 of 2 shows no evidence of a difference"
-    assert ablation_answer(sweep) == expected
-    plain = Sweep(write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.5)], "plain"))
-    assert ablation_answer(plain) is None
+    path = write_sweep(tmp_path, jobs_of({"good": (0.05, 0.06, 0.07), "noise": (0, 1, 0)}))
+    answer = sweep_answer(SweepOutcome.of(path))
+    assert answer.startswith("val/accuracy: good helps (+6.00 points); no evidence that noise ")
+    assert "hypothesis" not in closing_screen(SweepOutcome.of(path))
 
 
 def test_an_interval_that_leaves_the_axis_has_an_arrow(tmp_path: Path) -> None:

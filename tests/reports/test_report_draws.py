@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.reports.draws import Setup, draw_of, fold_draws
+from expkit.records.draws import Setup, draw_of, fold_draws
+from expkit.reports.sweep_closing import closing_screen
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_words import told_of
+from expkit.reports.variation import describe_settings
 
 MODELS, SEEDS = ("a", "b", "c"), range(8)
 
@@ -122,3 +124,20 @@ def test_a_job_that_repeats_another_is_told_and_not_counted(tmp_path: Path) -> N
     (group,) = outcome.groups
     assert (group.values, len(group.rows)) == ([0.8, 0.9], 3)
     assert "Job 1 is a repetition of job 0" in " ".join(told_of(outcome))
+
+
+def test_a_plain_run_beside_its_folds_has_a_line_of_another_name(tmp_path: Path) -> None:
+    """`dataset.fold=null,0,1`: the folds are one setting, the run without a fold is another."""
+    jobs = [FakeJob({"dataset.fold": "null"}, 0.9)]
+    jobs += [FakeJob({"dataset.fold": i}, 0.8 + i / 10, fold=(i, 2)) for i in range(2)]
+    outcome = SweepOutcome.of(write_sweep(tmp_path, jobs))
+    names = {describe_settings(group.settings): group.mean for group in outcome.groups}
+    assert names == {"fold=null": pytest.approx(0.9), "fold=0, 1": pytest.approx(0.85)}
+    assert "fold  " in closing_screen(outcome)
+
+
+def test_folds_alone_need_no_name(tmp_path: Path) -> None:
+    """Nothing tells them from another setting, as there is none."""
+    jobs = [FakeJob({"dataset.fold": i}, 0.8, fold=(i, 2)) for i in range(2)]
+    (group,) = SweepOutcome.of(write_sweep(tmp_path, jobs)).groups
+    assert group.settings == {}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from expkit.metrics.intervals import wilson
 from expkit.records.predictions import ClassPredictions, ValuePredictions
-from expkit.reports.intervals import wilson
 from expkit.reports.metrics import decisive_sample, measure
 from expkit.reports.sure import Sure
 from expkit.reports.wording import beside_metrics

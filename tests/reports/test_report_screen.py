@@ -154,3 +154,14 @@ def test_a_figure_that_chance_nearly_reaches_is_not_shown(tmp_path: Path) -> Non
     assert "top5_accuracy  " not in closing_screen(unasked, run.path)
     assert "top5_accuracy" not in metrics_table(unasked)
     assert "top5_accuracy" in metrics_table(summary)
+
+
+def test_one_sample_is_said_in_the_singular() -> None:
+    """Of those that are surely predicted, and of those that a verdict rests on."""
+    sure = {"num_sure": 1, "num_samples": 24, "accuracy": None, "label": "maybe"}
+    sure |= {"coverage": 1 / 24, "coverage_interval": [0.007, 0.202]}
+    (told,) = wording.beside_metrics({"judged_split": "val", "sure": {"val": sure}})
+    assert told.startswith("1 of 24 samples is predicted surely: coverage 4.17 % (0.7 to 20.2 %)")
+    criterion = {"metric": "accuracy", "bound": 0.5, "met": True, "interval": [0.2, 1.0]}
+    noise = wording.noise_of({**criterion, "num_samples": 1})
+    assert noise == "but within the noise of 1 sample: 20.0 to 100 %"

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from expkit.diagnosis.mcnemar import McNemar
+from expkit.metrics.mcnemar import McNemar
+from expkit.metrics.p_values import holm
 from expkit.records.predictions import ClassPredictions, ValuePredictions
 from expkit.reports.contributions import Contributions, contributions_of
 from expkit.reports.metrics import measure, measure_each_class
 from expkit.reports.ranking import Ranker, influence_on_auroc, influence_on_average_precision
 from expkit.reports.seed_differences import Student, difference_over_seeds
 from expkit.reports.sign_flips import flip_signs
-from expkit.reports.significance import Difference, adjust, differences_on_samples, holm
+from expkit.reports.significance import Difference, adjust, differences_on_samples
 
 
 def told(right: Sequence[bool] | np.ndarray, sure: float = 0.9) -> ClassPredictions:
@@ -174,24 +175,41 @@ def classes_of(num_rare: int, right: np.ndarray) -> ClassPredictions:
     )
 
 
-def test_precision_rests_on_what_either_answers_with_the_class() -> None:
+def test_precision_is_tested_on_the_samples_that_are_answered_otherwise() -> None:
     """Ours answers rare to 8 samples, all right, theirs to those and 4 others: 8 / 8, 8 / 12.
 
-    Against the common 16 / 20, each of the four is worth 0.8 / 12, and each of the 8 counts
-    0.2 (1 / 8 - 1 / 12): all twelve have one sign, of 2^12. Fisher's exact test of 8 of 8 against 0
-    of 4 has a p of 0.002.
+    The mean precision is 10 / 12, of 10 answers: each of the four is worth 1 / 12, and the 8 that
+    both answer alike are worth nothing. All four have one sign, two of 2^4.
     """
     ours = classes_of(8, np.ones(40, bool))
     theirs = classes_of(8, np.r_[[True] * 36, [False] * 4])
     name = "precision[rare]"
     parts = contributions_of(ours, theirs, [name])[name]
-    assert parts.values[-4:] == pytest.approx(0.8 / 12)
-    assert parts.values[:8] == pytest.approx(0.2 * (1 / 8 - 1 / 12))
+    assert parts.values[-4:] == pytest.approx(1 / 12)
+    assert not parts.values[:-4].any()
     assert parts.values.sum() == pytest.approx(1 - 8 / 12)
     found = differences_on_samples(ours, theirs, {name: (1, 8 / 12)})[name]
     assert found.count == 12
-    assert found.p == pytest.approx(2 / 2**12)
-    assert stats.fisher_exact([[8, 0], [0, 4]]).pvalue == pytest.approx(0.002, abs=1e-4)
+    assert found.p == pytest.approx(2 / 2**4)
+
+
+def test_three_samples_prove_nothing_in_any_metric() -> None:
+    """Of 202, 199 are answered alike: there are 2^3 ways to swap the answers, and two as good.
+
+    An area's parts are derivatives, so that the observed one is a ninth.
+    """
+    right = np.ones(202, bool)
+    ours, theirs = classes_of(8, right), classes_of(8, np.r_[[False] * 3, [True] * 199])
+    mine, other = (figures_of(side) for side in (ours, theirs))
+    names = [name for name in mine if mine[name] != other[name]]
+    found = differences_on_samples(
+        ours, theirs, {name: (mine[name], other[name]) for name in names}
+    )
+    assert {"macro_f1", "f1[rare]", "precision[other]", "auroc", "log_loss"} <= found.keys()
+    for name, each in found.items():
+        assert each.p >= 1 / 9, name
+        assert each.interval is not None, name
+        assert each.interval[0] <= 0 <= each.interval[1], name
 
 
 @pytest.mark.parametrize("metric", ["auroc", "average_precision"])

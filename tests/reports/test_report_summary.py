@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from synthetic_runs import (
     PROCEDURE,
     answers,
@@ -25,6 +26,7 @@ from synthetic_runs import (
 
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
+from expkit.reports import markdown
 from expkit.reports.summary import all_passed, recall, summarize
 
 
@@ -212,3 +214,14 @@ def test_a_stored_summary_of_another_shape_is_made_anew(
     sound = summarize(run)
     (run.path / "summary.json").write_text(json.dumps({**sound, **damage}))
     assert recall(Run(run.path)) == sound
+
+
+def test_a_criterion_that_was_not_measured_is_named_as_in_the_table(tmp_path: Path) -> None:
+    """`> 99 %`, and not 0.99 beside it."""
+    run = run_with_accuracy(tmp_path, 99, 100, "> 0.5")
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    config["criteria"]["top5_accuracy"] = "> 0.99"  # two classes have none
+    (run.path / "config.yaml").write_text(yaml.safe_dump(config))
+    summary = summarize(Run(run.path))
+    assert summary["verdict_reason"] == "not measured: train/top5_accuracy > 99 %"
+    assert "| train/top5_accuracy > 99 % | not measured |" in markdown.criteria_table(summary)

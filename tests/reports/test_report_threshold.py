@@ -112,7 +112,7 @@ def test_a_missed_recall_is_said_plainly(tmp_path: Path) -> None:
     assert missed
     text = " ".join(threshold_screen(missed[0], run.dataset).split())
     assert "NOT CONFIRMED: on the samples that did not choose, recall is 9" in text
-    assert "and misses 97.00 %" in text
+    assert "and misses 97 %" in text
 
 
 def test_one_bound_gives_one_cut_off(tmp_path: Path) -> None:
@@ -129,22 +129,22 @@ def test_one_bound_gives_one_cut_off(tmp_path: Path) -> None:
 
 
 def test_needed_samples_by_hand() -> None:
-    """0.9 ** 35 is 0.02503 and 0.9 ** 36 is 0.0225: 36 right ones are the first to exclude 0.9."""
-    assert needed_samples(0.9) == 36
-    assert needed_samples(0.5) == 6  # 1 / 2 ** 6 is 0.0156
+    """34 / (34 + 3.8415) is 0.8985 and 35 / 38.8415 is 0.9011: 35 are the first to exclude 0.9."""
+    assert needed_samples(0.9) == 35
+    assert needed_samples(0.5) == 4  # 3.8415 x 0.5 / 0.5, rounded up
     assert needed_samples(1.0) == np.inf
 
 
 @pytest.mark.parametrize(
     ("count", "total", "expected"),
     [
-        (4, 4, "too few samples"),  # its exact interval begins at 39.8 %
-        (35, 35, "too few samples"),
-        (36, 36, "confirmed"),
-        (33, 36, "confirmed"),
-        (32, 36, "not confirmed"),
+        (4, 4, "too few samples"),  # its interval begins at 4 / 7.84, 51.0 %
+        (34, 34, "too few samples"),
+        (35, 35, "confirmed"),
+        (32, 35, "confirmed"),
+        (31, 35, "not confirmed"),
         (3, 4, "too few samples"),
-        (1, 4, "not confirmed"),  # its exact interval ends at 80.6 %
+        (1, 4, "not confirmed"),  # its interval ends at 69.9 %
         (0, 0, "not confirmed"),
     ],
 )
@@ -162,7 +162,7 @@ def test_too_few_samples_are_said_with_how_many_would_do(tmp_path: Path) -> None
     assert chosen.verdict == "too few samples"
     text = " ".join(threshold_screen(chosen, run.dataset).split())
     assert "TOO FEW SAMPLES TO CONFIRM" in text
-    assert "5 cannot show a recall of 90.00 % (36 could)" in text
+    assert "5 cannot show a recall of 90 % (35 could)" in text
     assert "predict does not use it" in text
 
 

@@ -61,7 +61,7 @@ def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
     progress.look()
     append(path / "r" / "history.jsonl", '": 7}\n')
     progress.look()
-    assert progress.running_lines() == ["  #0  train 5/20  val accuracy 25.0%"]
+    assert progress.running_lines() == ["  #0  train 5/20  val accuracy 25.0 %"]
 
 
 def test_a_tail_does_not_read_a_long_past(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_job_is_followed_from_waiting_to_its_end(tmp_path: Path) -> None:
     append(path / "r" / "history.jsonl", epoch(1) + epoch(5))
     append(path / "r" / "log.txt", "2026-01-01 00:00:00  WARN  overfitting (train, epoch 4): the\n")
     progress.look()
-    assert progress.running_lines() == ["  #0 a  train 5/20  val accuracy 25.0%  WARN overfitting"]
+    assert progress.running_lines() == ["  #0 a  train 5/20  val accuracy 25.0 %  WARN overfitting"]
     folder.note(first, "ended", status="killed", reason="killed by signal 9", seconds=3.0)
     (job,) = progress.look()
     assert progress.headline() == "0 of 2 done, 1 failed"

@@ -10,6 +10,7 @@ from pathlib import Path
 from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError, nearest_of
 from expkit.records.digest import Digest
+from expkit.records.draws import Folding
 from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
@@ -39,9 +40,9 @@ def main(words: Sequence[str]) -> int:
         if all(member.path.resolve() != baseline for member in members):
             members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
     members, metrics = choose_metrics(members, arguments.metric)
-    members, repeated = without_repetitions(members, baseline)
+    members, repeated, found = without_repetitions(members, baseline)
     left_out += repeated
-    groups = fold(members)
+    groups = fold(members, found)
     if len(groups) < 2:
         _refuse_folds(groups[0], metrics[0])
         raise UserError(
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     for line in left_out:
         print(f"left out: {line}")
     print(comparison_screen(comparison))
-    if followers := _followers(members, groups):
+    if followers := _followers(found.followers, groups):
         print("\n".join(textwrap.wrap(followers, WIDTH, break_on_hyphens=False)))
     if arguments.to is not None:
         _write(comparison, arguments.to, left_out, arguments.format)
@@ -134,18 +135,24 @@ def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member
 
 def without_repetitions(
     members: Sequence[Member], baseline: Path | None
-) -> tuple[list[Member], list[str]]:
-    """Count a run that was made twice once, as the baseline where it is that; what is left out."""
-    first = [each for each in members if each.path.resolve() == baseline]
-    ordered = [*first, *(each for each in members if each not in first)]
-    repeats = folding(ordered).repeats
+) -> tuple[list[Member], list[str], Folding]:
+    """Count a run that was made twice once, as the baseline where it is that; what is left out.
+
+    With the folding of those that stay, which of thousands is not to be done twice.
+    """
+    ordered = list(members)
+    if baseline is not None:
+        ordered.sort(key=lambda each: each.path.resolve() != baseline)
+    found = folding(ordered)
+    repeats = found.repeats
     lines = [
         f"{ordered[again].path.name}: a repetition of {ordered[once].path.name} "
         "(the same settings, seed and code)"
         for again, once in repeats.items()
     ]
-    left_out = [ordered[again] for again in repeats]
-    return [each for each in members if each not in left_out], lines
+    left_out = {ordered[again].path for again in repeats}
+    kept = [each for each in members if each.path not in left_out]
+    return kept, lines, found if kept == ordered else folding(kept)
 
 
 def _refuse_folds(recipe: Recipe, metric: str) -> None:
@@ -163,9 +170,8 @@ def _refuse_folds(recipe: Recipe, metric: str) -> None:
     )
 
 
-def _followers(members: Sequence[Member], groups: Sequence[Recipe]) -> str:
+def _followers(followers: Sequence[str], groups: Sequence[Recipe]) -> str:
     """A note on the keys that were folded with the seed; empty without any."""
-    followers = folding(members).followers
     if not followers or all(len(group.members) == 1 for group in groups):
         return ""
     has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
@@ -214,10 +220,12 @@ def _with_class(member: Member, measure: Measure, name: str) -> Member:
     """A metric of one class stands in the summary alone."""
     digest = member.digest
     split = digest.judged_split if measure.split in ("", "held_out") else measure.split
-    rows = recall(Run(member.path))["classes"].get(split, [])
-    value = next((row[measure.metric] for row in rows if row["class"] == measure.class_name), None)
     plain = name.removeprefix(f"{measure.split}/") if measure.split else name
-    metrics = {**digest.metrics, split: {**digest.metrics.get(split, {}), plain: value}}
+    classes, metrics = recall(Run(member.path))["classes"], dict(digest.metrics)
+    for each in dict.fromkeys([split, *({"val"} & classes.keys())]):  # val chooses what is shown
+        found = (row for row in classes.get(each, ()) if row["class"] == measure.class_name)
+        value = next((row[measure.metric] for row in found), None)
+        metrics[each] = {**metrics.get(each, {}), plain: value}
     return replace(member, digest=replace(digest, metrics=metrics))
 
 

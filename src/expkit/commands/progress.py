@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from expkit.commands.interruption import raise_if_interrupted
 from expkit.diagnosis.finding import Finding
+from expkit.metrics.percentages import percent
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
@@ -116,6 +117,6 @@ def _figures(record: Record) -> str:
     split = "val" if "val/loss" in record else "train"
     parts = [f"{split} loss {record[f'{split}/loss']:.4f}"]
     if f"{split}/accuracy" in record:
-        parts.append(f"acc {record[f'{split}/accuracy']:.1%}")
+        parts.append(f"acc {percent(record[f'{split}/accuracy'], 1)}")
     parts.append(f"{record['samples_per_second']:,.0f}/s")
     return ", ".join(parts)

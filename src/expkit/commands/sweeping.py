@@ -22,6 +22,7 @@ from expkit.config.request import Request
 from expkit.config.sweeping import Outcome
 from expkit.errors import UserError
 from expkit.records.claims import parse_claims
+from expkit.records.draws import flatten
 from expkit.records.environment import describe_environment
 from expkit.records.measures import refuse_unknown
 from expkit.records.reuse import find_finished
@@ -36,7 +37,6 @@ from expkit.records.sweep import (
     hold_planning,
     job_id,
 )
-from expkit.reports.markdown import flatten
 
 if TYPE_CHECKING:
     from expkit.commands.launching import Launcher

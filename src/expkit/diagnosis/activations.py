@@ -26,6 +26,7 @@ from expkit.diagnosis.model_records import (
     models,
 )
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -87,8 +88,8 @@ class DeadUnits(Rule):
         at_start = not record["epoch"]
         return Finding(
             severity="fatal" if is_blocked else "warning",
-            sentence=f"{worst['dead_share']:.0%} of the units of {worst['name']} answer zero to "
-            f"every sample{tail}",
+            sentence=f"{percent(worst['dead_share'], 0)} of the units of {worst['name']} answer "
+            f"zero to every sample{tail}",
             evidence={
                 "layers": names[:20],
                 "dead_share": worst["dead_share"],
@@ -132,8 +133,8 @@ class SaturatedUnits(Rule):
             ways = ways_to_redraw(evidence)
             yield Finding(
                 severity="warning",
-                sentence=f"{worst['saturated_share']:.0%} of the answers of {worst['name']} "
-                f"({worst['type']}) stand at its limits, where no gradient passes",
+                sentence=f"{percent(worst['saturated_share'], 0)} of the answers of "
+                f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
                 evidence={
                     "layers": [each["name"] for each in stuck][:20],
                     "saturated_share": worst["saturated_share"],

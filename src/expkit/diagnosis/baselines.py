@@ -12,8 +12,9 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import best_index, column
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import Outcome, answers_of, is_balanced, outcome_of, percent
+from expkit.diagnosis.outcome import Outcome, answers_of, is_balanced, outcome_of
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.predictions import ClassPredictions, ValuePredictions
 
 

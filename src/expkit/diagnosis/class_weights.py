@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from expkit.diagnosis.constant_answers import class_shares
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.metrics.percentages import percent
 
 DROWNS = 0.9  # of the loss, from one class: all others together count for a tenth
 MUTED = 0.02  # of what a class would have by its samples
@@ -35,7 +36,7 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         severity="warning",
         sentence=f"by its weight {weights[top]:g} the class '{names[top]}' makes "
-        f"{weighed[top]:.1%} of the loss, with {plain[top]:.1%} of the samples"
+        f"{percent(weighed[top], 1)} of the loss, with {percent(plain[top], 1)} of the samples"
         if drowns
         else f"the class weights leave next to nothing of {told} in the loss",
         evidence={

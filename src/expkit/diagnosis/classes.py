@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from annotated_types import Ge, Gt
 
 from expkit.diagnosis.census import above_chance, held_out_names, listed
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.examination import with_remedy
+from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.intervals import wilson
 from expkit.records.predictions import ClassPredictions
 
 # figures that a class which is never answered pulls down, however rare it is
@@ -169,7 +172,7 @@ class TooFewSamples(Rule):
     least_per_class: Annotated[int, Ge(1)] = 10  # training samples
     # Of fewer of most classes no net of its own draws what a class has in common.
     hopeless_per_class: Annotated[int, Ge(1)] = 5
-    # 1.96 * sqrt(0.25 / n): ten points either way at 96 samples
+    # 1.96 / (2 sqrt(n + 1.96^2)): ten points either way at 92 samples
     # Where training ended well, few were enough; before it ends nobody knows.
     most_known: Annotated[float, Gt(0)] = 0.7  # of the way from the majority to all right
     least_gap: Annotated[float, Gt(0)] = 0.2  # of accuracy, from train to held out
@@ -183,16 +186,21 @@ class TooFewSamples(Rule):
         held_out = facts.splits[facts.judged_split].num_samples
         if counts is None or facts.judged_split == "train":
             return
-        few = [count for count in counts if 0 < count < self.least_per_class]
-        half_width = 1.96 * (0.25 / held_out) ** 0.5
+        is_trained = evidence.config.get("evaluates") is None
+        few = [n for n in counts if 0 < n < self.least_per_class] if is_trained else []
+        low, high = wilson(held_out / 2, held_out) or (0.0, 1.0)
+        half_width = (high - low) / 2
         told = []
         if few:
+            have = "has" if len(few) == 1 else "have"
             told.append(
-                f"{len(few)} classes have fewer than {self.least_per_class} samples to train on"
+                f"{counted(len(few), 'class', 'classes')} {have} fewer than "
+                f"{self.least_per_class} samples to train on"
             )
         if half_width > self.most_uncertain:
             told.append(
-                f"an accuracy on {held_out} held-out samples is known to {half_width:.0%} at best"
+                f"an accuracy on {counted(held_out, 'held-out sample')} is uncertain by up to "
+                f"{100 * half_width:.0f} points either way"
             )
         if told:
             yield Finding(
@@ -205,7 +213,7 @@ class TooFewSamples(Rule):
                     "half_interval": half_width,
                 },
                 cause="the data is small: differences below that are no evidence",
-                command="compare by folds: dataset.fold=0 to 4, pooled",
+                command=_ways_to_more(evidence),
             )
 
     def _is_hopeless(self, evidence: Evidence, counts: Sequence[int]) -> bool:
@@ -229,3 +237,26 @@ class TooFewSamples(Rule):
         best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]
         gap = max(float(each["train/accuracy"]) for each in lines) - best
         return above_chance(best, majority) < self.most_known and gap >= self.least_gap
+
+
+def _ways_to_more(evidence: Evidence) -> str:
+    """The folds that judge each sample once, where this data and this run allow them."""
+    dataset = evidence.config["dataset"]
+    if evidence.config.get("evaluates") is not None:
+        return "evaluate on more samples; a difference that is smaller than this is no evidence"
+    if dataset.get("fold") is not None:
+        return "judge all folds together: train each, and expkit show SWEEP"
+    counts = [
+        evidence.facts.splits[name].class_counts or ()
+        for name in ("train", "val")
+        if name in evidence.facts.splits
+    ]
+    fewest = min((sum(each) for each in zip(*counts, strict=False) if sum(each)), default=0)
+    num_folds = min(fewest, int(dataset.get("num_folds") or 0))
+    if "fold" not in dataset or num_folds < 2:
+        return "gather more samples, or train over several seeds: expkit train -m seed=0,1,2"
+    folds = [f"dataset.fold={','.join(map(str, range(num_folds)))}"]
+    if num_folds != dataset["num_folds"]:
+        folds.append(f"dataset.num_folds={num_folds}")
+    words = shlex.join(with_remedy(evidence.overrides, folds))
+    return f"judge each sample once, by folds: expkit train -m {words}"

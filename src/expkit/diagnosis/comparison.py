@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import GROUP, Rules, complete, keep_roots, sort
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.records.draws import Folding, Setup, flatten, fold_draws
 
 Evidences = Mapping[str, Evidence]  # by the runs' names
-
-# what names a run or judges it, rather than sets it up
-NOT_SETTINGS = frozenset(
-    {
-        *("name", "hypothesis", "compared_with", "criteria", "reference", "output_dir"),
-        *("trust", "hydra", "plots", GROUP),
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +43,29 @@ def find_across(evidences: Evidences, rules: Rules) -> list[Finding]:
     return sort(keep_roots(findings, rules))
 
 
-def alike_but_for(evidences: Evidences, *keys: str) -> list[dict[str, Evidence]]:
-    """The groups of two runs or more that differ in nothing but these of the config's keys."""
-    groups: list[tuple[Any, dict[str, Evidence]]] = []
-    for name, evidence in evidences.items():
-        ignored = NOT_SETTINGS | set(keys)
-        splits = {split: each.fingerprint for split, each in evidence.facts.splits.items()}
-        settings = ({k: v for k, v in evidence.config.items() if k not in ignored}, splits)
-        for known, group in groups:
-            if known == settings:
-                group[name] = evidence
-                break
-        else:
-            groups.append((settings, {name: evidence}))
-    return [group for _, group in groups if len(group) > 1]
+def recipes_of(evidences: Evidences) -> tuple[list[dict[str, Evidence]], Sequence[str]]:
+    """Group runs by their recipe, as tables and comparisons do; and the keys that follow the seed.
+
+    A run that was made twice counts once.
+    """
+    names, folding = list(evidences), _fold(evidences)
+    found = [{names[i]: evidences[names[i]] for i in recipe} for recipe in folding.recipes]
+    return found, folding.followers
+
+
+def repetitions(evidences: Evidences) -> list[dict[str, Evidence]]:
+    """The groups of two runs or more of one recipe, seed and data."""
+    names, groups = list(evidences), dict[int, list[int]]()
+    for again, once in _fold(evidences).repeats.items():
+        groups.setdefault(once, [once]).append(again)
+    return [{names[i]: evidences[names[i]] for i in group} for group in groups.values()]
+
+
+def setup_of(evidence: Evidence) -> Setup:
+    """The part of a run's records that tells its recipe."""
+    prints = {split: each.fingerprint for split, each in evidence.facts.splits.items()}
+    return Setup(flatten(evidence.config), prints)
+
+
+def _fold(evidences: Evidences) -> Folding:
+    return fold_draws([setup_of(each) for each in evidences.values()])

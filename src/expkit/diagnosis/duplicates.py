@@ -196,8 +196,9 @@ class RepeatedPictures(Rule):
         of_so_few = f"; only {seen['num_distinct']} are distinct" if is_small else ""
         yield Finding(
             severity="warning" if is_small else "info",
-            sentence=f"{within['count']} of {seen['num_looked_at']} training pictures repeat "
-            f"another one, {most['names'][0]} {most['count']} times{of_so_few}",
+            sentence=f"{within['count']} of {seen['num_looked_at']} training pictures "
+            f"{'repeats' if within['count'] == 1 else 'repeat'} another one, {most['names'][0]} "
+            f"{most['count']} times{of_so_few}",
             evidence={
                 "count": within["count"],
                 "share": share,

@@ -41,5 +41,10 @@ class Finding:
         return cls(**record)
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Write `1 sample` or `2 classes`."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def is_as_severe(finding: Finding, severity: Severity) -> bool:
     return SEVERITIES.index(finding.severity) >= SEVERITIES.index(severity)

@@ -24,6 +24,7 @@ from expkit.diagnosis.model_records import (
     start_of,
 )
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -115,6 +116,7 @@ class CollapsedFeatures(Rule):
     def _finding(self, evidence: Evidence, start: Record, look: Record) -> Finding:
         ways = ways_to_redraw(evidence)
         hidden = hidden_spread(start)
+        assert hidden is not None, "the start was chosen by it"
         numbers: dict[str, Any] = {
             "hidden_spread_at_start": hidden,
             "hidden_spread": hidden_spread(look),
@@ -124,7 +126,8 @@ class CollapsedFeatures(Rule):
         return Finding(
             severity="fatal",
             sentence=f"the model's features are nearly equal for all samples: at the start they "
-            f"differed by {hidden:.1%}, and the answers now by {output_spread(look):.2%}, with "
+            f"differed by {percent(hidden, 1)}, and the answers now by "
+            f"{percent(output_spread(look))}, with "
             f"the loss at chance ({look['train/loss']:.4g})",
             evidence=numbers,
             cause="the way weights are drawn, and inputs that are not centred, shrink from layer "

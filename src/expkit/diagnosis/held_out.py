@@ -13,8 +13,8 @@ from annotated_types import Ge, Gt, Lt
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import percent
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.predictions import ClassPredictions
 
 REGULARISED = (

@@ -17,6 +17,7 @@ from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rate_estimates import estimate, lower_rate
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.weight_decay import share_left
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +119,9 @@ class LearningRateTooHigh(Rule):
         return too_high(
             course,
             "warning",
-            f"of the training samples {right[best]:.0%} were right in epoch {best + 1}, then "
-            f"{min(right[best:]):.0%}, and the loss rose from {course.losses[best]:.3g} to "
+            f"of the training samples {percent(right[best], 0)} were right in epoch {best + 1}, "
+            f"then {percent(min(right[best:]), 0)}, and the loss rose from "
+            f"{course.losses[best]:.3g} to "
             f"{recent:.3g}",
         )
 

@@ -13,6 +13,7 @@ from expkit.diagnosis.census import above_chance, normalise_remedy, splits_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 MOST_USUAL = 5.0  # spread of the inputs: bytes are the model's to scale
 
@@ -101,7 +102,10 @@ class UnscaledInputs(Rule):
                 continue
             best = max(each.get("train/accuracy", 1) for each in epochs)
             if above_chance(best, majority) < self.enough_learnt:
-                return f"{len(epochs)} epochs have brought training accuracy to {best:.1%} only"
+                return (
+                    f"{len(epochs)} epochs have brought training accuracy to "
+                    f"{percent(best, 1)} only"
+                )
         return "" if evidence.trainings else self._high_start(record)
 
     def _high_start(self, record: Mapping[str, Any]) -> str:
@@ -138,7 +142,7 @@ class InputsScaledTwice(Rule):
         elif train is not None and is_zeros:
             yield Finding(
                 severity="warning",
-                sentence=f"the pictures hold 0 and 1 alone, and {max(train['mean']):.2%} ones",
+                sentence=f"the pictures hold 0 and 1 alone, and {percent(max(train['mean']))} ones",
                 evidence={
                     "max": train["max"],
                     "mean": train["mean"],

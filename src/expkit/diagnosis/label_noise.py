@@ -14,6 +14,7 @@ from expkit.diagnosis.census import above_chance, census_of, deviation
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.predictions import ClassPredictions
 
 # By the number of classes, at most: the more there are, the less likely a net is sure and wrong.
@@ -198,8 +199,8 @@ def _finding(
     can_smooth = not evidence.config["loss"].get("label_smoothing", 1)
     return Finding(
         severity="warning",
-        sentence=f"about {share:.0%} of the labels of {split} look wrong: so many depart from what "
-        f"{who}, as often as elsewhere",
+        sentence=f"about {percent(share, 0)} of the labels of {split} look wrong: so many depart "
+        f"from what {who}, as often as elsewhere",
         evidence=figures,
         cause="labels were given by mistake, or joined to other samples' pictures, for a share of "
         "the samples",

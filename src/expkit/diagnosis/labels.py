@@ -13,6 +13,7 @@ from expkit.diagnosis.census import above_chance, census_of, deviation
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -162,7 +163,8 @@ class LabelsUnrelated(Rule):
         return Finding(
             severity="warning",
             sentence=f"after {epoch} epochs training accuracy is what unrelated answers score "
-            f"({accuracy:.1%}, chance {chance:.1%}), and the nearest pictures know no more",
+            f"({percent(accuracy, 1)}, chance {percent(chance, 1)}), and the nearest pictures "
+            f"know no more",
             evidence={
                 "train/accuracy": accuracy,
                 "chance": chance,
@@ -199,8 +201,9 @@ class LabelsUnrelated(Rule):
             evidence["neighbours/accuracy"] = told["train"]["accuracy"]
         return Finding(
             severity="fatal" if at_chance else "warning",
-            sentence=f"training accuracy is {train_accuracy:.1%}, but {split} stays at what "
-            f"unrelated answers score: {accuracy:.1%} of {count} samples, chance {chance:.1%}",
+            sentence=f"training accuracy is {percent(train_accuracy, 1)}, but {split} stays at "
+            f"what unrelated answers score: {percent(accuracy, 1)} of {count} samples, chance "
+            f"{percent(chance, 1)}",
             evidence=evidence,
             cause="the labels do not belong to their pictures (shuffled, or joined in another "
             "order), or the pictures do not show what the labels say: the net learns by heart",

@@ -38,9 +38,10 @@ def _leaked(splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: E
     near = sum(each.count - each.exact for each in splits.values())
     kinds = {"byte for byte": exact, "as near copies": near}
     counts = {name: each.count for name, each in splits.items()}
+    are = "are training samples" if exact + near > 1 else "is a training sample"
     return Finding(
         severity="warning",
-        sentence=f"{_told(counts, evidence)} are training samples of {trained_by.run}: "
+        sentence=f"{_told(counts, evidence)} {are} of {trained_by.run}: "
         + ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count),
         evidence={"exact": exact, "near": near, "images": _listed(splits, trained_by)},
         cause=LEARNT,
@@ -52,9 +53,10 @@ def _merely_alike(
     splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence
 ) -> Finding:
     counts = {name: each.near for name, each in splits.items()}
+    are = "are" if sum(counts.values()) > 1 else "is"
     return Finding(
         severity="info",
-        sentence=f"{_told(counts, evidence)} are nearly the same as a training sample of "
+        sentence=f"{_told(counts, evidence)} {are} nearly the same as a training sample of "
         f"{trained_by.run}, as its training samples are among themselves",
         evidence={"near": sum(counts.values()), "images": _listed(splits, trained_by)},
         cause="the images are much alike, or several were taken of each thing",

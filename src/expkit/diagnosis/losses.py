@@ -15,6 +15,7 @@ from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.layer_records import is_failing, start_before
 from expkit.diagnosis.model_records import epoch_of, looks, models
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -174,8 +175,8 @@ class LossSettings(Rule):
         settings = f"label smoothing {smoothing:g}" + (f", gamma {gamma:g}" if gamma else "")
         return Finding(
             severity=severity,
-            sentence=f"where learning begins the loss pulls with {share:.1%} of cross-entropy's "
-            f"force ({settings})",
+            sentence=f"where learning begins the loss pulls with {percent(share, 1)} of "
+            f"cross-entropy's force ({settings})",
             evidence={
                 "gradient_at_uniform": share,
                 "loss_at_uniform": record["at_uniform"],

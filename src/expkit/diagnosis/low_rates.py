@@ -15,6 +15,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rate_estimates import expected_updates, higher_rate
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,8 @@ class LearningRateTooLow(Rule):
         return Finding(
             severity="warning",
             sentence=f"a step changes hardly any weight by more than {ratio:.1e} of itself: all "
-            f"{course.planned_steps} steps together come to {path:.1%}, and the loss will not "
-            f"be below {end:.3g}",
+            f"{course.planned_steps} steps together come to {percent(path, 1)}, and the loss "
+            f"will not be below {end:.3g}",
             evidence={
                 "learning_rate": rate,
                 "update_ratio": ratio,

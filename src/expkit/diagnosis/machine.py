@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from expkit.diagnosis.comparison import CrossRule, Evidences, alike_but_for
+from expkit.diagnosis.comparison import CrossRule, Evidences, repetitions
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import minutes, seconds_per_epoch
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -108,7 +109,7 @@ class MemoryNearLimit(Rule):
                 halved.append(f"procedure.{stage}.batches_per_step={2 * collected}")
                 yield Finding(
                     severity="warning",
-                    sentence=f"memory is {memory['used'] / memory['total']:.0%} full: "
+                    sentence=f"memory is {percent(memory['used'] / memory['total'], 0)} full: "
                     f"{memory['used'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB",
                     evidence={**memory, "share": memory["used"] / memory["total"]},
                     cause="batch, pictures and net together nearly fill the device",
@@ -140,7 +141,7 @@ class NotDeterministic(CrossRule):
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
         """Runs of one config and seed, on the same device and versions, with other figures."""
-        for group in alike_but_for(evidences):
+        for group in repetitions(evidences):
             asked = {name: each for name, each in group.items() if _is_asked(each)}
             by_place: dict[str, dict[str, Evidence]] = {}
             for name, each in asked.items():

@@ -9,9 +9,11 @@ from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import exact_interval, percent
 from expkit.diagnosis.rule import Rule
-from expkit.records.criteria import Criterion, parse_criterion
+from expkit.metrics.intervals import wilson
+from expkit.metrics.log_loss import log_losses
+from expkit.metrics.percentages import points
+from expkit.records.criteria import Criterion, parse_criterion, shown_bound, value_beside
 from expkit.records.measures import SHARES
 from expkit.records.predictions import ClassPredictions, Predictions
 
@@ -44,18 +46,24 @@ class Miss:
     def is_near(self) -> bool:
         """Whether other samples might have met it: it is then easily taken for met."""
         if self.count is not None:
-            low, high = exact_interval(round(self.value * self.count), self.count)
-            return low <= self.criterion.bound <= high
+            ends = wilson(round(self.value * self.count), self.count)
+            return ends is not None and ends[0] <= self.criterion.bound <= ends[1]
         return abs(self.value - self.criterion.bound) <= 0.02 * abs(self.criterion.bound)
 
     def __str__(self) -> str:
-        bound, gap = self.criterion.bound, abs(self.value - self.criterion.bound)
-        if not self.is_share:
-            return f"{self.value:.4g} is not {self.criterion.relation} {bound:g}, by {gap:.2g}"
-        text = f"{percent(self.value)} is not {self.criterion.relation} {percent(bound)}: "
-        text += f"missed by {100 * gap:.2f} points"
+        relation, bound = self.criterion.relation, self.criterion.bound
+        value = value_beside(self.value, relation, bound, is_share=self.is_share)
+        text = f"{value} is not {relation} {shown_bound(bound, is_share=self.is_share)}"
+        if not math.isfinite(self.value):
+            return text
+        gap = abs(self.value - bound)
+        if not gap:
+            return f"{text}, but equal to it"
+        by = points(gap).removeprefix("+") if self.is_share else f"{gap:.2g}"
         short = self.samples_short
-        return text if short is None else f"{text}, {short} of {self.count} samples"
+        return f"{text}: missed by {by}" + (
+            "" if short is None else f", {short} of {self.count} samples"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +141,7 @@ def _measure_all(metric: str, answers: ClassPredictions) -> float | None:
         labels = np.unique(targets)
         return float(score(targets, given, average="macro", labels=labels, zero_division=0))
     if metric == "log_loss":
-        right = answers.probabilities[np.arange(len(targets)), targets].astype(np.float64)
-        return float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean())
+        return float(log_losses(answers.probabilities, targets).mean())
     if metric == "auroc" and len(answers.class_names) == 2 and len(np.unique(targets)) == 2:
         scores = answers.probabilities[:, 1]
         return float(metrics.roc_auc_score(targets, scores)) if np.isfinite(scores).all() else None

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Gt, Lt
 
-from expkit.diagnosis.comparison import CrossRule, Evidences
+from expkit.diagnosis.comparison import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.mcnemar import McNemar, round_up
-from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of, percent
-from expkit.records.criteria import parse_criterion
+from expkit.diagnosis.finding import Finding, counted
+from expkit.diagnosis.outcome import Outcome, answers_of, outcome_of
+from expkit.metrics.mcnemar import McNemar, round_up
+from expkit.metrics.p_values import corrected_for, holm, p_value
+from expkit.metrics.percentages import percent, percent_range
+from expkit.records.criteria import parse_criterion, shown_bound
 
 if TYPE_CHECKING:
     from expkit.records.predictions import ClassPredictions
+
+
+MET = "the criterion it meets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +38,14 @@ class WithinNoiseOfBaseline(CrossRule):
         assert outcome is not None, "there are answers"
         low, high = outcome.interval
         near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
+        named = [f"{name}, {_written(name, value)}" for name, value in near.items()]
         if near:
             yield Finding(
                 severity="info",
                 sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
-                + " and of ".join(f"{name}, {percent(value)}" for name, value in near.items())
-                + f": {outcome.count} samples leave {percent(low)} to {percent(high)} open",
+                + " and of ".join(named)
+                + f": {counted(outcome.count, 'sample')} "
+                f"{'leaves' if outcome.count == 1 else 'leave'} {percent_range(low, high)} open",
                 evidence={
                     "accuracy": outcome.accuracy,
                     "right": outcome.right,
@@ -52,18 +59,28 @@ class WithinNoiseOfBaseline(CrossRule):
             )
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
-        """The best run beside every other that answered the same samples."""
-        for answered in _on_same_samples(evidences):
+        """The best run beside those of other recipes that answered the same samples.
+
+        The seeds and folds of a recipe are no rivals; recipes of several are compared over these
+        (expkit compare).
+        """
+        alone = [recipe for recipe in recipes_of(evidences)[0] if len(recipe) == 1]
+        runs = {name: evidence for recipe in alone for name, evidence in recipe.items()}
+        for answered in _on_same_samples(runs):
             right = {name: answers.ranks == 0 for name, answers in answered.items()}
             best = max(right, key=lambda name: int(right[name].sum()))
-            pairs = {
-                name: pair
-                for name in right
-                if name != best
-                and (pair := McNemar.of(right[best], right[name])).p > self.significance
+            pairs = {name: McNemar.of(right[best], right[name]) for name in right if name != best}
+            corrected = holm([pair.p for pair in pairs.values()])
+            doubted = {
+                name: p for name, p in zip(pairs, corrected, strict=True) if p >= self.significance
             }
-            if pairs:
-                yield _no_evidence(best, pairs, answered[best], right)
+            if doubted:
+                yield _no_evidence(best, pairs, doubted, answered[best], right)
+
+
+def _written(name: str, value: float) -> str:
+    """A bound as it was stated, and a figure as figures are."""
+    return shown_bound(value, is_share=True) if name == MET else percent(value)
 
 
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
@@ -75,7 +92,7 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
             criterion.metric == "accuracy" and criterion.split(evidence.facts) == outcome.split
         )
         if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
-            found["the criterion it meets"] = criterion.bound
+            found[MET] = criterion.bound
     reference = evidence.config.get("reference") or {}
     figure = (reference.get("figures") or {}).get("accuracy")
     if figure is not None:
@@ -86,8 +103,8 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
 def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
     """At which none of them would lie within the interval any more, were the accuracy the same.
 
-    Its width goes by 1 / sqrt(n). The exact interval of few samples is wider than that of many,
-    and those at hand did not do: half as many again is the least.
+    Its width goes by 1 / sqrt(n), but for few samples, and those at hand did not do: half as many
+    again is the least.
     """
     p = outcome.accuracy
     gap = min(max(abs(p - value), 0.001) for value in near.values())
@@ -107,26 +124,33 @@ def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
 
 
 def _no_evidence(
-    best: str, pairs: Mapping[str, McNemar], answers: ClassPredictions, right: Mapping[str, Any]
+    best: str,
+    pairs: Mapping[str, McNemar],
+    doubted: Mapping[str, float],
+    answers: ClassPredictions,
+    right: Mapping[str, Any],
 ) -> Finding:
+    """Name those, of all that the best was held against, that it is not shown to be better than."""
     total = len(answers.targets)
-    told = []
-    for name in pairs:
-        told.append(
-            f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
-            f"samples, p = {pairs[name].p:.2f}"
-        )
+    told = [
+        f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
+        f"samples, p {p_value(p)}"
+        for name, p in doubted.items()
+    ]
+    after = corrected_for(len(pairs))
     return Finding(
         severity="info",
         sentence=f"no evidence that {best}, {percent(float(right[best].mean()))} on "
-        f"{answers.split}, is better than {'; '.join(told)}",
+        f"{answers.split}, is better than {'; '.join(told)} ({McNemar.test}{after})",
         evidence={
             "best": best,
             "samples": total,
-            "right": {name: int(right[name].sum()) for name in [best, *pairs]},
-            "only best right": {name: pair.only_ours for name, pair in pairs.items()},
-            "only other right": {name: pair.only_theirs for name, pair in pairs.items()},
-            "p, McNemar exact": {name: pair.p for name, pair in pairs.items()},
+            "right": {name: int(right[name].sum()) for name in [best, *doubted]},
+            "only best right": {name: pairs[name].only_ours for name in doubted},
+            "only other right": {name: pairs[name].only_theirs for name in doubted},
+            "p, McNemar exact": {name: pairs[name].p for name in doubted},
+            "p after Holm's correction": dict(doubted),
+            "comparisons": len(pairs),
         },
         cause="so few samples cannot tell runs so near to each other apart",
         command="measure both on more samples, or over several seeds: expkit train -m seed=0,1,2",

@@ -22,6 +22,7 @@ from expkit.diagnosis.model_records import (
     starts_from,
 )
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -119,7 +120,8 @@ class BatchNormMode(Rule):
         mode, when = ("training", "evaluation") if is_awake else ("eval", "training")
         return Finding(
             severity="warning",
-            sentence=f"{len(names)} of {record['batch_norms']} batch norms stay in {mode} mode in "
+            sentence=f"{len(names)} of {record['batch_norms']} batch norms "
+            f"{'stays' if len(names) == 1 else 'stay'} in {mode} mode in "
             f"{when}: {listed(names)}",
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
             cause="the model overrides train() or eval(), or switches the layers itself: "
@@ -138,8 +140,9 @@ class BatchNormMode(Rule):
         names = record["without_averages"]
         return Finding(
             severity="warning",
-            sentence=f"{len(names)} of {record['batch_norms']} batch norms keep no running "
-            f"averages, and take those of the batch in evaluation too: {listed(names)}",
+            sentence=f"{len(names)} of {record['batch_norms']} batch norms "
+            f"{'has' if len(names) == 1 else 'have'} no averages but those of the batch, in "
+            f"evaluation too: {listed(names)}",
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
             cause="track_running_stats=False: answers depend on the other samples of the batch",
             command="leave track_running_stats as it is, or take group or layer norm",
@@ -151,8 +154,8 @@ class BatchNormMode(Rule):
         gap, awake = record["repeat_gap"], record["not_evaluating"]
         return Finding(
             severity="warning",
-            sentence=f"in eval mode two answers to the same samples differ by {gap:.1%} of their "
-            "size: the model draws at random in evaluation",
+            sentence=f"in eval mode two answers to the same samples differ by {percent(gap, 1)} "
+            f"of their size: the model draws at random in evaluation",
             evidence={"repeat_gap": gap, "not_evaluating": awake[:20]},
             cause=f"{listed(awake)} stay in training mode"
             if awake

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import best_index, column, is_loss, monitor_of
+from expkit.metrics.intervals import wilson
 from expkit.records.predictions import ClassPredictions
 
 
@@ -32,7 +32,9 @@ class Outcome:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        return exact_interval(self.right, self.count)
+        found = wilson(self.right, self.count)
+        assert found is not None, "an outcome has samples"
+        return found
 
 
 def outcome_of(evidence: Evidence) -> Outcome | None:
@@ -71,19 +73,6 @@ def _from_history(evidence: Evidence) -> Outcome | None:
     num_samples = sum(counts)
     right = round(accuracies[best] * num_samples)
     return Outcome(split, right, num_samples, max(counts), ended[-1], records[best]["epoch"])
-
-
-def exact_interval(right: int, count: int) -> tuple[float, float]:
-    """Of a share, 95 %, after Clopper and Pearson: never narrower than it should be."""
-    from scipy.stats import binomtest
-
-    found = binomtest(right, count).proportion_ci(0.95, "exact")
-    return float(found.low), float(found.high)
-
-
-def percent(share: float) -> str:
-    """Two decimals, as the pages have it."""
-    return f"{100 * share:.2f} %" if math.isfinite(share) else str(share)
 
 
 def is_balanced(evidence: Evidence) -> bool:

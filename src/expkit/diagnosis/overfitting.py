@@ -21,6 +21,7 @@ from expkit.diagnosis.figures import (
 )
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -128,8 +129,8 @@ class Overfitting(Rule):
         return Finding(
             severity="warning" if spoils or wastes else "info",
             sentence=f"overfitting from epoch {turn.epoch}: the {split} loss rose by "
-            f"{turn.rise:.0%} since, from {turn.lowest:.3g} to {turn.latest:.3g}, while the "
-            f"training loss fell by {turn.fall:.0%}{apart}{saved}",
+            f"{percent(turn.rise, 0)} since, from {turn.lowest:.3g} to {turn.latest:.3g}, while "
+            f"the training loss fell by {percent(turn.fall, 0)}{apart}{saved}",
             evidence={
                 "from epoch": turn.epoch,
                 "to epoch": turn.last_epoch,

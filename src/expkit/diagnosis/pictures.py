@@ -13,8 +13,9 @@ from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.census import Split, held_out_names, listed, splits_of
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class ConstantPictures(Rule):
         if share:
             yield Finding(
                 severity="warning" if share >= self.least_share else "info",
-                sentence=f"{plain['count']} pictures of {worst} ({share:.1%}) have one level "
+                sentence=f"{counted(plain['count'], 'picture')} of {worst} "
+                f"({percent(share, 1)}) {'has' if plain['count'] == 1 else 'have'} one level "
                 f"throughout: {listed(plain['names'], 3)}",
                 evidence={"count": plain["count"], "share": share, "pictures": plain["names"]},
                 cause="empty or broken pictures: what they are labelled as cannot be seen",

@@ -19,6 +19,7 @@ from expkit.diagnosis.course import (
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +158,7 @@ class RegularisationTooStrong(Rule):
         return Finding(
             severity="fatal",
             sentence=f"{gate} ended at a loss of {losses[-1]:.3g} under {words}: it leaves "
-            f"{1 - max(drops.values()):.0%} of the features{differ}",
+            f"{percent(1 - max(drops.values()), 0)} of the features{differ}",
             evidence={
                 "last_loss": losses[-1],
                 "num_steps": len(losses),

@@ -21,9 +21,10 @@ from expkit.diagnosis.course import (
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 TRANSFORMERS = ("transformer", "vit", "deit", "swin", "beit", "dinov2", "cait", "eva02")
 
@@ -73,7 +74,8 @@ class LearningRateOscillates(Rule):
         rate = rate_of(course.evidence.config)
         return Finding(
             severity="warning",
-            sentence=f"for {len(late)} epochs the training loss has swung by {swing(late):.0%} "
+            sentence=f"for {len(late)} epochs the training loss has swung by "
+            f"{percent(swing(late), 0)} "
             f"around {fmean(late):.3g} at the constant rate {rate:g}, and gets no better",
             evidence={
                 "learning_rate": rate,
@@ -127,7 +129,8 @@ class ScheduleEndsEarly(Rule):
             return None
         return Finding(
             severity="fatal",
-            sentence=f"the learning rate was 0 in all {course.num_epochs} epochs",
+            sentence=f"the learning rate was 0 from first to last: "
+            f"{counted(course.num_epochs, 'epoch')}",
             evidence={"rates": course.rates[-3:], "last_loss": course.losses[-1]},
             cause="the schedule or the optimizer sets the rate to 0: nothing can be learnt",
             remedies=remedies_for(course),
@@ -151,7 +154,8 @@ class ScheduleEndsEarly(Rule):
         return Finding(
             severity="warning",
             sentence=f"after epoch {num_useful} of {course.max_epochs} the rate is at most "
-            f"{self.gone_share:.0%} of its peak, while the loss was still falling: {loss:.3g}",
+            f"{percent(self.gone_share, 0)} of its peak, while the loss was still falling: "
+            f"{loss:.3g}",
             evidence={
                 "useful_epochs": num_useful,
                 "max_epochs": course.max_epochs,

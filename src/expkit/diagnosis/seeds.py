@@ -9,9 +9,12 @@ from typing import Annotated
 
 from annotated_types import Gt, Lt
 
-from expkit.diagnosis.comparison import CrossRule, Evidences, alike_but_for
+from expkit.diagnosis.comparison import CrossRule, Evidences, recipes_of, setup_of
+from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import Outcome, outcome_of, percent
+from expkit.diagnosis.outcome import Outcome, outcome_of
+from expkit.metrics.percentages import percent
+from expkit.records.draws import fold_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +26,12 @@ class SeedDependent(CrossRule):
     min_spread: Annotated[float, Gt(0), Lt(1)] = 0.03  # of which many samples prove too little
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
-        for group in alike_but_for(evidences, "seed"):
-            if len({evidence.config.get("seed") for evidence in group.values()}) < 2:
+        recipes, followers = recipes_of(evidences)
+        drawn = " and ".join(["seed", *followers])
+        for group in (seeds for recipe in recipes for seeds in _by_fold(recipe)):
+            if len(group) < 2:
                 continue
-            yield from _with_failures(group)
+            yield from _with_failures(group, drawn)
             found = {name: outcome_of(each) for name, each in group.items() if each.is_over}
             outcomes = {name: outcome for name, outcome in found.items() if outcome is not None}
             if len(outcomes) > 1:
@@ -62,7 +67,15 @@ class SeedDependent(CrossRule):
         )
 
 
-def _with_failures(group: Evidences) -> Iterable[Finding]:
+def _by_fold(recipe: Evidences) -> list[dict[str, Evidence]]:
+    """Split a recipe's runs into those of one fold, which differ in their seed alone."""
+    groups: dict[int | None, dict[str, Evidence]] = {}
+    for name, evidence in recipe.items():
+        groups.setdefault(fold_of(setup_of(evidence).config), {})[name] = evidence
+    return list(groups.values())
+
+
+def _with_failures(group: Evidences, drawn: str) -> Iterable[Finding]:
     """Gates or trainings that one seed passes and another does not."""
     over = {name: each for name, each in group.items() if each.is_over}
     failed = {
@@ -73,7 +86,8 @@ def _with_failures(group: Evidences) -> Iterable[Finding]:
         lost = {name: stage for name, stage in failed.items() if stage}
         yield Finding(
             severity="warning",
-            sentence=f"{len(lost)} of {len(failed)} runs that differ in their seed alone failed, "
+            sentence=f"{len(lost)} of {len(failed)} runs that differ in their {drawn} alone "
+            f"failed, "
             f"at {', '.join(dict.fromkeys(lost.values()))}",
             evidence={
                 "failed at": lost,

@@ -13,6 +13,7 @@ from expkit.diagnosis.figures import minutes
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.machine import machine_of
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -54,8 +55,8 @@ class DataBound(Rule):
         is_augmented = bool(augment.get("transforms"))
         return Finding(
             severity="warning",
-            sentence=f"{share:.0%} of training goes to waiting for batches: {minutes(in_all)} of "
-            f"{max_epochs} epochs",
+            sentence=f"{percent(share, 0)} of training goes to waiting for batches: "
+            f"{minutes(in_all)} of {max_epochs} epochs",
             evidence={
                 "seconds waiting": waiting,
                 "seconds working": working,
@@ -95,8 +96,8 @@ class Denormals(Rule):
                 share = float(slow[-1]["denormal_share"])
                 yield Finding(
                     severity="warning",
-                    sentence=f"{share:.1%} of the weights are denormal, and the processor does "
-                    "not flush them: a step may take many times longer",
+                    sentence=f"{percent(share, 1)} of the weights are denormal, and the "
+                    f"processor does not flush them: a step may take many times longer",
                     evidence={"denormal share": share, "device.flush_denormals": False},
                     cause="weights that a decay or a dead layer lets fade are kept down to 1e-45",
                     remedies=[["device.flush_denormals=true"]],

@@ -21,9 +21,10 @@ from expkit.diagnosis.course import (
     rate_of,
 )
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.finding import Finding, Severity, counted
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,8 @@ class ClippingAlwaysActive(Rule):
         severity: Severity = "warning" if is_slow and has_weak_steps(course, bound) else "info"
         return Finding(
             severity=severity,
-            sentence=f"{share:.0%} of all steps are cut to the norm {bound:g}, where gradients "
-            f"typically have {norm:.2g}",
+            sentence=f"{percent(share, 0)} of all steps are cut to the norm {bound:g}, where "
+            f"gradients typically have {norm:.2g}",
             evidence={
                 "clipped_share": share,
                 "max_gradient_norm": bound,
@@ -151,8 +152,10 @@ class BatchTooSmallForRate(Rule):
         rate = rate_of(course.evidence.config)
         return Finding(
             severity="warning",
-            sentence=f"a step of {course.samples_per_step} samples at rate {rate:g}: the losses of "
-            f"steps scatter by {noise:.0%}, and their mean stays at {course.recent_loss():.3g}",
+            sentence=f"a step of {counted(course.samples_per_step, 'sample')} at rate {rate:g}: "
+            f"the losses of "
+            f"steps scatter by {percent(noise, 0)}, and their mean stays at "
+            f"{course.recent_loss():.3g}",
             evidence={
                 "samples_per_step": course.samples_per_step,
                 "learning_rate": rate,

@@ -14,9 +14,9 @@ from expkit.diagnosis.course import rate_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column, slope
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.outcome import percent
 from expkit.diagnosis.rate_estimates import estimate
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)

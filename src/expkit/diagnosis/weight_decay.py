@@ -15,6 +15,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.regularisation import settings
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 # these take the decay off the weight itself; the others add it to the gradient
@@ -86,7 +87,7 @@ class WeightDecayCrushes(Rule):
             severity="warning",
             sentence=f"the training loss stands still at {course.recent_loss():.3g} while weight "
             f"decay {decay:g} takes {pull:.2g} times what a step gives (a typical weight is at "
-            f"{left:.0%} of its start); a constant answer costs {course.level:.3g}",
+            f"{percent(left, 0)} of its start); a constant answer costs {course.level:.3g}",
             evidence={
                 "decay_to_step": pull,
                 name: decay,
@@ -150,7 +151,7 @@ def tell(
     name, decay = next(iter(decays.items()))
     return Finding(
         severity="fatal",
-        sentence=f"a typical weight is at {left:.0%} of what it was, and the loss is "
+        sentence=f"a typical weight is at {percent(left, 0)} of what it was, and the loss is "
         f"{losses['last_loss']:.3g}: weight decay {decay:g} takes away what the gradients give",
         evidence={"share_left": left, name: decay, **losses},
         cause="the weight decay is far too strong",

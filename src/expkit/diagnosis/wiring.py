@@ -20,6 +20,7 @@ from expkit.diagnosis.model_records import (
     training_of,
 )
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
@@ -62,7 +63,7 @@ class DetachedParameters(Rule):
         return Finding(
             severity="fatal" if share > MOST else "warning",
             sentence=f"no gradient reaches {len(cut)} of {len(waiting)} tensors that are to learn "
-            f"({share:.1%} of all parameters): {listed(names)}",
+            f"({percent(share, 1)} of all parameters): {listed(names)}",
             evidence={"names": names[:20], "tensors": len(cut), "share": share},
             cause="the forward pass is cut behind them: by detach(), no_grad(), .data, a "
             "conversion to numpy, an operation without a derivative, or an answer that is dropped",
@@ -75,8 +76,8 @@ class DetachedParameters(Rule):
         names = [each["name"] for each in cut]
         return Finding(
             severity="info",
-            sentence=f"{share_of(record, cut):.1%} of the parameters stand in layers that the "
-            f"forward pass does not use: {listed(names)}",
+            sentence=f"{percent(share_of(record, cut), 1)} of the parameters stand in layers "
+            f"that the forward pass does not use: {listed(names)}",
             evidence={"names": names[:20], "share": share_of(record, cut)},
             cause="these layers are made and never called, or their answer is dropped",
             command="call them, or take them out of the model",
@@ -134,8 +135,8 @@ class FrozenParameters(Rule):
         remedy = [f"procedure.{stage}.trainable=all", f"procedure.{stage}.frozen_up_to=null"]
         return Finding(
             severity="info" if goes_on and by_config else "warning",
-            sentence=f"{share:.1%} of the parameters are frozen as they were drawn at random: "
-            f"{listed(names)}",
+            sentence=f"{percent(share, 1)} of the parameters are frozen as they were drawn at "
+            f"random: {listed(names)}",
             evidence={"names": names[:20], "tensors": len(names), "share": share},
             cause=f"procedure.{stage} trains only a part of a model that has no trained weights"
             if by_config
@@ -160,7 +161,7 @@ class OptimizerMissesParameters(Rule):
                 continue
             names = [each["name"] for each in missed]
             share = share_of(record, missed)
-            what = f"misses {share:.1%} of the parameters" if missed else "misses none"
+            what = f"misses {percent(share, 1)} of the parameters" if missed else "misses none"
             of_others = f", and moves {strangers} tensors that are not the model's"
             yield Finding(
                 severity="fatal" if share > MOST else "warning",

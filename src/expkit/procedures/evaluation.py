@@ -14,6 +14,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from expkit.data.mapped import MappedPictures
+from expkit.diagnosis.finding import counted
 from expkit.engine.checkpoint import load_weights
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
@@ -91,7 +92,7 @@ class Evaluation:
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{num_samples} samples answered by the weights of epoch {epoch}",
+            reason=f"{counted(num_samples, 'sample')} answered by the weights of epoch {epoch}",
             num_samples=num_samples,
             best_epoch=epoch,
             seconds=seconds,

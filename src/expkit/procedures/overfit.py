@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from expkit.engine.loop import Learner, train_epochs
+from expkit.metrics.percentages import percent
 from expkit.procedures.observation import observe_loss, observe_model
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.session import Session, Stage
@@ -85,7 +86,7 @@ class OverfitGate:
         bound = self.max_regression_loss if accuracy is None else self.max_loss
         missing = []
         if accuracy is not None and accuracy < self.min_accuracy:
-            missing.append(f"accuracy {accuracy:.1%}, not {self.min_accuracy:.0%}")
+            missing.append(f"accuracy {percent(accuracy, 1)}, not {percent(self.min_accuracy, 0)}")
         if not loss < bound:  # a NaN is not below anything
             missing.append(f"loss {loss:.4g}, not < {bound:g}")
         return missing

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from expkit.diagnosis.mcnemar import LEVEL
+from expkit.metrics.mcnemar import LEVEL
+from expkit.metrics.p_values import holm, p_value
 from expkit.records.claims import EVERY, Claim, parse_claims
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
-from expkit.reports.ablation import AblationResult, Worth, describe, measure_ablation
+from expkit.reports.ablation import AblationResult, Worth, measure_ablation
 from expkit.reports.seed_differences import Student
-from expkit.reports.significance import holm
-from expkit.reports.verdicts import p_value
 
 Word = Literal["shown", "refuted", "not decided"]
 
@@ -69,18 +68,6 @@ def judge_hypothesis(sweep: Sweep) -> AblationVerdict | None:
     changes = dict.fromkeys([worth.name for worth in result.worths])
     changes |= dict.fromkeys(name for name in stated if name != EVERY)  # also those left out
     return judge_claims(result, parse_claims(stated, changes))
-
-
-def ablation_answer(sweep: Sweep) -> str | None:
-    """The ablation in a line, for an index: the hypothesis judged, else which changes matter.
-
-    None of a sweep that is no ablation.
-    """
-    verdict = judge_hypothesis(sweep)
-    if verdict is not None:
-        return f"hypothesis {verdict.text}"
-    result = measure_ablation(sweep)
-    return None if result is None else describe(result)
 
 
 def judge_claims(result: AblationResult, claims: Sequence[Claim]) -> AblationVerdict:

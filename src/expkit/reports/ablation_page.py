@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from expkit.diagnosis.mcnemar import LEVEL
+from expkit.metrics.mcnemar import LEVEL
+from expkit.metrics.p_values import p_value
 from expkit.records.measures import is_lower_better
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
@@ -13,7 +14,7 @@ from expkit.reports.ablation import WORDS, AblationResult, Worth, measure_ablati
 from expkit.reports.ablation_claims import JudgedClaim, in_words, judge_hypothesis
 from expkit.reports.markdown import Markup, code, table
 from expkit.reports.variation import shown
-from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
+from expkit.reports.verdicts import corrected, difference_shown, methods_of
 
 
 def ablation_section(sweep: Sweep) -> list[str]:

@@ -17,9 +17,17 @@ from expkit.reports.comparability import Objection, objections
 from expkit.reports.groups import Member, Recipe
 from expkit.reports.seed_differences import difference_over_seeds
 from expkit.reports.significance import Difference, adjust, differences_on_samples
-from expkit.reports.verdicts import Verdict, judge
+from expkit.reports.verdicts import (
+    FOLDS_OVERLAP,
+    ONE_SEED_EACH,
+    OVER_SEEDS,
+    SAMPLES_VARY,
+    Verdict,
+    judge,
+)
 
 FIRST_CHOICES = ("accuracy", "rmse")
+ABOUTS = (ONE_SEED_EACH, OVER_SEEDS, SAMPLES_VARY, FOLDS_OVERLAP)
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class Compared:
     changes_of: tuple[Member, Member] | None = None  # ours, the baseline's
     verdict: Verdict | None = None
     untested: str = ""  # why there is no verdict, where nothing forbids one
+    samples_vary: bool = False  # from seed to seed, as where a split seed follows it
 
     @property
     def is_forbidden(self) -> bool:
@@ -43,9 +52,13 @@ class Compared:
         return any(each.unit != "samples" for each in self.differences.values())
 
     @property
-    def is_over_plain_seeds(self) -> bool:
-        """The samples are the same for all of these, which they are not for folds."""
-        return self.is_over_seeds and not self.group.num_folds
+    def about(self) -> str:
+        """A sentence on what the test is about, and what is not in it."""
+        if self.group.num_folds:
+            return FOLDS_OVERLAP
+        if not self.is_over_seeds:
+            return ONE_SEED_EACH
+        return SAMPLES_VARY if self.samples_vary else OVER_SEEDS
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,7 @@ class Comparison:
     baseline: Recipe
     rows: Sequence[Compared]
     groups: Sequence[Recipe]  # all, also those not shown
+    chosen_by: str = ""  # the metric in which those that are shown are the best
 
     @property
     def num_tests(self) -> int:
@@ -67,17 +81,35 @@ class Comparison:
     def num_hidden(self) -> int:
         return len(self.groups) - len(self.rows) - 1
 
+    @property
+    def abouts(self) -> list[str]:
+        """Sentences on what the tests are about, each once."""
+        tested = [row.about for row in self.rows if row.verdict is not None]
+        return [each for each in ABOUTS if each in tested]
+
 
 def compare(
     groups: Sequence[Recipe], baseline: Recipe, metrics: Sequence[str], *, limit: int
 ) -> Comparison:
     """The first metric is judged by; of more than `limit` recipes, the best in it are shown."""
     others = [group for group in groups if group is not baseline]
-    shown = _best(others, metrics[0], limit) if len(others) > limit else others
+    chosen_by = choosing(groups, metrics[0])
+    shown = _best(others, chosen_by, limit) if len(others) > limit else others
     records = Records(baseline)
     rows = [_beside(group, baseline, metrics, records) for group in shown]
     rows = _judged(rows, metrics, len(others) - len(shown))
-    return Comparison(metrics[0], metrics, baseline, rows, groups)
+    return Comparison(metrics[0], metrics, baseline, rows, groups, chosen_by)
+
+
+def choosing(groups: Sequence[Recipe], metric: str) -> str:
+    """The metric by which the best are chosen: on val, which nothing is judged by, if it is there.
+
+    As in a sweep, also where the comparison itself is on test.
+    """
+    if Measure.parse(metric).split in ("train", "val"):
+        return metric
+    on_val = f"val/{_without_split(metric)}"
+    return on_val if any(group.figures(on_val) for group in groups) else metric
 
 
 def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list[Compared]:
@@ -101,7 +133,11 @@ def _best(groups: Sequence[Recipe], metric: str, limit: int) -> list[Recipe]:
 def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Records) -> Compared:
     split = Measure.parse(metrics[0]).split
     split = "" if split == "held_out" else split
-    found = Compared(group, objections(group, baseline, split))
+    found = Compared(
+        group,
+        objections(group, baseline, split),
+        samples_vary=any(each.has_own_samples(split) for each in (group, baseline)),
+    )
     if found.is_forbidden:
         return found
     ours, theirs = _matching(group, baseline)

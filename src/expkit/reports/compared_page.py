@@ -11,9 +11,8 @@ from expkit.reports import compared_table as tables
 from expkit.reports import markdown
 from expkit.reports.changes import KINDS, changes_table
 from expkit.reports.compared import Comparison
-from expkit.reports.out_of_fold import FOLDS_OVERLAP
 from expkit.reports.picture_files import find_pictures, format_of, link_to
-from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
+from expkit.reports.verdicts import ONE_SEED_EACH
 
 NO_PICTURE = "The runs' records hold no picture of a sample that changed."
 
@@ -58,7 +57,6 @@ def _draw(comparison: Comparison, folder: Path, picture_format: str | None) -> I
 
 def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Path]) -> str:
     groups = tables.shown_groups(comparison)
-    tested = [row for row in comparison.rows if row.verdict is not None]
     names = [
         (
             group.label,
@@ -76,18 +74,15 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         for text, labels in tables.doubts(comparison).items()
     ]
     figures = tables.figures_table(comparison, comparison.metrics)
-    hidden = f"{comparison.num_hidden} more are in compare.csv, and were not tested."
     parts = [
         markdown.plain(f"# {comparison.metric}, beside {comparison.baseline.name}"),
         "\n".join(answers),
         "\n".join(f"- {sentence}" for sentence in tables.methods(comparison, comparison.metrics)),
-        ONE_SEED_EACH if any(not row.is_over_seeds for row in tested) else "",
-        f"{OVER_SEEDS}." if any(row.is_over_plain_seeds for row in tested) else "",
-        f"{FOLDS_OVERLAP}." if any(row.group.num_folds for row in tested) else "",
+        *(each if each == ONE_SEED_EACH else f"{each}." for each in comparison.abouts),
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
         markdown.table(("", "run", "seed", ""), names),
-        hidden if comparison.num_hidden else "",
+        f"{tables.hidden(comparison)}. All are in compare.csv." if comparison.num_hidden else "",
         "\n".join(plain(f"- left out: {line}") for line in left_out),
         "## What differs",
         markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",

@@ -10,8 +10,6 @@ from expkit.reports import compared_table as tables
 from expkit.reports.changes import KINDS, Kind
 from expkit.reports.compared import Compared, Comparison
 from expkit.reports.groups import Recipe
-from expkit.reports.out_of_fold import FOLDS_OVERLAP
-from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS
 
 WIDTH = 99
 MAX_CELL = 26
@@ -67,12 +65,10 @@ def _settings(comparison: Comparison) -> list[str]:
         num_hidden = max(num_hidden, 0) + len(rows[0]) - num_shown
         lines += aligned(_fitting(rows))
     if num_hidden > 0:
-        lines.append(f"{num_hidden} more settings differ: --to FOLDER writes all")
+        differ = "setting differs" if num_hidden == 1 else "settings differ"
+        lines.append(f"{num_hidden} more {differ}: --to FOLDER writes all")
     if comparison.num_hidden:
-        lines += _wrapped(
-            f"{comparison.num_hidden} of {len(comparison.groups)} are not shown: these are the "
-            f"best in {comparison.metric}, and the baseline; --to FOLDER writes all"
-        )
+        lines += _wrapped(f"{tables.hidden(comparison)}; --to FOLDER writes all")
     return lines
 
 
@@ -154,8 +150,8 @@ def _changes(row: Compared) -> str:
     assert row.changes is not None
     counts = ", ".join(f"{kind} {len(row.changes.where(kind))}" for kind in KINDS)
     several = len(row.group.members) > 1
-    seed = f" (the run with seed {row.changes_of[0].seed})" if several and row.changes_of else ""
-    return f"{counts}{seed}"
+    of = f" (the run with {row.changes_of[0].draw_words})" if several and row.changes_of else ""
+    return f"{counts}{of}"
 
 
 def _notes(comparison: Comparison) -> list[str]:
@@ -164,13 +160,8 @@ def _notes(comparison: Comparison) -> list[str]:
         lines += _wrapped(sentence)
     for text, labels in tables.doubts(comparison).items():
         lines += _wrapped(f"warning: {', '.join(labels)}: {text}")
-    tested = [row for row in comparison.rows if row.verdict is not None]
-    if any(not row.is_over_seeds for row in tested):
-        lines += _wrapped(ONE_SEED_EACH)
-    if any(row.is_over_plain_seeds for row in tested):
-        lines += _wrapped(OVER_SEEDS)
-    if any(row.group.num_folds for row in tested):
-        lines += _wrapped(FOLDS_OVERLAP)
+    for sentence in comparison.abouts:
+        lines += _wrapped(sentence)
     return lines
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from expkit.metrics.p_values import p_value
 from expkit.records.cells import safe_row
 from expkit.records.measures import Measure
 from expkit.reports import markdown, wording
@@ -14,7 +15,7 @@ from expkit.reports.filtering import setting, value_of
 from expkit.reports.groups import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.screen import MAIN_METRICS
 from expkit.reports.variation import words_of
-from expkit.reports.verdicts import corrected, difference_shown, methods_of, p_value
+from expkit.reports.verdicts import corrected, difference_shown, methods_of
 
 Table = list[list[str]]
 
@@ -101,9 +102,24 @@ def judged_on(comparison: Comparison) -> str:
     split = Measure.parse(comparison.metric).split
     split = digest.judged_split if split in ("", "held_out") else split
     where = f"On {wording.samples_of(split, digest.num_samples.get(split, 0))}"
+    if any(group.has_own_samples(split) for group in shown_groups(comparison)):
+        where = f"{where}, other ones for each run"
     several = [group for group in shown_groups(comparison) if len(group.members) > 1]
     over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
     return f"{where}, mean ± standard deviation over {over}" if several else where
+
+
+def hidden(comparison: Comparison) -> str:
+    """Say how many are passed over, and in which metric those that are shown are the best."""
+    measure, judged = Measure.parse(comparison.chosen_by), comparison.baseline.first.judged_split
+    metric = comparison.chosen_by
+    if measure.split in ("", "held_out"):
+        metric = f"{judged}/{metric.removeprefix('held_out/')}"
+    are = "is" if comparison.num_hidden == 1 else "are"
+    return (
+        f"{comparison.num_hidden} of {len(comparison.groups)} {are} not shown, and not tested: "
+        f"these are the best in {metric}, and the baseline"
+    )
 
 
 def answer(row: Compared) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expkit.diagnosis.comparison import NOT_SETTINGS
+from expkit.records.draws import NOT_SETTINGS, flatten
 from expkit.records.run import Run
 from expkit.reports import markdown, wording
 from expkit.reports.compared import Compared, beside_each, main_metric
@@ -31,8 +31,7 @@ def changes(runs: Sequence[Run]) -> list[str]:
         return []
     names = labels(runs)
     ours, theirs = (
-        markdown.flatten({k: v for k, v in run.config.items() if k not in NOT_SETTINGS})
-        for run in runs[:2]
+        flatten({k: v for k, v in run.config.items() if k not in NOT_SETTINGS}) for run in runs[:2]
     )
     keys = differing_keys([ours, theirs])
     if not keys:

@@ -88,7 +88,7 @@ def _write_counts(axes: Axes, counts: Ints, shares: npt.NDArray[np.float64]) -> 
         share = shares[row, column]
         text = str(counts[row, column])
         if num_classes <= 15:
-            text += f"\n{100 * share:.1f} %" if num_classes <= 6 else f"\n{100 * share:.0f} %"
+            text += f"\n{percent(share, 1 if num_classes <= 6 else 0)}"
         color = "white" if share > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
 

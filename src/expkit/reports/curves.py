@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from expkit.metrics.percentages import percent
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.summary import gate_bound, is_gate
@@ -136,13 +137,13 @@ def _draw_accuracy(axes: Axes, run: Run, stage: str, records: Records) -> None:
     _line(axes, records, "val/accuracy", 100, HELD_OUT, "held out (val)")
     axes.set_ylim(-4, 104)
     if facts.chance_accuracy is not None:
-        chance = 100 * facts.chance_accuracy
-        majority = 100 * (facts.majority_accuracy(facts.monitored_split) or 0)
-        if majority - chance < 0.5:
-            _level(axes, chance, f"chance = largest class: {chance:.3g} %", ":")
+        chance = facts.chance_accuracy
+        majority = facts.majority_accuracy(facts.monitored_split) or 0
+        if majority - chance < 0.005:
+            _level(axes, 100 * chance, f"chance = largest class: {percent(chance)}", ":")
         else:
-            _level(axes, chance, f"chance: {chance:.3g} %", ":")
-            _level(axes, majority, f"largest class: {majority:.3g} %", "--")
+            _level(axes, 100 * chance, f"chance: {percent(chance)}", ":")
+            _level(axes, 100 * majority, f"largest class: {percent(majority)}", "--")
 
 
 def _level(axes: Axes, value: float, label: str, line: str) -> None:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from expkit.metrics.intervals import Z, wilson
 from expkit.records.predictions import ClassPredictions
 from expkit.records.thresholds import MAYBE, Verdict
-from expkit.reports.intervals import wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,23 +93,21 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
 
 
 def judge_share(count: int, total: int, bound: float) -> Verdict:
-    """Judge whether a share of fresh samples bears a bound out, by the exact interval of 95 %."""
-    from scipy.stats import binomtest
-
-    if total == 0:
+    """Judge whether a share of fresh samples bears a bound out, by its 95 % interval."""
+    ends = wilson(count, total)
+    if ends is None:
         return "not confirmed"  # a precision of no answers at all
     if total >= needed_samples(bound):
         return "confirmed" if count / total >= bound else "not confirmed"
-    highest = binomtest(count, total).proportion_ci(0.95, "exact").high
-    return "not confirmed" if highest < bound else "too few samples"
+    return "not confirmed" if ends[1] < bound else "too few samples"
 
 
 def needed_samples(bound: float) -> float:
-    """The fewest samples that, all of them right, have an exact interval of 95 % above a bound.
+    """The fewest samples that, all of them right, have a 95 % interval above a bound.
 
-    Its lower end is then 0.025 to the power of 1 / n; no number of samples proves a whole.
+    Its lower end is then n / (n + z^2); no number of samples proves a whole.
     """
-    return math.inf if bound >= 1 else math.ceil(math.log(0.025) / math.log(bound))
+    return math.inf if bound >= 1 else math.floor(Z**2 * bound / (1 - bound)) + 1
 
 
 def _share(count: int, total: int) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expkit.cleaning import one_line
 from expkit.records.digest import Digest, read_digest
+from expkit.records.draws import flatten
 from expkit.records.run import Run
-from expkit.reports import markdown
 from expkit.reports.summary import Summary, recall
 
 
@@ -26,7 +26,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
         findings=[finding["rule"] for finding in summary["findings"]],
         seconds=summary["wall_seconds"],
         overrides=run.overrides,
-        config=markdown.flatten(run.config),
+        config=flatten(run.config),
         fingerprints={name: split.fingerprint for name, split in splits.items()},
         num_samples={name: split.num_samples for name, split in splits.items()},
         code={

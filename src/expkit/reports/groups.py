@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from expkit.records import draws
 from expkit.records.digest import Digest
-from expkit.reports import draws
-from expkit.reports.draws import SEED as SEED
-from expkit.reports.draws import Folding, Setup, count_folds, draw_of, fold_draws, fold_of
+from expkit.records.draws import SEED as SEED
+from expkit.records.draws import Folding, Setup, count_folds, draw_of, fold_draws, fold_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class Member:
         """`3`, or `3/fold1`."""
         fold = fold_of(self.digest.config)
         return f"{self.seed}" if fold is None else f"{self.seed}/fold{fold}"
+
+    @property
+    def draw_words(self) -> str:
+        """`seed 3`, or `seed 3 and fold 1`, in a sentence."""
+        fold = fold_of(self.digest.config)
+        return f"seed {self.seed}" + ("" if fold is None else f" and fold {fold}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,13 @@ class Recipe:
         """So many folds of cross-validation; 0 where there is none, or one fold alone."""
         return count_folds([fold_of(member.digest.config) for member in self.members])
 
+    def has_own_samples(self, split: str) -> bool:
+        """Tell whether a split's samples differ from seed to seed; empty: of the judged split."""
+        prints = (
+            each.digest.fingerprints.get(split or each.digest.judged_split) for each in self.members
+        )
+        return len(set(prints)) > 1
+
     def figures(self, metric: str) -> dict[Any, float]:
         """The figures by seed, or by seed and fold, where it was measured."""
         found = ((member.draw, member.digest.figure(metric)) for member in self.members)
@@ -91,13 +104,14 @@ class Recipe:
         return statistics.stdev(figures) if len(figures) > 1 else None
 
 
-def fold(members: Sequence[Member]) -> list[Recipe]:
+def fold(members: Sequence[Member], found: Folding | None = None) -> list[Recipe]:
     """Runs alike but for the seed, what follows it, and the fold together.
 
     The same seed by other code is another recipe; a run made twice counts once. Where all are
     alike, it is the seeds that are compared, and never the folds.
     """
-    parts = [[members[place] for place in part] for part in folding(members).recipes]
+    found = folding(members) if found is None else found
+    parts = [[members[place] for place in part] for part in found.recipes]
     recipes = [Recipe(label_of(number), part) for number, part in enumerate(parts)]
     if len(recipes) == 1 and not recipes[0].num_folds:
         recipes = [Recipe(label_of(i), [member]) for i, member in enumerate(parts[0])]

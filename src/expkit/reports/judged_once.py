@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 
+from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
+from expkit.metrics.intervals import Interval
 from expkit.records.measures import Measure
 from expkit.records.run import Run
 from expkit.reports import wording
 from expkit.reports.digests import recall_digest
-from expkit.reports.intervals import Interval
 from expkit.reports.summary import recall
 from expkit.reports.sweep_groups import Group
 
@@ -39,7 +40,7 @@ def figure_on_judged(group: Group, objective: str) -> str:
     told += "" if ends is None else f" (95 % interval {wording.interval(metric, ends)})"
     num_samples = digests[0].num_samples.get(split, 0)
     if len(values) == 1:
-        return f"{told}, {num_samples} samples"
+        return f"{told}, {counted(num_samples, 'sample')}"
     if len(prints) > 1:
         return f"{told}, {group.unit}"
     return f"{told}: the same {num_samples} samples, judged by {len(values)} models"

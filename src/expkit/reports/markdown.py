@@ -93,17 +93,6 @@ def portable_command(run: Run) -> str:
     return without_places(shlex.join(words))
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"model": {"depth": 2}}` as `{"model.depth": 2}`."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def stages_table(summary: Summary) -> str:
     """How each stage ended; a stage that did not has a dash."""
     rows = [
@@ -177,7 +166,7 @@ def criteria_table(summary: Summary) -> str:
     """What was asked, what was reached, and whether that is enough."""
     rows = [
         (
-            f"{c['split']}/{c['metric']} {wording.bound(c)}",
+            wording.asked(c),
             wording.reached(c),
             ", ".join(filter(None, (wording.verdict_of(c), wording.noise_of(c)))),
         )

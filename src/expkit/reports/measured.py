@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from expkit.metrics.intervals import Interval
 from expkit.records.measures import Measure
 from expkit.records.predictions import ClassPredictions, Predictions
-from expkit.reports.intervals import Interval
 from expkit.reports.metrics import ClassFigures, measure, measure_each_class
 from expkit.reports.resampling import intervals_of
 

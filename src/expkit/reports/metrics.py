@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from expkit.metrics.intervals import Interval, wilson
+from expkit.metrics.log_loss import log_losses
 from expkit.records.facts import TOP, has_top5
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.calibration import calibration_error
 from expkit.reports.counts import ClassCounter
-from expkit.reports.intervals import Interval, wilson
 from expkit.reports.ranking import rank_metrics
 
 if TYPE_CHECKING:
@@ -50,15 +51,8 @@ def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
 
 
 def losses_of(predictions: ClassPredictions) -> Floats:
-    """-ln of the probability of each sample's right class, between bounds as scikit-learn's."""
-    import numpy as np
-
-    samples = np.arange(len(predictions.targets))
-    right = predictions.probabilities[samples, predictions.targets].astype(np.float64)
-    # a softmax underflows to 0, of which the logarithm would make the mean infinite
-    smallest = np.finfo(np.float64).eps
-    losses: Floats = -np.log(np.clip(right, smallest, 1 - smallest))
-    return losses
+    """Take the log loss of each sample."""
+    return log_losses(predictions.probabilities, predictions.targets)
 
 
 @dataclass(frozen=True)

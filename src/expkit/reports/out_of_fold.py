@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
 from expkit.records.digest import Digest
+from expkit.records.draws import NUM_FOLDS, SEED, fold_of
 from expkit.records.measures import Measure
 from expkit.records.predictions import ClassPredictions, Predictions
 from expkit.records.run import Run
 from expkit.reports import wording
-from expkit.reports.draws import NUM_FOLDS, SEED, fold_of
 from expkit.reports.measured import Figure, Measured
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 HELD_OUT_FOLD = "val"  # the split that a fold of cross-validation becomes
-FOLDS_OVERLAP = (
-    "Folds share most of their training samples: a test that takes them for independent draws is "
-    "too sure by an unknown part"
-)
 
 
 @dataclass(frozen=True)

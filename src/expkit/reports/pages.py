@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from expkit.diagnosis.finding import counted
 from expkit.records.cells import safe_row
 from expkit.records.files import write_aside, write_json
 from expkit.records.opening import make_inside
@@ -126,5 +127,5 @@ def _pictures(run: Run, pictures: Sequence[Path]) -> list[str]:
     parts = [link for path, link in links.items() if path not in early]
     if early:
         shown = "\n\n".join(links[path] for path in early)
-        parts.append(markdown.folded(f"{len(early)} pictures of earlier epochs", shown))
+        parts.append(markdown.folded(f"{counted(len(early), 'picture')} of earlier epochs", shown))
     return ["## Pictures", *parts] if parts else []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from expkit.metrics.percentages import percent
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
@@ -47,9 +48,9 @@ def draw_precision_recall(run: Run, folder: Path) -> list[Path]:
             label=f"{name}: AP {area:.3f}",
         )
         if len(curves) == 1:
-            level = 100 * float(belongs.mean())
-            label = f"everything called {name}: {level:.1f} %"
-            axes.axhline(level, color=style.GREY, linestyle=":", label=label)
+            level = float(belongs.mean())
+            label = f"everything called {name}: {percent(level, 1)}"
+            axes.axhline(100 * level, color=style.GREY, linestyle=":", label=label)
     axes.set(xlabel="recall in %", ylabel="precision in %", xlim=(0, 101), ylim=(0, 102))
     axes.grid(visible=True)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from expkit.metrics.intervals import wilson
 from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.calibration import NUM_BINS, Calibration
-from expkit.reports.intervals import wilson
 from expkit.reports.wording import samples_of
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from expkit.metrics.intervals import Interval, percentiles, resample, wilson
 from expkit.records.facts import TOP, has_top5
 from expkit.records.measures import MAX_RANKED_CLASSES
 from expkit.records.predictions import ClassPredictions
 from expkit.reports.counts import ClassCounter
-from expkit.reports.intervals import Interval, percentiles, resample, wilson
 from expkit.reports.metrics import losses_of
 from expkit.reports.ranking import Ranker, one_vs_rest
 

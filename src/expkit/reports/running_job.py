@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from expkit.metrics.percentages import percent
 from expkit.records.files import Record, parse_json
 from expkit.records.opening import open_regular, refuse_links
 from expkit.records.recorded import is_epoch
@@ -107,6 +108,6 @@ def _figure(record: Record) -> str:
         if isinstance(record.get(key), int | float):
             split, metric = key.split("/")
             value = record[key]
-            shown = f"{value:.1%}" if metric == "accuracy" else f"{value:.4g}"
+            shown = f"{percent(value, 1)}" if metric == "accuracy" else f"{value:.4g}"
             return f"{split} {metric} {shown}"
     return ""

@@ -125,7 +125,7 @@ def _criteria_lines(summary: Mapping[str, Any]) -> Rows:
     lines = []
     label = "criteria"
     for c in summary["criteria"]:
-        asked = f"{c['split']}/{c['metric']} {wording.bound(c)}"
+        asked = wording.asked(c)
         found = "" if c["met"] is None else f"  {wording.reached(c)}"
         lines.append(f"  {label:<8} {wording.verdict_of(c):<12} {asked:<28}{found}".rstrip())
         lines += [f"{'':24}{noise}"] if (noise := wording.noise_of(c)) else []

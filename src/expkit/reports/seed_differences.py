@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from expkit.diagnosis.mcnemar import LEVEL, POWER, round_up, z_values
-from expkit.reports.intervals import Interval
+from expkit.metrics.intervals import Interval
+from expkit.metrics.mcnemar import LEVEL, POWER, round_up, z_values
 from expkit.reports.significance import Difference
 
 FEW_SEEDS = 40
@@ -41,19 +41,19 @@ class Student:
         return self._one_sided(self.gap - bound)
 
     def _one_sided(self, distance: float) -> float:
-        from scipy.stats import t
+        from scipy.special import stdtr  # scipy.stats takes a second to be imported
 
         if self.error:
-            return float(t.sf(distance / self.error, self.freedom))
+            return float(stdtr(self.freedom, -distance / self.error))
         return self.p_constant if distance > 0 else 1.0
 
     def interval(self, level: float = LEVEL) -> Interval | None:
         """None where the seeds do not vary: that they agree is not certainty."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         if not self.error:
             return None
-        half = float(t.isf(level / 2, self.freedom)) * self.error
+        half = float(stdtrit(self.freedom, 1 - level / 2)) * self.error
         return self.gap - half, self.gap + half
 
     def num_needed(self, level: float = LEVEL) -> int | None:
@@ -63,10 +63,10 @@ class Student:
         needed = (sum(z_values(level)) * self.std / self.gap) ** 2
         if needed > FEW_SEEDS:
             return round_up(needed)
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         for count in range(2, FEW_SEEDS):
-            ends = t.ppf([1 - level / 2, POWER], self.sides * (count - 1))
+            ends = stdtrit(self.sides * (count - 1), [1 - level / 2, POWER])
             if count >= (float(ends.sum()) * self.std / self.gap) ** 2:
                 return count
         return FEW_SEEDS

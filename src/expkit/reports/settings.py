@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from expkit.config.chosen_values import chosen_values, default_choices
+from expkit.diagnosis.finding import counted
+from expkit.records.draws import flatten
 from expkit.records.run import Run
 from expkit.reports import markdown
 
@@ -19,11 +21,11 @@ def settings_parts(run: Run) -> list[str]:
     settings = {k: v for k, v in run.config.items() if k not in TOLD_ELSEWHERE}
     choices = run.environment.get("choices")
     if not isinstance(choices, Mapping):  # an older run: nothing is known of its defaults
-        return [_table(markdown.flatten(settings))]
+        return [_table(flatten(settings))]
     given = {str(group): str(name) for group, name in choices.items()}
     left_out = (*TOLD_ELSEWHERE, *OF_NO_RUN)
     known = {k: v for k, v in chosen_values(given).items() if k not in left_out}
-    flat, defaults = markdown.flatten(settings), markdown.flatten(known)
+    flat, defaults = flatten(settings), flatten(known)
     changed = [key for key in flat if key not in defaults or not _is_same(flat[key], defaults[key])]
     rows = [*_choice_rows(given), *_value_rows(changed, flat, defaults), *_gone(flat, defaults)]
     others = {key: value for key, value in flat.items() if key not in changed}
@@ -31,7 +33,9 @@ def settings_parts(run: Run) -> list[str]:
         markdown.table(("setting", "value", "default"), rows)
         if rows
         else "Every setting has its default.",
-        markdown.folded(f"The other {len(others)} settings", _table(others)) if others else "",
+        markdown.folded(f"The other {counted(len(others), 'setting')}", _table(others))
+        if others
+        else "",
     ]
 
 

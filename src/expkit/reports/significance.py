@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from expkit.diagnosis.mcnemar import LEVEL, McNemar
+from expkit.metrics.intervals import Interval
+from expkit.metrics.mcnemar import LEVEL, McNemar
+from expkit.metrics.p_values import holm, rising
 from expkit.records.facts import TOP
 from expkit.records.measures import Measure
 from expkit.records.predictions import ClassPredictions, Predictions
 from expkit.reports.contributions import contributions_of
-from expkit.reports.intervals import Interval
 from expkit.reports.sign_flips import flip_signs
 
 if TYPE_CHECKING:
@@ -125,23 +126,6 @@ def _right(ours: Predictions, theirs: Predictions, metric: str) -> tuple[Bools, 
     return (ours.ranks[belongs] == 0, theirs.ranks[belongs] == 0) if belongs.any() else None
 
 
-def holm(p_values: Sequence[float], num_comparisons: int | None = None) -> list[float]:
-    """Adjusted so that none of all comparisons is called real by chance in 95 of 100 cases.
-
-    Holm 1979. Where more were made, or could be chosen from, than are given, that number counts.
-    """
-    count = num_comparisons or len(p_values)
-    adjusted, floor = [0.0] * len(p_values), 0.0
-    for place, index in enumerate(_rising(p_values)):
-        floor = max(floor, min(1.0, (count - place) * p_values[index]))
-        adjusted[index] = floor
-    return adjusted
-
-
-def _rising(p_values: Sequence[float]) -> list[int]:
-    return sorted(range(len(p_values)), key=p_values.__getitem__)
-
-
 def adjust(
     differences: Sequence[Difference], num_comparisons: int | None = None
 ) -> list[Difference]:
@@ -154,7 +138,7 @@ def adjust(
     p_values = [each.p_alone for each in differences]
     corrected = holm(p_values, count)
     adjusted, level, before = list(differences), LEVEL, -1.0
-    for place, index in enumerate(_rising(p_values)):
+    for place, index in enumerate(rising(p_values)):
         if before < level and p_values[index] > before:
             level = LEVEL / (count - place)
         before, p = p_values[index], corrected[index]

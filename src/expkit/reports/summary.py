@@ -17,7 +17,7 @@ from expkit.reports.measured import Figure, Measured
 from expkit.reports.metrics import decisive_sample
 from expkit.reports.stored import is_sound
 from expkit.reports.sure import Sure
-from expkit.reports.wording import percent
+from expkit.reports.wording import asked, percent
 
 Summary = dict[str, Any]
 
@@ -212,7 +212,7 @@ def _verdict(
         return "not judged", _nothing_stated(run.dataset, metrics)
     if not evaluated:
         return "not judged", "criteria not measured: the procedure has no evaluation"
-    open_ = [c["criterion"] for c in criteria if c["met"] is None]
+    open_ = [asked(c) for c in criteria if c["met"] is None]
     if open_:
         return "not judged", f"not measured: {', '.join(open_)}"
     num_met = sum(c["met"] for c in criteria)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from expkit.metrics.intervals import Interval, wilson
 from expkit.records.predictions import ClassPredictions, Predictions
-from expkit.reports.intervals import Interval, wilson
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from expkit.metrics.percentages import percent
 from expkit.records.measures import Measure, is_lower_better
 from expkit.reports import style, wording
 from expkit.reports.sweep_groups import Group, spread
@@ -58,7 +59,7 @@ class Objective:
         return "lower is better" if is_lower_better(self.name) else "higher is better"
 
     def figure(self, value: float) -> str:
-        return f"{self.scale * value:.1f} %" if self.scale == 100 else f"{value:.4g}"
+        return percent(value, 1) if self.scale == 100 else f"{value:.4g}"
 
     def clipped(self, end: Floats) -> Floats:
         """A band of a share does not leave 0 to 100 %."""

@@ -10,7 +10,7 @@ from expkit.reports.screen import WIDTH, handle, short
 from expkit.reports.sweep_groups import Group, spread
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.sweep_rows import failure
-from expkit.reports.sweep_words import sweep_answer, told_of
+from expkit.reports.sweep_words import answers_of_ablation, told_of
 from expkit.reports.variation import SEED, brief, describe_settings, short_key
 
 MAX_ROWS = 10
@@ -25,7 +25,7 @@ def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
         f"{outcome.sweep.name}: {outcome.counts()}",
         *_table(outcome),
         *_failures(outcome),
-        *_paragraphs([sweep_answer(outcome)] if outcome.is_ablation else []),
+        *_paragraphs(answers_of_ablation(outcome.sweep) if outcome.is_ablation else []),
         *_paragraphs(told_of(outcome)),
         f"  {'folder':<8} {short(path)}",
         *([_pages(path)] if (path / "sweep.md").exists() else []),

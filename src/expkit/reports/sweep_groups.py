@@ -9,12 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from expkit.records.draws import Folding, count_folds
 from expkit.records.measures import CHOOSING, Measure, is_lower_better
 from expkit.reports import wording
-from expkit.reports.draws import Folding, count_folds
 from expkit.reports.groups import count_draws
 from expkit.reports.sweep_rows import Row
-from expkit.reports.variation import Value
+from expkit.reports.variation import Value, shown
+
+MAX_VALUES = 4  # of seeds or folds that are listed one by one
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ def fold(rows: Sequence[Row], objective: str, folding: Folding) -> list[Group]:
     repeats = {rows[again].number for again in folding.repeats}
     parts = [[rows[place] for place in part] for part in members]
     inner = _inner(parts)
-    groups = [Group(_settings(own[0], inner), own, repeats) for own in parts]
+    settings = [_settings(own[0], inner) for own in parts]
+    if any(each in settings[:place] for place, each in enumerate(settings)):
+        settings = [_with_inner(own, inner) for own in parts]
+    groups = [Group(each, own, repeats) for each, own in zip(settings, parts, strict=True)]
     sign = 1 if is_lower_better(objective) else -1
     return sorted(groups, key=lambda group: math.inf if group.mean is None else sign * group.mean)
 
@@ -103,6 +108,22 @@ def _inner(parts: Sequence[Sequence[Row]]) -> set[str]:
 def _settings(row: Row, inner: Collection[str]) -> dict[str, Value]:
     """Without what goes with seed and fold."""
     return {key: value for key, value in row.settings.items() if key not in inner}
+
+
+def _with_inner(rows: Sequence[Row], inner: Collection[str]) -> dict[str, Value]:
+    """What goes with seed and fold, too, where that alone tells a recipe from another.
+
+    As a plain run beside the folds of the same recipe: `null` and `0, 1`.
+    """
+    values = {key: list(dict.fromkeys(row.settings[key] for row in rows)) for key in inner}
+    several = {
+        key: ", ".join(map(shown, found))
+        if len(found) <= MAX_VALUES
+        else f"{len(found)} values, {shown(found[0])} to {shown(found[-1])}"
+        for key, found in values.items()
+        if len(found) > 1
+    }
+    return {**rows[0].settings, **several}
 
 
 def spread(group: Group, metric: str) -> str:

@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from expkit.errors import UserError
+from expkit.records.draws import Folding, Setup, flatten, fold_draws
 from expkit.records.measures import Measure
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
-from expkit.reports.draws import Folding, Setup, fold_draws
-from expkit.reports.markdown import flatten
 from expkit.reports.summary import Summary, recall
 from expkit.reports.sweep_groups import Group, fold, measured, spread
 from expkit.reports.sweep_rows import Row, read_rows

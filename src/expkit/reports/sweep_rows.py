@@ -8,10 +8,10 @@ from pathlib import Path
 
 from expkit.errors import UserError
 from expkit.records.digest import Digest, read_digest
+from expkit.records.draws import fold_of
 from expkit.records.facts import StageResult
 from expkit.records.sweep import DONE, FAILED, FAILURES, Job, Status, Sweep
 from expkit.reports.digests import recall_digest
-from expkit.reports.draws import fold_of
 from expkit.reports.variation import Value, Variation, seed_of
 
 MAX_CAUSES = 2  # findings that stand beside a failure, the worst first

@@ -13,21 +13,17 @@ from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import wording
 from expkit.reports.ablation import Worth, measure_ablation
+from expkit.reports.ablation_claims import judge_hypothesis
 from expkit.reports.compared import Compared, compare
 from expkit.reports.digests import recall_digest
 from expkit.reports.groups import Member, Recipe
 from expkit.reports.judged_once import figure_on_judged, judged_split
-from expkit.reports.out_of_fold import FOLDS_OVERLAP, out_of_fold
+from expkit.reports.out_of_fold import out_of_fold
 from expkit.reports.significance import adjust
 from expkit.reports.sweep_groups import Group
 from expkit.reports.sweep_outcome import SweepOutcome
 from expkit.reports.variation import describe_settings
-from expkit.reports.verdicts import ONE_SEED_EACH, OVER_SEEDS, Verdict, judge
-
-SAMPLES_VARY = (
-    "Each seed has samples of its own here: how much other samples would change is in the test, as "
-    "far as these do not overlap"
-)
+from expkit.reports.verdicts import Verdict, judge
 
 
 @functools.lru_cache(maxsize=1)  # the page and the screen tell the same of one reading
@@ -36,11 +32,8 @@ def told_of(outcome: SweepOutcome) -> Sequence[str]:
     if outcome.is_ablation:
         known = [] if outcome.recipe is None else [outcome.recipe]
         return [*selection(known, outcome.objective, "The recipe"), *folded(outcome)]
-    sentences = against_second(outcome.groups, outcome.objective)
-    if any(key.startswith("dataset.") for key in outcome.folding.followers):
-        sentences = [f"{SAMPLES_VARY}." if each == f"{OVER_SEEDS}." else each for each in sentences]
     return [
-        *sentences,
+        *against_second(outcome.groups, outcome.objective),
         *folds(outcome),
         *selection(outcome.groups, outcome.objective),
         *folded(outcome),
@@ -86,10 +79,7 @@ def against_second(groups: Sequence[Group], objective: str) -> list[str]:
         return [f"{named}: cannot be told{found.trouble}."]
     count = found.num_comparisons
     corrected = f"; Holm's correction for {count} comparisons" * (count > 1)
-    about = OVER_SEEDS if found.row.is_over_seeds else ONE_SEED_EACH
-    if found.row.group.num_folds:
-        about = FOLDS_OVERLAP
-    return [f"{named}: {found.verdict.text}{corrected}.", f"{about}."]
+    return [f"{named}: {found.verdict.text}{corrected}.", f"{found.row.about}."]
 
 
 def _recipe(label: str, group: Group) -> Recipe:
@@ -166,7 +156,7 @@ def folded(outcome: SweepOutcome) -> list[str]:
 def sweep_answer(outcome: SweepOutcome) -> str:
     """Sum up a sweep in a sentence that claims no more than its page proves."""
     if outcome.is_ablation:
-        return _answer_of_ablation(outcome.sweep)
+        return "; ".join(answers_of_ablation(outcome.sweep))
     found = rivalry(outcome.groups, outcome.objective)
     if found is None:
         return outcome.headline()
@@ -183,7 +173,10 @@ def _first(outcome: SweepOutcome) -> str:
     return f"{headline[0].lower()}{headline[1:]}"
 
 
-def _answer_of_ablation(sweep: Sweep) -> str:
+def answers_of_ablation(sweep: Sweep) -> list[str]:
+    """The stated hypothesis judged, where there is one, and what the changes are shown to do."""
+    verdict = judge_hypothesis(sweep)
+    hypothesis = [] if verdict is None else [f"hypothesis {verdict.text}"]
     result = measure_ablation(sweep)
     worths = [] if result is None else list(result.worths)
     objective = "" if result is None else result.objective
@@ -196,7 +189,7 @@ def _answer_of_ablation(sweep: Sweep) -> str:
     untested = [worth.name for worth in worths if worth.verdict is None]
     told += [f"no evidence that {', '.join(silent)} {_makes(silent)} a difference"] * bool(silent)
     told += [f"{', '.join(untested)}: too few figures to tell"] * bool(untested)
-    return f"{objective}: {'; '.join(told)}"
+    return [*hypothesis, f"{objective}: {'; '.join(told)}"]
 
 
 def _is_silent(worth: Worth) -> bool:

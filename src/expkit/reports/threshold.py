@@ -146,7 +146,7 @@ def _check_bounds(wish: Wish) -> None:
 def _judge(found: dict[str, Any], wish: Wish) -> Verdict:
     """The verdict of the half that did not choose, on what was asked alone.
 
-    Where even a perfect outcome of so few samples would leave the bound inside its exact
+    Where even a perfect outcome of so few samples would leave the bound inside its
     interval, nothing was confirmed, unless the bound was missed beyond doubt.
     """
     judged = []

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expkit.records.criteria import shown_bound, value_beside
 from expkit.records.facts import DatasetFacts
 from expkit.records.thresholds import HALVES, MAYBE, Threshold, Verdict
 from expkit.reports.cutoffs import needed_samples
@@ -102,7 +103,8 @@ def _beside(name: str, share: float, ends: Sequence[float], bound: float | None)
     if bound is None:
         return f"{name} is {percent(share)} (none was asked for)"
     side = "misses" if share < bound else "reaches"
-    text = f"{name} is {percent(share)} and {side} {percent(bound)}"
+    value = value_beside(share, ">=", bound, is_share=True)
+    text = f"{name} is {value} and {side} {shown_bound(bound, is_share=True)}"
     return f"{text} (within the noise)" if ends[0] <= bound <= ends[1] else text
 
 
@@ -120,5 +122,7 @@ def too_few(threshold: Threshold) -> list[str]:
         if bound is not None and total < needed_samples(bound):
             needed = needed_samples(bound)
             enough = f"{needed:.0f} could" if math.isfinite(needed) else "no number could"
-            said.append(f"{total} cannot show a {name} of {percent(bound)} ({enough})")
+            said.append(
+                f"{total} cannot show a {name} of {shown_bound(bound, is_share=True)} ({enough})"
+            )
     return said

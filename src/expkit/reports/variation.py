@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from expkit.records.draws import flatten
 from expkit.records.sweep import Job
-from expkit.reports.markdown import flatten
 
 Value = str | int | float
 

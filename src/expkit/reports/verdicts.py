@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from expkit.diagnosis.mcnemar import LEVEL, POWER
+from expkit.metrics.mcnemar import LEVEL, POWER
+from expkit.metrics.p_values import p_value
 from expkit.records.measures import is_lower_better
 from expkit.reports import wording
-from expkit.reports.sign_flips import NUM_FLIPS, SignFlips
+from expkit.reports.sign_flips import MAX_EXACT, NUM_FLIPS, SignFlips
 from expkit.reports.significance import Difference
 
 Word = Literal["better", "worse", "no evidence of a difference"]
@@ -24,9 +25,19 @@ OVER_SEEDS = (
     "change is not in it"
 )
 
+SAMPLES_VARY = (
+    "Each seed has samples of its own here: how much other samples would change is in the test, as "
+    "far as these do not overlap"
+)
+
+FOLDS_OVERLAP = (
+    "Folds share most of their training samples: a test that takes them for independent draws is "
+    "too sure by an unknown part"
+)
+
 HOW = {
-    SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times; an exact test "
-    "is not known",
+    SignFlips.test: f"the signs of each sample's part are drawn {NUM_FLIPS:,} times, or all tried "
+    f"where at most {MAX_EXACT} samples differ; an exact test is not known",
 }
 
 
@@ -56,17 +67,6 @@ def judge(metric: str, difference: Difference) -> Verdict:
 def p_shown(difference: Difference) -> str:
     """`p = 0.034`; after Holm's correction where there are several comparisons."""
     return f"p {p_value(difference.p)}"
-
-
-def p_value(p: float) -> str:
-    """`= 0.034` or `< 0.0001`; 0.0496, which is below 0.05, is not shown as 0.05."""
-    if p < 0.0001:
-        return "< 0.0001"
-    for digits in range(2, 9):
-        text = f"{p:.{digits}g}"
-        if (float(text) < LEVEL) == (p < LEVEL):
-            break
-    return f"= {text}"
 
 
 def methods_of(differences: Iterable[tuple[str, Difference]]) -> list[str]:

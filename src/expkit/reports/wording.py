@@ -6,17 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expkit.records.criteria import RELATIONS
+from expkit.diagnosis.finding import counted
+from expkit.metrics.percentages import hundredths, percent_range, points
+from expkit.metrics.percentages import percent as percent
+from expkit.records.criteria import shown_bound, value_beside
 from expkit.records.measures import SHARES, Measure
-
-
-def percent(share: float) -> str:
-    """Two decimals, or as many as keep 99.999 % from reading 100 % and 0.001 % from reading 0."""
-    for digits in range(2, 9):
-        text = f"{100 * share:.{digits}f}"
-        if (float(text) in (0, 100)) == (share in (0, 1)):
-            break
-    return f"{text} %"
 
 
 def is_share(name: str) -> bool:
@@ -36,7 +30,7 @@ def spread(name: str, mean: float, deviation: float | None) -> str:
     if deviation is None:
         return figure(name, mean)
     if is_share(name):
-        return f"{100 * mean:.2f} ± {100 * deviation:.2f} %"
+        return f"{hundredths(mean)} ± {hundredths(deviation)} %"
     return f"{mean:.4g} ± {deviation:.2g}"
 
 
@@ -44,17 +38,13 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
     """`92.8 to 95.4 %`, with so many digits that the ends differ; a dash where there is none."""
     if ends is None:
         return "-"
+    if is_share(name):
+        return percent_range(*ends)
     for digits in range(3, 10):
-        if is_share(name):
-            low, high = (
-                f"{100 * end:.0f}" if end in (0, 1) else f"{100 * end:.{digits - 2}f}"
-                for end in ends
-            )
-        else:
-            low, high = (f"{end:.{digits}g}" for end in ends)
+        low, high = (f"{end:.{digits}g}" for end in ends)
         if low != high:
             break
-    return f"{low} to {high}{' %' if is_share(name) else ''}"
+    return f"{low} to {high}"
 
 
 def difference(name: str, ours: float | None, theirs: float | None) -> str:
@@ -62,7 +52,7 @@ def difference(name: str, ours: float | None, theirs: float | None) -> str:
     if ours is None or theirs is None:
         return "-"
     if is_share(name):
-        return f"{100 * (ours - theirs):+.2f} points"
+        return points(ours - theirs)
     return f"{ours - theirs:+.4g}"
 
 
@@ -94,7 +84,8 @@ def _sure(sure: Mapping[str, Any]) -> str:
     covered = (
         f"coverage {percent(sure['coverage'])} ({interval('accuracy', sure['coverage_interval'])})"
     )
-    told = f"{sure['num_sure']} of {sure['num_samples']} samples are predicted surely: {covered}"
+    are = "is" if sure["num_sure"] == 1 else "are"
+    told = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
     if sure["accuracy"] is not None:
         ends = interval("accuracy", sure["accuracy_interval"])
         told += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
@@ -111,9 +102,13 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
 
 def bound(criterion: Mapping[str, Any]) -> str:
     """What a criterion asks for: `> 94.5 %`."""
-    value = criterion["bound"]
-    shown = f"{100 * value:.10g} %" if is_share(criterion["metric"]) else f"{value:.10g}"
+    shown = shown_bound(criterion["bound"], is_share=is_share(criterion["metric"]))
     return f"{criterion['relation']} {shown}"
+
+
+def asked(criterion: Mapping[str, Any]) -> str:
+    """A criterion with its split: `test/accuracy > 94.5 %`."""
+    return f"{criterion['split']}/{criterion['metric']} {bound(criterion)}"
 
 
 def reached(criterion: Mapping[str, Any]) -> str:
@@ -121,14 +116,12 @@ def reached(criterion: Mapping[str, Any]) -> str:
     value = criterion["value"]
     if value is None:
         return "not measured" if criterion["met"] is None else "not finite"
-    scale, unit = (100, " %") if is_share(criterion["metric"]) else (1, "")
-    holds = RELATIONS[criterion["relation"]]
-    limit = round(scale * criterion["bound"], 10)
-    for digits in range(2 if unit else 4, 12):
-        text = f"{scale * value:.{digits}f}"
-        if holds(float(text), limit) == criterion["met"]:
-            break
-    return text + unit
+    return value_beside(
+        value,
+        criterion["relation"],
+        criterion["bound"],
+        is_share=is_share(criterion["metric"]),
+    )
 
 
 def verdict_of(criterion: Mapping[str, Any]) -> str:
@@ -142,8 +135,8 @@ def noise_of(criterion: Mapping[str, Any]) -> str:
     if criterion["met"] is None or ends is None or not ends[0] <= criterion["bound"] <= ends[1]:
         return ""
     count = criterion["num_samples"]
-    samples = f"{count} sample{'' if count == 1 else 's'}"
-    return f"but within the noise of {samples}: {interval(criterion['metric'], ends)}"
+    samples, shown = counted(count, "sample"), interval(criterion["metric"], ends)
+    return f"but within the noise of {samples}: {shown}"
 
 
 def stage_verdict(stage: Mapping[str, Any]) -> str:

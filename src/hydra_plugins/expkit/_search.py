@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from expkit.config.sweeping import compose_jobs
 from expkit.engine.shares import count_cores, share_machine
 from expkit.errors import UserError
+from expkit.metrics.percentages import percent
 from expkit.records.measures import for_choosing, is_lower_better, refuse_unknown
 from expkit.records.sweep import Job, Sweep, is_sweep
 from expkit.reports.digests import recall_digest
@@ -114,7 +115,8 @@ class Search:
             failed = self._tell(study, trials, jobs, values)
             if failed > self.plugin.max_failure_rate:
                 print(
-                    f"note    the search ends: {failed:.0%} of a batch's trials failed", flush=True
+                    f"note    the search ends: {percent(failed, 0)} of a batch's trials failed",
+                    flush=True,
                 )
                 break
         print("\n".join(search_lines(Sweep(self.path))), flush=True)

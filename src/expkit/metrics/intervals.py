@@ -23,9 +23,11 @@ WEIGHTS_AT_ONCE = 1_000_000
 
 
 def wilson(count: float, total: float) -> Interval | None:
-    """Of a share; keeps inside 0 and 1 and says something also where all were right.
+    """Bound a fraction of samples, everywhere in expkit; None of nothing.
 
-    Wilson 1927, as in Brown, Cai and DasGupta 2001; None of nothing.
+    Wilson 1927: it keeps inside 0 and 1, and says something also where all were right. On average
+    it covers 95 %, where the exact interval of few samples covers 98 % and more (Brown, Cai and
+    DasGupta 2001).
     """
     if total <= 0:
         return None

@@ -6,11 +6,18 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from expkit.diagnosis.comparison import NOT_SETTINGS
-
 SEED, FOLD, NUM_FOLDS = "seed", "dataset.fold", "dataset.num_folds"
 MIN_SEEDS = 3  # with fewer, a setting that was chosen for each seed looks as if it followed it
 SPLITS_OF_FOLDS = ("train", "val")
+PLAIN = (str, bool, int, float)
+
+# what names a run or judges it, rather than sets it up
+NOT_SETTINGS = frozenset(
+    {
+        *("name", "hypothesis", "compared_with", "criteria", "reference", "output_dir"),
+        *("trust", "hydra", "plots", "diagnosis"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,17 @@ class Folding:
     recipes: Sequence[Sequence[int]]  # in the order of their first runs; repetitions left out
     repeats: Mapping[int, int]  # a run made twice: the place of the first of it
     followers: Sequence[str]  # keys that have one value for each seed, and so are part of it
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Write `{"model": {"depth": 2}}` as `{"model.depth": 2}`."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def draw_of(config: Mapping[str, Any]) -> Hashable:
@@ -90,10 +108,7 @@ def _varying(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     alike = {
         key
         for key, value in first.items()
-        if all(
-            key in each and (each[key] is value or repr(each[key]) == repr(value))
-            for each in configs
-        )
+        if all(key in each and _is_same(each[key], value) for each in configs)
     }
     varying = [{k: v for k, v in each.items() if k not in alike} for each in configs]
     return [
@@ -104,6 +119,13 @@ def _varying(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         }
         for own, config in zip(varying, configs, strict=True)
     ]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Tell whether two values read the same; plain ones are not written out for it, as it takes."""
+    if one is other or (type(one) is type(other) and type(one) in PLAIN and one == other):
+        return True
+    return repr(one) == repr(other)
 
 
 def _followers(seeds: Sequence[Any], settings: Sequence[Mapping[str, str]]) -> list[str]:

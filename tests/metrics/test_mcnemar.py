@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from expkit.diagnosis.mcnemar import McNemar, round_up
+from expkit.metrics.mcnemar import McNemar, round_up
 
 
 def test_counts_by_hand() -> None:

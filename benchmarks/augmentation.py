@@ -27,7 +27,7 @@ from expkit.augment.pipeline import Augmentation
 from expkit.config.parts import build_part
 from expkit.config.places import builtin_conf
 from expkit.engine.device import Device, DeviceChoice
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 
 BATCH_SIZE, SIDE, NUM_PICTURES = 32, 128, 512
 NUM_WARMUPS, ROUNDS_PER_FIGURE = 4, 5
@@ -58,7 +58,7 @@ def time_step(learner: Learner, augmentation: Augmentation, pictures_NHWC: Tenso
     chosen = torch.randint(len(pictures_NHWC), (BATCH_SIZE,)).to(on)
     started = time.perf_counter()
     images_BCHW = (pictures_NHWC.index_select(0, chosen).float() / 255).permute(0, 3, 1, 2)
-    loss, _ = learner.collect(augmentation(images_BCHW), targets)
+    loss, _ = learner.forward_backward(augmentation(images_BCHW), targets)
     learner.step()
     loss.item()  # waits for a GPU
     return time.perf_counter() - started

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from expkit.data.samples import Dataset
 from expkit.data.split import place_splits
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner, train_epochs
+from expkit.engine.learner import Learner
+from expkit.engine.loop import EpochPlan, train_epochs
 from expkit.optim.schedule import Constant
 
 RATE = 1e-3
@@ -30,7 +31,9 @@ def train_by_expkit(
     scale = Constant().scale
     learner = Learner(model, optimizer, nn.CrossEntropyLoss(), device, scale=scale)
     split = place_splits(dataset, device.torch_device)["train"]
-    return train_epochs(learner, split, batch_size=batch_size, max_epochs=MAX_EPOCHS, seed=0)
+    return train_epochs(
+        learner, EpochPlan(split, batch_size=batch_size, max_epochs=MAX_EPOCHS, seed=0)
+    )
 
 
 def train_barely(

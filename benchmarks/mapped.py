@@ -32,7 +32,7 @@ from expkit.data.image_folder import ImageFolder
 from expkit.data.samples import Dataset, silent
 from expkit.data.split import place_splits
 from expkit.engine.device import Device, DeviceChoice
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Constant
 

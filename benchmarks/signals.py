@@ -23,17 +23,17 @@ from bounds import Bounds, inform, parse_arguments, say_load
 from expkit.commands.running import build, make_folder
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
-from expkit.engine.gauge import Gauge
+from expkit.engine.gauge import StepStats
 from expkit.procedures.diagnosing import Diagnosis
 from expkit.procedures.observation import Observer
-from expkit.procedures.procedure import run_procedure
+from expkit.procedures.procedure import run_stages
 from expkit.procedures.session import Session
 from expkit.records.run import Run
 
 NUM_EPOCHS = 50
 
 
-class Deaf(Gauge):
+class Deaf(StepStats):
     """Takes the steps and reads nothing."""
 
     def timed(self, batches: Iterator[Any]) -> Iterator[Any]:
@@ -41,8 +41,9 @@ class Deaf(Gauge):
 
     def see(self, loss: object) -> None: ...
 
-    def take_step(self) -> None:
-        self._learner.step()
+    def before_step(self) -> None: ...
+
+    def after_step(self, before: object, norm: object) -> None: ...
 
     def read(self, seconds: float) -> dict[str, Any]:
         return {}
@@ -54,8 +55,8 @@ class Deaf(Gauge):
 @contextlib.contextmanager
 def without_diagnosis() -> Iterator[None]:
     with (
-        mock.patch("expkit.engine.loop.Gauge", Deaf),
-        mock.patch("expkit.engine.scoring.Sums._count"),
+        mock.patch("expkit.engine.loop.StepStats", Deaf),
+        mock.patch("expkit.engine.scoring.MetricAccumulator._count"),
         mock.patch.object(Observer, "observe_start"),
         mock.patch.object(Observer, "observe_epoch", return_value=False),
         mock.patch.object(Diagnosis, "look", return_value=None),
@@ -92,7 +93,7 @@ def train(config: Config, *stages: str) -> dict[str, float]:
     kept = {name: stage for name, stage in parts.stages.items() if name in stages}
     folder = make_folder(parts, config, [], [])
     with contextlib.closing(folder):
-        run_procedure(Session(type(parts)(**{**vars(parts), "stages": kept}), folder, Nobody()))
+        run_stages(Session(type(parts)(**{**vars(parts), "stages": kept}), folder, Nobody()))
     return {result.stage: result.seconds for result in Run(folder.path).stages}
 
 

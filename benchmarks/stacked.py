@@ -3,8 +3,8 @@
 Command         python benchmarks/stacked.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it)
 Compares        an epoch of eight nets by `train_side_by_side` with eight epochs by `train_epoch`,
-                one after another: data, sums, signals and optimizer included; no files. Pairs run
-                in turns, the first changing from round to round; a figure is the median of the
+                one after another: data, metrics, signals and optimizer included; no files. Pairs
+                run in turns, the first changing from round to round; a figure is the median of the
                 rounds' ratios. On a CPU, nets on digits, where `launcher=stacked` stacks; and
                 larger_backbone on the puzzle, where it does not, as the figure tells (there the
                 epochs go one after another as they would alone)
@@ -28,7 +28,8 @@ from expkit.data.puzzle import Puzzle
 from expkit.data.samples import DatasetSource, silent
 from expkit.data.split import Split, place_splits
 from expkit.engine.device import Device, DeviceChoice, available_devices
-from expkit.engine.loop import Curriculum, Learner, train_epoch
+from expkit.engine.learner import Learner
+from expkit.engine.loop import EpochPlan, train_epoch
 from expkit.engine.stack import Stack
 from expkit.engine.stacking import pays, train_side_by_side
 from expkit.models.conv import ConvNet
@@ -69,12 +70,12 @@ def make_learners(case: Case, split: Split, device: Device) -> list[Learner]:
     return learners
 
 
-def train_one_by_one(learners: list[Learner], lessons: list[Curriculum]) -> Iterator[object]:
+def train_one_by_one(learners: list[Learner], lessons: list[EpochPlan]) -> Iterator[object]:
     for number in range(1, MAX_EPOCHS):
         yield [train_epoch(*both, number) for both in zip(learners, lessons, strict=True)]
 
 
-def train_as_one(stack: Stack, lessons: list[Curriculum]) -> Iterator[object]:
+def train_as_one(stack: Stack, lessons: list[EpochPlan]) -> Iterator[object]:
     for number in range(1, MAX_EPOCHS):
         yield train_side_by_side(stack, lessons, number)
 
@@ -82,7 +83,7 @@ def train_as_one(stack: Stack, lessons: list[Curriculum]) -> Iterator[object]:
 def compare(case: Case, name: str, repeats: int, bounds: Bounds, bound: float) -> None:
     device = DeviceChoice(name=name, precision=case.precision).open()  # type: ignore[arg-type]
     split = place_splits(case.source.read(silent), device.torch_device)["train"]
-    lessons = [Curriculum(split, case.batch_size, MAX_EPOCHS, seed) for seed in range(NUM_SEEDS)]
+    lessons = [EpochPlan(split, case.batch_size, MAX_EPOCHS, seed) for seed in range(NUM_SEEDS)]
     learners = make_learners(case, split, device)
     as_one = train_as_one(Stack(make_learners(case, split, device)), lessons)
     is_stacked = pays(learners[0], lessons[0])

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from expkit.config.request import OF_THE_SWEEP
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.procedures.course import go_alone
 from expkit.records.facts import StageResult
 from expkit.records.folder import RunFolder, hold_file
 from expkit.records.sweep import Job, Sweep, SweepFolder, job_id
@@ -51,7 +50,7 @@ def test_a_moved_sweep_has_its_runs_in_itself(
         raise UserError("seen")
 
     monkeypatch.setattr(job_module, "make_folder", look)
-    go_alone(job_module.planned_course(folder.path, job_id(plain), lambda config: None))  # type: ignore[arg-type,return-value]
+    job_module.run_job(folder.path, job_id(plain), lambda config: None)  # type: ignore[arg-type,return-value]
     assert seen == [str(folder.path)]
     assert Sweep(folder.path).jobs[0].reason == "seen"
     assert json.loads((folder.path / "plan.jsonl").read_text())["config"] == plain
@@ -93,14 +92,13 @@ def test_a_job_whose_gate_failed_has_failed(
         folder = SweepFolder.create(tmp_path / f"sweep_{status}", {"objective": "val/accuracy"})
         folder.plan(JOB, 0, [], {"seed": 0})
 
-        def carry_out(folder: SweepFolder, job: Job, build: object) -> Iterator[None]:
+        def carry_out(folder: SweepFolder, job: Job, *others: object) -> int:
             files = {"config.yaml": "procedure: {gate: {}}", "environment.json": "{}"}
             run = RunFolder.create(folder.path, "run", files)
             run.append_stage(StageResult("gate", passed, "because", "OverfitGate"))  # noqa: B023
             folder.note(job.id, "run", run="run")
             run.close()
             return 1
-            yield
 
         monkeypatch.setattr(job_module, "_carry_out", carry_out)
         assert job_module.run_planned(folder.path, JOB) == 1

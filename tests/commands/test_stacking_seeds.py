@@ -19,7 +19,7 @@ from expkit.config.request import OF_THE_SWEEP
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.procedures import together
-from expkit.procedures.course import Wish
+from expkit.procedures.together import EpochRequest
 from expkit.records.run import Run
 from expkit.records.sweep import Job, Sweep, SweepFolder, job_id
 from expkit.reports import pages
@@ -109,11 +109,11 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, BaseExceptio
     train, calls = together.Trainer.train, []
 
     def at(number: int, error: BaseException) -> None:
-        def cut_off(self: together.Trainer, wishes: Sequence[Wish]) -> Any:
+        def cut_off(self: together.Trainer, requests: Sequence[EpochRequest]) -> Any:
             calls.append(1)
             if len(calls) == number:
                 raise error
-            return train(self, wishes)
+            return train(self, requests)
 
         monkeypatch.setattr(together.Trainer, "train", cut_off)
 

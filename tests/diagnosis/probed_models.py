@@ -15,7 +15,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.probing import probe_loss, probe_model
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")

@@ -29,7 +29,8 @@ from expkit.engine.checkpoint import (
     save_weights,
 )
 from expkit.engine.device import Device, Precision
-from expkit.engine.loop import Epoch, Learner, train_epochs
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch, EpochPlan, train_epochs
 from expkit.engine.randomness import seed_everything
 from expkit.errors import UserError
 from expkit.models.conv import ConvNet
@@ -81,7 +82,7 @@ def new_learner(
 def train(learner: Learner, first: int, last: int) -> list[Epoch]:
     """Epochs first to last of 6."""
     epochs = train_epochs(
-        learner, some_split(), batch_size=4, max_epochs=6, seed=1, first_epoch=first
+        learner, EpochPlan(some_split(), batch_size=4, max_epochs=6, seed=1), first
     )
     return [next(epochs) for _ in range(first, last + 1)]
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from expkit.data.normaliser import Normaliser
 from expkit.data.split import Split
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner, evaluate, step_bounds, train_epochs
+from expkit.engine.learner import Learner
+from expkit.engine.loop import EpochPlan, evaluate, train_epochs
 from expkit.losses.squared_error import SquaredError
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
@@ -58,7 +59,7 @@ TWO_POINTS = points([0, 1], torch.tensor([[1.0], [2.0]]))
 def test_one_epoch_by_hand() -> None:
     """One step of 0.1 from (0, 0) goes to (0.2, 0.3); the event has the loss before it."""
     learner = learner_of(line())
-    (epoch,) = train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0)
+    (epoch,) = train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
     assert epoch.metrics == pytest.approx({"loss": 2.5})
     assert numbers(learner.model) == pytest.approx([0.2, 0.3])
     assert (epoch.number, epoch.step, epoch.num_samples, epoch.lr) == (1, 1, 2, 0.1)
@@ -68,7 +69,7 @@ def test_one_epoch_by_hand() -> None:
 def test_evaluation_by_hand() -> None:
     """At (0.2, 0.3) the answers 0.3 and 0.5 are off by 0.7 and 1.5."""
     learner = learner_of(line())
-    next(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0)))
     assert evaluate(learner, TWO_POINTS, 2) == pytest.approx({"loss": (0.49 + 2.25) / 2})
 
 
@@ -78,7 +79,9 @@ def test_two_batches_by_hand() -> None:
     # batch 2 (x=1, y=2 thrice): y - (w + b) = 1.8, loss 3.24, gradients -3.6: w = 0.36, b = 0.56
     split = points([0, 0, 1, 1, 1], torch.tensor([[1.0], [1], [2], [2], [2]]))
     learner = learner_of(line())
-    (epoch,) = train_epochs(learner, split, batch_size=2, max_epochs=1, seed=0, shuffle=False)
+    (epoch,) = train_epochs(
+        learner, EpochPlan(split, batch_size=2, max_epochs=1, seed=0, shuffle=False)
+    )
     assert epoch.metrics == pytest.approx({"loss": (2 * 1 + 3 * 3.24) / 5})
     assert numbers(learner.model) == pytest.approx([0.36, 0.56])
     assert epoch.step == 2
@@ -91,7 +94,7 @@ def test_classes_by_hand() -> None:
     learner.loss = nn.CrossEntropyLoss()
     expected = {"loss": log(10), "accuracy": 0.4, "top5_accuracy": 0.8}
     assert evaluate(learner, split, 2) == pytest.approx(expected)
-    (epoch,) = train_epochs(learner, split, batch_size=5, max_epochs=1, seed=0)
+    (epoch,) = train_epochs(learner, EpochPlan(split, batch_size=5, max_epochs=1, seed=0))
     assert epoch.metrics == pytest.approx(expected)
 
 
@@ -104,7 +107,9 @@ def test_balanced_draws_score_as_the_samples_come() -> None:
     split = replace(points(range(100), targets), class_names=("common", "rare"))
     learner = learner_of(line(num_outputs=2), lr=0.0)
     learner.loss = nn.CrossEntropyLoss()
-    (epoch,) = train_epochs(learner, split, batch_size=10, max_epochs=1, seed=0, balanced=True)
+    (epoch,) = train_epochs(
+        learner, EpochPlan(split, batch_size=10, max_epochs=1, seed=0, balanced=True)
+    )
     assert epoch.metrics["accuracy"] == pytest.approx(0.9)
     assert evaluate(learner, split, 10)["accuracy"] == pytest.approx(0.9)
 
@@ -112,7 +117,7 @@ def test_balanced_draws_score_as_the_samples_come() -> None:
 def test_nothing_happens_before_it_is_asked_for() -> None:
     """An epoch at each `next`: who stops asking, stops the training."""
     learner = learner_of(line())
-    epochs = train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=3, seed=0)
+    epochs = train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=3, seed=0))
     assert numbers(learner.model) == [0, 0]
     next(epochs)
     assert numbers(learner.model) == pytest.approx([0.2, 0.3])
@@ -122,7 +127,7 @@ def test_nothing_happens_before_it_is_asked_for() -> None:
 def test_clipping_bounds_the_step() -> None:
     """A gradient (-2, -3) cut to length 0.5 moves a step of rate 1 by 0.5, the same way."""
     learner = learner_of(line(), lr=1.0, max_gradient_norm=0.5)
-    next(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0)))
     length = sqrt(2**2 + 3**2)
     assert numbers(learner.model) == pytest.approx([0.5 * 2 / length, 0.5 * 3 / length])
 
@@ -130,7 +135,7 @@ def test_clipping_bounds_the_step() -> None:
 def test_clipping_leaves_short_gradients() -> None:
     """Within the bound nothing is cut."""
     learner = learner_of(line(), max_gradient_norm=10)
-    next(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0)))
     assert numbers(learner.model) == pytest.approx([0.2, 0.3])
 
 
@@ -147,7 +152,10 @@ def test_rate_follows_the_schedule() -> None:
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 0.2}, {"params": [bias]}], 0.1)
     learner = learner_of(model, optimizer=optimizer, scale=scale)
     split = points([0, 0, 1, 1], torch.zeros(4, 1))
-    rates = [epoch.lr for epoch in train_epochs(learner, split, batch_size=2, max_epochs=2, seed=0)]
+    rates = [
+        epoch.lr
+        for epoch in train_epochs(learner, EpochPlan(split, batch_size=2, max_epochs=2, seed=0))
+    ]
     assert asked == [(0.25, 2), (0.75, 2), (1.25, 2), (1.75, 2)]
     assert rates == pytest.approx([0.2 * 0.75, 0.2 * 1.75])
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.35, 0.175])
@@ -156,7 +164,7 @@ def test_rate_follows_the_schedule() -> None:
 def test_rate_scales_the_step() -> None:
     """Half the rate, half the step."""
     learner = learner_of(line(), scale=lambda epochs, max_epochs: 0.5)
-    next(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0)))
     assert numbers(learner.model) == pytest.approx([0.1, 0.15])
 
 
@@ -175,7 +183,7 @@ def test_frozen_batch_norm_keeps_its_statistics(frozen: bool) -> None:
     model = normed()
     before = model[0].running_mean.clone()
     learner = learner_of(model, frozen=[model[0]] if frozen else [])
-    next(train_epochs(learner, MANY_POINTS, batch_size=4, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(MANY_POINTS, batch_size=4, max_epochs=1, seed=0)))
     assert torch.equal(model[0].running_mean, before) == frozen
     assert bool(model[0].num_batches_tracked == 0) == frozen
     assert model[0].bias.item() != 0
@@ -187,16 +195,18 @@ def test_frozen_batch_norm_learns_from_one_sample() -> None:
     split = points([3], torch.tensor([[1.0]]))
     model = normed()
     learner = learner_of(model, frozen=[model[0]])
-    (epoch,) = train_epochs(learner, split, batch_size=1, max_epochs=1, seed=0)
+    (epoch,) = train_epochs(learner, EpochPlan(split, batch_size=1, max_epochs=1, seed=0))
     assert epoch.num_samples == 1
     with pytest.raises(ValueError, match="more than 1 value"):
-        next(train_epochs(learner_of(normed()), split, batch_size=1, max_epochs=1, seed=0))
+        next(
+            train_epochs(learner_of(normed()), EpochPlan(split, batch_size=1, max_epochs=1, seed=0))
+        )
 
 
 def test_evaluation_leaves_everything_alone() -> None:
     """Weights, running statistics, gradients and random draws are as they were."""
     learner = learner_of(normed())
-    next(train_epochs(learner, MANY_POINTS, batch_size=4, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(MANY_POINTS, batch_size=4, max_epochs=1, seed=0)))
     before = {name: value.clone() for name, value in learner.model.state_dict().items()}
     draws = torch.get_rng_state()
     first = evaluate(learner, MANY_POINTS, 3)
@@ -210,9 +220,9 @@ def test_evaluation_leaves_everything_alone() -> None:
 def test_training_after_an_evaluation_is_training_again() -> None:
     """Dropout is back, so that evaluating between epochs changes no number."""
     plain, watched = learner_of(normed()), learner_of(normed())
-    for _ in train_epochs(plain, MANY_POINTS, batch_size=4, max_epochs=3, seed=0):
+    for _ in train_epochs(plain, EpochPlan(MANY_POINTS, batch_size=4, max_epochs=3, seed=0)):
         pass
-    for _ in train_epochs(watched, MANY_POINTS, batch_size=4, max_epochs=3, seed=0):
+    for _ in train_epochs(watched, EpochPlan(MANY_POINTS, batch_size=4, max_epochs=3, seed=0)):
         evaluate(watched, MANY_POINTS, 4)
     assert numbers(watched.model) == numbers(plain.model)
 
@@ -229,7 +239,9 @@ def test_one_seed_gives_the_same_numbers_twice() -> None:
     def trained(seed: int) -> list[float]:
         torch.rand(int(torch.randint(1, 9, ())))  # something else draws before
         learner = learner_of(normed())
-        for _ in train_epochs(learner, MANY_POINTS, batch_size=3, max_epochs=2, seed=seed):
+        for _ in train_epochs(
+            learner, EpochPlan(MANY_POINTS, batch_size=3, max_epochs=2, seed=seed)
+        ):
             torch.rand(3)  # and between the epochs
         return numbers(learner.model)
 
@@ -252,7 +264,7 @@ def test_every_epoch_has_another_order() -> None:
             return outputs
 
     learner = learner_of(Recorder(), lr=1e-9)
-    for _ in train_epochs(learner, MANY_POINTS, batch_size=8, max_epochs=3, seed=0):
+    for _ in train_epochs(learner, EpochPlan(MANY_POINTS, batch_size=8, max_epochs=3, seed=0)):
         pass
     assert [sorted(order) for order in seen] == [list(range(8))] * 3
     assert len({tuple(order) for order in seen}) == 3
@@ -264,7 +276,7 @@ def test_scaled_gradients_of_fp16_are_unscaled_before_clipping() -> None:
     learner = learner_of(line(), device=device, max_gradient_norm=10)
     learner.scaler.scale(torch.zeros(()))  # the scaler wakes up late
     learner.scaler.update(1024.0)
-    next(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
+    next(train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0)))
     assert numbers(learner.model) == pytest.approx([0.2, 0.3], rel=1e-3)
 
 
@@ -273,37 +285,42 @@ def test_collected_batches_step_like_one_large_batch() -> None:
     split = points([0, 1, 2, 3, 4, 5], torch.tensor([[1.0], [2.0], [0.0], [5.0], [-1.0], [3.0]]))
     small, large = learner_of(line()), learner_of(line())
     (in_two,) = train_epochs(
-        small, split, batch_size=4, batches_per_step=2, max_epochs=1, seed=0, shuffle=False
+        small,
+        EpochPlan(split, batch_size=4, batches_per_step=2, max_epochs=1, seed=0, shuffle=False),
     )
-    (at_once,) = train_epochs(large, split, batch_size=6, max_epochs=1, seed=0, shuffle=False)
+    (at_once,) = train_epochs(
+        large, EpochPlan(split, batch_size=6, max_epochs=1, seed=0, shuffle=False)
+    )
     assert in_two.step == at_once.step == 1
     assert numbers(small.model) == pytest.approx(numbers(large.model))
 
 
 def test_last_step_of_an_epoch_may_collect_fewer_batches() -> None:
     """Five batches, two a step, are three steps, and the last learns from its one alone."""
-    assert step_bounds(5, 2) == [(0, 2), (2, 4), (4, 5)]
+    five = points([0] * 5, torch.zeros(5, 1))
+    plan = EpochPlan(five, batch_size=1, max_epochs=1, seed=0, batches_per_step=2)
+    assert plan.steps == [(0, 2), (2, 4), (4, 5)]
 
 
 def test_averaged_weights_by_hand() -> None:
     """The first step sets the average, each later one moves it by 1 - decay of the way."""
     learner = learner_of(line(), ema_decay=0.75)
-    epochs = train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=2, seed=0)
+    epochs = train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=2, seed=0))
     next(epochs)
     first = numbers(learner.model)
-    assert numbers(learner.answering) == pytest.approx(first)
+    assert numbers(learner.eval_model) == pytest.approx(first)
     next(epochs)
     second = numbers(learner.model)
     mean = [0.75 * old + 0.25 * new for old, new in zip(first, second, strict=True)]
-    assert numbers(learner.answering) == pytest.approx(mean)
+    assert numbers(learner.eval_model) == pytest.approx(mean)
     assert mean != pytest.approx(second)
 
 
 def test_evaluation_is_of_the_averaged_weights() -> None:
     """What is reported is the model that is kept, not the one that the optimizer moves."""
     learner = learner_of(line(), ema_decay=0.5)
-    list(train_epochs(learner, TWO_POINTS, batch_size=2, max_epochs=3, seed=0))
-    answers = learner.answering(next(TWO_POINTS.batches(2))[0])
+    list(train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=3, seed=0)))
+    answers = learner.eval_model(next(TWO_POINTS.batches(2))[0])
     expected = ((answers - TWO_POINTS.targets) ** 2).mean().item()
     assert evaluate(learner, TWO_POINTS, 2)["loss"] == pytest.approx(expected)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from expkit.engine.device import Device, Precision
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.parity import Parity, compare_devices
 from expkit.engine.replay import relative_error
 

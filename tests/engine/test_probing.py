@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from expkit.data.normaliser import Normaliser
 from expkit.data.split import Split
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.probing import look_at_layers, probe_loss, probe_model
 from expkit.models.scan_line import ScanLineTransformer
 
@@ -87,9 +87,9 @@ def test_probing_changes_nothing(make: Any) -> None:
     split = pictures()
     learner.train_mode()
     images, targets = next(split.batches(4))
-    learner.collect(images, targets)
+    learner.forward_backward(images, targets)
     learner.step()
-    learner.collect(images, targets)  # gradients that a probe must not clear or add to
+    learner.forward_backward(images, targets)  # gradients that a probe must not clear or add to
     next(iter(learner.model.modules())).training = False
     before = state_of(learner)
     probe_model(learner, split)

@@ -14,7 +14,7 @@ from torch import nn
 from expkit.data.normaliser import Normaliser
 from expkit.data.split import Split
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.rates import first_above, smooth, steepest, summarise, sweep_rates
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
@@ -78,7 +78,7 @@ def test_changes_nothing(make: Any, used: bool) -> None:
     model, split = net(), split_of()
     learner = learner_of(model, make(model.parameters()), max_gradient_norm=1.0)
     if used:
-        learner.collect(*next(split.batches(8)))
+        learner.forward_backward(*next(split.batches(8)))
         learner.step()
     model[1].eval()
     before = copy.deepcopy((model.state_dict(), learner.optimizer.state_dict()))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from expkit.engine.scoring import Sums, target_ranks
+from expkit.engine.scoring import MetricAccumulator, target_ranks
 
 CPU = torch.device("cpu")
 
@@ -41,7 +41,7 @@ def test_rank_0_is_argmax() -> None:
 
 
 def sums_of(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-    sums = Sums(CPU)
+    sums = MetricAccumulator(CPU)
     sums.add(nn.functional.cross_entropy(logits, targets), logits, targets)
     return sums.means()
 
@@ -61,7 +61,7 @@ def test_nan_outputs_score_nothing() -> None:
 
 def test_batches_count_by_their_size() -> None:
     """Losses 1 over three samples and 5 over one mean 2, and two of four are right."""
-    sums = Sums(CPU)
+    sums = MetricAccumulator(CPU)
     logits = torch.tensor([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0]])
     sums.add(torch.tensor(1.0), logits, torch.tensor([0, 1, 1]))
     sums.add(torch.tensor(5.0), torch.tensor([[2.0, 1.0]]), torch.tensor([1]))
@@ -84,7 +84,7 @@ def test_right_in_five_by_hand() -> None:
 
 def test_numbers_have_a_loss_alone() -> None:
     """There is no right or wrong in a regression, not even by rounding."""
-    sums = Sums(CPU)
+    sums = MetricAccumulator(CPU)
     sums.add(torch.tensor(0.25), torch.zeros(2, 2), torch.zeros(2, 2))
     assert sums.means() == {"loss": 0.25}
 
@@ -93,14 +93,14 @@ def test_sums_keep_no_graph() -> None:
     """An epoch's sums must not hold the activations of all its steps."""
     logits = torch.zeros(2, 2, requires_grad=True)
     targets = torch.tensor([0, 1])
-    sums = Sums(CPU)
+    sums = MetricAccumulator(CPU)
     sums.add(nn.functional.cross_entropy(logits, targets), logits, targets)
     assert not sums._loss.requires_grad
 
 
 def test_answers_are_counted_by_class() -> None:
     """Three of four answers are class 1: it has the largest share, and class 2 is never given."""
-    sums = Sums(CPU, closely=True)
+    sums = MetricAccumulator(CPU, closely=True)
     logits = torch.tensor([[0.0, 9, 0], [0, 5, 0], [0, 2, 0], [1, 0, 0]])
     sums.add(torch.tensor(0.0), logits, torch.tensor([1, 1, 0, 0]))
     assert sums.answers() == {
@@ -113,11 +113,11 @@ def test_answers_are_counted_by_class() -> None:
 
 def test_the_surest_answers_are_judged_alone() -> None:
     """A quarter of four answers is the surest one, which is wrong here."""
-    sums = Sums(CPU, closely=True)
+    sums = MetricAccumulator(CPU, closely=True)
     logits = torch.tensor([[0.0, 9], [0, 5], [0, 2], [1, 0]])
     sums.add(torch.tensor(0.0), logits, torch.tensor([0, 1, 1, 0]))
     assert sums.sure_mistakes() == {"share": 1.0, "count": 1}
-    assert Sums(CPU).sure_mistakes() is None
+    assert MetricAccumulator(CPU).sure_mistakes() is None
 
 
 def test_balanced_draws_are_weighted_back_by_hand() -> None:
@@ -125,7 +125,7 @@ def test_balanced_draws_are_weighted_back_by_hand() -> None:
 
     Four of eight drawn are right, 50 %; of the samples as they come 0.9 * 3/4 + 0.1 * 1/4 = 70 %.
     """
-    sums = Sums(CPU, class_counts=torch.tensor([90, 10]))
+    sums = MetricAccumulator(CPU, class_counts=torch.tensor([90, 10]))
     answers = torch.tensor([0, 0, 0, 1, 1, 0, 0, 0])
     targets = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
     for part in (slice(3), slice(3, 8)):
@@ -137,7 +137,7 @@ def test_balanced_draws_are_weighted_back_by_hand() -> None:
 
 def test_a_class_that_was_not_drawn_weighs_nothing() -> None:
     """Of 60, 30 and 10 samples, all right of the first and none of the second: 60 of 90."""
-    sums = Sums(CPU, class_counts=torch.tensor([60, 30, 10]))
+    sums = MetricAccumulator(CPU, class_counts=torch.tensor([60, 30, 10]))
     sums.add(torch.tensor(1.0), torch.eye(3)[[0, 0, 0]], torch.tensor([0, 0, 1]))
     assert sums.means()["accuracy"] == pytest.approx(2 / 3)
 
@@ -146,7 +146,7 @@ def test_runs_side_by_side_are_summed_apart() -> None:
     """Two runs in one tensor have the figures of each alone, in two batches of other sizes."""
     draws = torch.Generator().manual_seed(0)
     counts = torch.arange(1, 8)
-    together, *alone = (Sums(CPU, closely=True, class_counts=counts) for _ in range(3))
+    together, *alone = (MetricAccumulator(CPU, closely=True, class_counts=counts) for _ in range(3))
     for size in (5, 3):
         outputs = torch.randn(2, size, 7, generator=draws)
         targets = torch.randint(0, 7, (2, size), generator=draws)
@@ -161,7 +161,7 @@ def test_runs_side_by_side_are_summed_apart() -> None:
 
 def test_runs_side_by_side_by_hand() -> None:
     """Of two answers each, the first run has one right of class 0, the second none."""
-    sums = Sums(CPU)
+    sums = MetricAccumulator(CPU)
     outputs = torch.tensor([[[2.0, 1.0], [2.0, 1.0]], [[1.0, 2.0], [1.0, 2.0]]])
     sums.add(torch.tensor([0.5, 1.5]), outputs, torch.tensor([[0, 1], [0, 0]]))
     first, second = sums.of_each(2)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.stackable import refuse_unstackable
 from expkit.errors import UserError
 

@@ -18,7 +18,8 @@ from expkit.data.normaliser import Normaliser
 from expkit.data.split import Split
 from expkit.engine.checkpoint import load_learner, save_learner
 from expkit.engine.device import Device
-from expkit.engine.loop import Curriculum, Epoch, Learner, evaluate, train_epoch
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch, EpochPlan, evaluate, train_epoch
 from expkit.engine.stack import Stack
 from expkit.engine.stacking import pays, train_side_by_side
 from expkit.losses.focal_module import FocalLoss
@@ -65,12 +66,12 @@ def learner_of(
     )
 
 
-def curricula(split: Split, max_epochs: int = 3, **options: Any) -> list[Curriculum]:
-    given = {"batch_size": 5, "max_epochs": max_epochs, "looks": {1, 3}, **options}
-    return [Curriculum(split, seed=seed, **given) for seed in range(NUM_SEEDS)]
+def plans(split: Split, max_epochs: int = 3, **options: Any) -> list[EpochPlan]:
+    given = {"batch_size": 5, "max_epochs": max_epochs, "probe_epochs": {1, 3}, **options}
+    return [EpochPlan(split, seed=seed, **given) for seed in range(NUM_SEEDS)]
 
 
-def train_alone(learners: Sequence[Learner], lessons: Sequence[Curriculum]) -> list[list[Epoch]]:
+def train_alone(learners: Sequence[Learner], lessons: Sequence[EpochPlan]) -> list[list[Epoch]]:
     """By epochs, then seeds."""
     numbers = range(1, lessons[0].max_epochs + 1)
     return [
@@ -79,7 +80,7 @@ def train_alone(learners: Sequence[Learner], lessons: Sequence[Curriculum]) -> l
     ]
 
 
-def train_as_one(stack: Stack, lessons: Sequence[Curriculum]) -> list[list[Epoch]]:
+def train_as_one(stack: Stack, lessons: Sequence[EpochPlan]) -> list[list[Epoch]]:
     numbers = range(1, lessons[0].max_epochs + 1)
     return [train_side_by_side(stack, lessons, number) for number in numbers]
 
@@ -147,7 +148,7 @@ OPTIMIZERS: dict[str, Make] = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_stack_learns_what_each_learns_alone(name: str) -> None:
     """Three epochs of a net of four convolutions: every figure and signal, weight and moment."""
-    lessons = curricula(pictures())
+    lessons = plans(pictures())
     alone, stacked = ([learner_of(s, OPTIMIZERS[name]) for s in range(NUM_SEEDS)] for _ in "ab")
     assert_same(train_alone(alone, lessons), train_as_one(Stack(stacked), lessons))
     assert_same_state(alone, stacked)
@@ -170,7 +171,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_a_stack_keeps_to_the_settings(name: str) -> None:
     """Running statistics, bounds of gradients, weights of classes: each seed has its own."""
     made, taught = SETTINGS[name]
-    lessons = curricula(pictures(), **taught)
+    lessons = plans(pictures(), **taught)
     alone, stacked = ([learner_of(s, **made) for s in range(NUM_SEEDS)] for _ in "ab")
     assert_same(train_alone(alone, lessons), train_as_one(Stack(stacked), lessons))
     assert_same_state(alone, stacked)
@@ -203,7 +204,7 @@ def test_numbers_are_predicted_as_alone() -> None:
     """Targets that are numbers: N x 2 of them, squared error, no classes to count."""
     draws = torch.Generator().manual_seed(1)
     split = replace(pictures(), targets=torch.rand(23, 2, generator=draws), class_names=None)
-    lessons = curricula(split)
+    lessons = plans(split)
     made: dict[str, Any] = {"net": lambda: four_convs(num_outputs=2), "loss": nn.MSELoss()}
     alone, stacked = ([learner_of(s, **made) for s in range(NUM_SEEDS)] for _ in "ab")
     expected = train_alone(alone, lessons)
@@ -223,7 +224,7 @@ def test_frozen_parameters_and_norms_stay() -> None:
         learner.frozen = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
         return learner
 
-    lessons = curricula(pictures())
+    lessons = plans(pictures())
     alone, stacked = ([made(seed) for seed in range(NUM_SEEDS)] for _ in "ab")
     start = copy.deepcopy(stacked[1].model.get_submodule("backbone").state_dict())
     assert_same(train_alone(alone, lessons), train_as_one(Stack(stacked), lessons))
@@ -234,7 +235,7 @@ def test_frozen_parameters_and_norms_stay() -> None:
 
 def test_a_seed_that_breaks_breaks_no_other() -> None:
     """One learner's weights are NaN; the others' numbers are those they have alone."""
-    lessons = curricula(pictures())
+    lessons = plans(pictures())
     alone, stacked = ([learner_of(seed) for seed in range(NUM_SEEDS)] for _ in "ab")
     for broken in (alone[1], stacked[1]):
         next(broken.model.parameters()).data.fill_(math.nan)
@@ -246,7 +247,7 @@ def test_a_seed_that_breaks_breaks_no_other() -> None:
 
 def test_who_stays_goes_on_as_alone() -> None:
     """After an epoch of three, two go on together, then one by its own optimizer."""
-    lessons = curricula(pictures())
+    lessons = plans(pictures())
     alone, stacked = ([learner_of(seed) for seed in range(NUM_SEEDS)] for _ in "ab")
     expected = train_alone(alone, lessons)
     first = train_side_by_side(Stack(stacked), lessons, 1)
@@ -259,7 +260,7 @@ def test_who_stays_goes_on_as_alone() -> None:
 
 def test_a_checkpoint_of_a_stacked_seed_is_an_ordinary_one(tmp_path: Path) -> None:
     """A fresh learner goes on from it alone; so does a stack of fresh learners."""
-    lessons = curricula(pictures())
+    lessons = plans(pictures())
     alone, stacked = ([learner_of(seed) for seed in range(NUM_SEEDS)] for _ in "ab")
     expected = train_alone(alone, lessons)
     program = Stack(stacked)
@@ -278,7 +279,7 @@ def test_a_checkpoint_of_a_stacked_seed_is_an_ordinary_one(tmp_path: Path) -> No
 
 def test_the_time_of_an_epoch_is_shared_out() -> None:
     """Three learners side by side took the time of one epoch between them, not of three."""
-    lessons = curricula(pictures())
+    lessons = plans(pictures())
     stack = Stack([learner_of(seed) for seed in range(NUM_SEEDS)])
     started = time.perf_counter()
     epochs = train_side_by_side(stack, lessons, 1)
@@ -305,7 +306,7 @@ def test_a_stack_is_made_where_it_pays(
     """On a processor for small batches of small nets in fp32, on a GPU always."""
     learner = learner_of(0, net=lambda: four_convs(widths=widths))
     learner.device = replace(DEVICE, precision=precision, torch_device=torch.device(kind))
-    assert pays(learner, Curriculum(pictures(side=side), 5, 1, seed=0)) == is_stacked
+    assert pays(learner, EpochPlan(pictures(side=side), 5, 1, seed=0)) == is_stacked
 
 
 def test_a_last_batch_of_other_size_counts_by_its_samples() -> None:
@@ -321,13 +322,13 @@ def test_a_last_batch_of_other_size_counts_by_its_samples() -> None:
     stack = Stack([learner_of(seed, **made) for seed in range(NUM_SEEDS)])
     split = pictures()
     right = float((split.targets == 0).double().mean())
-    for epoch in train_side_by_side(stack, curricula(split), 1):
+    for epoch in train_side_by_side(stack, plans(split), 1):
         found = {key: epoch.metrics[key] for key in ("loss", "accuracy")}
         assert found == pytest.approx({"loss": math.log(6), "accuracy": right}, rel=1e-6)
         assert (epoch.num_samples, epoch.step) == (23, 5)
 
 
-def gathered(split: Split, lesson: Curriculum) -> Tensor:
+def gathered(split: Split, lesson: EpochPlan) -> Tensor:
     batches = split.batches(5, shuffle=True, generator=lesson.order(1))
     return torch.cat([targets for _, targets in batches])
 
@@ -335,7 +336,7 @@ def gathered(split: Split, lesson: Curriculum) -> Tensor:
 def test_every_seed_has_its_own_order() -> None:
     """The first steps' losses are those of each one's own first batches."""
     split = pictures()
-    lessons = curricula(split)
+    lessons = plans(split)
     assert not gathered(split, lessons[0]).equal(gathered(split, lessons[1]))
     twins = [learner_of(0) for _ in range(NUM_SEEDS)]
     epochs = train_side_by_side(Stack(twins), lessons, 1)

@@ -16,7 +16,7 @@ from expkit.config.parts import build_part
 from expkit.config.places import builtin_conf
 from expkit.engine.checkpoint import load_learner, save_learner
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.optim.schedule import Schedule
 
 INPUTS = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
@@ -48,7 +48,7 @@ def new_learner(optimizer: str) -> Learner:
 def losses(learner: Learner, num_steps: int) -> list[float]:
     losses = []
     for _ in range(num_steps):
-        losses.append(learner.collect(INPUTS, TARGETS)[0].item())
+        losses.append(learner.forward_backward(INPUTS, TARGETS)[0].item())
         learner.step()
     return losses
 

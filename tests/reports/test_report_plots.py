@@ -73,7 +73,7 @@ def draw_plain(path: Path) -> None:
 
 
 def test_puzzle_pictures_are_quick_and_small(tmp_path: Path) -> None:
-    """Ten pictures of 950 classes cost at most what 60 plain ones do, and none is over 1.5 MB."""
+    """Ten pictures of 950 classes take the time of 60 plain figures at most, and 1.5 MB each."""
     run = puzzle_run(tmp_path)
     draw_plain(tmp_path / "first.png")
     plain = min(seconds_of(lambda: draw_plain(tmp_path / "plain.png")) for _ in range(3))

@@ -8,7 +8,7 @@ from typing import Any
 
 from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
-from expkit.commands.running import build, carry_out, check_output, make_folder
+from expkit.commands.running import build, check_output, make_folder, run_experiment
 from expkit.config.compose import change_parts, compose_output_dir
 from expkit.config.plain import with_own_cache
 from expkit.config.signatures import read_signature
@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
     with stop_on_signals():
         check_output(Path(config.output_dir))
         parts = build(config)
-        return carry_out(parts, make_folder(parts, config, arguments.overrides, command))
+        return run_experiment(parts, make_folder(parts, config, arguments.overrides, command))
 
 
 def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:

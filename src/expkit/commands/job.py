@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from expkit.commands.interruption import stop_on_signals, stop_where_asked
-from expkit.commands.resume import finish_course
+from expkit.commands.resume import finish_run
 from expkit.commands.running import (
     EXIT_INTERRUPTED,
     EXIT_PASSED,
@@ -15,12 +16,14 @@ from expkit.commands.running import (
     build,
     check_output,
     make_folder,
-    run_course,
+    run_experiment,
 )
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.procedures.course import Course, go_alone
 from expkit.records.sweep import DONE, Job, Sweep, SweepFolder, job_id
+
+if TYPE_CHECKING:
+    from expkit.engine.loop import TrainEpochs
 
 EXIT_RAISED, EXIT_REFUSED = 1, 2
 
@@ -37,19 +40,18 @@ def run_planned(sweep: Path, identity: str) -> int:
     Where another process is at it, this one waits for that to end.
     """
     with stop_where_asked(SweepFolder(sweep).stop_file(identity)):
-        return go_alone(planned_course(sweep, identity))
+        return run_job(sweep, identity)
 
 
-def planned_course(sweep: Path, identity: str, build: Build = build) -> Course[int]:
-    """The same, asking for the epochs that can be trained among other jobs'.
-
-    Whoever leads it asks within `stop_where_asked` whether the job is to stop.
-    """
+def run_job(
+    sweep: Path, identity: str, build: Build = build, train_epochs: TrainEpochs | None = None
+) -> int:
+    """Run a planned job within somebody else's `stop_where_asked`."""
     folder = SweepFolder(sweep)
     try:
         with folder.alone(identity):
             job = _find(folder, identity)
-            return 0 if job.status in DONE else (yield from _run_and_tell(folder, job, build))
+            return 0 if job.status in DONE else _run_and_tell(folder, job, build, train_epochs)
     except KeyboardInterrupt:  # while it waited: a job's own is told of where it runs
         folder.note(identity, "ended", status="interrupted", exit_code=EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
@@ -67,10 +69,12 @@ def _find(folder: SweepFolder, identity: str) -> Job:
     return job
 
 
-def _run_and_tell(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
+def _run_and_tell(
+    folder: SweepFolder, job: Job, build: Build, train_epochs: TrainEpochs | None
+) -> int:
     folder.note(job.id, "started")
     began = time.monotonic()
-    code, status, reason = yield from _run(folder, job, build)
+    code, status, reason = _run(folder, job, build, train_epochs)
     seconds = time.monotonic() - began
     folder.note(
         job.id, "ended", status=status, reason=reason, exit_code=code, seconds=round(seconds, 3)
@@ -78,9 +82,11 @@ def _run_and_tell(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
     return code
 
 
-def _run(folder: SweepFolder, job: Job, build: Build) -> Course[tuple[int, str, str]]:
+def _run(
+    folder: SweepFolder, job: Job, build: Build, train_epochs: TrainEpochs | None
+) -> tuple[int, str, str]:
     try:
-        code = yield from _carry_out(folder, job, build)
+        code = _carry_out(folder, job, build, train_epochs)
     except UserError as error:
         print(error.screen(), flush=True)
         return EXIT_REFUSED, "refused", error.what
@@ -99,11 +105,13 @@ def _run(folder: SweepFolder, job: Job, build: Build) -> Course[tuple[int, str, 
     return code, "failed" if run is not None and run.status == "failed" else "finished", ""
 
 
-def _carry_out(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
+def _carry_out(
+    folder: SweepFolder, job: Job, build: Build, train_epochs: TrainEpochs | None
+) -> int:
     _refuse_forged(job)
     trust = job.config["trust"]
     if job.run is not None:
-        return (yield from finish_course(job.run, trust, build))
+        return finish_run(job.run, trust, build, train_epochs)
     # where the sweep lies now: it may have been moved, or be resumed from another folder
     config = check_config({**job.config, "output_dir": str(folder.path)})
     check_output(folder.path)
@@ -111,7 +119,7 @@ def _carry_out(folder: SweepFolder, job: Job, build: Build) -> Course[int]:
     command = ["expkit", "train", *job.overrides]
     run_folder = make_folder(parts, config, job.overrides, command, job.choices)
     folder.note(job.id, "run", run=run_folder.path.name)
-    return (yield from run_course(parts, run_folder))
+    return run_experiment(parts, run_folder, train_epochs)
 
 
 def _refuse_forged(job: Job) -> None:

@@ -38,11 +38,10 @@ class Progress:
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.splits.items())
         kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
         held_out = "" if parts.splits.keys() > {"train"} or evaluated else "; no held-out split"
-        count = sum(parameter.numel() for parameter in parts.make_model().parameters())
         self.say(
             f"run     {self._folder.path}\n"
             f"data    {facts.name}: {sizes} samples, {kind}{held_out}\n"
-            f"model   {count:,} parameters\n"
+            f"model   {parts.num_parameters:,} parameters\n"
             f"device  {parts.device.reason}"
         )
         for remark in parts.reading.dataset.remarks:

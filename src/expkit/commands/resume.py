@@ -14,18 +14,18 @@ from expkit.commands.running import (
     build,
     hash_text,
     refuse_other_data,
-    run_course,
+    run_experiment,
 )
 from expkit.config.plain import with_own_cache
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.procedures.course import Course, go_alone
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors
 from expkit.records.run import Run
 from expkit.records.sweep import find_run_or_sweep
 
 if TYPE_CHECKING:
+    from expkit.engine.loop import TrainEpochs
     from expkit.procedures.parts import Parts
 
 
@@ -51,7 +51,7 @@ def main(words: Sequence[str]) -> int:
     with stop_on_signals():
         if isinstance(found, Run):
             _refuse_words(arguments.words, found)
-            return finish(found, arguments.trust)
+            return finish_run(found, arguments.trust, may_be_foreign=True)
         from expkit.commands.sweep_resume import resume_sweep
 
         return resume_sweep(
@@ -74,22 +74,23 @@ def _refuse_words(words: Sequence[str], run: Run) -> None:
         )
 
 
-def finish(run: Run, trusted: Sequence[str]) -> int:
-    """Go on with it, or say that it has ended, with the pages that it may lack."""
-    return go_alone(finish_course(run, trusted, may_be_foreign=True))
-
-
-def finish_course(
-    run: Run, trusted: Sequence[str], build: Build = build, *, may_be_foreign: bool = False
-) -> Course[int]:
-    """Do the same, asking for the epochs that can be trained among others.
+def finish_run(
+    run: Run,
+    trusted: Sequence[str],
+    build: Build = build,
+    train_epochs: TrainEpochs | None = None,
+    *,
+    may_be_foreign: bool = False,
+) -> int:
+    """Go on with a run, or say that it has ended, with the pages that it may lack.
 
     The config of a sweep's job is one that the user's own words have composed.
     """
     if run.status in ("finished", "failed"):
         return _say_that_it_ended(run)
     recorded = with_own_cache(run.config) if may_be_foreign else run.config
-    return (yield from run_course(*_reopen(run, recorded, trusted, build)))
+    parts, folder = _reopen(run, recorded, trusted, build)
+    return run_experiment(parts, folder, train_epochs)
 
 
 def _reopen(

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,6 @@ from expkit.config.own_code import hash_own_code
 from expkit.config.request import Request
 from expkit.config.schema import Config
 from expkit.errors import UserError
-from expkit.procedures.course import Course, go_alone
 from expkit.records.environment import describe_environment
 from expkit.records.folder import RunFolder, explain_disk_errors, name_folder
 from expkit.records.opening import make_inside
@@ -30,6 +30,7 @@ from expkit.records.run import Run
 from expkit.records.sweep import job_id
 
 if TYPE_CHECKING:
+    from expkit.engine.loop import TrainEpochs
     from expkit.procedures.parts import Parts
     from expkit.procedures.session import Session
     from expkit.records.facts import DatasetFacts
@@ -45,7 +46,7 @@ def run_request(request: Request) -> int:
     parts = build(request.config)
     command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
     folder = make_folder(parts, request.config, request.overrides, command, request.choices)
-    return carry_out(parts, folder)
+    return run_experiment(parts, folder)
 
 
 def check_output(parent: Path) -> None:
@@ -118,13 +119,11 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def carry_out(parts: Parts, folder: RunFolder) -> int:
-    """Run what is not done yet, then draw the pages; the exit code."""
-    return go_alone(run_course(parts, folder))
+def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | None = None) -> int:
+    """Run the stages that are not done yet, then draw the pages; return the exit code.
 
-
-def run_course(parts: Parts, folder: RunFolder) -> Course[int]:
-    """The same, asking for the epochs that can be trained among others."""
+    `train_epochs` takes the place of the loop's, for seeds that train together.
+    """
     from expkit.procedures.session import Session
     from expkit.reports.pages import refresh
     from expkit.reports.screen import closing_screen
@@ -135,7 +134,10 @@ def run_course(parts: Parts, folder: RunFolder) -> Course[int]:
         progress.introduce(parts)
         _show_samples(parts, folder)
         with contextlib.closing(folder):  # what is told after it, is told of a run that stands
-            interrupted = not (yield from _finishes(Session(parts, folder, progress), progress))
+            session = Session(parts, folder, progress)
+            if train_epochs is not None:
+                session = replace(session, train_epochs=train_epochs)
+            interrupted = not _finishes(session, progress)
         summary = refresh(folder.path, plots=not interrupted)
         progress.say(closing_screen(summary, folder.path))
     if interrupted:
@@ -155,12 +157,12 @@ def _show_samples(parts: Parts, folder: RunFolder) -> None:
         draw_mosaic(Run(folder.path), folder.path / "plots")
 
 
-def _finishes(session: Session, progress: Progress) -> Course[bool]:
-    """Whether the procedure came to its end, and was not interrupted."""
-    from expkit.procedures.procedure import procedure_course
+def _finishes(session: Session, progress: Progress) -> bool:
+    """Run the stages; return whether the procedure came to its end, and was not interrupted."""
+    from expkit.procedures.procedure import run_stages
 
     try:
-        yield from procedure_course(session)
+        run_stages(session)
     except KeyboardInterrupt:
         progress.close()
         return False

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expkit.cleaning import CleanStream
 from expkit.commands.interruption import (
@@ -19,18 +19,20 @@ from expkit.commands.interruption import (
     stop_on_signals,
     stop_where_asked,
 )
-from expkit.commands.job import planned_course, run_planned
+from expkit.commands.job import run_job, run_planned
 from expkit.commands.last_words import MOST_LOSSES, LastWords
 from expkit.commands.launching import TICK_SECONDS
 from expkit.commands.preloading import list_modules
-from expkit.commands.running import EXIT_INTERRUPTED, build
+from expkit.commands.running import EXIT_INTERRUPTED, Build, build
 from expkit.commands.sweep_screen import SweepScreen
 from expkit.config.validation import check_config
 from expkit.engine.processes import Ending, ForkedCalls
 from expkit.errors import UserError
-from expkit.procedures.course import Course
 from expkit.records.files import read_json, write_json
 from expkit.records.sweep import NOT_IDENTITY, Job, Sweep, SweepFolder
+
+if TYPE_CHECKING:
+    from expkit.engine.loop import TrainEpochs
 
 
 @dataclass(frozen=True)
@@ -139,40 +141,39 @@ def check_group(group: Sequence[Job]) -> None:
 
 
 def run_group(sweep: Path, group: Sequence[Job]) -> list[int]:
-    """Lead them to their ends side by side: the data is read once. Their exit codes."""
+    """Lead the jobs to their ends side by side: the data is read once. Return their exit codes."""
     if len(group) == 1:
         return [run_planned(sweep, group[0].id)]
-    parts = build(check_config(group[0].config))
-    from expkit.procedures.together import go_together, with_seed
+    config = check_config(group[0].config)
+    parts = build(config)
+    from expkit.procedures.together import SeedRun, run_together, with_seed
 
-    courses = [
-        of_its_own(sweep, job, planned_course(sweep, job.id, partial(with_seed, parts)))
+    runs = [
+        SeedRun(
+            partial(_run_one, sweep, job, partial(with_seed, parts)),
+            partial(_surroundings, sweep, job),
+        )
         for job in group
     ]
-    return go_together(courses, before_epoch=raise_if_interrupted)
+    # a signal is heard between epochs: in the midst of one, nobody could tell whose end it is
+    with note_signals():
+        return run_together(runs, list(config.procedure), before_epoch=raise_if_interrupted)
 
 
-def of_its_own(sweep: Path, job: Job, course: Course[int]) -> Course[int]:
-    """The course with what a process gives it: where its prints go, and what stops it alone.
-
-    An interrupted sweep begins none.
-    """
+def _run_one(sweep: Path, job: Job, build: Build, train_epochs: TrainEpochs) -> int:
+    """Run one job of a group; an interrupted sweep begins none."""
     try:
         raise_if_interrupted()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    go_on = partial(next, course)
-    stop_file = SweepFolder(sweep).stop_file(job.id)
+    return run_job(sweep, job.id, build, train_epochs)
+
+
+@contextlib.contextmanager
+def _surroundings(sweep: Path, job: Job) -> Iterator[None]:
+    """Give a job what a process of its own would: where its prints go, and what stops it alone."""
     with job.output.open("a", encoding="utf-8") as file:
         clean: Any = CleanStream(file)
-        while True:
-            with redirect_stdout(clean), redirect_stderr(clean), stop_where_asked(stop_file):
-                try:
-                    wish = go_on()
-                except StopIteration as end:
-                    code: int = end.value
-                    return code
-            try:
-                go_on = partial(course.send, (yield wish))
-            except (Exception, KeyboardInterrupt, SystemExit) as error:
-                go_on = partial(course.throw, error)
+        stop_file = SweepFolder(sweep).stop_file(job.id)
+        with redirect_stdout(clean), redirect_stderr(clean), stop_where_asked(stop_file):
+            yield

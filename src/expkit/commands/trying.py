@@ -140,7 +140,7 @@ def _try(
 
 
 def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:
-    from expkit.procedures.procedure import run_procedure
+    from expkit.procedures.procedure import run_stages
     from expkit.procedures.session import Session
 
     parts = build(config)
@@ -149,7 +149,7 @@ def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:
     command = ["expkit", "diagnose", run.name, "--try"]
     folder = make_folder(parts, config, [*run.overrides, *words], command)
     with contextlib.closing(folder):
-        run_procedure(Session(parts, folder, Silent()))
+        run_stages(Session(parts, folder, Silent()))
     evidence = Evidence.of(Run(folder.path))
     return TrialResult.of(words, evidence, examine(evidence, load_rules()))
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.errors import UserError
 from expkit.records.checkpoints import note_digest, refuse_damaged
 from expkit.records.files import parse_json

@@ -1,26 +1,25 @@
-"""What an epoch's steps say of the learning, kept on the device until the epoch ends."""
+"""Statistics of an epoch's steps: losses, gradients, updates; on the device until it ends."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 
 NUM_FIRST_STEPS = 20  # of a stage, which are recorded one by one
-GROWTH = 1.5  # from one look to the next, once they are more than an epoch apart
+GROWTH = 1.5  # from one probe epoch to the next, once they are more than an epoch apart
 
 Batch = tuple[Tensor, Tensor]
 
 
-def looks(max_epochs: int) -> frozenset[int]:
-    """The epochs that are looked at closely: 1, 2, 3, 4, 6, 10, 15, ... and the last.
+def probe_epochs(max_epochs: int) -> frozenset[int]:
+    """Return the epochs that are measured closely: 1, 2, 3, 4, 6, 10, 15, ... and the last.
 
     What goes wrong at once is seen at once, and a long training is not made longer.
     """
@@ -31,8 +30,8 @@ def looks(max_epochs: int) -> frozenset[int]:
     return frozenset(found)
 
 
-class Gauge:
-    """Reads one epoch: every step's loss, the first gradients, and all of the last step closely."""
+class StepStats:
+    """Measures one epoch: every step's loss, the first gradients, and the whole last step."""
 
     def __init__(
         self,
@@ -41,13 +40,13 @@ class Gauge:
         steps_before: int,
         *,
         closely: bool,
-        time_share: float = 1.0,  # of what a batch takes that is several learners'
+        time_fraction: float = 1.0,  # of what a batch takes that is several learners'
     ) -> None:
         self._learner = learner
         self._num_batches = num_batches
         self._steps_before = steps_before
         self._closely = closely
-        self._time_share = time_share
+        self._time_fraction = time_fraction
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []  # of the first steps
         self._rates: list[float] = []
@@ -60,14 +59,9 @@ class Gauge:
         """The same batches, with the time that they let the loop wait."""
         started = time.perf_counter()
         for batch in batches:
-            self._data_seconds += (time.perf_counter() - started) * self._time_share
+            self._data_seconds += (time.perf_counter() - started) * self._time_fraction
             yield batch
             started = time.perf_counter()
-
-    def take_step(self) -> None:
-        """The learner's step, and what it did."""
-        before = self.before_step()
-        self.after_step(before, self._learner.step())
 
     @property
     def reads_gradients(self) -> bool:
@@ -86,7 +80,7 @@ class Gauge:
         """What can only be read while the gradients are there."""
         if self._is_first:
             self._norms.append(self._gradient_norm())
-        self._rates.append(self._learner.rate)
+        self._rates.append(self._learner.lr)
         return LastStep(self._learner.model, self._scale()) if self._is_looked_at else None
 
     def after_step(self, before: LastStep | None, norm: Tensor | None) -> None:

@@ -1,4 +1,4 @@
-"""The training loop: it yields an event an epoch and knows of nothing but learning."""
+"""The training loop: it yields one event an epoch, and knows neither files nor terminals."""
 
 from __future__ import annotations
 
@@ -9,121 +9,34 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
 from expkit.data.split import Split, batch_bounds
 from expkit.engine.augmentation import UNCHANGED, Augmentation
-from expkit.engine.device import Device
-from expkit.engine.gauge import Gauge
+from expkit.engine.gauge import StepStats
+from expkit.engine.learner import Learner
 from expkit.engine.randomness import seed_everything, seed_for
-from expkit.engine.scoring import Sums
-
-Scale = Callable[[float, int], float]  # of the learning rate, by epochs so far and in all
+from expkit.engine.scoring import MetricAccumulator
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training samples came to."""
+    """One pass over the training samples, and what was measured of it."""
 
     number: int  # from 1
-    step: int  # optimisation steps so far
+    step: int  # optimizer steps so far
     metrics: dict[str, float]
     lr: float  # of the last step, first parameter group
     seconds: float
     num_samples: int
-    signals: Mapping[str, Any] = field(default_factory=dict)  # what its steps say of the learning
+    signals: Mapping[str, Any] = field(default_factory=dict)  # statistics of its steps
     first_steps: Sequence[Mapping[str, float]] = ()
-
-
-class Learner:
-    """A model with all that it learns by."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        loss: nn.Module,
-        device: Device,
-        *,
-        scale: Scale,
-        max_gradient_norm: float | None = None,
-        frozen: Sequence[nn.Module] = (),
-        ema_decay: float | None = None,
-    ) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.loss = loss
-        self.device = device
-        self.scale = scale
-        self.max_gradient_norm = max_gradient_norm
-        self.frozen = frozen  # layers that stand still while the model trains
-        self.average = None if ema_decay is None else average_weights(model, ema_decay)
-        self.scaler = torch.amp.GradScaler(
-            device.torch_device.type, enabled=device.precision == "fp16"
-        )
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(model) if device.compile else model
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-
-    def train_mode(self) -> None:
-        self.model.train()
-        for layer in self.frozen:
-            layer.eval()
-
-    @property
-    def answering(self) -> nn.Module:
-        """The model that is evaluated and kept: the average of the weights where there is one."""
-        return self.model if self.average is None else self.average.module
-
-    @property
-    def rate(self) -> float:
-        """Of the first parameter group, as it stands."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def set_rate(self, scale: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * scale
-
-    def collect(
-        self, images_BCHW: Tensor, targets: Tensor, *, share: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
-        """Add a batch's gradients, as a share of the next step's; its loss and outputs."""
-        with self.device.autocast():
-            outputs = self.forward(self.device.arrange(images_BCHW))
-            loss: Tensor = self.loss(outputs, targets)
-        self.scaler.scale(loss if share == 1.0 else loss * share).backward()
-        return loss, outputs
-
-    def weight_of(self, targets: Tensor) -> Tensor | float:
-        """What a batch's mean loss is a mean over: samples, or the weights of their classes."""
-        weight_C: Tensor | None = getattr(self.loss, "weight", None)
-        if weight_C is None or targets.is_floating_point():
-            return float(len(targets))
-        return weight_C[targets].sum()
-
-    def step(self) -> Tensor | None:
-        """One optimisation step along the gradients collected; their norm where it was bounded."""
-        norm = None
-        if self.max_gradient_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-        return norm
-
-
-def average_weights(model: nn.Module, decay: float) -> AveragedModel:
-    """A running mean of weights and statistics, which starts as the model stands."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    waited_seconds: float = 0.0  # for others that train with it
 
 
 @dataclass(frozen=True)
-class Curriculum:
-    """What every epoch of a training goes through, and in which steps."""
+class EpochPlan:
+    """The samples, batches and steps that every epoch of a training goes through."""
 
     split: Split
     batch_size: int
@@ -133,7 +46,8 @@ class Curriculum:
     balanced: bool = False
     batches_per_step: int = 1
     augmentation: Augmentation = UNCHANGED
-    looks: Container[int] = ()  # epochs that are looked at closely
+    probe_epochs: Container[int] = ()  # epochs whose layers and last step are measured too
+    stage: str = ""  # of the procedure
 
     @cached_property
     def balanced_counts(self) -> Tensor | None:
@@ -141,126 +55,111 @@ class Curriculum:
         counts = self.split.class_counts if self.balanced else None
         return None if counts is None else torch.tensor(counts, device=self.split.targets.device)
 
-    @property
-    def sizes(self) -> list[int]:
-        """Of the batches."""
+    @cached_property
+    def batch_sizes(self) -> list[int]:
+        """The number of samples in each batch of an epoch."""
         return [stop - start for start, stop in batch_bounds(len(self.split), self.batch_size)]
 
+    @cached_property
+    def steps(self) -> list[tuple[int, int]]:
+        """The batches of each optimizer step, from and to; the last step may have fewer."""
+        count = len(self.batch_sizes)
+        starts = range(0, count, self.batches_per_step)
+        return [(start, min(start + self.batches_per_step, count)) for start in starts]
+
     def order(self, number: int) -> torch.Generator:
-        """What draws the order of one epoch's samples."""
+        """Return the generator that draws the order of one epoch's samples."""
         return torch.Generator().manual_seed(seed_for(self.seed, "order", number))
 
 
-def train_epochs(
-    learner: Learner,
-    split: Split,
-    *,
-    batch_size: int,
-    max_epochs: int,
-    seed: int,
-    shuffle: bool = True,
-    balanced: bool = False,
-    batches_per_step: int = 1,
-    augmentation: Augmentation = UNCHANGED,
-    first_epoch: int = 1,
-    looks: Container[int] = (),
-) -> Iterator[Epoch]:
-    """Train, an epoch at each `next`."""
-    curriculum = Curriculum(
-        split,
-        batch_size,
-        max_epochs,
-        seed,
-        shuffle=shuffle,
-        balanced=balanced,
-        batches_per_step=batches_per_step,
-        augmentation=augmentation,
-        looks=looks,
-    )
-    for number in range(first_epoch, max_epochs + 1):
-        yield train_epoch(learner, curriculum, number)
+TrainEpochs = Callable[[Learner, EpochPlan, int], Iterator[Epoch]]
 
 
-def train_epoch(learner: Learner, curriculum: Curriculum, number: int) -> Epoch:
-    """One pass over the training samples; every epoch draws from seeds of its own."""
+def train_epochs(learner: Learner, plan: EpochPlan, first_epoch: int = 1) -> Iterator[Epoch]:
+    """Train, one epoch at each `next`."""
+    for number in range(first_epoch, plan.max_epochs + 1):
+        yield train_epoch(learner, plan, number)
+
+
+def train_epoch(learner: Learner, plan: EpochPlan, number: int) -> Epoch:
+    """Train one pass over the training samples; every epoch draws from its own seed."""
     started = time.perf_counter()
-    split, sizes = curriculum.split, curriculum.sizes
-    steps = step_bounds(len(sizes), curriculum.batches_per_step)
-    num_classes = len(split.class_names or ())
-    augmentation = curriculum.augmentation
-    closely = number in curriculum.looks
-    seed_everything(curriculum.seed, "epoch", number)
-    sums = Sums(
-        learner.device.torch_device, closely=closely, class_counts=curriculum.balanced_counts
+    seed_everything(plan.seed, "epoch", number)
+    is_probed = number in plan.probe_epochs
+    accumulator = MetricAccumulator(
+        learner.device.torch_device, closely=is_probed, class_counts=plan.balanced_counts
     )
-    gauge = Gauge(learner, len(sizes), (number - 1) * len(steps), closely=closely)
+    step_stats = StepStats(
+        learner, len(plan.batch_sizes), (number - 1) * len(plan.steps), closely=is_probed
+    )
     learner.train_mode()
-    batches = split.batches(
-        curriculum.batch_size,
-        shuffle=curriculum.shuffle,
-        generator=curriculum.order(number),
-        balanced=curriculum.balanced,
-        augment=None if augmentation.is_identity else augmentation,
+    batches = plan.split.batches(
+        plan.batch_size,
+        shuffle=plan.shuffle,
+        generator=plan.order(number),
+        balanced=plan.balanced,
+        augment=None if plan.augmentation.is_identity else plan.augmentation,
     )
-    for index, (images_BCHW, targets) in enumerate(gauge.timed(batches)):
-        inputs_BCHW, wanted = augmentation.mix(images_BCHW, targets, num_classes)
-        start, stop = steps[index // curriculum.batches_per_step]
-        share = sizes[index] / sum(sizes[start:stop])
-        loss, outputs = learner.collect(inputs_BCHW, wanted, share=share)
-        sums.add(loss, outputs, targets, learner.weight_of(wanted))
-        gauge.see(loss)
+    num_classes = len(plan.split.class_names or ())
+    for index, (images_BCHW, targets) in enumerate(step_stats.timed(batches)):
+        inputs_BCHW, mixed_targets = plan.augmentation.mix(images_BCHW, targets, num_classes)
+        start, stop = plan.steps[index // plan.batches_per_step]
+        fraction = plan.batch_sizes[index] / sum(plan.batch_sizes[start:stop])
+
+        loss, outputs = learner.forward_backward(inputs_BCHW, mixed_targets, fraction=fraction)
+        accumulator.add(loss, outputs, targets, learner.weight_of(mixed_targets))
+        step_stats.see(loss)
+
         if index + 1 == stop:
             # the middle of the step: neither its start nor its end wastes a step at rate 0
-            middle = (start + stop) / 2 / len(sizes)
-            learner.set_rate(learner.scale(number - 1 + middle, curriculum.max_epochs))
-            gauge.take_step()
-    return sum_up(learner, curriculum, number, sums, gauge, started)
+            middle = (start + stop) / 2 / len(plan.batch_sizes)
+            learner.set_lr(learner.scale(number - 1 + middle, plan.max_epochs))
+            before = step_stats.before_step()
+            gradient_norm = learner.step()
+            step_stats.after_step(before, gradient_norm)
+    return epoch_event(learner, plan, number, accumulator, step_stats, started)
 
 
-def sum_up(
+def epoch_event(
     learner: Learner,
-    curriculum: Curriculum,
+    plan: EpochPlan,
     number: int,
-    sums: Sums,
-    gauge: Gauge,
+    accumulator: MetricAccumulator,
+    step_stats: StepStats,
     started: float,
-    time_share: float = 1.0,
+    time_fraction: float = 1.0,
 ) -> Epoch:
-    """The epoch as it is told; this waits for the device."""
-    metrics = sums.means()
-    seconds = (time.perf_counter() - started) * time_share
+    """Return what an epoch has recorded; this waits for the device."""
+    metrics = accumulator.means()
+    seconds = (time.perf_counter() - started) * time_fraction
     return Epoch(
         number=number,
-        step=number * len(step_bounds(len(curriculum.sizes), curriculum.batches_per_step)),
+        step=number * len(plan.steps),
         metrics=metrics,
-        lr=learner.rate,
+        lr=learner.lr,
         seconds=seconds,
-        num_samples=len(curriculum.split),
-        signals={**sums.signals(), **gauge.read(seconds)},
-        first_steps=gauge.first_steps(),
+        num_samples=len(plan.split),
+        signals={**accumulator.signals(), **step_stats.read(seconds)},
+        first_steps=step_stats.first_steps(),
     )
-
-
-def step_bounds(num_batches: int, batches_per_step: int) -> list[tuple[int, int]]:
-    """From which batch to which each optimisation step collects; the last may have fewer."""
-    starts = range(0, num_batches, batches_per_step)
-    return [(start, min(start + batches_per_step, num_batches)) for start in starts]
 
 
 def evaluate(learner: Learner, split: Split, batch_size: int) -> dict[str, float]:
-    """The same figures as in training, of a model that stands still."""
+    """Return the metrics of training, of the model as it is."""
     return score(learner, split, batch_size).means()
 
 
 @torch.no_grad()
-def score(learner: Learner, split: Split, batch_size: int, *, closely: bool = False) -> Sums:
-    """One pass of a model that stands still."""
-    model = learner.answering.eval()
+def score(
+    learner: Learner, split: Split, batch_size: int, *, closely: bool = False
+) -> MetricAccumulator:
+    """Evaluate a split in one pass."""
+    model = learner.eval_model.eval()
     forward = learner.forward if model is learner.model else model
-    sums = Sums(learner.device.torch_device, closely=closely)
+    accumulator = MetricAccumulator(learner.device.torch_device, closely=closely)
     for images_BCHW, targets in split.batches(batch_size):
         with learner.device.autocast():
             outputs = forward(learner.device.arrange(images_BCHW))
             loss = learner.loss(outputs, targets)
-        sums.add(loss, outputs, targets, learner.weight_of(targets))
-    return sums
+        accumulator.add(loss, outputs, targets, learner.weight_of(targets))
+    return accumulator

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from expkit.engine.loop import Epoch, Learner
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch
 
 
 class _NotFiniteError(Exception):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.randomness import seed_everything
 from expkit.engine.replay import Difference, Outputs, Replay, relative_error, tolerance_of
 
@@ -112,7 +112,7 @@ def _collect(learner: Learner, batch: Batch, seed: int) -> float:
     seed_everything(seed, "parity")
     device = learner.device.torch_device
     images_BCHW, targets = batch
-    loss, _ = learner.collect(images_BCHW.to(device), targets.to(device))
+    loss, _ = learner.forward_backward(images_BCHW.to(device), targets.to(device))
     return float(loss.detach())
 
 

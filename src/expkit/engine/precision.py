@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expkit.data.split import Split
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.untouched import untouched
 
 

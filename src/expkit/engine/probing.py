@@ -14,7 +14,7 @@ from expkit.data.split import Split
 from expkit.engine.endings import answer_limits, last_operation
 from expkit.engine.functional import FunctionWatch
 from expkit.engine.layers import LayerWatch, describe_outputs, look_at_layers
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.loss_probe import probe_loss
 from expkit.engine.untouched import untouched
 from expkit.engine.wiring import Wiring, affine_error, cross_sample_gradient

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from expkit.data.split import Split
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 
 LOWEST, HIGHEST = 1e-7, 10.0
 NUM_STEPS = 60  # seven and a half a decade
@@ -128,8 +128,8 @@ def _losses(
     trial.train_mode()
     first = None
     for rate, (images_BCHW, targets) in zip(rates, batches, strict=False):
-        trial.set_rate(rate / configured)
-        loss = trial.collect(images_BCHW, targets)[0].item()
+        trial.set_lr(rate / configured)
+        loss = trial.forward_backward(images_BCHW, targets)[0].item()
         trial.step()
         yield loss
         first = loss if first is None else first

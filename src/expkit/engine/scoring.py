@@ -28,7 +28,7 @@ def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
     return (ahead | tied_ahead).sum(-1)
 
 
-class Sums:
+class MetricAccumulator:
     """Running sums of one pass over a split, or of the passes of several runs side by side.
 
     Of several, every tensor that is added has a first dimension more: the runs.
@@ -102,11 +102,11 @@ class Sums:
         rows = torch.stack([torch.ones_like(ranks), ranks == 0, ranks < TOP], -1).long()
         self._by_class.view(-1, 3).index_add_(0, targets.flatten(), rows.view(-1, 3))
 
-    def of_each(self, num_runs: int) -> list[Sums]:
+    def of_each(self, num_runs: int) -> list[MetricAccumulator]:
         """Those of every run, where several were summed side by side."""
         return [self._of_one(run, num_runs) for run in range(num_runs)]
 
-    def _of_one(self, run: int, num_runs: int) -> Sums:
+    def _of_one(self, run: int, num_runs: int) -> MetricAccumulator:
         one = copy.copy(self)
         one._loss, one._weight = self._loss[run], self._weight.expand(num_runs)[run]
         if self._counts is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.rates import copy_optimizer
 
 COUNT = "step"  # in the states of torch's optimizers: the one entry that is no parameter's moment
@@ -56,16 +56,16 @@ class Stack:
                 }
         return optimizer
 
-    def collect(
-        self, images_SBCHW: Tensor, targets_SB: Tensor, share: float
+    def forward_backward(
+        self, images_SBCHW: Tensor, targets_SB: Tensor, fraction: float
     ) -> tuple[Tensor, Tensor]:
-        """Add everyone's gradients, as `Learner.collect` does: losses S and outputs S x B x C."""
+        """Add every learner's gradients; return losses S and outputs S x B x C."""
         batched = torch.vmap(self._answer, randomness="error")
         with warnings.catch_warnings():
             # pooling to 1 x 1 only renames its strides, and does so for each learner
             warnings.filterwarnings("ignore", ".*aten::as_strided_")
             losses_S, outputs_SBC = batched(self._weights, self._buffers, images_SBCHW, targets_SB)
-        (losses_S.sum() * share).backward()
+        (losses_S.sum() * fraction).backward()
         return losses_S.detach(), outputs_SBC.detach()
 
     def _answer(
@@ -75,7 +75,7 @@ class Stack:
         images_BCHW: Tensor,
         targets_B: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """One learner's loss and outputs, as `Learner.collect` has them."""
+        """One learner's loss and outputs, as `Learner.forward_backward` has them."""
         first = self.learners[0]
         with first.device.autocast():
             arranged = first.device.arrange(images_BCHW)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.stack import Stack
 from expkit.engine.untouched import untouched
 from expkit.errors import UserError
@@ -171,7 +171,7 @@ def _gradients_together(
     try:
         with warnings.catch_warnings(), _hooks(learners[0].model, watch):
             warnings.filterwarnings("error", SLOW)
-            stack.collect(images, targets, 1.0)
+            stack.forward_backward(images, targets, 1.0)
     except Exception as error:
         layer = inside[-1] if inside else f"loss ({type(learners[0].loss).__name__})"
         raise _refusal(f"{layer}: {_reason(error)}", f"model: {layer}") from error

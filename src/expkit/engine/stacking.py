@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from expkit.data.split import batch_bounds
-from expkit.engine.gauge import Gauge
-from expkit.engine.loop import Curriculum, Epoch, Learner, step_bounds, sum_up
-from expkit.engine.scoring import Sums
+from expkit.engine.gauge import StepStats
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch, EpochPlan, epoch_event
+from expkit.engine.scoring import MetricAccumulator
 from expkit.engine.stack import Stack
 
 # on a processor, in fp32: with four times as many, one after another was as fast or faster
@@ -19,7 +20,7 @@ MOST_PIXELS = 32 * 16 * 16  # of a batch
 MOST_WEIGHTS = 100_000  # of a net
 
 
-def pays(learner: Learner, curriculum: Curriculum) -> bool:
+def pays(learner: Learner, plan: EpochPlan) -> bool:
     """Whether a stack is faster than one after another: on a processor, where steps are small.
 
     Those are mostly overhead, and a stack takes half their time. Else batched convolutions, which
@@ -27,62 +28,68 @@ def pays(learner: Learner, curriculum: Curriculum) -> bool:
     """
     if learner.device.torch_device.type != "cpu":
         return True
-    _, height, width, _ = curriculum.split.images_NHWC.shape
-    num_pixels = max(curriculum.sizes) * height * width
+    _, height, width, _ = plan.split.images_NHWC.shape
+    num_pixels = max(plan.batch_sizes) * height * width
     num_weights = sum(weight.numel() for weight in learner.model.parameters())
     is_small = num_pixels <= MOST_PIXELS and num_weights <= MOST_WEIGHTS
     return learner.device.precision == "fp32" and is_small
 
 
-def train_side_by_side(stack: Stack, curricula: Sequence[Curriculum], number: int) -> list[Epoch]:
+def train_side_by_side(stack: Stack, plans: Sequence[EpochPlan], number: int) -> list[Epoch]:
     """The same epoch of all learners, each in its own order; what each one's has come to.
 
     Its time is the share of each. Nothing draws from torch's global generators.
     """
     started = time.perf_counter()
-    learners, first = stack.learners, curricula[0]
-    sizes, closely = first.sizes, number in first.looks
-    steps = step_bounds(len(sizes), first.batches_per_step)
-    sums = Sums(
+    learners, first = stack.learners, plans[0]
+    sizes, closely = first.batch_sizes, number in first.probe_epochs
+    steps = first.steps
+    accumulator = MetricAccumulator(
         learners[0].device.torch_device, closely=closely, class_counts=first.balanced_counts
     )
-    time_share = 1 / len(learners)
-    gauges = [
-        Gauge(each, len(sizes), (number - 1) * len(steps), closely=closely, time_share=time_share)
+    time_fraction = 1 / len(learners)
+    stats = [
+        StepStats(
+            each,
+            len(sizes),
+            (number - 1) * len(steps),
+            closely=closely,
+            time_fraction=time_fraction,
+        )
         for each in learners
     ]
-    batches = _draw_batches(curricula, number)
-    for learner, gauge in zip(learners, gauges, strict=True):
+    batches = _draw_batches(plans, number)
+    for learner, step_stats in zip(learners, stats, strict=True):
         learner.train_mode()
-        batches = gauge.timed(batches)
+        batches = step_stats.timed(batches)
     for index, (images_SBCHW, targets_SB) in enumerate(batches):
         start, stop = steps[index // first.batches_per_step]
-        share = sizes[index] / sum(sizes[start:stop])
-        losses_S, outputs_SBC = stack.collect(images_SBCHW, targets_SB, share)
-        sums.add(losses_S, outputs_SBC, targets_SB, _weights_of(learners[0], targets_SB))
-        for gauge, loss in zip(gauges, losses_S.unbind(), strict=True):
-            gauge.see(loss)
+        fraction = sizes[index] / sum(sizes[start:stop])
+        losses_S, outputs_SBC = stack.forward_backward(images_SBCHW, targets_SB, fraction)
+        accumulator.add(losses_S, outputs_SBC, targets_SB, _weights_of(learners[0], targets_SB))
+        for step_stats, loss in zip(stats, losses_S.unbind(), strict=True):
+            step_stats.see(loss)
         if index + 1 == stop:
             middle = (start + stop) / 2 / len(sizes)
             for learner in learners:
-                learner.set_rate(learner.scale(number - 1 + middle, first.max_epochs))
-            _take_step(stack, gauges)
+                learner.set_lr(learner.scale(number - 1 + middle, first.max_epochs))
+            _take_step(stack, stats)
     stack.finish()
-    parts = zip(learners, curricula, sums.of_each(len(learners)), gauges, strict=True)
+    parts = zip(learners, plans, accumulator.of_each(len(learners)), stats, strict=True)
     return [
-        sum_up(learner, curriculum, number, mine, gauge, started, time_share)
-        for learner, curriculum, mine, gauge in parts
+        epoch_event(learner, plan, number, mine, step_stats, started, time_fraction)
+        for learner, plan, mine, step_stats in parts
     ]
 
 
-def _draw_batches(curricula: Sequence[Curriculum], number: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _draw_batches(plans: Sequence[EpochPlan], number: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Everyone's next batch in one, gathered at once: they have the same samples."""
-    split = curricula[0].split
-    orders = [split.draw_order(each.order(number), balanced=each.balanced) for each in curricula]
+    split = plans[0].split
+    orders = [split.draw_order(each.order(number), balanced=each.balanced) for each in plans]
     orders_SN = torch.stack(orders)
-    for start, stop in batch_bounds(len(split), curricula[0].batch_size):
+    for start, stop in batch_bounds(len(split), plans[0].batch_size):
         images, targets = split.gather(orders_SN[:, start:stop].reshape(-1))
-        shape = (len(curricula), stop - start)
+        shape = (len(plans), stop - start)
         yield images.unflatten(0, shape), targets.unflatten(0, shape)
 
 
@@ -94,10 +101,10 @@ def _weights_of(learner: Learner, targets_SB: Tensor) -> Tensor | None:
     return weight_C[targets_SB].sum(-1)
 
 
-def _take_step(stack: Stack, gauges: Sequence[Gauge]) -> None:
-    if gauges[0].reads_gradients:
+def _take_step(stack: Stack, stats: Sequence[StepStats]) -> None:
+    if stats[0].reads_gradients:
         stack.show_gradients()
-    before = [gauge.before_step() for gauge in gauges]
+    before = [step_stats.before_step() for step_stats in stats]
     norms = stack.step()
-    for gauge, seen, norm in zip(gauges, before, norms, strict=True):
-        gauge.after_step(seen, norm)
+    for step_stats, seen, norm in zip(stats, before, norms, strict=True):
+        step_stats.after_step(seen, norm)

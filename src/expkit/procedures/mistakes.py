@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from annotated_types import Ge, MinLen
 
-from expkit.engine.loop import train_epochs
+from expkit.engine.loop import EpochPlan, train_epochs
 from expkit.engine.prediction import answer
 from expkit.engine.randomness import seed_for
 from expkit.errors import UserError
@@ -118,13 +118,15 @@ class MistakeCollection:
         learner = training.new_learner(parts, session.new_model(), session.stage, [])
         epochs = train_epochs(
             learner,
-            session.train_split.select(torch.from_numpy(others)),
-            batch_size=training.batch_size,
-            max_epochs=training.max_epochs,
-            seed=seed,
-            balanced=training.balanced_sampling,
-            batches_per_step=training.batches_per_step,
-            augmentation=parts.augmentation,
+            EpochPlan(
+                session.train_split.select(torch.from_numpy(others)),
+                batch_size=training.batch_size,
+                max_epochs=training.max_epochs,
+                seed=seed,
+                balanced=training.balanced_sampling,
+                batches_per_step=training.batches_per_step,
+                augmentation=parts.augmentation,
+            ),
         )
         for epoch in epochs:
             done = fold * training.max_epochs
@@ -134,7 +136,7 @@ class MistakeCollection:
             )
         unseen = session.train_split.select(torch.from_numpy(mine))
         batches = (images for images, _ in unseen.batches(self.batch_size))
-        outputs = answer(learner.answering, batches, parts.device)
+        outputs = answer(learner.eval_model, batches, parts.device)
         finite = outputs.isfinite().all(1)
         answers: Indices = outputs.argmax(1).where(finite, NO_ANSWER).cpu().numpy()
         return answers

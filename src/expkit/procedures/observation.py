@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expkit.engine.gauge import looks
-from expkit.engine.loop import Epoch, Learner
+from expkit.engine.gauge import probe_epochs
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch
 from expkit.engine.precision import precision_gap
 from expkit.engine.probing import look_at_layers, probe_loss, probe_model
-from expkit.engine.scoring import Sums
+from expkit.engine.scoring import MetricAccumulator
 from expkit.engine.untouched import untouched
 from expkit.procedures.session import Session
 from expkit.records.files import Record
@@ -33,11 +34,11 @@ class Observer:
     session: Session
     learner: Learner
     probe: Batch
-    looks: frozenset[int]
+    probe_epochs: frozenset[int]
 
     @classmethod
     def of(cls, session: Session, learner: Learner, max_epochs: int) -> Observer:
-        return cls(session, learner, probe_batch(session), looks(max_epochs))
+        return cls(session, learner, probe_batch(session), probe_epochs(max_epochs))
 
     def observe_start(self) -> None:
         """The loss and the model before the first step."""
@@ -47,7 +48,7 @@ class Observer:
     def observe_epoch(
         self,
         epoch: Epoch,
-        held_out: Sums | None,
+        held_out: MetricAccumulator | None,
         held_out_seconds: float,
         origin: Mapping[str, Any] | None,
     ) -> None:
@@ -72,13 +73,13 @@ class Observer:
             content["predicted"][split] = held_out.answers()
             if (sure := held_out.sure_mistakes()) is not None:
                 content["confident_error"][split] = sure
-        if epoch.number in self.looks or not is_finite:
+        if epoch.number in self.probe_epochs or not is_finite:
             images, targets = self.probe
             learner = self.learner
             content |= attempt(
                 self.session,
                 lambda: look_at_layers(
-                    learner.answering, images, targets, learner.loss, learner.device
+                    learner.eval_model, images, targets, learner.loss, learner.device
                 ),
             )
         self.session.note("epoch", epoch.number, content)
@@ -88,7 +89,7 @@ class Observer:
         losses = [record["train/loss"] for record in records]
         best = min(losses)
         leaps = not losses[-1] <= best + LEAP * abs(best)  # so does a NaN
-        return records[-1]["epoch"] in self.looks or leaps
+        return records[-1]["epoch"] in self.probe_epochs or leaps
 
 
 def probe_batch(session: Session) -> Batch:

@@ -11,7 +11,8 @@ from annotated_types import Ge, Gt, Le
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from expkit.engine.loop import Learner, train_epochs
+from expkit.engine.learner import Learner
+from expkit.engine.loop import EpochPlan, train_epochs
 from expkit.metrics.percentages import percent
 from expkit.procedures.observation import observe_loss, observe_model
 from expkit.procedures.parts import Parts, try_step
@@ -37,10 +38,9 @@ class OverfitGate:
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Try a step; fewer samples than asked for are said and used."""
         count = min(self.num_samples, len(parts.splits["train"]))
-        model = parts.device.place(parts.make_model())
-        try_step(
-            parts, self._learner(replace(parts, device=parts.uncompiled), model, count), count, key
-        )
+        with parts.trial_model() as model:
+            learner = self._learner(replace(parts, device=parts.uncompiled), model, count)
+            try_step(parts, learner, count, key)
 
     def _learner(self, parts: Parts, model: nn.Module, count: int) -> Learner:
         return Learner(
@@ -62,11 +62,13 @@ class OverfitGate:
         learner = self._learner(session.parts, session.new_model(), len(split))
         steps = train_epochs(
             learner,
-            split,
-            batch_size=len(split),
-            max_epochs=self.max_steps,
-            seed=session.seed,
-            shuffle=False,
+            EpochPlan(
+                split,
+                batch_size=len(split),
+                max_epochs=self.max_steps,
+                seed=session.seed,
+                shuffle=False,
+            ),
         )
         session.folder.forget_after(session.stage, -1)
         session.watcher.stage_started(session.stage, self.max_steps)

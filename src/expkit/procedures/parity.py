@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.parity import Batch, Parity, compare_devices
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.errors import UserError

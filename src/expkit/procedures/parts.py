@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,8 @@ from expkit.config.parts import build_part, explain_failure
 from expkit.data.split import Split, place_splits
 from expkit.engine.augmentation import Augmentation
 from expkit.engine.device import Device
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
+from expkit.engine.untouched import untouched
 from expkit.errors import UserError
 from expkit.losses.own import refuse_mixed
 from expkit.procedures.adoption import adopt_preprocessing
@@ -67,6 +69,7 @@ class Parts:
     make_optimizer: Callable[[Any], torch.optim.Optimizer]
     augmentation: AugmentationSource
     evaluated: Run | None  # another run, whose weights take the place of training
+    num_parameters: int = 0  # of the model
 
     @property
     def facts(self) -> DatasetFacts:
@@ -80,6 +83,23 @@ class Parts:
     def uncompiled(self) -> Device:
         """For trials: compiling would take longer than they tell."""
         return replace(self.device, compile=False)
+
+    @contextmanager
+    def trial_model(self) -> Iterator[nn.Module]:
+        """Lend the one model that all checks are made on: each finds it ready to learn."""
+        model = self._trial_model
+        wants_gradient = [parameter.requires_grad for parameter in model.parameters()]
+        try:
+            with untouched(model):
+                yield model
+        finally:
+            for parameter, flag in zip(model.parameters(), wants_gradient, strict=True):
+                parameter.requires_grad_(flag)
+                parameter.grad = None
+
+    @cached_property
+    def _trial_model(self) -> nn.Module:
+        return self.device.place(self.make_model())
 
 
 def build_parts(reading: Reading) -> Parts:
@@ -128,7 +148,9 @@ def build_parts(reading: Reading) -> Parts:
     for name, stage in parts.stages.items():
         stage.check(f"procedure.{name}", parts, before)
         before[name] = stage
-    return parts
+    with parts.trial_model() as model:
+        count = sum(parameter.numel() for parameter in model.parameters())
+    return replace(parts, num_parameters=count)  # and without the model of the checks
 
 
 def _build_stage(name: str, node: Mapping[str, Any]) -> Stage:
@@ -194,11 +216,10 @@ def _try_out(parts: Parts) -> None:
     images_BCHW, _ = next(next(iter(parts.splits.values())).spread_out(2).batches(2))
     node = parts.reading.config.model
 
-    model = parts.device.place(parts.make_model()).eval()
     wanted = (len(images_BCHW), num_outputs)
     try:
-        with torch.no_grad():
-            answer = model(parts.device.arrange(images_BCHW))
+        with parts.trial_model() as model, torch.no_grad():
+            answer = model.eval()(parts.device.arrange(images_BCHW))
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         shape = " x ".join(map(str, parts.facts.image_shape))
@@ -224,7 +245,7 @@ def try_step(parts: Parts, learner: Learner, num_samples: int, key: str) -> None
     images_BCHW, targets = next(parts.splits["train"].spread_out(num_samples).batches(num_samples))
     try:
         learner.train_mode()
-        learner.collect(images_BCHW, targets)
+        learner.forward_backward(images_BCHW, targets)
         learner.step()
     except Exception as error:
         names = [parts.reading.config.model["_target_"], parts.reading.config.optimizer["_target_"]]

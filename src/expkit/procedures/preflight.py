@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Gt
 
 from expkit.data.census import take_census
-from expkit.engine.loop import Learner
+from expkit.engine.learner import Learner
 from expkit.engine.machine import describe_machine, repeats_itself
 from expkit.engine.rates import sweep_rates
 from expkit.procedures.observation import attempt, observe_loss, observe_model, probe_batch

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from expkit.procedures.course import Course, go_alone
 from expkit.procedures.roles import wrong_part
 from expkit.procedures.session import Session
-from expkit.procedures.training import Training
 from expkit.records.facts import StageResult
 from expkit.records.run import Run
 
 
-def run_procedure(session: Session) -> bool:
-    """Run what is not finished yet; whether every stage has passed."""
-    return go_alone(procedure_course(session))
-
-
-def procedure_course(session: Session) -> Course[bool]:
-    """The same, asking for every epoch of the stages that can be trained among others."""
+def run_stages(session: Session) -> bool:
+    """Run the stages that are not finished yet; return whether every stage has passed."""
     finished = {result.stage: result for result in Run(session.folder.path).stages}
     for name, stage in session.parts.stages.items():
         result = finished.get(name)
         if result is None:
             session.stopwatch.lap()
-            own = replace(session, stage=name)
-            if isinstance(stage, Training):
-                result = yield from stage.course(own)
-            else:
-                result = stage.run(own)
-                if not isinstance(result, StageResult):
-                    node = session.parts.reading.config.procedure[name]
-                    raise wrong_part(f"procedure.{name}", stage, node)
+            result = stage.run(replace(session, stage=name))
+            if not isinstance(result, StageResult):
+                node = session.parts.reading.config.procedure[name]
+                raise wrong_part(f"procedure.{name}", stage, node)
             doomed = session.diagnosis.look(result)
             if doomed is not None and result.passed:
                 reason = f"{result.reason}; ended by {doomed.rule} ({doomed.severity})"

@@ -14,7 +14,8 @@ from torch import nn
 from expkit.data.split import Split
 from expkit.diagnosis.finding import Finding
 from expkit.engine.checkpoint import load_learner, load_weights, save_learner, save_weights
-from expkit.engine.loop import Epoch, Learner
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch, TrainEpochs, train_epochs
 from expkit.engine.randomness import seed_everything, seed_for
 from expkit.errors import UserError
 from expkit.procedures.diagnosing import Diagnosis
@@ -62,10 +63,6 @@ class Stopwatch:
         lap, self._last = now - self._last, now
         return lap
 
-    def forget(self, seconds: float) -> None:
-        """Leave out what was spent on others."""
-        self._last += seconds
-
 
 @dataclass(frozen=True)
 class Session:
@@ -77,6 +74,7 @@ class Session:
     stage: str = ""  # the name of the stage that is running
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     told: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
+    train_epochs: TrainEpochs = train_epochs  # of a training stage; seeds may share their epochs
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -119,7 +117,8 @@ class Session:
             "lr": epoch.lr,
             "seconds": epoch.seconds,
             "samples_per_second": epoch.num_samples / epoch.seconds,
-            "wall_seconds": self.stopwatch.lap(),  # with evaluation and checkpoints
+            # with evaluation and checkpoints
+            "wall_seconds": self.stopwatch.lap() - epoch.waited_seconds,
             "at": time.time(),
         }
         self.folder.append_history(record)
@@ -156,7 +155,7 @@ class Session:
         facts = {"stage": self.stage, "epoch": epoch}
         make_inside(self._checkpoint(self.stage, "last").parent, self.folder.path)
         if is_best:
-            save_weights(self._checkpoint(self.stage, "best"), learner.answering, facts)
+            save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, facts)
         save_learner(self._checkpoint(self.stage, "last"), learner, facts)
 
     def load_weights(

@@ -1,23 +1,27 @@
-"""Runs that differ in their seeds alone: each goes its own way, and their epochs are shared."""
+"""Runs that differ in their seeds alone: each is an ordinary run, and their epochs are shared."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import TypeVar
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from threading import Thread
+from typing import Generic, TypeVar, cast
 
 import torch
 
 from expkit.config.schema import Config
-from expkit.engine.loop import Epoch
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch, EpochPlan, TrainEpochs, train_epoch
+from expkit.engine.machine import flushes_denormals
 from expkit.engine.randomness import seed_everything
 from expkit.engine.stack import Stack
 from expkit.engine.stackable import refuse_unstackable
 from expkit.engine.stacking import pays, train_side_by_side
 from expkit.errors import UserError
-from expkit.procedures.course import Course, Wish
 from expkit.procedures.parts import Parts
 from expkit.procedures.training import Training
 
@@ -74,62 +78,119 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
     refuse_unstackable(learners, *next(few.batches(len(few))), key)
 
 
-def go_together(
-    courses: Sequence[Course[T]], before_epoch: Callable[[], None] = lambda: None
-) -> list[T]:
-    """Lead all courses to their ends, an epoch at a time for all that wish for the same one.
+@dataclass(frozen=True)
+class EpochRequest:
+    """An epoch that a run waits for."""
 
-    Who is behind catches up first; who has ended is not waited for. What goes wrong in a shared
-    epoch is raised in each of the courses that share it, and an interruption in all. What goes
-    wrong in a course of its own is raised once the others have come to their ends.
+    learner: Learner
+    plan: EpochPlan
+    number: int
+
+
+class SeedRun(Generic[T]):
+    """A run in a thread of its own, which stops at every epoch until somebody has trained it.
+
+    Only one thread runs at a time: whoever lets this one go on waits for its next request, so
+    that torch's generators and the standard streams are that run's alone meanwhile.
     """
-    results: dict[int, T] = {}
-    errors: list[BaseException] = []
-    wishes: dict[int, Wish] = {}
-    trainer = Trainer()
 
-    def advance(index: int, go_on: Callable[[], Wish]) -> None:
+    def __init__(
+        self,
+        run: Callable[[TrainEpochs], T],
+        surroundings: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._surroundings = surroundings  # of everything that the run does
+        self._replies: SimpleQueue[Epoch | BaseException] = SimpleQueue()
+        self._requests: SimpleQueue[EpochRequest | None] = SimpleQueue()
+        self.request: EpochRequest | None = None  # None: it has not begun, or has ended
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        # torch keeps these by thread, and the device was opened in this one
+        settings = torch.get_num_threads(), flushes_denormals()
+        self._thread = Thread(target=self._work, args=(run, *settings), daemon=True)
+
+    def _work(
+        self, run: Callable[[TrainEpochs], T], num_threads: int, flush_denormals: bool
+    ) -> None:
         try:
-            wishes[index] = go_on()
-        except StopIteration as end:
-            results[index] = end.value
+            torch.set_num_threads(num_threads)
+            torch.set_flush_denormal(flush_denormals)
+            self.result = run(self._train_epochs)
         except BaseException as error:
-            errors.append(error)
+            self.error = error
+        self._requests.put(None)
 
-    for index, course in enumerate(courses):
-        advance(index, partial(next, course))
-    while wishes:
-        first = min((wish.place, wish.number) for wish in wishes.values())
-        group = {i: w for i, w in wishes.items() if (w.place, w.number) == first}
+    def _train_epochs(
+        self, learner: Learner, plan: EpochPlan, first_epoch: int = 1
+    ) -> Iterator[Epoch]:
+        for number in range(first_epoch, plan.max_epochs + 1):
+            asked = time.perf_counter()
+            self._requests.put(EpochRequest(learner, plan, number))
+            reply = self._replies.get()
+            if isinstance(reply, BaseException):
+                raise reply
+            waited = time.perf_counter() - asked - reply.seconds
+            yield replace(reply, waited_seconds=waited)
+
+    def go_on(self, reply: Epoch | BaseException | None = None) -> None:
+        """Let it run until its next request or its end."""
+        with self._surroundings():
+            if reply is None:
+                self._thread.start()
+            else:
+                self._replies.put(reply)
+            self.request = self._requests.get()
+
+
+def run_together(
+    runs: Sequence[SeedRun[T]],
+    stages: Sequence[str],
+    before_epoch: Callable[[], None] = lambda: None,
+) -> list[T]:
+    """Lead all runs to their ends, an epoch at a time for all that wait for the same one.
+
+    A run that is behind catches up first; one that has ended is not waited for. What goes wrong
+    in a shared epoch is raised in each run that shares it, and an interruption, which
+    `before_epoch` raises, in all. What one run raises is raised once the others have ended.
+    """
+    trainer = Trainer()
+    for run in runs:
+        run.go_on()
+    while waiting := {run: run.request for run in runs if run.request is not None}:
+        first = min((stages.index(r.plan.stage), r.number) for r in waiting.values())
+        group = {
+            run: request
+            for run, request in waiting.items()
+            if (stages.index(request.plan.stage), request.number) == first
+        }
         try:
             before_epoch()
             epochs = trainer.train(list(group.values()))
         except BaseException as error:
-            for index in list(wishes) if isinstance(error, KeyboardInterrupt) else group:
-                del wishes[index]
-                advance(index, partial(courses[index].throw, error))
+            for run in waiting if isinstance(error, KeyboardInterrupt) else group:
+                run.go_on(error)
             continue
-        for (index, wish), epoch in zip(group.items(), epochs, strict=True):
-            del wishes[index]
+        for (run, request), epoch in zip(group.items(), epochs, strict=True):
             # as its own epoch would have left the generators: the shared one has drawn nothing
-            seed_everything(wish.curriculum.seed, "epoch", wish.number)
-            advance(index, partial(courses[index].send, epoch))
-    if errors:
-        raise errors[0]
-    return [results[index] for index in range(len(courses))]
+            seed_everything(request.plan.seed, "epoch", request.number)
+            run.go_on(epoch)
+    for run in runs:
+        if run.error is not None:
+            raise run.error
+    return [cast(T, run.result) for run in runs]
 
 
 class Trainer:
-    """Grants wishes for the same epoch; the stack stays while the learners do."""
+    """Trains the same epoch of several learners; the stack stays while the learners do."""
 
     def __init__(self) -> None:
         self._stack: Stack | None = None
 
-    def train(self, wishes: Sequence[Wish]) -> list[Epoch]:
-        learners = [wish.learner for wish in wishes]
-        if len(wishes) == 1 or not pays(learners[0], wishes[0].curriculum):
-            return [wish.grant() for wish in wishes]
+    def train(self, requests: Sequence[EpochRequest]) -> list[Epoch]:
+        learners = [request.learner for request in requests]
+        if len(requests) == 1 or not pays(learners[0], requests[0].plan):
+            return [train_epoch(each.learner, each.plan, each.number) for each in requests]
         if self._stack is None or list(self._stack.learners) != learners:
             self._stack = Stack(learners)
-        curricula = [wish.curriculum for wish in wishes]
-        return train_side_by_side(self._stack, curricula, wishes[0].number)
+        plans = [request.plan for request in requests]
+        return train_side_by_side(self._stack, plans, requests[0].number)

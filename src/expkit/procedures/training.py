@@ -14,7 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 
 from expkit.data.split import batch_bounds
-from expkit.engine.loop import Curriculum, Epoch, Learner, score, train_epoch
+from expkit.engine.learner import Learner
+from expkit.engine.loop import Epoch, EpochPlan, score, train_epoch
 from expkit.engine.origin import find_origin
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
@@ -22,7 +23,6 @@ from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
-from expkit.procedures.course import Course, Wish, go_alone
 from expkit.procedures.observation import Observer, attempt
 from expkit.procedures.parts import Parts, try_step
 from expkit.procedures.relabelling import relabel
@@ -77,10 +77,10 @@ class Training:
         self._check_metrics(key, parts)
         bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
         smallest = min(stop - start for start, stop in bounds)
-        model = parts.device.place(parts.make_model())
-        self._names_redrawn(model, key)
-        trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
-        try_step(parts, trial, smallest, f"{key}.batch_size")
+        with parts.trial_model() as model:
+            self._names_redrawn(model, key)
+            trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
+            try_step(parts, trial, smallest, f"{key}.batch_size")
 
     def _check_start(self, key: str, start: Stage) -> None:
         """Weights that answer with a class more fit no model without it."""
@@ -168,11 +168,7 @@ class Training:
         )
 
     def run(self, session: Session) -> StageResult:
-        """The stage by itself."""
-        return go_alone(self.course(session))
-
-    def course(self, session: Session) -> Course[StageResult]:
-        """The stage, which asks for every epoch: somebody else may train it among others."""
+        """Train, and record, judge and keep every epoch; a resumed stage goes on after its last."""
         if self.labels_from is not None:
             session = session.relabelled()
         records: list[Record] = []
@@ -184,15 +180,12 @@ class Training:
             observer.observe_start()
         is_look = not records or observer.is_told(records)
         session.watcher.stage_started(session.stage, self.max_epochs)
-        curriculum = self._curriculum(session, observer.looks)
-        place = list(session.parts.stages).index(session.stage)
-        # a resumed run looks where the uninterrupted one did
+        plan = self._plan(session, observer.probe_epochs)
+        epochs = session.train_epochs(learner, plan, len(records) + 1)
+        # a resumed run is diagnosed where the uninterrupted one was
         doomed = session.diagnosis.look() if is_look else None
         while doomed is None and self.why_stop(records, monitored) is None:
-            asked = time.perf_counter()
-            epoch = yield Wish(learner, curriculum, place, len(records) + 1)
-            session.stopwatch.forget(time.perf_counter() - asked - epoch.seconds)
-            is_look = self._learn(session, observer, epoch, records)
+            is_look = self._learn(session, observer, next(epochs), records)
             doomed = session.diagnosis.look() if is_look else None
         reason = self.why_stop(records, monitored) or ""
         best = self.best_epoch(records, monitored)
@@ -217,8 +210,8 @@ class Training:
             session.load_weights(self.start_from, "best", model, redrawn)
         return self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
 
-    def _curriculum(self, session: Session, looks: Collection[int] = ()) -> Curriculum:
-        return Curriculum(
+    def _plan(self, session: Session, probe_epochs: Collection[int] = ()) -> EpochPlan:
+        return EpochPlan(
             session.train_split,
             self.batch_size,
             self.max_epochs,
@@ -226,7 +219,8 @@ class Training:
             balanced=self.balanced_sampling,
             batches_per_step=self.batches_per_step,
             augmentation=session.parts.augmentation,
-            looks=looks,
+            probe_epochs=probe_epochs,
+            stage=session.stage,
         )
 
     def _find_origin(self, session: Session, records: list[Record]) -> Record | None:
@@ -236,8 +230,8 @@ class Training:
         session = replace(session, parts=plain)
         learner = self._begin(session, before)
         session.load_last(learner)
-        number, curriculum = int(last["epoch"]), self._curriculum(session)
-        return find_origin(learner, lambda: train_epoch(learner, curriculum, number))
+        number, plan = int(last["epoch"]), self._plan(session)
+        return find_origin(learner, lambda: train_epoch(learner, plan, number))
 
     def _learn(
         self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]
@@ -246,7 +240,7 @@ class Training:
         monitored = session.parts.facts.monitored_split
         started, held_out = time.perf_counter(), None
         if monitored != "train":
-            split, closely = session.parts.splits[monitored], epoch.number in observer.looks
+            split, closely = session.parts.splits[monitored], epoch.number in observer.probe_epochs
             held_out = score(observer.learner, split, self.batch_size, closely=closely)
         figures = None if held_out is None else held_out.means()
         seconds = time.perf_counter() - started
@@ -295,7 +289,7 @@ class Training:
         due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
         if not due or "train" not in session.parts.facts.layouts:
             return
-        answers = predict(learner.answering, session.train_split, session.parts.device, 256, ())
+        answers = predict(learner.eval_model, session.train_split, session.parts.device, 256, ())
         if isinstance(answers, ClassPredictions):
             shown = np.linspace(0, len(answers.samples) - 1, NUM_SHOWN).round().astype(np.int64)
             arrays: dict[str, npt.NDArray[np.generic]] = {

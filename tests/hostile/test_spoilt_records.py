@@ -307,6 +307,10 @@ LABELS: dict[str, object] = {
     "labels of texts": {"class_names": ["cat", "dog", "maybe"], "targets": ["a"] * 12},
     "labels of a text": {"class_names": "abc", "targets": "abc"},
     "labels of lists": {"class_names": [[1]], "targets": [[1]]},
+    "one class": {"class_names": ["cat"], "targets": [0] * 12},
+    "other classes": {"class_names": ["dog", "cat", "maybe"], "targets": [0] * 12},
+    "a class twice": {"class_names": ["cat", "dog", "dog"], "targets": [0] * 12},
+    "labels of another number": {"class_names": ["cat", "dog", "maybe"], "targets": [0] * 7},
     "labels of 400 digits": {"class_names": ["cat", "dog", "c"], "targets": [10**400] * 12},
 }
 
@@ -321,6 +325,18 @@ def test_labels_that_no_stage_gave(name: str, arena: Arena) -> None:
         gift.without_summaries()
 
     ask_of_gift(arena, ("show", "diagnose", *BUILDING), spoil)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_labels_of_more_classes_than_the_weights_tell(command: str, arena: Arena) -> None:
+    """Sound by themselves: refused by the weights, and before a folder is made."""
+
+    def spoil(gift: Gift) -> None:
+        gift.config(put("procedure", "train", "labels_from", "train"))
+        labels = {"class_names": ["cat", "dog", "maybe"], "targets": [0] * 12}
+        (gift.path / "labels.json").write_text(json.dumps(labels))
+
+    ask_of_gift(arena, (command,), spoil, refused=(command,))
 
 
 TABLES: dict[str, str] = {

@@ -116,17 +116,22 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
     index = {name: number for number, name in enumerate(class_names)}
     text = ("split", "sample", "target", "prediction")
     table = _read_table(path, class_header(class_names), text, len(class_names))
-    ranks = table.iloc[:, 4].to_numpy(np.int64)
-    if len(ranks) and not 0 <= ranks.min() <= ranks.max() <= len(class_names):  # the last: NaN
+    # each in floats first: a number of hundreds of digits is text to pandas
+    ranks = table.iloc[:, 4].to_numpy(np.float64)
+    if not np.isin(ranks, np.arange(len(class_names) + 1)).all():  # the last: NaN
         raise ValueError("a rank is of no class")
+    probabilities = table.iloc[:, 5:].to_numpy(np.float64)
+    if (probabilities < 0).any() or (probabilities > 1).any():  # NaN is neither
+        raise ValueError("a probability is outside of 0 to 1")
+    table["row"] = np.arange(len(table))
     return {
         str(split): ClassPredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
             targets=np.array([index[plain_cell(name)] for name in part["target"]]),
             predictions=np.array([index[plain_cell(name)] for name in part["prediction"]]),
-            ranks=part.iloc[:, 4].to_numpy(np.int64),
-            probabilities=part.iloc[:, 5:].to_numpy(np.float32),
+            ranks=ranks[part["row"]].astype(np.int64),
+            probabilities=probabilities[part["row"]].astype(np.float32),
             class_names=class_names,
         )
         for split, part in table.groupby("split", sort=False)
@@ -139,13 +144,15 @@ def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str,
 
     header = value_header(target_names)
     table = _read_table(path, header, ("split", "sample"), 2 * len(target_names))
-    first = 2 + len(target_names)
+    with np.errstate(over="ignore"):  # a diverged model may well predict infinity
+        numbers = table.iloc[:, 2:].to_numpy(np.float64).astype(np.float32)
+    table["row"] = np.arange(len(table))
     return {
         str(split): ValuePredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
-            targets=part.iloc[:, 2:first].to_numpy(np.float32),
-            predictions=part.iloc[:, first:].to_numpy(np.float32),
+            targets=numbers[part["row"], : len(target_names)],
+            predictions=numbers[part["row"], len(target_names) :],
             target_names=target_names,
         )
         for split, part in table.groupby("split", sort=False)

@@ -447,10 +447,8 @@ def _rename_class(gift: Gift, name: str) -> None:
 
 
 def _check_cells(text: str) -> None:
-    """No cell is a formula to a spreadsheet; numbers may have a sign.
-
-    A name keeps its characters: a table that is read back must give what was recorded.
-    """
+    """No cell is a formula to a spreadsheet, or obeyed by a terminal; numbers may have a sign."""
+    assert not CONTROL.search(text), text
     for row in csv.reader(text.splitlines()):
         for cell in row:
             is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?%?|[+-]?(nan|inf)|-", cell)

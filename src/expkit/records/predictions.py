@@ -96,7 +96,7 @@ def class_header(class_names: Sequence[str]) -> list[str]:
 def value_header(target_names: Sequence[str]) -> list[str]:
     """The columns of a regression."""
     columns = (f"{side}_{name}" for side in ("target", "predicted") for name in target_names)
-    return ["split", "sample", *columns]
+    return ["split", "sample", *map(safe_cell, columns)]
 
 
 def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:

@@ -53,8 +53,9 @@ class Mutation:
 
     def _bytes(self) -> str:
         data = bytearray(self.path.read_bytes())
-        places = [self.random.randrange(len(data)) for _ in range(self.random.choice((1, 1, 8)))]
-        for place in places if data else ():
+        most = self.random.choice((1, 1, 8))
+        places = [self.random.randrange(len(data)) for _ in range(most if data else 0)]
+        for place in places:
             data[place] ^= 1 << self.random.randrange(8)
         self.path.write_bytes(data)
         return f"bits flipped at {places}"

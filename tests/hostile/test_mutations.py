@@ -8,10 +8,11 @@ makes so many of them instead of a few; HOSTILE_SEED=N begins with the N-th.
 from __future__ import annotations
 
 import os
+import random
 
 import pytest
-from hostile_arena import Arena
-from hostile_folders import COMMANDS, Gift
+from hostile_arena import REFUSED, Arena
+from hostile_folders import COMMANDS, Gift, lay
 from hostile_mutations import Mutation
 
 FIRST = int(os.environ.get("HOSTILE_SEED", "0"))
@@ -24,13 +25,42 @@ BUILT = ("predict", "evaluate", "resume")
 def test_a_file_with_a_random_fault(seed: int, arena: Arena) -> None:
     """No fault of expkit's, no hang, nothing outside: of one reading and one building command."""
     arena.have()
-    is_all = "HOSTILE_MUTATIONS" in os.environ
-    reading, building = ASKED[seed % len(ASKED)], BUILT[seed % len(BUILT)]
-    for command in (*ASKED, *BUILT) if is_all else (reading, building):
+    draw = random.Random(seed)
+    for command in (draw.choice(ASKED), draw.choice(BUILT)):
         path = arena.give("interrupted" if command == "resume" else "finished")
         words = Mutation(path, seed).make()
-        if seed % 2:
+        if draw.random() < 0.5:
             Gift(path, arena).without_summaries()
         before = len(arena.problems)
         arena.ask(*COMMANDS[command], keeps=command in ("plot", "resume"))
         arena.problems[before:] = [f"{words}: {each}" for each in arena.problems[before:]]
+
+
+def put_target(gift: Gift) -> None:
+    gift.config(lambda config: config["dataset"].update(_target_=float("nan")))
+
+
+def put_folder(gift: Gift) -> None:
+    lay("samples/wrong_test.npz", "a folder")(gift)
+
+
+def put_signal(gift: Gift) -> None:
+    gift.lines("signals.jsonl", lambda record: record.update(kind=[1]))
+    with (gift.path / "signals.jsonl").open("a") as file:
+        file.write('{"stage": "train", "epoch": 1, "kind": "x"}\n')
+
+
+# what such faults have found: by the command that fell over it, or left something half-made
+FOUND = {
+    "evaluate": put_target,  # of a dataset whose class is no text
+    "report": put_folder,  # a new page's folder stayed, empty
+    "threshold": put_signal,  # was kept, though its page could not be written
+}
+
+
+@pytest.mark.parametrize("command", FOUND)
+def test_what_a_fault_has_found(command: str, arena: Arena) -> None:
+    """One screen, and nothing made."""
+    arena.have()
+    FOUND[command](Gift(arena.give(), arena))
+    arena.ask(*COMMANDS[command], codes=(REFUSED,))

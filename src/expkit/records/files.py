@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,19 @@ def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
         Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def made_whole(folder: Path) -> Iterator[None]:
+    """Make a folder that is then filled; where that fails, it is as if it had not been begun."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new:
+            shutil.rmtree(new[-1], ignore_errors=True)
         raise
 
 

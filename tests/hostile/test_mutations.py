@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 from hostile_arena import REFUSED, Arena
@@ -50,17 +51,27 @@ def put_signal(gift: Gift) -> None:
         file.write('{"stage": "train", "epoch": 1, "kind": "x"}\n')
 
 
-# what such faults have found: by the command that fell over it, or left something half-made
-FOUND = {
-    "evaluate": put_target,  # of a dataset whose class is no text
-    "report": put_folder,  # a new page's folder stayed, empty
-    "threshold": put_signal,  # was kept, though its page could not be written
+def put_override(gift: Gift) -> None:
+    (gift.path / "overrides.yaml").write_text("[0.5]\n")
+
+
+def put_command(gift: Gift) -> None:
+    gift.json("environment.json", lambda record: record.update(command=[0.5]))
+
+
+# what such faults have found, and the command that fell over it or left something half-made
+FOUND: dict[Callable[[Gift], None], str] = {
+    put_target: "evaluate",  # of a dataset whose class is no text
+    put_override: "evaluate",  # whose findings say how to train again
+    put_folder: "report",  # a new page's folder stayed, empty
+    put_command: "threshold",  # as its page says by which command the run was made
+    put_signal: "threshold",  # was kept, though its page could not be written
 }
 
 
-@pytest.mark.parametrize("command", FOUND)
-def test_what_a_fault_has_found(command: str, arena: Arena) -> None:
+@pytest.mark.parametrize("spoil", FOUND, ids=lambda spoil: spoil.__name__)
+def test_what_a_fault_has_found(spoil: Callable[[Gift], None], arena: Arena) -> None:
     """One screen, and nothing made."""
     arena.have()
-    FOUND[command](Gift(arena.give(), arena))
-    arena.ask(*COMMANDS[command], codes=(REFUSED,))
+    spoil(Gift(arena.give(), arena))
+    arena.ask(*COMMANDS[FOUND[spoil]], codes=(REFUSED,))

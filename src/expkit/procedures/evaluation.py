@@ -44,7 +44,9 @@ class Evaluation:
             check_trained(self.of, f"{key}.of", before)
         self._check_last(key, parts, before)
         if parts.evaluated is not None:
-            refuse_damaged(parts.evaluated.weights, to_go_on=False)  # before there is a folder
+            # before there is a folder
+            parts.evaluated.overrides  # noqa: B018 - the findings say how to train it again
+            refuse_damaged(parts.evaluated.weights, to_go_on=False)
             theirs = self._labels_of(parts)
             learnt = parts if theirs is None else relabel(parts, theirs)
             load_weights(parts.evaluated.weights, learnt.make_model())

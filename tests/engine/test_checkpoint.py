@@ -290,7 +290,7 @@ def test_failed_save_leaves_the_old_checkpoint(
 
 def test_saved_file_is_readable_by_others(tmp_path: Path) -> None:
     """Not with the mode of a temporary file, and nothing lies beside it."""
-    save_weights(tmp_path / "checkpoints" / "best", new_learner(0).model, {})
+    save_weights(tmp_path / "checkpoints" / "best", new_learner(0).model, {"epoch": 1})
     path, _ = sorted((tmp_path / "checkpoints").iterdir())
     assert path.name == "best"
     assert path.stat().st_mode & 0o777 == 0o644
@@ -336,7 +336,7 @@ def test_training_does_not_go_on_from_a_flipped_bit(tmp_path: Path) -> None:
 def test_two_damaged_checkpoints_offer_neither(tmp_path: Path) -> None:
     """What is no better is no advice."""
     for name in ("best", "last"):
-        save_weights(tmp_path / f"{name}.safetensors", new_learner(0).model, {})
+        save_weights(tmp_path / f"{name}.safetensors", new_learner(0).model, {"epoch": 1})
         flip_bit(tmp_path / f"{name}.safetensors")
     with pytest.raises(UserError) as caught:
         load_weights(tmp_path / "best.safetensors", new_learner(0).model)
@@ -373,7 +373,7 @@ def test_checkpoints_from_before_there_were_digests_load(tmp_path: Path) -> None
 def test_the_recorded_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
     """Anybody can check a checkpoint without expkit."""
     path = tmp_path / "best.safetensors"
-    save_weights(path, new_learner(0).model, {})
+    save_weights(path, new_learner(0).model, {"epoch": 1})
     (line,) = (tmp_path / DIGESTS).read_text().splitlines()
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     assert json.loads(line) == {"file": "best.safetensors", "sha256": expected}

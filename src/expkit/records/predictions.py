@@ -116,7 +116,6 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
     index = {name: number for number, name in enumerate(class_names)}
     text = ("split", "sample", "target", "prediction")
     table = _read_table(path, class_header(class_names), text, len(class_names))
-    # each in floats first: a number of hundreds of digits is text to pandas
     ranks = table.iloc[:, 4].to_numpy(np.float64)
     if not np.isin(ranks, np.arange(len(class_names) + 1)).all():  # the last: NaN
         raise ValueError("a rank is of no class")
@@ -176,7 +175,8 @@ def _read_table(
             stream,
             header=0,
             names=columns,
-            dtype=dict.fromkeys(text, str),
+            # said to be floats, as a number of hundreds of digits would be an object
+            dtype=dict.fromkeys(columns, float) | dict.fromkeys(text, str),
             keep_default_na=False,
             na_values={name: ["nan"] for name in columns[len(header) - num_numbers :]},
             encoding_errors=UNDECODABLE,

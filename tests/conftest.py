@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,22 @@ sys.meta_path.insert(0, NoTorch())
 from expkit.cli import dispatch
 sys.exit(dispatch(sys.argv[1:]))
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A place for what would stay in the machine's own, as tracebacks of faults that are tried.
+
+    Its path is short: the sockets of processes have their names below it.
+    """
+    tmp_path_factory.getbasetemp()  # is made before, and stays where it is
+    with (
+        tempfile.TemporaryDirectory(prefix="expkit_", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,29 @@ def test_cells_run_nothing_and_come_back(name: str) -> None:
     assert plain_cell(cell) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\\x1b[2J", "\\\\x1b[2J"),  # another name, and another cell
+        ("\\\\x1b", "\\\\\\\\x1b"),
+        ("a\\b\x07", "a\\\\b\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\r=1+1", "\\x0d=1+1"),
+        ("=\x1b", "'=\\x1b"),
+        ("C:\\runs\\x.png", "C:\\runs\\x.png"),
+        ("a\udc9bb", "a\udc9bb"),  # a byte of a file's name, which is written as it is
+        ("\ud800", "\\ud800"),
+        ("a\nb\tc", "a\nb\tc"),
+    ],
+)
+def test_control_characters_of_cells_are_written_out_and_come_back(name: str, cell: str) -> None:
+    """As the screen shows them; two names stay two."""
+    assert safe_cell(name) == cell
+    assert plain_cell(cell) == name
+
+
 @pytest.mark.parametrize("number", ["-1", "+2.5", "-1e-05", "-inf"])
 def test_numbers_stay_numbers(number: str) -> None:
     """Also a class that is called -1."""

@@ -54,3 +54,13 @@ def test_a_fault_is_told_where_no_file_can_be_written(
         full.setattr(tempfile, "tempdir", str(faults / "absent"))
         assert cli.dispatch(["show", "last"]) == 70
     assert "EXPKIT_TRACEBACK=1" in capfd.readouterr().err
+
+
+def test_a_fault_in_a_test_leaves_nothing_in_the_machines_folder(
+    own_temporary_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The session's own folder has the traceback, and goes with it."""
+    monkeypatch.setattr(show, "main", fail)
+    assert cli.dispatch(["show", "last"]) == 70
+    assert str(own_temporary_folder) in "".join(capfd.readouterr().err.split())
+    assert list(own_temporary_folder.glob("expkit_fault_*.txt"))

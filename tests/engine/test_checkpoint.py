@@ -116,7 +116,7 @@ def test_saving_does_not_disturb_the_training(tmp_path: Path) -> None:
     whole, saved = new_learner(0), new_learner(0)
     train(whole, 1, 4)
     train(saved, 1, 2)
-    save_learner(tmp_path / "last", saved, {})
+    save_learner(tmp_path / "last", saved, {"epoch": 1})
     train(saved, 3, 4)
     assert same_bits(saved.model.state_dict(), whole.model.state_dict())
 
@@ -125,7 +125,7 @@ def test_loaded_state_lies_in_memory_as_the_weights_do(tmp_path: Path) -> None:
     """Fused optimizers walk both side by side: other strides would be read crosswise."""
     first, second = new_learner(0), new_learner(1)
     train(first, 1, 1)
-    save_learner(tmp_path / "last", first, {})
+    save_learner(tmp_path / "last", first, {"epoch": 1})
     load_learner(tmp_path / "last", second)
     for parameter in second.model.parameters():
         state = second.optimizer.state[parameter]
@@ -145,7 +145,7 @@ def test_scale_of_fp16_gradients_comes_back(tmp_path: Path) -> None:
     first, second = new_learner(0, precision="fp16"), new_learner(0, precision="fp16")
     first.scaler.scale(torch.zeros(()))
     first.scaler.update(256.0)
-    save_learner(tmp_path / "last", first, {})
+    save_learner(tmp_path / "last", first, {"epoch": 1})
     load_learner(tmp_path / "last", second)
     assert second.scaler.state_dict() == first.scaler.state_dict()
     assert second.scaler.state_dict()["scale"] == 256
@@ -171,7 +171,7 @@ def test_reading_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Neither pickle nor torch.load is called on a stranger's file."""
     learner, path = new_learner(0), tmp_path / "last.safetensors"
     train(learner, 1, 1)
-    save_learner(path, learner, {})
+    save_learner(path, learner, {"epoch": 1})
 
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("unpickled")
@@ -232,7 +232,7 @@ def test_corrupt_file_is_a_users_error(
     """Whatever is wrong with it, the file is named and there is no traceback."""
     learner, path = new_learner(0), tmp_path / "last.safetensors"
     if content == "truncated":
-        save_learner(path, learner, {})
+        save_learner(path, learner, {"epoch": 1})
         path.write_bytes(path.read_bytes()[:-10])
     elif isinstance(content, bytes):
         path.write_bytes(content)
@@ -252,7 +252,7 @@ def test_safetensors_of_others_are_a_users_error(tmp_path: Path) -> None:
 
 def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
     """The file and what does not fit are named."""
-    save_weights(tmp_path / "best.safetensors", new_learner(0).model, {})
+    save_weights(tmp_path / "best.safetensors", new_learner(0).model, {"epoch": 1})
     with pytest.raises(UserError, match="do not fit the model") as caught:
         load_weights(tmp_path / "best.safetensors", new_learner(0, hidden=(3,)).model)
     assert "'best.safetensors'" in caught.value.what
@@ -291,7 +291,7 @@ def test_failed_save_leaves_the_old_checkpoint(
 
 def test_saved_file_is_readable_by_others(tmp_path: Path) -> None:
     """Not with the mode of a temporary file, and nothing lies beside it."""
-    save_weights(tmp_path / "checkpoints" / "best", new_learner(0).model, {})
+    save_weights(tmp_path / "checkpoints" / "best", new_learner(0).model, {"epoch": 1})
     path, _ = sorted((tmp_path / "checkpoints").iterdir())
     assert path.name == "best"
     assert path.stat().st_mode & 0o777 == 0o644
@@ -337,7 +337,7 @@ def test_training_does_not_go_on_from_a_flipped_bit(tmp_path: Path) -> None:
 def test_two_damaged_checkpoints_offer_neither(tmp_path: Path) -> None:
     """What is no better is no advice."""
     for name in ("best", "last"):
-        save_weights(tmp_path / f"{name}.safetensors", new_learner(0).model, {})
+        save_weights(tmp_path / f"{name}.safetensors", new_learner(0).model, {"epoch": 1})
         flip_bit(tmp_path / f"{name}.safetensors")
     with pytest.raises(UserError) as caught:
         load_weights(tmp_path / "best.safetensors", new_learner(0).model)
@@ -374,7 +374,7 @@ def test_checkpoints_from_before_there_were_digests_load(tmp_path: Path) -> None
 def test_the_recorded_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
     """Anybody can check a checkpoint without expkit."""
     path = tmp_path / "best.safetensors"
-    save_weights(path, new_learner(0).model, {})
+    save_weights(path, new_learner(0).model, {"epoch": 1})
     (line,) = (tmp_path / DIGESTS).read_text().splitlines()
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     assert json.loads(line) == {"file": "best.safetensors", "sha256": expected}

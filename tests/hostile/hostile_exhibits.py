@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_arena import quick_picture
 from PIL import Image
 
 FOLDER_WORDS = (
@@ -33,6 +34,8 @@ def exhibits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images/ and outputs/: `finished`, `interrupted`, `other` and `sweep`."""
     here, place = Path.cwd(), tmp_path_factory.mktemp("exhibits")
     os.chdir(place)
+    patch = pytest.MonkeyPatch()
+    patch.setattr("matplotlib.figure.Figure.savefig", quick_picture)
     try:
         draw_images(Path("images"))
         _make("finished", *FOLDER_WORDS)
@@ -41,6 +44,7 @@ def exhibits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _make("other", *FOLDER_WORDS, "optimizer.lr=0.01")
         _make("sweep", "-m", "seed=0,1", "hydra/launcher=basic", *FOLDER_WORDS)
     finally:
+        patch.undo()
         os.chdir(here)
     return place
 

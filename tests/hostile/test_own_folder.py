@@ -17,6 +17,7 @@ import pytest
 from hostile_arena import FAILED, LONG, PASSED, REFUSED, Arena, without_override
 from hostile_folders import (
     DEEP,
+    YAML_BOMB,
     fifo,
     folder,
     link_dangling,
@@ -42,6 +43,9 @@ CHOICES: dict[str, str | bytes] = {
     "an open quote": "# x\na: 'b\n",
     "a tab": "# x\na:\n\tb: 1\n",
     "a key twice": "# x\na: 1\na: 2\n",
+    "anchors that multiply": f"# x\n{YAML_BOMB}",
+    "merges that multiply": "# x\na0: &a0 {x0: 1, y0: 2}\n"
+    + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12)),
     "an anchor within itself": "# x\na: &a {b: *a}\n",
     "an alias of nothing": "# x\na: *b\n",
     "deep brackets": f"# x\na: {DEEP}\n",
@@ -88,6 +92,26 @@ def test_a_choice_of_ones_own_is_broken(kind: str, arena: Arena) -> None:
     arena.ask("list", "model", codes=(PASSED,))
     arena.ask("completion", "--answer", "expkit train model=o", codes=(PASSED,))
     arena.ask("train", "model=nowhere", codes=(REFUSED,))
+
+
+def test_choices_that_take_from_each_other(arena: Arena) -> None:
+    """In a circle of two, which listing and completion follow no further."""
+    own(arena, "model", "odd", "# x\ndefaults: [even]\n")
+    own(arena, "model", "even", "# x\ndefaults: [odd]\n")
+    arena.ask("train", "model=odd", codes=(REFUSED,))
+    arena.ask("train", "-m", "model=glob(*)", "seed=x", codes=(REFUSED,))
+    arena.ask("list", "model", codes=(PASSED,))
+
+
+def test_multiplying_anchors_are_told_by_file_and_line(arena: Arena) -> None:
+    """Before OmegaConf writes them out, which would never end."""
+    path = own(arena, "model", "odd", f"# x\n{YAML_BOMB}")
+    said = arena.ask("train", "model=odd", codes=(REFUSED,)).err
+    assert path.name in said
+    assert "line 6" in said  # nine texts, sevenfold in each line: 28,911 values in the sixth
+    own(arena, "model", "odd", "defaults: [simple_conv]\nwidths: &few [4, 4]\nhidden: *few\n")
+    said = arena.ask("train", "model=odd", "--cfg", "job", "--package", "model", codes=(PASSED,))
+    assert "hidden:\n- 4\n- 4\n" in said.out
 
 
 GROUPS = ("experiment", "dataset", "diagnosis", "ablation", "launcher", "criteria", "procedure")

@@ -290,13 +290,14 @@ def test_a_part_in_the_wrong_role_is_refused(name: str, arena: Arena) -> None:
     ask_of_gift(arena, BUILT, spoilt(PARTS[name]), refused=("resume",))
 
 
+LAYER = {"_target_": "torch.nn.Identity"}
 VALUES = {
+    "ten thousand layers": at("model/widths", [4] * 10_000),
     "a value that is missing": at("dataset/root", "???"),
     "a conversion that is none": at("model/_convert_", "object7"),
     "threads of a billion": at("device/threads", 10**9),
     "threads of 400 digits": at("device/threads", 10**400),
     "a width of a billion": at("model/widths", [10**9]),
-    "a thousand layers": at("model/widths", [4] * 1000),
     "a width of 400 digits": at("model/widths", [10**400]),
     "a width of infinity": at("model/widths", [float("inf")]),
     "widths of a text": at("model/widths", "four"),
@@ -395,6 +396,25 @@ VALUES = {
     "a dataset of a text": at("dataset", "digits"),
     "an optimizer of a number": at("optimizer", 3),
 }
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        at("model/widths", [4] * 10_000),
+        at("model", {"_target_": "torch.nn.Sequential", "_args_": [LAYER] * 1_000}),
+        at("augment/transforms", {f"t{n}": LAYER for n in range(1_000)}),
+    ],
+    ids=["widths", "layers", "transforms"],
+)
+def test_thousands_of_layers_are_refused_unbuilt(edit: Edit, arena: Arena) -> None:
+    """Before torch is asked for any of them, which would take a minute."""
+    made: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("expkit.config.parts.build_part", lambda node, key: made.append(key))
+        patch.setattr("expkit.procedures.parts.build_part", lambda node, key: made.append(key))
+        ask_of_gift(arena, ("resume",), spoilt(edit), refused=("resume",))
+    assert made == []
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -144,6 +145,17 @@ def _tensor(shape: object, offsets: object = (0, 4), dtype: str = "F32") -> byte
     return safetensors_with({"layers.0.weight": entry}, bytes(4))
 
 
+def _told(facts: dict[str, object]) -> Callable[[Gift], bytes]:
+    """The weights as they are, with other words of their own on them."""
+
+    def make(gift: Gift) -> bytes:
+        from safetensors.torch import load_file, save
+
+        return save(load_file(gift.path / BEST), {"facts": json.dumps(facts)})
+
+    return make
+
+
 CHECKPOINTS: dict[str, Callable[[Gift], bytes]] = {
     "a pickle": lambda gift: pickled(gift.arena),
     "torch's pickle": lambda gift: torch_pickled(gift.arena),
@@ -167,6 +179,9 @@ CHECKPOINTS: dict[str, Callable[[Gift], bytes]] = {
     ),
     "metadata of a list": lambda _: safetensors_with({"__metadata__": [1]}),
     "facts that are none": lambda _: safetensors_with({"__metadata__": {"facts": "{"}}),
+    "its own weights of no epoch": _told({}),
+    "its own weights of an epoch of a text": _told({"epoch": "last"}),
+    "its own weights of an epoch of 400 digits": _told({"epoch": 10**400}),
     "deep facts": lambda _: safetensors_with({"__metadata__": {"facts": "[" * 100_000}}),
 }
 
@@ -177,8 +192,13 @@ def test_a_checkpoint_is_something_else(which: str, kind: str, arena: Arena) -> 
     """Tensors only, and whole; told on one screen."""
     name = f"checkpoints/train/{which}.safetensors"
     commands = BUILDING if which == "best" else ("resume",)
-    ask_of_gift(arena, commands, _bytes(name, CHECKPOINTS[kind]), refused=commands[:1]
-                if which == "best" else ())  # fmt: skip
+
+    def spoil(gift: Gift) -> None:
+        _bytes(name, CHECKPOINTS[kind])(gift)
+        if kind != "one bit flipped":
+            (gift.path / "checkpoints/train/digests.jsonl").unlink()  # it would tell at once
+
+    ask_of_gift(arena, commands, spoil, refused=("predict", "evaluate") if which == "best" else ())
 
 
 ARRAYS: dict[str, Callable[[Gift], bytes]] = {

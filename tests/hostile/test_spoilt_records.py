@@ -307,6 +307,10 @@ LABELS: dict[str, object] = {
     "labels of texts": {"class_names": ["cat", "dog", "maybe"], "targets": ["a"] * 12},
     "labels of a text": {"class_names": "abc", "targets": "abc"},
     "labels of lists": {"class_names": [[1]], "targets": [[1]]},
+    "one class": {"class_names": ["cat"], "targets": [0] * 12},
+    "other classes": {"class_names": ["dog", "cat", "maybe"], "targets": [0] * 12},
+    "a class twice": {"class_names": ["cat", "dog", "dog"], "targets": [0] * 12},
+    "labels of another number": {"class_names": ["cat", "dog", "maybe"], "targets": [0] * 7},
     "labels of 400 digits": {"class_names": ["cat", "dog", "c"], "targets": [10**400] * 12},
 }
 
@@ -323,6 +327,18 @@ def test_labels_that_no_stage_gave(name: str, arena: Arena) -> None:
     ask_of_gift(arena, ("show", "diagnose", *BUILDING), spoil)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_labels_of_more_classes_than_the_weights_tell(command: str, arena: Arena) -> None:
+    """Sound by themselves: refused by the weights, and before a folder is made."""
+
+    def spoil(gift: Gift) -> None:
+        gift.config(put("procedure", "train", "labels_from", "train"))
+        labels = {"class_names": ["cat", "dog", "maybe"], "targets": [0] * 12}
+        (gift.path / "labels.json").write_text(json.dumps(labels))
+
+    ask_of_gift(arena, (command,), spoil, refused=(command,))
+
+
 TABLES: dict[str, str] = {
     "a header alone": "split,sample,target,prediction,target_rank,cat,dog\n",
     "no header": "test,a.png,cat,cat,0,0.5,0.5\n",
@@ -335,6 +351,14 @@ TABLES: dict[str, str] = {
     "a sample with a NUL": "{header}test,a\0.png,cat,dog,1,0.4,0.6\n",
     "probabilities that are none": "{header}test,a.png,cat,cat,0,nan,nan\n",
     "probabilities of infinity": "{header}test,a.png,cat,cat,0,inf,-inf\n",
+    "probabilities of 400 digits": "{header}test,a.png,cat,cat,0,1e400,-1e400\n",
+    "a probability beyond single floats": "{header}test,a.png,cat,cat,0,1e39,0\n",
+    "a probability of many digits": "{header}test,a.png,cat,cat,0,{digits},0\n",
+    "probabilities of true and false": "{header}test,a.png,cat,cat,0,True,False\n",
+    "a rank of 400 digits": "{header}test,a.png,cat,cat,{digits},0.5,0.5\n",
+    "a rank of a fraction": "{header}test,a.png,cat,cat,0.5,0.5,0.5\n",
+    "a rank that is none": "{header}test,a.png,cat,cat,nan,0.5,0.5\n",
+    "a rank of infinity": "{header}test,a.png,cat,cat,inf,0.5,0.5\n",
     "probabilities of texts": "{header}test,a.png,cat,cat,0,high,low\n",
     "probabilities below none": "{header}test,a.png,cat,cat,0,-7,8\n",
     "a rank of a text": "{header}test,a.png,cat,cat,first,0.5,0.5\n",
@@ -423,10 +447,8 @@ def _rename_class(gift: Gift, name: str) -> None:
 
 
 def _check_cells(text: str) -> None:
-    """No cell is a formula to a spreadsheet; numbers may have a sign.
-
-    A name keeps its characters: a table that is read back must give what was recorded.
-    """
+    """No cell is a formula to a spreadsheet, or obeyed by a terminal; numbers may have a sign."""
+    assert not CONTROL.search(text), text
     for row in csv.reader(text.splitlines()):
         for cell in row:
             is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?%?|[+-]?(nan|inf)|-", cell)

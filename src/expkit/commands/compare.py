@@ -11,6 +11,7 @@ from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError, nearest_of
 from expkit.records.digest import Digest
 from expkit.records.draws import Folding
+from expkit.records.files import made_whole
 from expkit.records.folder import explain_disk_errors, is_locked
 from expkit.records.measures import CLASS_METRICS, Measure
 from expkit.records.run import Run, find_run
@@ -98,7 +99,7 @@ def _write(
 ) -> None:
     from expkit.reports.compared_page import NO_PICTURE, write_comparison
 
-    with explain_disk_errors(folder):
+    with explain_disk_errors(folder), made_whole(folder):
         written = write_comparison(comparison, folder, left_out, picture_format)
     print("\n".join(["", *map(str, written)]))
     if not any(path.suffix.lstrip(".") in FORMATS for path in written):

@@ -10,7 +10,7 @@ from expkit.records.folder import explain_disk_errors
 from expkit.records.opening import make_inside
 from expkit.records.run import find_run
 from expkit.records.thresholds import FILE, keep_threshold, read_thresholds
-from expkit.reports.summary import criteria_of
+from expkit.reports.summary import summarize
 from expkit.reports.threshold import Wish, choose_threshold
 from expkit.reports.threshold_page import threshold_screen
 
@@ -26,13 +26,13 @@ def main(words: Sequence[str]) -> int:
             where="--recall or --precision",
             fix=f"expkit threshold {run_word} --class {wish.class_name} --recall 0.99",
         )
-    criteria_of(run)  # the pages judge by them, and nothing is kept if they cannot
     threshold = choose_threshold(run, wish)
-    from expkit.reports.pages import refresh
+    from expkit.reports.pages import refresh, report
     from expkit.reports.picture_files import format_of
     from expkit.reports.style import in_format, styled
     from expkit.reports.threshold_plot import draw_thresholds
 
+    report(run, summarize(run), [])  # nothing is kept where the pages cannot be written anew
     with explain_disk_errors(run.path):
         keep_threshold(threshold, run.path)
         plots = run.path / "plots"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from expkit.config.aliases import written_out
 from expkit.config.own_code import is_own, why_not_own
-from expkit.config.plain import refuse_interpolations
+from expkit.config.plain import refuse_interpolations, values_within
 from expkit.config.roles import can_play, describe_role, role_of, role_within, shipped_targets
 from expkit.config.signatures import Parameter, Signature, read_signature
 from expkit.config.sources import KNOWN_PACKAGES, Module, TargetNotFoundError, find, spelled_module
@@ -16,6 +16,8 @@ from expkit.errors import UserError, nearest_of
 
 NEARBY = ("torch.optim", "torch.nn", "torchvision.models", "timm.models", "kornia.augmentation")
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
+MOST_VALUES = 2_000  # of a model: each layer that is built takes a millisecond or several
+MOST_PARTS = 500  # within one part
 MISSING = "???"  # how OmegaConf writes a value that is still to be given
 # what a model, an optimizer and a scheduler are called with once the data is known
 RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params", "optimizer"})
@@ -24,7 +26,25 @@ RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params", "optimizer"}
 def check_part(node: Mapping[str, object], key: str, *, trusted: Collection[str] = ()) -> None:
     """Refuse a part, or a part within it, that could not be built as it is written."""
     refuse_interpolations(node, key)
+    _refuse_endless(node, key)
     _check_part(node, key, role_of(key), trusted, is_final=True)
+
+
+def _refuse_endless(node: Mapping[str, object], key: str) -> None:
+    """Refuse a part that would take minutes to build, whatever comes of it then."""
+    inner = list(values_within(node))
+    num_parts = sum(isinstance(value, Mapping) and "_target_" in value for value in inner)
+    for what, number, most in (
+        ("values", len(inner) if key == "model" else 0, MOST_VALUES),
+        ("parts", num_parts, MOST_PARTS),
+    ):
+        if number > most:
+            raise UserError(
+                f"{key} is made of {number:,} {what}, which would take long to build",
+                where=f"{key}._target_={node.get('_target_')}",
+                allowed=f"at most {most:,}",
+                fix="build them in a class of your own, which takes their number",
+            )
 
 
 def check_fields(values: Mapping[str, object], target: str, key: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from expkit.config.places import conf_folders, list_choices
+from expkit.plain_yaml import load_yaml
 
 ROOT = "config"
 RECIPES = ("experiment", "ablation")  # groups that choose for others, which is a change
@@ -73,7 +74,7 @@ def _read(group: str, name: str) -> Values:
     path: Path | None = list_choices(group, conf_folders()).get(name)
     try:
         text = "" if path is None else path.read_text("utf-8")
-        node = yaml.load(text, yaml.CSafeLoader)
+        node = load_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     if not isinstance(node, dict):

@@ -26,6 +26,7 @@ from expkit.config.explain import (
     parse_override,
     spell_out_globs,
 )
+from expkit.config.hydra_files import read_checked_files
 from expkit.config.places import builtin_conf, conf_folders, list_choices
 from expkit.config.plain import refuse_interpolations
 from expkit.config.sweeping import Task, name_sweep
@@ -165,6 +166,7 @@ def prepare_hydra() -> None:
     """Make Hydra raise instead of print, and find the user's own conf/."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
+    read_checked_files()
     _forget_replaced_choices()
 
 

@@ -57,20 +57,23 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*.yaml") if path.is_file())  # a pipe would hang
 
 
-def content_of(path: Path) -> Mapping[str, Any]:
+def content_of(path: Path, above: tuple[Path, ...] = ()) -> Mapping[str, Any]:
     """Return what a choice sets, with what it takes from other choices of its group."""
     import yaml
 
+    from expkit.plain_yaml import load_yaml
+
     try:
-        own = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+        own = load_yaml(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     content: dict[str, Any] = {}
     given = own if isinstance(own, dict) else {}
     for each in given.pop("defaults", None) or ():
         is_choice = isinstance(each, str) and each.isidentifier() and each != "_self_"
-        if is_choice and each != path.stem:
-            content.update(content_of(path.with_name(f"{each}.yaml")))
+        other = path.with_name(f"{each}.yaml")
+        if is_choice and other not in (path, *above):  # else they take from each other in a circle
+            content.update(content_of(other, (path, *above)))
     return {**content, **given}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from expkit.errors import UserError
@@ -30,6 +30,18 @@ def with_own_cache(config: Mapping[str, Any]) -> dict[str, Any]:
     if dataset is None or "cache_dir" not in dataset:
         return dict(config)
     return {**config, "dataset": {**dataset, "cache_dir": None}}
+
+
+def values_within(node: object) -> Iterator[object]:
+    """All values of a config below a node, lists and mappings among them."""
+    below: Iterable[object] = ()
+    if isinstance(node, Mapping):
+        below = node.values()
+    elif isinstance(node, list | tuple):
+        below = node
+    for value in below:
+        yield value
+        yield from values_within(value)
 
 
 def _interpolations(node: object, key: str) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.rule import Rule
 from expkit.errors import UserError
+from expkit.plain_yaml import load_yaml
 
 GROUP = "diagnosis"
 FAILED = "rule_failed"  # what a rule that raises is reported as
@@ -79,7 +80,7 @@ def _build(name: str, path: Path) -> Rule:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        node = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
+        node = load_yaml(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"'{path.name}' is no YAML: {error}", where=str(path)) from error
     if not isinstance(node, dict) or "_target_" not in node:

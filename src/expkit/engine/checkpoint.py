@@ -27,11 +27,16 @@ OPTIMIZER = "optimizer:"
 AVERAGE = "average:"
 
 
-class Facts(TypedDict, total=False):
+class Origin(TypedDict):
+    """The epoch after which a checkpoint was written."""
+
+    epoch: Count
+
+
+class Facts(Origin, total=False):
     """The facts that a checkpoint tells of itself, as far as anything is made of them."""
 
     stage: str
-    epoch: Count
     training: dict[str, Any]
 
 

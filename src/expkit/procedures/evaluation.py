@@ -19,6 +19,7 @@ from expkit.engine.checkpoint import load_weights
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
 from expkit.procedures.parts import Parts
+from expkit.procedures.relabelling import relabel
 from expkit.procedures.session import Session, Stage
 from expkit.procedures.training import Training, check_trained
 from expkit.records.checkpoints import refuse_damaged
@@ -44,9 +45,13 @@ class Evaluation:
             check_trained(self.of, f"{key}.of", before)
         self._check_last(key, parts, before)
         if parts.evaluated is not None:
-            refuse_damaged(parts.evaluated.weights, to_go_on=False)  # before there is a folder
-            if parts.evaluated.labels is None:  # with new ones it has another output
-                load_weights(parts.evaluated.weights, parts.make_model())
+            # before there is a folder
+            parts.evaluated.overrides  # noqa: B018 - the findings say how to train it again
+            refuse_damaged(parts.evaluated.weights, to_go_on=False)
+            theirs = self._labels_of(parts)
+            learnt = parts if theirs is None else relabel(parts, theirs)
+            with learnt.trial_model() as model:
+                load_weights(parts.evaluated.weights, model)
         if parts.evaluated is None and not any(
             isinstance(stage, Training) for stage in before.values()
         ):
@@ -121,14 +126,20 @@ class Evaluation:
             stage = session.parts.stages[self.of or self._last_trained(session)]
             assert isinstance(stage, Training), "check refused anything else"
             return session if stage.labels_from is None else session.relabelled()
-        theirs = evaluated.labels
-        if theirs is None:
+        labels = self._labels_of(session.parts)
+        if labels is None:
             return session
-        # these samples keep their own labels, beside the class that was added
-        train = session.parts.splits.get("train")
-        targets = theirs.targets if train is None else train.targets.tolist()
-        Labels(theirs.class_names, targets).write(session.folder.path)
+        labels.write(session.folder.path)
         return session.relabelled()
+
+    def _labels_of(self, parts: Parts) -> Labels | None:
+        """The classes of another run's weights: these samples keep their own, beside the new."""
+        theirs = None if parts.evaluated is None else parts.evaluated.labels
+        if theirs is None:
+            return None
+        train = parts.splits.get("train")
+        targets = theirs.targets if train is None else train.targets.tolist()
+        return Labels(theirs.class_names, targets)
 
     def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)

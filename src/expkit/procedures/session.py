@@ -96,7 +96,7 @@ class Session:
 
     def relabelled(self) -> Session:
         """The session with the labels that an earlier stage has given."""
-        labels = Labels.read(self.folder.path)
+        labels = Labels.read(self.folder.path, self.parts.facts)
         assert labels is not None, "the stage that gives them has run"
         return replace(self, parts=relabel(self.parts, labels))
 

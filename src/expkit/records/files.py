@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from expkit.errors import UserError
+from expkit.plain_yaml import MAX_DEPTH, load_yaml
 from expkit.records.opening import open_regular, open_to_read, read_file, refuse_links
 
 Record = dict[str, Any]
-
-MAX_NODES = 100_000  # of a YAML with its aliases written out
-MAX_DEPTH = 100
 
 
 def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
@@ -36,6 +33,19 @@ def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
         Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def made_whole(folder: Path) -> Iterator[None]:
+    """Make a folder that is then filled; where that fails, it is as if it had not been begun."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new:
+            shutil.rmtree(new[-1], ignore_errors=True)
         raise
 
 
@@ -98,43 +108,9 @@ def read_yaml(path: Path) -> Any:
     """The plain data of a YAML file: no tags, no loops, and no more than it seems to hold."""
     content = read_file(path)
     try:
-        if b"*" in content:  # else there is no alias, and nothing is written out
-            _refuse_bombs(yaml.compose(content, yaml.CSafeLoader))
-        return _refuse_objects(yaml.load(content, yaml.CSafeLoader))
+        return _refuse_objects(load_yaml(content))
     except (RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"it is no plain YAML: {error}") from None
-
-
-def _refuse_bombs(root: yaml.Node | None) -> None:
-    """Count the nodes with every alias written out, before a merge could write them out."""
-    if root is None:
-        return
-    sizes: dict[int, int] = {}
-    open_: set[int] = set()  # those whose children are being counted
-    waiting = [root]
-    while waiting:
-        node = waiting[-1]
-        children = _children(node)
-        if id(node) not in open_ and id(node) not in sizes:
-            open_.add(id(node))
-            if any(id(each) in open_ for each in children):
-                raise ValueError("a part of it holds itself")
-            waiting += [each for each in children if id(each) not in sizes]
-            if len(open_) > MAX_DEPTH:
-                raise ValueError("it is nested too deep")
-            continue
-        waiting.pop()
-        if id(node) in open_:
-            open_.remove(id(node))
-            sizes[id(node)] = 1 + sum(sizes[id(each)] for each in children)
-    if sizes[id(root)] > MAX_NODES:
-        raise ValueError(f"with its aliases it holds more than {MAX_NODES:,} values")
-
-
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [each for pair in node.value for each in pair]
-    return node.value if isinstance(node, yaml.SequenceNode) else []
 
 
 def _refuse_objects(value: Any) -> Any:

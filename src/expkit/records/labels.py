@@ -24,7 +24,8 @@ class Labels:
     targets: Sequence[Count]
 
     @classmethod
-    def read(cls, run_path: Path) -> Labels | None:
+    def read(cls, run_path: Path, facts: DatasetFacts) -> Labels | None:
+        """Read the labels that a run with this data was given; None where it was given none."""
         path = run_path / FILE
         if not is_file(path):
             return None
@@ -33,13 +34,26 @@ class Labels:
             check_shape(record, cls)
             if max(record["targets"], default=0) >= len(record["class_names"]):
                 raise ValueError("a label is of no class")
-            return cls(record["class_names"], record["targets"])
+            labels = cls(record["class_names"], record["targets"])
+            labels._check_sense(facts)
+            return labels
         except ValueError as error:
             raise UserError(
                 f"'labels.json' is damaged: it holds no labels: {error}",
                 where=str(path),
                 fix="bring the file back from a copy",
             ) from error
+
+    def _check_sense(self, facts: DatasetFacts) -> None:
+        """Raise a ValueError where these cannot be the labels of this data."""
+        names = facts.class_names or ()
+        if tuple(self.class_names[: len(names)]) != names:
+            raise ValueError("its classes do not begin with those of dataset.json")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("two classes have one name")
+        num_samples = facts.splits["train"].num_samples
+        if facts.trained_by is None and len(self.targets) != num_samples:
+            raise ValueError(f"{len(self.targets)} labels for {num_samples} samples")
 
     def write(self, run_path: Path) -> None:
         write_json(run_path / FILE, asdict(self))

@@ -96,7 +96,7 @@ def class_header(class_names: Sequence[str]) -> list[str]:
 def value_header(target_names: Sequence[str]) -> list[str]:
     """The columns of a regression."""
     columns = (f"{side}_{name}" for side in ("target", "predicted") for name in target_names)
-    return ["split", "sample", *columns]
+    return ["split", "sample", *map(safe_cell, columns)]
 
 
 def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
@@ -116,17 +116,21 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
     index = {name: number for number, name in enumerate(class_names)}
     text = ("split", "sample", "target", "prediction")
     table = _read_table(path, class_header(class_names), text, len(class_names))
-    ranks = table.iloc[:, 4].to_numpy(np.int64)
-    if len(ranks) and not 0 <= ranks.min() <= ranks.max() <= len(class_names):  # the last: NaN
+    ranks = table.iloc[:, 4].to_numpy(np.float64)
+    if not np.isin(ranks, np.arange(len(class_names) + 1)).all():  # the last: NaN
         raise ValueError("a rank is of no class")
+    probabilities = table.iloc[:, 5:].to_numpy(np.float64)
+    if (probabilities < 0).any() or (probabilities > 1).any():  # NaN is neither
+        raise ValueError("a probability is outside of 0 to 1")
+    table["row"] = np.arange(len(table))
     return {
         str(split): ClassPredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
             targets=np.array([index[plain_cell(name)] for name in part["target"]]),
             predictions=np.array([index[plain_cell(name)] for name in part["prediction"]]),
-            ranks=part.iloc[:, 4].to_numpy(np.int64),
-            probabilities=part.iloc[:, 5:].to_numpy(np.float32),
+            ranks=ranks[part["row"]].astype(np.int64),
+            probabilities=probabilities[part["row"]].astype(np.float32),
             class_names=class_names,
         )
         for split, part in table.groupby("split", sort=False)
@@ -139,13 +143,15 @@ def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str,
 
     header = value_header(target_names)
     table = _read_table(path, header, ("split", "sample"), 2 * len(target_names))
-    first = 2 + len(target_names)
+    with np.errstate(over="ignore"):  # a diverged model may well predict infinity
+        numbers = table.iloc[:, 2:].to_numpy(np.float64).astype(np.float32)
+    table["row"] = np.arange(len(table))
     return {
         str(split): ValuePredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
-            targets=part.iloc[:, 2:first].to_numpy(np.float32),
-            predictions=part.iloc[:, first:].to_numpy(np.float32),
+            targets=numbers[part["row"], : len(target_names)],
+            predictions=numbers[part["row"], len(target_names) :],
             target_names=target_names,
         )
         for split, part in table.groupby("split", sort=False)
@@ -169,7 +175,8 @@ def _read_table(
             stream,
             header=0,
             names=columns,
-            dtype=dict.fromkeys(text, str),
+            # said to be floats, as a number of hundreds of digits would be an object
+            dtype=dict.fromkeys(columns, float) | dict.fromkeys(text, str),
             keep_default_na=False,
             na_values={name: ["nan"] for name in columns[len(header) - num_numbers :]},
             encoding_errors=UNDECODABLE,

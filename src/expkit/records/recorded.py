@@ -40,6 +40,12 @@ class RecordedDiagnosis(TypedDict, total=False):
     ignore: list[str]
 
 
+class RecordedPart(TypedDict, total=False):
+    """A part as it was named; its arguments are looked at where it is built."""
+
+    _target_: str
+
+
 class RecordedConfig(TypedDict, total=False):
     """A config as pages look at it; an older one may lack what is new."""
 
@@ -52,13 +58,13 @@ class RecordedConfig(TypedDict, total=False):
     reference: RecordedReference | None
     criteria: Mapping[str, Any] | None
     evaluates: str | None
-    model: Mapping[str, Any]
-    dataset: Mapping[str, Any]
-    augment: Mapping[str, Any]
-    device: Mapping[str, Any]
-    optimizer: Mapping[str, Any]
-    schedule: Mapping[str, Any]
-    loss: Mapping[str, Any]
+    model: RecordedPart
+    dataset: RecordedPart
+    augment: RecordedPart
+    device: RecordedPart
+    optimizer: RecordedPart
+    schedule: RecordedPart
+    loss: RecordedPart
     diagnosis: RecordedDiagnosis
 
 

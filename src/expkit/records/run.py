@@ -108,7 +108,7 @@ class Run:
     @functools.cached_property
     def relabelled(self) -> DatasetFacts | None:
         """The data with the labels that a stage has given; None where none has."""
-        labels = Labels.read(self.path)
+        labels = Labels.read(self.path, self.dataset_as_read)
         return None if labels is None else labels.apply(self.dataset_as_read)
 
     @functools.cached_property
@@ -118,7 +118,7 @@ class Run:
             stage = self.config["procedure"].get(self._weights_of[0]) or {}
             if not stage.get("labels_from"):
                 return None
-        return Labels.read(self.path)
+        return Labels.read(self.path, self.dataset_as_read)
 
     @functools.cached_property
     def dataset_as_read(self) -> DatasetFacts:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.errors import UserError
-from expkit.records.files import write_aside
+from expkit.records.files import made_whole, write_aside
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports import comparison, markdown
@@ -42,10 +42,10 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
     page = folder / "README.md"
     pairs = [(run, summarize(run)) for run in runs]
     notes = kept_notes(page)
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = _copy_pictures(runs[0], folder)
-    write_aside(page, _page(pairs, pictures).encode() + notes)
-    write_result(folder, _result(pairs))
+    with made_whole(folder):
+        pictures = _copy_pictures(runs[0], folder)
+        write_aside(page, _page(pairs, pictures).encode() + notes)
+        write_result(folder, _result(pairs))
     return page
 
 
@@ -55,20 +55,20 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
     notes = kept_notes(page)
     outcome = SweepOutcome.of(sweep.path)
     hypothesis = sweep.jobs[0].config.get("hypothesis") if sweep.jobs else ""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as aside:
-        pictures = [_shrink(path, folder) for path in draw_pictures(outcome, Path(aside))]
-    parts = [
-        f"# {markdown.plain(folder.name)}",
-        f"Hypothesis: {markdown.plain(hypothesis or 'none was stated.')}",
-        *map(_portable, sections(outcome)),
-        *_shown(pictures),
-        NOTES,
-    ]
-    text = "\n\n".join(part for part in parts if part) + "\n"
-    write_aside(page, text.encode() + notes)
-    result = {"kind": "sweep", "name": folder.name, "runs": [portable_path(sweep.path)]}
-    write_result(folder, {**result, "answer": sweep_answer(outcome)})
+    with made_whole(folder):
+        with tempfile.TemporaryDirectory() as aside:
+            pictures = [_shrink(path, folder) for path in draw_pictures(outcome, Path(aside))]
+        parts = [
+            f"# {markdown.plain(folder.name)}",
+            f"Hypothesis: {markdown.plain(hypothesis or 'none was stated.')}",
+            *map(_portable, sections(outcome)),
+            *_shown(pictures),
+            NOTES,
+        ]
+        text = "\n\n".join(part for part in parts if part) + "\n"
+        write_aside(page, text.encode() + notes)
+        result = {"kind": "sweep", "name": folder.name, "runs": [portable_path(sweep.path)]}
+        write_result(folder, {**result, "answer": sweep_answer(outcome)})
     return page
 
 

@@ -29,7 +29,8 @@ from PIL import Image
 from torch import nn
 
 from expkit.data.image_folder import ImageFolder
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.data.split import place_splits
 from expkit.engine.device import Device, DeviceChoice
 from expkit.engine.learner import Learner

@@ -28,7 +28,8 @@ from PIL import Image
 from usual_loop import make_model, train_as_usual
 
 from expkit.data.image_folder import ImageFolder
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.engine.device import Device, DeviceChoice
 
 # name, size, how much faster than the usual loop, how much slower than the bare one at most

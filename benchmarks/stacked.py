@@ -24,8 +24,9 @@ from loops import time_in_turns
 from torch import nn
 
 from expkit.data.digits import Digits
+from expkit.data.progress import silent
 from expkit.data.puzzle import Puzzle
-from expkit.data.samples import DatasetSource, silent
+from expkit.data.samples import DatasetSource
 from expkit.data.split import Split, place_splits
 from expkit.engine.device import Device, DeviceChoice, available_devices
 from expkit.engine.learner import Learner

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from expkit.data.arrays import Arrays
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.errors import UserError
 
 NOTHING_HELD_OUT = {"val_fraction": 0, "test_fraction": 0}

@@ -12,8 +12,9 @@ from expkit.data import census as census_module
 from expkit.data.cache import digest_of
 from expkit.data.census import take_census
 from expkit.data.digits import Digits
+from expkit.data.progress import silent
 from expkit.data.puzzle import Puzzle
-from expkit.data.samples import Dataset, Samples, silent
+from expkit.data.samples import Dataset, Samples
 
 
 def of_pictures(images: np.ndarray, **others: np.ndarray) -> Dataset:

@@ -7,7 +7,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from expkit.data.digits import Digits
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.errors import UserError
 
 NUM_DIGITS = 1797

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from expkit.data.census import take_census
-from expkit.data.samples import Dataset, Samples, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset, Samples
 from expkit.data.scan_lines import ScanLines
 
 Picture = npt.NDArray[np.uint8]

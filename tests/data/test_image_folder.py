@@ -12,7 +12,8 @@ from PIL import Image
 
 from expkit.data.image_folder import ImageFolder
 from expkit.data.pictures import Decoding
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.errors import UserError
 
 

@@ -7,7 +7,8 @@ import pytest
 from test_duplicates import COPIED, brighten, leak, reencode
 
 from expkit.data.leaks import find_leaks
-from expkit.data.samples import Dataset, Samples, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset, Samples
 from expkit.data.scan_lines import ScanLines
 from expkit.diagnosis.duplicates import expected_near
 

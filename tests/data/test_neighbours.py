@@ -9,7 +9,8 @@ import pytest
 
 from expkit.data.census import take_census
 from expkit.data.digits import Digits
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.data.scan_lines import ScanLines
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from timm.data import create_transform
 
 from expkit.data.pictures import Decoding, UnreadablePictureError, decode_all
-from expkit.data.samples import silent
+from expkit.data.progress import silent
 
 
 def save(path: Path, pixels: np.ndarray, **options: object) -> Path:

@@ -8,7 +8,8 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from expkit.data.microscope import TIPS, draw_scans
-from expkit.data.samples import Dataset, Samples, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset, Samples
 from expkit.data.scan_lines import ScanLines, class_counts
 from expkit.errors import UserError
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from expkit.data.digits import Digits
-from expkit.data.samples import Samples, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Samples
 from expkit.data.selection import Selection, draw_fraction, tell_made
 from expkit.errors import UserError
 

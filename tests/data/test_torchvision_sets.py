@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.data.torchvision_sets import Torchvision
 from expkit.errors import UserError
 

@@ -12,7 +12,8 @@ from synthetic_evidence import make_evidence, make_signal
 
 from expkit.data.census import take_census
 from expkit.data.digits import Digits
-from expkit.data.samples import Dataset, Samples, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset, Samples
 from expkit.diagnosis.evidence import Evidence
 from expkit.records.facts import DatasetFacts, SplitFacts
 

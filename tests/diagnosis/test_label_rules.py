@@ -11,7 +11,8 @@ import pytest
 from damaged_data import change, digits, evidence_of, facts_of, flip, of_arrays
 from synthetic_evidence import make_evidence, make_facts, make_history, make_signal
 
-from expkit.data.samples import Dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset
 from expkit.data.scan_lines import ScanLines
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import load_rules

@@ -12,8 +12,9 @@ from damaged_data import Array, change, digits, evidence_of, of_arrays
 from synthetic_evidence import make_evidence
 from test_label_rules import findings
 
+from expkit.data.progress import silent
 from expkit.data.puzzle import Puzzle
-from expkit.data.samples import Dataset, silent
+from expkit.data.samples import Dataset
 from expkit.records.facts import Layout
 
 PICTURE_RULES = ("constant_pictures", "constant_channel", "splits_prepared_differently")

@@ -13,7 +13,8 @@ import pytest
 from expkit.commands.evaluate import _as_other_data
 from expkit.data.arrays import Arrays
 from expkit.data.pictures import Decoding
-from expkit.data.samples import Dataset, Samples, check_dataset, silent
+from expkit.data.progress import silent
+from expkit.data.samples import Dataset, Samples, check_dataset
 from expkit.errors import UserError
 from expkit.procedures.other_data import _check_images, adopt_classes, decoding_of
 from expkit.records.facts import DatasetFacts, SplitFacts

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from expkit.data.progress import silent
 from expkit.data.puzzle import Puzzle
-from expkit.data.samples import silent
 from expkit.data.split import place_splits
 from expkit.engine.checkpoint import load_learner, save_weights
 from expkit.errors import UserError

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -14,9 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 from expkit.config.check import check_fields
 from expkit.config.recorded_words import grants_trust, may_run_code
 from expkit.errors import UserError
-
-if TYPE_CHECKING:
-    from expkit.config.request import Request
 
 # the word that names a job's change; it sets nothing, and no run is told of it
 MARK = "+ablation.change="
@@ -126,20 +122,3 @@ def without_mark(words: Sequence[str]) -> list[str]:
 def change_of(words: Sequence[str]) -> str | None:
     marks = [word.removeprefix(MARK).strip("'") for word in words if word.startswith(MARK)]
     return marks[0] if marks else None
-
-
-def refuse_idle_changes(requests: Sequence[Request]) -> None:
-    """A change that leaves the config as it was would be measured as worth nothing."""
-    seen: dict[str, Request] = {}
-    for request in requests:
-        config = json.dumps(request.config.to_plain(), sort_keys=True)
-        other = seen.setdefault(config, request)
-        if other.change != request.change:
-            alike = "changes nothing of the recipe"
-            if other.change is not None:
-                alike = f"comes to the same as '{other.change}'"
-            raise UserError(
-                f"the change '{request.change}' {alike}",
-                where=f"ablation.changes.{request.change}",
-                fix=f"another value, or leave it out: '~ablation.changes.{request.change}'",
-            )

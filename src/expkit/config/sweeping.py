@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from expkit.config.ablation import change_of, refuse_idle_changes, without_mark
+from expkit.config.ablation import change_of, without_mark
 from expkit.config.explain import explain_composition
 from expkit.config.job_composer import JobComposer
 from expkit.config.request import Request, current_choices
@@ -78,10 +79,27 @@ def compose_jobs(
             _compose_job(composer, overrides, number, engine)
             for number, overrides in enumerate(job_overrides, start=first_number)
         ]
-        refuse_idle_changes(requests)
+        _refuse_idle_changes(requests)
         return requests
     finally:
         HydraConfig.instance().cfg = outer
+
+
+def _refuse_idle_changes(requests: Sequence[Request]) -> None:
+    """A change that leaves the config as it was would be measured as worth nothing."""
+    seen: dict[str, Request] = {}
+    for request in requests:
+        config = json.dumps(request.config.to_plain(), sort_keys=True)
+        other = seen.setdefault(config, request)
+        if other.change != request.change:
+            alike = "changes nothing of the recipe"
+            if other.change is not None:
+                alike = f"comes to the same as '{other.change}'"
+            raise UserError(
+                f"the change '{request.change}' {alike}",
+                where=f"ablation.changes.{request.change}",
+                fix=f"another value, or leave it out: '~ablation.changes.{request.change}'",
+            )
 
 
 def _compose_job(

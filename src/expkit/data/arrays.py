@@ -11,7 +11,8 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from expkit.data.memory import count_memory_bytes
-from expkit.data.samples import Dataset, Normalisation, Samples, Watch
+from expkit.data.progress import Watch
+from expkit.data.samples import Dataset, Normalisation, Samples
 from expkit.data.selection import Selection, tell_made
 from expkit.errors import UserError
 

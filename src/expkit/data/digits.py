@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expkit.data.samples import Dataset, Normalisation, Samples, Watch
+from expkit.data.progress import Watch
+from expkit.data.samples import Dataset, Normalisation, Samples
 from expkit.data.selection import Selection
 
 

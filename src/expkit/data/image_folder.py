@@ -15,7 +15,8 @@ from expkit.data.cache import FORMAT, Store
 from expkit.data.decoded import Decoded
 from expkit.data.picture_tree import PictureTree, list_some, read_tree
 from expkit.data.pictures import Decoding, decode_all
-from expkit.data.samples import Dataset, Samples, Watch
+from expkit.data.progress import Watch
+from expkit.data.samples import Dataset, Samples
 from expkit.data.selection import tell_made
 from expkit.errors import UserError
 

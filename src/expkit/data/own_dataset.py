@@ -11,8 +11,9 @@ from annotated_types import Ge, Le, Len
 
 from expkit.data.cache import digest_of, same_size
 from expkit.data.memory import count_memory_bytes
-from expkit.data.pictures import Decoding, UnreadablePictureError, tell_progress, to_8_bits
-from expkit.data.samples import Dataset, Normalisation, Samples, Watch
+from expkit.data.pictures import Decoding, UnreadablePictureError, to_8_bits
+from expkit.data.progress import Watch, tell_progress
+from expkit.data.samples import Dataset, Normalisation, Samples
 from expkit.data.selection import Selection, tell_made
 from expkit.errors import UserError
 

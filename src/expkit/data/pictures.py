@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from expkit.data.progress import Watch, tell_progress
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    from expkit.data.samples import Watch
-
     Picture = npt.NDArray[np.uint8]
 
-Item = TypeVar("Item")
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 CHUNK = 512  # pictures handed to the threads at once: more would only wait in memory
-WATCH_SECONDS = 0.1
 
 
 class UnreadablePictureError(Exception):
@@ -142,16 +139,6 @@ def decode_all(
             yield from tell_progress(results, len(paths), watch)
     finally:  # whoever interrupts does not wait for files that are still under way
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def tell_progress(items: Iterable[Item], total: int, watch: Watch) -> Iterator[Item]:
-    """The same items; the watch is told of them now and then, and at the end."""
-    told_at = 0.0
-    for done, item in enumerate(items, start=1):
-        yield item
-        if time.monotonic() - told_at > WATCH_SECONDS or done == total:
-            told_at = time.monotonic()
-            watch("decoding", done, total)
 
 
 def count_cores() -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge
 
 from expkit.data.pictures import UnreadablePictureError, open_picture, without_remarks
-from expkit.data.samples import Cutting, Dataset, Normalisation, Samples, Watch
+from expkit.data.progress import Watch
+from expkit.data.samples import Cutting, Dataset, Normalisation, Samples
 from expkit.errors import UserError
 
 if TYPE_CHECKING:

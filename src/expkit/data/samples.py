@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from expkit.data.pictures import Decoding
+from expkit.data.progress import Watch
 from expkit.data.row_file import RowFile
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from expkit.data.pictures import Decoding
-
 Normalisation = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
 """0 to 255 as they are; 0 to 1; or mean 0 and standard deviation 1: of a channel over the training
 pictures, of each picture, of each of its rows, or of a channel over ImageNet."""
 
 HASHED_AT_ONCE = 1024  # pictures: no copy of all of them is made
-
-Watch = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """The watch of a caller without a terminal."""
 
 
 @dataclass(frozen=True)

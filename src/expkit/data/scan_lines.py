@@ -7,7 +7,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from expkit.data.samples import Dataset, Normalisation, Samples, Watch
+from expkit.data.progress import Watch
+from expkit.data.samples import Dataset, Normalisation, Samples
 from expkit.data.selection import Selection
 from expkit.errors import UserError
 

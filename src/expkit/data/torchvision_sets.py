@@ -14,8 +14,9 @@ import numpy as np
 
 from expkit.data.cache import FORMAT, default_folder
 from expkit.data.decoded import Decoded
-from expkit.data.pictures import tell_progress, to_8_bits
-from expkit.data.samples import Dataset, Samples, Watch
+from expkit.data.pictures import to_8_bits
+from expkit.data.progress import Watch, tell_progress
+from expkit.data.samples import Dataset, Samples
 from expkit.data.selection import tell_made
 from expkit.errors import UserError, nearest_of
 

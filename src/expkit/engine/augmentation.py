@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -18,6 +19,15 @@ class Augmentation(Protocol):
     def mix(
         self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]: ...
+
+
+class AugmentationSource(Augmentation, Protocol):
+    """What an augmentation's `_target_` makes."""
+
+    @property
+    def mixes(self) -> bool: ...
+
+    def check(self, image_shape: Sequence[int]) -> None: ...
 
 
 class Unchanged:

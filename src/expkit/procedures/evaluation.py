@@ -18,9 +18,9 @@ from expkit.diagnosis.finding import counted
 from expkit.engine.checkpoint import load_weights
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
-from expkit.procedures.parts import Parts
+from expkit.procedures.parts import Parts, Stage
 from expkit.procedures.relabelling import relabel
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.session import Session
 from expkit.procedures.training import Training, check_trained
 from expkit.records.checkpoints import refuse_damaged
 from expkit.records.facts import StageResult

@@ -16,8 +16,8 @@ from expkit.engine.loop import EpochPlan, train_epochs
 from expkit.engine.prediction import answer
 from expkit.engine.randomness import seed_for
 from expkit.errors import UserError
-from expkit.procedures.parts import Parts
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.parts import Parts, Stage
+from expkit.procedures.session import Session
 from expkit.procedures.training import Training, check_trained
 from expkit.records.facts import StageResult
 from expkit.records.labels import Labels

@@ -15,8 +15,8 @@ from expkit.engine.learner import Learner
 from expkit.engine.loop import EpochPlan, train_epochs
 from expkit.metrics.percentages import percent
 from expkit.procedures.observation import observe_loss, observe_model
-from expkit.procedures.parts import Parts, try_step
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.parts import Parts, Stage, try_step
+from expkit.procedures.session import Session
 from expkit.records.facts import StageResult
 from expkit.records.files import Record
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -15,43 +15,28 @@ from torch.nn.parameter import UninitializedParameter
 
 from expkit.config.parts import build_part, explain_failure
 from expkit.data.split import Split, place_splits
-from expkit.engine.augmentation import Augmentation
+from expkit.engine.augmentation import AugmentationSource
 from expkit.engine.device import Device
 from expkit.engine.learner import Learner
 from expkit.engine.untouched import untouched
 from expkit.errors import UserError
 from expkit.losses.own import refuse_mixed
 from expkit.procedures.adoption import adopt_preprocessing
+from expkit.procedures.part_types import ScheduleSource
 from expkit.procedures.reading import Reading
 from expkit.procedures.roles import as_augmentation, as_schedule, require, wrong_part
-from expkit.records.facts import DatasetFacts
+from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.run import Run
 
-if TYPE_CHECKING:
-    from expkit.procedures.session import Stage
 
+class Stage(Protocol):
+    """A step of a procedure: a small frozen dataclass of plain values."""
 
-class ScheduleSource(Protocol):
-    """What a schedule's `_target_` makes."""
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """Refuse, before anything runs, what this stage could not do."""
 
-    @property
-    def warmup_epochs(self) -> float: ...
-
-    @property
-    def watched_metric(self) -> str | None: ...
-
-    def scale(
-        self, epochs: float, max_epochs: int, history: Sequence[Mapping[str, Any]] = ()
-    ) -> float: ...
-
-
-class AugmentationSource(Augmentation, Protocol):
-    """What an augmentation's `_target_` makes."""
-
-    @property
-    def mixes(self) -> bool: ...
-
-    def check(self, image_shape: Sequence[int]) -> None: ...
+    def run(self, session: Any) -> StageResult:
+        """Do the work of this stage; `session` is a procedures.session.Session."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from expkit.data.pictures import UnreadablePictureError, decode_all
-from expkit.data.samples import silent
+from expkit.data.progress import silent
 from expkit.engine.prediction import answer
 from expkit.procedures.other_data import decoding_of
 from expkit.procedures.restoring import Restored

@@ -14,8 +14,8 @@ from expkit.engine.learner import Learner
 from expkit.engine.machine import describe_machine, repeats_itself
 from expkit.engine.rates import sweep_rates
 from expkit.procedures.observation import attempt, observe_loss, observe_model, probe_batch
-from expkit.procedures.parts import Parts
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.parts import Parts, Stage
+from expkit.procedures.session import Session
 from expkit.procedures.training import Training
 from expkit.records.facts import StageResult
 

@@ -6,31 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from expkit.config.parts import build_part
 from expkit.config.schema import Config
-from expkit.data.samples import Dataset, Watch, check_dataset, silent
+from expkit.data.progress import Watch, silent
+from expkit.data.samples import Dataset, check_dataset
 from expkit.errors import UserError
 from expkit.procedures.other_data import adopt_facts, look_for_leaks, read_other_data
+from expkit.procedures.part_types import LossSource
 from expkit.procedures.roles import as_dataset, as_loss, refuse_listed_weights, wrong_part
 from expkit.records.criteria import Criterion, check_criteria
-from expkit.records.facts import DatasetFacts, Layout, SplitFacts, Task
+from expkit.records.facts import DatasetFacts, Layout, SplitFacts
 from expkit.records.run import Run
 
-if TYPE_CHECKING:
-    from torch import nn
-
-
 TIMM_MODEL = "expkit.models.timm_model.TimmModel"
-
-
-class LossSource(Protocol):
-    """What a loss's `_target_` makes."""
-
-    task: Task
-
-    def build(self, class_counts: Sequence[int] | None, *, plain: bool = False) -> nn.Module: ...
 
 
 @dataclass(frozen=True)

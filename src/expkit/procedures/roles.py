@@ -12,8 +12,8 @@ from expkit.errors import UserError
 from expkit.records.facts import DatasetFacts
 
 if TYPE_CHECKING:
-    from expkit.procedures.parts import AugmentationSource, ScheduleSource
-    from expkit.procedures.reading import LossSource
+    from expkit.engine.augmentation import AugmentationSource
+    from expkit.procedures.part_types import LossSource, ScheduleSource
 
 # for each part, what it is asked for: the first is the common case
 WANTED: Mapping[str, str] = {

@@ -29,15 +29,6 @@ from expkit.records.opening import is_file, make_inside, refuse_links
 from expkit.records.run import Run
 
 
-class Stage(Protocol):
-    """A step of a procedure: a small frozen dataclass of plain values."""
-
-    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
-        """Refuse, before anything runs, what this stage could not do."""
-
-    def run(self, session: Session) -> StageResult: ...
-
-
 class Watcher(Protocol):
     """Whoever looks on: a terminal, a test, nobody."""
 

@@ -24,9 +24,9 @@ from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
 from expkit.procedures.observation import Observer, attempt
-from expkit.procedures.parts import Parts, try_step
+from expkit.procedures.parts import Parts, Stage, try_step
 from expkit.procedures.relabelling import relabel
-from expkit.procedures.session import Session, Stage
+from expkit.procedures.session import Session
 from expkit.records.criteria import Criterion, check_bound, parse_criterion
 from expkit.records.facts import StageResult
 from expkit.records.files import Record

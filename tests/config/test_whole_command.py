@@ -95,9 +95,20 @@ def test_a_marked_place_is_filled_with_what_was_typed() -> None:
     )
 
 
+def test_a_flags_value_is_no_key() -> None:
+    """`--package model` took `model=mine` from the command that was to show its keys."""
+    from expkit.config.whole_command import with_whole_command
+
+    fix = "expkit train ... --cfg job --package model   (shows all)"
+    error = UserError("no", where="model._target_=a.B", fix=fix)
+    assert with_whole_command(error, ["model=mine", "seed=2"]).details["do"] == (
+        "expkit train model=mine seed=2 --cfg job --package model   (shows all)"
+    )
+
+
 def test_composing_alone_still_names_the_words() -> None:
+    GlobalHydra.instance().clear()
     with pytest.raises(UserError) as refused:
-        GlobalHydra.instance().clear()
         compose_and_run(["dataset=digits", "epochs=3"], accepting())
     assert refused.value.details["do"] == "expkit train procedure.train.max_epochs=3"
 

@@ -12,7 +12,7 @@ from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
 from test_label_rules import answers, findings
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import StageResult
+from expkit.records.facts import DatasetFacts, StageResult, TrainedBy
 
 
 def test_missing_classes_are_named_either_way() -> None:
@@ -105,6 +105,24 @@ def test_too_few_samples_are_told_with_what_they_can_prove() -> None:
     assert found.severity == "info"
     assert found.evidence["half_interval"] == pytest.approx(0.10957, abs=1e-4)
     assert found.evidence["num_small_classes"] == 10
+
+
+def test_few_samples_are_judged_by_folds_where_the_data_has_them() -> None:
+    """The whole command, with no more folds than the rarest class has samples."""
+    words = ["dataset=image_folder", "dataset.root=here", "seed=3"]
+
+    def command_of(rarest: int, facts: DatasetFacts | None = None) -> str:
+        given = facts or make_facts(train=(8, rarest), val=(8, 8))
+        evidence = make_evidence(facts=given, overrides=words, dataset={"fold": None})
+        (found,) = findings("too_few_samples", evidence)
+        return found.command
+
+    typed = "expkit train -m dataset=image_folder dataset.root=here seed=3"
+    assert command_of(8).splitlines()[1:] == [f"{typed} dataset.fold=0,1,2,3,4 dataset.num_folds=5"]
+    assert command_of(3).splitlines()[1:] == [f"{typed} dataset.fold=0,1,2 dataset.num_folds=3"]
+    assert "fold" not in command_of(1)
+    other = replace(make_facts(train=(8, 8), val=(8, 8)), trained_by=TrainedBy("a", {}, "val"))
+    assert command_of(8, other) == "evaluate on more samples"
 
 
 def test_enough_samples_are_left_alone() -> None:

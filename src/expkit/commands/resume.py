@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ from expkit.records.sweep import find_run_or_sweep
 if TYPE_CHECKING:
     from expkit.procedures.parts import Parts
 
+ENDED = ("finished", "failed")
+CACHE = "dataset.cache_dir="
+
 
 def main(words: Sequence[str]) -> int:
     parser = Parser("expkit resume", description="Go on with a run or a sweep that was cut off.")
@@ -35,8 +39,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="launcher.KEY=VALUE",
-        help="of a sweep: how its jobs run from now on, such as launcher.timeout=600",
+        metavar="KEY=VALUE",
+        help="of a sweep: how its jobs run from now on, such as launcher.timeout=600; of a run: "
+        "dataset.cache_dir=FOLDER, which is yours to say and not its config's",
     )
     parser.add_argument("--failed", action="store_true", help="of a sweep: the jobs that failed")
     parser.add_argument(
@@ -50,8 +55,8 @@ def main(words: Sequence[str]) -> int:
     # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
         if isinstance(found, Run):
-            _refuse_words(arguments.words, found)
-            return finish(found, arguments.trust)
+            cache_dir = _cache_named(arguments.words, found)
+            return finish(found, arguments.trust, cache_dir)
         from expkit.commands.sweep_resume import resume_sweep
 
         return resume_sweep(
@@ -63,33 +68,49 @@ def main(words: Sequence[str]) -> int:
         )
 
 
-def _refuse_words(words: Sequence[str], run: Run) -> None:
-    """A run goes on as it began, or its numbers would be of no one config."""
-    if words:
+def _cache_named(words: Sequence[str], run: Run) -> str | None:
+    """The one word that a run takes: it changes no number. Else it goes on as it began."""
+    *others, last = words or [""]
+    if others or (words and not (last.startswith(CACHE) and last != CACHE)):
         raise UserError(
             "a run is resumed with the config that it began with",
             where=" ".join(words),
-            allowed="launcher.KEY=VALUE, of a sweep",
+            allowed="dataset.cache_dir=FOLDER; launcher.KEY=VALUE, of a sweep",
             fix=f"expkit resume {run.path}",
         )
+    return last.removeprefix(CACHE) or None
 
 
-def finish(run: Run, trusted: Sequence[str]) -> int:
-    """Go on with it, or say that it has ended, with the pages that it may lack."""
-    return go_alone(finish_course(run, trusted, may_be_foreign=True))
+def finish(run: Run, trusted: Sequence[str], cache_dir: str | None = None) -> int:
+    """Go on with it, or say that it has ended, with the pages that it may lack.
+
+    Nothing proves that a run is the user's own, so the cache folder that its config names is
+    neither written to nor cleared: it is the user's usual one, or one named now.
+    """
+    config = with_own_cache(run.config, cache_dir)
+    recorded = run.config.get("dataset", {}).get("cache_dir")
+    if recorded not in (None, cache_dir) and run.status not in ENDED:
+        print(
+            f"note    not used: the folder that the config names as dataset.cache_dir, {recorded}; "
+            f"if it is yours: expkit resume {run.name} {shlex.quote(f'{CACHE}{recorded}')}"
+        )
+    return go_alone(finish_course(run, trusted, config=config))
 
 
 def finish_course(
-    run: Run, trusted: Sequence[str], build: Build = build, *, may_be_foreign: bool = False
+    run: Run,
+    trusted: Sequence[str],
+    build: Build = build,
+    *,
+    config: Mapping[str, Any] | None = None,
 ) -> Course[int]:
     """Do the same, asking for the epochs that can be trained among others.
 
-    The config of a sweep's job is one that the user's own words have composed.
+    Without a `config` it is the run's: that of a sweep's job was composed by the user's own words.
     """
-    if run.status in ("finished", "failed"):
+    if run.status in ENDED:
         return _say_that_it_ended(run)
-    recorded = with_own_cache(run.config) if may_be_foreign else run.config
-    return (yield from run_course(*_reopen(run, recorded, trusted, build)))
+    return (yield from run_course(*_reopen(run, config or run.config, trusted, build)))
 
 
 def _reopen(

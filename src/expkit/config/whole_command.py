@@ -49,7 +49,8 @@ def _taken(words: Sequence[str], error: UserError, proposed: Sequence[str]) -> l
     """The words as a user types them anew: the refused one gives way to those proposed."""
     refused = str(error.details["where"]).splitlines()[0].partition(" (")[0]
     new = [word for word in proposed if word != "..."]
-    gone = {_key_of(word) for word in [refused, *new]} if new else set()
+    keys = {_key_of(word) for word in new if "=" in word}
+    gone = {_key_of(refused), *keys} if new else set()
     kept = [word for word in words if _key_of(word) not in gone]
     flags = [word for word in ("-m", "--multirun") if word in [*kept, *new]][:1]
     return [*flags, *(word for word in [*kept, *new] if word not in ("-m", "--multirun"))]

@@ -10,6 +10,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expkit.diagnosis.census import above_chance, held_out_names, listed
+from expkit.diagnosis.commands import train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
@@ -17,6 +18,7 @@ from expkit.records.predictions import ClassPredictions
 
 # figures that a class which is never answered pulls down, however rare it is
 FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "[")
+MOST_FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +207,7 @@ class TooFewSamples(Rule):
                     "half_interval": half_width,
                 },
                 cause="the data is small: differences below that are no evidence",
-                command="compare by folds: dataset.fold=0 to 4, pooled",
+                command=_next_for_few(evidence),
             )
 
     def _is_hopeless(self, evidence: Evidence, counts: Sequence[int]) -> bool:
@@ -229,3 +231,17 @@ class TooFewSamples(Rule):
         best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]
         gap = max(float(each["train/accuracy"]) for each in lines) - best
         return above_chance(best, majority) < self.most_known and gap >= self.least_gap
+
+
+def _next_for_few(evidence: Evidence) -> str:
+    """Folds where the data has them; an evaluation's samples are what they are."""
+    if evidence.facts.trained_by is not None:
+        return "evaluate on more samples"
+    counts = evidence.facts.splits["train"].class_counts or ()
+    num_folds = min([MOST_FOLDS, *(count for count in counts if count)])
+    if "fold" not in evidence.config["dataset"] or num_folds < 2:
+        return "measure on more samples, or over several seeds"
+    folds = ",".join(map(str, range(num_folds)))
+    words = [f"dataset.fold={folds}", f"dataset.num_folds={num_folds}"]
+    command = train_again(evidence.overrides, words, is_sweep=True)
+    return f"judge every sample once, by folds:\n{command}"

@@ -39,6 +39,11 @@ WHOLE = [
         "procedure=two_stage dataset=digits procedure.binary.max_epochs=2",
     ),
     ("dataset=digits resnet18", "dataset=digits model=resnet18"),
+    (
+        "dataset=digits --epochs 5 --lr=0.1",
+        "dataset=digits procedure.train.max_epochs=5 optimizer.lr=0.1",
+    ),
+    ("--seed 3 -m --batch-size 8,16", "-m seed=3 procedure.train.batch_size=8,16"),
     ("pictures seed=3", f"seed=3 {FOLDER}"),
 ]
 

@@ -10,6 +10,11 @@ from expkit.config.explain import find_fault
 from expkit.errors import UserError
 
 TRAIN = "expkit train"
+HYDRAS_FLAGS = (
+    *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run"),
+    *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
+    *("--experimental-rerun", "--info"),
+)
 # text before, the words proposed, and a remark in brackets behind
 _ADVICE = re.compile(rf"^(?P<before>.*?){TRAIN}(?P<words>( .*?)?)(?P<remark>   \(.*)?$")
 
@@ -25,6 +30,30 @@ def with_whole_command(
     details = {**error.details, "do": "\n".join(filled)}
     fix = details.pop("do")
     return UserError(error.what, **details, fix=fix)
+
+
+def refuse_flags(words: Sequence[str]) -> None:
+    """Refuse settings that are given as flags are, `--epochs 5`; the advice has them as words."""
+    first, meant = "", list[str]()
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, _, value = word.partition("=")
+        if not name.startswith("--") or any(flag.startswith(name) for flag in HYDRAS_FLAGS):
+            meant.append(word)
+            continue
+        first = first or name
+        if not value and rest and not rest[0].startswith("-") and "=" not in rest[0]:
+            value = rest.pop(0)
+        meant.append(f"{name.lstrip('-').replace('-', '_')}={value or 'true'}")
+    if first:
+        error = UserError(
+            f"'{first}' is no flag: settings are given as KEY=VALUE",
+            where=first,
+            allowed="expkit train --help   (the flags, and examples of settings)",
+            fix=f"{TRAIN} ...",
+        )
+        raise with_whole_command(error, meant)
 
 
 def _filled(line: str, error: UserError, words: Sequence[str], command: Sequence[str]) -> str:

@@ -32,6 +32,11 @@ WHOLE = [
         "dataset=digits model=simple_conv pretrained=false",
         "dataset=digits model=resnet18 model.pretrained=false",
     ),
+    (
+        "dataset=digits model.norm=batch pretrained=false",  # which resnet18 does not have
+        "dataset=digits model=resnet18 model.pretrained=false",
+    ),
+    ("dataset=digts dataset.limit=5", "dataset.limit=5 dataset=digits"),
     ("dataset=digits dataset.num_folds=4", "dataset=digits dataset.num_folds=4 dataset.fold=0"),
     ("dataset=digits hydra.run.dir=there", "dataset=digits output_dir=there"),
     (

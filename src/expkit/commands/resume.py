@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from expkit.cleaning import one_line
 from expkit.commands.arguments import Parser
 from expkit.commands.interruption import stop_on_signals
 from expkit.commands.running import (
@@ -88,11 +89,13 @@ def finish(run: Run, trusted: Sequence[str], cache_dir: str | None = None) -> in
     neither written to nor cleared: it is the user's usual one, or one named now.
     """
     config = with_own_cache(run.config, cache_dir)
-    recorded = run.config.get("dataset", {}).get("cache_dir")
-    if recorded not in (None, cache_dir) and run.status not in ENDED:
+    dataset = run.config.get("dataset")
+    recorded = dataset.get("cache_dir") if isinstance(dataset, Mapping) else None
+    if isinstance(recorded, str) and recorded != cache_dir and run.status not in ENDED:
+        word = one_line(f"{CACHE}{recorded}")
         print(
-            f"note    not used: the folder that the config names as dataset.cache_dir, {recorded}; "
-            f"if it is yours: expkit resume {run.name} {shlex.quote(f'{CACHE}{recorded}')}"
+            f"note    not used: {word} of its config; if that folder is yours: "
+            f"expkit resume {shlex.quote(run.name)} {shlex.quote(word)}"
         )
     return go_alone(finish_course(run, trusted, config=config))
 

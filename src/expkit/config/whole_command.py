@@ -80,7 +80,11 @@ def _taken(words: Sequence[str], error: UserError, proposed: Sequence[str]) -> l
     new = [word for word in proposed if word != "..."]
     keys = {_key_of(word) for word in new if "=" in word}
     gone = {_key_of(refused), *keys} if new else set()
-    kept = [word for word in words if _key_of(word) not in gone]
+    # another choice of a group takes what was said of the one before with it
+    others = tuple(f"{key}." for key in keys - {_key_of(refused)})
+    kept = [
+        word for word in words if _key_of(word) not in gone and not _key_of(word).startswith(others)
+    ]
     flags = [word for word in ("-m", "--multirun") if word in [*kept, *new]][:1]
     return [*flags, *(word for word in [*kept, *new] if word not in ("-m", "--multirun"))]
 

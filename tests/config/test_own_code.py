@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from expkit.config.own_code import hash_own_code, is_own, own_folder
+from expkit.config.parts import build_part
 from expkit.config.places import conf_folders, conf_left_out
+from expkit.errors import UserError
 
 
 def make_run(path: Path) -> Path:
@@ -138,3 +140,24 @@ def test_own_code_is_told_apart_by_its_content(
     assert hash_own_code(config) == first
     (tmp_path / "layers_to_hash" / "inner.py").write_text("SIZE = 2\n")
     assert hash_own_code(config) != first
+
+
+def test_a_module_that_is_named_at_run_time_is_found_once_an_import_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The screen says so, and what it says works, wherever the import stands."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hidden_part.py").write_text("VALUE = 7\n")
+    code = (
+        "import importlib\n\n"
+        "def make():\n"
+        "    return [importlib.import_module('hidden_' + 'part').VALUE]\n"
+    )
+    (tmp_path / "dynamic_part.py").write_text(code)
+    with pytest.raises(UserError, match="No module named 'hidden_part'") as refused:
+        build_part({"_target_": "dynamic_part.make"}, "model")
+    advice = str(refused.value.details["do"])
+    assert "`import hidden_part`" in advice
+    told = advice.split("`")[1]
+    (tmp_path / "static_part.py").write_text(f"{code}\nif False:\n    {told}\n")
+    assert build_part({"_target_": "static_part.make"}, "model") == [7]

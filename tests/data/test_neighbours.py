@@ -9,6 +9,7 @@ import pytest
 
 from expkit.data.census import take_census
 from expkit.data.digits import Digits
+from expkit.data.neighbours import _distances, _reduce
 from expkit.data.progress import silent
 from expkit.data.samples import Dataset
 from expkit.data.scan_lines import ScanLines
@@ -67,3 +68,24 @@ def test_textures_are_known_by_their_spectrum() -> None:
     told = take_census(ScanLines(num_samples=800, size=64).read(silent))["neighbours"]
     assert told["view"] == "spectrum"
     assert told["train"]["accuracy"] > told["train"]["majority"] + 0.1
+
+
+@pytest.mark.parametrize("count", [24, 300])
+def test_fewer_pictures_than_features_are_as_far_apart_as_by_all_directions(count: int) -> None:
+    """The small product of 24 pictures has the strengths of the one of 192 features."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(20, 192)) * np.linspace(1, 0.1, 20)[:, None]
+    train, val = ((rng.normal(size=(n, 20)) @ mixing).astype(np.float32) for n in (count, 6))
+    centred = train - train.mean(0)
+    strengths, directions = np.linalg.eigh(centred.T.astype(float) @ centred / count)
+    scale = np.maximum(strengths, strengths[-1] * 1e-4) ** -0.25
+    expected = [(each - train.mean(0)) @ (directions * scale)[:, -20:] for each in (train, val)]
+    reduced = _reduce({"train": train, "val": val})
+    assert reduced["train"].shape[1] <= min(count, 40)
+    for ours, theirs in (("train", 0), ("val", 1)):
+        np.testing.assert_allclose(
+            _distances(reduced[ours], reduced["train"]),
+            _distances(expected[theirs], expected[0]),
+            rtol=1e-2,
+            atol=1e-2 * np.abs(expected[0]).max() ** 2,
+        )

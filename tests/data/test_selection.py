@@ -145,6 +145,28 @@ def test_class_with_one_sample_cannot_be_split() -> None:
     with pytest.raises(UserError, match="are too few for 3 splits") as caught:
         Selection().divide({"train": samples_of(9, 1)})
     assert "dataset.val_fraction=0.15" in (caught.value.details["where"] or "")
+    assert "more images of class 1" in (caught.value.details["do"] or "")
+
+
+@pytest.mark.parametrize(
+    ("counts", "fractions", "proposed"),
+    [
+        ((7, 5), {}, {"val_fraction": 0.17, "test_fraction": 0.17}),  # 0.15 of 12 are 1.8
+        ((9, 2), {}, {"val_fraction": 0.19, "test_fraction": 0}),  # two samples, two splits
+        ((7, 5), {"test_fraction": 0}, {"val_fraction": 0.17, "test_fraction": 0}),
+    ],
+)
+def test_few_images_are_told_the_fractions_that_hold_them(
+    counts: tuple[int, int], fractions: dict[str, float], proposed: dict[str, float]
+) -> None:
+    """`Larger fractions` was the advice, also to who had given test_fraction=0 as it said."""
+    given = {"train": samples_of(*counts)}
+    with pytest.raises(UserError, match="'rare' has") as caught:
+        Selection(**fractions).divide(given, ["usual", "rare"])
+    words = [f"dataset.{name}={value:g}" for name, value in proposed.items()]
+    assert caught.value.details["do"] == " ".join(words)
+    for split in Selection(**proposed).divide(given).values():
+        assert set(split.targets.tolist()) == {0, 1}
 
 
 def test_digits_take_them_all() -> None:

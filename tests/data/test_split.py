@@ -69,6 +69,16 @@ def test_constant_channel_becomes_zeros() -> None:
     torch.testing.assert_close(images[:, 0].std(correction=0), torch.tensor(1.0))
 
 
+def test_constant_channel_stays_zero_under_augmentation() -> None:
+    """Jitter that lifted it by a byte made it as large as what the other channels say."""
+    train = noise(4, 3, 3, 2)
+    train[..., 1] = 77
+    split = place("dataset", train=train)["train"]
+    images, _ = next(split.batches(4, augment=lambda images: images + 1 / 255))
+    assert images[:, 1].abs().max() == 0
+    assert images[:, 0].abs().max() > 0
+
+
 def test_sample_normalises_each_picture() -> None:
     """Each picture has mean 0 and standard deviation 1 over all its pixels and channels."""
     train = noise(4, 5, 5, 3) // np.array([1, 2, 3, 4], np.uint8)[:, None, None, None]

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from synthetic_evidence import make_evidence
 
+from expkit.diagnosis.commands import with_remedy
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import complete, examine, load_rules, with_remedy
+from expkit.diagnosis.examination import complete, examine, load_rules
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rule import Rule
 

@@ -32,12 +32,25 @@ def test_equal_images_are_a_warning() -> None:
     assert found.sentence.startswith("1 of 20")
 
 
-def test_all_splits_are_told_at_once_and_the_judged_one_first() -> None:
+def test_all_held_out_splits_are_told_at_once_and_the_judged_one_first() -> None:
     """A rule is told once: what is wrong with the figures must not hide behind the rest."""
-    splits = {"train": SplitLeaks(7, 0, 1.0, []), "val": SplitLeaks(2, 0, 1.0, [])}
-    (found,) = findings("leaked_samples", evaluated(**splits))
-    assert found.sentence.startswith("2 of 20 samples of val and 7 of 100 samples of train are")
+    facts = facts_with(val=SplitLeaks(7, 0, 1.0, []), test=SplitLeaks(2, 0, 1.0, []))
+    splits = {**facts.splits, "test": facts.splits["val"]}
+    (found,) = findings("leaked_samples", make_evidence(facts=replace(facts, splits=splits)))
+    assert found.sentence.startswith("2 of 20 samples of test and 7 of 20 samples of val are")
     assert found.sentence.endswith("9 byte for byte")
+
+
+def test_a_train_that_nothing_is_judged_on_is_not_warned_of() -> None:
+    """A run evaluated on its own data has all of its training samples there, as it should."""
+    own = SplitLeaks(100, 0, 1.0, [])
+    assert findings("leaked_samples", evaluated(train=own)) == []
+    (found,) = findings("leaked_samples", evaluated(train=own, val=SplitLeaks(1, 0, 1.0, [])))
+    assert found.sentence.startswith("1 of 20 samples of val are")
+    alone = facts_with(train=own)
+    alone = replace(alone, splits={"train": alone.splits["train"]})
+    (found,) = findings("leaked_samples", make_evidence(facts=alone))
+    assert found.sentence.startswith("100 of 100 samples of train are")
 
 
 def test_images_that_are_merely_alike_are_no_warning() -> None:

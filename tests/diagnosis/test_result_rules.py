@@ -352,6 +352,21 @@ class TestWithinNoiseOfBaseline:
         assert finding.evidence["95 % interval"] == pytest.approx([0.92758, 0.95383], abs=1e-5)
         assert "1226 samples leave 92.8 to 95.4 % open" in finding.sentence
 
+    @pytest.mark.parametrize(("right", "told"), [(22, "about 390 samples"), (20, "more samples")])
+    def test_seeds_are_asked_for_by_the_whole_command(self, right: int, told: str) -> None:
+        """Its own words: a bare `-m seed=0,1,2` trained the default dataset.
+
+        An accuracy equal to the largest class's is told apart by no number of samples.
+        """
+        facts = make_facts(train=(100, 100), val=(20, 20))
+        evidence = evaluated(facts, with_right(right, 40))
+        evidence = replace(evidence, overrides=["dataset=digits", "seed=7"])
+        finding = found_by("within_noise_of_baseline", evidence)
+        assert finding is not None
+        advice, command = finding.command.splitlines()
+        assert f"measure on {told}," in advice
+        assert command == "expkit train -m dataset=digits seed=0,1,2"
+
     def test_a_criterion_met_by_luck_is_named(self) -> None:
         """1160 of 1226 is above 94.5 %, and might as well have been below."""
         facts = make_facts(train=(100, 100), val=(613, 613))

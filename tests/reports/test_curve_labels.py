@@ -80,3 +80,21 @@ def test_chance_is_of_the_classes_that_the_stage_learns(
         "curves_binary": "chance: ln(2) = 0.693",
         "curves_three_way": "chance: ln(3) = 1.099",
     }
+
+
+def test_models_of_folds_on_one_axis_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five trainings one after another looked like one whose rate went up and down."""
+    stage = {"_target_": "expkit.procedures.mistakes.MistakeCollection", "num_folds": 5}
+    titles: list[str] = []
+
+    def keep(figure: Figure, path: Path) -> Path:
+        titles.append(figure.get_suptitle())
+        return path
+
+    monkeypatch.setattr(style, "save", keep)
+    with style.styled():
+        draw_curves(classes_run(tmp_path, config=config_of(procedure={"train": stage})), tmp_path)
+    (title,) = titles
+    assert "epochs of 5 models, a fold each" in title

@@ -13,6 +13,7 @@ from expkit.config.compose import change_parts, compose_output_dir
 from expkit.config.plain import with_own_cache
 from expkit.config.signatures import read_signature
 from expkit.config.validation import check_config
+from expkit.config.whole_command import with_whole_command
 from expkit.errors import UserError
 from expkit.records.run import Run, find_run
 
@@ -53,7 +54,10 @@ def main(words: Sequence[str]) -> int:
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
     places = [word for word in arguments.overrides if word.startswith("output_dir=")]
     words_of_parts = [word for word in arguments.overrides if word not in places]
-    plain = describe_evaluation(run, words_of_parts)
+    try:
+        plain = describe_evaluation(run, words_of_parts)
+    except UserError as error:
+        raise with_whole_command(error, words, ("expkit", "evaluate")) from error
     # the run may be a stranger's, who has no say in where the user's files go
     plain["output_dir"] = compose_output_dir(places)
     if arguments.known_classes_only:

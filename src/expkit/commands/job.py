@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expkit.commands.interruption import stop_on_signals, stop_where_asked
-from expkit.commands.resume import finish_run
+from expkit.commands.resuming import resume_run
 from expkit.commands.running import (
     EXIT_INTERRUPTED,
     EXIT_PASSED,
@@ -111,7 +111,7 @@ def _carry_out(
     _refuse_forged(job)
     trust = job.config["trust"]
     if job.run is not None:
-        return finish_run(job.run, trust, build, train_epochs)
+        return resume_run(job.run, trust, build, train_epochs)
     # where the sweep lies now: it may have been moved, or be resumed from another folder
     config = check_config({**job.config, "output_dir": str(folder.path)})
     check_output(folder.path)

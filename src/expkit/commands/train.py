@@ -10,6 +10,8 @@ from expkit.commands.sweep_ending import concluded
 from expkit.commands.sweeping import run_job, run_jobs
 from expkit.config.compose import compose_and_run
 from expkit.config.sweeping import Task
+from expkit.config.whole_command import refuse_flags, with_whole_command
+from expkit.errors import UserError
 
 HELP = """usage: expkit train [OVERRIDE ...] [HYDRA FLAG ...]
 
@@ -38,7 +40,11 @@ def main(words: Sequence[str]) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(HELP)
         return 0
+    refuse_flags(words)
     task = Task(run_request, run_job, run_jobs)
     with stop_on_signals(), concluded(task):
-        compose_and_run(words, task)
+        try:
+            compose_and_run(words, task)
+        except UserError as error:
+            raise with_whole_command(error, words) from error
     return max(task.codes, default=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,9 @@ from expkit.config.compose import change_parts
 from expkit.config.plain import with_own_cache
 from expkit.config.schema import PARTS, Config
 from expkit.config.validation import check_config
+from expkit.diagnosis.commands import train_again
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules, with_remedy
+from expkit.diagnosis.examination import examine, load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
 from expkit.records.facts import StageResult
@@ -75,8 +75,8 @@ def try_remedies(
     if cure is None:
         print(f"none of these cures it; the trials are in {folder}")
         return EXIT_FAILED
-    command = ["expkit", "train", *with_remedy(run.overrides, cure.words)]
-    print(f"cured by {cure.label}: {cure.outcome(results[0])}\nnext     {shlex.join(command)}")
+    command = train_again(run.overrides, cure.words)
+    print(f"cured by {cure.label}: {cure.outcome(results[0])}\nnext     {command}")
     return EXIT_PASSED
 
 

@@ -70,6 +70,8 @@ def advise(path: Sequence[str], value: str, config: Mapping[str, Any], choices: 
         near = [nearest]
     full = [".".join([*prefix, each, *below]) for each in near]
     full += [each for each in _keys_called(name, below, config) if each not in full]
+    if not near and below and prefix:  # of another stage or transform, as `train` may be named else
+        full += _keys_called(below[-1], [], node, f"{'.'.join(prefix)}.")
     words = [_set(key, value, choices) for key in full]
     if any(words):
         return Advice([each for each in words if each])

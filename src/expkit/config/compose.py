@@ -23,6 +23,7 @@ from expkit.config.explain import (
     explain_composition,
     explain_refusal,
     explain_sweep,
+    find_fault,
     parse_override,
     spell_out_globs,
 )
@@ -149,7 +150,8 @@ def change_parts(
 def _change_part(given: Mapping[str, Any], group: str, words: Sequence[str]) -> dict[str, Any]:
     part: Any
     if any(word.startswith(f"{group}=") for word in words):
-        explain_sweep(words)  # refuses a word that the choice does not have
+        if (fault := find_fault(words)) is not None:  # a word that the choice does not have
+            raise fault
         with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
             part = hydra.compose("config", overrides=list(words))[group]
     else:

@@ -31,7 +31,7 @@ GROUPS_OF_MAPPINGS = {"procedure": "stage", "augment.transforms": "transform"}
 
 def explain_composition(words: Sequence[str], error: Exception) -> UserError:
     """The message for an error of Hydra's; its own words where no override is to blame."""
-    explained = _find_fault(words)
+    explained = find_fault(words)
     if explained is not None:
         return explained
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -88,13 +88,13 @@ def explain_refusal(words: Sequence[str], error: Exception) -> Exception:
     plain = {word: word.lstrip("+") for word in added if where.startswith(word.lstrip("+")[:40])}
     if not is_bare or not plain:
         return error
-    fault = _find_fault([plain.get(word, word) for word in words])
+    fault = find_fault([plain.get(word, word) for word in words])
     return fault if fault is not None and fault.details["nearest"] else error
 
 
 def explain_sweep(words: Sequence[str]) -> None:
     """Refuse a sweep once, before its first job, if a word of it cannot be composed."""
-    fault = _find_fault(words)
+    fault = find_fault(words)
     if fault is not None:
         fix = fault.details["do"]
         raise UserError(
@@ -106,7 +106,8 @@ def explain_sweep(words: Sequence[str]) -> None:
         )
 
 
-def _find_fault(words: Sequence[str]) -> UserError | None:
+def find_fault(words: Sequence[str]) -> UserError | None:
+    """Return what refuses a word that can be named, or None."""
     try:
         _check_words(words)
     except UserError as explained:
@@ -145,6 +146,8 @@ def parse_override(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (OverrideParseException, HydraException) as error:
+        if "=" not in text:
+            raise _no_value(text) from error
         quoted = _quoted_for_hydra(text)
         raise UserError(
             f"'{text}' cannot be read as an override",
@@ -154,6 +157,22 @@ def parse_override(text: str) -> Override:
             if quoted
             else "names within {} stand without quotes: 'key={a*: {b: 1}, *: {}}'",
         ) from error
+
+
+def _no_value(word: str) -> UserError:
+    """The refusal of a word without `=`: a folder, or a choice whose group was left out."""
+    folders = conf_folders()
+    groups = [group for group in list_groups(folders) if word in list_choices(group, folders)]
+    meant = [f"{group}={word}" for group in groups]
+    if Path(word).is_dir():
+        meant = [f"dataset=image_folder dataset.root={shlex.quote(word)}"]
+    return UserError(
+        f"'{word}' gives no value to a key",
+        where=word,
+        nearest=", ".join(meant) or None,
+        allowed="key=value, +key=value, ++key=value, ~key, group=choice",
+        fix=f"expkit train {meant[0]}" if meant else "expkit list   (all groups and choices)",
+    )
 
 
 def _quoted_for_hydra(text: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 
-from expkit.config.own_code import let_in, targets_in
+from expkit.config.own_code import find_here, let_in, own_folder, targets_in
 from expkit.config.plain import refuse_interpolations
 from expkit.errors import UserError
 
@@ -49,6 +49,19 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
         raise UserError(
             f"{full_key} cannot be built: {cause or type(cause).__name__}",
             where=f"{where}\n{place}",
-            fix=f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
+            fix=_how_to_let_in(cause)
+            or f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
             "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)",
         ) from error
+
+
+def _how_to_let_in(error: BaseException) -> str | None:
+    """Say how a module of the user's is found that own code names at run time alone."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name or "." in error.name:
+        return None
+    if own_folder() is None or find_here(error.name) is None:
+        return None
+    return (
+        f"write `import {error.name}` somewhere in your code: modules are found by their import "
+        "statements, and not where a name is made up at run time"
+    )

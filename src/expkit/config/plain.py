@@ -21,15 +21,15 @@ def refuse_interpolations(node: object, key: str) -> None:
         )
 
 
-def with_own_cache(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recorded config with the user's own cache folder in place of the recorded one.
+def with_own_cache(config: Mapping[str, Any], cache_dir: str | None = None) -> dict[str, Any]:
+    """Return a recorded config with the user's cache folder, or the one given, for the recorded.
 
     Whoever wrote the config has no say in which folder of this machine is written to, or cleared.
     """
     dataset = config.get("dataset")
     if dataset is None or "cache_dir" not in dataset:
         return dict(config)
-    return {**config, "dataset": {**dataset, "cache_dir": None}}
+    return {**config, "dataset": {**dataset, "cache_dir": cache_dir}}
 
 
 def values_within(node: object) -> Iterator[object]:

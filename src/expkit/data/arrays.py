@@ -50,7 +50,7 @@ class Arrays(Selection):
             start = "" if len(pairs) == 1 else f"{split}_"
             sample_names = [f"{start}{i:0{len(str(len(images)))}}" for i in range(len(images))]
             given[split] = Samples(self._settle(images), targets[split], sample_names)
-        splits = self.divide(given)
+        splits = self.divide(given, names)
         return Dataset(splits, self.normalise, class_names=names, remarks=tell_made(given, splits))
 
     def _find_pairs(self, path: Path) -> dict[str, Pair]:

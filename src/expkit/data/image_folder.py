@@ -43,7 +43,7 @@ class ImageFolder(Decoded):
         if store.unreadable and self.on_error == "error":
             raise _unreadable(root, files, store.unreadable)
         given = collect_samples(tree, store)
-        splits = self.divide(given)
+        splits = self.divide(given, tree.class_names)
         return Dataset(
             splits,
             self.normalise,

@@ -28,6 +28,7 @@ MOST_SUSPECTS = 20  # samples by name, whose label departs from a clear vote
 MOST_LISTED = 100  # classes whose recalls are recorded
 NUM_FREQUENCIES = 16  # both ways, of pictures of 64 pixels a side at most
 NUM_COMPONENTS = 40
+LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 
 
 def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str, Any] | None:
@@ -101,12 +102,21 @@ def _ask(
 
 def _reduce(features: Mapping[str, Floats]) -> dict[str, Floats]:
     """The leading components of the training features, the strong ones damped by half."""
+    from scipy.linalg import eigh
+
     train = features["train"]
     mean = train.mean(0)
     centred = train - mean
-    strengths, directions = np.linalg.eigh(centred.T @ centred / len(train))
-    strengths = strengths[::-1][:NUM_COMPONENTS].clip(1e-12)
-    directions = directions[:, ::-1][:, :NUM_COMPONENTS]
+    is_wide = len(train) < train.shape[1]  # the smaller of two products has the same strengths
+    product = centred @ centred.T if is_wide else centred.T @ centred
+    last = len(product) - 1
+    first = max(0, last + 1 - NUM_COMPONENTS)
+    strengths, directions = eigh(product / len(train), subset_by_index=[first, last])
+    if is_wide:
+        there = strengths > strengths[-1] * LEAST_STRENGTH  # the others are rounding alone
+        strengths, directions = strengths[there], centred.T @ directions[:, there]
+        directions /= np.linalg.norm(directions, axis=0)
+    strengths, directions = strengths[::-1].clip(1e-12), directions[:, ::-1]
     scale = np.maximum(strengths, strengths[0] * 1e-4) ** -0.25
     return {name: (each - mean) @ (directions * scale) for name, each in features.items()}
 

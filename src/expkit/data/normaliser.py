@@ -13,7 +13,7 @@ from expkit.data.mapped import MappedPictures
 from expkit.data.samples import Normalisation
 from expkit.errors import UserError
 
-SMALLEST_SPREAD = 1.0  # of 255: a constant channel becomes zeros, not a division by zero
+SMALLEST_SPREAD = 1.0  # of 255: less is rounding, which is not blown up
 # of RGB in [0, 1]; timm's IMAGENET_DEFAULT_MEAN and IMAGENET_DEFAULT_STD
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SPREAD = (0.229, 0.224, 0.225)
@@ -72,7 +72,11 @@ def fit_normaliser(images_NHWC: Tensor | MappedPictures, how: Normalisation) -> 
 
 
 def _centre(mean_C: Tensor, spread_C: Tensor) -> Normaliser:
-    scale_C = spread_C.clamp_min(SMALLEST_SPREAD).reciprocal()
+    """Mean 0 and spread 1; a channel that is the same everywhere is 0 whatever comes.
+
+    Augmentation moves it by less than a byte, and that would be as large as what others say.
+    """
+    scale_C = torch.where(spread_C > 0, spread_C.clamp_min(SMALLEST_SPREAD).reciprocal(), 0.0)
     return Normaliser(scale_C.float(), (-mean_C * scale_C).float())
 
 

@@ -60,7 +60,7 @@ class OwnDataset(Selection):
             first += len(part)
             samples = [f"{split}_{i:0{len(str(len(part)))}}" for i in range(len(part))]
             given[split] = Samples(images, targets[split], samples, rows, digests[rows])
-        splits = self.divide(given)
+        splits = self.divide(given, names)
         remarks += tell_made(given, splits)
         return Dataset(splits, self.normalise, class_names=names, remarks=remarks)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,9 +50,11 @@ class Selection:
                 allowed=f"0 to {self.num_folds - 1}",
             )
 
-    def divide(self, given: Mapping[str, Samples]) -> dict[str, Samples]:
+    def divide(
+        self, given: Mapping[str, Samples], class_names: Sequence[str] | None = None
+    ) -> dict[str, Samples]:
         """The splits that a run uses, from those that the data came in."""
-        splits = self._hold_out(given)
+        splits = self._hold_out(given, class_names)
         if self.fold is not None and not self.evaluate_only:
             splits = self._take_fold(splits, self.fold)
         if self.limit is not None:
@@ -64,7 +67,9 @@ class Selection:
             splits["train"] = splits["train"].select(chosen)
         return {name: samples.settle() for name, samples in splits.items()}
 
-    def _hold_out(self, given: Mapping[str, Samples]) -> dict[str, Samples]:
+    def _hold_out(
+        self, given: Mapping[str, Samples], class_names: Sequence[str] | None
+    ) -> dict[str, Samples]:
         """A val where there is none, and a test where nothing is held out, both out of train."""
         if self.evaluate_only:
             return {"test": given["train"]} if set(given) == {"train"} else dict(given)
@@ -74,7 +79,7 @@ class Selection:
         if not val_fraction + test_fraction:
             return dict(given)
         train = given["train"]
-        self._check_counts(train.targets, val_fraction, test_fraction)
+        self._check_counts(train.targets, val_fraction, test_fraction, class_names)
         try:
             parts = split_by_class(train.targets, val_fraction, test_fraction, self.split_seed)
         except ValueError as error:
@@ -84,26 +89,51 @@ class Selection:
         return {**given, **{name: train.select(chosen) for name, chosen in parts.items()}}
 
     def _check_counts(
-        self, targets: npt.NDArray[np.generic], val_fraction: float, test_fraction: float
+        self,
+        targets: npt.NDArray[np.generic],
+        val_fraction: float,
+        test_fraction: float,
+        class_names: Sequence[str] | None,
     ) -> None:
         """Every class needs a sample in every split, or its figures are of nothing."""
         if len(targets) == 0:
             raise UserError("no sample is left to be split", where="dataset")
         classes, counts = np.unique(targets, return_counts=True)
-        held_out = [share for share in (val_fraction, test_fraction) if share]
+        asked = {"val": val_fraction, "test": test_fraction}
+        held_out = [share for share in asked.values() if share]
         wanted = len(held_out) + 1
         if counts.min() >= wanted and all(
             share * len(targets) >= len(classes) for share in held_out
         ):
             return
         fewest = int(counts.argmin())
+        name = f"class {classes[fewest]}"
+        if class_names is not None:
+            name = f"'{class_names[int(classes[fewest])]}'"
         raise UserError(
             f"{len(targets)} samples of {len(classes)} classes are too few for {wanted} splits: "
-            f"class {classes[fewest]} has {counts[fewest]}",
+            f"{name} has {counts[fewest]}",
             where=self._fractions,
             allowed="a sample of each class in each split",
-            fix="larger fractions, or dataset.test_fraction=0, or a folder val beside train",
+            fix=self._fractions_that_fit(targets, asked)
+            or f"more images of {name}, or a folder val beside train",
         )
+
+    def _fractions_that_fit(
+        self, targets: npt.NDArray[np.generic], asked: Mapping[str, float]
+    ) -> str | None:
+        """Return the words for larger fractions, or for a val alone, by which this can be split."""
+        num_classes = len(np.unique(targets))
+        least = math.ceil(100 * num_classes / len(targets)) / 100
+        larger = {name: max(share, least) if share else 0.0 for name, share in asked.items()}
+        for shares in (larger, {"val": larger["val"] or least, "test": 0.0}):
+            try:
+                parts = split_by_class(targets, shares["val"], shares["test"], self.split_seed)
+            except ValueError:
+                continue
+            if all(len(np.unique(targets[part])) == num_classes for part in parts.values()):
+                return " ".join(f"dataset.{k}_fraction={v:g}" for k, v in shares.items())
+        return None
 
     def _take_fold(self, splits: Mapping[str, Samples], fold: int) -> dict[str, Samples]:
         from sklearn.model_selection import StratifiedKFold

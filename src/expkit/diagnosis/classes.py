@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expkit.diagnosis.census import above_chance, held_out_names, listed
+from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import with_remedy
 from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.intervals import wilson
@@ -254,9 +253,10 @@ def _ways_to_more(evidence: Evidence) -> str:
     fewest = min((sum(each) for each in zip(*counts, strict=False) if sum(each)), default=0)
     num_folds = min(fewest, int(dataset.get("num_folds") or 0))
     if "fold" not in dataset or num_folds < 2:
-        return "gather more samples, or train over several seeds: expkit train -m seed=0,1,2"
+        seeds = train_again(evidence.overrides, SEEDS, is_sweep=True)
+        return f"gather more samples, or train over several seeds: {seeds}"
     folds = [f"dataset.fold={','.join(map(str, range(num_folds)))}"]
     if num_folds != dataset["num_folds"]:
         folds.append(f"dataset.num_folds={num_folds}")
-    words = shlex.join(with_remedy(evidence.overrides, folds))
-    return f"judge each sample once, by folds: expkit train -m {words}"
+    command = train_again(evidence.overrides, folds, is_sweep=True)
+    return f"judge each sample once, by folds: {command}"

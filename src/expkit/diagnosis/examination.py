@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from expkit.config.places import builtin_conf, conf_folders, list_choices
+from expkit.diagnosis.commands import train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.rule import Rule
@@ -121,9 +121,7 @@ def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
     assert isinstance(finding, Finding), f"a rule yields findings, and not {type(finding).__name__}"
     command = finding.command
     if not command and finding.remedies:
-        command = shlex.join(
-            ["expkit", "train", *with_remedy(evidence.overrides, finding.remedies[0])]
-        )
+        command = train_again(evidence.overrides, finding.remedies[0])
     return replace(
         finding,
         rule=rule,
@@ -132,17 +130,6 @@ def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
         evidence=plain(finding.evidence),
         remedies=plain(finding.remedies),
     )
-
-
-def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
-    """What was typed, but for what the remedy gives anew: a key, or a part with its keys."""
-    keys = {word.lstrip("+~").partition("=")[0] for word in remedy}
-
-    def is_replaced(word: str) -> bool:
-        key = word.lstrip("+~").partition("=")[0]
-        return key in keys or key.partition(".")[0] in keys
-
-    return [*(word for word in overrides if not is_replaced(word)), *remedy]
 
 
 def plain(value: Any) -> Any:

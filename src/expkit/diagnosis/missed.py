@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
@@ -86,7 +87,7 @@ class CriterionMissed(Rule):
             if near
             else "the net does not reach it on these samples",
             command="state in the write-up that it was not met; more samples or seeds make it "
-            "certain: expkit train -m seed=0,1,2"
+            "certain:\n" + train_again(evidence.overrides, SEEDS, is_sweep=True)
             if near
             else "see the other findings, and the mistakes: expkit show RUN",
         )

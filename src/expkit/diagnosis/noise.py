@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Gt, Lt
 
+from expkit.diagnosis.commands import SEEDS
 from expkit.diagnosis.comparison import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, counted
@@ -54,8 +55,8 @@ class WithinNoiseOfBaseline(CrossRule):
                     **near,
                 },
                 cause="so few samples cannot tell figures so near to each other apart",
-                command=f"measure on about {_samples_needed(outcome, near):,} samples, "
-                "or over several seeds: expkit train -m seed=0,1,2",
+                command=f"measure on {_samples_wanted(outcome, near)}, or over several seeds:\n"
+                + train_again(evidence.overrides, SEEDS, is_sweep=True),
             )
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
@@ -98,6 +99,13 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
     if figure is not None:
         found["the reference"] = float(figure)
     return found
+
+
+def _samples_wanted(outcome: Outcome, near: Mapping[str, float]) -> str:
+    """Say how many; equal figures are told apart by no number of samples."""
+    if any(abs(outcome.accuracy - value) * outcome.count < 1 for value in near.values()):
+        return "more samples"
+    return f"about {_samples_needed(outcome, near):,} samples"
 
 
 def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
@@ -153,5 +161,6 @@ def _no_evidence(
             "comparisons": len(pairs),
         },
         cause="so few samples cannot tell runs so near to each other apart",
-        command="measure both on more samples, or over several seeds: expkit train -m seed=0,1,2",
+        command="measure both on more samples, or train each over several seeds, by -m and "
+        f"{SEEDS[0]} in its command",
     )

@@ -26,7 +26,7 @@ def preview(parts: Parts) -> dict[str, npt.NDArray[np.generic]] | None:
     plain_BCHW, _ = next(split.batches(len(split)))
     return {
         "stored": split.images_NHWC[:].cpu().numpy(),
-        "seen": as_bytes(images_BCHW).permute(0, 2, 3, 1).cpu().numpy(),
+        "seen": as_bytes(images_BCHW, plain_BCHW).permute(0, 2, 3, 1).cpu().numpy(),
         "changed": differs(images_BCHW, plain_BCHW).cpu().numpy(),
         "targets": split.targets.cpu().numpy(),
         "names": np.array(split.sample_names),
@@ -39,10 +39,23 @@ def differs(images_BCHW: Tensor, plain_BCHW: Tensor) -> Tensor:
     return gap_B > 1e-3 * plain_BCHW.std().clamp_min(1e-6)
 
 
-def as_bytes(images_BCHW: Tensor) -> Tensor:
-    """Each channel's range over these samples becomes 0 to 255: how else to show a normed one?"""
-    low = images_BCHW.amin((0, 2, 3), keepdim=True)
-    high = images_BCHW.amax((0, 2, 3), keepdim=True)
-    # a channel that says nothing is shown black
-    scaled = torch.where(high > low, (images_BCHW - low) / (high - low).clamp_min(1e-12), 0.0)
-    return (scaled * 255).round().to(torch.uint8)
+def as_bytes(images_BCHW: Tensor, plain_BCHW: Tensor) -> Tensor:
+    """Each channel's range over these samples becomes 0 to 255: how else to show a normed one?
+
+    A channel that is the same in all `plain_BCHW` has no range of its own, and takes the widest of
+    the others: else an augmentation's smallest change of it would be shown as full light.
+    """
+    low, high = _range(images_BCHW)
+    plain_low, plain_high = _range(plain_BCHW)
+    is_plain = plain_high <= plain_low
+    low = torch.where(is_plain, plain_low, low)
+    width = high - low
+    widest = torch.where(is_plain, 0.0, width).amax(1, keepdim=True)
+    width = torch.where(is_plain, widest, width)
+    # where nothing has a range, all is shown black
+    scaled = torch.where(width > 0, (images_BCHW - low) / width.clamp_min(1e-12), 0.0)
+    return (scaled.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _range(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    return images_BCHW.amin((0, 2, 3), keepdim=True), images_BCHW.amax((0, 2, 3), keepdim=True)

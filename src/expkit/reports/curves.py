@@ -58,7 +58,10 @@ def _draw_stage(run: Run, stage: str, records: Records, path: Path) -> Path:
 def _title(run: Run, stage: str, records: Records, unit: str) -> str:
     held_out = any("val/loss" in record for record in records)
     where = "training and held-out samples" if held_out else "training samples only"
-    return f"{run.name}\n{stage}: {len(records)} {unit}s, {where}"
+    folds = (run.config["procedure"].get(stage) or {}).get("num_folds")
+    # a model a fold, one after another on one axis
+    of_folds = f" of {folds} models, a fold each" if isinstance(folds, int) and folds > 1 else ""
+    return f"{run.name}\n{stage}: {len(records)} {unit}s{of_folds}, {where}"
 
 
 def train_label(run: Run, stage: str, metric: str) -> str:

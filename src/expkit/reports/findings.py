@@ -125,6 +125,9 @@ def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _next_step(finding: Finding) -> list[str]:
     """A command to be copied, below what is new in it; advice is a sentence."""
+    advice, _, command = finding.command.rpartition("\n")
+    if advice and command.startswith("expkit "):
+        return [f"Next: {plain(advice)}", markdown.block(command)]
     if not finding.command.startswith("expkit "):
         return [f"Next: {plain(_sentence(finding.command))}"] if finding.command else []
     new = new_words(finding)

@@ -1,0 +1,25 @@
+"""The command that trains a run again with other words, to be copied as it stands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+SEEDS = ("seed=0,1,2",)
+
+
+def train_again(overrides: Sequence[str], words: Sequence[str], *, is_sweep: bool = False) -> str:
+    """Return the command of what was typed with these words in it; of a sweep, with -m."""
+    flags = ["-m"] if is_sweep else []
+    return shlex.join(["expkit", "train", *flags, *with_remedy(overrides, words)])
+
+
+def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
+    """What was typed, but for what the remedy gives anew: a key, or a part with its keys."""
+    keys = {word.lstrip("+~").partition("=")[0] for word in remedy}
+
+    def is_replaced(word: str) -> bool:
+        key = word.lstrip("+~").partition("=")[0]
+        return key in keys or key.partition(".")[0] in keys
+
+    return [*(word for word in overrides if not is_replaced(word)), *remedy]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Gt, Lt
 
-from expkit.diagnosis.commands import SEEDS
+from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.comparison import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, counted

@@ -15,8 +15,8 @@ from expkit.diagnosis.examination import examine, load_rules
 from expkit.diagnosis.figures import noise, slope, smooth
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.overfitting import stopped_early
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.facts import StageResult
-from expkit.records.predictions import ClassPredictions
 
 RULES = load_rules()
 TRAINED = StageResult("train", True, "50 of 50 epochs; best epoch 50", "Training", best_epoch=1)

@@ -17,7 +17,7 @@ from expkit.data.scan_lines import ScanLines
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 
 
 def findings(rule: str, evidence: Evidence) -> list[Finding]:

@@ -15,9 +15,9 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examination import examine, load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.missed import Miss
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.criteria import parse_criterion
 from expkit.records.facts import DatasetFacts, StageResult
-from expkit.records.predictions import ClassPredictions, ValuePredictions
 
 RULES = load_rules()
 TRAINED = StageResult("train", True, "50 of 50 epochs; best epoch 50", "Training", best_epoch=1)

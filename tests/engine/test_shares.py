@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from expkit import hardware
 from expkit.engine import shares
-from expkit.engine.shares import Share, find_gpus, share_machine
+from expkit.engine.shares import Share, share_machine
+from expkit.hardware import find_gpus
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +18,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight cores and no GPU."""
     monkeypatch.setattr(shares, "count_cores", lambda: 8)
     monkeypatch.setattr(shares, "has_apple_gpu", lambda: False)
-    monkeypatch.setattr(shares, "NVIDIA_DRIVER", Path("/nowhere"))
+    monkeypatch.setattr(hardware, "NVIDIA_DRIVER", Path("/nowhere"))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
@@ -72,7 +74,7 @@ def test_gpus_are_counted_by_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     for name in ("0000:01:00.0", "0000:02:00.0"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(shares, "NVIDIA_DRIVER", tmp_path)
+    monkeypatch.setattr(hardware, "NVIDIA_DRIVER", tmp_path)
     assert find_gpus() == ["0", "1"]
 
 

@@ -8,7 +8,8 @@ from math import inf, nan
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.criteria import Criterion, check_criteria, parse_criterion
+from expkit.procedures.stated_criteria import check_criteria
+from expkit.records.criteria import Criterion, parse_criterion
 from expkit.records.facts import DatasetFacts, SplitFacts
 
 SPLIT = SplitFacts(4, (2, 2), "f")
@@ -144,7 +145,7 @@ def test_one_class_may_be_asked_for() -> None:
     """Its name stands in brackets, on the split before the slash, whatever characters it has."""
     data = replace(DIGITS, class_names=("clean", "pit/stone [2]"))
     (criterion,) = check_criteria({"val/recall[pit/stone [2]]": ">= 0.99"}, data)
-    assert criterion.split(data) == "val"
+    assert criterion.split(data.judged_split) == "val"
     assert criterion.metric == "recall[pit/stone [2]]"
     assert criterion.measure.class_name == "pit/stone [2]"
 

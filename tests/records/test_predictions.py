@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.predictions import (
-    ClassPredictions,
-    ValuePredictions,
     read_class_predictions,
     read_value_predictions,
     write_predictions,

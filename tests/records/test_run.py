@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from expkit.errors import UserError
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.facts import DatasetFacts, SplitFacts, StageResult
 from expkit.records.files import write_json
 from expkit.records.folder import RunFolder
-from expkit.records.predictions import ClassPredictions, ValuePredictions
 from expkit.records.run import Run, find_run, is_run, list_runs
 
 CONFIG = {"seed": 3, "procedure": {"overfit_1": {}, "train": {}}}

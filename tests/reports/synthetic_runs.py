@@ -13,10 +13,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts, StageResult
 from expkit.records.files import write_json
 from expkit.records.folder import RunFolder
-from expkit.records.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.run import Run
 
 GATE = {"_target_": "expkit.procedures.OverfitGate", "max_regression_loss": 0.001}

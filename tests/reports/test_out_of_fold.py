@@ -12,10 +12,11 @@ from synthetic_runs import config_of, finished_stages, write_run
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.metrics.intervals import wilson
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.digest import Digest
 from expkit.records.facts import DatasetFacts, SplitFacts
 from expkit.records.files import read_json, write_json
-from expkit.records.predictions import ClassPredictions, write_predictions
+from expkit.records.predictions import write_predictions
 from expkit.records.run import Run
 from expkit.records.sweep import Sweep
 from expkit.reports.digests import make_digest

@@ -10,7 +10,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 from synthetic_runs import answers
 
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 from expkit.reports.calibration import Calibration
 from expkit.reports.counts import ClassCounter
 from expkit.reports.levels import chance_levels, constant_levels

@@ -11,7 +11,7 @@ from synthetic_runs import answers, classes_run, config_of
 from test_report_class_metrics import PITS
 
 from expkit.metrics.intervals import bootstrap, wilson
-from expkit.records.predictions import ValuePredictions
+from expkit.metrics.predictions import ValuePredictions
 from expkit.reports.markdown import criteria_table
 from expkit.reports.resampling import intervals_of
 from expkit.reports.screen import closing_screen

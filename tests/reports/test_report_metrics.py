@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from expkit.metrics.intervals import wilson
-from expkit.records.predictions import ClassPredictions, ValuePredictions
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.reports.metrics import decisive_sample, measure
 from expkit.reports.sure import Sure
 from expkit.reports.wording import beside_metrics

@@ -26,8 +26,8 @@ from synthetic_runs import (
     write_run,
 )
 
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.facts import Layout, SplitFacts
-from expkit.records.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports.confusion import confused_pairs, count_confusions
 from expkit.reports.gallery import draw_plots

@@ -12,7 +12,7 @@ from scipy import stats
 
 from expkit.metrics.mcnemar import McNemar
 from expkit.metrics.p_values import holm
-from expkit.records.predictions import ClassPredictions, ValuePredictions
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.reports.contributions import Contributions, contributions_of
 from expkit.reports.metrics import measure, measure_each_class
 from expkit.reports.ranking import Ranker, influence_on_auroc, influence_on_average_precision

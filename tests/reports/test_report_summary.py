@@ -24,7 +24,7 @@ from synthetic_runs import (
     write_run,
 )
 
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import markdown
 from expkit.reports.summary import all_passed, recall, summarize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -16,9 +16,6 @@ from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.folder import RunFolder
 from expkit.reports.findings import describe
-
-if TYPE_CHECKING:
-    from expkit.procedures.parts import Parts
 
 PLAIN_INTERVAL_SECONDS = 2.0
 
@@ -31,21 +28,6 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
         self._max_epochs = 0
         self._last_line_at = 0.0
-
-    def introduce(self, parts: Parts) -> None:
-        """What runs, on what, where it is written."""
-        facts, evaluated = parts.facts, parts.evaluated is not None
-        sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.splits.items())
-        kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
-        held_out = "" if parts.splits.keys() > {"train"} or evaluated else "; no held-out split"
-        self.say(
-            f"run     {self._folder.path}\n"
-            f"data    {facts.name}: {sizes} samples, {kind}{held_out}\n"
-            f"model   {parts.num_parameters:,} parameters\n"
-            f"device  {parts.device.reason}"
-        )
-        for remark in parts.reading.dataset.remarks:
-            self.say(f"note    {remark}")
 
     def stage_started(self, stage: str, max_epochs: int) -> None:
         self._max_epochs = max_epochs

@@ -131,7 +131,8 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
 
     progress = Progress(folder)
     with _explain_full_disk(folder), contextlib.closing(progress):
-        progress.introduce(parts)
+        for line in _introduction(parts, folder.path):
+            progress.say(line)
         _show_samples(parts, folder)
         with contextlib.closing(folder):  # what is told after it, is told of a run that stands
             session = Session(parts, folder, progress)
@@ -143,6 +144,22 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_PASSED if all_passed(summary) else EXIT_FAILED
+
+
+def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
+    """Say what runs, on what, and where it is written."""
+    facts, evaluated = parts.facts, parts.evaluated is not None
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.splits.items())
+    kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
+    held_out = "" if parts.splits.keys() > {"train"} or evaluated else "; no held-out split"
+    yield (
+        f"run     {folder}\n"
+        f"data    {facts.name}: {sizes} samples, {kind}{held_out}\n"
+        f"model   {parts.num_parameters:,} parameters\n"
+        f"device  {parts.device.reason}"
+    )
+    for remark in parts.reading.dataset.remarks:
+        yield f"note    {remark}"
 
 
 def _show_samples(parts: Parts, folder: RunFolder) -> None:

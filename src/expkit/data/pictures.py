@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from expkit.data.progress import Watch, tell_progress
+from expkit.hardware import count_cores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -139,10 +139,3 @@ def decode_all(
             yield from tell_progress(results, len(paths), watch)
     finally:  # whoever interrupts does not wait for files that are still under way
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def count_cores() -> int:
-    """Those that this process may use: a batch system gives it a few of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

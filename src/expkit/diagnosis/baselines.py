@@ -15,7 +15,7 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.outcome import Outcome, answers_of, is_balanced, outcome_of
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
-from expkit.records.predictions import ClassPredictions, ValuePredictions
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 
 
 @dataclass(frozen=True, kw_only=True)

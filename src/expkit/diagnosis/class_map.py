@@ -14,7 +14,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.labels import judged_epochs
 from expkit.diagnosis.rule import Rule
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 
 
 @dataclass(frozen=True, kw_only=True)

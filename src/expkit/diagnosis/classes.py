@@ -15,7 +15,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, counted
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.intervals import wilson
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 
 # figures that a class which is never answered pulls down, however rare it is
 FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "[")

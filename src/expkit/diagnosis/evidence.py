@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from expkit.config.schema import PARTS
+from expkit.metrics.predictions import Predictions
 from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.files import Record
-from expkit.records.predictions import Predictions
 from expkit.records.run import Run
 
 

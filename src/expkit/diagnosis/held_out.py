@@ -15,7 +15,7 @@ from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 
 REGULARISED = (
     "while it trains, the net is held back by {}: measured so, its training figures are too low, "

@@ -14,9 +14,9 @@ from expkit.diagnosis.rule import Rule
 from expkit.metrics.intervals import wilson
 from expkit.metrics.log_loss import log_losses
 from expkit.metrics.percentages import points
+from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.criteria import Criterion, parse_criterion, shown_bound, value_beside
 from expkit.records.measures import SHARES
-from expkit.records.predictions import ClassPredictions, Predictions
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class CriterionMissed(Rule):
 def _misses(evidence: Evidence) -> Iterable[Miss]:
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)
-        split = criterion.split(evidence.facts)
+        split = criterion.split(evidence.facts.judged_split)
         answers = evidence.predictions.get(split)
         if answers is None or not len(answers.targets):
             continue

@@ -19,7 +19,7 @@ from expkit.metrics.percentages import percent, percent_range
 from expkit.records.criteria import parse_criterion, shown_bound
 
 if TYPE_CHECKING:
-    from expkit.records.predictions import ClassPredictions
+    from expkit.metrics.predictions import ClassPredictions
 
 
 MET = "the criterion it meets"
@@ -90,7 +90,8 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)
         is_ours = (
-            criterion.metric == "accuracy" and criterion.split(evidence.facts) == outcome.split
+            criterion.metric == "accuracy"
+            and criterion.split(evidence.facts.judged_split) == outcome.split
         )
         if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
             found[MET] = criterion.bound

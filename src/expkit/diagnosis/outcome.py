@@ -8,7 +8,7 @@ from functools import cached_property
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import best_index, column, is_loss, monitor_of
 from expkit.metrics.intervals import wilson
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 
 
 @dataclass(frozen=True)

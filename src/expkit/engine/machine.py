@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from expkit.engine.device import Device, available_devices
 from expkit.engine.randomness import seed_everything
-from expkit.engine.shares import count_cores, has_apple_gpu
+from expkit.hardware import count_cores, has_apple_gpu
 
 # what a driver leaves where it has found an accelerator, usable or not
 DRIVER_FILES = {

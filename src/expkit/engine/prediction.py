@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from expkit.data.split import Split
 from expkit.engine.device import Device
 from expkit.engine.scoring import target_ranks
-from expkit.records.predictions import ClassPredictions, Predictions, ValuePredictions
+from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
 
 
 @torch.no_grad()

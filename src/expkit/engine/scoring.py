@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expkit.records.facts import TOP, has_top5
+from expkit.metrics.tasks import TOP, has_top5
 
 MOST_SHARES = 100  # classes whose share of the answers is told one by one
 SURE = 0.25  # the share of answers that counts as the most confident ones

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import subprocess
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-NVIDIA_DRIVER = Path("/proc/driver/nvidia/gpus")
+from expkit.hardware import count_cores, find_gpus, has_apple_gpu
 
 
 @dataclass(frozen=True)
@@ -62,28 +57,3 @@ def own_threads() -> int | None:
     """What the user has said of threads by OMP_NUM_THREADS."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() and int(text) > 0 else None
-
-
-def count_cores() -> int:
-    """Those that this process may use: a scheduler may grant fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def find_gpus() -> list[str]:
-    """NVIDIA's GPUs that this process may use; it is the driver that tells."""
-    granted = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if granted is not None:
-        return [name.strip() for name in granted.split(",") if name.strip() not in ("", "-1")]
-    if NVIDIA_DRIVER.is_dir():
-        return [str(number) for number, _ in enumerate(NVIDIA_DRIVER.iterdir())]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(number) for number, _ in enumerate(lines)]
-
-
-def has_apple_gpu() -> bool:
-    return sys.platform == "darwin" and platform.machine() == "arm64"

@@ -18,6 +18,7 @@ from expkit.diagnosis.finding import counted
 from expkit.engine.checkpoint import load_weights
 from expkit.engine.prediction import predict
 from expkit.errors import UserError
+from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.procedures.parts import Parts, Stage
 from expkit.procedures.relabelling import relabel
 from expkit.procedures.session import Session
@@ -25,7 +26,6 @@ from expkit.procedures.training import Training, check_trained
 from expkit.records.checkpoints import refuse_damaged
 from expkit.records.facts import StageResult
 from expkit.records.labels import Labels
-from expkit.records.predictions import ClassPredictions, Predictions
 
 NUM_MISTAKES = 24
 

@@ -16,7 +16,8 @@ from expkit.errors import UserError
 from expkit.procedures.other_data import adopt_facts, look_for_leaks, read_other_data
 from expkit.procedures.part_types import LossSource
 from expkit.procedures.roles import as_dataset, as_loss, refuse_listed_weights, wrong_part
-from expkit.records.criteria import Criterion, check_criteria
+from expkit.procedures.stated_criteria import check_criteria
+from expkit.records.criteria import Criterion
 from expkit.records.facts import DatasetFacts, Layout, SplitFacts
 from expkit.records.run import Run
 

@@ -19,6 +19,7 @@ from expkit.engine.loop import Epoch, EpochPlan, score, train_epoch
 from expkit.engine.origin import find_origin
 from expkit.engine.prediction import predict
 from expkit.errors import UserError, nearest_of
+from expkit.metrics.predictions import ClassPredictions
 from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
@@ -32,7 +33,6 @@ from expkit.records.facts import StageResult
 from expkit.records.files import Record
 from expkit.records.labels import Labels
 from expkit.records.measures import RANGES
-from expkit.records.predictions import ClassPredictions
 
 NUM_SHOWN = 8  # pieces whose every probability a snapshot keeps
 

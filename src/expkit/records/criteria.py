@@ -9,12 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from expkit.errors import UserError, nearest_of
+from expkit.errors import UserError
 from expkit.metrics.percentages import MAX_DIGITS, hundredths
-from expkit.records.facts import DatasetFacts
-from expkit.records.measures import CLASS_METRICS, RANGES, Measure, measurable
-
-MAX_LISTED_CLASSES = 30
+from expkit.records.measures import RANGES, Measure
 
 RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -39,8 +36,9 @@ class Criterion:
     def measure(self) -> Measure:
         return Measure.parse(self.name)
 
-    def split(self, dataset: DatasetFacts) -> str:
-        return self.measure.split or dataset.judged_split
+    def split(self, judged_split: str) -> str:
+        """Return the split that it names, or the judged one."""
+        return self.measure.split or judged_split
 
     @property
     def metric(self) -> str:
@@ -88,47 +86,6 @@ def parse_criterion(name: str, condition: object, key: str = "criteria") -> Crit
         allowed="a relation and a number: '> 0.95', '>= 0.9', '< 0.1', '<= 0.1'",
         fix=f"expkit train '{words}'",
     )
-
-
-def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> list[Criterion]:
-    """The criteria, all of which this data can answer."""
-    parsed = [parse_criterion(name, condition) for name, condition in criteria.items()]
-    for criterion in parsed:
-        _check_metric(criterion, dataset)
-        check_bound(criterion)
-        if criterion.split(dataset) not in dataset.splits:
-            raise UserError(
-                f"the dataset has no split '{criterion.split(dataset)}'",
-                where=f"criteria.{criterion.name}",
-                allowed=", ".join(dataset.splits),
-            )
-    return parsed
-
-
-def _check_metric(criterion: Criterion, dataset: DatasetFacts) -> None:
-    measure, classes = criterion.measure, dataset.class_names or ()
-    known = measurable(dataset)
-    where = f"criteria.{criterion.name}"
-    if measure.class_name is None and measure.metric in known:
-        return
-    if measure.class_name is None or not classes or measure.metric not in CLASS_METRICS:
-        of_a_class = {f"{name}[CLASS]": meaning for name, meaning in CLASS_METRICS.items()}
-        meanings = {**known, **(of_a_class if classes else {})}
-        raise UserError(
-            f"'{criterion.metric}' cannot be measured on this dataset's {dataset.task} targets",
-            where=where,
-            nearest=nearest_of(criterion.metric, meanings),
-            allowed="\n".join(f"{name}: {meaning}" for name, meaning in meanings.items()),
-            fix=f"expkit train ... criteria={dataset.task}   (or criteria=none)",
-        )
-    if measure.class_name not in classes:
-        listed = ", ".join(classes[:MAX_LISTED_CLASSES])
-        raise UserError(
-            f"the dataset has no class '{measure.class_name}'",
-            where=where,
-            nearest=nearest_of(measure.class_name, classes),
-            allowed=listed + (", ..." if len(classes) > MAX_LISTED_CLASSES else ""),
-        )
 
 
 def check_bound(criterion: Criterion, key: str = "criteria") -> None:

@@ -10,16 +10,10 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from annotated_types import Ge, Le
 
+from expkit.metrics.tasks import Task, has_top5
 from expkit.records.shapes import Count, Finite, Positive, Seconds, check_shape
 
-Task = Literal["classification", "regression"]
-TOP = 5  # classes among which the right one counts, for top-5 accuracy
 LARGEST_IMAGE = 100_000_000  # pixels: more than any model is given
-
-
-def has_top5(num_classes: int) -> bool:
-    """Tell whether there is a top-5 accuracy: among five classes everything is in the top five."""
-    return num_classes > TOP
 
 
 class RecordedDecoding(TypedDict, total=False):

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from expkit.cleaning import clean
 from expkit.errors import UserError
+from expkit.metrics.predictions import Predictions
 from expkit.records.facts import StageResult
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
 from expkit.records.opening import make_inside, open_regular
-from expkit.records.predictions import Predictions, write_predictions
+from expkit.records.predictions import write_predictions
 from expkit.records.recorded import is_epoch, is_signal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from expkit.errors import UserError, nearest_of
-from expkit.records.facts import DatasetFacts, Task, has_top5
+from expkit.metrics.tasks import Task, has_top5
 
 METRICS: Mapping[Task, Mapping[str, str]] = {
     "classification": {
@@ -116,10 +116,10 @@ def for_choosing(objective: str) -> str:
     return objective
 
 
-def measurable(facts: DatasetFacts) -> Mapping[str, str]:
-    """The metrics of all classes together that this data has a number for."""
-    known = dict(METRICS[facts.task])
-    num_classes = facts.num_classes or 0
+def measurable(task: Task, num_classes: int | None) -> Mapping[str, str]:
+    """Return the metrics of all classes together that data of this kind has a number for."""
+    known = dict(METRICS[task])
+    num_classes = num_classes or 0
     if not has_top5(num_classes):
         known.pop("top5_accuracy", None)
     if num_classes > MAX_RANKED_CLASSES:

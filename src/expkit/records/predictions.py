@@ -1,14 +1,14 @@
-"""What a model answered to every sample of a split, as arrays and as the rows of a CSV."""
+"""Predictions of a run as the rows of a CSV, written and read."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.cells import plain_cell, safe_cell
 from expkit.records.files import write_aside
 from expkit.records.opening import open_to_read
@@ -24,67 +24,42 @@ if TYPE_CHECKING:
 UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
 
 
-@dataclass(frozen=True)
-class ClassPredictions:
-    """Answers to a classification: indices into the class names, and every probability."""
-
-    split: str
-    samples: Sequence[str]
-    targets: Ints
-    predictions: Ints
-    ranks: Ints  # of the target among the classes; 0 is right
-    probabilities: Floats  # samples x classes
-    class_names: Sequence[str]
-
-    def header(self) -> list[str]:
-        """The columns of the CSV."""
-        return class_header(self.class_names)
-
-    def rows(self) -> Iterator[list[str]]:
-        line = ",".join(["%.6g"] * len(self.class_names))
-        names = [safe_cell(name) for name in self.class_names]
-        for sample, target, prediction, rank, probabilities in zip(
-            self.samples,
-            self.targets.tolist(),
-            self.predictions.tolist(),
-            self.ranks.tolist(),
-            self.probabilities.tolist(),
-            strict=True,
-        ):
-            numbers = (line % tuple(probabilities)).split(",")
-            yield [
-                self.split,
-                safe_cell(sample),
-                names[target],
-                names[prediction],
-                str(rank),
-                *numbers,
-            ]
+def header_of(predictions: Predictions) -> list[str]:
+    """Return the columns of the CSV."""
+    if isinstance(predictions, ClassPredictions):
+        return class_header(predictions.class_names)
+    return value_header(predictions.target_names)
 
 
-@dataclass(frozen=True)
-class ValuePredictions:
-    """Answers to a regression: a true and a predicted number for each target name."""
-
-    split: str
-    samples: Sequence[str]
-    targets: Floats  # samples x targets
-    predictions: Floats
-    target_names: Sequence[str]
-
-    def header(self) -> list[str]:
-        """The columns of the CSV."""
-        return value_header(self.target_names)
-
-    def rows(self) -> Iterator[list[str]]:
-        for sample, target, prediction in zip(
-            self.samples, self.targets.tolist(), self.predictions.tolist(), strict=True
-        ):
-            numbers = (f"{number:.6g}" for number in (*target, *prediction))
-            yield [self.split, safe_cell(sample), *numbers]
+def rows_of(predictions: Predictions) -> Iterator[list[str]]:
+    """Yield a row of the CSV for each sample."""
+    if isinstance(predictions, ClassPredictions):
+        return _class_rows(predictions)
+    return _value_rows(predictions)
 
 
-Predictions = ClassPredictions | ValuePredictions
+def _class_rows(given: ClassPredictions) -> Iterator[list[str]]:
+    line = ",".join(["%.6g"] * len(given.class_names))
+    names = [safe_cell(name) for name in given.class_names]
+    for sample, target, prediction, rank, probabilities in zip(
+        given.samples,
+        given.targets.tolist(),
+        given.predictions.tolist(),
+        given.ranks.tolist(),
+        given.probabilities.tolist(),
+        strict=True,
+    ):
+        numbers = (line % tuple(probabilities)).split(",")
+        first = [given.split, safe_cell(sample), names[target], names[prediction], str(rank)]
+        yield [*first, *numbers]
+
+
+def _value_rows(given: ValuePredictions) -> Iterator[list[str]]:
+    for sample, target, prediction in zip(
+        given.samples, given.targets.tolist(), given.predictions.tolist(), strict=True
+    ):
+        numbers = (f"{number:.6g}" for number in (*target, *prediction))
+        yield [given.split, safe_cell(sample), *numbers]
 
 
 def class_header(class_names: Sequence[str]) -> list[str]:
@@ -103,9 +78,9 @@ def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
     """One CSV for all splits of a run."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(splits[0].header())
+    writer.writerow(header_of(splits[0]))
     for split in splits:
-        writer.writerows(split.rows())
+        writer.writerows(rows_of(split))
     write_aside(path, stream.getvalue().encode(errors=UNDECODABLE))
 
 

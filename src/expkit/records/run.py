@@ -13,6 +13,7 @@ import yaml
 
 from expkit.cleaning import one_line
 from expkit.errors import UserError, nearest_of
+from expkit.metrics.predictions import Predictions
 from expkit.records.arrays import (
     MISTAKES_ARRAYS,
     SAMPLES_ARRAYS,
@@ -27,11 +28,7 @@ from expkit.records.files import Record, read_json, read_lines, read_yaml
 from expkit.records.folder import is_locked
 from expkit.records.labels import Labels
 from expkit.records.opening import is_file, list_inside, read_file
-from expkit.records.predictions import (
-    Predictions,
-    read_class_predictions,
-    read_value_predictions,
-)
+from expkit.records.predictions import read_class_predictions, read_value_predictions
 from expkit.records.recorded import (
     RecordedEnvironment,
     check_config,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
+from expkit.metrics.cutoff_verdicts import Verdict
+from expkit.metrics.tasks import MAYBE
 from expkit.records.files import read_json, write_json
 from expkit.records.opening import is_file
 from expkit.records.shapes import Finite, check_shape
@@ -17,10 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FILE = "threshold.json"
-MAYBE = "maybe"
 HALVES = ("chosen_on", "confirmed_on")
 SHARES = ("recall", MAYBE, "wrong_class", "wrong_other")  # of either half
-Verdict = Literal["confirmed", "not confirmed", "too few samples"]
 VERDICTS: Sequence[Verdict] = ("confirmed", "not confirmed", "too few samples")
 
 

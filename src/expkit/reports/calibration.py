@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from expkit.records.predictions import ClassPredictions
+    from expkit.metrics.predictions import ClassPredictions
 
     Floats = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.cells import safe_row
-from expkit.records.predictions import ClassPredictions, Predictions
 
 if TYPE_CHECKING:
     import numpy as np

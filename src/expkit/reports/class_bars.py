@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.metrics import ClassFigures, measure_each_class

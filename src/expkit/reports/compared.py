@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from expkit.metrics.predictions import Predictions
 from expkit.records.measures import Measure, is_lower_better
-from expkit.records.predictions import Predictions
 from expkit.records.run import Run
 from expkit.reports.changes import Changes, are_same_samples, changes_between
 from expkit.reports.comparability import Objection, objections

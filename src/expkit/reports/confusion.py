@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.wording import percent, samples_of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.measures import CLASS_METRICS, MAX_RANKED_CLASSES, Measure
-from expkit.records.predictions import ClassPredictions
 from expkit.reports.counts import ClassCounter
 from expkit.reports.metrics import losses_of
 from expkit.reports.ranking import (
@@ -21,7 +21,7 @@ from expkit.reports.ranking import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from expkit.records.predictions import Predictions, ValuePredictions
+    from expkit.metrics.predictions import Predictions, ValuePredictions
 
     Floats = npt.NDArray[np.float64]
 

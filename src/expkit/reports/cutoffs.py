@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from expkit.metrics.cutoff_verdicts import Verdict
 from expkit.metrics.intervals import Z, wilson
-from expkit.records.predictions import ClassPredictions
-from expkit.records.thresholds import MAYBE, Verdict
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.tasks import MAYBE
 
 if TYPE_CHECKING:
     import numpy as np

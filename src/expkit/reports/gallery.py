@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from expkit.records.predictions import ClassPredictions, ValuePredictions
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.class_bars import draw_classes

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from expkit.records.facts import TOP
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.tasks import TOP
 from expkit.reports.metrics import measure
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from expkit.records.predictions import Predictions, ValuePredictions
+    from expkit.metrics.predictions import Predictions, ValuePredictions
 
 Levels = Mapping[str, float]
 

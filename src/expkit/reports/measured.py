@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from expkit.metrics.intervals import Interval
+from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.measures import Measure
-from expkit.records.predictions import ClassPredictions, Predictions
 from expkit.reports.metrics import ClassFigures, measure, measure_each_class
 from expkit.reports.resampling import intervals_of
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.log_loss import log_losses
-from expkit.records.facts import TOP, has_top5
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.tasks import TOP, has_top5
 from expkit.reports.calibration import calibration_error
 from expkit.reports.counts import ClassCounter
 from expkit.reports.ranking import rank_metrics
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from expkit.records.predictions import Predictions, ValuePredictions
+    from expkit.metrics.predictions import Predictions, ValuePredictions
 
     Floats = npt.NDArray[np.float64]
 

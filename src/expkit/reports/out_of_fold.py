@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
+from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.digest import Digest
 from expkit.records.draws import NUM_FOLDS, SEED, fold_of
 from expkit.records.measures import Measure
-from expkit.records.predictions import ClassPredictions, Predictions
 from expkit.records.run import Run
 from expkit.reports import wording
 from expkit.reports.measured import Figure, Measured

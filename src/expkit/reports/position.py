@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from expkit.records.predictions import ValuePredictions
+from expkit.metrics.predictions import ValuePredictions
 from expkit.reports import style
 from expkit.reports.puzzle import Floats, Puzzle, framed, show
 

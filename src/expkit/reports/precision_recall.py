@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from expkit.metrics.percentages import percent
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.ranking import one_vs_rest

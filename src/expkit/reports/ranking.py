@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from expkit.records.predictions import ClassPredictions
+    from expkit.metrics.predictions import ClassPredictions
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]

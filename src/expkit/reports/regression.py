@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from expkit.records.predictions import ValuePredictions
+from expkit.metrics.predictions import ValuePredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.metrics import measure

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from expkit.metrics.intervals import wilson
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run import Run
 from expkit.reports import style
 from expkit.reports.calibration import NUM_BINS, Calibration

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from expkit.metrics.intervals import Interval, percentiles, resample, wilson
-from expkit.records.facts import TOP, has_top5
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.tasks import TOP, has_top5
 from expkit.records.measures import MAX_RANKED_CLASSES
-from expkit.records.predictions import ClassPredictions
 from expkit.reports.counts import ClassCounter
 from expkit.reports.metrics import losses_of
 from expkit.reports.ranking import Ranker, one_vs_rest
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from expkit.records.predictions import Predictions, ValuePredictions
+    from expkit.metrics.predictions import Predictions, ValuePredictions
 
     Floats = npt.NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from expkit.metrics.intervals import Interval
 from expkit.metrics.mcnemar import LEVEL, McNemar
 from expkit.metrics.p_values import holm, rising
-from expkit.records.facts import TOP
+from expkit.metrics.predictions import ClassPredictions, Predictions
+from expkit.metrics.tasks import TOP
 from expkit.records.measures import Measure
-from expkit.records.predictions import ClassPredictions, Predictions
 from expkit.reports.contributions import contributions_of
 from expkit.reports.sign_flips import flip_signs
 

@@ -179,7 +179,7 @@ def criteria_of(run: Run) -> list[Criterion]:
 
 
 def _judge(criterion: Criterion, run: Run, measured: Mapping[str, Measured]) -> dict[str, Any]:
-    split = criterion.split(run.dataset)
+    split = criterion.split(run.dataset.judged_split)
     found = measured[split].look_up(criterion.metric) if split in measured else Figure()
     value, interval = found.value, found.interval
     return {

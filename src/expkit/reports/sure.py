@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from expkit.metrics.intervals import Interval, wilson
-from expkit.records.predictions import ClassPredictions, Predictions
+from expkit.metrics.predictions import ClassPredictions, Predictions
 
 
 @dataclass(frozen=True)

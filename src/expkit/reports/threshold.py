@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from expkit.errors import UserError, nearest_of
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.cutoff_verdicts import Verdict
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run import Run
-from expkit.records.thresholds import Threshold, Verdict
+from expkit.records.thresholds import Threshold
 from expkit.reports.cutoffs import (
     Half,
     choose_high,

@@ -7,9 +7,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expkit.metrics.cutoff_verdicts import Verdict
+from expkit.metrics.tasks import MAYBE
 from expkit.records.criteria import shown_bound, value_beside
 from expkit.records.facts import DatasetFacts
-from expkit.records.thresholds import HALVES, MAYBE, Threshold, Verdict
+from expkit.records.thresholds import HALVES, Threshold
 from expkit.reports.cutoffs import needed_samples
 from expkit.reports.wording import interval, percent
 

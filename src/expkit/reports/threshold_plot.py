@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from expkit.records.predictions import ClassPredictions
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.tasks import MAYBE
 from expkit.records.run import Run
-from expkit.records.thresholds import MAYBE, Threshold, read_thresholds
+from expkit.records.thresholds import Threshold, read_thresholds
 from expkit.reports import style
 from expkit.reports.cutoffs import Half, split_halves
 from expkit.reports.threshold_page import WORDS, too_few

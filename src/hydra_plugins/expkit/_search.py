@@ -14,8 +14,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from expkit.config.sweeping import compose_jobs
-from expkit.engine.shares import count_cores, share_machine
+from expkit.engine.shares import share_machine
 from expkit.errors import UserError
+from expkit.hardware import count_cores
 from expkit.metrics.percentages import percent
 from expkit.records.measures import for_choosing, is_lower_better, refuse_unknown
 from expkit.records.sweep import Job, Sweep, is_sweep

@@ -67,7 +67,7 @@ def _filled(line: str, error: UserError, words: Sequence[str], command: Sequence
     taken = _taken(words, error, proposed)
     for _ in words if list(command) == TRAIN.split() else ():  # what is refused next is told too
         fault = find_fault(taken)
-        again = _ADVICE.match(str(fault.details["do"]).splitlines()[0]) if fault else None
+        again = _ADVICE.match(str(fault.details["do"]).partition("\n")[0]) if fault else None
         if fault is None or again is None or "=" not in again["words"]:
             break
         taken = _taken(taken, fault, shlex.split(again["words"]))
@@ -76,7 +76,7 @@ def _filled(line: str, error: UserError, words: Sequence[str], command: Sequence
 
 def _taken(words: Sequence[str], error: UserError, proposed: Sequence[str]) -> list[str]:
     """The words as a user types them anew: the refused one gives way to those proposed."""
-    refused = str(error.details["where"]).splitlines()[0].partition(" (")[0]
+    refused = str(error.details["where"]).partition("\n")[0].partition(" (")[0]
     new = [word for word in proposed if word != "..."]
     keys = {_key_of(word) for word in new if "=" in word}
     gone = {_key_of(refused), *keys} if new else set()

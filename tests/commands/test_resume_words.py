@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from expkit.commands import resume
+from expkit.commands import resume, resuming
 from expkit.errors import UserError
 from expkit.records.run import Run
 
@@ -28,7 +28,7 @@ def cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         taken.update(config["dataset"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(resume, "_reopen", reopen)
+    monkeypatch.setattr(resuming, "_reopen", reopen)
     return taken
 
 

@@ -46,7 +46,7 @@ def test_a_train_that_nothing_is_judged_on_is_not_warned_of() -> None:
     own = SplitLeaks(100, 0, 1.0, [])
     assert findings("leaked_samples", evaluated(train=own)) == []
     (found,) = findings("leaked_samples", evaluated(train=own, val=SplitLeaks(1, 0, 1.0, [])))
-    assert found.sentence.startswith("1 of 20 samples of val are")
+    assert found.sentence.startswith("1 of 20 samples of val is a training sample")
     alone = facts_with(train=own)
     alone = replace(alone, splits={"train": alone.splits["train"]})
     (found,) = findings("leaked_samples", make_evidence(facts=alone))

@@ -70,9 +70,10 @@ def content_of(path: Path, above: tuple[Path, ...] = ()) -> Mapping[str, Any]:
     content: dict[str, Any] = {}
     given = own if isinstance(own, dict) else {}
     for each in given.pop("defaults", None) or ():
-        is_choice = isinstance(each, str) and each.isidentifier() and each != "_self_"
+        if not isinstance(each, str) or not each.isidentifier() or each == "_self_":
+            continue
         other = path.with_name(f"{each}.yaml")
-        if is_choice and other not in (path, *above):  # else they take from each other in a circle
+        if other not in (path, *above):  # else they take from each other in a circle
             content.update(content_of(other, (path, *above)))
     return {**content, **given}
 

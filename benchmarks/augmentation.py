@@ -24,10 +24,10 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from expkit.augment.pipeline import Augmentation
-from expkit.config.parts import build_part
-from expkit.config.places import builtin_conf
-from expkit.engine.device import Device, DeviceChoice
-from expkit.engine.learner import Learner
+from expkit.config.instantiate import build_part
+from expkit.config.paths import builtin_conf
+from expkit.training.device import Device, DeviceChoice
+from expkit.training.learner import Learner
 
 BATCH_SIZE, SIDE, NUM_PICTURES = 32, 128, 512
 NUM_WARMUPS, ROUNDS_PER_FIGURE = 4, 5

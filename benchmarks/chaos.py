@@ -26,7 +26,7 @@ from pathlib import Path
 
 from bounds import Bounds, parse_arguments, say_load
 
-from expkit.records.sweep import Job, Sweep
+from expkit.records.sweep.folder import Job, Sweep
 
 NETS = '''
 import time

@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 from bounds import Bounds, find_expkit, find_run, parse_arguments, run_quietly, say_load
 
-from expkit.records.sweep import SweepFolder
+from expkit.records.sweep.folder import SweepFolder
 
 TINY = ("dataset.rows=4", "dataset.columns=6", "dataset.piece_size=16", "criteria=none")
 COPIED = ("config.yaml", "overrides.yaml", "environment.json", "dataset.json", "stages.jsonl")

@@ -22,9 +22,9 @@ from bounds import Bounds, inform, parse_arguments, say_load
 from loops import time_in_turns, train_barely, train_by_expkit
 from usual_loop import make_model, train_as_usual, write_pieces
 
-from expkit.data.progress import silent
-from expkit.data.puzzle import Puzzle
-from expkit.engine.device import DeviceChoice
+from expkit.data.datasets.puzzle import Puzzle
+from expkit.data.store.progress import silent
+from expkit.training.device import DeviceChoice
 
 MODEL, BATCH_SIZE, NUM_CLASSES = "larger_backbone", 128, 950
 

@@ -136,9 +136,9 @@ def compare(old: Path, new: Path) -> int:
 
 
 def former_names() -> Mapping[str, str]:
-    """The names that recorded fields had, with those that they have now."""
+    """The names that parts and recorded fields had, with those that they have now."""
     try:
-        names: Mapping[str, str] = import_module("expkit.records.former_names").NAMES
+        names: Mapping[str, str] = import_module("expkit.records.former_names").MODULES
     except ModuleNotFoundError:
         return {}
     return names
@@ -161,12 +161,19 @@ def read_all(place: Path, former: Mapping[str, str]) -> dict[str, Any]:
         if path.name != "screen.txt":
             values[name] = "is there"
         for key, value in read_file(path):
-            values[f"{name}: {rename(key, former)}"] = value
+            present = rename(value, former) if isinstance(value, str) else value
+            values[f"{name}: {rename(key, former)}"] = present
     return values
 
 
 def rename(text: str, former: Mapping[str, str]) -> str:
-    return re.sub(r"[A-Za-z_][\w.]*", lambda word: former.get(word[0], word[0]), text)
+    """Put present names for former ones: of a word, or of a class by its module."""
+
+    def present(word: re.Match[str]) -> str:
+        module, _, name = word[0].rpartition(".")
+        return f"{former[module]}.{name}" if module in former else former.get(word[0], word[0])
+
+    return re.sub(r"[A-Za-z_][\w.]*", present, text)
 
 
 def read_file(path: Path) -> Iterator[tuple[str, Any]]:

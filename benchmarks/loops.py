@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from expkit.data.samples import Dataset
-from expkit.data.split import place_splits
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.loop import EpochPlan, train_epochs
+from expkit.data.store.samples import Dataset
+from expkit.data.store.split import place_splits
 from expkit.optim.schedule import Constant
+from expkit.training.device import Device
+from expkit.training.learner import Learner
+from expkit.training.loop import EpochPlan, train_epochs
 
 RATE = 1e-3
 MAX_EPOCHS = 10_000  # more than are ever asked for

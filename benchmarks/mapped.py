@@ -28,14 +28,14 @@ from bounds import Bounds, inform, parse_arguments, say_load
 from PIL import Image
 from torch import nn
 
-from expkit.data.image_folder import ImageFolder
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
-from expkit.data.split import place_splits
-from expkit.engine.device import Device, DeviceChoice
-from expkit.engine.learner import Learner
+from expkit.data.datasets.image_folder import ImageFolder
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
+from expkit.data.store.split import place_splits
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Constant
+from expkit.training.device import Device, DeviceChoice
+from expkit.training.learner import Learner
 
 NUM_PICTURES, NUM_CLASSES, SIZE = 100_000, 10, 64
 NUM_BASE = 1_000  # pictures that the base process has seen

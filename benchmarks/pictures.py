@@ -27,10 +27,10 @@ from loops import time_in_turns, train_barely, train_by_expkit
 from PIL import Image
 from usual_loop import make_model, train_as_usual
 
-from expkit.data.image_folder import ImageFolder
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
-from expkit.engine.device import Device, DeviceChoice
+from expkit.data.datasets.image_folder import ImageFolder
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
+from expkit.training.device import Device, DeviceChoice
 
 # name, size, how much faster than the usual loop, how much slower than the bare one at most
 NETS = (("resnet18", 128, 2.3, 1.03), ("larger_backbone", 64, 5.0, None))

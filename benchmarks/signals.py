@@ -20,15 +20,15 @@ from unittest import mock
 
 from bounds import Bounds, inform, parse_arguments, say_load
 
-from expkit.commands.running import build, make_folder
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
-from expkit.engine.gauge import StepStats
-from expkit.procedures.diagnosing import Diagnosis
-from expkit.procedures.observation import Observer
-from expkit.procedures.procedure import run_stages
-from expkit.procedures.session import Session
-from expkit.records.run import Run
+from expkit.records.run.reader import Run
+from expkit.runner.live_diagnosis import Diagnosis
+from expkit.runner.monitor import Observer
+from expkit.runner.procedure import run_stages
+from expkit.runner.run import build, make_folder
+from expkit.runner.session import Session
+from expkit.training.step_stats import StepStats
 
 NUM_EPOCHS = 50
 
@@ -55,8 +55,8 @@ class Deaf(StepStats):
 @contextlib.contextmanager
 def without_diagnosis() -> Iterator[None]:
     with (
-        mock.patch("expkit.engine.loop.StepStats", Deaf),
-        mock.patch("expkit.engine.scoring.MetricAccumulator._count"),
+        mock.patch("expkit.training.loop.StepStats", Deaf),
+        mock.patch("expkit.training.accumulator.MetricAccumulator._count"),
         mock.patch.object(Observer, "observe_start"),
         mock.patch.object(Observer, "observe_epoch", return_value=False),
         mock.patch.object(Diagnosis, "look", return_value=None),
@@ -76,7 +76,7 @@ def compose(parent: Path) -> Config:
     from omegaconf import OmegaConf
 
     from expkit.config.compose import prepare_hydra
-    from expkit.config.places import builtin_conf
+    from expkit.config.paths import builtin_conf
 
     prepare_hydra()
     words = ["model=larger_backbone", "procedure=full", f"output_dir={parent}", "name=run"]

@@ -23,18 +23,18 @@ from bounds import Bounds, inform, parse_arguments, say_load
 from loops import time_in_turns
 from torch import nn
 
-from expkit.data.digits import Digits
-from expkit.data.progress import silent
-from expkit.data.puzzle import Puzzle
-from expkit.data.samples import DatasetSource
-from expkit.data.split import Split, place_splits
-from expkit.engine.device import Device, DeviceChoice, available_devices
-from expkit.engine.learner import Learner
-from expkit.engine.loop import EpochPlan, train_epoch
-from expkit.engine.stack import Stack
-from expkit.engine.stacking import pays, train_side_by_side
+from expkit.data.datasets.digits import Digits
+from expkit.data.datasets.puzzle import Puzzle
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import DatasetSource
+from expkit.data.store.split import Split, place_splits
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Constant
+from expkit.sweeps.stacked_seeds.stack import Stack
+from expkit.sweeps.stacked_seeds.stacking import pays, train_side_by_side
+from expkit.training.device import Device, DeviceChoice, available_devices
+from expkit.training.learner import Learner
+from expkit.training.loop import EpochPlan, train_epoch
 
 NUM_SEEDS = 8
 MAX_EPOCHS = 10_000  # more than are ever asked for

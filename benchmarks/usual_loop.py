@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from expkit.data.samples import Samples
+from expkit.data.store.samples import Samples
 from expkit.models.conv import ConvNet
 
 RATE = 1e-3

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from expkit.cleaning import CleanStream, clean, clean_streams, file_stem, one_line, raw
-from expkit.commands.terminal_block import TerminalBlock
 from expkit.errors import UserError
-from expkit.records.cells import plain_cell, safe_cell
+from expkit.records.csv_cells import plain_cell, safe_cell
+from expkit.sanitize import CleanStream, clean, clean_streams, file_stem, one_line, raw
+from expkit.terminal.live_block import TerminalBlock
 
 
 @pytest.mark.parametrize(

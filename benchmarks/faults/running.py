@@ -30,10 +30,10 @@ PRELOADED = (
     "sklearn.metrics",
     "matplotlib.pyplot",
     "expkit.commands.train",
-    "expkit.procedures.parts",
-    "expkit.procedures.procedure",
-    "expkit.reports.gallery",
-    "expkit.reports.pages",
+    "expkit.runner.components",
+    "expkit.runner.procedure",
+    "expkit.reports.plots.gallery",
+    "expkit.reports.run.pages",
 )
 
 
@@ -110,7 +110,7 @@ def carry_out(case: Case, sender: Connection, keep: Path | None) -> None:
 def run_case(case: Case, folder: Path) -> tuple[int, str]:
     """The exit code of `expkit train`, and all that it printed."""
     from expkit.cli import dispatch
-    from expkit.reports import gallery
+    from expkit.reports.plots import gallery
 
     gallery.draw_plots = lambda *_, **__: []  # they take a third of the time and judge nothing
     os.chdir(folder)

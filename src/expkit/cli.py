@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from expkit.cleaning import clean_streams
-from expkit.commands.catalogue import COMMANDS
+from expkit.sanitize import clean_streams
+from expkit.terminal.command_list import COMMANDS
 
 if TYPE_CHECKING:
     from expkit.errors import UserError

@@ -6,7 +6,7 @@ import difflib
 import textwrap
 from collections.abc import Iterable, Mapping
 
-from expkit.cleaning import clean, shortened_words
+from expkit.sanitize import clean, shortened_words
 
 WIDTH = 88  # columns of text beside the labels
 MAX_COMPARED = 200  # characters of a word: the time grows with their square

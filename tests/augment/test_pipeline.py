@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from expkit.augment.pipeline import Augmentation
-from expkit.config.check import check_part
-from expkit.config.parts import build_part
-from expkit.config.places import builtin_conf
+from expkit.config.instantiate import build_part
+from expkit.config.paths import builtin_conf
+from expkit.config.targets.check import check_part
 from expkit.errors import UserError
 
 READY = ["light", "cherry", "scan_line"]

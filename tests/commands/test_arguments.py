@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from expkit.commands.arguments import Parser, count, duration, place, seed, threads
 from expkit.errors import UserError
+from expkit.terminal.arguments import Parser, count, duration, place, seed, threads
 
 
 def test_numbers_that_a_command_can_use() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import expkit.commands.clusters as clusters
-from expkit.commands.clusters import NodeWork, settle
-from expkit.commands.slurm import SlurmWork
-from expkit.records.sweep import Job, Sweep, SweepFolder
+import expkit.sweeps.launchers.cluster as clusters
+from expkit.records.sweep.folder import Job, Sweep, SweepFolder
+from expkit.sweeps.launchers.cluster import NodeWork, settle
+from expkit.sweeps.launchers.slurm import SlurmWork
 
 JOB = "0123456789abcdef"
 
@@ -34,7 +34,7 @@ def job_of(folder: SweepFolder) -> Job:
 PRINTING = """
 import os, sys
 from pathlib import Path
-from expkit.commands.clusters import print_into
+from expkit.sweeps.launchers.cluster import print_into
 
 with print_into(Path(sys.argv[1])):
     print("by Python")
@@ -122,7 +122,7 @@ def test_an_engine_that_is_not_installed_is_refused(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is composed, with the words that install it."""
-    import expkit.config.sweeping as sweeping
+    import expkit.config.multirun.hydra_task as sweeping
     from expkit.cli import dispatch
 
     monkeypatch.chdir(tmp_path)

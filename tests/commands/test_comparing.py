@@ -24,12 +24,12 @@ from synthetic_runs import (
 )
 
 from expkit.metrics.p_values import p_value
-from expkit.records.draws import Folding
 from expkit.records.files import read_json, write_json
-from expkit.records.folder import RunFolder
-from expkit.records.run import Run
-from expkit.reports.groups import Member, folding
-from expkit.reports.pages import refresh
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import RunFolder
+from expkit.records.seed_groups import Folding
+from expkit.reports.compare.recipes import Member, folding
+from expkit.reports.run.pages import refresh
 
 OUTPUTS = Path("outputs")
 

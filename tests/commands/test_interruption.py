@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from expkit.commands.interruption import raise_if_interrupted, stop_on_signals, stop_where_asked
+from expkit.terminal.signals import raise_if_interrupted, stop_on_signals, stop_where_asked
 
 
 class Swallowing:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.commands.last_words import LastWords
-from expkit.engine.processes import Ending
-from expkit.records.sweep import Job, Sweep, SweepFolder
+from expkit.records.sweep.folder import Job, Sweep, SweepFolder
+from expkit.sweeps.launchers.exit_records import LastWords
+from expkit.sweeps.launchers.pool import Ending
 
 
 def ending(code: int, key: str = "", *, timed_out: bool = False, is_lost: bool = False) -> Ending:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY, WITHOUT_TORCH, Expkit
 
-from expkit.config.places import builtin_conf, first_comment
+from expkit.config.paths import builtin_conf, first_comment
 
 
 def test_every_choice_has_its_one_line() -> None:

@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import pytest
 
-import expkit.commands.sweeping as sweeping
+import expkit.sweeps.sweep as sweeping
+from expkit.config.multirun.hydra_task import Outcome
 from expkit.config.request import Request
 from expkit.config.schema import Sweep as SweepSettings
-from expkit.config.sweeping import Outcome
 from expkit.errors import UserError
-from expkit.records.sweep import Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder, job_id
 
 
 @dataclass

@@ -14,15 +14,15 @@ import pytest
 import yaml
 from conftest import TINY, Expkit
 
-import expkit.commands.job as job_module
-from expkit.commands.interruption import stop_on_signals
+import expkit.sweeps.job as job_module
 from expkit.config.request import OF_THE_SWEEP
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.records.facts import StageResult
-from expkit.records.folder import RunFolder, hold_file
-from expkit.records.sweep import Job, Sweep, SweepFolder, job_id
+from expkit.records.run.metadata import StageResult
+from expkit.records.run.writer import RunFolder, hold_file
+from expkit.records.sweep.folder import Job, Sweep, SweepFolder, job_id
+from expkit.terminal.signals import stop_on_signals
 
 JOB = "0123456789abcdef"
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import WITHOUT_TORCH, Expkit
 from synthetic_runs import classes_run, failed_gate_run
 
-from expkit.records.thresholds import read_thresholds
+from expkit.records.run.thresholds import read_thresholds
 
 
 def test_analyze_prints_the_course(run_here: Expkit) -> None:

@@ -20,7 +20,7 @@ def test_a_named_run_is_known_by_its_config(
 ) -> None:
     """`baseline` is not a newer `line_baseline`; `line_2` may be a second run of `line`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
+    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
     named = "line" if name == "line" else "baseline"
     puzzle_run(Path("outputs"), 2, 2, name=f"20260101_100000_{named}", config=config_of(name=named))
     puzzle_run(Path("outputs"), 2, 2, name=folder, config=config_of(name=name))

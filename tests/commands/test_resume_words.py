@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from expkit.commands import resume, resuming
+from expkit.commands import resume
 from expkit.errors import UserError
-from expkit.records.run import Run
+from expkit.records.run.reader import Run
+from expkit.runner import resume as resuming
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ import pytest
 import yaml
 from conftest import TINY, Expkit
 
-from expkit.commands import stacking
-from expkit.commands.job import run_planned
-from expkit.commands.stacking import StackedLauncher, group_by_seed, run_group
 from expkit.config.request import OF_THE_SWEEP
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.procedures import together
-from expkit.procedures.together import EpochRequest
-from expkit.records.run import Run
-from expkit.records.sweep import Job, Sweep, SweepFolder, job_id
-from expkit.reports import pages
+from expkit.records.run.reader import Run
+from expkit.records.sweep.folder import Job, Sweep, SweepFolder, job_id
+from expkit.reports.run import pages
+from expkit.sweeps.job import run_planned
+from expkit.sweeps.launchers import stacked as stacking
+from expkit.sweeps.launchers.stacked import StackedLauncher, group_by_seed, run_group
+from expkit.sweeps.stacked_seeds import together
+from expkit.sweeps.stacked_seeds.together import EpochRequest
 
 WORDS = (*TINY, "model.norm=batch", "procedure=full")
 TIMES = {"seconds", "samples_per_second", "wall_seconds", "at"}
@@ -149,7 +149,7 @@ def test_what_goes_wrong_in_a_shared_epoch_is_each_ones_end(
 
 def test_one_seeds_own_failure_is_nobody_elses(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seed 1 cannot write its history; the other comes to its end."""
-    from expkit.records.folder import RunFolder
+    from expkit.records.run.writer import RunFolder
 
     jobs = plan("broken", (0, 1))
     append = RunFolder.append_history

@@ -14,10 +14,10 @@ import pytest
 from conftest import WITHOUT_TORCH
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.commands import sweep_screen
-from expkit.commands.sweep_screen import SweepScreen
-from expkit.commands.terminal_block import TerminalBlock
-from expkit.records.sweep import Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.sweeps import live_view
+from expkit.sweeps.live_view import SweepScreen
+from expkit.terminal.live_block import TerminalBlock
 
 
 class Terminal(io.StringIO):
@@ -132,7 +132,7 @@ def test_a_terminal_keeps_failures_alone(tmp_path: Path, monkeypatch: pytest.Mon
     """A running job has a line below the bar; when all is over, only failures stand there."""
     terminal = Terminal(80, 10)
     monkeypatch.setattr(TerminalBlock, "size", property(lambda _: terminal.size))
-    monkeypatch.setattr(sweep_screen, "DRAW_SECONDS", 0.0)
+    monkeypatch.setattr(live_view, "DRAW_SECONDS", 0.0)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setattr("sys.stdout", terminal)
@@ -182,10 +182,10 @@ def test_a_running_sweep_is_followed_until_it_ends(
         lambda: SweepFolder(path).note(identity, "started"),
         lambda: SweepFolder(path).note(identity, "ended", status="raised", reason="no", seconds=1),
     ]
-    monkeypatch.setattr(sweep_screen, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(sweep_screen.time, "sleep", lambda _: happenings.pop(0)())
+    monkeypatch.setattr(live_view, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(live_view.time, "sleep", lambda _: happenings.pop(0)())
     monkeypatch.setattr(Sweep, "is_running", property(lambda _: bool(happenings)))
-    sweep_screen.follow(Sweep(path))
+    live_view.follow(Sweep(path))
     assert capsys.readouterr().out.splitlines()[:2] == ["start #0", "FAIL  #0: raised: no"]
 
 
@@ -195,7 +195,7 @@ def test_a_fault_in_showing_ends_no_sweep(
     """It is told once, and what comes later is shown again; Ctrl-C is no fault."""
     path = write_sweep(tmp_path, [FakeJob({"model": "a"}, status="waiting")])
     identity = Sweep(path).jobs[0].id
-    monkeypatch.setattr(sweep_screen, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(live_view, "LOOK_SECONDS", 0.0)
     screen = SweepScreen(path)
     with monkeypatch.context() as patch:
         patch.setattr(SweepScreen, "_look", lambda self: 1 / 0)

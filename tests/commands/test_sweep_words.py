@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from expkit.commands.sweep_resume import _harmless, resume_sweep
 from expkit.errors import UserError
 from expkit.records.files import write_json
-from expkit.records.sweep import Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.sweeps.resume_sweep import _harmless, resume_sweep
 
 SWEEP = Sweep(Path("outputs/a_sweep"))
 

@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from expkit.config.ablation import Ablation, as_word, change_of, without_mark
+from expkit.config.multirun.ablation import Ablation, as_word, change_of, without_mark
 from expkit.errors import UserError
 
 ABLATION = Ablation({"wide": {"model.width": 64}, "sgd": {"optimizer": "sgd", "~augment.x": None}})

@@ -13,8 +13,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from expkit.config.compose import compose_and_run
+from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.config.request import Request
-from expkit.config.sweeping import Outcome, Task
 from expkit.errors import UserError
 
 # what was typed, and the words that the screen is to propose

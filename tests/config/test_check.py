@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import expkit
-from expkit.config.check import check_fields, check_part
-from expkit.config.places import builtin_conf
-from expkit.config.signatures import read_signature
+from expkit.config.paths import builtin_conf
+from expkit.config.targets.check import check_fields, check_part
+from expkit.config.targets.signatures import read_signature
 from expkit.errors import UserError
 
 ADAM = "torch.optim.Adam"
@@ -247,8 +247,8 @@ def test_a_checkout_of_expkit_is_known(tmp_path: Path, prelude: str, place: str,
     shutil.copytree(Path(expkit.__file__).parent, folder / "expkit")
     shutil.copytree(builtin_conf(), folder.parent / "conf")
     code = textwrap.dedent(prelude).replace("FOLDER", str(folder)) + textwrap.dedent("""
-        from expkit.config.check import check_part
-        from expkit.config.sources import home_of
+        from expkit.config.targets.check import check_part
+        from expkit.config.targets.resolver import home_of
         target = "expkit.models.conv.ConvNet"
         check_part({"_target_": target, "_partial_": True}, "model")
         print(home_of(target).path)
@@ -330,7 +330,7 @@ def test_checking_leaves_torch_unimported() -> None:
     """In a fresh process the check of Adam imports no torch, not even to refuse a value."""
     code = textwrap.dedent("""
         import sys
-        from expkit.config.check import check_part
+        from expkit.config.targets.check import check_part
         from expkit.errors import UserError
         node = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}
         check_part(node, "optimizer")

@@ -8,8 +8,8 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from expkit.config.chosen_values import chosen_values, default_choices
-from expkit.config.places import builtin_conf
+from expkit.config.choice_defaults import chosen_values, default_choices
+from expkit.config.paths import builtin_conf
 
 PARTS = ("model", "dataset", "augment", "device", "procedure", "optimizer", "schedule", "loss")
 OTHERS = {

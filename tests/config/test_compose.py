@@ -49,5 +49,5 @@ def test_another_choice_of_a_group_takes_its_other_words_along() -> None:
     changed = change_parts(
         {"dataset": {"_target_": "x", "size": 3}}, ["dataset=digits", "dataset.limit=4"]
     )
-    assert changed["dataset"]["_target_"] == "expkit.data.digits.Digits"
+    assert changed["dataset"]["_target_"] == "expkit.data.datasets.digits.Digits"
     assert changed["dataset"]["limit"] == 4

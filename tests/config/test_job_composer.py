@@ -13,8 +13,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from expkit.config.compose import prepare_hydra
-from expkit.config.job_composer import JobComposer
-from expkit.config.places import builtin_conf
+from expkit.config.multirun.job_composer import JobComposer
+from expkit.config.paths import builtin_conf
 
 WORDS = (
     *("seed=1", "seed=2", "optimizer.lr=0.1", "optimizer.lr=${seed}", "+optimizer.amsgrad=true"),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from expkit.config.own_code import hash_own_code, is_own, own_folder
-from expkit.config.parts import build_part
-from expkit.config.places import conf_folders, conf_left_out
+from expkit.config.instantiate import build_part
+from expkit.config.paths import conf_folders, conf_left_out
+from expkit.config.user_code import hash_own_code, is_own, own_folder
 from expkit.errors import UserError
 
 
@@ -87,7 +87,7 @@ def test_only_what_a_config_names_is_imported_from_the_working_directory(tmp_pat
         (tmp_path / f"{name}.py").write_text("raise AssertionError('imported')\n")
     code = textwrap.dedent("""
         import importlib, sys
-        from expkit.config.parts import build_part
+        from expkit.config.instantiate import build_part
         build_part({"_target_": "my_nets.Net"}, "model")
         assert {"my_nets", "my_layers", "my_more"} <= set(sys.modules)
         import torch.utils.data

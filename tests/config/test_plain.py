@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from expkit.config.check import check_part
 from expkit.config.compose import change_parts
-from expkit.config.parts import build_part
-from expkit.config.recorded_words import may_run_code
+from expkit.config.instantiate import build_part
+from expkit.config.multirun.recorded_overrides import may_run_code
+from expkit.config.targets.check import check_part
 from expkit.errors import UserError
 
 RUN_CODE = "${oc.create:{_target_:pandas.read_pickle,filepath_or_buffer:x}}"
@@ -18,11 +18,14 @@ RUN_CODE = "${oc.create:{_target_:pandas.read_pickle,filepath_or_buffer:x}}"
 @pytest.mark.parametrize(
     "node",
     [
-        {"_target_": "expkit.data.image_folder.ImageFolder", "root": RUN_CODE},
-        {"_target_": "expkit.data.image_folder.ImageFolder", "root": "a${oc.env:HOME}"},
-        {"_target_": "expkit.data.image_folder.ImageFolder", "${oc.env:HOME}": 1},
-        {"_target_": "expkit.data.image_folder.ImageFolder", "size": [1, "${seed}"]},
-        {"_target_": "expkit.data.image_folder.ImageFolder", "more": {"deep": [{"a": "${x}"}]}},
+        {"_target_": "expkit.data.datasets.image_folder.ImageFolder", "root": RUN_CODE},
+        {"_target_": "expkit.data.datasets.image_folder.ImageFolder", "root": "a${oc.env:HOME}"},
+        {"_target_": "expkit.data.datasets.image_folder.ImageFolder", "${oc.env:HOME}": 1},
+        {"_target_": "expkit.data.datasets.image_folder.ImageFolder", "size": [1, "${seed}"]},
+        {
+            "_target_": "expkit.data.datasets.image_folder.ImageFolder",
+            "more": {"deep": [{"a": "${x}"}]},
+        },
     ],
 )
 def test_interpolations_are_refused_at_each_way_in(

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from expkit.config.request import Request
 from expkit.errors import UserError
 
-RAY = {"_target_": "expkit.commands.ray.RayLauncher", "ray": {"init": {}, "remote": {}}}
+RAY = {"_target_": "expkit.sweeps.launchers.ray.RayLauncher", "ray": {"init": {}, "remote": {}}}
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from expkit.config.aliases import written_out
-from expkit.config.signatures import Signature, read_signature
-from expkit.config.sources import TargetNotFoundError, home_of
-from expkit.config.values import describe, fits
+from expkit.config.targets.aliases import written_out
+from expkit.config.targets.annotations import describe, fits
+from expkit.config.targets.resolver import TargetNotFoundError, home_of
+from expkit.config.targets.signatures import Signature, read_signature
 
 EXPLODE = "raise AssertionError('imported')\n"
 
@@ -362,7 +362,7 @@ def test_decorated_models_are_found(target: str) -> None:
 def test_torch_stays_unimported() -> None:
     """Reading a torch target in a fresh process leaves torch out of it."""
     code = (
-        "import sys; from expkit.config.signatures import read_signature;"
+        "import sys; from expkit.config.targets.signatures import read_signature;"
         "assert read_signature('torch.optim.Adam'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

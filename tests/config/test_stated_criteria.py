@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from expkit.config.compose import prepare_hydra
-from expkit.config.places import builtin_conf, conf_folders, list_choices
+from expkit.config.paths import builtin_conf, conf_folders, list_choices
 
 
 def criteria_of(*words: str) -> object:

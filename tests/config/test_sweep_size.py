@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from expkit.config.sweep_size import MOST_JOBS, refuse_endless
+from expkit.config.multirun.sweep_size import MOST_JOBS, refuse_endless
 from expkit.errors import UserError
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from expkit.config.check import check_part
-from expkit.config.places import builtin_conf
-from expkit.config.roles import TARGET_LINE
+from expkit.config.paths import builtin_conf
+from expkit.config.targets.allowed import TARGET_LINE
+from expkit.config.targets.check import check_part
 from expkit.errors import UserError
 
 # functions and classes of known packages that read, write, unpickle, download or run
@@ -29,11 +29,11 @@ DANGEROUS = (
     "pytorch_optimizer.load_optimizer",
     "expkit.records.files.append_line",
     "expkit.records.files.write_aside",
-    "expkit.records.folder.RunFolder.create",
+    "expkit.records.run.writer.RunFolder.create",
     "expkit.cli.dispatch",
-    "expkit.engine.processes.ForkedCalls",
-    "expkit.config.parts.build_part",
-    "expkit.engine.checkpoint.load_weights",
+    "expkit.sweeps.launchers.pool.ForkedCalls",
+    "expkit.config.instantiate.build_part",
+    "expkit.training.checkpoint.load_weights",
     "hydra_plugins.expkit.slurm.SlurmLauncher",
 )
 PARTS = ("dataset", "augment", "model", "loss", "optimizer", "schedule", "device")
@@ -61,9 +61,9 @@ def test_no_role_is_played_by_a_function_of_a_known_package(target: str, key: st
         ("torch.nn.Linear", {"model"}),
         ("torch.optim.lr_scheduler.StepLR", {"schedule"}),
         ("expkit.models.conv.ConvNet", {"model"}),
-        ("expkit.data.digits.Digits", {"dataset"}),
-        ("expkit.procedures.training.Training", {"procedure.train"}),
-        ("expkit.commands.launching.LocalLauncher", {"launcher"}),
+        ("expkit.data.datasets.digits.Digits", {"dataset"}),
+        ("expkit.runner.stages.training.Training", {"procedure.train"}),
+        ("expkit.sweeps.launchers.local.LocalLauncher", {"launcher"}),
     ],
 )
 def test_a_class_plays_the_roles_that_it_is_made_for(target: str, roles: set[str]) -> None:
@@ -83,7 +83,7 @@ def test_a_miscast_target_is_answered_with_what_can_play_the_part() -> None:
     with pytest.raises(UserError) as caught:
         check_part({"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}, "dataset")
     assert caught.value.what.startswith("dataset cannot be torch.nn.Linear")
-    assert "expkit.data.image_folder.ImageFolder" in str(caught.value.details["allowed"])
+    assert "expkit.data.datasets.image_folder.ImageFolder" in str(caught.value.details["allowed"])
 
 
 def test_every_target_that_ships_can_play_its_part() -> None:

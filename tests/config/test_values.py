@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from expkit.config.values import describe, fits
+from expkit.config.targets.annotations import describe, fits
 
 
 def read(annotation: str) -> ast.expr:

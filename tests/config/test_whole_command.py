@@ -12,8 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from expkit.commands import train
 from expkit.config.compose import compose_and_run
+from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.config.request import Request
-from expkit.config.sweeping import Outcome, Task
 from expkit.errors import UserError
 
 FOLDER = "dataset=image_folder dataset.root=pictures"
@@ -86,7 +86,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def test_a_sentence_or_a_page_of_help_is_left_as_it_is() -> None:
-    from expkit.config.whole_command import with_whole_command
+    from expkit.config.suggested_command import with_whole_command
 
     for fix in ("leave it out", "expkit train --help", "it's no command: expkit train 'x"):
         error = UserError("wrong", where="a=1", fix=fix)
@@ -95,7 +95,7 @@ def test_a_sentence_or_a_page_of_help_is_left_as_it_is() -> None:
 
 def test_a_marked_place_is_filled_with_what_was_typed() -> None:
     """`...` stands for the words of the user, which are known."""
-    from expkit.config.whole_command import with_whole_command
+    from expkit.config.suggested_command import with_whole_command
 
     error = UserError("no", where="loss=mse", fix="EXPKIT_TRACEBACK=1 expkit train ...   (where)")
     filled = with_whole_command(error, ["dataset=digits", "seed=2"]).details["do"]
@@ -107,7 +107,7 @@ def test_a_marked_place_is_filled_with_what_was_typed() -> None:
 
 def test_a_flags_value_is_no_key() -> None:
     """`--package model` took `model=mine` from the command that was to show its keys."""
-    from expkit.config.whole_command import with_whole_command
+    from expkit.config.suggested_command import with_whole_command
 
     fix = "expkit train ... --cfg job --package model   (shows all)"
     error = UserError("no", where="model._target_=a.B", fix=fix)
@@ -126,7 +126,7 @@ def test_composing_alone_still_names_the_words() -> None:
 def test_another_command_keeps_its_own_name_and_its_run() -> None:
     """`expkit evaluate RUN dataset=typo` was answered by `expkit train -m dataset=...`."""
     from expkit.config.compose import change_parts
-    from expkit.config.whole_command import with_whole_command
+    from expkit.config.suggested_command import with_whole_command
 
     GlobalHydra.instance().clear()
     with pytest.raises(UserError) as refused:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from expkit.data.arrays import Arrays
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
+from expkit.data.datasets.arrays import Arrays
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
 from expkit.errors import UserError
 
 NOTHING_HELD_OUT = {"val_fraction": 0, "test_fraction": 0}

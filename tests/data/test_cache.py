@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expkit.data import cache as cache_module
-from expkit.data.cache import DIGESTS, FACTS, PICTURES, Cache, Store
-from expkit.data.pictures import UnreadablePictureError
+from expkit.data.store import cache as cache_module
+from expkit.data.store.cache import DIGESTS, FACTS, PICTURES, Cache, Store
+from expkit.data.store.decoding import UnreadablePictureError
 from expkit.errors import UserError
 
 Decoded = Iterator[np.ndarray | UnreadablePictureError]

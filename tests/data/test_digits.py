@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from expkit.data.digits import Digits
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
+from expkit.data.datasets.digits import Digits
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
 from expkit.errors import UserError
 
 NUM_DIGITS = 1797

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from expkit.data.census import take_census
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset, Samples
-from expkit.data.scan_lines import ScanLines
+from expkit.data.audit.profile import take_census
+from expkit.data.datasets.scan_lines import ScanLines
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset, Samples
 
 Picture = npt.NDArray[np.uint8]
 COPIED = np.arange(5, 105, 10)  # of the training samples

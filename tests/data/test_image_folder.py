@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from expkit.data.image_folder import ImageFolder
-from expkit.data.pictures import Decoding
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
+from expkit.data.datasets.image_folder import ImageFolder
+from expkit.data.store.decoding import Decoding
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
 from expkit.errors import UserError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expkit.data.landscape import draw_landscape
+from expkit.data.synthetic.landscape import draw_landscape
 
 CELL = 64  # pixels
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from test_duplicates import COPIED, brighten, leak, reencode
 
-from expkit.data.leaks import find_leaks
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset, Samples
-from expkit.data.scan_lines import ScanLines
-from expkit.diagnosis.duplicates import expected_near
+from expkit.data.audit.leaks import find_leaks
+from expkit.data.datasets.scan_lines import ScanLines
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset, Samples
+from expkit.diagnosis.rules.data.duplicates import expected_near
 
 
 @pytest.fixture(scope="module")

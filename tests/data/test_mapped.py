@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from expkit.data.mapped import MappedPictures
-from expkit.data.samples import Dataset, Normalisation, Samples
-from expkit.data.selection import Selection
-from expkit.data.split import Split, place_splits
+from expkit.data.store.mapped import MappedPictures
+from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.split import Split, place_splits
+from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
 
 COUNT = 40

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from expkit.data import memory
-from expkit.data.memory import count_memory_bytes
+from expkit.data.store import memory
+from expkit.data.store.memory import count_memory_bytes
 
 PHYSICAL = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expkit.data.census import take_census
-from expkit.data.digits import Digits
-from expkit.data.neighbours import _distances, _reduce
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
-from expkit.data.scan_lines import ScanLines
+from expkit.data.audit.nearest_labels import _distances, _reduce
+from expkit.data.audit.profile import take_census
+from expkit.data.datasets.digits import Digits
+from expkit.data.datasets.scan_lines import ScanLines
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from expkit.data import normaliser as normaliser_module
-from expkit.data.normaliser import Normaliser, fit_normaliser
-from expkit.data.samples import Normalisation
+from expkit.data.store import normalizer as normaliser_module
+from expkit.data.store.normalizer import Normaliser, fit_normaliser
+from expkit.data.store.samples import Normalisation
 from expkit.errors import UserError
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from expkit.data.own_dataset import OwnDataset
-from expkit.data.progress import silent
+from expkit.data.datasets.torch_dataset import OwnDataset
+from expkit.data.store.progress import silent
 from expkit.errors import UserError
 
 LEVELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3) * 4  # H x W x C

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from timm.data import create_transform
 
-from expkit.data.pictures import Decoding, UnreadablePictureError, decode_all
-from expkit.data.progress import silent
+from expkit.data.store.decoding import Decoding, UnreadablePictureError, decode_all
+from expkit.data.store.progress import silent
 
 
 def save(path: Path, pixels: np.ndarray, **options: object) -> Path:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from expkit.data.progress import silent
-from expkit.data.puzzle import Puzzle
+from expkit.data.datasets.puzzle import Puzzle
+from expkit.data.store.progress import silent
 from expkit.errors import UserError
 
 SIZE = 4  # pixels of a piece

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expkit.data.samples import Dataset, Samples, check_dataset
+from expkit.data.store.samples import Dataset, Samples, check_dataset
 from expkit.errors import UserError
 
 

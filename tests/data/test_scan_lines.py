@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from expkit.data.microscope import TIPS, draw_scans
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset, Samples
-from expkit.data.scan_lines import ScanLines, class_counts
+from expkit.data.datasets.scan_lines import ScanLines, class_counts
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset, Samples
+from expkit.data.synthetic.microscope import TIPS, draw_scans
 from expkit.errors import UserError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expkit.data.digits import Digits
-from expkit.data.progress import silent
-from expkit.data.samples import Samples
-from expkit.data.selection import Selection, draw_fraction, tell_made
+from expkit.data.datasets.digits import Digits
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Samples
+from expkit.data.store.splitting import Selection, draw_fraction, tell_made
 from expkit.errors import UserError
 
 

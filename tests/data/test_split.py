@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from expkit.data.samples import Dataset, Normalisation, Samples
-from expkit.data.split import Split, batch_bounds, place_splits
+from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.split import Split, batch_bounds, place_splits
 
 CPU = torch.device("cpu")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
-from expkit.data.torchvision_sets import Torchvision
+from expkit.data.datasets.torchvision import Torchvision
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
 from expkit.errors import UserError
 
 IDX_UINT8 = 0x0800

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from synthetic_evidence import make_evidence, make_signal
 
-from expkit.data.census import take_census
-from expkit.data.digits import Digits
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset, Samples
+from expkit.data.audit.profile import take_census
+from expkit.data.datasets.digits import Digits
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset, Samples
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetFacts, SplitFacts
 
 Array = npt.NDArray[Any]
 

@@ -9,14 +9,14 @@ import torch
 from synthetic_evidence import CONFIG, make_evidence, make_facts, make_signal
 from torch import Tensor, nn
 
-from expkit.data.normaliser import Normaliser
-from expkit.data.split import Split
+from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.split import Split
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.probing import probe_loss, probe_model
+from expkit.probes.model import probe_loss, probe_model
+from expkit.training.device import Device
+from expkit.training.learner import Learner
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
 NUM_CLASSES = 5

@@ -8,7 +8,7 @@ from typing import Any
 from synthetic_evidence import make_evidence, make_history, make_signal
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import StageResult
+from expkit.records.run.metadata import StageResult
 
 STEPS = 32  # an epoch
 
@@ -76,7 +76,7 @@ def make_gate(
     losses: Sequence[float], *, passed: bool = False, signals: Sequence[Mapping[str, Any]] = ()
 ) -> Evidence:
     """A run that ended at its gate of ten samples, a line a step."""
-    gate = {"_target_": "expkit.procedures.overfit.OverfitGate", "num_samples": 10}
+    gate = {"_target_": "expkit.runner.stages.overfit.OverfitGate", "num_samples": 10}
     return make_evidence(
         history=make_history("overfit_10", train__loss=losses),
         signals=signals,

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import DatasetFacts, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
 
 CONFIG: Mapping[str, Any] = {
     "name": "made_up",
     "seed": 0,
     "model": {"_target_": "expkit.models.conv.ConvNet", "init": "default", "widths": [16, 32]},
-    "dataset": {"_target_": "expkit.data.digits.Digits", "normalise": "unit"},
+    "dataset": {"_target_": "expkit.data.datasets.digits.Digits", "normalise": "unit"},
     "augment": {"_target_": "expkit.augment.pipeline.Augmentation", "transforms": {}},
     "device": {"name": "auto", "precision": "auto", "deterministic": False},
     "optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001, "_partial_": True},
@@ -22,12 +22,12 @@ CONFIG: Mapping[str, Any] = {
     "diagnosis": {"stop_on": "never", "ignore": []},
     "procedure": {
         "train": {
-            "_target_": "expkit.procedures.training.Training",
+            "_target_": "expkit.runner.stages.training.Training",
             "max_epochs": 50,
             "batch_size": 32,
             "max_gradient_norm": None,
         },
-        "evaluate": {"_target_": "expkit.procedures.evaluation.Evaluation"},
+        "evaluate": {"_target_": "expkit.runner.stages.evaluation.Evaluation"},
     },
 }
 

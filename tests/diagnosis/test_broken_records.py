@@ -9,8 +9,8 @@ import pytest
 from synthetic_courses import make_course, make_gate
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import FAILED, ask, load_rules
-from expkit.records.facts import StageResult
+from expkit.diagnosis.examine import FAILED, ask, load_rules
+from expkit.records.run.metadata import StageResult
 
 NAN, INF = math.nan, math.inf
 HISTORIES = [

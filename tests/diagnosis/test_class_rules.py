@@ -13,7 +13,7 @@ from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
 from test_label_rules import answers, findings
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import StageResult
+from expkit.records.run.metadata import StageResult
 
 FOLDS = {"fold": None, "num_folds": 5}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from synthetic_evidence import make_evidence, make_facts
 
-from expkit.diagnosis.class_weights import unsound_weights
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
+from expkit.diagnosis.rules.optimization.class_weights import unsound_weights
 
 LOSS = {"_target_": "expkit.losses.cross_entropy.CrossEntropy"}
 

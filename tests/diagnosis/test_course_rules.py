@@ -11,12 +11,12 @@ import pytest
 from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.figures import noise, slope, smooth
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.overfitting import stopped_early
+from expkit.diagnosis.rules.results.overfitting import stopped_early
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.facts import StageResult
+from expkit.records.run.metadata import StageResult
 
 RULES = load_rules()
 TRAINED = StageResult("train", True, "50 of 50 epochs; best epoch 50", "Training", best_epoch=1)

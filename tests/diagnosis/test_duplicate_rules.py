@@ -10,7 +10,7 @@ import pytest
 from damaged_data import digits, evidence_of
 from test_label_rules import findings
 
-from expkit.data.samples import Dataset, Samples
+from expkit.data.store.samples import Dataset, Samples
 from expkit.diagnosis.finding import Finding
 
 

@@ -15,7 +15,7 @@ from synthetic_evidence import make_evidence
 
 from expkit.diagnosis.commands import with_remedy
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import complete, examine, load_rules
+from expkit.diagnosis.examine import complete, examine, load_rules
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rule import Rule
 
@@ -149,7 +149,7 @@ def test_every_rule_is_silent_without_signals() -> None:
 def test_rules_need_no_torch() -> None:
     """They are asked on machines that have none."""
     code = (
-        "import sys; from expkit.diagnosis.examination import load_rules; load_rules();"
+        "import sys; from expkit.diagnosis.examine import load_rules; load_rules();"
         "assert not {'torch', 'hydra', 'scipy', 'sklearn'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -159,7 +159,10 @@ def test_rules_need_no_torch() -> None:
     ("content", "said"),
     [
         ("_target_: nowhere_at_all.Rule", "there is no module 'nowhere_at_all'"),
-        ("_target_: expkit.diagnosis.gates.GateFailed\nfoo: 1", "has no argument 'foo'"),
+        (
+            "_target_: expkit.diagnosis.rules.results.gates.GateFailed\nfoo: 1",
+            "has no argument 'foo'",
+        ),
         ("a: [", "is no YAML"),
         ("- 1", "holds no rule"),
     ],

@@ -12,7 +12,7 @@ from synthetic_evidence import make_evidence, make_history, make_signal
 from test_label_rules import findings
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import StageResult
+from expkit.records.run.metadata import StageResult
 
 TENTH = (np.arange(1257) % 10 == 0).astype(np.uint8)
 RULES = ("non_finite_inputs", "unscaled_inputs", "inputs_scaled_twice")
@@ -76,7 +76,7 @@ def test_bytes_that_do_harm_are_a_warning(others: dict[str, Any]) -> None:
 
 def test_a_failed_gate_makes_bytes_a_warning() -> None:
     """The gate is recorded, and has not been passed."""
-    gate = {"_target_": "expkit.procedures.overfit.OverfitGate"}
+    gate = {"_target_": "expkit.runner.stages.overfit.OverfitGate"}
     failed = StageResult("overfit_1", passed=False, reason="", kind="OverfitGate")
     evidence = make_evidence(
         signals=[probe(110, 60)],

@@ -11,11 +11,11 @@ import pytest
 from damaged_data import change, digits, evidence_of, facts_of, flip, of_arrays
 from synthetic_evidence import make_evidence, make_facts, make_history, make_signal
 
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset
-from expkit.data.scan_lines import ScanLines
+from expkit.data.datasets.scan_lines import ScanLines
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.metrics.predictions import ClassPredictions
 
@@ -263,7 +263,7 @@ def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
     """Cells of another picture are at chance by their nature, and their layout says so."""
     from dataclasses import replace
 
-    from expkit.records.facts import Layout
+    from expkit.records.run.metadata import Layout
 
     facts = replace(facts_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
     assert findings("labels_unrelated", course([0.5] * 5, [0.1] * 5, facts=facts)) == []

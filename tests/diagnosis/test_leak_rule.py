@@ -8,7 +8,7 @@ from synthetic_evidence import make_evidence, make_facts
 from test_label_rules import findings
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.facts import DatasetFacts, Leaks, SplitLeaks, TrainedBy
+from expkit.records.run.metadata import DatasetFacts, Leaks, SplitLeaks, TrainedBy
 
 
 def facts_with(unchecked: str | None = None, **splits: SplitLeaks) -> DatasetFacts:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.engine.loss_probe import probe_loss
 from expkit.losses.focal import Focal
+from expkit.probes.loss import probe_loss
 
 
 class Function(nn.Module):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from synthetic_evidence import CONFIG, make_evidence, make_history, make_signal
 
-from expkit.diagnosis.comparison import find_across
+from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
 
 RULES = load_rules()

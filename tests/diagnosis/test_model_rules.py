@@ -13,7 +13,7 @@ from torch import nn
 
 from expkit.models.conv import ConvNet
 from expkit.models.scan_line import ScanLineTransformer
-from expkit.records.facts import StageResult
+from expkit.records.run.metadata import StageResult
 
 RULES = (
     "probabilities_before_loss",
@@ -84,7 +84,7 @@ def test_failed_gate() -> None:
     """The gate's own reason is told; one that was still falling is given more steps."""
     result = StageResult("overfit_1", False, "1 sample not learnt in 8 steps", "OverfitGate")
     stuck = [{"stage": "overfit_1", "epoch": i, "train/loss": 2.3} for i in range(1, 9)]
-    config = {"overfit_1": {"_target_": "expkit.procedures.overfit.OverfitGate"}}
+    config = {"overfit_1": {"_target_": "expkit.runner.stages.overfit.OverfitGate"}}
     evidence = make_evidence(stages=[result], history=stuck, procedure=config)
     (finding,) = findings("gate_failed", evidence)
     assert finding.remedies == [["optimizer.lr=0.0001"], ["optimizer.lr=0.01"]]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic_evidence import CONFIG, make_evidence, make_history, make_signal
 
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 
 WEIGHTED = {"weighted_to_class_shares": True}
 FALL = np.geomspace(2.3, 1e-3, 60).tolist()

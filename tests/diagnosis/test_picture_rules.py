@@ -12,10 +12,10 @@ from damaged_data import Array, change, digits, evidence_of, of_arrays
 from synthetic_evidence import make_evidence
 from test_label_rules import findings
 
-from expkit.data.progress import silent
-from expkit.data.puzzle import Puzzle
-from expkit.data.samples import Dataset
-from expkit.records.facts import Layout
+from expkit.data.datasets.puzzle import Puzzle
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset
+from expkit.records.run.metadata import Layout
 
 PICTURE_RULES = ("constant_pictures", "constant_channel", "splits_prepared_differently")
 

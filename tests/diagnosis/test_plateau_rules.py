@@ -9,9 +9,9 @@ import pytest
 from synthetic_courses import make_course
 from synthetic_evidence import make_evidence, make_facts, make_history, make_signal
 
-from expkit.diagnosis.constant_answers import constant_loss
+from expkit.diagnosis.constant_predictor import constant_loss
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
 
 LN10 = math.log(10)

@@ -6,7 +6,7 @@ import math
 
 from synthetic_evidence import make_evidence, make_signal
 
-from expkit.diagnosis.precision import PrecisionDisagrees
+from expkit.diagnosis.rules.hardware.precision import PrecisionDisagrees
 
 
 def found(gap: dict[str, object] | None) -> list[str]:

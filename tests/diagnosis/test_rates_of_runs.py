@@ -8,8 +8,8 @@ import pytest
 from conftest import Expkit, only_run
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
-from expkit.records.run import Run
+from expkit.diagnosis.examine import examine, load_rules
+from expkit.records.run.reader import Run
 
 OPTIMISATION = (
     "learning_rate_too_high",

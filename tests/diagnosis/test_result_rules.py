@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history, make_signal
 
-from expkit.diagnosis.comparison import find_across
+from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.missed import Miss
+from expkit.diagnosis.rules.results.unmet_criteria import Miss
+from expkit.metrics.criteria import parse_criterion
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.records.criteria import parse_criterion
-from expkit.records.facts import DatasetFacts, StageResult
+from expkit.records.run.metadata import DatasetFacts, StageResult
 
 RULES = load_rules()
 TRAINED = StageResult("train", True, "50 of 50 epochs; best epoch 50", "Training", best_epoch=1)

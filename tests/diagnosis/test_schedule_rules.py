@@ -8,9 +8,9 @@ import pytest
 from synthetic_courses import make_course, make_model_record
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.schedules import swing, turns
+from expkit.diagnosis.rules.optimization.lr_schedule import swing, turns
 
 
 def find(rule: str, evidence: Evidence) -> list[Finding]:

@@ -14,10 +14,10 @@ import yaml
 from conftest import Expkit, only_run
 from PIL import Image
 
-from expkit.config.places import builtin_conf, list_choices
+from expkit.config.paths import builtin_conf, list_choices
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import FAILED, ask, load_rules
-from expkit.records.run import Run
+from expkit.diagnosis.examine import FAILED, ask, load_rules
+from expkit.records.run.reader import Run
 
 RECIPES = sorted(list_choices("experiment", [builtin_conf()]))
 PROCEDURES = sorted(list_choices("procedure", [builtin_conf()]))
@@ -52,7 +52,7 @@ def pits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rules are what is asked here."""
-    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
+    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
 
 def trained(run_here: Expkit, folder: Path, *words: str) -> Run:

@@ -10,7 +10,7 @@ from synthetic_courses import make_course, make_model_record
 from synthetic_evidence import make_evidence, make_signal
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
 
 

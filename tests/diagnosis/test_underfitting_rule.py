@@ -9,9 +9,9 @@ from synthetic_courses import make_gate, make_model_record
 from synthetic_evidence import CONFIG, make_evidence, make_history
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.records.facts import StageResult
+from expkit.records.run.metadata import StageResult
 
 SLOW = [2.3 * 0.995**i for i in range(500)]
 SETTLED = [2.3] * 50 + [1.2] * 450

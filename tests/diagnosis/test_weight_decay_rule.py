@@ -8,7 +8,7 @@ import pytest
 from synthetic_courses import make_course, make_gate, make_model_record
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import load_rules
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
 
 STANDING = [2.3, 1.5, *[1.0] * 10]

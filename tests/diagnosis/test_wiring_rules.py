@@ -67,7 +67,7 @@ def test_frozen_and_trained_before_is_sound() -> None:
 def test_head_first_is_only_told() -> None:
     """A frozen first stage from which a later one goes on with everything."""
     stages = training(trainable="head")
-    later = {"_target_": "expkit.procedures.training.Training", "start_from": "train"}
+    later = {"_target_": "expkit.runner.stages.training.Training", "start_from": "train"}
     evidence = probed(frozen_net(), procedure={**stages, "full": later})
     (finding,) = findings("frozen_parameters", evidence)
     assert finding.severity == "info"

@@ -18,24 +18,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from expkit.data.normaliser import fit_normaliser
-from expkit.data.split import Split
-from expkit.engine import checkpoint as checkpoint_module
-from expkit.engine.checkpoint import (
+from expkit.data.store.normalizer import fit_normaliser
+from expkit.data.store.split import Split
+from expkit.errors import UserError
+from expkit.models.conv import ConvNet
+from expkit.optim.schedule import Cosine
+from expkit.records.run.checkpoint_digests import FILE as DIGESTS
+from expkit.training import checkpoint as checkpoint_module
+from expkit.training.checkpoint import (
     load_learner,
     load_weights,
     read_facts,
     save_learner,
     save_weights,
 )
-from expkit.engine.device import Device, Precision
-from expkit.engine.learner import Learner
-from expkit.engine.loop import Epoch, EpochPlan, train_epochs
-from expkit.engine.randomness import seed_everything
-from expkit.errors import UserError
-from expkit.models.conv import ConvNet
-from expkit.optim.schedule import Cosine
-from expkit.records.checkpoints import FILE as DIGESTS
+from expkit.training.device import Device, Precision
+from expkit.training.learner import Learner
+from expkit.training.loop import Epoch, EpochPlan, train_epochs
+from expkit.training.seeding import seed_everything
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 OPTIMIZERS: dict[str, MakeOptimizer] = {

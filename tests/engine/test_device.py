@@ -10,9 +10,9 @@ import torch
 import torch._inductor.config  # looks at the backends when first imported: before they are feigned
 from torch import nn
 
-from expkit.engine import device as device_module
-from expkit.engine.device import DeviceChoice, available_devices, has_bf16
 from expkit.errors import UserError
+from expkit.training import device as device_module
+from expkit.training.device import DeviceChoice, available_devices, has_bf16
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expkit.engine.functional import FunctionWatch
+from expkit.probes.activations import FunctionWatch
 
 IMAGES = torch.linspace(-1, 1, 32).reshape(4, 8)
 

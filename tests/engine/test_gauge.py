@@ -9,9 +9,9 @@ import torch
 from test_loop import DEVICE, TWO_POINTS, learner_of, line, numbers, points
 from torch import Tensor, nn
 
-from expkit.engine.gauge import probe_epochs
-from expkit.engine.loop import EpochPlan, train_epochs
-from expkit.engine.origin import find_origin
+from expkit.probes.nan_origin import find_origin
+from expkit.training.loop import EpochPlan, train_epochs
+from expkit.training.step_stats import probe_epochs
 
 
 def test_looks_are_dense_first_and_end_with_the_last() -> None:

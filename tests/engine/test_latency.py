@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from expkit.engine.latency import count_multiply_adds
 from expkit.models.scan_line import ScanLineTransformer
+from expkit.training.latency import count_multiply_adds
 
 
 def test_multiply_adds_of_a_layer_by_hand() -> None:

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.data.normaliser import Normaliser
-from expkit.data.split import Split
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.loop import EpochPlan, evaluate, train_epochs
+from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.split import Split
 from expkit.losses.squared_error import SquaredError
+from expkit.training.device import Device
+from expkit.training.learner import Learner
+from expkit.training.loop import EpochPlan, evaluate, train_epochs
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
 LINE = Normaliser(torch.ones(1), torch.zeros(1))  # a pixel is its own number

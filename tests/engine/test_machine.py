@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.engine import machine
-from expkit.engine.device import Device, DeviceChoice
-from expkit.engine.machine import (
+from expkit.probes import machine
+from expkit.probes.machine import (
     describe_machine,
     find_accelerators,
     repeats_itself,
 )
+from expkit.training.device import Device, DeviceChoice
 
 CPU = Device(torch.device("cpu"), "fp32", False, False, "made up")
 

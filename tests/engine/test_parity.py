@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.engine.device import Device, Precision
-from expkit.engine.learner import Learner
-from expkit.engine.parity import Parity, compare_devices
-from expkit.engine.replay import relative_error
+from expkit.probes.layer_replay import relative_error
+from expkit.probes.parity_steps import Parity, compare_devices
+from expkit.training.device import Device, Precision
+from expkit.training.learner import Learner
 
 
 class SumsInPrecision(nn.Module):

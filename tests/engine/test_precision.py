@@ -9,8 +9,8 @@ import torch
 from test_loop import DEVICE, learner_of, line, points
 from torch import Tensor, nn
 
-from expkit.engine.device import Device
-from expkit.engine.precision import precision_gap
+from expkit.probes.precision import precision_gap
+from expkit.training.device import Device
 
 HALF = Device(torch.device("cpu"), "bf16", channels_last=True, compile=False, reason="")
 SPLIT = points([0, 1, 2, 3], torch.tensor([[1.0], [2], [3], [4]]))

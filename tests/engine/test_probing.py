@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.data.normaliser import Normaliser
-from expkit.data.split import Split
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.probing import look_at_layers, probe_loss, probe_model
+from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.split import Split
 from expkit.models.scan_line import ScanLineTransformer
+from expkit.probes.model import look_at_layers, probe_loss, probe_model
+from expkit.training.device import Device
+from expkit.training.learner import Learner
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
 UNIT = Normaliser(torch.full((3,), 1 / 255), torch.zeros(3))

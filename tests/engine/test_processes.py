@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from expkit.engine.processes import SERVER, Ending, ForkedCalls
+from expkit.sweeps.launchers.pool import SERVER, Ending, ForkedCalls
 
 
 def leave(code: int) -> int:
@@ -124,7 +124,7 @@ def test_one_that_takes_too_long_is_killed_with_all_that_it_started(
     calls: ForkedCalls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it does not listen to the first, polite signal."""
-    monkeypatch.setattr("expkit.engine.processes.GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("expkit.sweeps.launchers.pool.GRACE_SECONDS", 0.3)
     output, mark = tmp_path / "out.txt", tmp_path / "mark"
     calls.start("hung", hang, (mark,), output=output, environ={}, timeout_seconds=1.0)
     pids = list(map(int, wait_for_file(mark).split()))
@@ -169,10 +169,10 @@ def test_a_server_that_is_dying_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
             self._forkserver_pid = 1 if self.num_looks < 3 else 2
 
     with monkeypatch.context() as patch:
-        patch.setattr("expkit.engine.processes.SERVER", Dying())
+        patch.setattr("expkit.sweeps.launchers.pool.SERVER", Dying())
         assert ForkedCalls([], {})._server_has_died(1)
-        patch.setattr("expkit.engine.processes.DYING_SECONDS", 0.0)
-        patch.setattr("expkit.engine.processes.SERVER", Dying())
+        patch.setattr("expkit.sweeps.launchers.pool.DYING_SECONDS", 0.0)
+        patch.setattr("expkit.sweeps.launchers.pool.SERVER", Dying())
         assert not ForkedCalls([], {})._server_has_died(1)
 
 
@@ -185,7 +185,7 @@ def test_no_module_of_the_working_directory_is_loaded_by_the_server(tmp_path: Pa
         (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     (bin_folder / "script").write_text(
         "from pathlib import Path\n"
-        "from expkit.engine.processes import ForkedCalls\n"
+        "from expkit.sweeps.launchers.pool import ForkedCalls\n"
         "with ForkedCalls(['preloaded'], {}) as calls:\n"
         "    calls.start('a', len, ([1, 2, 3],), output=Path('said.txt'), environ={})\n"
         "    (ending,) = calls.wait(30)\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from expkit.engine.randomness import seed_everything, seed_for
+from expkit.training.seeding import seed_everything, seed_for
 
 
 def test_seeds_are_the_same_everywhere() -> None:

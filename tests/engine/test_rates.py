@@ -11,11 +11,11 @@ import pytorch_optimizer
 import torch
 from torch import nn
 
-from expkit.data.normaliser import Normaliser
-from expkit.data.split import Split
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.rates import first_above, smooth, steepest, summarise, sweep_rates
+from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.split import Split
+from expkit.training.device import Device
+from expkit.training.learner import Learner
+from expkit.training.lr_finder import first_above, smooth, steepest, summarise, sweep_rates
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
 PIXEL = Normaliser(torch.ones(1), torch.zeros(1))

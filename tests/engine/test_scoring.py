@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from expkit.engine.scoring import MetricAccumulator, target_ranks
+from expkit.training.accumulator import MetricAccumulator, target_ranks
 
 CPU = torch.device("cpu")
 

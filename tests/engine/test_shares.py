@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from expkit import hardware
-from expkit.engine import shares
-from expkit.engine.shares import Share, share_machine
 from expkit.hardware import find_gpus
+from expkit.sweeps.launchers import resources
+from expkit.sweeps.launchers.resources import Share, share_machine
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight cores and no GPU."""
-    monkeypatch.setattr(shares, "count_cores", lambda: 8)
-    monkeypatch.setattr(shares, "has_apple_gpu", lambda: False)
+    monkeypatch.setattr(resources, "count_cores", lambda: 8)
+    monkeypatch.setattr(resources, "has_apple_gpu", lambda: False)
     monkeypatch.setattr(hardware, "NVIDIA_DRIVER", Path("/nowhere"))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -80,6 +80,6 @@ def test_gpus_are_counted_by_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_an_apple_gpu_is_for_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has nobody who shares it out."""
-    monkeypatch.setattr(shares, "has_apple_gpu", lambda: True)
+    monkeypatch.setattr(resources, "has_apple_gpu", lambda: True)
     assert share() == Share(1, 8)
     assert share(devices={"cpu"}) == Share(8, 1)

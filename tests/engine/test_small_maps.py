@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from expkit.engine.small_maps import guard_small_maps
+from expkit.training.small_maps import guard_small_maps
 
 
 def gradient_of(conv: nn.Conv2d, size: int, *, half: bool) -> torch.Tensor:

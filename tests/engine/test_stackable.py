@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.stackable import refuse_unstackable
 from expkit.errors import UserError
+from expkit.sweeps.stacked_seeds.stackable import refuse_unstackable
+from expkit.training.device import Device
+from expkit.training.learner import Learner
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
 IMAGES = torch.rand(4, 2, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -14,17 +14,17 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from expkit.data.normaliser import Normaliser
-from expkit.data.split import Split
-from expkit.engine.checkpoint import load_learner, save_learner
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.loop import Epoch, EpochPlan, evaluate, train_epoch
-from expkit.engine.stack import Stack
-from expkit.engine.stacking import pays, train_side_by_side
+from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.split import Split
 from expkit.losses.focal_module import FocalLoss
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Cosine
+from expkit.sweeps.stacked_seeds.stack import Stack
+from expkit.sweeps.stacked_seeds.stacking import pays, train_side_by_side
+from expkit.training.checkpoint import load_learner, save_learner
+from expkit.training.device import Device
+from expkit.training.learner import Learner
+from expkit.training.loop import Epoch, EpochPlan, evaluate, train_epoch
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
 UNIT = Normaliser(torch.ones(3) / 255, torch.zeros(3))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expkit.engine.wiring import Wiring, affine_error, cross_sample_gradient
+from expkit.probes.module_graph import Wiring, affine_error, cross_sample_gradient
 
 IMAGES = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from hostile_arena import ANSWERED, REFUSED, Arena, remove
 
-from expkit.commands.running import hash_text
+from expkit.runner.run import hash_text
 
 G = "gift"
 COMMANDS = {

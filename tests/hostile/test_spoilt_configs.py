@@ -180,12 +180,12 @@ TARGETS = {
     "the command line": model(
         "expkit.cli.dispatch", words=["train", "trust=[{module}]", "model._target_={module}.make"]
     ),
-    "a run of the tool": model("expkit.commands.running.run_request", request=None),
+    "a run of the tool": model("expkit.runner.run.run_request", request=None),
     "the builder of parts": model(
-        "expkit.config.parts.build_part", node={"_target_": "os.system"}, key="x"
+        "expkit.config.instantiate.build_part", node={"_target_": "os.system"}, key="x"
     ),
     "the tool's os": model("expkit.records.files.os.system", command="touch {ran}"),
-    "the tool's pathlib": model("expkit.records.run.Path", _args_=["/etc"]),
+    "the tool's pathlib": model("expkit.records.run.reader.Path", _args_=["/etc"]),
     "the tool's builtins": model("expkit.cli.__builtins__", _args_=["eval"]),
     "Hydra's builder": model("hydra.utils.instantiate", config={"_target_": "os.system"}),
     "Hydra's finder": model("hydra.utils.get_method", path="os.system"),
@@ -235,9 +235,11 @@ TARGETS = {
     ),
     # the right prefix, in the wrong role
     "an optimizer for a model": model("torch.optim.Adam", lr=0.1),
-    "a dataset for a model": model("expkit.data.digits.Digits"),
-    "a stage for a model": model("expkit.procedures.training.Training", max_epochs=1),
-    "a function of the package for a model": model("expkit.records.run.find_run", text="gift"),
+    "a dataset for a model": model("expkit.data.datasets.digits.Digits"),
+    "a stage for a model": model("expkit.runner.stages.training.Training", max_epochs=1),
+    "a function of the package for a model": model(
+        "expkit.records.run.reader.find_run", text="gift"
+    ),
     "a model for a dataset": at("dataset", {"_target_": "torch.nn.Linear", "in_features": 1}),
     "a model for a device": at("device", {"_target_": "torch.nn.Identity"}),
 }
@@ -411,8 +413,8 @@ def test_thousands_of_layers_are_refused_unbuilt(edit: Edit, arena: Arena) -> No
     """Before torch is asked for any of them, which would take a minute."""
     made: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("expkit.config.parts.build_part", lambda node, key: made.append(key))
-        patch.setattr("expkit.procedures.parts.build_part", lambda node, key: made.append(key))
+        patch.setattr("expkit.config.instantiate.build_part", lambda node, key: made.append(key))
+        patch.setattr("expkit.runner.components.build_part", lambda node, key: made.append(key))
         ask_of_gift(arena, ("resume",), spoilt(edit), refused=("resume",))
     assert made == []
 

@@ -203,7 +203,7 @@ COMMAND_LINES: list[tuple[str, tuple[str, ...], tuple[int, ...]]] = [
     ("an optimizer for a loss", ("train", "loss._target_=torch.optim.Adam"), (REFUSED,)),
     ("a model for a stage", ("train", "procedure.train._target_=expkit.models.conv.ConvNet"),
      (REFUSED,)),
-    ("a device for a schedule", ("train", "schedule._target_=expkit.engine.device.DeviceChoice"),
+    ("a device for a schedule", ("train", "schedule._target_=expkit.training.device.DeviceChoice"),
      (REFUSED,)),
     ("a part within a number", ("train", "+optimizer.lr={_target_: os.system, command: ls}"),
      (REFUSED,)),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from expkit.errors import UserError
-from expkit.losses.own import MeanLoss, OwnLoss, refuse_mixed
+from expkit.losses.custom import MeanLoss, OwnLoss, refuse_mixed
 
 OUTPUTS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
 TARGETS = torch.tensor([0, 1, 0])

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from expkit.metrics.mcnemar import McNemar
 from expkit.metrics.p_values import holm
-from expkit.reports.seed_differences import difference_over_seeds
+from expkit.metrics.seed_differences import difference_over_seeds
 
 
 def test_holm_by_hand() -> None:

@@ -11,13 +11,13 @@ import yaml
 from conftest import TINY, Expkit
 from torch import nn
 
-from expkit.config.check import check_part
-from expkit.config.parts import build_part
-from expkit.config.places import builtin_conf
-from expkit.engine.checkpoint import load_learner, save_learner
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
+from expkit.config.instantiate import build_part
+from expkit.config.paths import builtin_conf
+from expkit.config.targets.check import check_part
 from expkit.optim.schedule import Schedule
+from expkit.training.checkpoint import load_learner, save_learner
+from expkit.training.device import Device
+from expkit.training.learner import Learner
 
 INPUTS = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])

@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 
 from expkit.commands.evaluate import _as_other_data
-from expkit.data.arrays import Arrays
-from expkit.data.pictures import Decoding
-from expkit.data.progress import silent
-from expkit.data.samples import Dataset, Samples, check_dataset
+from expkit.data.datasets.arrays import Arrays
+from expkit.data.store.decoding import Decoding
+from expkit.data.store.progress import silent
+from expkit.data.store.samples import Dataset, Samples, check_dataset
 from expkit.errors import UserError
-from expkit.procedures.other_data import _check_images, adopt_classes, decoding_of
-from expkit.records.facts import DatasetFacts, SplitFacts
-from expkit.records.run import Run
+from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.reader import Run
+from expkit.runner.evaluation_data import _check_images, adopt_classes, decoding_of
 
-FOLDER = {"_target_": "expkit.data.image_folder.ImageFolder", "root": "A", "val_fraction": 0.2}
+FOLDER = {
+    "_target_": "expkit.data.datasets.image_folder.ImageFolder",
+    "root": "A",
+    "val_fraction": 0.2,
+}
 
 
 class Trained(Run):

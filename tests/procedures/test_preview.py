@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from expkit.procedures.preview import as_bytes, differs
+from expkit.runner.preview import as_bytes, differs
 
 
 def test_a_changed_sample_is_told_from_rounding() -> None:

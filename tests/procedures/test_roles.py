@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from expkit.augment.pipeline import Augmentation
-from expkit.data.own_dataset import OwnDataset
+from expkit.data.datasets.torch_dataset import OwnDataset
 from expkit.errors import UserError
 from expkit.optim.torch_schedule import TorchSchedule
-from expkit.procedures.parts import make_model
-from expkit.procedures.roles import (
+from expkit.runner.components import make_model
+from expkit.runner.custom_parts import (
     WANTED,
     as_augmentation,
     as_dataset,

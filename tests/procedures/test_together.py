@@ -14,15 +14,15 @@ import pytest
 import torch
 from torch import nn, optim
 
-from expkit.commands.interruption import note_signals, raise_if_interrupted, stop_on_signals
-from expkit.data.normaliser import Normaliser
-from expkit.data.split import Split
-from expkit.engine.device import Device
-from expkit.engine.learner import Learner
-from expkit.engine.loop import Epoch, EpochPlan, TrainEpochs, train_epochs
-from expkit.engine.randomness import seed_for
-from expkit.procedures import together
-from expkit.procedures.together import EpochRequest, SeedRun, run_together
+from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.split import Split
+from expkit.sweeps.stacked_seeds import together
+from expkit.sweeps.stacked_seeds.together import EpochRequest, SeedRun, run_together
+from expkit.terminal.signals import note_signals, raise_if_interrupted, stop_on_signals
+from expkit.training.device import Device
+from expkit.training.learner import Learner
+from expkit.training.loop import Epoch, EpochPlan, TrainEpochs, train_epochs
+from expkit.training.seeding import seed_for
 
 Run = Callable[[TrainEpochs], list[Any]]
 CPU = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")

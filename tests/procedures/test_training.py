@@ -9,8 +9,8 @@ import pytest
 
 from expkit.errors import UserError
 from expkit.optim.schedule import Constant
-from expkit.procedures.training import Training
-from expkit.records.facts import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.runner.stages.training import Training
 
 FACTS = DatasetFacts(
     name="Made",

@@ -8,9 +8,9 @@ from math import inf, nan
 import pytest
 
 from expkit.errors import UserError
-from expkit.procedures.stated_criteria import check_criteria
-from expkit.records.criteria import Criterion, parse_criterion
-from expkit.records.facts import DatasetFacts, SplitFacts
+from expkit.metrics.criteria import Criterion, parse_criterion
+from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.runner.stated_criteria import check_criteria
 
 SPLIT = SplitFacts(4, (2, 2), "f")
 DIGITS = DatasetFacts(

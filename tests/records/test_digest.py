@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from expkit.records.digest import Digest, read_digest
+from expkit.records.run.digest import Digest, read_digest
 
 DIGEST = Digest(
     *("20260101_000000_net", "net", None, "finished", "met", "val"),

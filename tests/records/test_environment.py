@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from expkit.records.environment import describe_environment, describe_git
+from expkit.records.run.environment import describe_environment, describe_git
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from math import log
 
 import pytest
 
-from expkit.records.facts import DatasetFacts, Layout, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetFacts, Layout, SplitFacts, StageResult
 
 FACTS = DatasetFacts(
     name="Puzzle",

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from expkit.errors import UserError
-from expkit.records import folder as folder_module
-from expkit.records.facts import StageResult
 from expkit.records.files import read_lines
-from expkit.records.folder import RunFolder, is_locked, name_folder
+from expkit.records.run import writer as folder_module
+from expkit.records.run.metadata import StageResult
+from expkit.records.run.writer import RunFolder, is_locked, name_folder
 
 FILES = {"config.yaml": "seed: 0\n", "pictures/train.jpg": b"\xff\xd8"}
 NOON = time.mktime((2026, 3, 4, 12, 5, 6, 0, 0, -1))
@@ -26,7 +26,7 @@ NOON = time.mktime((2026, 3, 4, 12, 5, 6, 0, 0, -1))
 CHILD = """
 import sys, time
 from pathlib import Path
-from expkit.records.folder import RunFolder
+from expkit.records.run.writer import RunFolder
 parent, go, text, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 print("ready", flush=True)
 while not go.exists():

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.folder import RunFolder
-from expkit.records.selection import find_runs
-from expkit.records.sweep import SweepFolder
+from expkit.records.lookup import find_runs
+from expkit.records.run.writer import RunFolder
+from expkit.records.sweep.folder import SweepFolder
 
 FILES = {"config.yaml": "procedure: {}\n", "environment.json": "{}"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.measures import (
+from expkit.metrics.names import (
     CLASS_METRICS,
     METRICS,
     RANGES,

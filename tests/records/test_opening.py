@@ -17,14 +17,14 @@ import yaml
 from synthetic_runs import classes_run
 
 from expkit.errors import UserError
-from expkit.records import opening
+from expkit.records import safe_open
 from expkit.records.arrays import SAMPLES_ARRAYS, read_arrays
 from expkit.records.files import append_line, read_yaml, write_aside, write_output
-from expkit.records.folder import RunFolder, hold_lock, is_locked
-from expkit.records.opening import list_inside, make_inside, open_to_read, read_file
-from expkit.records.run import Run
-from expkit.records.sweep import Sweep, SweepFolder
-from expkit.reports.pages import refresh
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import RunFolder, hold_lock, is_locked
+from expkit.records.safe_open import list_inside, make_inside, open_to_read, read_file
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.reports.run.pages import refresh
 
 JOB = "0123456789abcdef"
 
@@ -98,7 +98,7 @@ def test_a_file_that_would_fill_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The screen names the file, its size, and the limit; one byte less is read."""
-    monkeypatch.setitem(opening.LIMITS, ".yaml", 3_000_000)
+    monkeypatch.setitem(safe_open.LIMITS, ".yaml", 3_000_000)
     (tmp_path / "config.yaml").write_bytes(b"x" * 3_000_001)
     with pytest.raises(UserError, match=r"'config.yaml' is too large to be read: 3 MB") as caught:
         open_to_read(tmp_path / "config.yaml")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.records.predictions import (
+from expkit.records.run.predictions import (
     read_class_predictions,
     read_value_predictions,
     write_predictions,

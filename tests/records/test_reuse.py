@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from expkit.records.reuse import is_same_code, targets_of
+from expkit.records.sweep.reuse import is_same_code, targets_of
 
 CODE: dict[str, Any] = {
     "commit": "c0ffee",

@@ -12,10 +12,10 @@ import yaml
 
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.records.facts import DatasetFacts, SplitFacts, StageResult
 from expkit.records.files import write_json
-from expkit.records.folder import RunFolder
-from expkit.records.run import Run, find_run, is_run, list_runs
+from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
+from expkit.records.run.reader import Run, find_run, is_run, list_runs
+from expkit.records.run.writer import RunFolder
 
 CONFIG = {"seed": 3, "procedure": {"overfit_1": {}, "train": {}}}
 

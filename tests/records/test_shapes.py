@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.facts import DatasetFacts, SplitFacts, StageResult
-from expkit.records.recorded import check_config, is_epoch
-from expkit.records.shapes import Count, Finite, check_shape
+from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
+from expkit.records.run.schema import check_config, is_epoch
+from expkit.records.typed_values import Count, Finite, check_shape
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def test_lines_of_the_history_are_numbers() -> None:
 
 def test_what_is_refused_is_one_screen(tmp_path: Any) -> None:
     """With the file, the place in it, and nothing of a value but its start."""
-    from expkit.records.run import explain_damage
+    from expkit.records.run.reader import explain_damage
 
     with pytest.raises(UserError) as caught, explain_damage(tmp_path / "dataset.json"):
         check_shape({"count": "x" * 10_000, "pairs": []}, Record)

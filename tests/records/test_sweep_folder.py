@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from expkit.records.files import read_lines
-from expkit.records.folder import hold_lock
-from expkit.records.sweep import Sweep, SweepFolder, job_id
+from expkit.records.run.writer import hold_lock
+from expkit.records.sweep.folder import Sweep, SweepFolder, job_id
 
 
 @pytest.fixture

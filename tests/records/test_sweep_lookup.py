@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.run import Run
-from expkit.records.sweep import Sweep, SweepFolder, find_run_or_sweep
+from expkit.records.run.reader import Run
+from expkit.records.sweep.folder import Sweep, SweepFolder, find_run_or_sweep
 
 
 def make_sweep(parent: Path, name: str) -> Path:

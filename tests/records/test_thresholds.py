@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.thresholds import Threshold, decide, keep_threshold, read_thresholds
+from expkit.records.run.thresholds import Threshold, decide, keep_threshold, read_thresholds
 
 SHARE = {"count": 1, "total": 2, "share": 0.5, "interval": [0.1, 0.9]}
 NONE = {"count": 0, "total": 0, "share": None, "interval": None}

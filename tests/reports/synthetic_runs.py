@@ -14,17 +14,17 @@ import yaml
 from PIL import Image
 
 from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
-from expkit.records.facts import DatasetFacts, Layout, SplitFacts, StageResult
 from expkit.records.files import write_json
-from expkit.records.folder import RunFolder
-from expkit.records.run import Run
+from expkit.records.run.metadata import DatasetFacts, Layout, SplitFacts, StageResult
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import RunFolder
 
-GATE = {"_target_": "expkit.procedures.OverfitGate", "max_regression_loss": 0.001}
+GATE = {"_target_": "expkit.runner.stages.overfit.OverfitGate", "max_regression_loss": 0.001}
 PROCEDURE = {
     "overfit_1": {**GATE, "max_steps": 2000, "max_loss": 0.01},
     "overfit_10": {**GATE, "max_steps": 500, "max_loss": 0.1},
-    "train": {"_target_": "expkit.procedures.Training", "max_epochs": 40},
-    "evaluate": {"_target_": "expkit.procedures.Evaluation"},
+    "train": {"_target_": "expkit.runner.stages.training.Training", "max_epochs": 40},
+    "evaluate": {"_target_": "expkit.runner.stages.evaluation.Evaluation"},
 }
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from expkit.records.digest import Digest
-from expkit.records.facts import StageResult
 from expkit.records.files import write_json
-from expkit.records.folder import RunFolder
-from expkit.records.sweep import SweepFolder, job_id
+from expkit.records.run.digest import Digest
+from expkit.records.run.metadata import StageResult
+from expkit.records.run.writer import RunFolder
+from expkit.records.sweep.folder import SweepFolder, job_id
 
 PROCEDURE = {"train": {"max_epochs": 20}, "evaluate": {"weights": "best"}}
 

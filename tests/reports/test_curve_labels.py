@@ -10,13 +10,13 @@ import pytest
 from matplotlib.figure import Figure
 from synthetic_runs import classes_run, config_of, train_history
 
-from expkit.records.folder import RunFolder
-from expkit.records.labels import Labels
-from expkit.records.run import Run
-from expkit.reports import style
-from expkit.reports.curves import draw_curves, train_label
+from expkit.records.run.labels import Labels
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import RunFolder
+from expkit.reports.plots import style
+from expkit.reports.plots.curves import draw_curves, train_label
 
-TRAINING = "expkit.procedures.training.Training"
+TRAINING = "expkit.runner.stages.training.Training"
 
 
 def balanced_run(parent: Path, *, weighted: bool) -> Run:
@@ -86,7 +86,7 @@ def test_models_of_folds_on_one_axis_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five trainings one after another looked like one whose rate went up and down."""
-    stage = {"_target_": "expkit.procedures.mistakes.MistakeCollection", "num_folds": 5}
+    stage = {"_target_": "expkit.runner.stages.collect_mistakes.MistakeCollection", "num_folds": 5}
     titles: list[str] = []
 
     def keep(figure: Figure, path: Path) -> Path:

@@ -13,18 +13,18 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.digest import Digest
-from expkit.records.facts import DatasetFacts, SplitFacts
 from expkit.records.files import read_json, write_json
-from expkit.records.predictions import write_predictions
-from expkit.records.run import Run
-from expkit.records.sweep import Sweep
-from expkit.reports.digests import make_digest
-from expkit.reports.out_of_fold import out_of_fold, pool_folds, pooled_cell
-from expkit.reports.summary import summarize
-from expkit.reports.sweep_closing import closing_screen
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_page import refresh_sweep
+from expkit.records.run.digest import Digest
+from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.predictions import write_predictions
+from expkit.records.run.reader import Run
+from expkit.records.sweep.folder import Sweep
+from expkit.reports.cross_validation import out_of_fold, pool_folds, pooled_cell
+from expkit.reports.run.digests import make_digest
+from expkit.reports.run.summary import summarize
+from expkit.reports.sweep.closing import closing_screen
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.page import refresh_sweep
 
 NAMES = ("no", "yes")
 

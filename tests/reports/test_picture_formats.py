@@ -9,10 +9,10 @@ import pytest
 from conftest import Expkit
 from synthetic_runs import classes_run, config_of, position_run, puzzle_run
 
-from expkit.records.run import Run
-from expkit.reports.gallery import draw_plots
-from expkit.reports.pages import refresh
-from expkit.reports.picture_files import FORMATS, find_pictures, format_of
+from expkit.records.run.reader import Run
+from expkit.reports.plots.files import FORMATS, find_pictures, format_of
+from expkit.reports.plots.gallery import draw_plots
+from expkit.reports.run.pages import refresh
 
 STARTS = {".png": b"\x89PNG", ".svg": b"<", ".pdf": b"%PDF"}
 

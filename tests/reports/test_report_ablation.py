@@ -9,16 +9,16 @@ import pytest
 from scipy import stats
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.claims import Claim
 from expkit.records.files import read_json, write_json
-from expkit.records.sweep import Sweep
-from expkit.reports.ablation import describe, measure_ablation
-from expkit.reports.ablation_claims import in_words, judge_hypothesis
-from expkit.reports.ablation_page import ablation_section
-from expkit.reports.ablation_plot import draw_ablation, draw_forest
-from expkit.reports.sweep_closing import closing_screen
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_words import sweep_answer
+from expkit.records.sweep.claims import Claim
+from expkit.records.sweep.folder import Sweep
+from expkit.reports.sweep.ablation import describe, measure_ablation
+from expkit.reports.sweep.ablation_page import ablation_section
+from expkit.reports.sweep.ablation_plot import draw_ablation, draw_forest
+from expkit.reports.sweep.ablation_verdict import in_words, judge_hypothesis
+from expkit.reports.sweep.caveats import sweep_answer
+from expkit.reports.sweep.closing import closing_screen
+from expkit.reports.sweep.outcome import SweepOutcome
 
 RECIPE = (0.80, 0.84, 0.79)
 GAPS = (-0.10, -0.12, -0.14)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic_runs import classes_run, failed_gate_run, position_run, puzzle_run
 
-from expkit.reports.analysis import Course, analyze
+from expkit.reports.run.analysis import Course, analyze
 
 
 def scan_lines() -> list[dict[str, Any]]:

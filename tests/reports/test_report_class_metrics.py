@@ -10,13 +10,13 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 from synthetic_runs import answers
 
+from expkit.metrics.baselines import chance_levels, constant_levels
+from expkit.metrics.calibration import Calibration
+from expkit.metrics.classification import measure, measure_each_class
+from expkit.metrics.counts import ClassCounter
 from expkit.metrics.predictions import ClassPredictions
-from expkit.reports.calibration import Calibration
-from expkit.reports.counts import ClassCounter
-from expkit.reports.levels import chance_levels, constant_levels
-from expkit.reports.measured import Measured
-from expkit.reports.metrics import measure, measure_each_class
-from expkit.reports.ranking import Ranker
+from expkit.metrics.ranking import Ranker
+from expkit.reports.run.figures import Measured
 
 
 def of_two(

@@ -13,13 +13,13 @@ from PIL import Image
 from synthetic_runs import classes_run, position_run, puzzle_run
 
 from expkit.errors import UserError
-from expkit.records.folder import RunFolder
-from expkit.records.run import Run
-from expkit.reports.class_bars import choose_classes
-from expkit.reports.gallery import draw_plots
-from expkit.reports.metrics import ClassFigures
-from expkit.reports.mistakes import draw_mistakes
-from expkit.reports.mosaic import draw_mosaic, enlarge
+from expkit.metrics.classification import ClassFigures
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import RunFolder
+from expkit.reports.plots.augmentation import draw_mosaic, enlarge
+from expkit.reports.plots.class_bars import choose_classes
+from expkit.reports.plots.confident_errors import draw_mistakes
+from expkit.reports.plots.gallery import draw_plots
 
 
 def keep_samples(run: Run, *, side: int = 8, channels: int = 3, count: int = 8) -> None:
@@ -154,7 +154,8 @@ def test_mosaic_is_quick_and_needs_no_matplotlib(tmp_path: Path) -> None:
     started = time.process_time()
     draw_mosaic(run, tmp_path)
     assert time.process_time() - started < 0.1
-    code = "import sys; import expkit.reports.mosaic; assert 'matplotlib' not in sys.modules"
+    module = "expkit.reports.plots.augmentation"
+    code = f"import sys; import {module}; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.draws import Setup, draw_of, fold_draws
-from expkit.reports.sweep_closing import closing_screen
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_words import told_of
-from expkit.reports.variation import describe_settings
+from expkit.records.seed_groups import Setup, draw_of, fold_draws
+from expkit.reports.sweep.caveats import told_of
+from expkit.reports.sweep.closing import closing_screen
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.variation import describe_settings
 
 MODELS, SEEDS = ("a", "b", "c"), range(8)
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from expkit.diagnosis.finding import Finding
-from expkit.reports.findings import describe, listing, markdown_section, screen_lines, value_text
-from expkit.reports.trials import TrialResult, best_cure, trial_table
+from expkit.reports.run.findings import (
+    describe,
+    listing,
+    markdown_section,
+    screen_lines,
+    value_text,
+)
+from expkit.reports.run.trials import TrialResult, best_cure, trial_table
 
 FOUND = Finding(
     severity="warning",

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.digest import Digest
-from expkit.reports.comparability import objections
-from expkit.reports.filtering import keep_where
-from expkit.reports.groups import Member, Recipe, differing_keys, fold, folding, label_of
+from expkit.records.run.digest import Digest
+from expkit.reports.compare.comparability import objections
+from expkit.reports.compare.filter import keep_where
+from expkit.reports.compare.recipes import Member, Recipe, differing_keys, fold, folding, label_of
 
 CONFIG = {
     "seed": 0,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from expkit.errors import UserError
-from expkit.reports.index import read_results, status_of_each, write_index, write_result
+from expkit.reports.notebook.index import read_results, status_of_each, write_index, write_result
 
 
 def result(name: str, value: float | None, verdict: str = "met", **beside: str) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from test_report_class_metrics import PITS
 
 from expkit.metrics.intervals import bootstrap, wilson
 from expkit.metrics.predictions import ValuePredictions
+from expkit.metrics.resampling import intervals_of
+from expkit.reports.formatting import interval
 from expkit.reports.markdown import criteria_table
-from expkit.reports.resampling import intervals_of
-from expkit.reports.screen import closing_screen
-from expkit.reports.summary import summarize
-from expkit.reports.wording import interval
+from expkit.reports.run.screen import closing_screen
+from expkit.reports.run.summary import summarize
 
 
 def test_wilson_of_the_cherries() -> None:
@@ -72,7 +72,7 @@ def test_every_figure_lies_in_its_interval() -> None:
     targets = random.normal(size=(200, 2)).astype(np.float32)
     predicted = targets + random.normal(scale=0.3, size=(200, 2)).astype(np.float32)
     values = ValuePredictions("val", [str(i) for i in range(200)], targets, predicted, ["x", "y"])
-    from expkit.reports.metrics import measure
+    from expkit.metrics.classification import measure
 
     for predictions in (made, values):
         found, figures = intervals_of(predictions), measure(predictions)

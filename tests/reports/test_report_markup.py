@@ -9,7 +9,7 @@ import pytest
 from synthetic_runs import classes_run, config_of
 
 from expkit.reports import markdown
-from expkit.reports.pages import refresh
+from expkit.reports.run.pages import refresh
 
 TAG = "<img src=http://x/a.png onerror=alert(1)>"
 LINK = "[click](http://x)"
@@ -84,7 +84,7 @@ def test_what_a_spreadsheet_would_run_is_text(tmp_path: Path) -> None:
     run = classes_run(tmp_path, ["clean", "pit"], num_epochs=2)
     lines = [{"stage": "=1+1", "epoch": 1, "train/loss": -0.5, "@x": "+cmd"}]
     run.__dict__["history"] = lines
-    from expkit.reports.pages import history_table
+    from expkit.reports.run.pages import history_table
 
     (row,) = csv.DictReader(history_table(run).splitlines())
     assert row == {"stage": "'=1+1", "epoch": "1", "train/loss": "-0.5", "'@x": "'+cmd"}

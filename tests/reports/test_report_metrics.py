@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from expkit.metrics.classification import decisive_sample, measure
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.reports.metrics import decisive_sample, measure
-from expkit.reports.sure import Sure
-from expkit.reports.wording import beside_metrics
+from expkit.metrics.selective import Sure
+from expkit.reports.formatting import beside_metrics
 
 
 def class_predictions(probabilities: Any, targets: Any, ranks: Any) -> ClassPredictions:

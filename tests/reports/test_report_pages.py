@@ -13,8 +13,8 @@ from synthetic_runs import classes_run, config_of, failed_gate_run, interrupted_
 from expkit.errors import UserError
 from expkit.records.files import read_json
 from expkit.reports import markdown
-from expkit.reports.notebook import kept_notes, write_notebook
-from expkit.reports.pages import refresh
+from expkit.reports.notebook.page import kept_notes, write_notebook
+from expkit.reports.run.pages import refresh
 
 REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accuracy": 1.0}}
 
@@ -22,7 +22,7 @@ REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accur
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without pictures, which take seconds."""
-    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
+    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
 
 def test_refresh_writes_every_page(tmp_path: Path) -> None:

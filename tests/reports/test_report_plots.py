@@ -27,14 +27,14 @@ from synthetic_runs import (
 )
 
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.facts import Layout, SplitFacts
-from expkit.records.run import Run
-from expkit.reports.confusion import confused_pairs, count_confusions
-from expkit.reports.gallery import draw_plots
-from expkit.reports.heatmap import Answer, caption
-from expkit.reports.position import in_cells
-from expkit.reports.puzzle import Puzzle, draw_accuracy
-from expkit.reports.style import wrapped
+from expkit.records.run.metadata import Layout, SplitFacts
+from expkit.records.run.reader import Run
+from expkit.reports.plots.confusion import confused_pairs, count_confusions
+from expkit.reports.plots.gallery import draw_plots
+from expkit.reports.plots.heatmap import Answer, caption
+from expkit.reports.plots.position import in_cells
+from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
+from expkit.reports.plots.style import wrapped
 
 
 def names_of(run: Run, tmp_path: Path) -> list[str]:

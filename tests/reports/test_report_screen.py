@@ -15,11 +15,11 @@ from synthetic_runs import (
     puzzle_run,
 )
 
-from expkit.records.run import Run
-from expkit.reports import wording
+from expkit.records.run.reader import Run
+from expkit.reports import formatting
 from expkit.reports.markdown import metrics_table
-from expkit.reports.screen import closing_screen
-from expkit.reports.summary import summarize
+from expkit.reports.run.screen import closing_screen
+from expkit.reports.run.summary import summarize
 
 
 def screen_of(run: Run) -> str:
@@ -110,7 +110,7 @@ def test_figure_judges_as_the_number_does(
         "value": value,
         "met": met,
     }
-    assert wording.reached(criterion) == text
+    assert formatting.reached(criterion) == text
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_figure_judges_as_the_number_does(
 )
 def test_percent_keeps_nearly_from_all(share: float, text: str) -> None:
     """Nearly all right does not read as all right."""
-    assert wording.percent(share) == text
+    assert formatting.percent(share) == text
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_percent_keeps_nearly_from_all(share: float, text: str) -> None:
 )
 def test_duration_reads_like_a_clock(seconds: float, text: str) -> None:
     """No 60 seconds, and no seconds beside hours."""
-    assert wording.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 def test_show_of_a_running_run_imports_nothing_heavy(tmp_path: Path) -> None:
     """Without predictions to read, neither pandas nor matplotlib nor torch is imported."""
     run = interrupted_run(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from expkit.records.run import Run;"
-        "from expkit.reports.summary import recall; from expkit.reports.screen import *;"
+        "import sys; from pathlib import Path; from expkit.records.run.reader import Run;"
+        "from expkit.reports.run.summary import recall; from expkit.reports.run.screen import *;"
         f"run = Run(Path({str(run.path)!r})); closing_screen(recall(run), run.path);"
         "heavy = {'pandas', 'matplotlib', 'numpy', 'torch'} & set(sys.modules);"
         "assert not heavy, heavy"
@@ -160,8 +160,8 @@ def test_one_sample_is_said_in_the_singular() -> None:
     """Of those that are surely predicted, and of those that a verdict rests on."""
     sure = {"num_sure": 1, "num_samples": 24, "accuracy": None, "label": "maybe"}
     sure |= {"coverage": 1 / 24, "coverage_interval": [0.007, 0.202]}
-    (told,) = wording.beside_metrics({"judged_split": "val", "sure": {"val": sure}})
+    (told,) = formatting.beside_metrics({"judged_split": "val", "sure": {"val": sure}})
     assert told.startswith("1 of 24 samples is predicted surely: coverage 4.17 % (0.7 to 20.2 %)")
     criterion = {"metric": "accuracy", "bound": 0.5, "met": True, "interval": [0.2, 1.0]}
-    noise = wording.noise_of({**criterion, "num_samples": 1})
+    noise = formatting.noise_of({**criterion, "num_samples": 1})
     assert noise == "but within the noise of 1 sample: 20.0 to 100 %"

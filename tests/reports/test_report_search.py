@@ -10,14 +10,14 @@ from synthetic_runs import config_of, puzzle_facts, write_run
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.errors import UserError
+from expkit.metrics.names import for_choosing, refuse_unknown
 from expkit.records.files import read_json, write_json
-from expkit.records.measures import for_choosing, refuse_unknown
-from expkit.records.sweep import Sweep
-from expkit.reports.search import best_row, course, search_lines
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_progress import SweepProgress
-from expkit.reports.sweep_rows import read_rows
-from expkit.reports.sweep_words import selection
+from expkit.records.sweep.folder import Sweep
+from expkit.reports.sweep.caveats import selection
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.progress import SweepProgress
+from expkit.reports.sweep.rows import read_rows
+from expkit.reports.sweep.search import best_row, course, search_lines
 
 
 def make_search(path: Path, **facts: str) -> Sweep:

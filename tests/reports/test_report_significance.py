@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from expkit.metrics.classification import measure, measure_each_class
+from expkit.metrics.contributions import Contributions, contributions_of
 from expkit.metrics.mcnemar import McNemar
 from expkit.metrics.p_values import holm
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.reports.contributions import Contributions, contributions_of
-from expkit.reports.metrics import measure, measure_each_class
-from expkit.reports.ranking import Ranker, influence_on_auroc, influence_on_average_precision
-from expkit.reports.seed_differences import Student, difference_over_seeds
-from expkit.reports.sign_flips import flip_signs
-from expkit.reports.significance import Difference, adjust, differences_on_samples
+from expkit.metrics.ranking import Ranker, influence_on_auroc, influence_on_average_precision
+from expkit.metrics.seed_differences import Student, difference_over_seeds
+from expkit.metrics.sign_flip_test import flip_signs
+from expkit.metrics.significance import Difference, adjust, differences_on_samples
 
 
 def told(right: Sequence[bool] | np.ndarray, sure: float = 0.9) -> ClassPredictions:

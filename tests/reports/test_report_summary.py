@@ -25,9 +25,9 @@ from synthetic_runs import (
 )
 
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.run import Run
+from expkit.records.run.reader import Run
 from expkit.reports import markdown
-from expkit.reports.summary import all_passed, recall, summarize
+from expkit.reports.run.summary import all_passed, recall, summarize
 
 
 def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion: str | None) -> Run:

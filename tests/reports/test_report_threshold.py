@@ -11,9 +11,7 @@ from synthetic_runs import classes_run, position_run, puzzle_run
 from test_report_class_metrics import of_two
 
 from expkit.errors import UserError
-from expkit.records.run import Run
-from expkit.records.thresholds import keep_threshold, read_thresholds
-from expkit.reports.cutoffs import (
+from expkit.metrics.cutoffs import (
     Half,
     choose_high,
     choose_low,
@@ -22,10 +20,12 @@ from expkit.reports.cutoffs import (
     needed_samples,
     split_halves,
 )
-from expkit.reports.gallery import draw_plots
-from expkit.reports.pages import refresh
-from expkit.reports.threshold import Wish, choose_threshold
-from expkit.reports.threshold_page import threshold_screen, verdict
+from expkit.records.run.reader import Run
+from expkit.records.run.thresholds import keep_threshold, read_thresholds
+from expkit.reports.plots.gallery import draw_plots
+from expkit.reports.run.pages import refresh
+from expkit.reports.run.threshold import Wish, choose_threshold
+from expkit.reports.run.threshold_page import threshold_screen, verdict
 
 # the class at .2 .6 .8 .9, the others at .1 .3 .7
 HALF = Half(

@@ -8,9 +8,9 @@ import pytest
 from test_report_significance import differences, fixed, masks, told
 
 from expkit.metrics.p_values import p_value
-from expkit.reports.seed_differences import difference_over_seeds
-from expkit.reports.significance import adjust
-from expkit.reports.verdicts import ends_shown, judge, methods_of
+from expkit.metrics.seed_differences import difference_over_seeds
+from expkit.metrics.significance import adjust
+from expkit.reports.compare.verdicts import ends_shown, judge, methods_of
 
 
 def test_log_4_has_no_evidence() -> None:

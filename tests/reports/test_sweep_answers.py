@@ -7,12 +7,12 @@ from pathlib import Path
 
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.sweep import Sweep
-from expkit.reports.index import write_index
-from expkit.reports.notebook import write_sweep_notebook
-from expkit.reports.sweep_closing import closing_screen
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_words import sweep_answer
+from expkit.records.sweep.folder import Sweep
+from expkit.reports.notebook.index import write_index
+from expkit.reports.notebook.page import write_sweep_notebook
+from expkit.reports.sweep.caveats import sweep_answer
+from expkit.reports.sweep.closing import closing_screen
+from expkit.reports.sweep.outcome import SweepOutcome
 
 BASE = (0.80, 0.81, 0.82)
 

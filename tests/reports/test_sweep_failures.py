@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.digest import read_digest
-from expkit.records.facts import StageResult
 from expkit.records.files import write_json, write_lines
-from expkit.records.sweep import DONE, FAILED, Sweep
+from expkit.records.run.digest import read_digest
+from expkit.records.run.metadata import StageResult
+from expkit.records.sweep.folder import DONE, FAILED, Sweep
 from expkit.reports import markdown
-from expkit.reports.sweep_closing import closing_screen
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_page import refresh_sweep
-from expkit.reports.sweep_progress import SweepProgress
+from expkit.reports.sweep.closing import closing_screen
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.page import refresh_sweep
+from expkit.reports.sweep.progress import SweepProgress
 
 REASON = "1 sample not learnt in 100 steps: loss 2.302, not < 0.01"
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.digest import read_digest
 from expkit.records.files import read_json, read_lines, write_json, write_lines
-from expkit.records.sweep import Sweep
-from expkit.reports import digests
-from expkit.reports.sweep_closing import closing_screen
-from expkit.reports.sweep_groups import fold, spread
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_page import refresh_sweep
-from expkit.reports.sweep_rows import read_rows
-from expkit.reports.sweep_table import SweepTable
-from expkit.reports.variation import Variation, describe_settings, value_of, words_of
+from expkit.records.run.digest import read_digest
+from expkit.records.sweep.folder import Sweep
+from expkit.reports.run import digests
+from expkit.reports.sweep.closing import closing_screen
+from expkit.reports.sweep.groups import fold, spread
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.page import refresh_sweep
+from expkit.reports.sweep.rows import read_rows
+from expkit.reports.sweep.table import SweepTable
+from expkit.reports.sweep.variation import Variation, describe_settings, value_of, words_of
 
 JOBS = [
     FakeJob({"model": "small", "optimizer.lr": "0.01"}, 0.5, 0),

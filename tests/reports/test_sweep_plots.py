@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.reports import style
-from expkit.reports.sweep_axes import Objective, draw_levels, num_seeds, wants_log
-from expkit.reports.sweep_outcome import SweepOutcome
-from expkit.reports.sweep_page import draw_pictures
-from expkit.reports.sweep_plots import shape_of
+from expkit.reports.plots import style
+from expkit.reports.sweep.axes import Objective, draw_levels, num_seeds, wants_log
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.page import draw_pictures
+from expkit.reports.sweep.plots import shape_of
 
 
 def grid(axes: Mapping[str, Sequence[Any]], *, num_seeds: int = 1) -> list[FakeJob]:

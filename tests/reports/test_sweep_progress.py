@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.sweep import Sweep, SweepFolder
-from expkit.reports.running_job import Tail
-from expkit.reports.sweep_progress import SweepProgress
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.reports.sweep.progress import SweepProgress
+from expkit.reports.sweep.running_job import Tail
 
 
 def append(path: Path, text: str) -> None:

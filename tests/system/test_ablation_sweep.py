@@ -9,10 +9,10 @@ import pytest
 from conftest import TINY, Expkit
 
 from expkit.commands import train
+from expkit.config.multirun.hydra_task import Outcome
 from expkit.config.request import Request
-from expkit.config.sweeping import Outcome
-from expkit.records.claims import parse_claims
-from expkit.records.sweep import Sweep
+from expkit.records.sweep.claims import parse_claims
+from expkit.records.sweep.folder import Sweep
 
 ABLATION = """# @package _global_
 # What the repairs are worth

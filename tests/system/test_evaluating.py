@@ -81,7 +81,7 @@ def evaluate(
     world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Evaluate:
     """Runs `expkit evaluate a WORDS`, without the plots, which take most of the time."""
-    monkeypatch.setattr("expkit.reports.gallery.draw_plots", lambda *_, **__: [])
+    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
     def run(*words: str) -> Evaluated:
         before = set((world / "outputs").glob("2*"))

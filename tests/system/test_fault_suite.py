@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from expkit.config.places import builtin_conf, list_choices
+from expkit.config.paths import builtin_conf, list_choices
 
 FAULTS = Path(__file__).parents[2] / "benchmarks" / "faults"
 Load = Callable[[str], ModuleType]

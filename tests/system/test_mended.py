@@ -11,16 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from expkit.data.progress import silent
-from expkit.data.puzzle import Puzzle
-from expkit.data.split import place_splits
-from expkit.engine.checkpoint import load_learner, save_weights
+from expkit.data.datasets.puzzle import Puzzle
+from expkit.data.store.progress import silent
+from expkit.data.store.split import place_splits
 from expkit.errors import UserError
 from expkit.models.conv import ConvNet
-from expkit.records.environment import describe_git
 from expkit.records.files import read_lines
-from expkit.records.folder import RunFolder
-from expkit.records.run import find_run, list_runs
+from expkit.records.run.environment import describe_git
+from expkit.records.run.reader import find_run, list_runs
+from expkit.records.run.writer import RunFolder
+from expkit.training.checkpoint import load_learner, save_weights
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_line_after_a_torn_one_is_not_lost(tmp_path: Path) -> None:
     (made.path / "stages.jsonl").write_text('{"stage": "overfit_1"}\n{"stage": "tra')
     made.close()
     again = RunFolder.reopen(made.path)
-    from expkit.records.facts import StageResult
+    from expkit.records.run.metadata import StageResult
 
     again.append_stage(StageResult("train", True, "", "Training"))
     assert [r["stage"] for r in read_lines(made.path / "stages.jsonl")] == ["overfit_1", "train"]
@@ -99,14 +99,14 @@ def test_line_after_a_torn_one_is_not_lost(tmp_path: Path) -> None:
 
 def test_batches_of_one_stay_batches_of_one() -> None:
     """Who asks for batch size 1 gets it to the end."""
-    from expkit.data.split import batch_bounds
+    from expkit.data.store.split import batch_bounds
 
     assert batch_bounds(3, 1) == [(0, 1), (1, 2), (2, 3)]
 
 
 def test_infinite_bound_is_refused() -> None:
     """A criterion that nothing finite can meet is a slip of the pen."""
-    from expkit.records.criteria import parse_criterion
+    from expkit.metrics.criteria import parse_criterion
 
     with pytest.raises(UserError):
         parse_criterion("accuracy", "> 1e999")
@@ -131,8 +131,8 @@ def test_corrupt_avif_is_refused(tmp_path: Path) -> None:
 
 def test_pieces_of_a_spread_know_their_own_counts() -> None:
     """A split's class counts are those of its samples."""
-    from expkit.data.normaliser import fit_normaliser
-    from expkit.data.split import Split
+    from expkit.data.store.normalizer import fit_normaliser
+    from expkit.data.store.split import Split
 
     images = torch.zeros(4, 1, 1, 1, dtype=torch.uint8)
     split = Split(

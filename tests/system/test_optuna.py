@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY_GATES, Expkit
 
-from expkit.records.sweep import Job, Sweep
+from expkit.records.sweep.folder import Job, Sweep
 
 HAS_OPTUNA = find_spec("hydra_plugins.hydra_optuna_sweeper") is not None
 needs_optuna = pytest.mark.skipif(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import Expkit, only_run
 
-from expkit.config.own_code import hash_own_code
+from expkit.config.user_code import hash_own_code
 
 PAGE = Path(__file__).parents[2] / "docs" / "parts.md"
 FEW = ("procedure.train.max_epochs=2", "procedure.overfit_1.max_steps=300", "criteria=none")

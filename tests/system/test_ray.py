@@ -13,7 +13,7 @@ from conftest import Expkit, expkit_command
 from engines.awkward import WORDS, count, epochs_of, losses_of, make_project, wait_until
 from engines.ray import ENVIRON, Ray, run_ray, why_not
 
-from expkit.records.sweep import Sweep
+from expkit.records.sweep.folder import Sweep
 
 MISSING = why_not()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

@@ -140,7 +140,7 @@ def test_a_strangers_config_runs_no_code(tmp_path: Path, whole: Path, expkit: Ex
     """Not even when it names itself trustworthy: only the user's --trust does."""
     import shutil
 
-    from expkit.commands.running import hash_text
+    from expkit.runner.run import hash_text
 
     run = tmp_path / "stranger"
     shutil.copytree(whole, run)
@@ -162,7 +162,7 @@ def test_code_inside_a_run_folder_is_not_ones_own(
     """A gift in the working directory may hold modules; resuming it does not import them."""
     import shutil
 
-    from expkit.commands.running import hash_text
+    from expkit.runner.run import hash_text
 
     run = tmp_path / "gift"
     shutil.copytree(whole, run)
@@ -170,7 +170,7 @@ def test_code_inside_a_run_folder_is_not_ones_own(
     (run / "__init__.py").write_text("")
     (run / "payload.py").write_text("open('executed', 'w').close()\ndef f(**words): ...\n")
     text = (run / "config.yaml").read_text()
-    text = text.replace("_target_: expkit.data.puzzle.Puzzle", "_target_: gift.payload.f")
+    text = text.replace("_target_: expkit.data.datasets.puzzle.Puzzle", "_target_: gift.payload.f")
     (run / "config.yaml").write_text(text)
     environment = json.loads((run / "environment.json").read_text())
     (run / "environment.json").write_text(

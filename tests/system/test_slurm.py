@@ -14,7 +14,7 @@ from conftest import Expkit, expkit_command
 from engines.awkward import WORDS, count, epochs_of, losses_of, make_project, wait_until
 from engines.slurm import Slurm, run_slurm, why_not
 
-from expkit.records.sweep import Sweep
+from expkit.records.sweep.folder import Sweep
 
 MISSING = why_not() or (None if importlib.util.find_spec("submitit") else "submitit not installed")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

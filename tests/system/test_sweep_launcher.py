@@ -17,9 +17,9 @@ from types import ModuleType
 import pytest
 from conftest import TINY, Expkit, expkit_command
 
-from expkit.commands.sweep_ending import conclude
-from expkit.config.sweeping import Outcome, Task
-from expkit.records.sweep import Sweep
+from expkit.config.multirun.hydra_task import Outcome, Task
+from expkit.records.sweep.folder import Sweep
+from expkit.sweeps.closing import conclude
 
 LONG = (
     *(*TINY, "procedure=full", "procedure.train.max_epochs=200"),
@@ -170,7 +170,7 @@ def test_a_job_runs_the_config_that_was_checked(planned: Sweep, run_here: Expkit
 
 def test_two_processes_do_not_conduct_one_sweep(planned: Sweep, run_here: Expkit) -> None:
     """The second says so."""
-    from expkit.records.sweep import SweepFolder
+    from expkit.records.sweep.folder import SweepFolder
 
     lock = SweepFolder(planned.path).hold()
     try:

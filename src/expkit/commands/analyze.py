@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expkit.commands.arguments import Parser
 from expkit.errors import UserError
-from expkit.records.run import find_run
-from expkit.reports.analysis import analyze
+from expkit.records.run.reader import find_run
+from expkit.reports.run.analysis import analyze
+from expkit.terminal.arguments import Parser
 
 
 def main(words: Sequence[str]) -> int:

@@ -7,24 +7,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError, nearest_of
-from expkit.records.digest import Digest
-from expkit.records.draws import Folding
+from expkit.metrics.names import CLASS_METRICS, Measure
 from expkit.records.files import made_whole
-from expkit.records.folder import explain_disk_errors, is_locked
-from expkit.records.measures import CLASS_METRICS, Measure
-from expkit.records.run import Run, find_run
-from expkit.records.selection import find_runs
-from expkit.reports import wording
-from expkit.reports.compared import Comparison, compare, main_metric
-from expkit.reports.compared_screen import WIDTH, comparison_screen
-from expkit.reports.digests import recall_digest
-from expkit.reports.filtering import keep_where
-from expkit.reports.groups import Member, Recipe, fold, folding
-from expkit.reports.out_of_fold import out_of_fold
-from expkit.reports.picture_files import FORMATS, add_format
-from expkit.reports.summary import recall
+from expkit.records.lookup import find_runs
+from expkit.records.run.digest import Digest
+from expkit.records.run.reader import Run, find_run
+from expkit.records.run.writer import explain_disk_errors, is_locked
+from expkit.records.seed_groups import Folding
+from expkit.reports import formatting
+from expkit.reports.compare.comparison import Comparison, compare, main_metric
+from expkit.reports.compare.filter import keep_where
+from expkit.reports.compare.recipes import Member, Recipe, fold, folding
+from expkit.reports.compare.screen import WIDTH, comparison_screen
+from expkit.reports.cross_validation import out_of_fold
+from expkit.reports.plots.files import FORMATS, add_format
+from expkit.reports.run.digests import recall_digest
+from expkit.reports.run.summary import recall
+from expkit.terminal.arguments import Parser, place
 
 MAX_SHOWN = 10  # recipes beside the baseline
 MAX_SAID = 200  # characters of what was typed: a shell may have written out a glob
@@ -97,7 +97,7 @@ def _parser() -> Parser:
 def _write(
     comparison: Comparison, folder: Path, left_out: Sequence[str], picture_format: str | None
 ) -> None:
-    from expkit.reports.compared_page import NO_PICTURE, write_comparison
+    from expkit.reports.compare.page import NO_PICTURE, write_comparison
 
     with explain_disk_errors(folder), made_whole(folder):
         written = write_comparison(comparison, folder, left_out, picture_format)
@@ -162,7 +162,7 @@ def _refuse_folds(recipe: Recipe, metric: str) -> None:
         return
     runs = [(member.digest, Run(member.path)) for member in recipe.members]
     mean = recipe.mean(metric)
-    shown = "-" if mean is None else wording.spread(metric, mean, recipe.spread(metric))
+    shown = "-" if mean is None else formatting.spread(metric, mean, recipe.spread(metric))
     named = metric if Measure.parse(metric).split else f"{recipe.first.judged_split}/{metric}"
     raise UserError(
         f"these are {recipe.unit} of one recipe, which are not compared with each other",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expkit.commands.catalogue import COMMANDS
 from expkit.errors import UserError, nearest_of
+from expkit.terminal.command_list import COMMANDS
 
 TAKE_RUNS = set(COMMANDS) - {"train", "list", "completion"}
 
@@ -74,13 +74,13 @@ def find_candidates(line: str) -> list[str]:
     if command == "train":
         return _complete_override(words[1:])
     if command == "list":
-        from expkit.config.places import conf_folders, list_groups
+        from expkit.config.paths import conf_folders, list_groups
 
         return [group for group in list_groups(conf_folders()) if group.startswith(last)]
     if command in TAKE_RUNS:
         from pathlib import Path
 
-        from expkit.records.run import list_runs
+        from expkit.records.run.reader import list_runs
 
         runs = ["last", *(path.name for path in list_runs(Path("outputs")))]
         return [name for name in runs if name.startswith(last)]
@@ -89,6 +89,6 @@ def find_candidates(line: str) -> list[str]:
 
 def _complete_override(words: Sequence[str]) -> list[str]:
     """By Hydra's own completion, which knows groups, choices and nested keys."""
-    from expkit.config.complete import complete_override
+    from expkit.config.completion import complete_override
 
     return complete_override(words)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from expkit.commands.arguments import Parser, count
-from expkit.diagnosis.comparison import find_across
+from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examination import examine, load_rules
+from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
-from expkit.records.run import Run
-from expkit.records.selection import find_runs
-from expkit.reports.findings import listing
+from expkit.records.lookup import find_runs
+from expkit.records.run.reader import Run
+from expkit.reports.run.findings import listing
+from expkit.terminal.arguments import Parser, count
 
 EXIT_FATAL = 1
 
@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
                 where=" ".join(words),
                 fix="expkit diagnose RUN --try",
             )
-        from expkit.commands.trying import try_remedies
+        from expkit.runner.remedy_trials import try_remedies
 
         ((name, run),) = runs.items()
         return try_remedies(run, findings[name], arguments.epochs, arguments.trust)

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from expkit.commands.arguments import Parser
-from expkit.commands.interruption import stop_on_signals
-from expkit.commands.running import build, check_output, make_folder, run_experiment
 from expkit.config.compose import change_parts, compose_output_dir
-from expkit.config.plain import with_own_cache
-from expkit.config.signatures import read_signature
+from expkit.config.plain_data import with_own_cache
+from expkit.config.suggested_command import with_whole_command
+from expkit.config.targets.signatures import read_signature
 from expkit.config.validation import check_config
-from expkit.config.whole_command import with_whole_command
 from expkit.errors import UserError
-from expkit.records.run import Run, find_run
+from expkit.records.run.reader import Run, find_run
+from expkit.runner.run import build, check_output, make_folder, run_experiment
+from expkit.terminal.arguments import Parser
+from expkit.terminal.signals import stop_on_signals
 
-EVALUATION = "expkit.procedures.evaluation.Evaluation"
+EVALUATION = "expkit.runner.stages.evaluation.Evaluation"
 CHANGEABLE = ("dataset", "criteria", "device")
 # fields of a dataset that choose among its samples, or say how they are read
 SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num_folds"})
@@ -74,7 +74,7 @@ def main(words: Sequence[str]) -> int:
 
 def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
-    from expkit.procedures.reading import without_downloads
+    from expkit.runner.inputs import without_downloads
 
     lacking = [key for key in ("name", "model", *CHANGEABLE) if key not in run.config]
     if lacking:
@@ -100,7 +100,7 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
 
 def _as_other_data(run: Run, dataset: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Evaluate other data whole, decoded as the run's own was, where no word says else."""
-    from expkit.procedures.other_data import decoding_of
+    from expkit.runner.evaluation_data import decoding_of
 
     own = run.config["dataset"]
     if all(dataset.get(key) == own.get(key) for key in {*dataset, *own} - OF_THE_SAME_DATA):

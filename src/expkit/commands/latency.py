@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from expkit.commands.arguments import Parser, count, duration, threads
-from expkit.commands.running import without_collector
 from expkit.records.files import write_json
-from expkit.records.folder import explain_disk_errors
-from expkit.records.run import find_run
+from expkit.records.run.reader import find_run
+from expkit.records.run.writer import explain_disk_errors
+from expkit.runner.run import without_collector
+from expkit.terminal.arguments import Parser, count, duration, threads
 
 DESCRIPTION = (
     "Time a run's model after warm-up: median and tails of one batch, prepared pictures to "
@@ -32,8 +32,8 @@ def main(words: Sequence[str]) -> int:
     run = find_run(arguments.run)
     weights = run.weights
     with without_collector():
-        from expkit.engine.latency import measure_latency
-        from expkit.procedures.restoring import restore
+        from expkit.runner.restoring import restore
+        from expkit.training.latency import measure_latency
 
     changes: dict[str, Any] = {"precision": arguments.precision, "threads": arguments.threads}
     changes |= {"name": arguments.device} if arguments.device else {}

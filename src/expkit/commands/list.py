@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expkit.config.places import (
+from expkit.config.paths import (
     builtin_conf,
     conf_folders,
     first_comment,

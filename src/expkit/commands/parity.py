@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from expkit.commands.arguments import Parser, count
-from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, build
 from expkit.config.compose import compose_and_run
+from expkit.config.multirun.hydra_task import Task, refuse_sweep
 from expkit.config.request import Request
-from expkit.config.sweeping import Task, refuse_sweep
+from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build
+from expkit.terminal.arguments import Parser, count
 
 if TYPE_CHECKING:
-    from expkit.engine.parity import Parity
-    from expkit.engine.replay import Difference
+    from expkit.probes.layer_replay import Difference
+    from expkit.probes.parity_steps import Parity
 
 DESCRIPTION = (
     "Take the same first steps on the processor in fp32 and on the device and precision asked "
@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
 def compare(request: Request, num_steps: int) -> int:
     """Build the run's parts, take the steps on both devices, and tell; the exit code."""
     parts = build(request.config)
-    from expkit.procedures.parity import compare_run
+    from expkit.runner.parity_steps import compare_run
 
     parity = compare_run(parts, num_steps)
     print(screen(request.config.name, parts.device.reason, parity))

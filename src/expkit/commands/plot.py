@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expkit.cleaning import one_line
-from expkit.commands.arguments import Parser
-from expkit.records.folder import explain_disk_errors
-from expkit.records.run import Run
-from expkit.records.sweep import find_run_or_sweep
-from expkit.reports.pages import refresh
-from expkit.reports.picture_files import add_format, find_pictures
-from expkit.reports.sweep_page import refresh_sweep
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import explain_disk_errors
+from expkit.records.sweep.folder import find_run_or_sweep
+from expkit.reports.plots.files import add_format, find_pictures
+from expkit.reports.run.pages import refresh
+from expkit.reports.sweep.page import refresh_sweep
+from expkit.sanitize import one_line
+from expkit.terminal.arguments import Parser
 
 
 def main(words: Sequence[str]) -> int:

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expkit.commands.arguments import Parser, count, place
-from expkit.commands.running import EXIT_FAILED, EXIT_PASSED, without_collector
-from expkit.data.picture_tree import picture_suffixes
+from expkit.data.store.folder_tree import picture_suffixes
 from expkit.errors import UserError
-from expkit.records.cells import safe_cell
+from expkit.records.csv_cells import safe_cell
 from expkit.records.files import write_output
-from expkit.records.folder import explain_disk_errors
-from expkit.records.predictions import UNDECODABLE
-from expkit.records.run import Run, find_run
-from expkit.records.thresholds import FILE, Threshold, decide, read_thresholds
+from expkit.records.run.predictions import UNDECODABLE
+from expkit.records.run.reader import Run, find_run
+from expkit.records.run.thresholds import FILE, Threshold, decide, read_thresholds
+from expkit.records.run.writer import explain_disk_errors
+from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
+from expkit.terminal.arguments import Parser, count, place
 
 if TYPE_CHECKING:
-    from expkit.procedures.prediction import Answer
+    from expkit.runner.inference import Answer
 
 DESCRIPTION = """\
 Predict new images, decoded and normalised as the run's own were. Where the run has
@@ -67,8 +67,8 @@ def main(words: Sequence[str]) -> int:
     _check_target(arguments.csv)
     table = Table.of(run, arguments.top, every=arguments.csv is not None)
     with without_collector():
-        from expkit.procedures.prediction import predict_files
-        from expkit.procedures.restoring import restore
+        from expkit.runner.inference import predict_files
+        from expkit.runner.restoring import restore
 
     device = {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=device)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expkit.cleaning import file_stem
-from expkit.commands.arguments import Parser, place
 from expkit.errors import UserError
-from expkit.records.folder import explain_disk_errors
-from expkit.records.run import Run, is_run, list_runs
-from expkit.records.sweep import Sweep, find_run_or_sweep, is_sweep
-from expkit.reports.index import Result, read_results, refuse_handwritten, write_index
-from expkit.reports.notebook import write_notebook, write_sweep_notebook
+from expkit.records.run.reader import Run, is_run, list_runs
+from expkit.records.run.writer import explain_disk_errors
+from expkit.records.sweep.folder import Sweep, find_run_or_sweep, is_sweep
+from expkit.reports.notebook.index import Result, read_results, refuse_handwritten, write_index
+from expkit.reports.notebook.page import write_notebook, write_sweep_notebook
+from expkit.sanitize import file_stem
+from expkit.terminal.arguments import Parser, place
 
 NOTEBOOK = Path("experiments")
 OUTPUTS = Path("outputs")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from expkit.cleaning import one_line
-from expkit.commands.arguments import Parser
-from expkit.commands.interruption import stop_on_signals
-from expkit.commands.resuming import ENDED, resume_run
-from expkit.config.plain import with_own_cache
+from expkit.config.plain_data import with_own_cache
 from expkit.errors import UserError
-from expkit.records.run import Run
-from expkit.records.sweep import find_run_or_sweep
+from expkit.records.run.reader import Run
+from expkit.records.sweep.folder import find_run_or_sweep
+from expkit.runner.resume import ENDED, resume_run
+from expkit.sanitize import one_line
+from expkit.terminal.arguments import Parser
+from expkit.terminal.signals import stop_on_signals
 
 CACHE = "dataset.cache_dir="
 
@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> int:
             # nothing proves that a run is the user's own: its cache folder is not used
             config = with_own_cache(found.config, cache_dir)
             return resume_run(found, arguments.trust, config=config)
-        from expkit.commands.sweep_resume import resume_sweep
+        from expkit.sweeps.resume_sweep import resume_sweep
 
         return resume_sweep(
             found,

@@ -6,9 +6,9 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
-from expkit.commands.arguments import Parser
-from expkit.records.run import Run
-from expkit.records.sweep import Sweep, find_run_or_sweep
+from expkit.records.run.reader import Run
+from expkit.records.sweep.folder import Sweep, find_run_or_sweep
+from expkit.terminal.arguments import Parser
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,8 +26,8 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     found = find_run_or_sweep(arguments.run)
     if isinstance(found, Run):
-        from expkit.reports.screen import closing_screen
-        from expkit.reports.summary import recall
+        from expkit.reports.run.screen import closing_screen
+        from expkit.reports.run.summary import recall
 
         print(closing_screen(recall(found), found.path))
     else:
@@ -36,16 +36,16 @@ def main(words: Sequence[str]) -> int:
 
 
 def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
-    from expkit.reports.sweep_closing import closing_screen
-    from expkit.reports.sweep_outcome import SweepOutcome
+    from expkit.reports.sweep.closing import closing_screen
+    from expkit.reports.sweep.outcome import SweepOutcome
 
     if sweep.is_running and watch:
-        from expkit.commands.sweep_screen import follow
+        from expkit.sweeps.live_view import follow
 
         with contextlib.suppress(KeyboardInterrupt):
             follow(sweep)
     elif sweep.is_running:
-        from expkit.reports.sweep_progress import SweepProgress
+        from expkit.reports.sweep.progress import SweepProgress
 
         progress = SweepProgress(sweep.path)
         progress.look()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expkit.commands.arguments import Parser, seed
 from expkit.errors import UserError
-from expkit.records.folder import explain_disk_errors
-from expkit.records.opening import make_inside
-from expkit.records.run import find_run
-from expkit.records.thresholds import FILE, keep_threshold, read_thresholds
-from expkit.reports.summary import summarize
-from expkit.reports.threshold import Wish, choose_threshold
-from expkit.reports.threshold_page import threshold_screen
+from expkit.records.run.reader import find_run
+from expkit.records.run.thresholds import FILE, keep_threshold, read_thresholds
+from expkit.records.run.writer import explain_disk_errors
+from expkit.records.safe_open import make_inside
+from expkit.reports.run.summary import summarize
+from expkit.reports.run.threshold import Wish, choose_threshold
+from expkit.reports.run.threshold_page import threshold_screen
+from expkit.terminal.arguments import Parser, seed
 
 EXIT_CONFIRMED, EXIT_NOT_CONFIRMED = 0, 1
 
@@ -27,10 +27,10 @@ def main(words: Sequence[str]) -> int:
             fix=f"expkit threshold {run_word} --class {wish.class_name} --recall 0.99",
         )
     threshold = choose_threshold(run, wish)
-    from expkit.reports.pages import refresh, report
-    from expkit.reports.picture_files import format_of
-    from expkit.reports.style import in_format, styled
-    from expkit.reports.threshold_plot import draw_thresholds
+    from expkit.reports.plots.files import format_of
+    from expkit.reports.plots.style import in_format, styled
+    from expkit.reports.plots.threshold import draw_thresholds
+    from expkit.reports.run.pages import refresh, report
 
     report(run, summarize(run), [])  # nothing is kept where the pages cannot be written anew
     with explain_disk_errors(run.path):

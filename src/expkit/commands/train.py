@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expkit.commands.interruption import stop_on_signals
-from expkit.commands.running import run_request
-from expkit.commands.sweep_ending import concluded
-from expkit.commands.sweeping import run_job, run_jobs
 from expkit.config.compose import compose_and_run
-from expkit.config.sweeping import Task
-from expkit.config.whole_command import refuse_flags, with_whole_command
+from expkit.config.multirun.hydra_task import Task
+from expkit.config.suggested_command import refuse_flags, with_whole_command
 from expkit.errors import UserError
+from expkit.runner.run import run_request
+from expkit.sweeps.closing import concluded
+from expkit.sweeps.sweep import run_job, run_jobs
+from expkit.terminal.signals import stop_on_signals
 
 HELP = """usage: expkit train [OVERRIDE ...] [HYDRA FLAG ...]
 

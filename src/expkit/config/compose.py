@@ -19,7 +19,9 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expkit.config.explain import (
+from expkit.config.hydra_files import read_checked_files
+from expkit.config.multirun.hydra_task import Task, name_sweep
+from expkit.config.override_errors import (
     explain_composition,
     explain_refusal,
     explain_sweep,
@@ -27,10 +29,8 @@ from expkit.config.explain import (
     parse_override,
     spell_out_globs,
 )
-from expkit.config.hydra_files import read_checked_files
-from expkit.config.places import builtin_conf, conf_folders, list_choices
-from expkit.config.plain import refuse_interpolations
-from expkit.config.sweeping import Task, name_sweep
+from expkit.config.paths import builtin_conf, conf_folders, list_choices
+from expkit.config.plain_data import refuse_interpolations
 from expkit.errors import UserError, nearest_of
 
 FLAGS_WITH_VALUE = {

@@ -10,7 +10,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
 
 from expkit.errors import UserError
-from expkit.plain_yaml import refuse_bombs
+from expkit.safe_yaml import refuse_bombs
 
 MOST_WITH_ALIASES = 20_000  # values of one choice: OmegaConf takes a second for these
 

@@ -12,9 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from expkit.config.ablation import without_mark
-from expkit.config.check import check_fields, check_part
+from expkit.config.multirun.ablation import without_mark
 from expkit.config.schema import Config, Sweep
+from expkit.config.targets.check import check_fields, check_part
 from expkit.config.validation import check_config, refuse_runs_beside_code
 from expkit.errors import UserError
 

@@ -9,14 +9,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from expkit.cleaning import one_line
-from expkit.config.check import check_fields, check_part
-from expkit.config.own_code import targets_in
-from expkit.config.places import conf_folders, list_choices
-from expkit.config.plain import refuse_interpolations
+from expkit.config.paths import conf_folders, list_choices
+from expkit.config.plain_data import refuse_interpolations
 from expkit.config.schema import PARTS, Config
-from expkit.config.sources import KNOWN_PACKAGES, spelled_module
+from expkit.config.targets.check import check_fields, check_part
+from expkit.config.targets.resolver import KNOWN_PACKAGES, spelled_module
+from expkit.config.user_code import targets_in
 from expkit.errors import UserError, nearest_of
+from expkit.sanitize import one_line
 
 MAX_NAME_BYTES = 150  # a folder's name has room for 255, and a date stands before it
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from expkit.config.schema import PARTS
 from expkit.metrics.predictions import Predictions
-from expkit.records.facts import DatasetFacts, StageResult
 from expkit.records.files import Record
-from expkit.records.run import Run
+from expkit.records.run.metadata import DatasetFacts, StageResult
+from expkit.records.run.reader import Run
 
 
 @dataclass(frozen=True)

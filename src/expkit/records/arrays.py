@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from expkit.errors import UserError
-from expkit.records.opening import MEGA, open_to_read
+from expkit.records.safe_open import MEGA, open_to_read
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from expkit.errors import UserError
-from expkit.plain_yaml import MAX_DEPTH, load_yaml
-from expkit.records.opening import open_regular, open_to_read, read_file, refuse_links
+from expkit.records.safe_open import open_regular, open_to_read, read_file, refuse_links
+from expkit.safe_yaml import MAX_DEPTH, load_yaml
 
 Record = dict[str, Any]
 

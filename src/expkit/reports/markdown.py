@@ -11,9 +11,9 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from expkit.cleaning import clean
-from expkit.records.run import Run
-from expkit.reports import wording
+from expkit.records.run.reader import Run
+from expkit.reports import formatting
+from expkit.sanitize import clean
 
 Summary = Mapping[str, Any]
 
@@ -98,10 +98,10 @@ def stages_table(summary: Summary) -> str:
     rows = [
         (
             stage["stage"],
-            wording.stage_verdict(stage),
+            formatting.stage_verdict(stage),
             stage["reason"],
             str(stage["num_epochs"] or "-"),
-            wording.duration(stage["seconds"]) if stage["seconds"] else "-",
+            formatting.duration(stage["seconds"]) if stage["seconds"] else "-",
             f"{stage['samples_per_second']:,.0f}" if stage["samples_per_second"] else "-",
             str(stage["best_epoch"] or "-") if stage["kind"] == "Training" else "-",
         )
@@ -113,8 +113,8 @@ def stages_table(summary: Summary) -> str:
 
 def levels(name: str, summary: Summary) -> tuple[str, ...]:
     """Chance and largest class for a metric, as cells."""
-    known = wording.levels_of(name, summary)
-    return tuple(known.get(label, "-") for label in wording.level_names(summary))
+    known = formatting.levels_of(name, summary)
+    return tuple(known.get(label, "-") for label in formatting.level_names(summary))
 
 
 def metrics_table(summary: Summary) -> str:
@@ -122,19 +122,19 @@ def metrics_table(summary: Summary) -> str:
     splits, judged = list(summary["metrics"]), summary["judged_split"]
     asked = {criterion["metric"] for criterion in summary["criteria"]}
     known = dict.fromkeys(name for values in summary["metrics"].values() for name in values)
-    names = [each for each in known if each in asked or wording.is_worth_showing(each, summary)]
+    names = [each for each in known if each in asked or formatting.is_worth_showing(each, summary)]
     intervals = summary["intervals"].get(judged, {})
     rows = [
         (
             name,
-            *(wording.figure(name, summary["metrics"][split].get(name)) for split in splits),
-            wording.interval(name, intervals.get(name)),
+            *(formatting.figure(name, summary["metrics"][split].get(name)) for split in splits),
+            formatting.interval(name, intervals.get(name)),
             *levels(name, summary),
         )
         for name in names
     ]
     interval = "95 % interval" if len(splits) == 1 else f"95 % interval ({judged})"
-    return table(("metric", *splits, interval, *wording.level_names(summary)), rows)
+    return table(("metric", *splits, interval, *formatting.level_names(summary)), rows)
 
 
 def classes_table(summary: Summary, limit: int) -> str:
@@ -158,17 +158,17 @@ def _class_cell(row: Mapping[str, Any], metric: str) -> str:
     if row[metric] is None:
         return "-"
     ends = row.get(f"{metric}_interval")
-    shown = wording.figure(metric, row[metric])
-    return f"{shown} ({wording.interval(metric, ends)})" if ends else shown
+    shown = formatting.figure(metric, row[metric])
+    return f"{shown} ({formatting.interval(metric, ends)})" if ends else shown
 
 
 def criteria_table(summary: Summary) -> str:
     """What was asked, what was reached, and whether that is enough."""
     rows = [
         (
-            wording.asked(c),
-            wording.reached(c),
-            ", ".join(filter(None, (wording.verdict_of(c), wording.noise_of(c)))),
+            formatting.asked(c),
+            formatting.reached(c),
+            ", ".join(filter(None, (formatting.verdict_of(c), formatting.noise_of(c)))),
         )
         for c in summary["criteria"]
     ]
@@ -186,13 +186,13 @@ def reference_table(run: Run, summary: Summary) -> str:
             continue
         split, _, metric = str(name).rpartition("/")
         ours = summary["metrics"].get(split or summary["judged_split"], {}).get(metric)
-        known = "not measured" if ours is None else wording.figure(metric, ours)
+        known = "not measured" if ours is None else formatting.figure(metric, ours)
         rows.append(
             (
                 str(name),
                 known,
-                wording.figure(metric, theirs),
-                wording.difference(metric, ours, theirs),
+                formatting.figure(metric, theirs),
+                formatting.difference(metric, ours, theirs),
             )
         )
     source = without_places(str(reference.get("source", "reference")))

@@ -13,15 +13,15 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from expkit.config.sweeping import compose_jobs
-from expkit.engine.shares import share_machine
+from expkit.config.multirun.hydra_task import compose_jobs
 from expkit.errors import UserError
 from expkit.hardware import count_cores
+from expkit.metrics.names import for_choosing, is_lower_better, refuse_unknown
 from expkit.metrics.percentages import percent
-from expkit.records.measures import for_choosing, is_lower_better, refuse_unknown
-from expkit.records.sweep import Job, Sweep, is_sweep
-from expkit.reports.digests import recall_digest
-from expkit.reports.search import course, search_lines
+from expkit.records.sweep.folder import Job, Sweep, is_sweep
+from expkit.reports.run.digests import recall_digest
+from expkit.reports.sweep.search import course, search_lines
+from expkit.sweeps.launchers.resources import share_machine
 from hydra_plugins.expkit._pruning import pruning
 
 with warnings.catch_warnings():  # it is older than the SQLAlchemy that it gets

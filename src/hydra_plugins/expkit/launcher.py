@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from expkit.config.sweeping import Task, compose_jobs
+from expkit.config.multirun.hydra_task import Task, compose_jobs
 
 
 class ExpkitLauncher(Launcher):

@@ -8,8 +8,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 
-from expkit.config.ablation import Ablation, refuse_several
-from expkit.config.sweep_size import refuse_endless
+from expkit.config.multirun.ablation import Ablation, refuse_several
+from expkit.config.multirun.sweep_size import refuse_endless
 
 
 class ExpkitSweeper(BasicSweeper):

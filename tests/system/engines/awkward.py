@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from expkit.records.sweep import Job, Sweep
+from expkit.records.sweep.folder import Job, Sweep
 
 CHOICE = """# A net that does as it is told
 _target_: awkward_net.Net

@@ -1,0 +1,141 @@
+"""Picture files to bytes: any that Pillow reads, upright, in 8 bits, at the size that is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from expkit.data.store.progress import Watch, tell_progress
+from expkit.hardware import count_cores
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from PIL import Image
+
+    Picture = npt.NDArray[np.uint8]
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+CHUNK = 512  # pictures handed to the threads at once: more would only wait in memory
+
+
+class UnreadablePictureError(Exception):
+    """A file that is no whole picture, with the reason in words."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a file becomes a picture of H x W x C, by the rules of timm's evaluation transforms.
+
+    `crop` brings the shorter side to size / crop_fraction, `squash` both sides; then the centre is
+    cut out.
+    """
+
+    size: tuple[int, int] | None = None  # height, width; None: as the file has it
+    crop_fraction: float = 1.0
+    resize: Literal["crop", "squash"] = "crop"
+    interpolation: Interpolation = "bicubic"
+    channels: Literal[1, 3] = 3
+
+    def decode(self, path: Path) -> Picture:
+        """One file; UnreadablePictureError where it is none."""
+        with without_remarks():
+            return self.arrange(open_picture(path))
+
+    def arrange(self, picture: Image.Image) -> Picture:
+        """An opened picture in the asked channels and size."""
+        picture = picture.convert("L" if self.channels == 1 else "RGB")
+        if self.size is not None:
+            picture = self._fit(picture, *self.size)
+        return np.asarray(picture).reshape(picture.height, picture.width, self.channels)
+
+    def _fit(self, picture: Image.Image, height: int, width: int) -> Image.Image:
+        from PIL import Image
+
+        # at least as large as the crop, whatever 0.3 / 0.1 comes to
+        tall = max(height, int(height / self.crop_fraction))
+        wide = max(width, int(width / self.crop_fraction))
+        if self.resize == "crop":
+            tall, wide = _cover(picture.height, picture.width, tall, wide)
+        method = Image.Resampling[self.interpolation.upper()]
+        if picture.size != (wide, tall):
+            picture = picture.resize((wide, tall), method)
+        top, left = round((tall - height) / 2), round((wide - width) / 2)
+        return picture.crop((left, top, left + width, top + height))
+
+    def to_json(self) -> dict[str, Any]:
+        """The rule as JSON has it, which knows no tuples: recorded and live ones are equal."""
+        return {**asdict(self), "size": None if self.size is None else list(self.size)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Decoding:
+        size = record["size"]
+        known = {each.name: record[each.name] for each in fields(cls) if each.name in record}
+        return cls(**{**known, "size": None if size is None else tuple(size)})
+
+
+def _cover(height: int, width: int, tall: int, wide: int) -> tuple[int, int]:
+    """The size, of the same shape, at which a picture just covers tall x wide."""
+    if height * wide <= width * tall:
+        return tall, max(wide, tall * width // height)
+    return max(tall, wide * height // width), wide
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A whole picture, upright and in 8 bits; UnreadablePictureError where it is none."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            return to_8_bits(ImageOps.exif_transpose(opened))
+    except Exception as error:  # a broken file makes Pillow's plugins raise whatever it will
+        reason = str(error) or type(error).__name__
+        # a reason stands in lists beside the path, which Pillow repeats
+        raise UnreadablePictureError(reason.replace(f" '{path}'", "")) from error
+
+
+def to_8_bits(picture: Image.Image) -> Image.Image:
+    """Pillow clips 16 bits to white where it converts them; wider numbers have no known white."""
+    from PIL import Image
+
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its pixels are 32-bit numbers (mode {picture.mode}), not levels")
+    if not picture.mode.startswith("I;16"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+
+
+@contextlib.contextmanager
+def without_remarks() -> Iterator[None]:
+    """Pillow's warnings of odd metadata are no one's to act on; not to be entered by threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def decode_all(
+    paths: Sequence[Path], decoding: Decoding, watch: Watch
+) -> Iterator[Picture | UnreadablePictureError]:
+    """Each file's picture, or why there is none, in order, decoded by all cores."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def decode(path: Path) -> Picture | UnreadablePictureError:
+        try:
+            return decoding.arrange(open_picture(path))
+        except UnreadablePictureError as error:
+            return error
+
+    pool = ThreadPoolExecutor(count_cores())  # Pillow lets go of the interpreter as it decodes
+    try:
+        with without_remarks():
+            chunks = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
+            results = (result for chunk in chunks for result in pool.map(decode, chunk))
+            yield from tell_progress(results, len(paths), watch)
+    finally:  # whoever interrupts does not wait for files that are still under way
+        pool.shutdown(wait=False, cancel_futures=True)

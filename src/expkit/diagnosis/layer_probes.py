@@ -1,0 +1,85 @@
+"""What several rules ask of the records on layers: whether samples still differ, and learn."""
+
+from __future__ import annotations
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.model_probes import is_at_chance
+from expkit.records.files import Record
+
+DIED_OUT = 1e-4  # of the inputs' size
+MULTIPLIED = 10.0  # times: a factor to be told of
+NEVER = 1e-6  # of the answers' size: what rounding makes of equal ones
+
+
+def output_spread(record: Record) -> float:
+    """By how much the answers to different samples differ, relative to their size."""
+    outputs = record["outputs"]
+    spread: float = outputs["spread_across_samples"]
+    return spread / outputs["rms"] if outputs["rms"] > 0 else 0.0
+
+
+def is_failing(evidence: Evidence, record: Record) -> bool:
+    """A probe of a lost gate, or an epoch that has learnt next to nothing."""
+    if record["kind"] == "model":
+        return bool(record["epoch"])
+    return is_at_chance(evidence, record)
+
+
+def is_start(record: Record) -> bool:
+    return record["kind"] == "model" and not record["epoch"]
+
+
+def lost_gate(evidence: Evidence, record: Record) -> bool:
+    """Whether a probe followed a lost gate of several samples, which have to be told apart."""
+    config = evidence.config["procedure"].get(record["stage"]) or {}
+    is_probe = record["kind"] == "model" and bool(record["epoch"])
+    return is_probe and int(config.get("num_samples", 1)) > 1
+
+
+def start_before(evidence: Evidence, record: Record) -> Record | None:
+    """The probe of the weights as they were drawn that a later record goes back to."""
+    starts = [each for each in evidence.of_kind("model") if not each["epoch"]]
+    own = [each for each in starts if each["stage"] == record["stage"]]
+    return next(iter([*own, *starts]), None)
+
+
+def hidden_size(record: Record) -> float | None:
+    """The size (rms) of what the last layer is given, of inputs of size 1."""
+    inputs = record.get("inputs", {}).get("std") or 0.0
+    layers = record.get("layers", ())
+    size = layers[-2].get("rms") if len(layers) > 1 else None
+    return None if size is None else float(size) / max(1.0, inputs)
+
+
+def dies_out(record: Record) -> bool:
+    """Whether next to nothing of the inputs' size is left before the last layer.
+
+    torch's own start leaves a few hundredths, which its biases hold up. Exactly nothing is left by
+    dead units alone.
+    """
+    size = hidden_size(record)
+    return size is not None and 0 < size < DIED_OUT
+
+
+def is_blocked(record: Record) -> bool:
+    """Whether all answers are equal, and some layer gets a gradient of exactly zero."""
+    gradients = [row["gradient_rms"] for row in record.get("parameters", ())]
+    return 0.0 in gradients and output_spread(record) <= NEVER and record["outputs"]["rms"] > 0
+
+
+def answers_multiplied(record: Record) -> float:
+    """By how much the model multiplies what its last layer answers; 1 where it does not."""
+    layers = record.get("layers")
+    last = layers[-1].get("rms") if layers else None
+    if not last or record.get("last_operation") not in ("Div", "Mul"):
+        return 1.0
+    return float(record["outputs"]["rms"] / last)
+
+
+def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
+    """Overrides that change how features start: both together first, then each alone."""
+    init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
+    raw = evidence.config["dataset"].get("normalise") in ("none", "unit")
+    normalise = ["dataset.normalise=dataset"] if raw else []
+    both = [[*init, *normalise]] if init and normalise else []
+    return [*both, *(each for each in (init, normalise) if each)]

@@ -1,0 +1,136 @@
+"""A split whose classes are numbered otherwise than those of the training samples."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.rule import Rule
+from expkit.diagnosis.rules.data.labels import judged_epochs
+from expkit.diagnosis.sampling import above_chance, census_of, deviation, held_out_names, listed
+from expkit.metrics.predictions import ClassPredictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMapDiffers(Rule):
+    """A split numbers its classes otherwise than the training samples do."""
+
+    least_gain: Annotated[float, Gt(0)] = 0.08  # accuracy, by another numbering
+    deviations: Annotated[float, Gt(0)] = 4.0  # of chance
+    least_knowledge: Annotated[float, Gt(0)] = 0.2  # of who answers, from chance to all right
+    least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, answered as one
+    least_samples: Annotated[int, Ge(1)] = 10  # of a class
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        if evidence.facts.class_names is None:
+            return
+        for split in held_out_names(evidence):
+            found = (
+                self._by_neighbours(evidence, split)
+                or self._by_predictions(evidence, split)
+                or self._by_accuracy(evidence, split)
+            )
+            if found:
+                yield found
+                return
+
+    def _by_neighbours(self, evidence: Evidence, split: str) -> Finding | None:
+        told = census_of(evidence).get("neighbours", {})
+        score, train = told.get(split, {}), told.get("train", {})
+        if not score.get("moved") or "recalls" not in score:
+            return None
+        chance = 1 / len(score["recalls"])
+        if above_chance(train["balanced_accuracy"], chance) < self.least_knowledge:
+            return None  # of shuffled labels one prevails in a cluster by luck, and so moves it
+        before, after = score["accuracy"], score["renumbered_accuracy"]
+        spread = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
+        moved = score["moved"]  # answered class, and the label that it stands for
+        ours = statistics.fmean(score["recalls"][label] or 0 for _, label in moved)
+        theirs = statistics.fmean(train["recalls"][label] or 0 for _, label in moved)
+        if after - before < max(self.least_gain, self.deviations * spread / 2) or ours > theirs / 2:
+            return None
+        return _renumbered(
+            evidence,
+            split,
+            moved,
+            {"neighbours/accuracy": before, "neighbours/renumbered_accuracy": after},
+        )
+
+    def _by_predictions(self, evidence: Evidence, split: str) -> Finding | None:
+        """What a class is nearly always taken for, by a net that is right on training samples."""
+        ours, train = (evidence.predictions.get(name) for name in (split, "train"))
+        if not isinstance(ours, ClassPredictions) or not isinstance(train, ClassPredictions):
+            return None
+        moved = {}
+        for label in range(len(ours.class_names)):
+            members = ours.targets == label
+            known = train.targets == label
+            if members.sum() < self.least_samples or not known.any():
+                continue
+            answers = ours.predictions[members]
+            values, counts = _unique(answers)
+            favourite = int(values[counts.argmax()])
+            is_learnt = (train.predictions[known] == label).mean() >= self.least_share
+            if favourite != label and counts.max() / len(answers) >= self.least_share and is_learnt:
+                moved[label] = favourite
+        # numbered otherwise: a collapse onto one class, or mistakes, are no permutation
+        moved = {label: to for label, to in moved.items() if to in moved}
+        if len(moved) < 2 or len(set(moved.values())) < len(moved):
+            return None
+        right = float((ours.predictions == ours.targets).mean())
+        figures = {f"{split}/accuracy": right, "num_moved": len(moved)}
+        return _renumbered(evidence, split, [[to, label] for label, to in moved.items()], figures)
+
+    def _by_accuracy(self, evidence: Evidence, split: str) -> Finding | None:
+        """Far below chance: that takes knowledge, which stands under other numbers."""
+        for stage in evidence.trainings:
+            count = evidence.facts.splits[split].num_samples
+            majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
+            epochs = list(judged_epochs(evidence, stage, split))
+            below = [
+                e
+                for e in epochs[-2:]
+                if above_chance(e[1], majority) > self.least_knowledge
+                and e[2] < e[3] / 2
+                and e[2] < e[3] - 5 * deviation(e[3], count)
+            ]
+            if len(below) == 2:
+                epoch, train, accuracy, chance = below[-1]
+                figures = {"train/accuracy": train, f"{split}/accuracy": accuracy, "chance": chance}
+                return _renumbered(evidence, split, [], figures, stage, epoch)
+        return None
+
+
+def _unique(values: Any) -> Any:
+    import numpy as np
+
+    return np.unique(values, return_counts=True)
+
+
+def _renumbered(
+    evidence: Evidence,
+    split: str,
+    moved: Sequence[Sequence[int]],
+    figures: Mapping[str, float],
+    stage: str = "",
+    epoch: int | None = None,
+) -> Finding:
+    names = evidence.facts.class_names or ()
+    told = [f"{names[answer]} is labelled {names[label]}" for answer, label in moved]
+    which = f": {listed(told, 3)}" if told else ", as an accuracy far below chance shows"
+    return Finding(
+        severity="fatal",
+        sentence=f"{split} numbers its classes otherwise than train{which}",
+        evidence={**figures, **({"moved": told} if told else {})},
+        cause="the class indices of the splits were made apart, from lists of other classes or in "
+        "another order",
+        command=f"make the labels of {split} with the class list of train",
+        stage=stage,
+        epoch=epoch,
+    )

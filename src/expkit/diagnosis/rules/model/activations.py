@@ -1,0 +1,151 @@
+"""Rules on units that never fire, or only at their limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_probes import (
+    dies_out,
+    is_blocked,
+    is_failing,
+    is_start,
+    output_spread,
+    start_before,
+    ways_to_redraw,
+)
+from expkit.diagnosis.model_probes import (
+    epoch_of,
+    looks,
+    lower_rate,
+    models,
+)
+from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
+from expkit.records.files import Record
+
+
+def units_of(record: Record) -> list[Record]:
+    """The layers, and activations that the model calls as functions (measured by probes alone)."""
+    return [*record["layers"], *record.get("activations", ())]
+
+
+def hidden_units_of(record: Record) -> list[Record]:
+    """Of both, what does not stand at the end."""
+    *hidden, last = record["layers"] or [{"name": ""}]
+    functions = record.get("activations", ())
+    return [*hidden, *(each for each in functions if each["behind"] != last["name"])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadUnits(Rule):
+    """Rectifiers that answer zero to every sample.
+
+    Of a healthy net two thirds of a layer's units may rest in the middle of training, as those of
+    the puzzle's convolutions do, and nearly all of a layer after the first epoch, to come back
+    later: so a warning wants nearly all of many units at the start, or for long without learning.
+    A whole layer is told at once where it also keeps every gradient from the layers before it.
+    """
+
+    dead: Annotated[float, Gt(0), Le(1)] = 0.9  # of a layer's units
+    num_units: Annotated[int, Ge(1)] = 32  # fewer die by chance where samples are much alike
+    epochs: Annotated[int, Ge(1)] = 6  # at chance: earlier it may still come back
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in [*models(evidence), *looks(evidence)]:
+            start = start_before(evidence, record)
+            if start is not None and not is_start(record) and dies_out(start):
+                return  # units that are given next to nothing: their own start is to blame
+            measured = [each for each in units_of(record) if each.get("dead_share") is not None]
+            whole = [each for each in measured if each["dead_share"] == 1]
+            if whole and is_blocked(record):
+                yield self._finding(evidence, record, whole, is_blocked=True)
+                return
+            many = [
+                each
+                for each in measured
+                if each["dead_share"] >= self.dead and each.get("units", 0) >= self.num_units
+            ]
+            if many and (is_start(record) or self._lasts(evidence, record)):
+                yield self._finding(evidence, record, many, is_blocked=False)
+                return
+
+    def _lasts(self, evidence: Evidence, record: Record) -> bool:
+        is_late = record["kind"] == "model" or record["epoch"] >= self.epochs
+        return is_late and is_failing(evidence, record)
+
+    def _finding(
+        self, evidence: Evidence, record: Record, layers: Sequence[Record], *, is_blocked: bool
+    ) -> Finding:
+        worst = max(layers, key=lambda each: float(each["dead_share"]))
+        names = [each["name"] for each in layers]
+        tail = ": no sample can be told from another behind it" if is_blocked else ""
+        at_start = not record["epoch"]
+        return Finding(
+            severity="fatal" if is_blocked else "warning",
+            sentence=f"{percent(worst['dead_share'], 0)} of the units of {worst['name']} answer "
+            f"zero to every sample{tail}",
+            evidence={
+                "layers": names[:20],
+                "dead_share": worst["dead_share"],
+                "output_spread": output_spread(record),
+            },
+            cause="their biases or weights start far below zero, or their inputs are far off"
+            if at_start
+            else "a step that was too large has pushed them below zero, where no gradient "
+            "brings them back",
+            remedies=() if at_start else [lower_rate(evidence)],
+            command=f"look at how the layer before {worst['name']} starts: its bias should be "
+            "near zero"
+            if at_start
+            else "",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaturatedUnits(Rule):
+    """Sigmoids and tanhs that stand at their limits, where they have no slope.
+
+    The last layer is left out: answers may be sure.
+    """
+
+    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's answers, within 1 % of a limit
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in [*models(evidence), *looks(evidence)]:
+            if not is_start(record) and not is_failing(evidence, record):
+                continue
+            stuck = [
+                each
+                for each in hidden_units_of(record)
+                if (each.get("saturated_share") or 0.0) >= self.saturated
+            ]
+            if not stuck:
+                continue
+            worst = max(stuck, key=lambda each: float(each["saturated_share"]))
+            ways = ways_to_redraw(evidence)
+            yield Finding(
+                severity="warning",
+                sentence=f"{percent(worst['saturated_share'], 0)} of the answers of "
+                f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
+                evidence={
+                    "layers": [each["name"] for each in stuck][:20],
+                    "saturated_share": worst["saturated_share"],
+                },
+                cause="the weights before it, or its inputs, are too large",
+                remedies=ways,
+                command=""
+                if ways
+                else f"start the layer before {worst['name']} with smaller "
+                "weights, or normalise what it is given",
+                stage=record["stage"],
+                epoch=epoch_of(record),
+            )
+            return

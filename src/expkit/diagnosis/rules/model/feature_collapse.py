@@ -1,0 +1,157 @@
+"""The rule on features that tell no sample from another, and never have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_probes import (
+    NEVER,
+    lost_gate,
+    output_spread,
+    start_before,
+    ways_to_redraw,
+)
+from expkit.diagnosis.model_probes import (
+    is_at_chance,
+    looks,
+    models,
+    start_of,
+)
+from expkit.diagnosis.rule import Rule
+from expkit.metrics.percentages import percent
+from expkit.records.files import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollapsedFeatures(Rule):
+    """Features that are nearly equal for all samples from the start, so that nothing is learnt.
+
+    Log 1's deep head: what its last hidden layer says of a sample differs by 5 % between samples
+    (that of nets which learn the same pieces: 22 and 33 %), the steps that follow level it to
+    nothing, and the loss stays at chance. A flat start alone is no fault: it must have stayed so
+    while weights moved. Nets with batch norm are left to other rules: in eval mode they all start
+    flat, and their own statistics make up for it.
+    """
+
+    at_start: Annotated[float, Gt(0)] = 0.1  # of the last hidden layer's energy, as a root
+    at_gate: Annotated[float, Gt(0)] = 0.05  # of the same, where a gate was lost
+    features: Annotated[float, Gt(0)] = 0.06  # of the same at a look
+    answers: Annotated[float, Gt(0)] = 0.003  # of the outputs at a look: levelled
+    answers_for_long: Annotated[float, Gt(0)] = 0.05  # after `epochs_at_chance` at chance
+    epochs_at_chance: Annotated[int, Ge(2)] = 6
+    moved: Annotated[float, Gt(0)] = 3e-4  # a step's share of a weight: smaller is a slow start
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in models(evidence):
+            if lost_gate(evidence, record) and (found := self._at_gate(evidence, record)):
+                yield found
+                return
+        moved: dict[str, float] = {}
+        for look in looks(evidence):
+            stage = look["stage"]
+            moved[stage] = max(moved.get(stage, 0.0), typical_update(look))
+            start = start_of(evidence, stage)
+            if start is None or start.get("batch_norms") or look["epoch"] < 2:
+                continue
+            flat_start = hidden_spread(start)
+            if (
+                flat_start is not None
+                and flat_start < self.at_start
+                and moved[stage] >= self.moved
+                and self._is_flat(look)
+                and is_at_chance(evidence, look)
+            ):
+                yield self._finding(evidence, start, look)
+                return
+
+    def _at_gate(self, evidence: Evidence, record: Record) -> Finding | None:
+        """A few samples could not be told apart, which hardly differed from the start.
+
+        What a step did to the features is another's fault; so are units that died.
+        """
+        start = start_before(evidence, record)
+        if start is None or any(layer.get("dead_share") == 1 for layer in start["layers"]):
+            return None
+        before = hidden_spread(start)
+        same = output_spread(start) <= NEVER < start["outputs"]["rms"]
+        is_flat = before is not None and before < self.at_gate and not start.get("batch_norms")
+        if not same and not is_flat:
+            return None
+        by = f"differed by {before:.2g}" if is_flat else "did not differ at all"
+        ways = ways_to_redraw(evidence)
+        return Finding(
+            severity="fatal",
+            sentence=f"at the start the model's {'features' if is_flat else 'answers'} {by} "
+            f"between samples, and the gate {record['stage']} could not tell a few apart",
+            evidence={
+                "hidden_spread_at_start": before,
+                "hidden_spread": hidden_spread(record),
+                "output_spread": output_spread(record),
+                "loss": record["loss"],
+            },
+            cause="layer after layer shrinks what tells samples apart: inputs next to their "
+            "biases, weights or activations that flatten, or a part that never sees the picture",
+            remedies=ways,
+            command=""
+            if ways
+            else "look where the samples' spread is lost from layer to layer, "
+            "and scale or normalise what comes in there",
+            stage=record["stage"],
+            epoch=record["epoch"],
+        )
+
+    def _is_flat(self, look: Record) -> bool:
+        hidden, answers = hidden_spread(look), output_spread(look)
+        if hidden is None or not hidden < self.features:
+            return False
+        for_long = look["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
+        return answers < self.answers or for_long
+
+    def _finding(self, evidence: Evidence, start: Record, look: Record) -> Finding:
+        ways = ways_to_redraw(evidence)
+        hidden = hidden_spread(start)
+        assert hidden is not None, "the start was chosen by it"
+        numbers: dict[str, Any] = {
+            "hidden_spread_at_start": hidden,
+            "hidden_spread": hidden_spread(look),
+            "output_spread": output_spread(look),
+            "train_loss": look["train/loss"],
+        }
+        return Finding(
+            severity="fatal",
+            sentence=f"the model's features are nearly equal for all samples: at the start they "
+            f"differed by {percent(hidden, 1)}, and the answers now by "
+            f"{percent(output_spread(look))}, with "
+            f"the loss at chance ({look['train/loss']:.4g})",
+            evidence=numbers,
+            cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
+            "to layer what tells samples apart: the first steps learn the answer common to all, "
+            "and level the rest; it is no want of capacity",
+            remedies=ways,
+            command=""
+            if ways
+            else "draw the weights for the activation (Kaiming's for ReLU), "
+            "normalise the inputs, or put a norm between layers",
+            stage=look["stage"],
+            epoch=look["epoch"],
+        )
+
+
+def hidden_spread(record: Record) -> float | None:
+    """How much samples differ in what the last layer is given."""
+    layers = record["layers"]
+    return float(layers[-2]["relative_spread"]) if len(layers) > 1 else None
+
+
+def typical_update(look: Record) -> float:
+    """The median weight's last change, as a share of the weight; 0 where none was measured."""
+    ratios = sorted(
+        each["update_ratio"] for each in look.get("parameters", ()) if each.get("update_ratio")
+    )
+    return float(ratios[len(ratios) // 2]) if ratios else 0.0

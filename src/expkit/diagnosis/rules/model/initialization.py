@@ -1,0 +1,127 @@
+"""The rule on nets that start too large: their gradients explode, or norms alone hold them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain, islice
+from statistics import median
+from typing import Annotated, Any
+
+from annotated_types import Gt
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_probes import is_failing, start_before, ways_to_redraw
+from expkit.diagnosis.model_probes import (
+    begins_untrained,
+    epoch_of,
+    looks,
+    models,
+    training_of,
+)
+from expkit.diagnosis.rule import Rule
+from expkit.diagnosis.rules.model.gradients import ends
+from expkit.records.files import Record
+
+LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
+MIN_LAYERS = 4  # of a typical one
+
+
+def gains_of(record: Record) -> list[float]:
+    """What each linear layer does to the size of what it is given: weight (rms) x root of inputs.
+
+    Layers whose answer is not of one unit a row of their weight are left out.
+    """
+    units = {
+        layer["name"]: layer["units"]
+        for layer in record["layers"]
+        if layer["type"] in LINEAR and layer.get("units")
+    }
+    named = ((row, units.get(row["name"].removesuffix(".weight"))) for row in record["parameters"])
+    return [
+        float(row["weight_rms"]) * (row["size"] / count) ** 0.5 for row, count in named if count
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplodingGradients(Rule):
+    """Gradients of a size that no step can follow, before the first step.
+
+    Of forty well-known nets the largest norm at the start is 3,500; most have 1 to 100.
+    """
+
+    largest: Annotated[float, Gt(0)] = 1e4
+    gain: Annotated[float, Gt(0)] = 4.0  # of a typical layer: torch's 0.6, Kaiming's 1.4
+    half_lost: Annotated[float, Gt(0)] = 0.5  # of the loss of saying nothing, on top of it
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        yield from islice(chain(self._by_norm(evidence), self._by_gain(evidence)), 1)
+
+    def _by_gain(self, evidence: Evidence) -> Iterable[Finding]:
+        """Norms hide large weights from the gradient's norm, and steps are lost on them.
+
+        Only where they did harm: the first loss is high, or nothing was learnt.
+        """
+        for record in [*models(evidence), *looks(evidence)]:
+            start = start_before(evidence, record)
+            if start is None or not begins_untrained(evidence, start):
+                continue
+            gains = gains_of(start)
+            typical = median(gains) if len(gains) >= MIN_LAYERS else 0.0
+            expected = start.get("expected_loss") or math.inf
+            is_high = (1 + self.half_lost) * expected < start["loss"] < math.inf
+            if typical > self.gain and (is_high or is_failing(evidence, record)):
+                yield self._too_large(evidence, start, record, typical)
+                return
+
+    def _too_large(
+        self, evidence: Evidence, start: Record, record: Record, typical: float
+    ) -> Finding:
+        ways = [way for way in ways_to_redraw(evidence) if "init" in way[0]]
+        return Finding(
+            severity="warning",
+            sentence=f"the weights are drawn large: a typical layer multiplies what it is given "
+            f"by {typical:.2g}, where torch's own does by 0.6 and Kaiming's by 1.4",
+            evidence={
+                "typical_gain": typical,
+                "loss": start["loss"],
+                "expected_loss": start.get("expected_loss"),
+                "gradient_norm": start["gradient_norm"],
+            },
+            cause="weights are drawn with too large a spread: attention and answers start out "
+            "certain of nothing true, and a step changes little of such weights",
+            remedies=ways,
+            command=""
+            if ways
+            else "draw the weights smaller: a spread of about 1 / root of a layer's inputs",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
+
+    def _by_norm(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in models(evidence):
+            norm, loss = record["gradient_norm"], record["loss"]
+            if record["epoch"] or norm <= self.largest or not math.isfinite(loss):
+                continue
+            given: dict[str, Any] = {"gradient_norm": norm, "loss": loss}
+            found = ends(record)
+            if found is not None:
+                given |= {found[2]: found[0], found[3]: found[1]}
+            stage = training_of(evidence, record["stage"])
+            is_training = stage in evidence.trainings or stage != record["stage"]
+            ways = [way for way in ways_to_redraw(evidence) if "normalise" in way[0]]
+            if is_training:
+                ways.append([f"procedure.{stage}.max_gradient_norm=1.0"])
+            yield Finding(
+                severity="warning",
+                sentence=f"gradients explode: their norm is {norm:.2g} before the first step",
+                evidence=given,
+                cause="layer after layer multiplies them by more than one: weights are drawn too "
+                "large, or inputs are not scaled",
+                remedies=ways,
+                command="" if ways else "draw the weights smaller, or put a norm between layers",
+                stage=record["stage"],
+            )
+            return

@@ -1,0 +1,185 @@
+"""Rules on what a model answers before it has learnt anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.layer_probes import MULTIPLIED, answers_multiplied
+from expkit.diagnosis.model_probes import (
+    begins_untrained,
+    chance_loss,
+    epoch_of,
+    models,
+)
+from expkit.diagnosis.rule import Rule
+from expkit.records.files import Record
+
+# autograd's names; a log-softmax is none of them: the softmax within the loss leaves it as it is
+PROBABILITIES = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Hardsigmoid": "sigmoid"}
+TORCH_GAIN = 3**-0.5  # of nn.Linear as torch draws it: uniform within 1 / root of its inputs
+CLAMPS = dict.fromkeys(("Hardtanh", "Clamp", "ClampMin", "ClampMax"), "clamp")
+BOUNDED = {"Tanh": "tanh", "Relu": "ReLU", **CLAMPS}
+LIMITS = {"softmax": (0.0, 1.0), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbabilitiesBeforeLoss(Rule):
+    """A model that squashes its answers before a loss that does so itself.
+
+    Told by the operation that made the outputs, or by rows of numbers in [0, 1] that sum to 1,
+    which 8 samples of logits never do.
+    """
+
+    tolerance: Annotated[float, Gt(0)] = 1e-3
+    harmless: Annotated[float, Gt(0)] = 0.02  # share of ln C that limits so far apart leave
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in models(evidence):
+            squashed = self._squashed_by(record)
+            if squashed is None or not takes_logits(evidence, record["stage"]):
+                continue
+            classes = evidence.facts_of(record["stage"]).num_classes or 0
+            floor = lowest_loss(record, squashed, classes)
+            # a clamp against overflow, far out, is no squashing
+            if squashed != "clamp" or floor > self.harmless * math.log(max(2, classes)):
+                yield self._finding(record, squashed, floor)
+                return
+
+    def _squashed_by(self, record: Record) -> str | None:
+        operation = record.get("last_operation") or ""
+        named = {**PROBABILITIES, **BOUNDED}.get(operation.lstrip("_"))
+        if named is not None:
+            return named
+        outputs = record["outputs"]
+        in_range = outputs["min"] >= 0 and outputs["max"] <= 1
+        sums = (outputs["row_sum_min"], outputs["row_sum_max"])
+        is_softmax = in_range and all(abs(total - 1) <= self.tolerance for total in sums)
+        return "softmax" if is_softmax else None
+
+    def _finding(self, record: Record, squashed: str, floor: float) -> Finding:
+        outputs = record["outputs"]
+        return Finding(
+            severity="warning",
+            sentence=f"the model's last step is a {squashed}, and the loss takes logits: answers "
+            f"lie between {outputs['min']:.3g} and {outputs['max']:.3g}"
+            + (f", and cross-entropy cannot fall below {floor:.2g}" if floor else ""),
+            evidence={
+                "last_operation": record.get("last_operation"),
+                "lowest_cross_entropy": floor,
+                "lowest_answer": outputs["min"],
+                "highest_answer": outputs["max"],
+                "smallest_row_sum": outputs["row_sum_min"],
+                "largest_row_sum": outputs["row_sum_max"],
+            },
+            cause="cross-entropy applies its own softmax: answers that are already squashed keep "
+            "the loss high and its gradient small, whatever the model learns",
+            command=f"take the {squashed} out of the model's forward, then train again",
+            stage=record["stage"],
+            epoch=epoch_of(record),
+        )
+
+
+def lowest_loss(record: Record, squashed: str, num_classes: int) -> float:
+    """Cross-entropy of the surest answer within the limits: one class at the top, all else not."""
+    low, high = LIMITS.get(squashed) or record.get("answer_limits") or (None, None)
+    if low is None or high is None:
+        return 0.0
+    return math.log1p((num_classes - 1) * math.exp(low - high))
+
+
+def takes_logits(evidence: Evidence, stage: str) -> bool:
+    """Whether the loss is at home with any numbers: at large right ones it is finite and low."""
+    if evidence.facts.task != "classification":
+        return False
+    for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
+        if record.get("error") or record.get("at_uniform") is None:
+            return False
+        # of probabilities, the loss would be infinite at zero and negative at ten
+        return bool(0 < record["at_uniform"] < float("inf") and record["at_right"] >= 0)
+    return str(evidence.config["loss"]["_target_"]).startswith("expkit.losses.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitialLoss(Rule):
+    """A first loss far above that of a model that says nothing.
+
+    Random answers with standard deviation s raise it by s^2 / 2 at first, by s later; a sound last
+    layer has s below 1. Some well-known nets draw theirs larger (timm's EfficientNets start 1 to
+    5 above, its MNASNet 13), and learn: they are told, and no more.
+    """
+
+    excess: Annotated[float, Gt(0)] = 1.5  # nats: s of 1.7
+    relative_excess: Annotated[float, Gt(0)] = 0.5  # of the expected loss, where that is more
+    costly_excess: Annotated[float, Gt(0)] = 20.0  # nats: no well-known net is above 13
+    largest_gain: Annotated[float, Gt(0)] = 30.0  # of the last layer: torch's own 0.6, timm's to 22
+
+    usual_gain: Annotated[float, Gt(0)] = 3.0  # of the last layer: Kaiming's 1.4
+    lost_epochs: Annotated[int, Ge(1)] = 2  # whole ones, above the loss of saying nothing
+    first_epoch: Annotated[float, Gt(1)] = 1.5  # times that loss, in the first of them
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        for record in models(evidence):
+            loss, expected = record["loss"], record.get("expected_loss")
+            if expected is None or not begins_untrained(evidence, record):
+                continue
+            bound = expected + max(self.excess, self.relative_excess * expected)
+            # where answers are small in eval mode it is dropout that makes them large
+            is_last = record["outputs"]["rms"] > 1 or gain_of_last(record) > self.usual_gain
+            if bound < loss < float("inf") and is_last:
+                yield self._finding(evidence, record, loss, expected)
+                return
+
+    def _lost_epochs(self, evidence: Evidence) -> int:
+        """How many epochs in a row, from the first, cost more than saying nothing would."""
+        for stage in evidence.trainings[:1]:
+            level = chance_loss(evidence, stage) or math.inf
+            losses = [each["train/loss"] for each in evidence.epochs(stage)]
+            below = (i for i, loss in enumerate(losses) if not loss > level)
+            if losses and losses[0] > self.first_epoch * level:
+                return next(below, len(losses))
+        return 0
+
+    def _finding(self, evidence: Evidence, record: Record, loss: float, expected: float) -> Finding:
+        gain, lost = gain_of_last(record), self._lost_epochs(evidence)
+        factor = answers_multiplied(record)
+        is_costly = loss > expected + self.costly_excess or gain > self.largest_gain
+        is_costly = is_costly or lost >= self.lost_epochs
+        tail = f"; {lost} epochs went by until it was there" if lost >= self.lost_epochs else ""
+        return Finding(
+            severity="warning" if is_costly else "info",
+            sentence=f"before the first step the loss is {loss:.3g}, and a model that says "
+            f"nothing would have {expected:.3g}{tail}",
+            evidence={
+                "loss": loss,
+                "expected_loss": expected,
+                "answers_rms": record["outputs"]["rms"],
+                "last_layer_gain": gain,
+                "epochs_above": lost,
+                "factor": factor,
+            },
+            cause=f"the model multiplies its last layer's answers by about {factor:.3g}: a "
+            "temperature or scale the wrong way"
+            if factor > MULTIPLIED
+            else "the last layer starts with answers that are too large: the first epochs are "
+            "spent on unlearning them",
+            command=f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
+            "as large as torch draws them",
+            stage=record["stage"],
+        )
+
+
+def gain_of_last(record: Record) -> float:
+    """The last layer's weight (rms) times the root of its inputs: what it does to their size."""
+    weights = [row for row in record["parameters"] if row["kind"] == "weight"]
+    num_outputs = record["layers"][-1].get("units") if record["layers"] else None
+    if not weights or not num_outputs:
+        return 0.0
+    gain: float = weights[-1]["weight_rms"] * (weights[-1]["size"] / num_outputs) ** 0.5
+    return gain

@@ -1,0 +1,167 @@
+"""Differences that other samples of the same kind might have turned round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Gt, Lt
+
+from expkit.diagnosis.across_runs import CrossRule, Evidences, recipes_of
+from expkit.diagnosis.commands import SEEDS, train_again
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.finding import Finding, counted
+from expkit.diagnosis.success_counts import Outcome, answers_of, outcome_of
+from expkit.metrics.criteria import parse_criterion, shown_bound
+from expkit.metrics.mcnemar import McNemar, round_up
+from expkit.metrics.p_values import corrected_for, holm, p_value
+from expkit.metrics.percentages import percent, percent_range
+
+if TYPE_CHECKING:
+    from expkit.metrics.predictions import ClassPredictions
+
+
+MET = "the criterion it meets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinNoiseOfBaseline(CrossRule):
+    """An accuracy, or the better of two, that these samples do not prove."""
+
+    significance: Annotated[float, Gt(0), Lt(1)] = 0.05
+
+    def find(self, evidence: Evidence) -> Iterable[Finding]:
+        """Against what was stated beforehand: the largest class, the criterion, the reference."""
+        if answers_of(evidence) is None:
+            return
+        outcome = outcome_of(evidence)
+        assert outcome is not None, "there are answers"
+        low, high = outcome.interval
+        near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
+        named = [f"{name}, {_written(name, value)}" for name, value in near.items()]
+        if near:
+            yield Finding(
+                severity="info",
+                sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
+                + " and of ".join(named)
+                + f": {counted(outcome.count, 'sample')} "
+                f"{'leaves' if outcome.count == 1 else 'leave'} {percent_range(low, high)} open",
+                evidence={
+                    "accuracy": outcome.accuracy,
+                    "right": outcome.right,
+                    "samples": outcome.count,
+                    "95 % interval": [low, high],
+                    **near,
+                },
+                cause="so few samples cannot tell figures so near to each other apart",
+                command=f"measure on {_samples_wanted(outcome, near)}, or over several seeds:\n"
+                + train_again(evidence.overrides, SEEDS, is_sweep=True),
+            )
+
+    def compare(self, evidences: Evidences) -> Iterable[Finding]:
+        """The best run beside those of other recipes that answered the same samples.
+
+        The seeds and folds of a recipe are no rivals; recipes of several are compared over these
+        (expkit compare).
+        """
+        alone = [recipe for recipe in recipes_of(evidences)[0] if len(recipe) == 1]
+        runs = {name: evidence for recipe in alone for name, evidence in recipe.items()}
+        for answered in _on_same_samples(runs):
+            right = {name: answers.ranks == 0 for name, answers in answered.items()}
+            best = max(right, key=lambda name: int(right[name].sum()))
+            pairs = {name: McNemar.of(right[best], right[name]) for name in right if name != best}
+            corrected = holm([pair.p for pair in pairs.values()])
+            doubted = {
+                name: p for name, p in zip(pairs, corrected, strict=True) if p >= self.significance
+            }
+            if doubted:
+                yield _no_evidence(best, pairs, doubted, answered[best], right)
+
+
+def _written(name: str, value: float) -> str:
+    """A bound as it was stated, and a figure as figures are."""
+    return shown_bound(value, is_share=True) if name == MET else percent(value)
+
+
+def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
+    """What the accuracy is held against, by its name."""
+    found = {"the largest class": outcome.majority}
+    for name, condition in (evidence.config.get("criteria") or {}).items():
+        criterion = parse_criterion(name, condition)
+        is_ours = (
+            criterion.metric == "accuracy"
+            and criterion.split(evidence.facts.judged_split) == outcome.split
+        )
+        if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
+            found[MET] = criterion.bound
+    reference = evidence.config.get("reference") or {}
+    figure = (reference.get("figures") or {}).get("accuracy")
+    if figure is not None:
+        found["the reference"] = float(figure)
+    return found
+
+
+def _samples_wanted(outcome: Outcome, near: Mapping[str, float]) -> str:
+    """Say how many; equal figures are told apart by no number of samples."""
+    if any(abs(outcome.accuracy - value) * outcome.count < 1 for value in near.values()):
+        return "more samples"
+    return f"about {_samples_needed(outcome, near):,} samples"
+
+
+def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
+    """At which none of them would lie within the interval any more, were the accuracy the same.
+
+    Its width goes by 1 / sqrt(n), but for few samples, and those at hand did not do: half as many
+    again is the least.
+    """
+    p = outcome.accuracy
+    gap = min(max(abs(p - value), 0.001) for value in near.values())
+    return round_up(max(1.96**2 * max(p * (1 - p), 0.01) / gap**2, 1.5 * outcome.count))
+
+
+def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
+    """The runs' answers, those to the very same samples together."""
+    groups: dict[tuple[Any, ...], dict[str, ClassPredictions]] = {}
+    for name, evidence in evidences.items():
+        answers = answers_of(evidence)
+        if answers is not None:
+            print_ = evidence.facts.splits[answers.split].fingerprint
+            key = (print_, tuple(answers.samples), tuple(answers.class_names))
+            groups.setdefault(key, {})[name] = answers
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _no_evidence(
+    best: str,
+    pairs: Mapping[str, McNemar],
+    doubted: Mapping[str, float],
+    answers: ClassPredictions,
+    right: Mapping[str, Any],
+) -> Finding:
+    """Name those, of all that the best was held against, that it is not shown to be better than."""
+    total = len(answers.targets)
+    told = [
+        f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
+        f"samples, p {p_value(p)}"
+        for name, p in doubted.items()
+    ]
+    after = corrected_for(len(pairs))
+    return Finding(
+        severity="info",
+        sentence=f"no evidence that {best}, {percent(float(right[best].mean()))} on "
+        f"{answers.split}, is better than {'; '.join(told)} ({McNemar.test}{after})",
+        evidence={
+            "best": best,
+            "samples": total,
+            "right": {name: int(right[name].sum()) for name in [best, *doubted]},
+            "only best right": {name: pairs[name].only_ours for name in doubted},
+            "only other right": {name: pairs[name].only_theirs for name in doubted},
+            "p, McNemar exact": {name: pairs[name].p for name in doubted},
+            "p after Holm's correction": dict(doubted),
+            "comparisons": len(pairs),
+        },
+        cause="so few samples cannot tell runs so near to each other apart",
+        command="measure both on more samples, or train each over several seeds, by -m and "
+        f"{SEEDS[0]} in its command",
+    )

@@ -1,0 +1,74 @@
+"""What nets that know nothing reach, beside which every figure stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from expkit.metrics.classification import measure
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.tasks import TOP
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from expkit.metrics.predictions import Predictions, ValuePredictions
+
+Levels = Mapping[str, float]
+
+
+def chance_levels(predictions: Predictions) -> Levels:
+    """Of answers that fall on every class equally often; a regression has none."""
+    import numpy as np
+
+    if not isinstance(predictions, ClassPredictions):
+        return {}
+    shares = _class_shares(predictions)
+    num_classes, occurs = len(shares), shares > 0
+    even = 1 / num_classes
+    return {
+        "accuracy": even,
+        "top5_accuracy": min(1.0, TOP * even),
+        "balanced_accuracy": even,
+        "macro_precision": float(shares[occurs].mean()),
+        "macro_recall": even,
+        "macro_f1": float((2 * shares * even / (shares + even))[occurs].mean()),
+        "auroc": 0.5,
+        "average_precision": float(shares[1] if num_classes == 2 else np.mean(shares[occurs])),
+        "log_loss": math.log(num_classes),
+    }
+
+
+def constant_levels(predictions: Predictions) -> Levels:
+    """Of one answer to everything: the largest class, or the mean of the targets."""
+    if not isinstance(predictions, ClassPredictions):
+        return _mean_levels(predictions)
+    shares = _class_shares(predictions)
+    largest, num_occurring = float(shares.max()), int((shares > 0).sum())
+    return {
+        "accuracy": largest,
+        "top5_accuracy": float(sum(sorted(shares.tolist())[-TOP:])),
+        "balanced_accuracy": 1 / num_occurring,
+        "macro_precision": largest / num_occurring,
+        "macro_recall": 1 / num_occurring,
+        "macro_f1": 2 * largest / (1 + largest) / num_occurring,
+        "auroc": 0.5,
+    }
+
+
+def _class_shares(predictions: ClassPredictions) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    counts = np.bincount(predictions.targets, minlength=len(predictions.class_names))
+    shares: npt.NDArray[np.float64] = counts / counts.sum()
+    return shares
+
+
+def _mean_levels(predictions: ValuePredictions) -> Levels:
+    import numpy as np
+
+    means = np.broadcast_to(predictions.targets.mean(axis=0), predictions.targets.shape)
+    return {**measure(replace(predictions, predictions=means)), "r2": 0.0}

@@ -1,0 +1,44 @@
+"""Names that run folders of earlier versions hold, with the names that the same things have now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MODULES: Mapping[str, str] = {
+    "expkit.commands.launching": "expkit.sweeps.launchers.local",
+    "expkit.commands.stacking": "expkit.sweeps.launchers.stacked",
+    "expkit.data.arrays": "expkit.data.datasets.arrays",
+    "expkit.data.digits": "expkit.data.datasets.digits",
+    "expkit.data.image_folder": "expkit.data.datasets.image_folder",
+    "expkit.data.own_dataset": "expkit.data.datasets.torch_dataset",
+    "expkit.data.puzzle": "expkit.data.datasets.puzzle",
+    "expkit.data.scan_lines": "expkit.data.datasets.scan_lines",
+    "expkit.data.torchvision_sets": "expkit.data.datasets.torchvision",
+    "expkit.engine.device": "expkit.training.device",
+    "expkit.procedures.evaluation": "expkit.runner.stages.evaluation",
+    "expkit.procedures.mistakes": "expkit.runner.stages.collect_mistakes",
+    "expkit.procedures.overfit": "expkit.runner.stages.overfit",
+    "expkit.procedures.preflight": "expkit.runner.stages.preflight",
+    "expkit.procedures.training": "expkit.runner.stages.training",
+}
+
+
+def present_target(target: str) -> str:
+    """Return the name that a class of expkit has now."""
+    module, _, name = target.rpartition(".")
+    return f"{MODULES[module]}.{name}" if module in MODULES else target
+
+
+def with_present_names(value: Any) -> Any:
+    """Return a recorded config in which every `_target_` has its present name."""
+    if isinstance(value, Mapping):
+        return {
+            key: present_target(each)
+            if key == "_target_" and isinstance(each, str)
+            else with_present_names(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [with_present_names(each) for each in value]
+    return value

@@ -1,0 +1,158 @@
+"""Predictions of a run as the rows of a CSV, written and read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
+from expkit.records.csv_cells import plain_cell, safe_cell
+from expkit.records.files import write_aside
+from expkit.records.safe_open import open_to_read
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float32]
+
+UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
+
+
+def header_of(predictions: Predictions) -> list[str]:
+    """Return the columns of the CSV."""
+    if isinstance(predictions, ClassPredictions):
+        return class_header(predictions.class_names)
+    return value_header(predictions.target_names)
+
+
+def rows_of(predictions: Predictions) -> Iterator[list[str]]:
+    """Yield a row of the CSV for each sample."""
+    if isinstance(predictions, ClassPredictions):
+        return _class_rows(predictions)
+    return _value_rows(predictions)
+
+
+def _class_rows(given: ClassPredictions) -> Iterator[list[str]]:
+    line = ",".join(["%.6g"] * len(given.class_names))
+    names = [safe_cell(name) for name in given.class_names]
+    for sample, target, prediction, rank, probabilities in zip(
+        given.samples,
+        given.targets.tolist(),
+        given.predictions.tolist(),
+        given.ranks.tolist(),
+        given.probabilities.tolist(),
+        strict=True,
+    ):
+        numbers = (line % tuple(probabilities)).split(",")
+        first = [given.split, safe_cell(sample), names[target], names[prediction], str(rank)]
+        yield [*first, *numbers]
+
+
+def _value_rows(given: ValuePredictions) -> Iterator[list[str]]:
+    for sample, target, prediction in zip(
+        given.samples, given.targets.tolist(), given.predictions.tolist(), strict=True
+    ):
+        numbers = (f"{number:.6g}" for number in (*target, *prediction))
+        yield [given.split, safe_cell(sample), *numbers]
+
+
+def class_header(class_names: Sequence[str]) -> list[str]:
+    """The columns of a classification: by position, as a class may be called "split" itself."""
+    first = ["split", "sample", "target", "prediction", "target_rank"]
+    return [*first, *map(safe_cell, class_names)]
+
+
+def value_header(target_names: Sequence[str]) -> list[str]:
+    """The columns of a regression."""
+    columns = (f"{side}_{name}" for side in ("target", "predicted") for name in target_names)
+    return ["split", "sample", *map(safe_cell, columns)]
+
+
+def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
+    """One CSV for all splits of a run."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header_of(splits[0]))
+    for split in splits:
+        writer.writerows(rows_of(split))
+    write_aside(path, stream.getvalue().encode(errors=UNDECODABLE))
+
+
+def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, ClassPredictions]:
+    """The classification answers of a run by split."""
+    import numpy as np
+
+    index = {name: number for number, name in enumerate(class_names)}
+    text = ("split", "sample", "target", "prediction")
+    table = _read_table(path, class_header(class_names), text, len(class_names))
+    ranks = table.iloc[:, 4].to_numpy(np.float64)
+    if not np.isin(ranks, np.arange(len(class_names) + 1)).all():  # the last: NaN
+        raise ValueError("a rank is of no class")
+    probabilities = table.iloc[:, 5:].to_numpy(np.float64)
+    if (probabilities < 0).any() or (probabilities > 1).any():  # NaN is neither
+        raise ValueError("a probability is outside of 0 to 1")
+    table["row"] = np.arange(len(table))
+    return {
+        str(split): ClassPredictions(
+            split=str(split),
+            samples=[plain_cell(name) for name in part["sample"]],
+            targets=np.array([index[plain_cell(name)] for name in part["target"]]),
+            predictions=np.array([index[plain_cell(name)] for name in part["prediction"]]),
+            ranks=ranks[part["row"]].astype(np.int64),
+            probabilities=probabilities[part["row"]].astype(np.float32),
+            class_names=class_names,
+        )
+        for split, part in table.groupby("split", sort=False)
+    }
+
+
+def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str, ValuePredictions]:
+    """The regression answers of a run by split."""
+    import numpy as np
+
+    header = value_header(target_names)
+    table = _read_table(path, header, ("split", "sample"), 2 * len(target_names))
+    with np.errstate(over="ignore"):  # a diverged model may well predict infinity
+        numbers = table.iloc[:, 2:].to_numpy(np.float64).astype(np.float32)
+    table["row"] = np.arange(len(table))
+    return {
+        str(split): ValuePredictions(
+            split=str(split),
+            samples=[plain_cell(name) for name in part["sample"]],
+            targets=numbers[part["row"], : len(target_names)],
+            predictions=numbers[part["row"], len(target_names) :],
+            target_names=target_names,
+        )
+        for split, part in table.groupby("split", sort=False)
+    }
+
+
+def _read_table(
+    path: Path, header: Sequence[str], text: Sequence[str], num_numbers: int
+) -> pd.DataFrame:
+    """The rows below this header, with so many columns of numbers at the end."""
+    import pandas as pd
+
+    with open_to_read(path) as stream:
+        wrapped = io.TextIOWrapper(stream, "utf-8", UNDECODABLE, newline="")
+        found = next(csv.reader(wrapped), [])
+        if [plain_cell(cell) for cell in found] != [plain_cell(cell) for cell in header]:
+            raise ValueError("its columns are other ones")
+        stream.seek(0)
+        columns = [*text, *map(str, range(len(text), len(header)))]
+        return pd.read_csv(
+            stream,
+            header=0,
+            names=columns,
+            # said to be floats, as a number of hundreds of digits would be an object
+            dtype=dict.fromkeys(columns, float) | dict.fromkeys(text, str),
+            keep_default_na=False,
+            na_values={name: ["nan"] for name in columns[len(header) - num_numbers :]},
+            encoding_errors=UNDECODABLE,
+        )

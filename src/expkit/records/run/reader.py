@@ -1,0 +1,369 @@
+"""A run folder as everything that reads it sees it; opening one runs no code from it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import yaml
+
+from expkit.errors import UserError, nearest_of
+from expkit.metrics.predictions import Predictions
+from expkit.records.arrays import (
+    MISTAKES_ARRAYS,
+    SAMPLES_ARRAYS,
+    SNAPSHOT_ARRAYS,
+    check_samples,
+    check_snapshot,
+    read_arrays,
+    read_image,
+)
+from expkit.records.files import Record, read_json, read_lines, read_yaml
+from expkit.records.former_names import with_present_names
+from expkit.records.run.labels import Labels
+from expkit.records.run.metadata import DatasetFacts, Layout, StageResult
+from expkit.records.run.predictions import read_class_predictions, read_value_predictions
+from expkit.records.run.schema import (
+    RecordedEnvironment,
+    check_config,
+    check_name,
+    is_epoch,
+    is_signal,
+)
+from expkit.records.run.writer import is_locked
+from expkit.records.safe_open import is_file, list_inside, read_file
+from expkit.records.typed_values import ShapeError, check_shape
+from expkit.sanitize import one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
+
+Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records of one run, read when asked for."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, as it is shown."""
+        return one_line(self.path.name)
+
+    @functools.cached_property
+    def config(self) -> Mapping[str, Any]:
+        """Its config, in the names that parts have now."""
+        return cast("Mapping[str, Any]", with_present_names(self.recorded_config))
+
+    @functools.cached_property
+    def recorded_config(self) -> Mapping[str, Any]:
+        """Its config as it was written down."""
+        path = self._need("config.yaml")
+        with explain_damage(path):
+            config = read_yaml(path)
+            check_config(config)
+            if "procedure" not in config:
+                raise ValueError("it holds no config")
+        return cast("Mapping[str, Any]", config)
+
+    @property
+    def config_text(self) -> str:
+        """Its config to the letter."""
+        path = self._need("config.yaml")
+        with explain_damage(path):
+            return read_file(path).decode()
+
+    @functools.cached_property
+    def overrides(self) -> list[str]:
+        path = self._need("overrides.yaml")
+        with explain_damage(path):
+            overrides = read_yaml(path) or []
+            check_shape(overrides, list[str])
+        return cast("list[str]", overrides)
+
+    @functools.cached_property
+    def environment(self) -> Record:
+        path = self._need("environment.json")
+        environment = read_json(path)
+        with explain_damage(path):
+            check_shape(environment, RecordedEnvironment)
+        return environment
+
+    @functools.cached_property
+    def dataset(self) -> DatasetFacts:
+        """The data as the last stage met it, with the labels that an earlier one may have given."""
+        return (
+            self.dataset_as_read if self.labels is None else self.labels.apply(self.dataset_as_read)
+        )
+
+    def dataset_of(self, stage: str) -> DatasetFacts:
+        """The data as one stage met it: with new labels only where it learns them."""
+        learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
+        return (self.relabelled if learns_labels else None) or self.dataset_as_read
+
+    @functools.cached_property
+    def relabelled(self) -> DatasetFacts | None:
+        """The data with the labels that a stage has given; None where none has."""
+        labels = Labels.read(self.path, self.dataset_as_read)
+        return None if labels is None else labels.apply(self.dataset_as_read)
+
+    @functools.cached_property
+    def labels(self) -> Labels | None:
+        """The new labels that the run's weights have learnt, where they have."""
+        if self.trained is self:
+            stage = self.config["procedure"].get(self._weights_of[0]) or {}
+            if not stage.get("labels_from"):
+                return None
+        return Labels.read(self.path, self.dataset_as_read)
+
+    @functools.cached_property
+    def dataset_as_read(self) -> DatasetFacts:
+        """The data as it came, before any stage gave it new labels."""
+        path = self._need("dataset.json")
+        with explain_damage(path):
+            return DatasetFacts.from_json(read_json(path))
+
+    @functools.cached_property
+    def history(self) -> list[Record]:
+        return read_lines(self.path / "history.jsonl", ("stage", "epoch"), is_epoch)
+
+    @functools.cached_property
+    def signals(self) -> list[Record]:
+        """What was measured of data, model, loss, steps and epochs, for the rules."""
+        return read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
+
+    @functools.cached_property
+    def stages(self) -> list[StageResult]:
+        path = self.path / "stages.jsonl"
+        with explain_damage(path):
+            results = [StageResult.from_json(record) for record in read_lines(path)]
+            for result in results:
+                check_name(result.stage)
+        return results
+
+    @functools.cached_property
+    def summary(self) -> Record | None:
+        path = self.path / "summary.json"
+        return read_json(path) if is_file(path) else None
+
+    @functools.cached_property
+    def predictions(self) -> Mapping[str, Predictions]:
+        """By split; empty where the run did not get as far."""
+        path = self.path / "predictions.csv"
+        if not is_file(path):
+            if any(result.kind == "Evaluation" for result in self.stages):
+                self._need(path.name)
+            return {}
+        facts = self.dataset
+        try:
+            if facts.class_names is not None:
+                return read_class_predictions(path, facts.class_names)
+            return read_value_predictions(path, facts.target_names or ())
+        except (KeyError, ValueError) as error:  # pandas' are ValueErrors
+            raise UserError(
+                f"predictions.csv and dataset.json of '{self.name}' do not agree, "
+                "or one of them is damaged",
+                where=str(path),
+                fix="bring both back from a copy, or evaluate again: expkit evaluate RUN",
+            ) from error
+
+    @property
+    def trained(self) -> Run:
+        """The run that made the weights: another one where this one evaluates it."""
+        seen = {self.path.resolve()}
+        run = self
+        while (source := run.config.get("evaluates")) is not None:
+            where = f"{run.path / 'config.yaml'}: evaluates: {source}"
+            if not is_run(Path(source)):
+                raise UserError(
+                    f"'{self.name}' evaluates a run that is not there any more",
+                    where=where,
+                    fix="move it back, or ask that run by its new path",
+                )
+            run = Run(Path(source))
+            if run.path.resolve() in seen:
+                raise UserError(
+                    f"'{self.name}' evaluates itself: no run made its weights",
+                    where=where,
+                    fix="bring config.yaml back from a copy",
+                )
+            seen.add(run.path.resolve())
+        return run
+
+    @property
+    def weights(self) -> Path:
+        """The weights that stand for the run: those of its evaluation, or the last best ones."""
+        if self.trained is not self:
+            return self.trained.weights
+        path = self.checkpoint(*self._weights_of)
+        if not is_file(path, self.path):
+            raise UserError(
+                f"the run '{self.name}' has no trained weights",
+                where=str(path),
+                fix="name a run that has trained, or go on with this one: expkit resume RUN",
+            )
+        return path
+
+    @property
+    def _weights_of(self) -> tuple[str, str]:
+        """The stage and the epoch that an evaluation names, or the last stage that kept any."""
+        evaluations = [
+            stage for stage in self.config["procedure"].values() if stage and "weights" in stage
+        ]
+        chosen = evaluations[-1] if evaluations else {}
+        which = chosen.get("weights", "best")
+        kept = [
+            name for name in self.stage_names if is_file(self.checkpoint(name, which), self.path)
+        ]
+        return chosen.get("of") or (kept or [""])[-1], which
+
+    def checkpoint(self, stage: str, which: str) -> Path:
+        """Where a stage keeps the weights of its best or its last epoch."""
+        with explain_damage(self.path / "config.yaml"):
+            check_name(stage or "none")
+            check_name(which)
+        return self.path / "checkpoints" / stage / f"{which}.safetensors"
+
+    def snapshots(self) -> Iterator[tuple[str, int, Mapping[str, npt.NDArray[np.generic]]]]:
+        """The answers recorded in the middle of training, by stage and epoch."""
+        for path in list_inside(self.path / "snapshots", "*/epoch_*.npz", self.path):
+            number = path.stem.removeprefix("epoch_")
+            if number.isdecimal():
+                arrays = read_arrays(path, self.path, SNAPSHOT_ARRAYS)
+                check_snapshot(arrays, path)
+                yield path.parent.name, int(number), arrays
+
+    def samples(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
+        """Pictures that the run kept for its pages: `augmented`, `wrong_val`; None without."""
+        path = self.path / "samples" / f"{name}.npz"
+        if not is_file(path, self.path):
+            return None
+        is_of_mistakes = name.startswith("wrong_")
+        arrays = read_arrays(path, self.path, MISTAKES_ARRAYS if is_of_mistakes else SAMPLES_ARRAYS)
+        check_samples(arrays, path, self.dataset.num_classes)
+        return arrays
+
+    def picture(self, layout: Layout) -> Image | None:
+        """The image that a split was cut from; None where the run does not hold it."""
+        path = self.path / layout.picture
+        return read_image(path, self.path) if is_file(path, self.path) else None
+
+    def _need(self, name: str) -> Path:
+        """A file that every run begins with."""
+        path = self.path / name
+        if not is_file(path):
+            raise UserError(
+                f"the run '{self.name}' lacks its {name}: it is no whole run folder any more",
+                where=str(path),
+                fix="bring the file back, or start the run again: expkit train ...",
+            )
+        return path
+
+    @property
+    def stage_names(self) -> list[str]:
+        """The stages that the run was asked for, in order."""
+        return list(self.config["procedure"])
+
+    @property
+    def status(self) -> Status:
+        """Told from the records, so that it cannot go stale when a process is killed."""
+        if any(not result.passed for result in self.stages):
+            return "failed"
+        if {result.stage for result in self.stages} >= set(self.stage_names):
+            return "finished"
+        return "running" if is_locked(self.path) else "interrupted"
+
+    @property
+    def has_pages(self) -> bool:
+        """Tell whether it has ended and its pages say so: summary.json is written last."""
+        status = self.status
+        is_over = status in ("finished", "failed")
+        return is_over and self.summary is not None and self.summary.get("status") == status
+
+
+@contextlib.contextmanager
+def explain_damage(path: Path) -> Iterator[None]:
+    """A record that does not say what it should is told by its file."""
+    try:
+        yield
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError),
+        *(ArithmeticError, IndexError, RecursionError, MemoryError),
+    ) as error:
+        kind = "" if isinstance(error, ShapeError) else f"{type(error).__name__}: "
+        raise UserError(
+            f"'{path.name}' is damaged: {kind}{str(error).partition(chr(10))[0]:.120}",
+            where=str(path),
+            fix="bring the file back from a copy",
+        ) from error
+
+
+def is_run(path: Path) -> bool:
+    return exists(path / "config.yaml") and exists(path / "environment.json")
+
+
+def exists(path: Path) -> bool:
+    """Also where a user's word is too long to be a path, at which Path.exists raises."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def list_runs(parent: Path) -> list[Path]:
+    """The runs in a folder and in its sweeps, oldest first."""
+    found: list[Path] = []
+    for path in parent.glob("[!.]*"):
+        found += [path] if is_run(path) else [sub for sub in path.glob("[!.]*") if is_run(sub)]
+    return sorted(
+        found, key=lambda path: (path.name[:15], (path / "config.yaml").stat().st_mtime_ns)
+    )
+
+
+def find_run(text: str, parent: Path = Path("outputs")) -> Run:
+    """The run meant by a path, by a unique part of its name, or by `last`."""
+    if is_run(Path(text)):
+        return Run(Path(text))
+    runs = list_runs(parent)
+    if text == "last" and runs:
+        return Run(runs[-1])
+    matches = match_names(text, runs)
+    if len(matches) == 1:
+        return Run(matches[0])
+    raise no_such_run(text, parent, runs, matches)
+
+
+def match_names(text: str, paths: Sequence[Path]) -> list[Path]:
+    """Those with this whole name, else with this part after the date, else with any such part."""
+    return (
+        [path for path in paths if path.name == text]
+        or [path for path in paths if path.name.endswith(f"_{text}")]
+        or [path for path in paths if text in path.name]
+    )
+
+
+def no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
+    """What to answer where a word names no run, or several."""
+    listed = "\n".join(path.name for path in (matches or runs)[-8:])
+    if matches:
+        what = f"'{text}' is a part of {len(matches)} runs' names"
+    elif exists(Path(text)):
+        what = f"'{text}' is no run folder: it has no config.yaml and environment.json"
+    elif not runs:
+        what = f"there is no run '{text}': '{parent}' holds none"
+    else:
+        what = f"there is no run '{text}' in '{parent}'"
+    return UserError(
+        what,
+        nearest=nearest_of(text, [path.name for path in runs]),
+        allowed=f"a path, a unique part of a name, or last\n{listed}".strip(),
+        fix=None if runs else "expkit train",
+    )

@@ -1,0 +1,110 @@
+"""A comparison as files: a page, its table, the samples that changed, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from expkit.records.files import write_aside
+from expkit.records.run.reader import Run
+from expkit.reports import markdown
+from expkit.reports.compare import table as tables
+from expkit.reports.compare.changes import KINDS, changes_table
+from expkit.reports.compare.comparison import Comparison
+from expkit.reports.compare.verdicts import ONE_SEED_EACH
+from expkit.reports.plots.files import find_pictures, format_of, link_to
+
+NO_PICTURE = "The runs' records hold no picture of a sample that changed."
+
+
+def write_comparison(
+    comparison: Comparison,
+    folder: Path,
+    left_out: Sequence[str] = (),
+    picture_format: str | None = None,
+) -> list[Path]:
+    """compare.csv, changes.csv, the pictures of what changed and, last, compare.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "compare.csv", folder / "changes.csv"]
+    write_aside(paths[0], tables.comparison_csv(comparison).encode())
+    told = [
+        (row.changes_of[0].path.name, row.changes_of[1].path.name, row.changes)
+        for row in comparison.rows
+        if row.changes is not None and row.changes_of is not None
+    ]
+    write_aside(paths[1], changes_table(told).encode())
+    pictures = list(_draw(comparison, folder, picture_format))
+    for path in set(find_pictures(folder, "changes*")) - set(pictures):
+        path.unlink()  # of an earlier comparison
+    page = folder / "compare.md"
+    write_aside(page, _page(comparison, left_out, pictures).encode())
+    return [page, *paths, *pictures]
+
+
+def _draw(comparison: Comparison, folder: Path, picture_format: str | None) -> Iterator[Path]:
+    from expkit.reports.compare.changes_plot import draw_changes
+    from expkit.reports.plots import style
+
+    baseline = Run(comparison.baseline.members[0].path)
+    with style.styled(), style.in_format(picture_format or format_of(baseline.config)):
+        for row in comparison.rows:
+            if row.changes is None or row.changes_of is None:
+                continue
+            end = "" if len(comparison.rows) == 1 else f"_{row.group.label}"
+            ours, theirs = (Run(member.path) for member in row.changes_of)
+            yield from draw_changes(row.changes, ours, theirs, folder / f"changes{end}.png")
+
+
+def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Path]) -> str:
+    groups = tables.shown_groups(comparison)
+    names = [
+        (
+            group.label,
+            group.name,
+            ", ".join(member.draw_name for member in group.members),
+            "baseline" if group is comparison.baseline else "",
+        )
+        for group in groups
+    ]
+    settings = [list(row) for row in zip(*tables.settings_table(comparison), strict=True)]
+    plain = markdown.plain
+    answers = [plain(f"- {row.group.label}: {tables.answer(row)}") for row in comparison.rows]
+    warnings = [
+        plain(f"- {', '.join(labels)}: {text}")
+        for text, labels in tables.doubts(comparison).items()
+    ]
+    figures = tables.figures_table(comparison, comparison.metrics)
+    parts = [
+        markdown.plain(f"# {comparison.metric}, beside {comparison.baseline.name}"),
+        "\n".join(answers),
+        "\n".join(f"- {sentence}" for sentence in tables.methods(comparison, comparison.metrics)),
+        *(each if each == ONE_SEED_EACH else f"{each}." for each in comparison.abouts),
+        *(["## Doubts", "\n".join(warnings)] if warnings else []),
+        "## Runs",
+        markdown.table(("", "run", "seed", ""), names),
+        f"{tables.hidden(comparison)}. All are in compare.csv." if comparison.num_hidden else "",
+        "\n".join(plain(f"- left out: {line}") for line in left_out),
+        "## What differs",
+        markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",
+        "## Figures",
+        plain(f"{tables.judged_on(comparison)}."),
+        markdown.table(figures[0], figures[1:]),
+        *_changes(comparison, pictures),
+        *(link_to(path, path.name) for path in pictures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _changes(comparison: Comparison, pictures: Sequence[Path]) -> list[str]:
+    rows = [
+        (row.group.label, *(str(len(row.changes.where(kind))) for kind in KINDS))
+        for row in comparison.rows
+        if row.changes is not None
+    ]
+    if not rows:
+        return []
+    told = (
+        "Right with the run and wrong with the baseline is fixed; every sample is in changes.csv."
+    )
+    table = markdown.table(("", *KINDS), rows)
+    return ["## Samples", told, table, "" if pictures else NO_PICTURE]

@@ -1,0 +1,185 @@
+"""The tables of a comparison, cell by cell: the screen, the page and the CSV share them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from expkit.metrics.names import Measure
+from expkit.metrics.p_values import p_value
+from expkit.records.csv_cells import safe_row
+from expkit.reports import formatting, markdown
+from expkit.reports.compare.comparison import Compared, Comparison
+from expkit.reports.compare.filter import setting, value_of
+from expkit.reports.compare.recipes import SEED, Recipe, differing_keys, settings_of
+from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
+from expkit.reports.run.screen import MAIN_METRICS
+from expkit.reports.sweep.variation import words_of
+
+Table = list[list[str]]
+
+
+def shown_groups(comparison: Comparison) -> list[Recipe]:
+    """The baseline first."""
+    return [comparison.baseline, *(row.group for row in comparison.rows)]
+
+
+def settings_table(comparison: Comparison) -> Table:
+    """A column a setting that differs among those shown; a row a recipe.
+
+    First the parts that were chosen by name, then what was asked for by a word, then the rest.
+    """
+    groups = shown_groups(comparison)
+    plain = [settings_of(group.first) for group in groups]
+    keys = differing_keys(plain)
+    parts = [part for part in dict.fromkeys(map(_part_of, keys)) if part not in keys]
+    settings = [
+        {**each, SEED: group.members[0].seed}
+        | {part: value_of(group.first, part) for part in parts}
+        for group, each in zip(groups, plain, strict=True)
+    ]
+    named = [key for key in differing_keys(settings) if key in parts or (key == SEED and not keys)]
+    asked = {key for group in groups for key in words_of(group.first.overrides)}
+    order = dict.fromkeys([*named, *(key for key in keys if key in asked), *keys])
+    rows = [
+        [group.label, *(markdown.without_places(setting(each, key)) for key in order)]
+        for group, each in zip(groups, settings, strict=True)
+    ]
+    return [["", *order], *rows]
+
+
+def _part_of(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def main_metrics(comparison: Comparison) -> list[str]:
+    """The one that is judged by, and those that a screen has room for."""
+    first, *others = comparison.metrics
+    return [first, *(name for name in others if Measure.parse(name).metric in MAIN_METRICS)]
+
+
+def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
+    """A row a metric and recipe: the value, its std over seeds, the difference's interval, and p.
+
+    Where several are compared, interval and p are both after Holm's correction.
+    """
+    label = comparison.baseline.label
+    rows = [["metric", "run", "value", f"difference to {label} (95 % interval)", "p"]]
+    for metric in metrics:
+        rows.append([metric, label, _value(comparison.baseline, metric), "", ""])
+        for row in comparison.rows:
+            found = row.differences.get(metric)
+            cells = ("", "")
+            if found is not None:
+                cells = difference_shown(metric, found), p_value(found.p).removeprefix("= ")
+            rows.append(["", row.group.label, _value(row.group, metric), *cells])
+    return rows
+
+
+def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
+    """Sentences on how the p and the intervals of these metrics came about."""
+    found = [
+        (metric, row.differences[metric])
+        for metric in metrics
+        for row in comparison.rows
+        if metric in row.differences
+    ]
+    holm = corrected(comparison.num_tests, f" with {comparison.baseline.label}")
+    return [*methods_of(found), *([holm] if holm else [])]
+
+
+def _value(group: Recipe, metric: str) -> str:
+    mean, spread = group.mean(metric), group.spread(metric)
+    if mean is None:
+        return "not measured"
+    return formatting.spread(metric, mean, spread)
+
+
+def judged_on(comparison: Comparison) -> str:
+    """On which samples the baseline was measured, and what ± means where there is one."""
+    digest = comparison.baseline.first
+    split = Measure.parse(comparison.metric).split
+    split = digest.judged_split if split in ("", "held_out") else split
+    where = f"On {formatting.samples_of(split, digest.num_samples.get(split, 0))}"
+    if any(group.has_own_samples(split) for group in shown_groups(comparison)):
+        where = f"{where}, other ones for each run"
+    several = [group for group in shown_groups(comparison) if len(group.members) > 1]
+    over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
+    return f"{where}, mean ± standard deviation over {over}" if several else where
+
+
+def hidden(comparison: Comparison) -> str:
+    """Say how many are passed over, and in which metric those that are shown are the best."""
+    measure, judged = Measure.parse(comparison.chosen_by), comparison.baseline.first.judged_split
+    metric = comparison.chosen_by
+    if measure.split in ("", "held_out"):
+        metric = f"{judged}/{metric.removeprefix('held_out/')}"
+    are = "is" if comparison.num_hidden == 1 else "are"
+    return (
+        f"{comparison.num_hidden} of {len(comparison.groups)} {are} not shown, and not tested: "
+        f"these are the best in {metric}, and the baseline"
+    )
+
+
+def answer(row: Compared) -> str:
+    """The verdict in words, or why there is none."""
+    if row.verdict is not None:
+        return row.verdict.text
+    forbidding = next((each.text for each in row.objections if each.forbids), None)
+    return f"not compared: {forbidding or row.untested}"
+
+
+def doubts(comparison: Comparison) -> dict[str, list[str]]:
+    """Objections that forbid nothing, with the labels of those that each is about."""
+    found: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        for objection in row.objections:
+            if not objection.forbids:
+                found.setdefault(objection.text, []).append(row.group.label)
+    return found
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """A row a recipe, also of those not shown, which were not tested."""
+    groups = [comparison.baseline]
+    groups += [group for group in comparison.groups if group is not comparison.baseline]
+    rows = {id(row.group): row for row in comparison.rows}
+    settings = [settings_of(group.first) for group in groups]
+    keys = differing_keys(settings)
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(safe_row(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"]))
+    for group, each in zip(groups, settings, strict=True):
+        row = rows.get(id(group))
+        cells = [
+            group.label,
+            " ".join(member.path.name for member in group.members),
+            " ".join(member.draw_name for member in group.members),
+            *(setting(each, key) for key in keys),
+            *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
+            _csv_answer(group, row, comparison),
+        ]
+        writer.writerow(safe_row(cells))
+    return stream.getvalue()
+
+
+def _csv_header(comparison: Comparison) -> list[str]:
+    ends = ("", " sd", " difference", " low", " high", " p", " p alone", " count")
+    return [f"{metric}{end}" for metric in comparison.metrics for end in ends]
+
+
+def _csv_cells(group: Recipe, row: Compared | None, metric: str) -> list[str]:
+    found = None if row is None else row.differences.get(metric)
+    mean, spread = group.mean(metric), group.spread(metric)
+    numbers = [mean, spread, *([None] * 6)]
+    if found is not None:
+        ends = found.interval or (None, None)
+        numbers[2:] = [found.value, *ends, found.p, found.p_alone, found.count]
+    return ["" if number is None else f"{number:.6g}" for number in numbers]
+
+
+def _csv_answer(group: Recipe, row: Compared | None, comparison: Comparison) -> str:
+    if group is comparison.baseline:
+        return "baseline"
+    return "not tested" if row is None else answer(row)

@@ -1,0 +1,183 @@
+"""Numbers in words: never rounded to the good side, never without a unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from expkit.diagnosis.finding import counted
+from expkit.metrics.criteria import shown_bound, value_beside
+from expkit.metrics.names import SHARES, Measure
+from expkit.metrics.percentages import hundredths, percent_range, points
+from expkit.metrics.percentages import percent as percent
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric, with or without its split and class, is written in percent."""
+    return Measure.parse(name).metric in SHARES
+
+
+def figure(name: str, value: float | None) -> str:
+    """A metric's value in its unit; summary.json has null where a number was not finite."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return percent(value) if is_share(name) else f"{value:.4g}"
+
+
+def spread(name: str, mean: float, deviation: float | None) -> str:
+    """`91.20 ± 0.35 %`; of one seed nothing is known of the spread."""
+    if deviation is None:
+        return figure(name, mean)
+    if is_share(name):
+        return f"{hundredths(mean)} ± {hundredths(deviation)} %"
+    return f"{mean:.4g} ± {deviation:.2g}"
+
+
+def interval(name: str, ends: Sequence[float] | None) -> str:
+    """`92.8 to 95.4 %`, with so many digits that the ends differ; a dash where there is none."""
+    if ends is None:
+        return "-"
+    if is_share(name):
+        return percent_range(*ends)
+    for digits in range(3, 10):
+        low, high = (f"{end:.{digits}g}" for end in ends)
+        if low != high:
+            break
+    return f"{low} to {high}"
+
+
+def difference(name: str, ours: float | None, theirs: float | None) -> str:
+    """How much larger the first is, in points of a percent where the metric is a share."""
+    if ours is None or theirs is None:
+        return "-"
+    if is_share(name):
+        return points(ours - theirs)
+    return f"{ours - theirs:+.4g}"
+
+
+def against_ignorance(summary: Mapping[str, Any]) -> str | None:
+    """Said where the accuracy is no better than that of a model that never looks."""
+    accuracy = summary["metrics"].get(summary["judged_split"], {}).get("accuracy")
+    majority = summary["majority_accuracy"]
+    if accuracy is None or majority is None or accuracy > majority:
+        return None
+    return f"no better than always answering the largest class, {percent(majority)}"
+
+
+def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences on what the metrics of the judged split hide: maybes, and a decisive sample."""
+    split = summary["judged_split"]
+    told = []
+    if sure := summary.get("sure", {}).get(split):  # older summaries tell of neither
+        told.append(_sure(sure))
+    if decisive := summary.get("decisive_samples", {}).get(split):
+        told.append(
+            f"one sample decides log_loss: {decisive['sample']} is {percent(decisive['fraction'])} "
+            f"of it (-ln p = {decisive['loss']:.4g}); without it {decisive['without']:.4g}"
+        )
+    return told
+
+
+def _sure(sure: Mapping[str, Any]) -> str:
+    """Coverage, and the accuracy where the model commits itself."""
+    covered = (
+        f"coverage {percent(sure['coverage'])} ({interval('accuracy', sure['coverage_interval'])})"
+    )
+    are = "is" if sure["num_sure"] == 1 else "are"
+    told = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
+    if sure["accuracy"] is not None:
+        ends = interval("accuracy", sure["accuracy_interval"])
+        told += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
+    return f"{told}; all other metrics count each {sure['label']} as wrong"
+
+
+def gap(held_out_gap: Mapping[str, Any]) -> str:
+    """How far the held-out samples lie behind those that were trained on."""
+    name, value = held_out_gap["metric"], held_out_gap["gap"]
+    shown = difference(name, abs(value), 0.0).removeprefix("+")
+    side = "better" if value >= 0 else "worse"
+    return f"train is {shown} {side} in {name} than {held_out_gap['split']}"
+
+
+def bound(criterion: Mapping[str, Any]) -> str:
+    """What a criterion asks for: `> 94.5 %`."""
+    shown = shown_bound(criterion["bound"], is_share=is_share(criterion["metric"]))
+    return f"{criterion['relation']} {shown}"
+
+
+def asked(criterion: Mapping[str, Any]) -> str:
+    """A criterion with its split: `test/accuracy > 94.5 %`."""
+    return f"{criterion['split']}/{criterion['metric']} {bound(criterion)}"
+
+
+def reached(criterion: Mapping[str, Any]) -> str:
+    """What a criterion found, with so many digits that the rounded figure judges as the true."""
+    value = criterion["value"]
+    if value is None:
+        return "not measured" if criterion["met"] is None else "not finite"
+    return value_beside(
+        value,
+        criterion["relation"],
+        criterion["bound"],
+        is_share=is_share(criterion["metric"]),
+    )
+
+
+def verdict_of(criterion: Mapping[str, Any]) -> str:
+    """A criterion as a table or a screen names it."""
+    return {True: "MET", False: "NOT MET", None: "not measured"}[criterion["met"]]
+
+
+def noise_of(criterion: Mapping[str, Any]) -> str:
+    """Words for a verdict that other samples of the same kind might have turned; else nothing."""
+    ends = criterion["interval"]
+    if criterion["met"] is None or ends is None or not ends[0] <= criterion["bound"] <= ends[1]:
+        return ""
+    count = criterion["num_samples"]
+    samples, shown = counted(count, "sample"), interval(criterion["metric"], ends)
+    return f"but within the noise of {samples}: {shown}"
+
+
+def stage_verdict(stage: Mapping[str, Any]) -> str:
+    """A stage in a word; a dash where it did not end."""
+    return {True: "PASS", False: "FAIL", None: "-"}[stage["passed"]]
+
+
+def samples_of(split: str, count: int) -> str:
+    """How many samples of which kind a picture shows: never a training figure unmarked."""
+    noun = "sample" if count == 1 else "samples"
+    return f"{count} training {noun}" if split == "train" else f"{count} held-out {noun} ({split})"
+
+
+def duration(seconds: float) -> str:
+    """As a clock would say it: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(num_bytes: int) -> str:
+    """Bytes in the unit that keeps them short."""
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
+
+
+def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
+    """What the nets that know nothing do: guess, or always answer the same."""
+    return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
+
+
+def is_worth_showing(name: str, summary: Mapping[str, Any]) -> bool:
+    """Tell whether a metric says something: top-5 accuracy of six classes is 83 % by chance."""
+    chance = summary["levels"]["chance"].get(name)
+    return name != "top5_accuracy" or chance is None or chance <= 0.5
+
+
+def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
+    """What nets that know nothing would reach in a metric, by what such a net does."""
+    found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
+    named = zip(level_names(summary), found, strict=True)
+    return {label: figure(name, level) for label, level in named if level is not None}

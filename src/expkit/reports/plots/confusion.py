@@ -1,0 +1,160 @@
+"""Which classes are taken for which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from expkit.metrics.predictions import ClassPredictions
+from expkit.records.run.reader import Run
+from expkit.reports.formatting import percent, samples_of
+from expkit.reports.plots import style
+
+MATRIX_LIMIT = 50  # classes; above, no matrix can be read
+NUM_PAIRS = 20
+
+Ints = npt.NDArray[np.int64]
+
+
+def draw_confusion(run: Run, folder: Path) -> list[Path]:
+    """On the judged split: a matrix, or the most confused pairs where it would be too large."""
+    answers = run.predictions.get(run.dataset.judged_split)
+    if not isinstance(answers, ClassPredictions):
+        return []
+    if len(answers.class_names) <= MATRIX_LIMIT:
+        return [_draw_matrix(run, answers, folder / "confusion.png")]
+    return [_draw_pairs(run, answers, folder / "confused_pairs.png")]
+
+
+def count_confusions(answers: ClassPredictions) -> Ints:
+    """Rows are true classes, columns predicted ones."""
+    num_classes = len(answers.class_names)
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(counts, (answers.targets, answers.predictions), 1)
+    return counts
+
+
+def _title(run: Run, answers: ClassPredictions, what: str) -> str:
+    right = answers.ranks == 0
+    where = samples_of(answers.split, len(right))
+    title = f"{run.name}\n{what} on {where}, {percent(float(right.mean()))} right"
+    num_ties = int(((answers.predictions == answers.targets) & ~right).sum())
+    if num_ties:
+        title += f"\n{num_ties} on the diagonal are ties or not numbers, and count as wrong"
+    return title
+
+
+def _draw_matrix(run: Run, answers: ClassPredictions, path: Path) -> Path:
+    counts = count_confusions(answers)
+    num_classes = len(counts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cell = 0.85 if num_classes <= 6 else 0.6 if num_classes <= 15 else 0.29
+    names = [style.shortened(name, 22) for name in answers.class_names]
+    margin = 0.085 * max(map(len, names)) + 0.6
+    side = max(cell * num_classes, 2.6)
+    rotated = 0.085 * max(map(len, names)) > side / num_classes
+    width = max(side + margin + 1.3, 6.5)
+    figure = style.new_figure(width, side + (margin if rotated else 0.6) + 0.9)
+    axes = figure.add_subplot()
+    figure.suptitle(style.wrapped(_title(run, answers, "confusion"), width - 0.4), fontsize=11)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    small = 7 if num_classes > 15 else 9
+    axes.set_xticks(range(num_classes), names, rotation=90 if rotated else 0, fontsize=small)
+    axes.set_yticks(range(num_classes), names, fontsize=small)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(num_classes + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(num_classes + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#e5e5e5", linewidth=0.5)
+    axes.tick_params(which="minor", length=0)
+    _write_counts(axes, counts, shares)
+    bar = figure.colorbar(
+        image, ax=axes, shrink=0.7, aspect=30, pad=0.02, label="share of the true class (row)"
+    )
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    return style.save(figure, path)
+
+
+def _write_counts(axes: Axes, counts: Ints, shares: npt.NDArray[np.float64]) -> None:
+    """Zeros stay blank, so that the mistakes stand out; small matrices give the share as well."""
+    num_classes = len(counts)
+    size = 10 if num_classes <= 6 else 8 if num_classes <= 15 else 6
+    for row, column in np.argwhere(counts):
+        share = shares[row, column]
+        text = str(counts[row, column])
+        if num_classes <= 15:
+            text += f"\n{percent(share, 1 if num_classes <= 6 else 0)}"
+        color = "white" if share > 0.5 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One class taken for another: how often, and how sure the model was on average."""
+
+    true: int
+    predicted: int
+    count: int
+    sureness: float
+
+
+def confused_pairs(answers: ClassPredictions) -> list[Pair]:
+    """The most frequent first; among equals the surest mistake."""
+    wrong = np.flatnonzero(answers.predictions != answers.targets)
+    targets, predictions = answers.targets[wrong], answers.predictions[wrong]
+    sureness = np.nan_to_num(answers.probabilities[wrong, predictions]).astype(np.float64)
+    keys, inverse, counts = np.unique(
+        targets * len(answers.class_names) + predictions, return_inverse=True, return_counts=True
+    )
+    sums = np.bincount(inverse, weights=sureness, minlength=len(keys))
+    means = sums / np.maximum(counts, 1)
+    order = np.lexsort((-means, -counts))
+    places = [divmod(int(key), len(answers.class_names)) for key in keys]
+    return [Pair(places[i][0], places[i][1], int(counts[i]), float(means[i])) for i in order]
+
+
+def _draw_pairs(run: Run, answers: ClassPredictions, path: Path) -> Path:
+    found = confused_pairs(answers)
+    pairs = found[:NUM_PAIRS]
+    figure = style.new_figure(9, 1.6 + 0.27 * max(len(pairs), 3))
+    # where no pair occurs twice, all bars would be equal: show how sure each mistake was
+    once = bool(pairs) and pairs[0].count == 1
+    what = "surest mistakes" if once else "most confused pairs"
+    if len(found) > len(pairs):
+        what = f"{len(pairs)} {what} of {len(found)} pairs"
+    figure.suptitle(style.wrapped(_title(run, answers, what), 8.6), fontsize=11)
+    axes = figure.add_subplot()
+    if not pairs:
+        axes.axis("off")
+        text = "no class was taken for another"
+        axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=13, color=style.GREEN)
+        return style.save(figure, path)
+    _draw_bars(axes, pairs, answers, once=once)
+    return style.save(figure, path)
+
+
+def _draw_bars(axes: Axes, pairs: list[Pair], answers: ClassPredictions, *, once: bool) -> None:
+    names = [style.shortened(name, 28) for name in answers.class_names]
+    sizes = np.bincount(answers.targets, minlength=len(names))
+    lengths = [pair.sureness if once else pair.count for pair in pairs]
+    bars = axes.barh(range(len(pairs)), lengths, color=style.RED, height=0.7)
+    texts = [
+        f" {pair.sureness:.3g}" if once else f" {pair.count} of {sizes[pair.true]}"
+        for pair in pairs
+    ]
+    axes.bar_label(bars, texts, fontsize=9)
+    labels = [f"{names[pair.true]} → {names[pair.predicted]}" for pair in pairs]
+    axes.set_yticks(range(len(pairs)), labels, fontsize=9)
+    axes.set_ylim(len(pairs) - 0.4, -0.6)
+    axes.set_xlim(0, 1.15 * max(lengths) or 1)
+    if once:
+        axes.set(xlabel="probability given to the wrong class (each pair occurs once)")
+    else:
+        axes.set(xlabel="samples of the true class")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.set_ylabel("true → predicted")

@@ -1,0 +1,133 @@
+"""All pictures that the records of a run allow, in the order in which a reader wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from expkit.metrics.predictions import ClassPredictions, ValuePredictions
+from expkit.records.run.reader import Run
+from expkit.reports.formatting import samples_of
+from expkit.reports.plots import style
+from expkit.reports.plots.augmentation import draw_mosaic
+from expkit.reports.plots.class_bars import draw_classes
+from expkit.reports.plots.confident_errors import draw_mistakes
+from expkit.reports.plots.confusion import draw_confusion
+from expkit.reports.plots.curves import draw_curves
+from expkit.reports.plots.files import format_of
+from expkit.reports.plots.heatmap import Answer, draw_grid, draw_heatmap
+from expkit.reports.plots.position import draw_positions
+from expkit.reports.plots.precision_recall import draw_precision_recall
+from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
+from expkit.reports.plots.regression import draw_regression
+from expkit.reports.plots.reliability import draw_reliability
+from expkit.reports.plots.threshold import draw_thresholds
+
+NUM_SHOWN = 8
+
+
+def draw_plots(
+    run: Run, folder: Path, *, snapshots: bool = True, picture_format: str | None = None
+) -> list[Path]:
+    """Draw everything into a folder; the records decide what there is to draw.
+
+    Without `snapshots` only what the run came to in the end. The format is the run's own where
+    none is given.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with style.styled(), style.in_format(picture_format or format_of(run.config)):
+        return [
+            *draw_curves(run, folder),
+            *draw_confusion(run, folder),
+            *draw_classes(run, folder),
+            *draw_precision_recall(run, folder),
+            *draw_reliability(run, folder),
+            *draw_thresholds(run, folder),
+            *draw_mistakes(run, folder),
+            *draw_regression(run, folder),
+            *draw_mosaic(run, folder, style.FORMAT.get()),
+            *_draw_puzzles(run, folder, snapshots=snapshots),
+        ]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Answers to all samples of a puzzle at one time, with all probabilities of a few."""
+
+    targets: npt.NDArray[np.int64]
+    predictions: npt.NDArray[np.int64]
+    right: npt.NDArray[np.bool_]
+    shown: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]  # shown x classes
+
+    @classmethod
+    def of_predictions(cls, answers: ClassPredictions) -> Shot:
+        """The shown ones stand at equal distances: nobody chose them for their result."""
+        shown = np.unique(np.linspace(0, len(answers.targets) - 1, NUM_SHOWN).astype(np.int64))
+        right = answers.ranks == 0
+        probabilities = answers.probabilities[shown]
+        return cls(answers.targets, answers.predictions, right, shown, probabilities)
+
+    @classmethod
+    def of_snapshot(cls, arrays: Mapping[str, Any]) -> Shot:
+        targets, predictions = arrays["targets"], arrays["predictions"]
+        right = predictions == targets
+        return cls(targets, predictions, right, arrays["shown"], arrays["probabilities"])
+
+    def answers(self) -> list[Answer]:
+        return [
+            Answer(
+                int(self.targets[sample]),
+                int(self.predictions[sample]),
+                bool(self.right[sample]),
+                self.probabilities[number],
+            )
+            for number, sample in enumerate(self.shown)
+        ]
+
+
+def _draw_puzzles(run: Run, folder: Path, *, snapshots: bool) -> Iterator[Path]:
+    layouts = run.dataset.layouts
+    for number, (split, layout) in enumerate(layouts.items()):
+        puzzle = Puzzle.load(run, layout)
+        if puzzle is None:
+            continue
+        suffix = "" if len(layouts) == 1 else f"_{split}"
+        where = samples_of(split, len(layout.cells))
+        answers = run.predictions.get(split)
+        if isinstance(answers, ClassPredictions):
+            shot = Shot.of_predictions(answers)
+            yield from _draw_shot(puzzle, shot, (run.name, where), folder, suffix)
+        elif isinstance(answers, ValuePredictions) and tuple(answers.target_names) == ("x", "y"):
+            path = folder / f"puzzle_position{suffix}.png"
+            yield draw_positions(puzzle, answers, f"{run.name}\npositions of {where}", path)
+        if snapshots and number == 0 and run.dataset.task == "classification":
+            for stage, epoch, arrays in run.snapshots():
+                head = f"{run.name}, {stage}, epoch {epoch}", where
+                end = f"{suffix}_{stage}_epoch_{epoch:04d}"
+                yield from _draw_shot(puzzle, Shot.of_snapshot(arrays), head, folder, end)
+
+
+def _draw_shot(
+    puzzle: Puzzle, shot: Shot, head: tuple[str, str], folder: Path, suffix: str
+) -> Iterator[Path]:
+    """The three pictures of the logs; two of them need classes that are the cells."""
+    name, where = head
+    title = f"{name}\n{where}"
+    yield draw_accuracy(puzzle, shot.right, title, folder / f"puzzle_accuracy{suffix}.png")
+    classes_are_cells = shot.probabilities.shape[1] == puzzle.rows * puzzle.columns
+    if not (classes_are_cells and np.array_equal(shot.targets, puzzle.cells)):
+        return
+    answers = shot.answers()
+    title = f"{name}\nwhere the model puts piece {shot.shown[0]} of {where}"
+    yield draw_heatmap(puzzle, answers[0], title, folder / f"puzzle_heatmap{suffix}.png")
+    title = (
+        f"{name}\n{len(answers)} of {where}, at equal distances, beside their probabilities\n"
+        "solid green: target, dashed orange: prediction where it is another"
+    )
+    yield draw_grid(puzzle, answers, title, folder / f"puzzle_grid{suffix}.png")

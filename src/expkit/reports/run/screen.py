@@ -1,0 +1,149 @@
+"""What a run came to, on one screen of the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from expkit.reports import formatting
+from expkit.reports.run import findings
+from expkit.sanitize import one_line
+
+WIDTH = 90
+# those that a screen has room for, besides what the criteria ask; report.md has all
+MAIN_METRICS = frozenset(
+    {
+        *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"),
+        *("calibration_error", "mae", "rmse", "r2"),
+    }
+)
+Rows = list[str]
+
+
+def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
+    """The summary as plain text; only names and paths may pass 90 columns, as they are copied."""
+    lines = [
+        f"{summary['run']}: {_headline(summary)}",
+        *_stage_lines(summary),
+        *_metric_lines(summary),
+        *_criteria_lines(summary),
+        *findings.screen_lines(summary["findings"]),
+        *_fact("verdict", _verdict(summary)),
+        *_fact("speed", _speed(summary)),
+        f"  {'folder':<8} {short(path)}",
+    ]
+    if summary["status"] == "interrupted":
+        lines.append(f"  {'next':<8} expkit resume {handle(path)}")
+    elif summary["status"] == "running":
+        lines.append(f"  {'next':<8} expkit plot {handle(path)}")
+    else:
+        lines.append(f"  {'pages':<8} report.md and plots/ in that folder")
+    return "\n".join(lines)
+
+
+def _headline(summary: Mapping[str, Any]) -> str:
+    progress = summary["progress"]
+    if summary["status"] not in ("running", "interrupted") or progress is None:
+        return str(summary["status"])
+    word = "running," if summary["status"] == "running" else "interrupted after"
+    return f"{word} {progress['unit']} {progress['epoch']} of {progress['stage']}"
+
+
+def short(path: Path) -> str:
+    """A path relative to where the user stands, where that is inside it."""
+    absolute, here = path.resolve(), Path.cwd()
+    shown = absolute.relative_to(here) if absolute.is_relative_to(here) else path
+    return one_line(str(shown))
+
+
+def handle(path: Path) -> str:
+    """What a command finds the run by: its name where runs are looked for, else its path."""
+    is_found = path.resolve().parent == Path.cwd() / "outputs"
+    return one_line(path.name) if is_found else short(path)
+
+
+def _fact(label: str, text: str) -> Rows:
+    if not text:
+        return []
+    first, *rest = textwrap.wrap(text, WIDTH - 11, break_on_hyphens=False)
+    return [f"  {label:<8} {first}", *(" " * 11 + line for line in rest)]
+
+
+def _stage_lines(summary: Mapping[str, Any]) -> Rows:
+    """Failed stages give their whole reason; the others keep to one line each."""
+    width = max((len(stage["stage"]) for stage in summary["stages"]), default=0)
+    lines = []
+    for stage in summary["stages"]:
+        time = formatting.duration(stage["seconds"]) if stage["seconds"] else ""
+        start = f"  {formatting.stage_verdict(stage):<4}  {stage['stage']:<{width}}  {time:>11}  "
+        room = max(WIDTH - len(start), 30)
+        wrapped = textwrap.wrap(stage["reason"], room) or [""]
+        if stage["passed"] is not False and len(wrapped) > 1:
+            wrapped = [textwrap.shorten(stage["reason"], room, placeholder=" ...")]
+        lines.extend([start + wrapped[0], *(" " * len(start) + text for text in wrapped[1:])])
+    return lines
+
+
+def _metric_lines(summary: Mapping[str, Any]) -> Rows:
+    metrics = summary["metrics"].get(summary["judged_split"])
+    if not metrics:
+        return _last_figures(summary)
+    intervals = summary["intervals"][summary["judged_split"]]
+    known = " (95 % intervals)" if intervals else ""
+    lines = _fact("metrics", f"{summary['judged_on']}{known}")
+    asked = {criterion["metric"] for criterion in summary["criteria"]}
+    for name, value in metrics.items():
+        is_main = name in MAIN_METRICS and formatting.is_worth_showing(name, summary)
+        if name not in asked and not is_main:
+            continue
+        levels = formatting.levels_of(name, summary).items()
+        ends = formatting.interval(name, intervals[name]) if name in intervals else ""
+        text = f"{'':11}{name:<17} {formatting.figure(name, value):>8} {ends:<14} "
+        lines.append(f"{text}{', '.join(f'{label} {level}' for label, level in levels)}".rstrip())
+    ignorance = formatting.against_ignorance(summary)
+    if ignorance is not None:
+        lines.append(f"           {ignorance}")
+    for sentence in formatting.beside_metrics(summary):
+        lines += _fact("", sentence)
+    gap = summary["held_out_gap"]
+    if gap is not None and gap["gap"] is not None:
+        lines.append(f"           {formatting.gap(gap)}")
+    return lines
+
+
+def _last_figures(summary: Mapping[str, Any]) -> Rows:
+    """A run that was not evaluated shows the last line of its history."""
+    progress = summary["progress"]
+    if progress is None:
+        return []
+    shown = ", ".join(f"{k} {formatting.figure(k, v)}" for k, v in progress["figures"].items())
+    return _fact("last", f"{progress['stage']}, {progress['unit']} {progress['epoch']}: {shown}")
+
+
+def _criteria_lines(summary: Mapping[str, Any]) -> Rows:
+    lines = []
+    label = "criteria"
+    for c in summary["criteria"]:
+        asked = formatting.asked(c)
+        found = "" if c["met"] is None else f"  {formatting.reached(c)}"
+        lines.append(f"  {label:<8} {formatting.verdict_of(c):<12} {asked:<28}{found}".rstrip())
+        lines += [f"{'':24}{noise}"] if (noise := formatting.noise_of(c)) else []
+        label = ""
+    return lines
+
+
+def _verdict(summary: Mapping[str, Any]) -> str:
+    return f"{summary['verdict'].upper()}: {summary['verdict_reason']}"
+
+
+def _speed(summary: Mapping[str, Any]) -> str:
+    parts = [f"{formatting.duration(summary['wall_seconds'])} in all"]
+    if summary["samples_per_second"]:
+        parts.append(f"training {summary['samples_per_second']:,.0f} samples/s")
+    if summary["best_epoch"] is not None:
+        parts.append(f"best epoch {summary['best_epoch']}")
+    if summary["peak_memory_bytes"]:
+        parts.append(f"peak memory {formatting.memory(summary['peak_memory_bytes'])}")
+    return ", ".join(parts)

@@ -1,0 +1,112 @@
+"""The shape of summary.json: one that a stranger or an older time wrote may have another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+from expkit.diagnosis.finding import Finding
+from expkit.records.typed_values import Count, Finite, Seconds, check_shape
+
+
+class StoredStage(TypedDict):
+    """A stage as screens and tables show it."""
+
+    stage: str
+    passed: bool | None
+    reason: str
+    kind: str | None
+    num_epochs: Count
+    best_epoch: Count | None
+    seconds: Seconds | None
+    samples_per_second: Seconds | None
+
+
+class StoredCriterion(TypedDict):
+    """A criterion with what was reached."""
+
+    criterion: str
+    metric: str
+    relation: Literal[">=", "<=", ">", "<"]
+    bound: Finite
+    split: str
+    value: Finite | None
+    met: bool | None
+    interval: tuple[Finite, Finite] | None
+    num_samples: Count | None
+
+
+class StoredClass(TypedDict, total=False):
+    """One class of a split."""
+
+    count: Count
+    precision: Finite | None
+    recall: Finite | None
+    f1: Finite | None
+    precision_interval: tuple[Finite, Finite] | None
+    recall_interval: tuple[Finite, Finite] | None
+    f1_interval: tuple[Finite, Finite] | None
+
+
+class StoredProgress(TypedDict):
+    """Where a run is."""
+
+    stage: str
+    unit: str
+    epoch: Count
+    figures: Mapping[str, Finite | None]
+
+
+class StoredGap(TypedDict):
+    """The distance by which the held-out samples lie behind."""
+
+    metric: str
+    split: str
+    gap: Finite | None
+
+
+class StoredLevels(TypedDict):
+    """The figures of nets that know nothing."""
+
+    chance: Mapping[str, Finite | None]
+    constant: Mapping[str, Finite | None]
+
+
+class StoredSummary(TypedDict, total=False):
+    """What pages, screens and comparisons take from a stored summary."""
+
+    run: str
+    status: Literal["running", "interrupted", "failed", "finished"]
+    verdict: str
+    verdict_reason: str
+    judged_split: str
+    judged_on: str
+    chance_accuracy: Finite | None
+    majority_accuracy: Finite | None
+    stages: list[StoredStage]
+    progress: StoredProgress | None
+    levels: StoredLevels
+    metrics: Mapping[str, Mapping[str, Finite | None]]
+    intervals: Mapping[str, Mapping[str, tuple[Finite, Finite]]]
+    classes: Mapping[str, list[StoredClass]]
+    criteria: list[StoredCriterion]
+    findings: list[Finding]
+    held_out_gap: StoredGap | None
+    best_epoch: Count | None
+    wall_seconds: Seconds
+    samples_per_second: Seconds | None
+    peak_memory_bytes: Count
+
+
+def is_sound(summary: Mapping[str, Any]) -> bool:
+    """Tell whether a stored summary can be shown; another one is made anew from the records."""
+    try:
+        check_shape(summary, StoredSummary)
+        for record in summary.get("findings", ()):
+            Finding.from_json(record)
+    except (ValueError, TypeError, AssertionError):
+        return False
+    if not {"intervals", "findings"} <= summary.keys() or summary.get("stages") == []:
+        return False
+    judged = summary.get("judged_split", "")
+    return not summary.get("metrics", {}).get(judged) or judged in summary["intervals"]

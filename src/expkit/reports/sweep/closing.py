@@ -1,0 +1,135 @@
+"""What a sweep came to, on one screen of the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from expkit.reports.run.screen import WIDTH, handle, short
+from expkit.reports.sweep.caveats import answers_of_ablation, told_of
+from expkit.reports.sweep.groups import Group, spread
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.rows import failure
+from expkit.reports.sweep.variation import SEED, brief, describe_settings, short_key
+
+MAX_ROWS = 10
+MAX_FAILURES = 6
+MAX_CELL = 28
+
+
+def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
+    """The folded table, failures, honest words, and where to go on."""
+    path = outcome.sweep.path
+    lines = [
+        f"{outcome.sweep.name}: {outcome.counts()}",
+        *_table(outcome),
+        *_failures(outcome),
+        *_paragraphs(answers_of_ablation(outcome.sweep) if outcome.is_ablation else []),
+        *_paragraphs(told_of(outcome)),
+        f"  {'folder':<8} {short(path)}",
+        *([_pages(path)] if (path / "sweep.md").exists() else []),
+        f"  {'next':<8} {_next(outcome, is_running=is_running)}",
+    ]
+    return "\n".join(lines)
+
+
+def _pages(path: Path) -> str:
+    """No folder is named that is not there."""
+    has_plots = next((path / "plots").glob("*"), None) is not None
+    pages = "sweep.md, sweep.csv and plots/" if has_plots else "sweep.md and sweep.csv"
+    return f"  {'pages':<8} {pages} in that folder"
+
+
+def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
+    name = handle(outcome.sweep.path)
+    if is_running:
+        return f"expkit show {name}   (on a terminal: live)"
+    if any(not row.is_done for row in outcome.rows):
+        return f"expkit resume {name}"
+    failed = next((row for row in outcome.failed if row.run is not None), None)
+    if failed is not None and failed.run is not None:
+        return f"expkit diagnose {handle(failed.run)}"
+    if not outcome.is_choice and (outcome.best is None or outcome.best.num_folds):
+        return f"expkit report {name}"
+    if len(outcome.rows) == 1:
+        return f"expkit report {name}"
+    judged = {row.judged_split for row in outcome.rows} - {""}
+    metric = (
+        "" if outcome.objective.partition("/")[0] in judged else f" --metric {outcome.objective}"
+    )
+    return f"expkit compare {name}{metric}"
+
+
+def _table(outcome: SweepOutcome) -> list[str]:
+    groups = outcome.known
+    if not groups:
+        return _outcomes(outcome) if any(row.is_done for row in outcome.rows) else []
+    keys = list(groups[0].settings)
+    header = [short_key(key, keys) for key in keys]
+    rows = [[*header, outcome.objective, "n", "findings"]]
+    rows += [_row(group, outcome.objective) for group in groups[:MAX_ROWS]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    levels = ", ".join(f"{name} {outcome.figure(level)}" for name, level in outcome.levels.items())
+    beside = [f"  {'beside':<8} {levels}"] if levels else []
+    more = len(groups) - MAX_ROWS
+    told = [f"         ... and {more} more in sweep.csv"] if more > 0 else []
+    marks = ["         "]
+    marks += [
+        f"  {'best' * (outcome.is_choice and group.mean == groups[0].mean):<7}"
+        for group in groups[:MAX_ROWS]
+    ]
+    return [f"{mark}{line}" for mark, line in zip(marks, lines, strict=True)] + told + beside
+
+
+def _outcomes(outcome: SweepOutcome) -> list[str]:
+    """List the jobs that passed where none has a figure, each with its last word."""
+    passed = [row for row in outcome.rows if row.is_done and not row.is_failed and row.reason]
+    lines = []
+    for row in passed[:MAX_ROWS]:
+        text = f"#{row.number} {describe_settings({**row.settings, SEED: row.seed})}: {row.reason}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  PASS   ", subsequent_indent=" " * 9)
+    more = len(passed) - MAX_ROWS
+    lines += [f"         ... and {more} more passed: sweep.csv"] if more > 0 else []
+    return [*_paragraphs([outcome.headline()]), *lines]
+
+
+def _row(group: Group, objective: str) -> list[str]:
+    values = [_cut(brief(value)) for value in group.settings.values()]
+    counted = ", ".join(f"{name} {count}" for name, count in group.findings.most_common(2))
+    return [*values, spread(group, objective), str(len(group.values)), counted]
+
+
+def _cut(cell: str) -> str:
+    """A name without a space keeps its start, too."""
+    words = " ".join(cell.split())
+    return words if len(words) <= MAX_CELL else f"{words[: MAX_CELL - 1]}…"
+
+
+def _failures(outcome: SweepOutcome) -> list[str]:
+    lines = []
+    for row in outcome.failed[:MAX_FAILURES]:
+        label = describe_settings({**row.settings, SEED: row.seed})
+        text = f"#{row.number} {label}: {failure(row)}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  FAIL   ", subsequent_indent=" " * 9)
+        lines.append(f"         see {short(row.output)}")
+    more = len(outcome.failed) - MAX_FAILURES
+    return [*lines, f"         ... and {more} more failed: sweep.md"] if more > 0 else lines
+
+
+def _paragraphs(sentences: Sequence[str]) -> list[str]:
+    return [
+        line
+        for sentence in sentences
+        for line in textwrap.wrap(
+            sentence,
+            WIDTH,
+            initial_indent="  note     ",
+            subsequent_indent=" " * 11,
+            break_on_hyphens=False,
+        )
+    ]

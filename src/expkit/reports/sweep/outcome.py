@@ -1,0 +1,150 @@
+"""What a sweep came to, for its table, its page and its screen alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from expkit.errors import UserError
+from expkit.metrics.names import Measure
+from expkit.records.run.reader import Run
+from expkit.records.seed_groups import Folding, Setup, flatten, fold_draws
+from expkit.records.sweep.folder import Sweep
+from expkit.reports import formatting
+from expkit.reports.run.summary import Summary, recall
+from expkit.reports.sweep.groups import Group, fold, measured, spread
+from expkit.reports.sweep.rows import Row, read_rows
+from expkit.reports.sweep.variation import BASE, CHANGE, describe_settings
+
+
+@dataclass(frozen=True, eq=False)
+class SweepOutcome:
+    """Its rows, read once, and what follows from them; two of one sweep are two readings."""
+
+    sweep: Sweep
+    rows: Sequence[Row]
+
+    @classmethod
+    def of(cls, path: Path) -> SweepOutcome:
+        sweep = Sweep(path)
+        return cls(sweep, read_rows(sweep))
+
+    @cached_property
+    def objective(self) -> str:
+        """With the split that it was measured on."""
+        return measured(self.sweep.objective, self.rows)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The best first."""
+        return fold(self.rows, self.objective, self.folding)
+
+    @cached_property
+    def folding(self) -> Folding:
+        """Tell which jobs are one recipe, as a comparison of their runs folds them, too."""
+        return fold_draws([Setup(flatten(job.config)) for job in self.sweep.jobs])
+
+    @cached_property
+    def known(self) -> list[Group]:
+        """Those with a figure."""
+        return [group for group in self.groups if group.values]
+
+    @property
+    def is_ablation(self) -> bool:
+        """Tell whether it asks what each change of a recipe is worth."""
+        return any(job.change for job in self.sweep.jobs)
+
+    @property
+    def is_choice(self) -> bool:
+        """Tell whether there are settings to choose from: not of seeds, folds, or an ablation."""
+        return len(self.known) > 1 and not self.is_ablation
+
+    @property
+    def recipe(self) -> Group | None:
+        """The recipe that an ablation changes."""
+        return next((each for each in self.known if each.settings.get(CHANGE) == BASE), None)
+
+    @property
+    def best(self) -> Group | None:
+        return self.groups[0] if self.groups and self.groups[0].values else None
+
+    @property
+    def failed(self) -> list[Row]:
+        return [row for row in self.rows if row.is_failed]
+
+    @cached_property
+    def best_summary(self) -> Summary | None:
+        """Of a run of the best setting; it tells what nets that know nothing reach."""
+        runs = [row.run for row in (self.best.judged if self.best else ())]
+        try:
+            return recall(Run(runs[0])) if runs and runs[0] is not None else None
+        except UserError:
+            return None
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The levels by name; of another split than the judged one the accuracy's alone."""
+        measure, summary = Measure.parse(self.objective), self.best_summary
+        if summary is None or measure.class_name is not None:
+            return {}
+        if any(row.judged_split not in ("", measure.split) for row in self.rows):
+            return self._levels_of_counts(measure)
+        found = (summary["levels"][kind].get(measure.metric) for kind in ("chance", "constant"))
+        names = formatting.level_names(summary)
+        return {name: at for name, at in zip(names, found, strict=True) if at is not None}
+
+    def _levels_of_counts(self, measure: Measure) -> Mapping[str, float]:
+        """Chance and the largest class, told by the numbers of samples of each class."""
+        run = self.best.judged[0].run if self.best else None
+        if run is None or measure.metric != "accuracy":
+            return {}
+        try:
+            facts = Run(run).dataset
+        except UserError:
+            return {}
+        if measure.split not in facts.splits:
+            return {}
+        found = facts.chance_accuracy, facts.majority_accuracy(measure.split)
+        names = ("chance", "largest class")
+        return {name: at for name, at in zip(names, found, strict=True) if at is not None}
+
+    def figure(self, value: float) -> str:
+        return formatting.figure(self.objective, value)
+
+    def counts(self) -> str:
+        """`12 jobs: 11 finished, 1 raised`."""
+        counts = Counter(row.status for row in self.rows)
+        parts = [f"{count} {status}" for status, count in counts.most_common()]
+        return f"{len(self.rows)} job{'' if len(self.rows) == 1 else 's'}: {', '.join(parts)}"
+
+    def headline(self) -> str:
+        """The best setting and its figure, with what knows nothing beside it."""
+        if self.best is None:
+            return self._nothing()
+        name = describe_settings(self.best.settings)
+        start = f"Best: {name}: " if self.is_choice else f"{name}: " if name else ""
+        count = f" ({self.best.unit})" if len(self.best.values) > 1 else ""
+        levels = "".join(f"; {name} {self.figure(at)}" for name, at in self.levels.items())
+        figure = f"{self.objective} {spread(self.best, self.objective)}"
+        return f"{start}{figure}{count}{self._equals()}{levels}"
+
+    def _nothing(self) -> str:
+        """Gates alone have no figure, and are told by what passed them."""
+        known = dict.fromkeys(name for row in self.rows for name in row.metrics)
+        ended = [row for row in self.rows if row.run is not None and row.is_done]
+        if known or not ended:
+            there_are = f"; there are {', '.join(known)}" if known else ""
+            return f"no job has a figure of {self.objective}{there_are}"
+        passed = sum(not row.is_failed for row in ended)
+        return (
+            f"{passed} of {len(self.rows)} jobs passed every stage; none of these measures a figure"
+        )
+
+    def _equals(self) -> str:
+        """The first of equals is not better than they are."""
+        assert self.best is not None
+        count = sum(group.mean == self.best.mean for group in self.groups) - 1
+        return f"; as good as {count} other setting{'s' * (count > 1)}" if count else ""

@@ -1,0 +1,73 @@
+"""sweep.csv: a row a job, written anew whenever one ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from expkit.records.csv_cells import safe_row
+from expkit.records.files import write_aside
+from expkit.records.sweep.folder import Sweep
+from expkit.reports.sweep.rows import Row, read_row, read_rows
+from expkit.reports.sweep.variation import SEED, Variation, shown
+
+FIRST = ("number", "job", "status")
+LAST = ("best_epoch", "epochs", "findings", "seconds", "folder", "reason", "overrides")
+
+
+class SweepTable:
+    """Remembers what it has read, so that a job that ends costs one job's reading."""
+
+    def __init__(self, sweep_path: Path) -> None:
+        sweep = Sweep(sweep_path)
+        self._path = sweep_path / "sweep.csv"
+        self._objective = sweep.objective
+        self._jobs = sweep.by_id
+        self._variation = Variation.of(sweep.jobs)
+        self._rows = {row.job: row for row in read_rows(sweep)}
+        self._lines: dict[str, str] = {}
+        self._metrics: list[str] = []
+
+    @property
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    def update(self, job: str) -> None:
+        """Read one job again, and write the table."""
+        self._rows[job] = read_row(self._jobs[job].again(), self._variation, self._objective)
+        self._lines.pop(job, None)
+        self.write()
+
+    def write(self) -> None:
+        """A metric that no row had before is a column more, for which all lines are made anew."""
+        metrics = list(dict.fromkeys(m for row in self._rows.values() for m in row.metrics))
+        if metrics != self._metrics:
+            self._metrics, self._lines = metrics, {}
+        for job, row in self._rows.items():
+            if job not in self._lines:
+                self._lines[job] = _line(self._cells(row))
+        header = _line([*FIRST, SEED, *self._variation.keys, *metrics, *LAST])
+        write_aside(
+            self._path, "".join([header, *(self._lines[job] for job in self._rows)]).encode()
+        )
+
+    def _cells(self, row: Row) -> list[object]:
+        return [
+            *(row.number, row.job, row.status, row.seed),
+            *(shown(row.settings[key]) for key in self._variation.keys),
+            *(row.metrics.get(metric) for metric in self._metrics),
+            row.best_epoch,
+            row.num_epochs,
+            " ".join(row.findings),
+            row.seconds,
+            row.folder,
+            row.reason,
+            " ".join(row.overrides),
+        ]
+
+
+def _line(cells: list[object] | list[str]) -> str:
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerow(safe_row(cells))
+    return stream.getvalue()

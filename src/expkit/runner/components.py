@@ -1,0 +1,241 @@
+"""The parts of a run, built once from the config, each tried before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from expkit.config.instantiate import build_part, explain_failure
+from expkit.data.store.split import Split, place_splits
+from expkit.errors import UserError
+from expkit.losses.custom import refuse_mixed
+from expkit.probes.preserve_state import untouched
+from expkit.records.run.metadata import DatasetFacts, StageResult
+from expkit.records.run.reader import Run
+from expkit.runner.custom_parts import as_augmentation, as_schedule, require, wrong_part
+from expkit.runner.inputs import Reading
+from expkit.runner.part_types import ScheduleSource
+from expkit.runner.transfer import adopt_preprocessing
+from expkit.training.augmentation import AugmentationSource
+from expkit.training.device import Device
+from expkit.training.learner import Learner
+
+
+class Stage(Protocol):
+    """A step of a procedure: a small frozen dataclass of plain values."""
+
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """Refuse, before anything runs, what this stage could not do."""
+
+    def run(self, session: Any) -> StageResult:
+        """Do the work of this stage; `session` is a runner.session.Session."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a run is made of, built before its first step."""
+
+    reading: Reading
+    splits: Mapping[str, Split]
+    device: Device
+    loss: nn.Module
+    gate_loss: nn.Module
+    schedule: ScheduleSource
+    stages: Mapping[str, Stage]
+    make_model: Callable[..., nn.Module]
+    make_optimizer: Callable[[Any], torch.optim.Optimizer]
+    augmentation: AugmentationSource
+    evaluated: Run | None  # another run, whose weights take the place of training
+    num_parameters: int = 0  # of the model
+
+    @property
+    def facts(self) -> DatasetFacts:
+        return self.reading.facts
+
+    @property
+    def seed(self) -> int:
+        return self.reading.config.seed
+
+    @property
+    def uncompiled(self) -> Device:
+        """For trials: compiling would take longer than they tell."""
+        return replace(self.device, compile=False)
+
+    @contextmanager
+    def trial_model(self) -> Iterator[nn.Module]:
+        """Lend the one model that all checks are made on: each finds it ready to learn."""
+        model = self._trial_model
+        wants_gradient = [parameter.requires_grad for parameter in model.parameters()]
+        try:
+            with untouched(model):
+                yield model
+        finally:
+            for parameter, flag in zip(model.parameters(), wants_gradient, strict=True):
+                parameter.requires_grad_(flag)
+                parameter.grad = None
+
+    @cached_property
+    def _trial_model(self) -> nn.Module:
+        return self.device.place(self.make_model())
+
+
+def build_parts(reading: Reading) -> Parts:
+    """Build all parts; whatever is wrong with one of them is said here and not an hour later."""
+    config, facts = reading.config, reading.facts
+    choice = require(build_part(config.device, "device"), "device", config.device, "open")
+    device = choice.open()
+    if not isinstance(device, Device):
+        raise wrong_part("device", device, config.device)
+    splits: Mapping[str, Split] = place_splits(reading.dataset, device.torch_device)
+    evaluated = None if config.evaluates is None else Run(Path(config.evaluates)).trained
+    if evaluated is not None:
+        splits = adopt_preprocessing(splits, evaluated, device)
+    else:
+        normaliser = splits["train"].normaliser.to_json()
+        facts = replace(facts, preprocessing={**facts.preprocessing, "normaliser": normaliser})
+    trained_on = facts if evaluated is None else evaluated.dataset_as_read
+    counts = trained_on.splits["train"].class_counts
+    augmentation = as_augmentation(build_part(config.augment, "augment"), config.augment)
+    loss = reading.loss.build(counts)
+    _check_augmentation(augmentation, facts, loss, str(config.loss["_target_"]))
+    parts = Parts(
+        reading=replace(reading, facts=facts),
+        splits=splits,
+        augmentation=augmentation,
+        evaluated=evaluated,
+        device=device,
+        loss=loss.to(device.torch_device),
+        gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),
+        schedule=as_schedule(
+            build_part(config.schedule, "schedule"),
+            config.schedule,
+            float(config.optimizer.get("lr", 1.0)),
+        ),
+        stages={name: _build_stage(name, node) for name, node in config.procedure.items()},
+        make_model=partial(
+            make_model,
+            config.model,
+            image_shape=facts.image_shape,
+            num_outputs=facts.num_outputs,
+        ),
+        make_optimizer=partial(_make_optimizer, config.optimizer),
+    )
+    _try_out(parts)
+    before: dict[str, Stage] = {}
+    for name, stage in parts.stages.items():
+        stage.check(f"procedure.{name}", parts, before)
+        before[name] = stage
+    with parts.trial_model() as model:
+        count = sum(parameter.numel() for parameter in model.parameters())
+    return replace(parts, num_parameters=count)  # and without the model of the checks
+
+
+def _build_stage(name: str, node: Mapping[str, Any]) -> Stage:
+    key = f"procedure.{name}"
+    stage: Stage = require(build_part(node, key), key, node, "check", "run")
+    return stage
+
+
+def _check_augmentation(
+    augmentation: AugmentationSource, facts: DatasetFacts, loss: nn.Module, target: str
+) -> None:
+    augmentation.check(facts.image_shape)
+    if augmentation.mixes and facts.task != "classification":
+        raise UserError(
+            "mixed pictures have mixed classes, and this dataset's targets are numbers",
+            where="augment.mixup_alpha, augment.cutmix_alpha",
+            fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",
+        )
+    if augmentation.mixes:
+        refuse_mixed(loss, facts.num_outputs, target)
+
+
+def make_model(
+    node: Mapping[str, Any], *, image_shape: tuple[int, int, int], num_outputs: int
+) -> nn.Module:
+    """The net: a partial target wants the data's shape, any other makes what is called with it."""
+    make = build_part(node, "model")
+    if isinstance(make, nn.Module):
+        raise UserError(
+            "the model was built without knowing the data's shape",
+            where=f"model._target_={node['_target_']}",
+            fix="add `_partial_: true` to its YAML: it is then called with image_shape "
+            "and num_outputs",
+        )
+    if not callable(make):
+        raise wrong_part("model", make, node)
+    net: nn.Module = explain_failure(
+        node, "model", lambda: make(image_shape=image_shape, num_outputs=num_outputs)
+    )
+    if not isinstance(net, nn.Module):
+        raise wrong_part("model", net, node)
+    lazy = [name for name, p in net.named_parameters() if isinstance(p, UninitializedParameter)]
+    if lazy:
+        raise UserError(
+            f"the model has parameters without a shape: {', '.join(lazy[:3])}",
+            where=f"model._target_={node['_target_']}",
+            fix="give its lazy layers their sizes, which image_shape and num_outputs tell",
+        )
+    return net
+
+
+def _make_optimizer(node: Mapping[str, Any], groups: Any) -> torch.optim.Optimizer:
+    make = build_part({**node, "_partial_": True}, "optimizer")
+    made = explain_failure(node, "optimizer", lambda: make(groups))
+    if not isinstance(made, torch.optim.Optimizer):
+        raise wrong_part("optimizer", made, node)
+    return made
+
+
+def _try_out(parts: Parts) -> None:
+    """Two samples through a model: what does not fit fails here."""
+    num_outputs = parts.facts.num_outputs
+    images_BCHW, _ = next(next(iter(parts.splits.values())).spread_out(2).batches(2))
+    node = parts.reading.config.model
+
+    wanted = (len(images_BCHW), num_outputs)
+    try:
+        with parts.trial_model() as model, torch.no_grad():
+            answer = model.eval()(parts.device.arrange(images_BCHW))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        shape = " x ".join(map(str, parts.facts.image_shape))
+        raise UserError(
+            f"the model cannot take pictures of {shape}: {reason}",
+            where=f"model._target_={node['_target_']}",
+            fix="another size, where the data has one: dataset.size=224\n"
+            "a transformer of timm takes small pictures by '+model.options={patch_size: 4}'\n"
+            "EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
+        ) from error
+    given = tuple(getattr(answer, "shape", ()))
+    if given != wanted:
+        raise UserError(
+            f"the model answers with {f'shape {given}' if given else type(answer).__name__}, "
+            f"and this dataset wants {wanted}",
+            where=f"model._target_={node['_target_']}",
+            allowed="an answer for each class, or for each number to predict",
+        )
+
+
+def try_step(parts: Parts, learner: Learner, num_samples: int, key: str) -> None:
+    """One training step of a learner that is then dropped: what cannot be trained fails here."""
+    images_BCHW, targets = next(parts.splits["train"].spread_out(num_samples).batches(num_samples))
+    try:
+        learner.train_mode()
+        learner.forward_backward(images_BCHW, targets)
+        learner.step()
+    except Exception as error:
+        names = [parts.reading.config.model["_target_"], parts.reading.config.optimizer["_target_"]]
+        raise UserError(
+            f"a training step on {num_samples} sample(s) fails: {error}",
+            where=f"{key}: {', '.join(names)}",
+            fix="EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
+        ) from error

@@ -1,0 +1,64 @@
+"""What a restored model says to picture files that no dataset holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from expkit.data.store.decoding import UnreadablePictureError, decode_all
+from expkit.data.store.progress import silent
+from expkit.records.run.metadata import DatasetFacts
+from expkit.runner.evaluation_data import decoding_of
+from expkit.runner.restoring import Restored
+from expkit.training.inference import answer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One file's probabilities by class, or predicted numbers, or why there are none."""
+
+    path: Path
+    outputs: npt.NDArray[np.float32] | None
+    error: str = ""
+
+
+def predict_files(restored: Restored, paths: Sequence[Path], batch_size: int) -> Iterator[Answer]:
+    """Every file's answer in order; a file that cannot be read does not stop the others."""
+    facts = restored.run.dataset
+    decoding = decoding_of(facts)
+    results = decode_all(paths, decoding, silent)
+    pairs = zip(paths, results, strict=True)
+    while chunk := list(islice(pairs, batch_size)):
+        yield from _answer_chunk(restored, facts, chunk)
+
+
+def _answer_chunk(
+    restored: Restored,
+    facts: DatasetFacts,
+    chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadablePictureError]],
+) -> Iterator[Answer]:
+    pictures = [result for _, result in chunk if isinstance(result, np.ndarray)]
+    outputs = iter(_ask(restored, facts, pictures)) if pictures else iter(())
+    for path, result in chunk:
+        if isinstance(result, UnreadablePictureError):
+            yield Answer(path, None, str(result))
+        else:
+            yield Answer(path, next(outputs))
+
+
+def _ask(
+    restored: Restored, facts: DatasetFacts, pictures: Sequence[npt.NDArray[np.uint8]]
+) -> npt.NDArray[np.float32]:
+    images_BHWC = torch.from_numpy(np.stack(pictures)).to(restored.device.torch_device)
+    batch = restored.normaliser(images_BHWC).permute(0, 3, 1, 2)
+    outputs = answer(restored.model, [batch], restored.device)
+    if facts.class_names is not None:
+        outputs = outputs.softmax(1)
+    answers: npt.NDArray[np.float32] = outputs.cpu().numpy()
+    return answers

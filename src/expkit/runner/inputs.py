@@ -1,0 +1,150 @@
+"""All of a request that can be read and refused before torch is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from expkit.config.instantiate import build_part
+from expkit.config.schema import Config
+from expkit.data.store.progress import Watch, silent
+from expkit.data.store.samples import Dataset, check_dataset
+from expkit.errors import UserError
+from expkit.metrics.criteria import Criterion
+from expkit.records.run.metadata import DatasetFacts, Layout, SplitFacts
+from expkit.records.run.reader import Run
+from expkit.runner.custom_parts import as_dataset, as_loss, refuse_listed_weights, wrong_part
+from expkit.runner.evaluation_data import adopt_facts, look_for_leaks, read_other_data
+from expkit.runner.part_types import LossSource
+from expkit.runner.stated_criteria import check_criteria
+
+TIMM_MODEL = "expkit.models.timm_model.TimmModel"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The data with the facts on it, and a loss and criteria that suit it."""
+
+    config: Config
+    dataset: Dataset
+    facts: DatasetFacts
+    loss: LossSource
+    criteria: Sequence[Criterion]
+
+
+def read_request(config: Config, watch: Watch = silent) -> Reading:
+    """Read the data and hold the config against it."""
+    if not config.model.get("_partial_"):
+        build_part(config.model, "model")  # what it knows to be wrong, it says before torch
+    if config.evaluates is None:
+        dataset = _read_dataset(config.dataset, watch)
+        check_dataset(dataset)
+        facts = collect_facts(dataset, config)
+        _check_held_out(facts)
+    else:
+        dataset, facts = _read_evaluation(config, watch)
+    refuse_listed_weights(config.loss)
+    loss = as_loss(build_part(config.loss, "loss"), config.loss, facts)
+    _check_task(loss, facts, config)
+    return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+
+
+def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
+    dataset = as_dataset(build_part(node, "dataset"), node).read(watch)
+    if not isinstance(dataset, Dataset):
+        raise wrong_part("dataset", dataset, node)
+    return dataset
+
+
+def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetFacts]:
+    """Read other data for a run's weights, and search it for what they were trained on."""
+    assert config.evaluates is not None, "it is an evaluation's"
+    run = Run(Path(config.evaluates)).trained
+    read = partial(_read_dataset, watch=watch)
+    dataset = read_other_data(config, run, read)
+    leaks = look_for_leaks(dataset, config, run, read)
+    return dataset, adopt_facts(collect_facts(dataset, config), run, leaks)
+
+
+def _check_held_out(facts: DatasetFacts) -> None:
+    """What was trained on is not held out, whatever it is called."""
+    train = facts.splits["train"].fingerprint
+    for name, split in facts.splits.items():
+        if name != "train" and split.fingerprint == train:
+            raise UserError(
+                f"the split '{name}' is the training split: nothing would be held out",
+                where=f"dataset: both have the fingerprint {train}",
+                fix="give other data to hold out, or none",
+            )
+
+
+def _check_task(loss: LossSource, facts: DatasetFacts, config: Config) -> None:
+    if loss.task != facts.task:
+        suits = {"classification": "cross_entropy", "regression": "mse"}[facts.task]
+        raise UserError(
+            f"the loss is for {loss.task}, and the targets of this dataset are for {facts.task}",
+            where=f"loss._target_={config.loss['_target_']}",
+            fix=f"expkit train ... loss={suits} criteria={facts.task}",
+        )
+
+
+def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
+    """What the pages will need to know of the data."""
+    _, height, width, channels = next(iter(dataset.splits.values())).images.shape
+    return DatasetFacts(
+        name=_name_of(config.dataset),
+        task="regression" if dataset.class_names is None else "classification",
+        class_names=None if dataset.class_names is None else tuple(dataset.class_names),
+        target_names=None if dataset.target_names is None else tuple(dataset.target_names),
+        image_shape=(channels, height, width),
+        splits={
+            name: SplitFacts(len(samples), dataset.class_counts(name), samples.fingerprint())
+            for name, samples in dataset.splits.items()
+        },
+        layouts={
+            name: Layout(f"pictures/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
+            for name, cut in dataset.cuttings.items()
+        },
+        preprocessing={
+            "decoding": None if dataset.decoding is None else dataset.decoding.to_json()
+        },
+    )
+
+
+def _name_of(node: Mapping[str, Any]) -> str:
+    """The class's name: that of the user's own where one of expkit's only reads it."""
+    inner = node.get("train")
+    own = inner if isinstance(inner, Mapping) and "_target_" in inner else node
+    return str(own["_target_"]).rpartition(".")[2]
+
+
+LONGEST_SIDE = 2560  # pixels of a picture kept for the pages
+
+
+def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
+    """The cut pictures as files of the run folder, so that pages need no data."""
+    import io
+
+    from PIL import Image
+
+    files = {}
+    for split, cutting in dataset.cuttings.items():
+        picture = Image.fromarray(cutting.picture)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=88)
+        files[facts.layouts[split].picture] = stream.getvalue()
+    return files
+
+
+def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a run whose own weights follow: no others need be fetched before them."""
+    model = config.get("model")
+    if model is None:
+        return dict(config)  # which is refused where it is checked
+    if model.get("_target_") == TIMM_MODEL:
+        model = {**model, "weights": None, "pretrained": False}
+    return {**config, "model": model}

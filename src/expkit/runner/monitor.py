@@ -1,0 +1,144 @@
+"""What is measured of a training besides its metrics, written down for the rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from expkit.probes.model import look_at_layers, probe_loss, probe_model
+from expkit.probes.precision import precision_gap
+from expkit.probes.preserve_state import untouched
+from expkit.records.files import Record
+from expkit.runner.session import Session
+from expkit.training.accumulator import MetricAccumulator
+from expkit.training.learner import Learner
+from expkit.training.loop import Epoch
+from expkit.training.step_stats import probe_epochs
+
+LEAP = 0.5  # of the lowest loss so far
+NUM_PROBED = 64  # training samples that a model is asked before it trains
+NUM_DIFFERENTIATED = 16  # of them, in each of two precisions
+NUM_ASKED = 32  # of them, at each look
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Watches one learner of one stage."""
+
+    session: Session
+    learner: Learner
+    probe: Batch
+    probe_epochs: frozenset[int]
+
+    @classmethod
+    def of(cls, session: Session, learner: Learner, max_epochs: int) -> Observer:
+        return cls(session, learner, probe_batch(session), probe_epochs(max_epochs))
+
+    def observe_start(self) -> None:
+        """The loss and the model before the first step."""
+        observe_loss(self.session, self.learner)
+        observe_model(self.session, self.learner)
+
+    def observe_epoch(
+        self,
+        epoch: Epoch,
+        held_out: MetricAccumulator | None,
+        held_out_seconds: float,
+        origin: Mapping[str, Any] | None,
+    ) -> None:
+        """Write an epoch's signals down; at looks, those of its layers too."""
+        for step in epoch.first_steps:
+            self.session.note("step", epoch.number, dict(step))
+        signals = dict(epoch.signals)
+        is_finite = math.isfinite(epoch.metrics["loss"])
+        content: dict[str, Any] = {
+            "step": epoch.step,
+            **{f"train/{name}": value for name, value in epoch.metrics.items()},
+            **signals,
+            "seconds": {**signals["seconds"], "held_out": held_out_seconds},
+            "memory_bytes": self.learner.device.memory_bytes(),
+            "origin": origin,
+        }
+        for key in ("predicted", "confident_error"):
+            content[key] = {"train": signals[key]} if signals[key] else {}
+        if held_out is not None:
+            split = self.session.parts.facts.monitored_split
+            content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
+            content["predicted"][split] = held_out.answers()
+            if (sure := held_out.sure_mistakes()) is not None:
+                content["confident_error"][split] = sure
+        if epoch.number in self.probe_epochs or not is_finite:
+            images, targets = self.probe
+            learner = self.learner
+            content |= attempt(
+                self.session,
+                lambda: look_at_layers(
+                    learner.eval_model, images, targets, learner.loss, learner.device
+                ),
+            )
+        self.session.note("epoch", epoch.number, content)
+
+    def is_told(self, records: Sequence[Record]) -> bool:
+        """Whether the rules are asked after these epochs: at looks, and where the loss leaps."""
+        losses = [record["train/loss"] for record in records]
+        best = min(losses)
+        leaps = not losses[-1] <= best + LEAP * abs(best)  # so does a NaN
+        return records[-1]["epoch"] in self.probe_epochs or leaps
+
+
+def probe_batch(session: Session) -> Batch:
+    """A few training samples, evenly spaced, as the model is given them."""
+    few = session.train_split.spread_out(NUM_ASKED)
+    return next(few.batches(len(few)))
+
+
+def attempt(session: Session, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A measurement, or nothing: a net that cannot be measured may still be trained."""
+    try:
+        return measure()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        told = f"not all could be measured: {type(error).__name__}: {reason}"
+        session.folder.log(f"note    {session.stage}: {told}")
+        return {}
+
+
+def observe_loss(session: Session, learner: Learner) -> None:
+    facts, split = session.parts.facts, session.train_split
+
+    def measure() -> dict[str, Any]:
+        return probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
+
+    if content := attempt(session, measure):
+        session.note("loss", 0, content)
+
+
+def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
+    split = session.train_split
+    content = attempt(session, lambda: probe_model(learner, split, NUM_PROBED))
+    if not content:
+        return
+    # a large net is shown fewer samples
+    count = min(NUM_DIFFERENTIATED, content["num_samples"])
+    content |= attempt(session, lambda: {"precision_gap": precision_gap(learner, split, count)})
+    if not epoch and any(not row["trainable"] for row in content["parameters"]):
+        content |= attempt(session, lambda: {"frozen_drawn": frozen_drawn(session, learner)})
+    session.note("model", epoch, content)
+
+
+def frozen_drawn(session: Session, learner: Learner) -> list[str]:
+    """The frozen parameters that come out otherwise under another seed: drawn, and not designed."""
+    made = []
+    with untouched(learner.model):
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            made.append(dict(session.parts.make_model().named_parameters()))
+    first, second = made
+    frozen = [name for name, p in learner.model.named_parameters() if not p.requires_grad]
+    return [name for name in frozen if name in first and not first[name].equal(second[name])]

@@ -1,0 +1,32 @@
+"""A procedure: stages in order, ended by the first that fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from expkit.records.run.metadata import StageResult
+from expkit.records.run.reader import Run
+from expkit.runner.custom_parts import wrong_part
+from expkit.runner.session import Session
+
+
+def run_stages(session: Session) -> bool:
+    """Run the stages that are not finished yet; return whether every stage has passed."""
+    finished = {result.stage: result for result in Run(session.folder.path).stages}
+    for name, stage in session.parts.stages.items():
+        result = finished.get(name)
+        if result is None:
+            session.stopwatch.lap()
+            result = stage.run(replace(session, stage=name))
+            if not isinstance(result, StageResult):
+                node = session.parts.reading.config.procedure[name]
+                raise wrong_part(f"procedure.{name}", stage, node)
+            doomed = session.diagnosis.look(result)
+            if doomed is not None and result.passed:
+                reason = f"{result.reason}; ended by {doomed.rule} ({doomed.severity})"
+                result = replace(result, passed=False, reason=reason)
+            session.folder.append_stage(result)
+            session.watcher.stage_finished(result)
+        if not result.passed:
+            return False
+    return True

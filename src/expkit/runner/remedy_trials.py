@@ -1,0 +1,170 @@
+"""Short trials of the changes that findings propose, beside the unchanged run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from expkit.config.compose import change_parts
+from expkit.config.plain_data import with_own_cache
+from expkit.config.schema import PARTS, Config
+from expkit.config.validation import check_config
+from expkit.diagnosis.commands import train_again
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examine import examine, load_rules
+from expkit.diagnosis.finding import Finding
+from expkit.errors import UserError
+from expkit.records.files import Record, write_json
+from expkit.records.run.metadata import StageResult
+from expkit.records.run.reader import Run, explain_damage
+from expkit.records.safe_open import make_inside, refuse_links
+from expkit.reports.run.trials import TrialResult, best_cure, trial_table
+from expkit.runner.run import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PASSED,
+    build,
+    make_folder,
+    refuse_other_data,
+)
+from expkit.terminal.signals import raise_if_interrupted, stop_on_signals
+
+MOST_TRIALS = 8
+NUM_EPOCHS = 10  # of a trial, or as many as the whole training has
+TRAINING = "expkit.runner.stages.training.Training"
+# what would end one trial before the others, or draw pictures that nobody looks at
+UNDISTURBED = {"stop_at": None, "patience": None, "snapshot_every": None}
+
+
+def try_remedies(
+    run: Run, findings: Sequence[Finding], num_epochs: int | None, trusted: Sequence[str]
+) -> int:
+    """Run the trials and say which change cures it; exit code 0 where one does."""
+    remedies = list_remedies(findings)
+    if not remedies:
+        raise UserError(
+            f"no finding on '{run.name}' proposes a change that could be tried",
+            where=", ".join(finding.rule for finding in findings) or "nothing was found",
+            fix=f"expkit diagnose {run.name}",
+        )
+    refuse_links(run.path / "trials", run.path)
+    with explain_damage(run.path / "config.yaml"):
+        base = shorten(run, num_epochs)
+    results: list[TrialResult] = []
+    is_interrupted = False
+    try:
+        with stop_on_signals():
+            for words in [(), *remedies]:
+                results.append(_try(run, base, words, trusted))
+                label, outcome = results[-1].label, results[-1].outcome(results[0])
+                print(f"tried {label}: {outcome}", flush=True)
+    except KeyboardInterrupt:
+        is_interrupted = True
+    if not results:
+        return EXIT_INTERRUPTED
+    folder = run.path / "trials"
+    make_inside(folder, run.path)
+    write_json(folder / "trials.json", {"trials": [result.to_json() for result in results]})
+    print(f"\n{trial_table(results)}\n")
+    if is_interrupted:
+        return EXIT_INTERRUPTED
+    cure = best_cure(results, remedies)
+    if cure is None:
+        print(f"none of these cures it; the trials are in {folder}")
+        return EXIT_FAILED
+    command = train_again(run.overrides, cure.words)
+    print(f"cured by {cure.label}: {cure.outcome(results[0])}\nnext     {command}")
+    return EXIT_PASSED
+
+
+def list_remedies(findings: Sequence[Finding]) -> dict[tuple[str, ...], set[str]]:
+    """What to try, and against which findings: of each first the likeliest, then the others."""
+    ranked = [
+        (rank, tuple(words), finding.rule)
+        for finding in findings
+        if finding.severity != "info"
+        for rank, words in enumerate(finding.remedies)
+    ]
+    remedies: dict[tuple[str, ...], set[str]] = {}
+    for _, words, rule in sorted(ranked, key=lambda each: each[0]):
+        if words in remedies or len(remedies) < MOST_TRIALS:
+            remedies.setdefault(words, set()).add(rule)
+    return remedies
+
+
+def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
+    """The run's config as a trial: the gates that failed, and a few epochs of its training."""
+    failed = {result.stage for result in run.stages if not result.passed}
+    procedure: dict[str, Any] = {}
+    for name, stage in run.config["procedure"].items():
+        if stage["_target_"] == TRAINING and not stage.get("start_from"):
+            warmup = run.config["schedule"].get("warmup_epochs") or 0
+            wanted = num_epochs or max(NUM_EPOCHS, 2 * math.ceil(warmup))
+            epochs = min(wanted, stage["max_epochs"])
+            procedure[name] = {**stage, **UNDISTURBED, "max_epochs": epochs}
+            break
+        if name in failed:
+            procedure[name] = stage
+    return {
+        **with_own_cache(run.config),
+        "output_dir": str(run.path / "trials"),
+        "procedure": procedure,
+        "hypothesis": "",
+        "compared_with": [],
+        "reference": None,
+        "diagnosis": {**run.config.get("diagnosis", {}), "stop_on": "never"},
+    }
+
+
+def _try(
+    run: Run, base: Mapping[str, Any], words: Sequence[str], trusted: Sequence[str]
+) -> TrialResult:
+    """One trial; a change that this run cannot have is told, and the others go on."""
+    changeable = (*PARTS, "procedure")
+    try:
+        changed = change_parts({name: base[name] for name in changeable}, words)
+        name = "_".join(word.partition("=")[0].rpartition(".")[2] for word in words) or "unchanged"
+        config = check_config({**base, **changed, "name": name[:60]}, trusted=trusted)
+        return _train(run, config, words)
+    except UserError as error:
+        if not words:  # what the run itself cannot do, no trial can
+            raise
+        return TrialResult(list(words), failed=error.what)
+    except Exception as error:  # too large for the memory, for one
+        if not words:
+            raise
+        return TrialResult(list(words), failed=f"{type(error).__name__}: {error}")
+
+
+def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:
+    from expkit.runner.procedure import run_stages
+    from expkit.runner.session import Session
+
+    parts = build(config)
+    if not words:
+        refuse_other_data(run, parts.facts)
+    command = ["expkit", "diagnose", run.name, "--try"]
+    folder = make_folder(parts, config, [*run.overrides, *words], command)
+    with contextlib.closing(folder):
+        run_stages(Session(parts, folder, Silent()))
+    evidence = Evidence.of(Run(folder.path))
+    return TrialResult.of(words, evidence, examine(evidence, load_rules()))
+
+
+@dataclass(frozen=True)
+class Silent:
+    """Watches a trial, whose table comes at the end."""
+
+    def stage_started(self, stage: str, max_epochs: int) -> None: ...
+
+    def epoch_done(self, record: Record) -> None:
+        raise_if_interrupted()
+
+    def stage_finished(self, result: StageResult) -> None: ...
+
+    def found(self, finding: Finding) -> None: ...
+
+    def say(self, text: str) -> None: ...

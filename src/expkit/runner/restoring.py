@@ -1,0 +1,43 @@
+"""A run's trained model, brought back from its folder without its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from expkit.config.instantiate import build_part
+from expkit.config.validation import check_config
+from expkit.data.store.normalizer import Normaliser
+from expkit.records.run.reader import Run
+from expkit.runner.components import make_model
+from expkit.runner.inputs import without_downloads
+from expkit.runner.transfer import read_normaliser
+from expkit.training.checkpoint import load_weights
+from expkit.training.device import Device, DeviceChoice
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A model that answers, and how its pictures are prepared."""
+
+    run: Run
+    model: nn.Module
+    device: Device
+    normaliser: Normaliser
+
+
+def restore(
+    run: Run, *, trusted: Sequence[str] = (), device: Mapping[str, Any] | None = None
+) -> Restored:
+    """Build the run's model on a device, as its config has it but for the keys in `device`."""
+    weights = run.weights
+    config = check_config(without_downloads(run.config), trusted=trusted)
+    choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device")
+    opened = choice.open()
+    facts = run.dataset
+    model = make_model(config.model, image_shape=facts.image_shape, num_outputs=facts.num_outputs)
+    load_weights(weights, model)
+    return Restored(run, opened.place(model).eval(), opened, read_normaliser(run, opened))

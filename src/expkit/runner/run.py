@@ -1,0 +1,217 @@
+"""What train and resume share: from a config to an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from expkit.config.request import Request
+from expkit.config.schema import Config
+from expkit.config.user_code import hash_own_code
+from expkit.errors import UserError
+from expkit.records.run.environment import describe_environment
+from expkit.records.run.reader import Run
+from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder
+from expkit.records.safe_open import make_inside
+from expkit.records.sweep.folder import job_id
+from expkit.terminal.progress import Progress, ReadingBar
+
+if TYPE_CHECKING:
+    from expkit.records.run.metadata import DatasetFacts
+    from expkit.runner.components import Parts
+    from expkit.runner.session import Session
+    from expkit.training.loop import TrainEpochs
+
+Build = Callable[[Config], "Parts"]
+EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def run_request(request: Request) -> int:
+    """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
+    check_output(Path(request.config.output_dir))
+    parts = build(request.config)
+    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
+    folder = make_folder(parts, request.config, request.overrides, command, request.choices)
+    return run_experiment(parts, folder)
+
+
+def check_output(parent: Path) -> None:
+    """Find out now, and not after the data is read, that nothing can be written there."""
+    with explain_disk_errors(parent):
+        nearest = next(path for path in (parent, *parent.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+
+
+def build(config: Config) -> Parts:
+    """All parts of a run; the data is read, and refused, before torch is loaded."""
+    from expkit.diagnosis.examine import load_rules
+    from expkit.runner.inputs import read_request
+
+    load_rules()
+    with without_collector():
+        with contextlib.closing(ReadingBar()) as bar:
+            reading = read_request(config, bar)
+        from expkit.runner.components import build_parts
+
+        return build_parts(reading)
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """Torch's modules are millions of objects that stay: looking for garbage costs 0.4 s."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def make_folder(
+    parts: Parts,
+    config: Config,
+    overrides: Sequence[str],
+    command: Sequence[str],
+    choices: Mapping[str, str] | None = None,
+) -> RunFolder:
+    """The run folder with everything that was known before the first step."""
+    from expkit.runner.inputs import encode_pictures
+
+    plain = config.to_plain()
+    config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    environment = describe_environment(
+        command,
+        parts.device.reason,
+        hash_text(config_text),
+        job_id(plain),
+        hash_own_code(plain),
+    )
+    if choices:
+        environment["choices"] = dict(choices)
+    files: dict[str, str | bytes] = {
+        "config.yaml": config_text,
+        "overrides.yaml": yaml.safe_dump(list(overrides)),
+        "environment.json": json.dumps(environment, indent=2),
+        "dataset.json": json.dumps(parts.facts.to_json()),
+        **encode_pictures(parts.reading.dataset, parts.facts),
+    }
+    name = name_folder(config.name, time.time(), os.environ)
+    return RunFolder.create(Path(config.output_dir), name, files)
+
+
+def hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | None = None) -> int:
+    """Run the stages that are not done yet, then draw the pages; return the exit code.
+
+    `train_epochs` takes the place of the loop's, for seeds that train together.
+    """
+    from expkit.reports.run.pages import refresh
+    from expkit.reports.run.screen import closing_screen
+    from expkit.reports.run.summary import all_passed
+    from expkit.runner.session import Session
+
+    progress = Progress(folder)
+    with _explain_full_disk(folder), contextlib.closing(progress):
+        for line in _introduction(parts, folder.path):
+            progress.say(line)
+        _show_samples(parts, folder)
+        with contextlib.closing(folder):  # what is told after it, is told of a run that stands
+            session = Session(parts, folder, progress)
+            if train_epochs is not None:
+                session = replace(session, train_epochs=train_epochs)
+            interrupted = not _finishes(session, progress)
+        summary = refresh(folder.path, plots=not interrupted)
+        progress.say(closing_screen(summary, folder.path))
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_PASSED if all_passed(summary) else EXIT_FAILED
+
+
+def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
+    """Say what runs, on what, and where it is written."""
+    facts, evaluated = parts.facts, parts.evaluated is not None
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.splits.items())
+    kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
+    held_out = "" if parts.splits.keys() > {"train"} or evaluated else "; no held-out split"
+    yield (
+        f"run     {folder}\n"
+        f"data    {facts.name}: {sizes} samples, {kind}{held_out}\n"
+        f"model   {parts.num_parameters:,} parameters\n"
+        f"device  {parts.device.reason}"
+    )
+    for remark in parts.reading.dataset.remarks:
+        yield f"note    {remark}"
+
+
+def _show_samples(parts: Parts, folder: RunFolder) -> None:
+    """What the model will see, to be looked at before it is paid for."""
+    from expkit.reports.plots.augmentation import draw_mosaic
+    from expkit.runner.preview import preview
+
+    arrays = preview(parts)
+    if arrays is not None:
+        folder.write_samples("augmented", arrays)
+        make_inside(folder.path / "plots", folder.path)
+        draw_mosaic(Run(folder.path), folder.path / "plots")
+
+
+def _finishes(session: Session, progress: Progress) -> bool:
+    """Run the stages; return whether the procedure came to its end, and was not interrupted."""
+    from expkit.runner.procedure import run_stages
+
+    try:
+        run_stages(session)
+    except KeyboardInterrupt:
+        progress.close()
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
+    """A disk that fills up ends a run, and loses nothing that was recorded."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL and not re.search(r"os error (28|27)\b", str(error)):
+            raise
+        again = "plot" if Run(folder.path).status in ("finished", "failed") else "resume"
+        raise UserError(
+            "the disk is full; everything up to the last finished epoch is kept",
+            where=str(folder.path),
+            fix=f"free some space, then: expkit {again} {folder.path}",
+        ) from error
+
+
+def refuse_other_data(run: Run, facts: DatasetFacts) -> None:
+    """Refuse to go on with other data than the run began with, or with classes of other names."""
+    before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
+    now = {name: split.fingerprint for name, split in facts.splits.items()}
+    is_renamed = run.dataset_as_read.class_names != facts.class_names
+    if before != now or is_renamed:
+        changed = [name for name in before if before[name] != now.get(name)]
+        raise UserError(
+            "the data is not what it was when the run began",
+            where=", ".join([*changed, *(["the names of the classes"] if is_renamed else [])])
+            or "splits",
+            fix="bring the data back, or start a new run: expkit train ...",
+        )

@@ -1,0 +1,164 @@
+"""What the trained model answers, written down for whoever measures it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from expkit.data.store.mapped import MappedPictures
+from expkit.diagnosis.finding import counted
+from expkit.errors import UserError
+from expkit.metrics.predictions import ClassPredictions, Predictions
+from expkit.records.run.checkpoint_digests import refuse_damaged
+from expkit.records.run.labels import Labels
+from expkit.records.run.metadata import StageResult
+from expkit.runner.components import Parts, Stage
+from expkit.runner.relabelling import relabel
+from expkit.runner.session import Session
+from expkit.runner.stages.training import Training, check_trained
+from expkit.training.checkpoint import load_weights
+from expkit.training.inference import predict
+
+NUM_MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Records every split's predictions; all figures of the verdict are computed from them."""
+
+    of: str | None = None
+    weights: Literal["best", "last"] = "best"
+    unknown_classes: Literal["refuse", "leave_out"] = "refuse"  # samples of them in other data
+    batch_size: Annotated[int, Ge(1)] = 256
+
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """Somebody must have trained before."""
+        if self.of is not None:
+            check_trained(self.of, f"{key}.of", before)
+        self._check_last(key, parts, before)
+        if parts.evaluated is not None:
+            # before there is a folder
+            parts.evaluated.overrides  # noqa: B018 - the findings say how to train it again
+            refuse_damaged(parts.evaluated.weights, to_go_on=False)
+            theirs = self._labels_of(parts)
+            learnt = parts if theirs is None else relabel(parts, theirs)
+            with learnt.trial_model() as model:
+                load_weights(parts.evaluated.weights, model)
+        if parts.evaluated is None and not any(
+            isinstance(stage, Training) for stage in before.values()
+        ):
+            raise UserError(
+                "there are no trained weights to evaluate: no stage before trains",
+                where=key,
+                fix=f"expkit train procedure=standard   (or drop it: '~{key}')",
+            )
+
+    def _check_last(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """What trains after the evaluation would be judged by nothing."""
+        later = [
+            name
+            for name, stage in parts.stages.items()
+            if isinstance(stage, Training) and name not in before
+        ]
+        if later:
+            raise UserError(
+                f"the stage '{later[0]}' trains after the evaluation: nothing would judge it",
+                where=f"procedure: {', '.join(parts.stages)}",
+                fix=f"'~{key}' +stage@{key}_{later[-1]}=evaluate   (an evaluation at the end)",
+            )
+
+    def run(self, session: Session) -> StageResult:
+        started = time.perf_counter()
+        session.watcher.stage_started(session.stage, 1)
+        session = self._with_labels(session)
+        parts = session.parts
+        if parts.evaluated is not None:
+            session.diagnosis.look()  # samples that it was trained on are told before any figure
+        model = session.new_model()
+        epoch = self._load(session, model)
+        names = parts.facts.target_names or ()
+        answers = [
+            predict(model, split, parts.device, self.batch_size, names)
+            for split in parts.splits.values()
+        ]
+        session.folder.write_predictions(answers)
+        self._keep_mistakes(session, answers)
+        num_samples = sum(len(split) for split in parts.splits.values())
+        seconds = time.perf_counter() - started
+        return StageResult(
+            stage=session.stage,
+            kind="Evaluation",
+            passed=True,
+            reason=f"{counted(num_samples, 'sample')} answered by the weights of epoch {epoch}",
+            num_samples=num_samples,
+            best_epoch=epoch,
+            seconds=seconds,
+            samples_per_second=num_samples / seconds,
+            peak_memory_bytes=parts.device.peak_memory_bytes(),
+        )
+
+    def _keep_mistakes(self, session: Session, answers: Sequence[Predictions]) -> None:
+        """Pictures of the surest mistakes, so that pages can show them without the data."""
+        judged = session.parts.facts.judged_split
+        found = next((each for each in answers if each.split == judged), None)
+        if isinstance(found, ClassPredictions):
+            images = session.parts.splits[judged].images_NHWC
+            session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
+
+    def _load(self, session: Session, model: nn.Module) -> int:
+        """The weights that are meant; the epoch that they are from."""
+        if session.parts.evaluated is not None:
+            return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
+        return session.load_weights(self.of or self._last_trained(session), self.weights, model)
+
+    def _with_labels(self, session: Session) -> Session:
+        """The session with the classes that the weights answer with."""
+        evaluated = session.parts.evaluated
+        if evaluated is None:
+            stage = session.parts.stages[self.of or self._last_trained(session)]
+            assert isinstance(stage, Training), "check refused anything else"
+            return session if stage.labels_from is None else session.relabelled()
+        labels = self._labels_of(session.parts)
+        if labels is None:
+            return session
+        labels.write(session.folder.path)
+        return session.relabelled()
+
+    def _labels_of(self, parts: Parts) -> Labels | None:
+        """The classes of another run's weights: these samples keep their own, beside the new."""
+        theirs = None if parts.evaluated is None else parts.evaluated.labels
+        if theirs is None:
+            return None
+        train = parts.splits.get("train")
+        targets = theirs.targets if train is None else train.targets.tolist()
+        return Labels(theirs.class_names, targets)
+
+    def _last_trained(self, session: Session) -> str:
+        names = list(session.parts.stages)
+        before = reversed(names[: names.index(session.stage)])
+        return next(n for n in before if isinstance(session.parts.stages[n], Training))
+
+
+def surest_mistakes(
+    answers: ClassPredictions, images_NHWC: Tensor | MappedPictures
+) -> dict[str, npt.NDArray[np.generic]]:
+    """The wrong answers with the highest probabilities, first, and their pictures."""
+    wrong = np.flatnonzero(answers.ranks != 0)
+    confidences = answers.probabilities[wrong, answers.predictions[wrong]]
+    order = np.argsort(-confidences, kind="stable")[:NUM_MISTAKES]
+    chosen = wrong[order]
+    return {
+        "images": images_NHWC[torch.from_numpy(chosen)].cpu().numpy(),
+        "names": np.array([answers.samples[i] for i in chosen], dtype=np.str_),
+        "targets": answers.targets[chosen],
+        "predictions": answers.predictions[chosen],
+        "confidences": confidences[order],
+    }

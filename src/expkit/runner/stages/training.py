@@ -1,0 +1,317 @@
+"""Training on the whole training split."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Gt, Le, Lt
+from torch import nn
+
+from expkit.data.store.split import batch_bounds
+from expkit.errors import UserError, nearest_of
+from expkit.metrics.criteria import Criterion, check_bound, parse_criterion
+from expkit.metrics.names import RANGES
+from expkit.metrics.predictions import ClassPredictions
+from expkit.optim.frozen_norms import frozen_norms
+from expkit.optim.group_options import refuse_ignored_options
+from expkit.optim.groups import parameter_groups
+from expkit.optim.parameter_names import names_of_head
+from expkit.probes.nan_origin import find_origin
+from expkit.records.files import Record
+from expkit.records.run.labels import Labels
+from expkit.records.run.metadata import StageResult
+from expkit.runner.components import Parts, Stage, try_step
+from expkit.runner.monitor import Observer, attempt
+from expkit.runner.relabelling import relabel
+from expkit.runner.session import Session
+from expkit.training.inference import predict
+from expkit.training.learner import Learner
+from expkit.training.loop import Epoch, EpochPlan, score, train_epoch
+
+NUM_SHOWN = 8  # pieces whose every probability a snapshot keeps
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trains until a target, the end of patience, or the last epoch; keeps the best and the last.
+
+    A metric without a split is the monitored split's: val where there is one, else train.
+    Whether to stop, and which epoch is best, is read off the records: a resumed run agrees.
+    """
+
+    max_epochs: Annotated[int, Ge(1)]
+    batch_size: Annotated[int, Ge(1)]
+    batches_per_step: Annotated[int, Ge(1)] = 1
+    balanced_sampling: bool = False
+    start_from: str | None = None
+    labels_from: str | None = None
+    trainable: Literal["all", "head"] | Sequence[str] = "all"
+    frozen_up_to: str | None = None
+    groups: Mapping[str, Mapping[str, Any]] | None = None
+    layer_decay: Annotated[float, Gt(0), Le(1)] | None = None
+    ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+    stop_at: Mapping[str, object] | None = None
+    monitor: str = "loss"
+    patience: Annotated[int, Ge(1)] | None = None
+    max_gradient_norm: Annotated[float, Gt(0)] | None = None
+    snapshot_every: Annotated[int, Ge(1)] | None = 50
+
+    def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
+        """Refuse metrics that no epoch records, and batches that cannot be learnt from."""
+        if self.labels_from is not None:
+            parts = self._expect_labels(key, parts, before)
+        if self.start_from is not None:
+            check_trained(self.start_from, f"{key}.start_from", before)
+            self._check_start(key, before[self.start_from])
+        if self.balanced_sampling and parts.facts.task != "classification":
+            raise UserError(
+                "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
+            )
+        self._check_warmup(key, parts)
+        self._check_metrics(key, parts)
+        bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
+        smallest = min(stop - start for start, stop in bounds)
+        with parts.trial_model() as model:
+            self._names_redrawn(model, key)
+            trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
+            try_step(parts, trial, smallest, f"{key}.batch_size")
+
+    def _check_start(self, key: str, start: Stage) -> None:
+        """Weights that answer with a class more fit no model without it."""
+        assert isinstance(start, Training), "it was checked to train"
+        if start.labels_from is not None and self.labels_from is None:
+            raise UserError(
+                f"the stage '{self.start_from}' learns the labels of '{start.labels_from}'",
+                where=f"{key}.start_from={self.start_from}, {key}.labels_from=null",
+                fix=f"{key}.labels_from={start.labels_from}",
+            )
+
+    def _names_redrawn(self, model: nn.Module, key: str) -> Collection[str]:
+        """The parameters that new labels give another shape."""
+        if self.labels_from is None or self.start_from is None:
+            return ()
+        return names_of_head(model, f"{key}.labels_from")
+
+    def _expect_labels(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> Parts:
+        """The parts as they will be when an earlier stage has given the new labels."""
+        labelling = {name: each for name, each in before.items() if hasattr(each, "label")}
+        if self.labels_from not in labelling:
+            raise UserError(
+                f"no stage before this one gives labels and is called '{self.labels_from}'",
+                where=f"{key}.labels_from={self.labels_from}",
+                allowed=", ".join(labelling) or "null: no stage before this one gives labels",
+            )
+        names = [*(parts.facts.class_names or ()), labelling[self.labels_from].label]
+        return relabel(parts, Labels(names, parts.splits["train"].targets.tolist()))
+
+    def _check_warmup(self, key: str, parts: Parts) -> None:
+        if parts.schedule.warmup_epochs >= self.max_epochs:
+            raise UserError(
+                "the warm-up is as long as the training: its rate would never be reached",
+                where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
+                f"{key}.max_epochs={self.max_epochs}",
+                allowed=f"warmup_epochs < {self.max_epochs}",
+            )
+
+    def _check_metrics(self, key: str, parts: Parts) -> None:
+        monitored, known = parts.facts.monitored_split, parts.facts.recorded_metrics
+        watched = [(f"{key}.monitor", self.monitor)]
+        for criterion in self.wanted(f"{key}.stop_at"):
+            watched.append((f"{key}.stop_at", criterion.name))
+            if criterion.measure.metric in RANGES:
+                check_bound(criterion, f"{key}.stop_at")
+        if parts.schedule.watched_metric is not None:
+            watched.append(("schedule.metric", parts.schedule.watched_metric))
+        for option, name in watched:
+            if with_split(name, monitored) not in known:
+                raise UserError(
+                    f"no epoch records the metric '{name}'",
+                    where=f"{option}: {name}",
+                    nearest=nearest_of(name, [*known, *(k.split("/")[1] for k in known)]),
+                    allowed=f"{', '.join(known)}; without a split, {monitored} is meant",
+                )
+
+    def new_learner(
+        self, parts: Parts, model: nn.Module, key: str, records: list[Record]
+    ) -> Learner:
+        """The model with what it learns by; the schedule reads the records as they grow."""
+        lr = parts.reading.config.optimizer.get("lr")
+        if lr is None:
+            raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
+        groups = parameter_groups(
+            model,
+            trainable=self.trainable,
+            frozen_up_to=self.frozen_up_to,
+            groups=self.groups,
+            layer_decay=self.layer_decay,
+            lr=float(lr),
+            key=key,
+        )
+        schedule = parts.schedule
+        optimizer = parts.make_optimizer(groups)
+        refuse_ignored_options(optimizer, self.groups or {}, key)
+        return Learner(
+            model,
+            optimizer,
+            parts.loss,
+            parts.device,
+            scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),
+            max_gradient_norm=self.max_gradient_norm,
+            frozen=frozen_norms(model),
+            ema_decay=self.ema_decay,
+        )
+
+    def run(self, session: Session) -> StageResult:
+        """Train, and record, judge and keep every epoch; a resumed stage goes on after its last."""
+        if self.labels_from is not None:
+            session = session.relabelled()
+        records: list[Record] = []
+        learner = self._begin(session, records)
+        records += session.resume(learner)
+        monitored = session.parts.facts.monitored_split
+        observer = Observer.of(session, learner, self.max_epochs)
+        if not records:
+            observer.observe_start()
+        is_look = not records or observer.is_told(records)
+        session.watcher.stage_started(session.stage, self.max_epochs)
+        plan = self._plan(session, observer.probe_epochs)
+        epochs = session.train_epochs(learner, plan, len(records) + 1)
+        # a resumed run is diagnosed where the uninterrupted one was
+        doomed = session.diagnosis.look() if is_look else None
+        while doomed is None and self.why_stop(records, monitored) is None:
+            is_look = self._learn(session, observer, next(epochs), records)
+            doomed = session.diagnosis.look() if is_look else None
+        reason = self.why_stop(records, monitored) or ""
+        best = self.best_epoch(records, monitored)
+        finite = all(math.isfinite(record["train/loss"]) for record in records)
+        if doomed is not None:
+            saved = self.max_epochs - len(records)
+            reason = (
+                f"ended after epoch {len(records)} by {doomed.rule} ({doomed.severity}): "
+                f"{saved} of {self.max_epochs} epochs saved"
+            )
+        elif best is None and finite:
+            reason = f"{with_split(self.monitor, monitored)} was never a number: {reason}"
+        passed = finite and best is not None and doomed is None
+        result = session.result("Training", passed=passed, reason=reason, records=records)
+        return replace(result, best_epoch=best)
+
+    def _begin(self, session: Session, records: list[Record]) -> Learner:
+        """The learner as the stage's first epoch meets it."""
+        model = session.new_model()
+        if self.start_from is not None:
+            redrawn = self._names_redrawn(model, f"procedure.{session.stage}")
+            session.load_weights(self.start_from, "best", model, redrawn)
+        return self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
+
+    def _plan(self, session: Session, probe_epochs: Collection[int] = ()) -> EpochPlan:
+        return EpochPlan(
+            session.train_split,
+            self.batch_size,
+            self.max_epochs,
+            session.seed,
+            balanced=self.balanced_sampling,
+            batches_per_step=self.batches_per_step,
+            augmentation=session.parts.augmentation,
+            probe_epochs=probe_epochs,
+            stage=session.stage,
+        )
+
+    def _find_origin(self, session: Session, records: list[Record]) -> Record | None:
+        """Where the last epoch's numbers ceased to be finite; its checkpoint is not written yet."""
+        *before, last = records
+        plain = replace(session.parts, device=session.parts.uncompiled)
+        session = replace(session, parts=plain)
+        learner = self._begin(session, before)
+        session.load_last(learner)
+        number, plan = int(last["epoch"]), self._plan(session)
+        return find_origin(learner, lambda: train_epoch(learner, plan, number))
+
+    def _learn(
+        self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]
+    ) -> bool:
+        """Measure, record and keep what an epoch has taught; whether it was looked at closely."""
+        monitored = session.parts.facts.monitored_split
+        started, held_out = time.perf_counter(), None
+        if monitored != "train":
+            split, closely = session.parts.splits[monitored], epoch.number in observer.probe_epochs
+            held_out = score(observer.learner, split, self.batch_size, closely=closely)
+        figures = None if held_out is None else held_out.means()
+        seconds = time.perf_counter() - started
+        records.append(session.record(epoch, figures))
+        origin = None
+        if not math.isfinite(epoch.metrics["loss"]):
+            origin = attempt(session, lambda: self._find_origin(session, records) or {})
+        observer.observe_epoch(epoch, held_out, seconds, origin)
+        self._take_snapshot(session, observer.learner, epoch.number)
+        best = self.best_epoch(records, monitored)
+        session.save(observer.learner, epoch.number, is_best=best == epoch.number)
+        return observer.is_told(records)
+
+    def wanted(self, key: str) -> list[Criterion]:
+        """What must be reached, all of it, for training to end early."""
+        return [parse_criterion(name, value, key) for name, value in (self.stop_at or {}).items()]
+
+    def best_epoch(self, records: list[Record], monitored: str) -> int | None:
+        """The first epoch with the best monitored figure; None while all are NaN."""
+        key = with_split(self.monitor, monitored)
+        sign = 1 if key.endswith("loss") else -1
+        finite = [record for record in records if math.isfinite(record[key])]
+        best = min(finite, key=lambda record: sign * record[key], default=None)
+        return None if best is None else int(best["epoch"])
+
+    def why_stop(self, records: list[Record], monitored: str) -> str | None:
+        """Why training ends after these epochs, or None where it goes on."""
+        if not records:
+            return None
+        last = records[-1]
+        epoch, loss = last["epoch"], last["train/loss"]
+        best = self.best_epoch(records, monitored) or epoch
+        if not math.isfinite(loss):
+            return f"the training loss became {loss} in epoch {epoch}"
+        wanted = self.wanted("stop_at")
+        if wanted and all(c.is_met(last[with_split(c.name, monitored)]) for c in wanted):
+            return f"reached {', '.join(map(str, wanted))} at epoch {epoch}"
+        if self.patience is not None and epoch - best >= self.patience:
+            return f"no better {self.monitor} for {self.patience} epochs; best epoch {best}"
+        if epoch >= self.max_epochs:
+            return f"{epoch} of {self.max_epochs} epochs; best epoch {best}"
+        return None
+
+    def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
+        """Where samples lie in a picture, what the model answers now, for the pictures."""
+        due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
+        if not due or "train" not in session.parts.facts.layouts:
+            return
+        answers = predict(learner.eval_model, session.train_split, session.parts.device, 256, ())
+        if isinstance(answers, ClassPredictions):
+            shown = np.linspace(0, len(answers.samples) - 1, NUM_SHOWN).round().astype(np.int64)
+            arrays: dict[str, npt.NDArray[np.generic]] = {
+                "targets": answers.targets,
+                "predictions": answers.predictions,
+                "shown": shown,
+                "probabilities": answers.probabilities[shown],
+            }
+            session.folder.write_snapshot(session.stage, epoch, arrays)
+
+
+def with_split(name: str, monitored: str) -> str:
+    return name if "/" in name else f"{monitored}/{name}"
+
+
+def check_trained(stage: str, key: str, before: Mapping[str, Stage]) -> None:
+    """Refuse to build on a stage that has not trained by then."""
+    trained = [name for name, each in before.items() if isinstance(each, Training)]
+    if stage not in trained:
+        raise UserError(
+            f"no stage before this one trains and is called '{stage}'",
+            where=f"{key}={stage}",
+            nearest=nearest_of(stage, trained),
+            allowed=", ".join(trained) or "null: no stage before this one trains",
+        )

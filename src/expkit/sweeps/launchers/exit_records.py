@@ -1,0 +1,70 @@
+"""The last words of jobs whose processes could not say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from expkit.records.sweep.folder import DONE, Job, SweepFolder
+from expkit.sweeps.launchers.memory_kills import count_memory_kills
+from expkit.sweeps.launchers.pool import Ending
+
+MOST_LOSSES = 3  # of one job's process with its server, after which it is given up
+
+
+@dataclass
+class LastWords:
+    """Of one launch: what a job has said in an earlier one is no word of this process's."""
+
+    sweep: Path
+    signals: Sequence[int]  # those that have come, which interrupt all jobs
+    timeout_seconds: float | None = None
+    stopped: set[str] = field(default_factory=set)  # the jobs that were asked to end
+    _num_said: dict[str, int] = field(default_factory=dict)  # events before this process, by job
+    _memory_kills: int = field(default_factory=count_memory_kills)
+
+    def expect(self, jobs: Sequence[Job]) -> None:
+        """To be called before the process is started that runs them."""
+        for job in jobs:
+            self._num_said[job.id] = len(job.again().events)
+
+    def complete(self, jobs: Sequence[Job], ending: Ending) -> None:
+        """Write down how the process of these jobs ended, for those that have not done so."""
+        status, reason = self._explain(ending)
+        for job in map(Job.again, jobs):
+            if self._has_said(job, ending):
+                continue
+            SweepFolder(self.sweep).note(
+                job.id,
+                "ended",
+                status=status,
+                reason=reason,
+                exit_code=ending.code,
+                seconds=round(ending.seconds, 3),
+            )
+
+    def _has_said(self, job: Job, ending: Ending) -> bool:
+        if ending.code == 0 and job.status in DONE:  # by another process, as this one has found
+            return True
+        last = job.events[-1] if len(job.events) > self._num_said[job.id] else {}
+        if last.get("event") != "ended":
+            return False
+        # within its time's grace it may have ended otherwise, which then holds
+        return not (ending.timed_out and last["status"] == "interrupted")
+
+    def _explain(self, ending: Ending) -> tuple[str, str]:
+        if ending.timed_out:
+            return "timed out", f"it took longer than {self.timeout_seconds:g} s"
+        if self.signals:
+            return "interrupted", ""
+        if ending.key in self.stopped:
+            return "interrupted", "stopped, as another job had failed"
+        if ending.is_lost:
+            return "killed", f"its server died {MOST_LOSSES + 1} times"
+        if ending.code >= 0:
+            return "exited", f"the process ended with exit code {ending.code}"
+        before, self._memory_kills = self._memory_kills, count_memory_kills()
+        if ending.code == -9 and self._memory_kills > before:
+            return "killed", "by signal 9, as the machine ran out of memory"
+        return "killed", f"by signal {-ending.code}"

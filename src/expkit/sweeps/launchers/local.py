@@ -1,0 +1,144 @@
+"""Who runs the jobs of a sweep on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+from annotated_types import Ge, Gt
+
+from expkit.records.sweep.folder import FAILURES, Job, Sweep, SweepFolder
+from expkit.sweeps.job import conduct
+from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
+from expkit.sweeps.launchers.pool import Ending, ForkedCalls
+from expkit.sweeps.launchers.preloading import list_modules
+from expkit.sweeps.launchers.resources import Share, share_machine
+from expkit.sweeps.live_view import SweepScreen
+from expkit.terminal.signals import note_signals
+
+TICK_SECONDS = 0.25
+
+
+class Launcher(Protocol):
+    """Runs planned jobs; what becomes of each is told by the sweep's records alone."""
+
+    def run(self, sweep: Path, jobs: Sequence[str]) -> None: ...
+
+
+class Watcher(Protocol):
+    """Whoever looks on at a sweep."""
+
+    def started(self, job: str) -> None: ...
+
+    def ended(self, job: str) -> None: ...
+
+    def tick(self) -> None:
+        """Comes about four times a second."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class LocalLauncher:
+    """Each job in a process of its own."""
+
+    jobs: Literal["auto"] | Annotated[int, Ge(1)] = "auto"
+    jobs_per_device: Annotated[int, Ge(1)] = 1
+    timeout: Annotated[float, Gt(0)] | None = None
+    fail_fast: bool = False
+
+    def run(self, sweep: Path, jobs: Sequence[str]) -> None:
+        planned = Sweep(sweep).jobs
+        wanted = set(jobs)
+        open_ = [job for job in planned if job.id in wanted]
+        share = self._share(sweep, planned)
+        with (
+            contextlib.closing(SweepScreen(sweep)) as watcher,
+            ForkedCalls(
+                list_modules(job.config for job in open_), {"OMP_NUM_THREADS": str(share.threads)}
+            ) as calls,
+            note_signals() as signals,
+        ):
+            words = LastWords(sweep, signals, self.timeout)
+            _Conductor(self, sweep, share, calls, watcher, signals, words, deque(open_)).run()
+
+    def _share(self, sweep: Path, planned: Sequence[Job]) -> Share:
+        """The same threads for each job, also when the sweep is resumed or grows: sums differ."""
+        devices = [job.config["device"] for job in planned]
+        asked = [device["threads"] for device in devices if device.get("threads")]
+        remembered = Sweep(sweep).facts.get("threads")
+        share = share_machine(
+            self.jobs,
+            num_planned=len(planned),
+            devices={device.get("name", "auto") for device in devices},
+            threads=max(asked, default=None) or remembered,
+            jobs_per_device=self.jobs_per_device,
+        )
+        if remembered is None:
+            SweepFolder(sweep).remember(threads=share.threads)
+        return share
+
+
+@dataclass
+class _Conductor:
+    """One launch under way."""
+
+    launcher: LocalLauncher
+    sweep: Path
+    share: Share
+    calls: ForkedCalls
+    watcher: Watcher
+    signals: Sequence[int]
+    words: LastWords
+    waiting: deque[Job]
+    running: dict[str, tuple[Job, int]] = field(default_factory=dict)  # with the place of each
+    losses: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> None:
+        while self.waiting or self.running:
+            if self.signals:
+                self._stop(at_once=len(self.signals) > 1)
+            while self.waiting and len(self.running) < self.share.num_jobs:
+                self._start(self.waiting.popleft())
+            for ending in self.calls.wait(TICK_SECONDS) if self.running else ():
+                self._settle(ending)
+            self.watcher.tick()
+
+    def _start(self, job: Job) -> None:
+        taken = {place for _, place in self.running.values()}
+        place = next(each for each in range(self.share.num_jobs) if each not in taken)
+        self.running[job.id] = (job, place)
+        self.words.expect([job])
+        self.calls.start(
+            job.id,
+            conduct,
+            (self.sweep, job.id),
+            output=job.output,
+            environ=self.share.environ(place),
+            timeout_seconds=self.launcher.timeout,
+        )
+        self.watcher.started(job.id)
+
+    def _stop(self, *, at_once: bool) -> None:
+        self.waiting.clear()
+        self.words.stopped.update(self.running)
+        if at_once:
+            self.calls.kill()
+        else:
+            self.calls.stop()
+
+    def _settle(self, ending: Ending) -> None:
+        """Write down what the job itself could not."""
+        job = self.running.pop(ending.key)[0]
+        if ending.is_lost and not self.signals and self.losses[job.id] < MOST_LOSSES:
+            self.losses[job.id] += 1
+            self.waiting.appendleft(job)
+            return
+        self.words.complete([job], ending)
+        self.watcher.ended(job.id)
+        if self.launcher.fail_fast and job.again().status in FAILURES:
+            self._stop(at_once=False)

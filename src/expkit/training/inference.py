@@ -1,0 +1,53 @@
+"""What a model answers to a split, brought back from the device for the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from expkit.data.store.split import Split
+from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
+from expkit.training.accumulator import target_ranks
+from expkit.training.device import Device
+
+
+@torch.no_grad()
+def answer(model: nn.Module, batches: Iterable[Tensor], device: Device) -> Tensor:
+    """The outputs of the model standing still, as floats on the device."""
+    model.eval()
+    answers = []
+    for images_BCHW in batches:
+        with device.autocast():
+            answers.append(model(device.arrange(images_BCHW)).float())
+    return torch.cat(answers)
+
+
+def predict(
+    model: nn.Module, split: Split, device: Device, batch_size: int, target_names: tuple[str, ...]
+) -> Predictions:
+    """Every sample's answer, in the split's order."""
+    outputs = answer(model, (images for images, _ in split.batches(batch_size)), device)
+    if split.class_names is None:
+        return ValuePredictions(
+            split=split.name,
+            samples=split.sample_names,
+            targets=split.targets.cpu().numpy(),
+            predictions=outputs.cpu().numpy(),
+            target_names=target_names,
+        )
+    return _class_predictions(outputs, split)
+
+
+def _class_predictions(logits_NC: Tensor, split: Split) -> ClassPredictions:
+    assert split.class_names is not None
+    return ClassPredictions(
+        split=split.name,
+        samples=split.sample_names,
+        targets=split.targets.cpu().numpy(),
+        predictions=logits_NC.argmax(1).cpu().numpy(),
+        ranks=target_ranks(logits_NC, split.targets).cpu().numpy(),
+        probabilities=logits_NC.softmax(1).cpu().numpy(),
+        class_names=split.class_names,
+    )

@@ -30,6 +30,8 @@ or of your own code, 130 interrupted
 EXPKIT_TRACEBACK=1 shows where in the code an error arose"""
 
 EXIT_WRONG_REQUEST = 2
+LOADS_TORCH = ("train", "resume", "evaluate", "predict", "latency", "parity")
+QUICK_FLAGS = ("-h", "--help", "--cfg", "-c", "--info", "-i", "--hydra-help")
 EXIT_FAULT = 70  # as sysexits has it: EX_SOFTWARE
 EXIT_INTERRUPTED = 130
 
@@ -130,9 +132,17 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise _no_such_command(words[0])
+    _say_start(words)
     code = import_module(f"expkit.commands.{words[0]}").main(words[1:])
     assert isinstance(code, int)
     return code
+
+
+def _say_start(words: Sequence[str]) -> None:
+    """Put a line on the screen before torch is loaded, which may take seconds."""
+    is_quick = any(word.partition("=")[0] in QUICK_FLAGS for word in words)
+    if words[0] in LOADS_TORCH and sys.stdout.isatty() and not is_quick:
+        print("start   reading the config and the data, loading torch", flush=True)
 
 
 def _no_such_command(word: str) -> Exception:

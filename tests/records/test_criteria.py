@@ -99,12 +99,16 @@ def test_numbers_that_are_not_finite_meet_nothing(condition: str, value: float) 
 def test_split_is_the_judged_one_unless_named() -> None:
     """test before train, and a name before a slash before both."""
     plain, named = parse_criterion("accuracy", "> 0"), parse_criterion("train/accuracy", "> 0")
-    assert (plain.metric, plain.split(DIGITS), plain.split(POSITIONS)) == (
+    assert (
+        plain.metric,
+        plain.split(DIGITS.judged_split),
+        plain.split(POSITIONS.judged_split),
+    ) == (
         "accuracy",
         "test",
         "train",
     )
-    assert (named.metric, named.split(DIGITS)) == ("accuracy", "train")
+    assert (named.metric, named.split(DIGITS.judged_split)) == ("accuracy", "train")
 
 
 def test_criteria_read_as_they_are_written() -> None:

@@ -97,15 +97,14 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
     probabilities = table.iloc[:, 5:].to_numpy(np.float64)
     if (probabilities < 0).any() or (probabilities > 1).any():  # NaN is neither
         raise ValueError("a probability is outside of 0 to 1")
-    table["row"] = np.arange(len(table))
     return {
         str(split): ClassPredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
             targets=np.array([index[plain_cell(name)] for name in part["target"]]),
             predictions=np.array([index[plain_cell(name)] for name in part["prediction"]]),
-            ranks=ranks[part["row"]].astype(np.int64),
-            probabilities=probabilities[part["row"]].astype(np.float32),
+            ranks=ranks[part.index].astype(np.int64),
+            probabilities=probabilities[part.index].astype(np.float32),
             class_names=class_names,
         )
         for split, part in table.groupby("split", sort=False)
@@ -120,13 +119,12 @@ def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str,
     table = _read_table(path, header, ("split", "sample"), 2 * len(target_names))
     with np.errstate(over="ignore"):  # a diverged model may well predict infinity
         numbers = table.iloc[:, 2:].to_numpy(np.float64).astype(np.float32)
-    table["row"] = np.arange(len(table))
     return {
         str(split): ValuePredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
-            targets=numbers[part["row"], : len(target_names)],
-            predictions=numbers[part["row"], len(target_names) :],
+            targets=numbers[part.index, : len(target_names)],
+            predictions=numbers[part.index, len(target_names) :],
             target_names=target_names,
         )
         for split, part in table.groupby("split", sort=False)
@@ -146,7 +144,7 @@ def _read_table(
             raise ValueError("its columns are other ones")
         stream.seek(0)
         columns = [*text, *map(str, range(len(text), len(header)))]
-        return pd.read_csv(
+        table = pd.read_csv(
             stream,
             header=0,
             names=columns,
@@ -156,3 +154,4 @@ def _read_table(
             na_values={name: ["nan"] for name in columns[len(header) - num_numbers :]},
             encoding_errors=UNDECODABLE,
         )
+        return table.reset_index(drop=True)

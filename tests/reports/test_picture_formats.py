@@ -84,3 +84,5 @@ def test_commands_take_another_format(run_here: Expkit, tmp_path: Path) -> None:
     assert run_here("plot", str(run.path), "--format", "svg").code == 0
     assert {path.suffix for path in find_pictures(run.path / "plots")} == {".svg"}
     assert run_here("plot", str(run.path), "--format", "gif").code == 2
+    assert run_here("plot", str(run.path), "plots.format=pdf").code == 0  # the word of a config
+    assert {path.suffix for path in find_pictures(run.path / "plots")} == {".pdf"}

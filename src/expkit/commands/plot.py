@@ -13,6 +13,8 @@ from expkit.reports.sweep.page import refresh_sweep
 from expkit.sanitize import one_line
 from expkit.terminal.arguments import Parser
 
+FORMAT = "plots.format="
+
 
 def main(words: Sequence[str]) -> int:
     parser = Parser(
@@ -23,7 +25,7 @@ def main(words: Sequence[str]) -> int:
         "run", nargs="?", default="last", help="a path, a unique part of a name, or last"
     )
     add_format(parser)
-    given = parser.parse_args(words)
+    given = parser.parse_args([_as_flag(word) for word in words])
     found = find_run_or_sweep(given.run)
     with explain_disk_errors(found.path):
         if isinstance(found, Run):
@@ -33,3 +35,8 @@ def main(words: Sequence[str]) -> int:
     for path in find_pictures(found.path / "plots", root=found.path):
         print(one_line(str(path)))
     return 0
+
+
+def _as_flag(word: str) -> str:
+    """Take the config's word for the format as well: it is the one that users know from train."""
+    return f"--format={word.removeprefix(FORMAT)}" if word.startswith(FORMAT) else word

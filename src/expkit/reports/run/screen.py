@@ -36,7 +36,7 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
     ]
     if summary["status"] == "interrupted":
         lines.append(f"  {'next':<8} expkit resume {handle(path)}")
-    elif summary["status"] == "running":
+    elif summary["status"] == "running" or not (path / "report.md").exists():
         lines.append(f"  {'next':<8} expkit plot {handle(path)}")
     else:
         lines.append(f"  {'pages':<8} report.md and plots/ in that folder")

@@ -52,3 +52,13 @@ def test_the_parser_names_the_word_and_the_help() -> None:
         parser.parse_args(["--batch", "0"])
     assert refused.value.what.startswith("--batch cannot be '0'")
     assert refused.value.details["do"] == "expkit latency --help"
+
+
+def test_a_value_that_begins_with_a_dash_can_be_given_as_advised() -> None:
+    """A folder of images, and so a class, may be called `-x`."""
+    parser = Parser(prog="expkit threshold")
+    parser.add_argument("--class", dest="class_name")
+    with pytest.raises(UserError) as caught:
+        parser.parse_args(["--class", "-x"])
+    advised = (caught.value.details["do"] or "").split()[0].replace("VALUE", "-x")
+    assert parser.parse_args([advised]).class_name == "-x"

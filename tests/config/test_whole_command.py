@@ -14,6 +14,7 @@ from expkit.commands import train
 from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.config.request import Request
+from expkit.config.suggested_command import refuse_flags
 from expkit.errors import UserError
 
 FOLDER = "dataset=image_folder dataset.root=pictures"
@@ -136,3 +137,11 @@ def test_another_command_keeps_its_own_name_and_its_run() -> None:
     assert whole.details["do"] == (
         "expkit evaluate last dataset.limit=3 --known-classes-only dataset=digits"
     )
+
+
+@pytest.mark.parametrize("words", [["--foo"], ["--resume", "last"], ["--epochs=3", "--foo"]])
+def test_a_flag_that_is_no_setting_either_is_not_advised(words: list[str]) -> None:
+    """`foo=true` would be refused next; what flags there are is the answer."""
+    with pytest.raises(UserError, match="is no flag") as caught:
+        refuse_flags(words)
+    assert (caught.value.details["do"] or "").startswith("expkit train --help")

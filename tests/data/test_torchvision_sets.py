@@ -129,3 +129,11 @@ def test_wrong_arguments_are_refused(root: Path) -> None:
     error = refusal(root, "SVHN", arguments={"flavour": "sweet"})
     assert "flavour" in error.what
     assert (error.details["where"] or "").startswith("dataset.arguments=")
+
+
+@pytest.mark.parametrize(
+    "name", ["LSUN", "LSUNClass", "FakeData", "VisionDataset", "wrap_dataset_for_transforms_v2"]
+)
+def test_what_holds_no_images_or_unpickles_is_refused(root: Path, name: str) -> None:
+    """LSUN's classes run what a file beside the images says; the others ended in a traceback."""
+    assert f"'{name}'" in refusal(root, name).what

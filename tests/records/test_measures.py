@@ -55,3 +55,13 @@ def test_what_is_not_measured_is_no_objective(name: str) -> None:
     with pytest.raises(UserError, match="no run measures") as caught:
         refuse_unknown(name)
     assert "log_loss" in str(caught.value.details["allowed"])
+
+
+def test_no_nearest_is_made_of_a_name_that_is_like_none() -> None:
+    """`held_out/foo` would be refused as `foo` is; a metric that is known keeps its name."""
+    with pytest.raises(UserError) as caught:
+        refuse_unknown("foo")
+    assert caught.value.details["nearest"] is None
+    with pytest.raises(UserError) as caught:
+        refuse_unknown("vaal/accuracy")
+    assert caught.value.details["nearest"] == "val/accuracy"

@@ -18,7 +18,7 @@ from synthetic_runs import classes_run
 
 from expkit.errors import UserError
 from expkit.records import safe_open
-from expkit.records.arrays import SAMPLES_ARRAYS, read_arrays
+from expkit.records.arrays import SAMPLES_ARRAYS, read_arrays, read_image
 from expkit.records.files import append_line, read_yaml, write_aside, write_output
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, hold_lock, is_locked
@@ -279,6 +279,21 @@ def test_sound_arrays_are_read(tmp_path: Path) -> None:
     path = tmp_path / "augmented.npz"
     path.write_bytes(npz(stored=IMAGES, seen=IMAGES, targets=np.array([0, 1])))
     assert read_arrays(path, tmp_path, SAMPLES_ARRAYS)["targets"].tolist() == [0, 1]
+
+
+def test_an_image_that_would_be_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow knows EPS by its content, whatever its name, and has Ghostscript run it."""
+    from PIL import EpsImagePlugin
+
+    asked: list[object] = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *words, **_: asked.append(words))
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 5\n%%EndComments\n%%EOF\n")
+    with pytest.raises(UserError, match=r"picture\.png"):
+        read_image(path, tmp_path)
+    assert not asked
 
 
 def test_a_sweeps_jobs_lie_inside_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -106,3 +107,13 @@ def test_a_verdict_within_the_noise_is_called_so(tmp_path: Path) -> None:
     screen = closing_screen(summary, tmp_path)
     assert "within the noise of 200 samples" in screen
     assert "measured on held-out samples: test, 200 (95 % intervals)" in screen
+
+
+def test_the_next_command_names_a_folder_with_spaces_as_a_shell_takes_it(tmp_path: Path) -> None:
+    """The words after `next` lead back to the folder, whatever it is called."""
+    path = tmp_path / "my run (2)"
+    path.mkdir()
+    summary = summarize(classes_run(path, config=config_of()))
+    screen = closing_screen({**summary, "status": "interrupted"}, path)
+    line = next(each for each in screen.splitlines() if each.startswith("  next"))
+    assert Path(shlex.split(line)[-1]).resolve() == path

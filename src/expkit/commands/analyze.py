@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from expkit.errors import UserError
@@ -24,7 +25,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(
             f"'{run.name}' has no epoch of training to analyze",
             where=str(run.path),
-            fix=f"expkit show {run.name}   (how far it came)",
+            fix=f"expkit show {shlex.quote(run.name)}   (how far it came)",
         )
     print(text)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def write_page(found: Sequence[Run | Sweep], folder: Path) -> Path:
     first = found[0]
     if isinstance(first, Sweep):
         if len(found) > 1:
-            raise UserError("a page is about one sweep", fix=f"expkit report {first.name}")
+            raise UserError(
+                "a page is about one sweep", fix=f"expkit report {shlex.quote(first.name)}"
+            )
         page = write_sweep_notebook(first, folder)
     else:
         runs = [each for each in found if isinstance(each, Run)]

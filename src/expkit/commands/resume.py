@@ -63,7 +63,7 @@ def _cache_named(words: Sequence[str], run: Run) -> str | None:
             "a run is resumed with the config that it began with",
             where=" ".join(words),
             allowed="dataset.cache_dir=FOLDER; launcher.KEY=VALUE, of a sweep",
-            fix=f"expkit resume {run.path}",
+            fix=f"expkit resume {shlex.quote(str(run.path))}",
         )
     return last.removeprefix(CACHE) or None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from expkit.errors import UserError
@@ -24,7 +25,8 @@ def main(words: Sequence[str]) -> int:
         raise UserError(
             "nothing is asked of the cut-off",
             where="--recall or --precision",
-            fix=f"expkit threshold {run_word} --class {wish.class_name} --recall 0.99",
+            fix=f"expkit threshold {shlex.quote(run_word)} "
+            f"--class={shlex.quote(wish.class_name)} --recall 0.99",
         )
     threshold = choose_threshold(run, wish)
     from expkit.reports.plots.files import format_of

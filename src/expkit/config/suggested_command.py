@@ -53,7 +53,10 @@ def refuse_flags(words: Sequence[str]) -> None:
             allowed="expkit train --help   (the flags, and examples of settings)",
             fix=f"{TRAIN} ...",
         )
-        raise with_whole_command(error, meant)
+        advised = with_whole_command(error, meant)
+        if find_fault(shlex.split(advised.details["do"] or "")[len(TRAIN.split()) :]):
+            raise UserError(error.what, where=first, fix=f"{TRAIN} --help   (flags and settings)")
+        raise advised
 
 
 def _filled(line: str, error: UserError, words: Sequence[str], command: Sequence[str]) -> str:

@@ -93,11 +93,13 @@ def refuse_unknown(objective: str) -> None:
     measure = Measure.parse(objective)
     splits = [split for split in SPLITS if split != "test"]  # no advice that is refused next
     if measure.metric not in known or measure.split not in ("", *SPLITS):
-        nearest = nearest_of(measure.metric, known) or measure.metric
+        nearest = measure.metric if measure.metric in known else nearest_of(measure.metric, known)
         raise UserError(
             f"no run measures '{objective}'",
             where=f"sweep.objective={objective}",
-            nearest=f"{nearest_of(measure.split, splits) or splits[0]}/{nearest}",
+            nearest=f"{nearest_of(measure.split, splits) or splits[0]}/{nearest}"
+            if nearest
+            else None,
             allowed=f"{', '.join(splits)}, each with /METRIC: {', '.join(known)}",
         )
     if measure.split == "test":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2_000 * MEGA  # unpacked
 MAX_ARRAYS = 16
+IMAGE_FORMATS = ("JPEG", "PNG")
 # the kind of numbers and how many axes: u bytes, i whole numbers, f fractions, U text
 SNAPSHOT_ARRAYS = {
     "targets": ("i", 1),
@@ -67,7 +68,8 @@ def read_image(path: Path, root: Path) -> Image:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(stream) as opened:
+                # not EPS, for one, which Pillow hands to Ghostscript to be run
+                with Image.open(stream, formats=IMAGE_FORMATS) as opened:
                     return opened.convert("RGB")
         except (OSError, UnidentifiedImageError, ValueError, SyntaxError, MemoryError) as error:
             raise damaged(path, f"{type(error).__name__}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -202,7 +203,7 @@ def _refuse_unlabelled(config: Config, run: Run) -> None:
             "nothing can be measured",
             where=f"dataset.root={root}",
             allowed="ROOT/CLASS/IMAGE, or ROOT/test/CLASS/IMAGE",
-            fix=f"expkit predict {run.path} {root}",
+            fix=shlex.join(["expkit", "predict", str(run.path), str(root)]),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ def try_remedies(
         raise UserError(
             f"no finding on '{run.name}' proposes a change that could be tried",
             where=", ".join(finding.rule for finding in findings) or "nothing was found",
-            fix=f"expkit diagnose {run.name}",
+            fix=f"expkit diagnose {shlex.quote(run.name)}",
         )
     refuse_links(run.path / "trials", run.path)
     with explain_damage(run.path / "config.yaml"):

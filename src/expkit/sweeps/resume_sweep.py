@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def resume_sweep(
         raise UserError(
             "which trials a search runs is the search's to choose",
             where=f"expkit resume {sweep.path} --{'failed' if failed else 'missing'}",
-            fix=f"expkit resume {sweep.path}   (those that failed are asked again)",
+            fix=f"expkit resume {shlex.quote(str(sweep.path))}   "
+            "(those that failed are asked again)",
         )
     resumption = Resumption(statuses, is_fixed)
     task = Task(run_request, run_job, functools.partial(run_jobs, resumption=resumption))
@@ -69,7 +71,8 @@ def _harmless(words: Sequence[str], sweep: Sweep, trusted: Sequence[str]) -> Ite
             raise UserError(
                 f"a word of '{sweep.name}' could run code of whoever began it: {word}",
                 where=str(sweep.path / "sweep.json"),
-                fix=f"if that was you: expkit resume {sweep.path} --trust {HYDRA}",
+                fix="if that was you: "
+                f"expkit resume {shlex.quote(str(sweep.path))} --trust {HYDRA}",
             )
         yield word
 

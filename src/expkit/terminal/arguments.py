@@ -19,7 +19,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         what = message.removeprefix("argument ").replace(": cannot be", " cannot be", 1)
-        raise UserError(what, where=self.prog, fix=f"{self.prog} --help")
+        fix = f"{self.prog} --help"
+        if message.endswith("expected one argument"):  # a class may be called `-x`
+            fix = f"{what.partition(':')[0]}=VALUE   (also where it begins with a dash)\n{fix}"
+        raise UserError(what, where=self.prog, fix=fix)
 
 
 def count(text: str) -> int:

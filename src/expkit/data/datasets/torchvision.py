@@ -22,6 +22,8 @@ from expkit.errors import UserError, nearest_of
 
 SPLITS = {"train": ("train", "trainval"), "val": ("val", "valid"), "test": ("test",)}
 TARGETS = ("targets", "labels", "_labels", "y")  # where they are known without decoding
+# no datasets to train on; LSUN's unpickle an index that lies beside the images
+LEFT_OUT = frozenset({"FakeData", "LSUN", "LSUNClass", "VisionDataset"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +66,17 @@ class Torchvision(Decoded):
         """The dataset's parts by split; what has none comes as train."""
         from torchvision import datasets  # type: ignore[import-untyped]
 
-        if self.name not in datasets.__all__:
+        names = {
+            name
+            for name in set(datasets.__all__) - LEFT_OUT
+            if inspect.isclass(getattr(datasets, name))
+        }
+        if self.name not in names:
+            has = "no dataset that is read here called" if self.name in LEFT_OUT else "no dataset"
             raise UserError(
-                f"torchvision has no dataset '{self.name}'",
+                f"torchvision has {has} '{self.name}'",
                 where=f"dataset.name={self.name}",
-                nearest=nearest_of(self.name, datasets.__all__),
+                nearest=nearest_of(self.name, names),
             )
         make = getattr(datasets, self.name)
         known = inspect.signature(make).parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
 from expkit.errors import UserError
@@ -53,7 +54,7 @@ def way_out(path: Path, *, to_go_on: bool) -> str:
     if to_go_on:
         return (
             f"{copy}, or let its stage begin anew, to the same numbers:\n"
-            f"remove {path.name}, then: expkit resume {path.parents[2]}"
+            f"remove {path.name}, then: expkit resume {shlex.quote(str(path.parents[2]))}"
         )
     names = {"best.safetensors": "last", "last.safetensors": "best"}
     other = path.with_name(f"{names.get(path.name)}.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ def read_thresholds(run_path: Path) -> Sequence[Threshold]:
     raise UserError(
         f"'{path}' holds no thresholds",
         where=str(path),
-        fix=f"remove it, then: expkit threshold {run_path.name} --class NAME --recall 0.99",
+        fix=f"remove it, then: expkit threshold {shlex.quote(run_path.name)} "
+        "--class NAME --recall 0.99",
     )
 
 

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -84,7 +85,8 @@ class RunFolder:
             raise UserError(
                 f"'{path.name}' is still running in another process",
                 where=str(path),
-                fix=f"expkit show {path.name}   (watch it, or stop that process first)",
+                fix=f"expkit show {shlex.quote(path.name)}   "
+                "(watch it, or stop that process first)",
             )
         clear_leftovers(path)
         stages = path / "stages.jsonl"

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -278,7 +279,7 @@ class SweepFolder:
                 raise UserError(
                     f"'{path.name}' is there already",
                     where=f"hydra.sweep.dir={path}",
-                    fix=f"expkit resume {path}   (or leave hydra.sweep.dir out)",
+                    fix=f"expkit resume {shlex.quote(str(path))}   (or leave hydra.sweep.dir out)",
                 ) from None
             write_json(path / "sweep.json", facts)
         return cls(path)
@@ -290,7 +291,8 @@ class SweepFolder:
             raise UserError(
                 f"'{self.path.name}' is still running in another process",
                 where=str(self.path),
-                fix=f"expkit show {self.path}   (watch it, or stop that process first)",
+                fix=f"expkit show {shlex.quote(str(self.path))}   "
+                "(watch it, or stop that process first)",
             )
         return lock
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,9 +60,9 @@ def short(path: Path) -> str:
 
 
 def handle(path: Path) -> str:
-    """What a command finds the run by: its name where runs are looked for, else its path."""
+    """The word that names a run to a command: its name where runs are looked for, else its path."""
     is_found = path.resolve().parent == Path.cwd() / "outputs"
-    return one_line(path.name) if is_found else short(path)
+    return shlex.quote(one_line(path.name) if is_found else short(path))
 
 
 def _fact(label: str, text: str) -> Rows:

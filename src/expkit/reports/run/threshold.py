@@ -196,4 +196,6 @@ def _rounded_down(share: float) -> float:
 def _command(run: Run, wish: Wish) -> str:
     asked = {"recall": wish.recall, "precision": wish.precision}
     options = " ".join(f"--{name} {share:g}" for name, share in asked.items() if share is not None)
-    return f"expkit threshold {run.name} --class {shlex.quote(wish.class_name)} {options}"
+    return (
+        f"expkit threshold {shlex.quote(run.name)} --class={shlex.quote(wish.class_name)} {options}"
+    )

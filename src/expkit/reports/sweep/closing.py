@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,9 @@ def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
         return f"expkit report {name}"
     judged = {row.judged_split for row in outcome.rows} - {""}
     metric = (
-        "" if outcome.objective.partition("/")[0] in judged else f" --metric {outcome.objective}"
+        ""
+        if outcome.objective.partition("/")[0] in judged
+        else f" --metric {shlex.quote(outcome.objective)}"
     )
     return f"expkit compare {name}{metric}"
 

@@ -1,8 +1,8 @@
 """Writes the parts of docs/ that are made from the code, between their marks: `make docs`.
 
-    <!-- fields expkit.records.run.metadata.StageResult -->  the keys of a record, from its class
-    <!-- rules -->                                           the rules of conf/diagnosis
-    <!-- end -->                                             where such a part ends
+<!-- fields expkit.records.run.metadata.StageResult -->  the keys of a record, from its class
+<!-- rules -->                                           the rules of conf/diagnosis
+<!-- end -->                                             where such a part ends
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export OMP_NUM_THREADS=1 MPLBACKEND=agg
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf "\n== %s (%s s)\n" "$*" "$SECONDS"; }
 fail() { printf 'smoke: %s\n' "$*" >&2; exit 1; }
 
 say "the wheel, beside the packages of $environment"
@@ -46,11 +46,11 @@ say "both gates"
 expkit train $small procedure=overfit
 
 say "a run, cut off and resumed"
-expkit train $small procedure=full procedure.train.max_epochs=400 name=cut seed=1 &
+expkit train $small procedure=full procedure.train.max_epochs=60 name=cut seed=1 &
 process=$!
-for _ in $(seq 300); do
+for _ in $(seq 1200); do
     grep -qs . outputs/*_cut/history.jsonl && break
-    sleep 0.2
+    sleep 0.05
 done
 kill -TERM "$process"
 code=0

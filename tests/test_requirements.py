@@ -21,7 +21,7 @@ FILES = ("oldest", "newest-known-good")
 
 def constraints(name: str) -> dict[str, Requirement]:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
-    read = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    read = [Requirement(line) for text in lines if (line := text.partition("#")[0].strip())]
     return {canonicalize_name(each.name): each for each in read}
 
 

@@ -63,7 +63,7 @@ format: setup  ## put the code in order
 # the others are what these import
 BENCHMARKS := $(filter-out %/bounds.py %/golden.py %/loops.py %/usual_loop.py,$(wildcard benchmarks/*.py))
 
-bench: setup  ## the figures that the README quotes, each with its bound
+bench: setup  ## the figures of docs/measured.md, each with its bound
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || failed=1; done; \
 	exit $${failed:-0}
 

@@ -25,7 +25,7 @@ mkdir "$place/work"
 cd "$place/work"
 
 say "import"
-python -W error - "$place" <<'PYTHON'
+python - "$place" <<'PYTHON'
 import pkgutil
 import sys
 from importlib import import_module

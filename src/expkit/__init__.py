@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__: str
+TYPE_CHECKING = False  # type checkers know better; typing takes longer to import than all of this
 
 if not TYPE_CHECKING:
 

@@ -154,7 +154,8 @@ class RuleCode:
         """The overrides that it proposes; … stands for what it computes."""
         inside = {id(part) for n in self.nodes if isinstance(n, ast.JoinedStr) for part in n.values}
         texts = [each for n in self.nodes if id(n) not in inside for each in self._texts(n)]
-        return list(dict.fromkeys(text for text in texts if OVERRIDE.fullmatch(text)))
+        words = [text.replace("procedure.….", "procedure.STAGE.") for text in texts]
+        return list(dict.fromkeys(word for word in words if OVERRIDE.fullmatch(word)))
 
     def _given(self, argument: str) -> list[str]:
         texts = [

@@ -3,18 +3,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup train test test-engines lint format bench golden faults experiments clean
+.PHONY: help setup train test test-oldest smoke-oldest smoke-wheel test-engines lint format docs \
+	bench golden faults experiments clean
 
 help:  ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.installed  ## an environment with everything in it
 
 # made anew when what the project needs has changed
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml requirements/newest-known-good.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --editable . --group dev
+	$(BIN)/pip install --quiet --editable . --group dev --constraint requirements/newest-known-good.txt
 	touch $@
 
 train: setup  ## the main job: expkit train with its defaults
@@ -22,6 +23,23 @@ train: setup  ## the main job: expkit train with its defaults
 
 test: lint  ## all checks
 	$(BIN)/python -m pytest
+
+# the oldest of everything, Python too where it is there
+OLDEST := .venv-oldest
+$(OLDEST)/.installed: pyproject.toml requirements/oldest.txt
+	$$(command -v python3.11 || echo $(PYTHON)) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(OLDEST)/bin/pip install --quiet --editable . --group test --constraint requirements/oldest.txt
+	touch $@
+
+test-oldest: $(OLDEST)/.installed  ## the quick tests with the oldest release of every dependency
+	$(OLDEST)/bin/python -m pytest -m "not slow"
+
+smoke-oldest: $(OLDEST)/.installed  ## the built wheel tried outside the repository, with the oldest releases
+	tests/smoke.sh $(OLDEST)
+
+smoke-wheel: setup  ## the built wheel tried outside the repository, with the newest releases
+	tests/smoke.sh $(VENV)
 
 lint: setup  ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .
@@ -45,7 +63,7 @@ format: setup  ## put the code in order
 # the others are what these import
 BENCHMARKS := $(filter-out %/bounds.py %/golden.py %/loops.py %/usual_loop.py,$(wildcard benchmarks/*.py))
 
-bench: setup  ## the figures that the README quotes, each with its bound
+bench: setup  ## the figures of docs/measured.md, each with its bound
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || failed=1; done; \
 	exit $${failed:-0}
 
@@ -63,36 +81,13 @@ golden: setup  ## seeded runs of every kind, by this code and by BASE's: all mus
 faults: setup  ## how often diagnosis is right: every fault and every sound run (fifteen minutes)
 	$(BIN)/python benchmarks/faults/run.py
 
-# each recipe with those that its page compares it with; an unmet criterion is a result, not an error
-PUZZLES := puzzle_simple_conv puzzle_deep_head puzzle_larger_backbone \
-	puzzle_deep_head_repaired puzzle_larger_backbone_quick
-ABLATIONS := scan_line_no_weights scan_line_no_normalisation scan_line_lr_1e-3 scan_line_4_layers
-SCANS := scan_line_baseline scan_line_fixed scan_line_reference $(ABLATIONS)
-CHERRIES := cherry_small_conv cherry_resnet18_scratch cherry_small_two_stage
 CHERRY ?=
 
 experiments: setup  ## run the recipes for real and write their pages (CHERRY=FOLDER: log 4's too)
-	@set -e; latest() { ls -d outputs/experiments/*_$$1 | tail -n 1; }; \
-	page() { to=experiments/$$1; runs=; for name in "$$@"; do runs="$$runs $$(latest $$name)"; done; \
-		$(BIN)/expkit report $$runs --to $$to; }; \
-	run() { $(BIN)/expkit train experiment=$$1 output_dir=outputs/experiments $$2 || [ $$? -eq 1 ]; }; \
-	for recipe in $(PUZZLES) $(SCANS); do run $$recipe; done; \
-	page puzzle_simple_conv puzzle_larger_backbone; \
-	page puzzle_deep_head puzzle_simple_conv; \
-	page puzzle_larger_backbone puzzle_simple_conv puzzle_deep_head; \
-	page puzzle_deep_head_repaired puzzle_deep_head; \
-	page puzzle_larger_backbone_quick puzzle_larger_backbone; \
-	page scan_line_baseline scan_line_fixed; \
-	page scan_line_fixed scan_line_baseline $(ABLATIONS); \
-	for recipe in scan_line_reference $(ABLATIONS); do page $$recipe scan_line_fixed; done; \
-	$(BIN)/expkit train -m +ablation=puzzle_repairs output_dir=outputs/experiments || [ $$? -eq 1 ]; \
-	$(BIN)/expkit report $$(latest sweep) --to experiments/puzzle_repairs; \
-	if [ -n "$(CHERRY)" ]; then \
-		for recipe in $(CHERRIES); do run $$recipe dataset.root=$(CHERRY); done; \
-		page cherry_small_conv; \
-		page cherry_resnet18_scratch cherry_small_conv; \
-		page cherry_small_two_stage cherry_small_conv; \
-	fi
+	PATH="$(CURDIR)/$(BIN):$$PATH" experiments/make.sh $(CHERRY)
+
+docs: setup  ## write anew the pages of docs/ that are made from the code
+	$(BIN)/python docs/make.py
 
 clean:  ## remove the environment and the caches; runs stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch._inductor.config  # looks at the backends when first imported: before they are feigned
@@ -200,3 +202,13 @@ def test_peak_memory_is_in_bytes(machine: Machine) -> None:
     (mark,) = (int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     peak = DeviceChoice("cpu").open().peak_memory_bytes()
     assert peak == pytest.approx(mark * 1024, rel=0.1)
+
+
+def test_no_warning_of_numpy_where_denormals_are_flushed() -> None:
+    """Its limits of floats are kept before they are: libraries ask for them while a run draws."""
+    choice = DeviceChoice(name="cpu", precision="fp32", flush_denormals=True)
+    choice.open()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.finfo(np.float32).tiny > 0
+        assert np.finfo(np.float64).tiny > 0

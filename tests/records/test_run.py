@@ -15,6 +15,7 @@ from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.files import write_json
 from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
 from expkit.records.run.reader import Run, find_run, is_run, list_runs
+from expkit.records.run.schema import FORMAT_VERSION
 from expkit.records.run.writer import RunFolder
 
 CONFIG = {"seed": 3, "procedure": {"overfit_1": {}, "train": {}}}
@@ -280,3 +281,20 @@ def test_a_damaged_record_is_told_by_its_file(tmp_path: Path, file: str, content
     name = {"config.yaml": "config", "overrides.yaml": "overrides", "dataset.json": "dataset"}
     with pytest.raises(UserError, match=f"'{file}' is damaged"):
         getattr(Run(path), name.get(file, "stages"))
+
+
+@pytest.mark.parametrize("version", [None, FORMAT_VERSION])
+def test_a_folder_of_this_format_or_an_older_one_is_read(
+    tmp_path: Path, version: int | None
+) -> None:
+    path = make_run(tmp_path)
+    write_json(path / "environment.json", {} if version is None else {"format_version": version})
+    assert Run(path).environment.get("format_version") == version
+
+
+def test_a_folder_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    """Its keys may mean something else by then."""
+    path = make_run(tmp_path)
+    write_json(path / "environment.json", {"format_version": FORMAT_VERSION + 1})
+    with pytest.raises(UserError, match=f"format {FORMAT_VERSION + 1}.* up to {FORMAT_VERSION}"):
+        _ = Run(path).environment

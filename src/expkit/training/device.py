@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
@@ -106,6 +107,8 @@ class DeviceChoice:
         return "fp32", "no bf16 in hardware"
 
     def _set_globals(self) -> None:
+        for kind in (np.float32, np.float64):
+            np.finfo(kind)  # and keep it: once denormals are flushed, numpy before 2.4 warns
         torch.set_flush_denormal(self.flush_denormals)  # before threads start, which inherit it
         torch.set_num_threads(self.threads or _initial_threads())
         if self.deterministic:

@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from expkit.records.run.schema import FORMAT_VERSION
+
 PACKAGES = ("expkit", "torch", "torchvision", "timm", "hydra-core", "numpy", "scikit-learn")
 
 
@@ -29,6 +31,7 @@ def describe_environment(
     """
     slurm = {name: value for name, value in os.environ.items() if name.startswith("SLURM_JOB")}
     return {
+        "format_version": FORMAT_VERSION,
         "command": list(command),
         "started": datetime.datetime.now().astimezone().isoformat(),
         "device": device,

@@ -28,6 +28,7 @@ from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetFacts, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
 from expkit.records.run.schema import (
+    FORMAT_VERSION,
     RecordedEnvironment,
     check_config,
     check_name,
@@ -95,6 +96,13 @@ class Run:
         environment = read_json(path)
         with explain_damage(path):
             check_shape(environment, RecordedEnvironment)
+        if environment.get("format_version", 0) > FORMAT_VERSION:
+            raise UserError(
+                f"'{self.name}' was written by a newer expkit: its folder has format "
+                f"{environment['format_version']}, and this one reads up to {FORMAT_VERSION}",
+                where=str(path),
+                fix="read it with the expkit that made it, or a newer one",
+            )
         return environment
 
     @functools.cached_property

@@ -10,6 +10,8 @@ from expkit.records.files import Record
 from expkit.records.typed_values import LARGEST, Count, Seconds, check_shape
 
 NAME = re.compile(r"[^\W.][^/\\\x00-\x1f\x7f-\x9f]{0,199}")  # of a stage: a folder has it, too
+# of what docs/run_folder.md describes: one more where a reader of today would misread it
+FORMAT_VERSION = 1
 FIGURES = ("seconds", "wall_seconds", "samples_per_second", "lr", "at", "step")
 
 
@@ -78,6 +80,7 @@ class RecordedGit(TypedDict, total=False):
 class RecordedEnvironment(TypedDict, total=False):
     """The place and the code by which a run was made, as far as anything is made of them."""
 
+    format_version: Count  # of the run folder; absent in runs that are older than its numbering
     command: list[str] | str
     device: str
     config_hash: str

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup train test test-engines lint format bench golden faults experiments clean
+.PHONY: help setup train test test-all test-engines lint format bench golden faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +20,10 @@ $(VENV)/.installed: pyproject.toml
 train: setup  ## the main job: expkit train with its defaults
 	$(BIN)/expkit train
 
-test: lint  ## all checks
+test: lint  ## the quick checks: three minutes on two quiet cores
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint  ## all checks, the broad and the long ones too
 	$(BIN)/python -m pytest
 
 lint: setup  ## format, lint, types and import contracts

@@ -6,37 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from running_expkit import Done, Expkit, expkit_command
 
 pytest_plugins = ["hostile_arena", "hostile_exhibits"]
-
-# a puzzle of 6 pieces and a few steps: everything happens, nothing takes long
-TINY_GATES = (
-    "dataset.rows=2",
-    "dataset.columns=3",
-    "dataset.piece_size=16",
-    "device.precision=fp32",
-    "device.threads=1",
-    "criteria=none",
-)
-TINY = (*TINY_GATES, "procedure.train.max_epochs=4")
-
-# a program that runs `expkit WORDS` where torch cannot be imported; None in sys.modules would
-# not do, as scipy asks whatever is there for its Tensor
-WITHOUT_TORCH = """
-import sys
-class NoTorch:
-    def find_spec(self, name, *_):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, NoTorch())
-from expkit.cli import dispatch
-sys.exit(dispatch(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,18 +29,6 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished command."""
-
-    code: int
-    out: str
-    err: str
-
-
-Expkit = Callable[..., Done]
 
 
 @pytest.fixture
@@ -86,10 +50,6 @@ def expkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expkit:
     return run
 
 
-def expkit_command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-c", "from expkit.cli import main; main()", *words]
-
-
 @pytest.fixture
 def run_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -106,9 +66,3 @@ def run_here(
         return Done(code, captured.out, captured.err)
 
     return run
-
-
-def only_run(folder: Path) -> Path:
-    """The one run folder there."""
-    (path,) = folder.glob("outputs/2*")
-    return path

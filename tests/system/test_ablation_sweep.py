@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Expkit
+from running_expkit import TINY, Expkit
 
 from expkit.commands import train
 from expkit.config.multirun.hydra_task import Outcome

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, TINY_GATES, Done, Expkit, only_run
 from PIL import Image
+from running_expkit import TINY, TINY_GATES, Done, Expkit, only_run
 
 # what was typed, and what the answer must hold: what is wrong, and what was meant or is allowed
 BEFORE_TORCH = [

@@ -6,8 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from conftest import TINY, Expkit, only_run
 from PIL import Image
+from running_expkit import TINY, Expkit, only_run
 
 TIMES = ("seconds", "samples_per_second", "wall_seconds", "at")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, WITHOUT_TORCH, Expkit, only_run
+from running_expkit import TINY, WITHOUT_TORCH, Expkit, only_run
 
 # log 1's deep head, which learns nothing
 DEEP_HEAD = (

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Done
 from PIL import Image
+from running_expkit import Done
 
 CLASSES = {"bright": 160, "dark": 0, "middle": 80}
 TRAIN = (

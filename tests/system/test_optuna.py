@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import TINY_GATES, Expkit
+from running_expkit import TINY_GATES, Expkit
 
 from expkit.records.sweep.folder import Job, Sweep
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Expkit, only_run
 from PIL import Image
+from running_expkit import Expkit, only_run
 
 FEW = (
     "model=simple_conv",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Expkit
+from running_expkit import TINY, Expkit
 
 FAULTY = """
 import torch

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Expkit, only_run
+from running_expkit import Expkit, only_run
 
 from expkit.config.user_code import hash_own_code
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY, TINY_GATES, Expkit, expkit_command, only_run
+from running_expkit import TINY, TINY_GATES, Expkit, expkit_command, only_run
 from safetensors.numpy import load_file
 
 LONG = (*TINY, "model.norm=batch", "model.dropout=0.1", "procedure.train.max_epochs=400")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Done, Expkit, only_run
 from PIL import Image
+from running_expkit import TINY, Done, Expkit, only_run
 
 PICTURES = (
     "dataset=image_folder",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Expkit, only_run
+from running_expkit import Expkit, only_run
 from safetensors.torch import load_file
 from torch import Tensor, nn
 

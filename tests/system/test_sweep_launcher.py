@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import TINY, Expkit, expkit_command
+from running_expkit import TINY, Expkit, expkit_command
 
 from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.records.sweep.folder import Sweep

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, TINY_GATES, Expkit, expkit_command, only_run
+from running_expkit import TINY, TINY_GATES, Expkit, expkit_command, only_run
 
 FILES = {
     "config.yaml", "overrides.yaml", "environment.json", "dataset.json", "history.jsonl",

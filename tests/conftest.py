@@ -1,18 +1,39 @@
-"""What tests share: running the command as a user does, and small requests that take no time."""
+"""Fixtures that tests share: the command as a user runs it, in three ways."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from running_expkit import Done, Expkit, expkit_command
+from made_once import made_once
+from running_expkit import TINY, WITHOUT_TORCH, Done, Expkit, expkit_command, train_quietly
 
 pytest_plugins = ["hostile_arena", "hostile_exhibits"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m leaves any out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `broad(n)`, n cases from all over it are quick; the others slow."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if "broad" in item.keywords:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        marker = same[0].get_closest_marker("broad")
+        assert marker is not None
+        (count,) = marker.args
+        quick = {round(i * (len(same) - 1) / max(1, count - 1)) for i in range(count)}
+        for place, item in enumerate(same):
+            if place not in quick:
+                item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,3 +87,52 @@ def run_here(
         return Done(code, captured.out, captured.err)
 
     return run
+
+
+class Torchless:
+    """One process for all commands that are to do without torch: most of a command is its start."""
+
+    process: subprocess.Popen[str] | None = None
+
+    def run(self, words: Sequence[str], folder: Path) -> Done:
+        if self.process is None:
+            command = [sys.executable, "-c", WITHOUT_TORCH]
+            pipe = subprocess.PIPE
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([words, str(folder)]), file=self.process.stdin, flush=True)
+        if answer := self.process.stdout.readline():
+            return Done(*json.loads(answer))
+        self.close()
+        raise AssertionError(f"expkit {' '.join(words)} imported torch, or broke its process")
+
+    def close(self) -> None:
+        if self.process is not None:
+            with self.process:
+                assert self.process.stdin is not None
+                self.process.stdin.close()
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def torchless() -> Iterator[Torchless]:
+    with contextlib.closing(Torchless()) as process:
+        yield process
+
+
+@pytest.fixture
+def run_without_torch(torchless: Torchless, tmp_path: Path) -> Expkit:
+    """Runs `expkit WORDS` in the test's folder; a command that imports torch is a failure."""
+    return lambda *words: torchless.run(words, tmp_path)
+
+
+@pytest.fixture
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A finished run of `TINY`, trained once a session, as the only one in the test's folder."""
+
+    def train(_: Path) -> None:
+        train_quietly(*TINY, "procedure=full", "name=tiny")
+
+    (made,) = made_once(tmp_path_factory, "tiny", train).glob("outputs/2*")
+    return shutil.copytree(made, tmp_path / "outputs" / made.name)

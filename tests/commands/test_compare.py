@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from running_expkit import WITHOUT_TORCH, Expkit
+from running_expkit import Expkit
 from synthetic_runs import (
     classes_run,
     config_of,
@@ -401,11 +399,10 @@ def test_wrong_requests(run_here: Expkit, outputs: Path, words: tuple[str, ...],
     assert len(done.err.splitlines()) < 24
 
 
-def test_compare_needs_no_torch(run_here: Expkit, outputs: Path) -> None:
+def test_compare_needs_no_torch(run_without_torch: Expkit, outputs: Path) -> None:
     """Years later, on a machine without it, with its pictures."""
-    command = [sys.executable, "-c", WITHOUT_TORCH, "compare", "outputs", "--to", "page"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run_without_torch("compare", "outputs", "--to", "page")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_why_there_is_no_test_is_told_by_its_own_reason(run_here: Expkit, outputs: Path) -> None:

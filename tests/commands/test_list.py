@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from running_expkit import TINY, WITHOUT_TORCH, Expkit
+from running_expkit import Expkit
 
 from expkit.config.paths import builtin_conf, first_comment
 
@@ -31,12 +29,9 @@ def test_list_shows_groups_choices_and_lines(run_here: Expkit) -> None:
 
 @pytest.mark.parametrize("words", [("--help",), ("list",), ("show", "last"), ("plot", "last")])
 def test_reading_commands_do_not_load_torch(
-    words: tuple[str, ...], run_here: Expkit, tmp_path: Path
+    words: tuple[str, ...], run_without_torch: Expkit, tiny_run: Path
 ) -> None:
     """A run can be looked at on a machine without torch."""
-    assert run_here("train", *TINY, "procedure=full").code == 0
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+    done = run_without_torch(*words)
+    assert done.code == 0, done.err
+    assert done.out

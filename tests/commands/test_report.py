@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from running_expkit import TINY, Expkit
+from running_expkit import Expkit
 from synthetic_runs import config_of, puzzle_run
 
 from expkit.commands.report import write_page
@@ -33,10 +34,12 @@ def test_a_named_run_is_known_by_its_config(
     assert read_json(Path("experiments/ours/result.json"))["runs"] == expected
 
 
-def test_report_writes_a_page_and_keeps_the_notes(run_here: Expkit, tmp_path: Path) -> None:
+def test_report_writes_a_page_and_keeps_the_notes(
+    run_here: Expkit, tiny_run: Path, tmp_path: Path
+) -> None:
     """What a person wrote under Notes survives a refresh from other runs."""
     for name in ("first", "second"):
-        run_here("train", *TINY, "procedure=full", f"name={name}", "optimizer.lr=0.01")
+        shutil.copytree(tiny_run, tiny_run.with_name(tiny_run.name.replace("tiny", name)))
     assert run_here("report", "first", "second", "--to", "experiments/pair").code == 0
     page = tmp_path / "experiments" / "pair" / "README.md"
     page.write_text(page.read_text() + "\nA thought of mine.\n")

@@ -116,6 +116,7 @@ def key_of(word: str) -> str:
     return re.split("=", word.lstrip("+~"))[0]
 
 
+@pytest.mark.broad(8)
 @pytest.mark.parametrize(("typed", "proposed"), MEANT)
 def test_advice_names_what_was_meant_and_is_taken(typed: str, proposed: str) -> None:
     """Each refused word, as it was typed, with the words that are accepted in its place."""
@@ -128,6 +129,7 @@ def test_advice_names_what_was_meant_and_is_taken(typed: str, proposed: str) -> 
     assert again is None, again.screen()
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize(("typed", "said"), NO_WORDS)
 def test_where_nothing_is_meant_nothing_is_made_up(typed: str, said: str) -> None:
     """A key that no part takes was answered by `+key`, which is refused next."""
@@ -165,6 +167,7 @@ def wrong_requests() -> Iterator[list[str]]:
             yield list(words[1:])
 
 
+@pytest.mark.slow
 def test_no_advice_on_any_wrong_request_is_refused_for_the_same_key() -> None:
     """Whatever a screen proposes to type, or calls the nearest, gets past what was refused."""
     taken_ones = []

@@ -38,6 +38,7 @@ def test_what_a_user_states_stands(words: tuple[str, ...], stated: dict[str, str
     assert criteria_of(*words) == stated
 
 
+@pytest.mark.slow
 def test_every_recipe_states_its_criteria() -> None:
     """A recipe has a hypothesis, which nothing else would judge."""
     for name in list_choices("experiment", conf_folders()):

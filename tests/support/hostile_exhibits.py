@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hostile_arena import quick_picture
+from made_once import made_once
 from PIL import Image
 
 FOLDER_WORDS = (
@@ -32,21 +32,18 @@ CLASSES = ("cat", "dog")
 @pytest.fixture(scope="session")
 def exhibits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images/ and outputs/: `finished`, `interrupted`, `other` and `sweep`."""
-    here, place = Path.cwd(), tmp_path_factory.mktemp("exhibits")
-    os.chdir(place)
-    patch = pytest.MonkeyPatch()
-    patch.setattr("matplotlib.figure.Figure.savefig", quick_picture)
-    try:
+    return made_once(tmp_path_factory, "exhibits", _make_all)
+
+
+def _make_all(_: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", quick_picture)
         draw_images(Path("images"))
         _make("finished", *FOLDER_WORDS)
         shutil.copytree("outputs/finished", "outputs/interrupted")
         cut_off(Path("outputs/interrupted"))
         _make("other", *FOLDER_WORDS, "optimizer.lr=0.01")
         _make("sweep", "-m", "seed=0,1", "hydra/launcher=basic", *FOLDER_WORDS)
-    finally:
-        patch.undo()
-        os.chdir(here)
-    return place
 
 
 def draw_images(root: Path) -> None:

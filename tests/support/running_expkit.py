@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,17 +21,21 @@ TINY_GATES = (
 TINY = (*TINY_GATES, "procedure.train.max_epochs=4")
 
 
-# a program that runs `expkit WORDS` where torch cannot be imported; None in sys.modules would
-# not do, as scipy asks whatever is there for its Tensor
+# a program that runs one command a line, and ends with the first that has imported torch
 WITHOUT_TORCH = """
-import sys
-class NoTorch:
-    def find_spec(self, name, *_):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, NoTorch())
+import contextlib, io, json, os, sys
 from expkit.cli import dispatch
-sys.exit(dispatch(sys.argv[1:]))
+out = sys.stdout
+for line in sys.stdin:
+    words, folder = json.loads(line)
+    os.chdir(folder)
+    sys.argv = ["expkit", *words]
+    said, wrong = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
+        code = dispatch(words)
+    if "torch" in sys.modules:
+        break
+    print(json.dumps([code, said.getvalue(), wrong.getvalue()]), file=out, flush=True)
 """
 
 
@@ -47,6 +53,16 @@ Expkit = Callable[..., Done]
 
 def expkit_command(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-c", "from expkit.cli import main; main()", *words]
+
+
+def train_quietly(*words: str) -> None:
+    """A training in this process, in the working directory, that must pass."""
+    from expkit.cli import dispatch
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = dispatch(("train", *words))
+    assert code == 0, said.getvalue()
 
 
 def only_run(folder: Path) -> Path:

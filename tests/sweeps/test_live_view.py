@@ -6,12 +6,10 @@ import io
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from running_expkit import WITHOUT_TORCH
+from running_expkit import Expkit
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep.folder import Sweep, SweepFolder
@@ -150,23 +148,17 @@ def test_a_terminal_keeps_failures_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert not any("#0" in line or "done" in line for line in terminal.seen)
 
 
-def test_show_tells_a_sweep_without_torch(tmp_path: Path) -> None:
+def test_show_tells_a_sweep_without_torch(run_without_torch: Expkit, tmp_path: Path) -> None:
     """By `last`, with its best, its failures and the next command; plot makes its pages anew."""
     jobs = [FakeJob({"model": "a"}, 0.5), FakeJob({"model": "b"}, None, 0, "raised", "Oops: no")]
     path = write_sweep(tmp_path / "outputs", jobs)
     for words in (("show", "last"), ("plot", "last"), ("show", path.name, "--watch")):
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_TORCH, *words],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        done = run_without_torch(*words)
+        assert done.code == 0, done.err
         if words[0] == "show":
-            assert "2 jobs: 1 finished, 1 raised" in done.stdout
-            assert "FAIL   #1 b, seed=0: raised: Oops: no" in done.stdout
-            assert f"expkit resume {path.name}" in done.stdout
+            assert "2 jobs: 1 finished, 1 raised" in done.out
+            assert "FAIL   #1 b, seed=0: raised: Oops: no" in done.out
+            assert f"expkit resume {path.name}" in done.out
         else:
             assert (path / "sweep.md").exists()
             assert (path / "sweep.csv").exists()

@@ -14,6 +14,8 @@ from running_expkit import Expkit, only_run
 
 from expkit.config.user_code import hash_own_code
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "parts.md"
 FEW = ("procedure.train.max_epochs=2", "procedure.overfit_1.max_steps=300", "criteria=none")
 TOLD = {"model", "dataset", "loss", "optimizer", "schedule", "augment", "device", "procedure"}

@@ -15,6 +15,8 @@ from running_expkit import Expkit, expkit_command
 
 from expkit.records.sweep.folder import Sweep
 
+pytestmark = pytest.mark.slow
+
 MISSING = why_not()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 

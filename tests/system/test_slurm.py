@@ -16,6 +16,8 @@ from running_expkit import Expkit, expkit_command
 
 from expkit.records.sweep.folder import Sweep
 
+pytestmark = pytest.mark.slow
+
 MISSING = why_not() or (None if importlib.util.find_spec("submitit") else "submitit not installed")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 

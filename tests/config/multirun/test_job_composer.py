@@ -36,6 +36,7 @@ def master() -> Iterator[DictConfig]:
         yield loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
 
 
+@pytest.mark.slow
 def test_any_words_compose_to_what_hydra_makes_of_them(master: DictConfig) -> None:
     """Hydra's own node included, its overrides and names; what one refuses, the other does."""
     draw = random.Random(0)

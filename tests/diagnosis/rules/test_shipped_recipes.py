@@ -19,6 +19,8 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import FAILED, ask, load_rules
 from expkit.records.run.reader import Run
 
+pytestmark = pytest.mark.slow
+
 RECIPES = sorted(list_choices("experiment", [builtin_conf()]))
 PROCEDURES = sorted(list_choices("procedure", [builtin_conf()]))
 ABLATIONS = sorted(list_choices("ablation", [builtin_conf()]).items())

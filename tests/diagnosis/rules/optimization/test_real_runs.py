@@ -11,6 +11,8 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
 from expkit.records.run.reader import Run
 
+pytestmark = pytest.mark.slow
+
 OPTIMISATION = (
     "learning_rate_too_high",
     "learning_rate_too_low",

@@ -35,6 +35,7 @@ def test_copies_are_named_byte_for_byte(scans: Dataset) -> None:
     assert across["pairs"] == [["val", f"copy_{i}", "train", names[i], 1.0] for i in COPIED]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("copy", [reencode, brighten, resize, roughen])
 def test_near_copies_are_named(scans: Dataset, copy: Callable[[Picture], Picture]) -> None:
     """All ten of those that were encoded, brightened, resized or roughened, and no other."""

@@ -6,7 +6,7 @@ import pytest
 from hostile_arena import FAILED, PASSED, Arena
 from hostile_folders import COMMANDS
 
-pytestmark = pytest.mark.broad(3)
+pytestmark = pytest.mark.broad(2)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -31,7 +31,7 @@ from hostile_folders import (
 )
 from PIL import Image
 
-pytestmark = pytest.mark.broad(3)
+pytestmark = pytest.mark.broad(2)
 
 # conf/model/odd.yaml, which the user chooses
 CHOICES: dict[str, str | bytes] = {

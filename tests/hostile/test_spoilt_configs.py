@@ -23,7 +23,7 @@ from hostile_folders import (
     torch_pickled,
 )
 
-pytestmark = pytest.mark.broad(3)
+pytestmark = pytest.mark.broad(2)
 
 ENV = "${oc.env:EXPKIT_CANARY}"
 Edit = Callable[[dict[str, Any], Gift], object]

@@ -25,7 +25,7 @@ from hostile_folders import (
     zip_bomb,
 )
 
-pytestmark = pytest.mark.broad(3)
+pytestmark = pytest.mark.broad(2)
 
 # each file of a run, and the commands that read or write it
 FILES = {

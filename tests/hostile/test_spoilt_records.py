@@ -12,7 +12,7 @@ import pytest
 from hostile_arena import CONTROL, LONG, REFUSED, Arena
 from hostile_folders import BUILDING, COMMANDS, READING, Gift, ask_of_gift
 
-pytestmark = pytest.mark.broad(3)
+pytestmark = pytest.mark.broad(2)
 
 NAN, INF = float("nan"), float("inf")
 ALL = (*READING, "plot", "predict", "resume")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hostile_arena import FAILED, LONG, PASSED, REFUSED, Arena
 
-pytestmark = pytest.mark.broad(8)
+pytestmark = pytest.mark.broad(6)
 
 BIDI = "\u202egnp.exe"
 ESCAPE = "\x1b[2J\x1b]0;owned\x07"

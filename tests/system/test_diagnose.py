@@ -63,10 +63,10 @@ def test_a_healthy_run_is_left_in_peace(run_here: Expkit, tmp_path: Path) -> Non
 
 
 def test_diagnose_reads_records_alone(
-    run_here: Expkit, run_without_torch: Expkit, tmp_path: Path
+    expkit: Expkit, run_without_torch: Expkit, tmp_path: Path
 ) -> None:
     """It needs no torch, says what the summary says, and exits with 1 where something is fatal."""
-    run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
+    expkit("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
     run = only_run(tmp_path)
     done = run_without_torch("diagnose", "last", "--json")
     assert done.code == 1, done.err

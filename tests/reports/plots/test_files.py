@@ -17,6 +17,7 @@ from expkit.reports.run.pages import refresh
 STARTS = {".png": b"\x89PNG", ".svg": b"<", ".pdf": b"%PDF"}
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("write", [classes_run, lambda p: puzzle_run(p, 3, 4), position_run])
 def test_every_picture_of_a_run_is_drawn_in_the_format(

@@ -45,6 +45,7 @@ def test_the_config_names_the_format_and_another_one_replaces_it(tmp_path: Path)
     assert again == {name.replace(".svg", ".png") for name in names}
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["svg", "pdf"])
 def test_the_same_records_give_the_same_bytes(kind: str, tmp_path: Path) -> None:
     """No date and no number by chance stands in a picture."""

@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup train test test-oldest smoke-oldest smoke-wheel test-engines lint format docs \
-	bench golden faults experiments clean
+.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines lint \
+	format docs bench golden faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +21,10 @@ $(VENV)/.installed: pyproject.toml requirements/newest-known-good.txt
 train: setup  ## the main job: expkit train with its defaults
 	$(BIN)/expkit train
 
-test: lint  ## all checks
+test: lint  ## the quick checks: three minutes on two quiet cores
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint  ## all checks, the broad and the long ones too
 	$(BIN)/python -m pytest
 
 # the oldest of everything, Python too where it is there

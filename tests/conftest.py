@@ -1,42 +1,39 @@
-"""What tests share: running the command as a user does, and small requests that take no time."""
+"""Fixtures that tests share: the command as a user runs it, in three ways."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from made_once import made_once
+from running_expkit import TINY, WITHOUT_TORCH, Done, Expkit, expkit_command, train_quietly
 
 pytest_plugins = ["hostile_arena", "hostile_exhibits"]
 
-# a puzzle of 6 pieces and a few steps: everything happens, nothing takes long
-TINY_GATES = (
-    "dataset.rows=2",
-    "dataset.columns=3",
-    "dataset.piece_size=16",
-    "device.precision=fp32",
-    "device.threads=1",
-    "criteria=none",
-)
-TINY = (*TINY_GATES, "procedure.train.max_epochs=4")
 
-# a program that runs `expkit WORDS` where torch cannot be imported; None in sys.modules would
-# not do, as scipy asks whatever is there for its Tensor
-WITHOUT_TORCH = """
-import sys
-class NoTorch:
-    def find_spec(self, name, *_):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, NoTorch())
-from expkit.cli import dispatch
-sys.exit(dispatch(sys.argv[1:]))
-"""
+@pytest.hookimpl(tryfirst=True)  # before -m leaves any out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `broad(n)`, n cases from all over it are quick; the others slow."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if "broad" in item.keywords:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        marker = same[0].get_closest_marker("broad")
+        assert marker is not None
+        (count,) = marker.args
+        quick = {round(i * (len(same) - 1) / max(1, count - 1)) for i in range(count)}
+        for place, item in enumerate(same):
+            if place not in quick:
+                item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,18 +50,6 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished command."""
-
-    code: int
-    out: str
-    err: str
-
-
-Expkit = Callable[..., Done]
 
 
 @pytest.fixture
@@ -86,10 +71,6 @@ def expkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expkit:
     return run
 
 
-def expkit_command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-c", "from expkit.cli import main; main()", *words]
-
-
 @pytest.fixture
 def run_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -108,7 +89,50 @@ def run_here(
     return run
 
 
-def only_run(folder: Path) -> Path:
-    """The one run folder there."""
-    (path,) = folder.glob("outputs/2*")
-    return path
+class Torchless:
+    """One process for all commands that are to do without torch: most of a command is its start."""
+
+    process: subprocess.Popen[str] | None = None
+
+    def run(self, words: Sequence[str], folder: Path) -> Done:
+        if self.process is None:
+            command = [sys.executable, "-c", WITHOUT_TORCH]
+            pipe = subprocess.PIPE
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([words, str(folder)]), file=self.process.stdin, flush=True)
+        if answer := self.process.stdout.readline():
+            return Done(*json.loads(answer))
+        self.close()
+        raise AssertionError(f"expkit {' '.join(words)} imported torch, or broke its process")
+
+    def close(self) -> None:
+        if self.process is not None:
+            with self.process:
+                assert self.process.stdin is not None
+                self.process.stdin.close()
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def torchless() -> Iterator[Torchless]:
+    with contextlib.closing(Torchless()) as process:
+        yield process
+
+
+@pytest.fixture
+def run_without_torch(torchless: Torchless, tmp_path: Path) -> Expkit:
+    """Runs `expkit WORDS` in the test's folder; a command that imports torch is a failure."""
+    return lambda *words: torchless.run(words, tmp_path)
+
+
+@pytest.fixture
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A finished run of `TINY`, trained once a session, as the only one in the test's folder."""
+
+    def train(_: Path) -> None:
+        train_quietly(*TINY, "procedure=full", "name=tiny")
+
+    (made,) = made_once(tmp_path_factory, "tiny", train).glob("outputs/2*")
+    return shutil.copytree(made, tmp_path / "outputs" / made.name)

@@ -6,6 +6,8 @@ import pytest
 from hostile_arena import FAILED, PASSED, Arena
 from hostile_folders import COMMANDS
 
+pytestmark = pytest.mark.broad(2)
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_honest_run_passes_every_command(command: str, arena: Arena) -> None:

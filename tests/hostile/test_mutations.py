@@ -16,6 +16,8 @@ from hostile_arena import REFUSED, Arena
 from hostile_folders import COMMANDS, Gift, lay
 from hostile_mutations import Mutation
 
+pytestmark = pytest.mark.broad(2)
+
 FIRST = int(os.environ.get("HOSTILE_SEED", "0"))
 COUNT = int(os.environ.get("HOSTILE_MUTATIONS", "24"))
 ASKED = ("show", "diagnose", "compare", "threshold", "plot", "report")

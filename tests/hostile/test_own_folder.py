@@ -31,6 +31,8 @@ from hostile_folders import (
 )
 from PIL import Image
 
+pytestmark = pytest.mark.broad(2)
+
 # conf/model/odd.yaml, which the user chooses
 CHOICES: dict[str, str | bytes] = {
     "nothing": "",

@@ -23,6 +23,8 @@ from hostile_folders import (
     torch_pickled,
 )
 
+pytestmark = pytest.mark.broad(2)
+
 ENV = "${oc.env:EXPKIT_CANARY}"
 Edit = Callable[[dict[str, Any], Gift], object]
 

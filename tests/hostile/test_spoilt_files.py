@@ -25,6 +25,8 @@ from hostile_folders import (
     zip_bomb,
 )
 
+pytestmark = pytest.mark.broad(2)
+
 # each file of a run, and the commands that read or write it
 FILES = {
     "config.yaml": (*READING, "resume", "predict"),

@@ -12,6 +12,8 @@ import pytest
 from hostile_arena import CONTROL, LONG, REFUSED, Arena
 from hostile_folders import BUILDING, COMMANDS, READING, Gift, ask_of_gift
 
+pytestmark = pytest.mark.broad(2)
+
 NAN, INF = float("nan"), float("inf")
 ALL = (*READING, "plot", "predict", "resume")
 Change = Callable[[Any], object]

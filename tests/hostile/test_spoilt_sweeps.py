@@ -11,6 +11,8 @@ import pytest
 from hostile_arena import LONG, Arena, remove
 from hostile_folders import DEEP, INSTEAD, Gift, in_turn
 
+pytestmark = pytest.mark.broad(2)
+
 COMMANDS = {
     "show": ("show", "gift"),
     "plot": ("plot", "gift"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hostile_arena import FAILED, LONG, PASSED, REFUSED, Arena
 
+pytestmark = pytest.mark.broad(6)
+
 BIDI = "\u202egnp.exe"
 ESCAPE = "\x1b[2J\x1b]0;owned\x07"
 SURROGATE = "\udcff\udcfe"  # bytes of the command line that are no UTF-8

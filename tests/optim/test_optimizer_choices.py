@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import TINY, Expkit
+from running_expkit import TINY, Expkit
 from torch import nn
 
 from expkit.config.instantiate import build_part

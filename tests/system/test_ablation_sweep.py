@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Expkit
+from running_expkit import TINY, Expkit
 
 from expkit.commands import train
 from expkit.config.multirun.hydra_task import Outcome
@@ -35,6 +35,7 @@ def write_ablation(folder: Path) -> None:
     (folder / "conf" / "ablation" / "mine.yaml").write_text(ABLATION)
 
 
+@pytest.mark.slow
 def test_the_recipe_and_each_change_alone_run_over_the_seeds(
     run_here: Expkit, tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_change_that_cannot_be_is_refused_once_and_named(
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     ("word", "said"),
     [
@@ -104,6 +106,7 @@ def test_a_claim_that_judges_nothing_is_refused(
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_without_a_sweep_the_recipe_itself_runs(run_here: Expkit, tmp_path: Path) -> None:
     """The word is a way to name the recipe, too."""
     write_ablation(tmp_path)
@@ -113,6 +116,7 @@ def test_without_a_sweep_the_recipe_itself_runs(run_here: Expkit, tmp_path: Path
     assert run.name.endswith("_puzzle_deep_head_repaired")
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("name", ["puzzle_repairs", "scan_line"])
 def test_the_ablations_that_ship_compose(
     name: str, run_here: Expkit, monkeypatch: pytest.MonkeyPatch

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, TINY_GATES, Done, Expkit, only_run
 from PIL import Image
+from running_expkit import TINY, TINY_GATES, Done, Expkit, only_run
 
 # what was typed, and what the answer must hold: what is wrong, and what was meant or is allowed
 BEFORE_TORCH = [
@@ -105,24 +105,17 @@ def check_screen(done: Done, *parts: str) -> None:
         assert part in done.err
 
 
+@pytest.mark.broad(20)
 @pytest.mark.parametrize(("words", "what", "hint"), BEFORE_TORCH)
 def test_wrong_words_are_refused_before_torch(
-    words: tuple[str, ...], what: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], what: str, hint: str, run_without_torch: Expkit, tmp_path: Path
 ) -> None:
-    """Each answer names the fault and the way out, and no process of it has loaded torch."""
-    monkeypatch.chdir(tmp_path)
-    code = (
-        "import sys; from expkit.cli import dispatch; code = dispatch(sys.argv[1:]);"
-        "print('torch' in sys.modules); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
-    )
-    check_screen(Done(done.returncode, done.stdout, done.stderr), what, hint)
-    assert done.stdout.strip() == "False", "torch was imported"
+    """Each answer names the fault and the way out, where torch cannot be imported."""
+    check_screen(run_without_torch(*words), what, hint)
     assert not list(tmp_path.glob("outputs/*"))
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(("words", "what", "hint"), AFTER_TORCH)
 def test_what_only_torch_can_tell_leaves_no_folder_either(
     words: tuple[str, ...], what: str, hint: str, run_here: Expkit, tmp_path: Path
@@ -197,6 +190,7 @@ def test_a_disk_that_fills_up_loses_nothing(
     assert epochs == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_expkit_traceback_shows_where_an_error_arose(expkit: Expkit) -> None:
     """For developers, who set EXPKIT_TRACEBACK=1."""
     done = expkit("train", "seed=x", EXPKIT_TRACEBACK="1")

@@ -6,8 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
-from conftest import TINY, Expkit, only_run
+import pytest
 from PIL import Image
+from running_expkit import TINY, Expkit, only_run
 
 TIMES = ("seconds", "samples_per_second", "wall_seconds", "at")
 
@@ -23,6 +24,7 @@ def numbers(run: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_one_screen_and_the_advice_works(run_here: Expkit, tmp_path: Path) -> None:
     """Predict and evaluate take the last epoch's weights; resume begins the stage anew."""
     assert run_here("train", *TINY, "procedure=full", "name=a").code == 0

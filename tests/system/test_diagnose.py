@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, WITHOUT_TORCH, Expkit, only_run
+from running_expkit import TINY, Expkit, only_run
 
 # log 1's deep head, which learns nothing
 DEEP_HEAD = (
@@ -28,6 +26,7 @@ def findings_of(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_doomed_run_is_ended_early(run_here: Expkit, tmp_path: Path) -> None:
     """Log 1's failure has its true cause by epoch 10, and the epochs after it are saved."""
     done = run_here("train", *DEEP_HEAD, "diagnosis.stop_on=fatal")
@@ -41,6 +40,7 @@ def test_a_doomed_run_is_ended_early(run_here: Expkit, tmp_path: Path) -> None:
     assert f"{30 - worst['epoch']} of 30 epochs saved" in done.out
 
 
+@pytest.mark.slow
 def test_the_cure_is_found_by_trials(run_here: Expkit, tmp_path: Path) -> None:
     """`--try` trains with each remedy beside the unchanged run, and says which one cures it."""
     run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
@@ -53,6 +53,7 @@ def test_the_cure_is_found_by_trials(run_here: Expkit, tmp_path: Path) -> None:
     assert "collapsed_features" in unchanged["found"]
 
 
+@pytest.mark.slow
 def test_a_healthy_run_is_left_in_peace(run_here: Expkit, tmp_path: Path) -> None:
     """Nothing is said of digits that are learnt, but for what is worth knowing."""
     done = run_here("train", "dataset=digits", "device.threads=1", "procedure.train.max_epochs=8")
@@ -61,17 +62,19 @@ def test_a_healthy_run_is_left_in_peace(run_here: Expkit, tmp_path: Path) -> Non
     assert all(finding["severity"] == "info" for finding in findings_of(tmp_path))
 
 
-def test_diagnose_reads_records_alone(expkit: Expkit, tmp_path: Path) -> None:
+def test_diagnose_reads_records_alone(
+    expkit: Expkit, run_without_torch: Expkit, tmp_path: Path
+) -> None:
     """It needs no torch, says what the summary says, and exits with 1 where something is fatal."""
     expkit("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
     run = only_run(tmp_path)
-    words = [sys.executable, "-c", WITHOUT_TORCH, "diagnose", "last", "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    (found,) = json.loads(done.stdout)["runs"].values()
+    done = run_without_torch("diagnose", "last", "--json")
+    assert done.code == 1, done.err
+    (found,) = json.loads(done.out)["runs"].values()
     assert found == json.loads((run / "summary.json").read_text())["findings"]
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_version_is_diagnosed(run_here: Expkit, tmp_path: Path) -> None:
     """Without signals, what history and predictions prove is still said."""
     run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
@@ -112,6 +115,7 @@ def test_preflight_can_be_left_out(run_here: Expkit, tmp_path: Path) -> None:
     assert "preflight" not in (only_run(tmp_path) / "stages.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_preflight_changes_no_number(run_here: Expkit, tmp_path: Path) -> None:
     """With it or without, the run is the same to the last digit."""
     run_here("train", *DIGITS, "procedure.train.max_epochs=2", "name=with")
@@ -125,6 +129,7 @@ def test_preflight_changes_no_number(run_here: Expkit, tmp_path: Path) -> None:
     assert one == other
 
 
+@pytest.mark.slow
 def test_preflight_may_end_a_run(run_here: Expkit, tmp_path: Path) -> None:
     """What is fatal before training is not trained where the user said so."""
     own = tmp_path / "conf" / "diagnosis"
@@ -150,6 +155,7 @@ def test_preflight_may_end_a_run(run_here: Expkit, tmp_path: Path) -> None:
     assert "few " in run_here("list", "diagnosis").out
 
 
+@pytest.mark.slow
 def test_nothing_to_try_is_said(run_here: Expkit) -> None:
     """A run without a remedy gives one screen."""
     run_here("train", *DIGITS, "procedure=full", "procedure.train.max_epochs=2")
@@ -165,6 +171,7 @@ def test_an_unknown_run_is_refused(run_here: Expkit) -> None:
     assert "there is no run 'nowhere'" in done.err
 
 
+@pytest.mark.slow
 def test_a_finding_at_the_end_of_a_stage_ends_the_run(run_here: Expkit, tmp_path: Path) -> None:
     """What only the evaluation shows still makes the exit code 1 where the user said so."""
     write_rule(tmp_path, "if evidence.result('evaluate')")
@@ -175,6 +182,7 @@ def test_a_finding_at_the_end_of_a_stage_ends_the_run(run_here: Expkit, tmp_path
     assert "ended by own (fatal)" in done.out
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_ended_where_the_whole_one_was(expkit: Expkit, tmp_path: Path) -> None:
     """It looks at the same epochs: 12 lie between two looks, and 15 is the next one."""
     write_rule(tmp_path, "if len(evidence.epochs('train')) >= 11")
@@ -214,6 +222,7 @@ def write_rule(folder: Path, condition: str) -> None:
     )
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "content",
     [
@@ -239,6 +248,7 @@ def test_a_broken_rule_is_told_and_ends_nothing(
     assert len(list((tmp_path / "outputs").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_net_that_cannot_be_measured_is_trained(run_here: Expkit, tmp_path: Path) -> None:
     """Hooks do not take every module; the training does not depend on them."""
     (tmp_path / "nets.py").write_text(
@@ -261,6 +271,7 @@ def test_a_net_that_cannot_be_measured_is_trained(run_here: Expkit, tmp_path: Pa
     assert "not all could be measured" in (only_run(tmp_path) / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_runs_of_one_name_are_both_told(run_here: Expkit, tmp_path: Path) -> None:
     """A copy elsewhere is another run."""
     run_here("train", *DIGITS, "procedure=full", "procedure.train.max_epochs=1")

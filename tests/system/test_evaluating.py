@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Done
 from PIL import Image
+from running_expkit import Done
 
 CLASSES = {"bright": 160, "dark": 0, "middle": 80}
 TRAIN = (
@@ -102,6 +102,7 @@ def advice_of(refused: Evaluated, line: int = 0) -> list[str]:
     return shlex.split(lines[line])
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("layout", ["B1", "B1/test", "B1/val", "B1/train"])
 def test_all_samples_of_another_folder_are_evaluated(
     world: Path, evaluate: Evaluate, layout: str
@@ -146,6 +147,7 @@ def test_training_samples_are_told_before_any_figure(world: Path, evaluate: Eval
     assert any("dark/1_3.png" in pair for pair in finding["evidence"]["images"])
 
 
+@pytest.mark.slow
 def test_another_split_of_the_own_data_leaks(world: Path, evaluate: Evaluate) -> None:
     """A validation split drawn anew out of what was trained on is no test, and that is said."""
     found = evaluate("dataset.root=A/train", "dataset.val_fraction=0.25", "dataset.test_fraction=0")
@@ -155,6 +157,7 @@ def test_another_split_of_the_own_data_leaks(world: Path, evaluate: Evaluate) ->
     assert "36 of 36 samples of test are training" in " ".join(whole.done.out.split())
 
 
+@pytest.mark.slow
 def test_fewer_of_the_own_samples_are_known_as_such(evaluate: Evaluate) -> None:
     """With another limit: still held out from the run, and a part of its val."""
     judged = evaluate("dataset.limit=2").read("summary.json")["judged_on"]
@@ -197,6 +200,7 @@ def test_misspelt_classes_are_told_with_the_names_meant(world: Path, evaluate: E
     assert "rename 'Bright' to 'bright'" in evaluate("dataset.root=spelt").done.err
 
 
+@pytest.mark.slow
 def test_classes_one_level_deeper(world: Path, evaluate: Evaluate) -> None:
     """A folder with a name of its own around the classes: the advice finds them."""
     write_images(world / "deep" / "holdout", CLASSES, 2, 8)
@@ -216,6 +220,7 @@ def test_a_flat_folder_of_images_is_for_predict(
     assert dispatch_in(world, tuple(words), monkeypatch) == 0
 
 
+@pytest.mark.slow
 def test_images_of_other_sizes_are_resized_by_the_runs_rule(
     world: Path, evaluate: Evaluate
 ) -> None:
@@ -231,6 +236,7 @@ def test_images_of_other_sizes_are_resized_by_the_runs_rule(
         assert len(found.answers) == 7
 
 
+@pytest.mark.slow
 def test_training_data_that_is_gone_is_said(
     world: Path, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +255,7 @@ def test_training_data_that_is_gone_is_said(
     assert "36 of 36 samples of test are training" in " ".join(whole.done.out.split())
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_is_resumed(
     world: Path, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

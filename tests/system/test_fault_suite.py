@@ -78,6 +78,7 @@ def test_only_the_first_grave_finding_names_a_cause(
     assert load("table").verdict(row) == verdict
 
 
+@pytest.mark.slow
 def test_a_control_that_does_not_learn_is_none(load: Load, tmp_path: Path) -> None:
     """Silence over a run that fails would prove the opposite of what it seems to."""
     run = tmp_path / "outputs" / "20260101_000000_x"
@@ -91,6 +92,7 @@ def test_a_control_that_does_not_learn_is_none(load: Load, tmp_path: Path) -> No
     assert load("table").aims_missed([row]) == ["controls that do not learn: x"]
 
 
+@pytest.mark.slow
 def test_a_few_cases_come_out_right(tmp_path: Path) -> None:
     """A fault of each sort is named, a sound run is left alone, and the table says so."""
     names = ["softmax_conv", "adam_at_1e-7", "one_class_too_many", "two_digits"]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import TINY_GATES, Expkit
+from running_expkit import TINY_GATES, Expkit
 
 from expkit.records.sweep.folder import Job, Sweep
 
@@ -37,6 +37,7 @@ def test_without_optuna_it_is_said_how_to_install_it(run_here: Expkit, tmp_path:
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 @needs_optuna
 def test_trials_are_jobs_and_the_best_is_named(expkit: Expkit, tmp_path: Path) -> None:
     """Each with a rate of its own; nothing but the sweep's folder is left, and Optuna is quiet."""
@@ -54,6 +55,7 @@ def test_trials_are_jobs_and_the_best_is_named(expkit: Expkit, tmp_path: Path) -
     assert not list(tmp_path.rglob("multirun.yaml"))
 
 
+@pytest.mark.slow
 @needs_optuna
 def test_bad_trials_are_stopped_early(expkit: Expkit, tmp_path: Path) -> None:
     """A rate of 1e-9 learns nothing, and need not be watched for 3,000 epochs to know it."""
@@ -75,6 +77,7 @@ def test_bad_trials_are_stopped_early(expkit: Expkit, tmp_path: Path) -> None:
     assert "(1 pruned)" in done.out
 
 
+@pytest.mark.slow
 @needs_optuna
 def test_a_failed_trial_is_not_the_end_of_the_study(expkit: Expkit, tmp_path: Path) -> None:
     """A metric that no run has is no figure; the search goes on to its last trial and says so."""
@@ -88,6 +91,7 @@ def test_a_failed_trial_is_not_the_end_of_the_study(expkit: Expkit, tmp_path: Pa
     assert "no trial of 2 has a figure for val/accuracy" in done.out
 
 
+@pytest.mark.slow
 @needs_optuna
 def test_a_resumed_search_knows_its_trials(expkit: Expkit, tmp_path: Path) -> None:
     """What is done stays, what failed runs again with its values, and what is missing is new."""
@@ -115,6 +119,7 @@ def test_a_resumed_search_knows_its_trials(expkit: Expkit, tmp_path: Path) -> No
     assert third.status == "finished"
 
 
+@pytest.mark.slow
 @needs_optuna
 @pytest.mark.parametrize(
     ("word", "what"),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Expkit, only_run
 from PIL import Image
+from running_expkit import Expkit, only_run
 
 FEW = (
     "model=simple_conv",
@@ -35,6 +35,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pictures"
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("memory_fraction", [0.0, 0.25])
 def test_a_folder_is_trained_on(
     run_here: Expkit, tmp_path: Path, pictures: Path, memory_fraction: float
@@ -54,6 +55,7 @@ def test_a_folder_is_trained_on(
     assert all(np.isfinite(record["train/loss"]) for record in history)
 
 
+@pytest.mark.slow
 def test_mapped_and_resident_runs_are_the_same(
     run_here: Expkit, tmp_path: Path, pictures: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_mapped_and_resident_runs_are_the_same(
     assert seen[0] == seen[1]
 
 
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Expkit
+from running_expkit import TINY, Expkit
 
 FAULTY = """
 import torch
@@ -22,6 +22,7 @@ def make(image_shape, num_outputs):
 BF16 = (*TINY[:3], "device=cpu", "device.threads=1", "criteria=none", "device.precision=bf16")
 
 
+@pytest.mark.slow
 def test_a_sound_model_is_within_tolerance(run_here: Expkit, tmp_path: Path) -> None:
     """Exit code 0, each step in the table, and no run folder."""
     done = run_here("parity", *BF16, "--steps", "2")

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Expkit, only_run
+from running_expkit import Expkit, only_run
 
 from expkit.config.user_code import hash_own_code
+
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[2] / "docs" / "parts.md"
 FEW = ("procedure.train.max_epochs=2", "procedure.overfit_1.max_steps=300", "criteria=none")

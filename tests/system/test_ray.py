@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Expkit, expkit_command
-from engines.awkward import WORDS, count, epochs_of, losses_of, make_project, wait_until
+from engines.awkward_project import WORDS, count, epochs_of, losses_of, make_project, wait_until
 from engines.ray import ENVIRON, Ray, run_ray, why_not
+from running_expkit import Expkit, expkit_command
 
 from expkit.records.sweep.folder import Sweep
+
+pytestmark = pytest.mark.slow
 
 MISSING = why_not()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

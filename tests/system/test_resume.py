@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY, TINY_GATES, Expkit, expkit_command, only_run
+from running_expkit import TINY, TINY_GATES, Expkit, expkit_command, only_run
 from safetensors.numpy import load_file
 
 LONG = (*TINY, "model.norm=batch", "model.dropout=0.1", "procedure.train.max_epochs=400")
@@ -54,6 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return only_run(folder)
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     ("stop", "epoch"), [(signal.SIGKILL, 3), (signal.SIGINT, 40), (signal.SIGTERM, 150)]
 )
@@ -82,6 +83,7 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
         assert all((ours[key] == theirs[key]).all() for key in ours)
 
 
+@pytest.mark.slow
 def test_a_kill_in_a_gate_repeats_the_gate(tmp_path: Path, expkit: Expkit) -> None:
     """What a killed gate had recorded is dropped, and recorded once when it runs again."""
     process = start(tmp_path, *TINY_GATES, "procedure.overfit_1.max_loss=1e-6", "procedure=overfit")
@@ -95,6 +97,7 @@ def test_a_kill_in_a_gate_repeats_the_gate(tmp_path: Path, expkit: Expkit) -> No
     assert steps == list(range(1, len(steps) + 1))
 
 
+@pytest.mark.slow
 def test_torn_lines_and_a_lost_last_checkpoint_are_survived(
     tmp_path: Path, whole: Path, expkit: Expkit
 ) -> None:
@@ -113,6 +116,7 @@ def test_torn_lines_and_a_lost_last_checkpoint_are_survived(
     assert numbers(run) == numbers(whole)
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_that_it_is_finished(whole: Path, expkit: Expkit) -> None:
     """Nothing is run again, and nothing in the folder changes."""
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
@@ -122,6 +126,7 @@ def test_a_finished_run_says_that_it_is_finished(whole: Path, expkit: Expkit) ->
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_an_edited_config_is_refused(tmp_path: Path, whole: Path, expkit: Expkit) -> None:
     """Going on with another config would not be the same run."""
     import shutil
@@ -136,6 +141,7 @@ def test_an_edited_config_is_refused(tmp_path: Path, whole: Path, expkit: Expkit
     assert "config.yaml was edited" in done.err
 
 
+@pytest.mark.slow
 def test_a_strangers_config_runs_no_code(tmp_path: Path, whole: Path, expkit: Expkit) -> None:
     """Not even when it names itself trustworthy: only the user's --trust does."""
     import shutil
@@ -156,6 +162,7 @@ def test_a_strangers_config_runs_no_code(tmp_path: Path, whole: Path, expkit: Ex
     assert "os.system" in done.err
 
 
+@pytest.mark.slow
 def test_code_inside_a_run_folder_is_not_ones_own(
     tmp_path: Path, whole: Path, expkit: Expkit
 ) -> None:
@@ -190,6 +197,7 @@ def test_the_exit_code_of_an_ended_run_is_its_verdicts(tmp_path: Path, run_here:
     assert run_here("resume", "last").code == 1
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_whole_sweep(tmp_path: Path) -> None:
     """And not only the job that it falls into."""
     process = subprocess.Popen(
@@ -214,6 +222,7 @@ def test_a_signal_ends_a_whole_sweep(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("outputs/*/2*"))) == 1
 
 
+@pytest.mark.slow
 def test_a_running_run_is_left_alone(tmp_path: Path, expkit: Expkit) -> None:
     """Two processes never write into one folder."""
     process = start(tmp_path, *TINY, "procedure.train.max_epochs=100000")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Done, Expkit, only_run
+from made_once import made_once
 from PIL import Image
+from running_expkit import TINY, Done, Expkit, only_run, train_quietly
 
 PICTURES = (
     "dataset=image_folder",
@@ -40,11 +41,15 @@ def write_pictures(root: Path, count: int = 20) -> None:
 
 
 @pytest.fixture
-def trained(run_here: Expkit, tmp_path: Path) -> Path:
-    """A run on a folder of pictures."""
-    write_pictures(tmp_path / "pictures")
-    done = run_here("train", *PICTURES)
-    assert done.code == 0, done.out + done.err
+def trained(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A run on a folder of pictures, trained once a session."""
+
+    def train(place: Path) -> None:
+        write_pictures(place / "pictures")
+        train_quietly(*PICTURES)
+
+    made = made_once(tmp_path_factory, "trained_on_pictures", train)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return only_run(tmp_path)
 
 
@@ -69,6 +74,7 @@ def test_predictions_of_files_are_those_of_the_run(run_here: Expkit, trained: Pa
         assert (row["top2"], row["top2_confidence"]) == (second, row[second])
 
 
+@pytest.mark.slow
 def test_the_columns_are_those_of_the_help(run_here: Expkit, trained: Path) -> None:
     """The same with and without a threshold; --top cuts the list of classes short."""
     picture = "pictures/dark/00.png"
@@ -99,6 +105,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(
     assert rows["00.png"]["prediction"] == "dark"
 
 
+@pytest.mark.slow
 def test_pictures_of_another_size_are_brought_to_the_models(
     run_here: Expkit, trained: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +115,7 @@ def test_pictures_of_another_size_are_brought_to_the_models(
     assert row["prediction"] == "bright"
 
 
+@pytest.mark.slow
 def test_only_confirmed_thresholds_decide_in_predictions(run_here: Expkit, trained: Path) -> None:
     """Of two that `expkit threshold` stored, `expkit predict` names the one and uses the other."""
     assert run_here("threshold", trained.name, "--class", "dark", "--recall", "0.2").code == 0
@@ -133,6 +141,7 @@ def test_evaluating_again_gives_the_same_answers(run_here: Expkit, trained: Path
     assert "also chose its epoch" in judged
 
 
+@pytest.mark.slow
 def test_other_pictures_are_normalised_as_the_training_pictures_were(
     run_here: Expkit, trained: Path, tmp_path: Path
 ) -> None:
@@ -150,6 +159,7 @@ def test_other_pictures_are_normalised_as_the_training_pictures_were(
     assert json.loads((run / "dataset.json").read_text())["preprocessing"] == theirs
 
 
+@pytest.mark.slow
 def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path: Path) -> None:
     """The figures say that they are of other pieces than those trained on."""
     run_here("train", *TINY, "procedure=full")
@@ -162,6 +172,7 @@ def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path:
     assert summary["held_out_gap"] is None
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -194,6 +205,7 @@ def test_wrong_words_are_refused(
     assert only_run(tmp_path) == trained
 
 
+@pytest.mark.slow
 def test_a_run_without_weights_is_refused(run_here: Expkit, tmp_path: Path) -> None:
     """Gates leave none."""
     run_here("train", *TINY[:-1], "procedure=overfit")

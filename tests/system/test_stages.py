@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Expkit, only_run
+from running_expkit import Expkit, only_run
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -54,6 +54,7 @@ def test_the_head_is_trained_first_and_then_all(run_here: Expkit, tmp_path: Path
     assert {record["stage"] for record in rates} == {"head", "full"}
 
 
+@pytest.mark.slow
 def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Path) -> None:
     """Log 4's two stages: every figure of the end is of one class more."""
     done = run_here(
@@ -94,6 +95,7 @@ def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Pat
     assert columns[0] == columns[1]
 
 
+@pytest.mark.slow
 def test_a_fold_that_diverges_labels_nothing(
     run_here: Expkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +119,7 @@ def test_a_fold_that_diverges_labels_nothing(
     assert not list(tmp_path.glob("outputs/2*/labels.json"))
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -140,6 +143,7 @@ def test_stages_that_cannot_work_are_refused_before_anything_runs(
     assert not list(tmp_path.glob("outputs/2*"))
 
 
+@pytest.mark.slow
 def test_averaged_weights_accumulation_and_balance_resume_to_the_same_numbers(
     run_here: Expkit, tmp_path: Path
 ) -> None:

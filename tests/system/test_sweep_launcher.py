@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import TINY, Expkit, expkit_command
+from running_expkit import TINY, Expkit, expkit_command
 
 from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.records.sweep.folder import Sweep
@@ -45,6 +45,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_jobs_that_are_killed_raise_and_hang_harm_no_other(
     chaos: ModuleType, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_jobs_that_are_killed_raise_and_hang_harm_no_other(
     assert chaos.is_as_alone(sweep, plan, killed[0])
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_loses_an_epoch_of_each_job(
     tmp_path: Path, expkit: Expkit, run_here: Expkit
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_sweep_that_is_killed_loses_an_epoch_of_each_job(
     assert not list(other.glob("2*"))
 
 
+@pytest.mark.slow
 def test_the_first_failure_may_end_a_sweep(tmp_path: Path, chaos: ModuleType) -> None:
     """What then waits still waits, and what was chosen to be resumed is run alone."""
     chaos.make_project(tmp_path)
@@ -181,6 +184,7 @@ def test_two_processes_do_not_conduct_one_sweep(planned: Sweep, run_here: Expkit
     assert "still running in another process" in done.err
 
 
+@pytest.mark.slow
 def test_a_shuffled_sweep_is_resumed_by_its_configs(planned: Sweep, run_here: Expkit) -> None:
     """The words give each job another number each time."""
     plan = planned.path / "plan.jsonl"
@@ -192,6 +196,7 @@ def test_a_shuffled_sweep_is_resumed_by_its_configs(planned: Sweep, run_here: Ex
     assert "0 of 2 jobs done, 0 to run" in done.out
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_with_another_launcher(planned: Sweep, run_here: Expkit) -> None:
     """How jobs run may change, what they are may not; the recorded words stay as they were."""
     before = json.loads((planned.path / "sweep.json").read_text())

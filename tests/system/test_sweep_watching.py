@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from conftest import TINY, Expkit
+from running_expkit import TINY, Expkit
 
 
 def test_a_sweep_ends_with_its_table_and_its_page(expkit: Expkit, tmp_path: Path) -> None:

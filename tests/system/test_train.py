@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, TINY_GATES, Expkit, expkit_command, only_run
+from running_expkit import TINY, TINY_GATES, Expkit, expkit_command, only_run
 
 FILES = {
     "config.yaml", "overrides.yaml", "environment.json", "dataset.json", "history.jsonl",
@@ -42,6 +42,7 @@ def test_a_run_leaves_everything_that_the_issue_names(run_here: Expkit, tmp_path
     assert (run / "overrides.yaml").read_text().startswith("- dataset.rows=2")
 
 
+@pytest.mark.slow
 def test_predictions_hold_a_probability_of_each_class(run_here: Expkit, tmp_path: Path) -> None:
     """Rows sum to one, the prediction is the largest, and the rank counts what lies above."""
     run_here("train", *TINY, "procedure=full")
@@ -95,6 +96,7 @@ def test_an_unmet_criterion_gives_exit_code_1(run_here: Expkit, tmp_path: Path) 
     assert [criterion["met"] for criterion in summary["criteria"]] == [False]
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "words",
     [
@@ -126,6 +128,7 @@ def test_digits_are_judged_on_test_and_chosen_on_val(run_here: Expkit, tmp_path:
     assert "val/loss" in (only_run(tmp_path) / "history.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_second_picture_is_held_out(run_here: Expkit, tmp_path: Path) -> None:
     """Trained on one puzzle, watched and judged on the other."""
     from PIL import Image
@@ -137,6 +140,7 @@ def test_a_second_picture_is_held_out(run_here: Expkit, tmp_path: Path) -> None:
     assert "measured on held-out samples: val" in done.out
 
 
+@pytest.mark.slow
 def test_early_stopping_and_targets(run_here: Expkit, tmp_path: Path) -> None:
     """Training ends at the first epoch that meets the target, and the reason says so."""
     done = run_here(
@@ -170,6 +174,7 @@ def test_a_training_picture_is_not_held_out(run_here: Expkit, tmp_path: Path) ->
     assert "'val' is the training split" in done.err
 
 
+@pytest.mark.slow
 def test_a_run_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
     """`expkit train | head -1` goes on to its end, and its exit code is the run's own."""
     process = subprocess.Popen(
@@ -184,6 +189,7 @@ def test_a_run_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
     assert (only_run(tmp_path) / "summary.json").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_every_job_in_a_folder_of_its_own(run_here: Expkit, tmp_path: Path) -> None:
     """Also when one of them fails a gate; the exit code is the worst."""
     done = run_here(
@@ -195,6 +201,7 @@ def test_a_sweep_runs_every_job_in_a_folder_of_its_own(run_here: Expkit, tmp_pat
     assert len(list(sweep.glob("2*/summary.json"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("model", ["simple_conv", "deep_head", "larger_backbone"])
 def test_the_gates_pass_for_every_model_and_optimizer(
@@ -208,6 +215,7 @@ def test_the_gates_pass_for_every_model_and_optimizer(
     assert done.code == 0, done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["model=choice(simple_conv,deep_head)", "seed=range(0,2)"])
 def test_hydra_sweep_functions_work(words: str, run_here: Expkit, tmp_path: Path) -> None:
     """Sweeps that are not written as a list of values."""
@@ -224,6 +232,7 @@ def test_an_impossible_job_is_refused_before_the_first(run_here: Expkit, tmp_pat
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_hydra_words_work(expkit: Expkit, tmp_path: Path) -> None:
     """Flags, additions, deletions, interpolations and a config folder of one's own."""
     shown = expkit(

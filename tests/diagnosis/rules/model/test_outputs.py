@@ -1,0 +1,71 @@
+"""Rules on a model's first answers, met by real small nets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from probed_models import ThenDo, conv_net, probed, training
+from rule_findings import findings
+from torch import Tensor, nn
+
+
+@pytest.mark.parametrize(
+    ("squash", "named"),
+    [
+        (lambda x: x.softmax(1), "softmax"),
+        (torch.sigmoid, "sigmoid"),
+        (lambda x: x.softmax(1)[:, None].squeeze(1), "softmax"),
+        (lambda x: x.softmax(1) + 0.0, "softmax"),  # by its row sums alone
+        (torch.tanh, "tanh"),
+    ],
+)
+def test_probabilities_before_the_loss(squash: Any, named: str) -> None:
+    """However the answers are squashed, the finding names the operation."""
+    (finding,) = findings("probabilities_before_loss", probed(ThenDo(conv_net(), squash)))
+    assert f"is a {named}" in finding.sentence
+    assert finding.severity == "warning"
+
+
+class LogOf(nn.Module):
+    """A loss at home with probabilities."""
+
+    def forward(self, probabilities_BC: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.nll_loss(probabilities_BC.log(), targets)
+
+
+def test_probabilities_where_the_loss_wants_them() -> None:
+    """A loss of probabilities, and cross-entropy of log-probabilities, are sound."""
+    soft = ThenDo(conv_net(), lambda x: x.softmax(1))
+    assert findings("probabilities_before_loss", probed(soft, LogOf())) == []
+    logs = ThenDo(conv_net(), lambda x: x.log_softmax(1))
+    assert findings("probabilities_before_loss", probed(logs)) == []
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(1.0, None), (30.0, "info"), (300.0, "warning")])
+def test_initial_loss(factor: float, severity: str | None) -> None:
+    """The same net with its last layer drawn larger; far larger is a warning."""
+    model = conv_net()
+    with torch.no_grad():
+        model[-1].weight.mul_(factor)
+        model[0].weight.mul_(3.0)
+        model[2].weight.mul_(3.0)
+    found = findings("initial_loss", probed(model))
+    assert [each.severity for each in found] == ([severity] if severity else [])
+
+
+def test_initial_loss_of_trained_weights_is_their_own() -> None:
+    """A stage that goes on with an earlier one's weights starts where that one ended."""
+    model = conv_net()
+    with torch.no_grad():
+        model[-1].weight.mul_(3000.0)
+    evidence = probed(model, procedure=training(start_from="head"))
+    assert findings("initial_loss", evidence) == []
+
+
+def test_a_temperature_the_wrong_way() -> None:
+    """A factor behind the last layer is named, and not that layer's weights."""
+    (finding,) = findings("initial_loss", probed(ThenDo(conv_net(), lambda x: x / 1e-4)))
+    assert finding.evidence["factor"] == pytest.approx(1e4, rel=0.01)
+    assert "temperature" in finding.cause

@@ -1,0 +1,114 @@
+"""A model that predicts one class, whatever it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from evaluated_runs import TRAINED, answers, evaluated
+from rule_findings import found_by
+from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history, make_signal
+
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examine import examine, load_rules
+from expkit.records.run.metadata import DatasetFacts
+
+CHERRIES = make_facts(train=(1978, 1698), val=(660, 566))
+
+
+def under_way(
+    facts: DatasetFacts,
+    shares: Sequence[float],
+    losses: Sequence[float],
+    split: str = "val",
+    *,
+    is_over: bool = False,
+    **config: Any,
+) -> Evidence:
+    """A run whose answers went to class 0 by these shares, an epoch each."""
+    signals = [
+        make_signal(
+            "epoch", epoch=i + 1, predicted={split: {"largest_share": s, "largest_class": 0}}
+        )
+        for i, s in enumerate(shares)
+    ]
+    history = make_history(
+        train__loss=losses, val__accuracy=[0.1 + i / 1e4 for i, _ in enumerate(losses)]
+    )
+    stages = [TRAINED] if is_over else []
+    return make_evidence(facts=facts, history=history, signals=signals, stages=stages, **config)
+
+
+class TestPredictsOneClass:
+    def test_log_4s_collapse_is_called(self) -> None:
+        """660 of 1226 right, all answered alike: 53.83 %, and the result means nothing."""
+        val = answers([0] * 660 + [1] * 566, [0] * 1226)
+        finding = found_by("predicts_one_class", evaluated(CHERRIES, val))
+        assert finding is not None
+        assert finding.severity == "fatal"
+        assert finding.sentence == (
+            "100.00 % of the answers on val are 'class_0'; its accuracy, 53.83 %, is exactly that "
+            "of always answering the largest class"
+        )
+        assert finding.evidence["samples of the class"] == 660
+
+    def test_it_stands_for_its_symptoms(self) -> None:
+        """Below majority, within noise of it, criterion missed: one cause, one finding."""
+        val = answers([0] * 660 + [1] * 566, [0] * 1226)
+        evidence = evaluated(CHERRIES, val, criteria={"accuracy": "> 0.945"})
+        assert [each.rule for each in examine(evidence, load_rules())] == ["predicts_one_class"]
+
+    def test_log_5s_net_that_only_predicts_complex_is_called_while_it_trains(self) -> None:
+        """Four classes alike, nine epochs of one answer, a loss that stays at ln 4."""
+        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        finding = found_by("predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12))
+        assert finding is not None
+        assert (finding.severity, finding.epoch) == ("warning", 12)
+        assert finding.sentence.endswith("always answering the largest class, 25.00 %")
+
+    @pytest.mark.parametrize(
+        ("shares", "losses"),
+        [
+            ([1.0] * 4, [1.386] * 4),  # the first epochs of a slow start
+            ([1.0] * 12, [1.386 - 0.02 * i for i in range(12)]),  # on its way
+            ([1.0] * 11 + [0.4], [1.386] * 12),  # over
+            ([0.6] * 12, [1.386] * 12),  # leaning
+        ],
+    )
+    def test_a_slow_start_is_left_in_peace(
+        self, shares: Sequence[float], losses: Sequence[float]
+    ) -> None:
+        """Before enough epochs alike, or while the loss falls."""
+        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        assert found_by("predicts_one_class", under_way(facts, shares, losses)) is None
+
+    def test_epochs_of_a_warm_up_do_not_count(self) -> None:
+        """At 1e-6 nothing moves: of 12 epochs alike, 5 were the warm-up's."""
+        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        schedule = {**CONFIG["schedule"], "warmup_epochs": 5}
+        evidence = under_way(facts, [1.0] * 12, [1.386] * 12, schedule=schedule)
+        assert found_by("predicts_one_class", evidence) is None
+
+    def test_old_runs_are_told_by_their_accuracies(self) -> None:
+        """660 / 1226 exactly, epoch after epoch; one sample off, and it is no collapse."""
+        for right, is_found in ((660, True), (661, False)):
+            history = make_history(train__loss=[0.69] * 6, val__accuracy=[right / 1226] * 6)
+            evidence = make_evidence(facts=CHERRIES, history=history, stages=[TRAINED])
+            finding = found_by("predicts_one_class", evidence)
+            assert (finding is not None) == is_found
+            assert finding is None or finding.severity == "fatal"
+
+    def test_a_good_net_on_one_sided_data_is_none(self) -> None:
+        """95 % of the samples are one class, and so are 96 % of the answers."""
+        facts = make_facts(train=(950, 50), val=(190, 10))
+        val = answers([0] * 190 + [1] * 10, [0] * 192 + [1] * 8)
+        assert found_by("predicts_one_class", evaluated(facts, val)) is None
+
+    def test_a_few_samples_prove_nothing(self) -> None:
+        """Five alike."""
+        facts = make_facts(train=(10, 10), val=(3, 2))
+        assert (
+            found_by("predicts_one_class", evaluated(facts, answers([0, 0, 0, 1, 1], [0] * 5)))
+            is None
+        )

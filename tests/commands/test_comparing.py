@@ -297,7 +297,7 @@ def test_files(run_here: Expkit, tmp_path: Path) -> None:
 def test_samples_without_pictures_are_said(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:
     """Nothing is drawn that the records do not hold, and nothing is read from the data."""
     wide = Run(outputs / "20260101_1200_wide")
-    assert "no picture" in run_here("compare", "narrow", "wide", "--to", "page").out
+    assert "no image" in run_here("compare", "narrow", "wide", "--to", "page").out
     assert not (tmp_path / "page" / "changes.png").exists()
     narrow = Run(OUTPUTS / "20260101_1200_narrow")
     fixed = narrow.predictions["test"].samples[int(np.flatnonzero(wide_only(wide, narrow))[0])]

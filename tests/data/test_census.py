@@ -47,7 +47,7 @@ def test_figures_of_two_small_pictures() -> None:
     assert (split["min"], split["max"]) == ([0, 7], [40, 7])
     assert split["constant_channels"] == [1]
     assert split["num_levels"] == 6  # 0, 7, 10, 20, 30, 40
-    assert split["constant_pictures"] == {"count": 1, "names": ["train_1"]}
+    assert split["constant_images"] == {"count": 1, "names": ["train_1"]}
 
 
 def test_large_data_is_looked_at_in_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,10 +101,10 @@ def test_black_pictures_alone_are_counted_and_compared_with_nothing() -> None:
     census = take_census(
         of_pictures(np.zeros((30, 8, 8, 1), np.uint8), val=np.zeros((9, 8, 8, 1), np.uint8))
     )
-    assert census["splits"]["train"]["constant_pictures"]["count"] == 30
+    assert census["splits"]["train"]["constant_images"]["count"] == 30
     assert census["splits"]["train"]["num_distinct"] == 1
     assert census["duplicates"]["across"]["count"] == 0
-    assert "mean_picture_correlation" not in census["splits"]["val"]
+    assert "mean_image_correlation" not in census["splits"]["val"]
 
 
 def test_known_digests_find_every_equal_picture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from timm.data import create_transform
 
-from expkit.data.store.decoding import Decoding, UnreadablePictureError, decode_all
+from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
 
 
@@ -138,5 +138,5 @@ def test_broken_files_are_reasons_and_not_tracebacks(tmp_path: Path) -> None:
         path = tmp_path / f"p.{suffix}"
         path.write_bytes(b"\0" * 50)
         (result,) = decode_all([path], Decoding(), silent)
-        assert isinstance(result, UnreadablePictureError)
+        assert isinstance(result, UnreadableImageError)
         assert str(path) not in str(result)  # it stands beside the path, which need not be twice

@@ -167,7 +167,7 @@ def test_nearly_symmetric_pictures_upside_down_are_told() -> None:
     turned = change(sound, "val", images=lambda images: images[:, ::-1])
     (found,) = findings(rule, evidence_of(turned))
     assert "upside down" in found.sentence
-    assert found.evidence["mean_picture_correlation"] > 0.9
+    assert found.evidence["mean_image_correlation"] > 0.9
     assert findings(rule, evidence_of(sound)) == []
 
 

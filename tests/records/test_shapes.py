@@ -68,7 +68,7 @@ FACTS = DatasetFacts(
     splits={"train": SplitFacts(2, (1, 1), "f")},
     layouts={},
 ).to_json()
-LAYOUT = {"picture": "pictures/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
+LAYOUT = {"image": "images/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ LAYOUT = {"picture": "pictures/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
         {"splits": {"train": {**FACTS["splits"]["train"], "class_counts": [0, 0]}}},
         {"splits": {"train": {**FACTS["splits"]["train"], "class_counts": [1]}}},
         {"splits": {"train": {**FACTS["splits"]["train"], "num_samples": math.nan}}},
-        {"layouts": {"train": {**LAYOUT, "picture": "../../x.png"}}},
-        {"layouts": {"train": {**LAYOUT, "picture": "/x.png"}}},
+        {"layouts": {"train": {**LAYOUT, "image": "../../x.png"}}},
+        {"layouts": {"train": {**LAYOUT, "image": "/x.png"}}},
         {"layouts": {"train": {**LAYOUT, "cells": [0, 2]}}},
         {"layouts": {"train": {**LAYOUT, "cells": [0]}}},
         {"layouts": {"train": {**LAYOUT, "rows": 0}}},

@@ -82,7 +82,7 @@ def write_run(
         for layout in facts.layouts.values():
             stream = io.BytesIO()
             Image.fromarray(picture).save(stream, "JPEG", quality=90)
-            (folder.path / layout.picture).write_bytes(stream.getvalue())
+            (folder.path / layout.image).write_bytes(stream.getvalue())
     for epoch, arrays in (snapshots or {}).items():
         folder.write_snapshot("train", epoch, arrays)
     if not locked:

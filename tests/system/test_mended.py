@@ -31,7 +31,7 @@ def test_16_bit_grey_keeps_its_levels(tmp_path: Path, suffix: str, dtype: type, 
     pixels = np.tile(np.array([0, 64 * 257, 128 * 257, top], dtype), (4, 1))
     Image.fromarray(pixels).save(tmp_path / f"scan.{suffix}")
     puzzle = Puzzle(str(tmp_path / f"scan.{suffix}"), rows=2, columns=2, piece_size=2)
-    assert puzzle.read(silent).cuttings["train"].picture[0, :, 0].tolist() == [0, 64, 128, 255]
+    assert puzzle.read(silent).cuttings["train"].image[0, :, 0].tolist() == [0, 64, 128, 255]
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 1), (1, 2), (2, 2)])

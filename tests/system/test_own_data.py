@@ -82,7 +82,7 @@ def test_mapped_and_resident_runs_are_the_same(
     [
         (("dataset=image_folder",), ("dataset.root must be given", "dataset.root=VALUE")),
         (("dataset=arrays",), ("dataset.images must be given",)),
-        (("dataset=image_folder", "dataset.root=none"), ("is not there", "CLASS/PICTURE")),
+        (("dataset=image_folder", "dataset.root=none"), ("is not there", "CLASS/IMAGE")),
         (
             ("dataset=image_folder", "dataset.root=pictures/train/dark"),
             ("pictures of 0 classes", "found no folders, and 12 files"),
@@ -120,7 +120,7 @@ def test_broken_pictures_are_listed_on_one_screen(run_here: Expkit, pictures: Pa
     words = ("dataset=image_folder", f"dataset.root={pictures}")
     done = run_here("train", *words)
     assert done.code == 2
-    assert "20 of 52 pictures cannot be read" in done.err
+    assert "20 of 52 images cannot be read" in done.err
     assert "and 10 more" in done.err
     assert len(done.err.splitlines()) < 24
     assert run_here("train", *words, "dataset.on_error=skip", *FEW).code == 0

@@ -1,4 +1,4 @@
-"""Mixing pairs of pictures with their labels: mixup and CutMix, every sample by a share of its own.
+"""Mixing pairs of images with their labels: mixup and CutMix, every sample by a share of its own.
 
 kornia's mixup draws its share uniformly instead of from a Beta distribution, and torchvision's
 draws one share for a whole batch: hence these few lines.
@@ -26,7 +26,7 @@ def mix_pairs(
     keep = _draw_keep(images_BCHW, mixup_alpha, cutmix_alpha)
     mixed = torch.lerp(images_BCHW.roll(1, 0), images_BCHW, keep)
     labels_BC = one_hot(targets_B, num_classes).float()
-    # what the pictures really keep: a cut that was drawn may reach beyond the border
+    # what the images really keep: a cut that was drawn may reach beyond the border
     share_B1 = keep.mean(dim=(1, 2, 3)).unsqueeze(1)
     soft_BC = torch.lerp(labels_BC.roll(1, 0), labels_BC, share_B1)
     return mixed.contiguous(memory_format=torch.channels_last), soft_BC
@@ -49,10 +49,10 @@ def _draw_mixup(images_BCHW: Tensor, alpha: float) -> Tensor:
 
 
 def _draw_cutmix(images_BCHW: Tensor, alpha: float) -> Tensor:
-    """B x 1 x H x W: 0 in a box of the picture's proportions, 1 around it; arXiv:1905.04899."""
+    """B x 1 x H x W: 0 in a box of the image's proportions, 1 around it; arXiv:1905.04899."""
     batch, _, height, width = images_BCHW.shape
     half_side_B = (1 - _draw_shares(batch, alpha)).sqrt() / 2
-    # all as fractions of the picture's sides; the border cuts off what sticks out
+    # all as fractions of the image's sides; the border cuts off what sticks out
     box_3B1 = torch.stack([half_side_B, *torch.rand(2, batch)]).unsqueeze(2)
     half_side_B1, row_B1, column_B1 = box_3B1.to(images_BCHW.device)
 

@@ -40,7 +40,7 @@ class Augmentation:
 
     @property
     def is_identity(self) -> bool:
-        """Whether a call would hand the pictures back as they are."""
+        """Whether a call would hand the images back as they are."""
         return not self.transforms
 
     @property
@@ -50,10 +50,10 @@ class Augmentation:
 
     @torch.no_grad()
     def __call__(self, images_BCHW: Tensor) -> Tensor:
-        """Pictures in [0, 1], channels last in memory, before and after."""
+        """Images in [0, 1], channels last in memory, before and after."""
         if self.is_identity:
             return images_BCHW
-        # kornia's kernels are up to four times as slow on pictures that lie channels last
+        # kornia's kernels are up to four times as slow on images that lie channels last
         changed = images_BCHW.contiguous()
         for transform in self.transforms.values():
             changed = transform(changed)
@@ -63,7 +63,7 @@ class Augmentation:
     def mix(
         self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Pictures mixed in pairs with the shares B x C of the classes; or both as they are."""
+        """Images mixed in pairs with the shares B x C of the classes; or both as they are."""
         if not self.mixes:
             return images_BCHW, targets_B
         return mix_pairs(
@@ -75,7 +75,7 @@ class Augmentation:
         )
 
     def check(self, image_shape: Sequence[int]) -> None:
-        """Refuse, by name, a transform that cannot take pictures C x H x W or spoils them."""
+        """Refuse, by name, a transform that cannot take images C x H x W or spoils them."""
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
             for name, transform in self.transforms.items():
@@ -110,7 +110,7 @@ def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> N
     except Exception as error:
         raise _refusal(name, transform, f"fails: {error}", image_shape) from error
     if not isinstance(result, Tensor):
-        answer = f"answers with a {type(result).__name__}, not with pictures"
+        answer = f"answers with a {type(result).__name__}, not with images"
     elif result.shape != images_BCHW.shape:
         answer = f"makes them {_times(result.shape[1:])}"
     elif not result.isfinite().all():
@@ -131,10 +131,10 @@ def _refusal(
     name: str, transform: nn.Module, answer: str, image_shape: tuple[int, ...]
 ) -> UserError:
     return UserError(
-        f"augment.transforms.{name} cannot augment these pictures, {_times(image_shape)}: "
+        f"augment.transforms.{name} cannot augment these images, {_times(image_shape)}: "
         f"it {answer}",
         where=f"augment.transforms.{name} ({type(transform).__name__})",
-        allowed="a transform that keeps the shape of pictures in [0, 1]",
+        allowed="a transform that keeps the shape of images in [0, 1]",
         fix=_fix(name),
     )
 

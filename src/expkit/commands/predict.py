@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expkit.data.store.folder_tree import picture_suffixes
+from expkit.data.store.folder_tree import image_suffixes
 from expkit.errors import UserError
 from expkit.records.csv_cells import safe_cell
 from expkit.records.files import write_output
@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
-    paths = list_pictures(arguments.files)
+    paths = list_images(arguments.files)
     _check_target(arguments.csv)
     table = Table.of(run, arguments.top, every=arguments.csv is not None)
     with without_collector():
@@ -133,7 +133,7 @@ class Table:
 
 
 def _check_target(to: Path | None) -> None:
-    """Find out now, and not after the pictures are paid for, that nothing can be written there."""
+    """Find out now, and not after the images are paid for, that nothing can be written there."""
     if to is None:
         return
     folder = to.absolute().parent
@@ -156,9 +156,9 @@ def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) 
     return EXIT_FAILED if failed else EXIT_PASSED
 
 
-def list_pictures(given: Sequence[Path]) -> list[Path]:
-    """The files, and all pictures below the folders, in order."""
-    suffixes = picture_suffixes()
+def list_images(given: Sequence[Path]) -> list[Path]:
+    """The files, and all images below the folders, in order."""
+    suffixes = image_suffixes()
     paths: list[Path] = []
     for path in given:
         if path.is_dir():

@@ -38,12 +38,12 @@ def main(words: Sequence[str]) -> int:
         plots = run.path / "plots"
         make_inside(plots, run.path)
         with styled(), in_format(format_of(run.config)):
-            pictures = draw_thresholds(run, plots)
+            curves = draw_thresholds(run, plots)
         refresh(run.path, plots=False)
     print(threshold_screen(threshold, run.dataset))
     kept = read_thresholds(run.path)
     place = [each.class_name for each in kept].index(wish.class_name)
-    print(f"\n  kept in {run.path / FILE}\n  curve   {pictures[place]}")
+    print(f"\n  kept in {run.path / FILE}\n  curve   {curves[place]}")
     others = [each for each in kept if each.class_name != wish.class_name]
     if others:
         told = ", ".join(f"{each.class_name} ({each.verdict})" for each in others)

@@ -29,7 +29,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Plots:
-    """The pictures of every page: a run's, a sweep's, a comparison's, the notebook's."""
+    """The images of every page: a run's, a sweep's, a comparison's, the notebook's."""
 
     format: Literal["png", "svg", "pdf"] = "png"
 

@@ -1,4 +1,4 @@
-"""What it costs to answer the same whatever the picture: where a model that learns nothing lies."""
+"""What it costs to answer the same whatever the image: where a model that learns nothing lies."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Course:
     def burst(self) -> float:
         """How many times its start the loss came to in the first epoch; 1 where not known.
 
-        Of small batches so many are averaged that chance has no part in it: a single picture
+        Of small batches so many are averaged that chance has no part in it: a single image
         that is answered wrongly and with confidence costs several times ln C.
         """
         first = self.first_loss

@@ -46,6 +46,6 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 
 
 def normalise_remedy(evidence: Evidence) -> list[list[str]]:
-    """The override that fits inputs to the training pictures, where this run does not do so."""
+    """The override that fits inputs to the training images, where this run does not do so."""
     given = evidence.config["dataset"].get("normalise")
     return [["dataset.normalise=dataset"]] if given in ("none", "unit", "imagenet") else []

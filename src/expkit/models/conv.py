@@ -17,7 +17,7 @@ GROUPS = 8  # of group norm, or as many as divide the width
 
 
 class ConvNet(nn.Module):
-    """Halves the picture with each 3x3 convolution, averages what is left, and maps it linearly.
+    """Halves the image with each 3x3 convolution, averages what is left, and maps it linearly.
 
     `default` leaves torch's own initialisation, whose variance shrinks from layer to layer:
     with unnormalised input a deep head then sees nearly the same features for all samples.

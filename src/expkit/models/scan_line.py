@@ -1,4 +1,4 @@
-"""A transformer that reads a picture as a microscope makes it: line after line."""
+"""A transformer that reads an image as a microscope makes it: line after line."""
 
 from __future__ import annotations
 

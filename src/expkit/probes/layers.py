@@ -98,17 +98,17 @@ def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[
     The spread is the share of the energy of the units' means over space (or tokens) that differs
     between samples, as a square root: 0 where all samples look alike, 1 where their mean is zero.
     """
-    if len(x) != num_samples:  # windows of a picture stand along the batch
+    if len(x) != num_samples:  # windows of an image stand along the batch
         x = x.reshape(num_samples, len(x) // num_samples, *x.shape[1:])
         axis += 1
     space = [dim for dim in range(1, x.dim()) if dim != axis]
-    # no norm by unit: over pictures that lie channels last it takes ten times as long
+    # no norm by unit: over images that lie channels last it takes ten times as long
     mean_BU = x.mean(space, dtype=torch.float32) if space else x.float()
     rms = torch.linalg.vector_norm(x, dtype=torch.float32) / x.numel() ** 0.5
     energy = mean_BU.square().sum()
     differing = (mean_BU - mean_BU.mean(0)).square().sum()
     spread = torch.where(energy == 0, 0.0, differing / energy)
-    # a gate of a pooled picture (squeeze and excite) may rest: what it answers to hardly differs
+    # a gate of a pooled image (squeeze and excite) may rest: what it answers to hardly differs
     is_gate = x.dim() == 4 and x.numel() == mean_BU.numel()
     is_rectifier = isinstance(module, RECTIFIERS) and not is_gate
     limits = None if is_gate else LIMITS.get(type(module))

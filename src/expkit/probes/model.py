@@ -98,7 +98,7 @@ def _watch(
 
 
 def describe_inputs(images_BCHW: Tensor) -> dict[str, float]:
-    """The pictures as the model gets them."""
+    """The images as the model gets them."""
     std, mean = torch.std_mean(images_BCHW, correction=0)
     non_finite = (~images_BCHW.isfinite()).sum().float()
     numbers = [mean, std, images_BCHW.min(), images_BCHW.max(), non_finite]

@@ -115,7 +115,7 @@ def is_needless(before: nn.Module, after: nn.Module) -> bool:
 
     Not so where the first narrows what comes in and the second widens it again (low rank, and the
     linear bottleneck of MobileNetV2), nor where one works by groups (separable convolutions), cuts
-    the picture into patches, or keeps a fixed bank of filters.
+    the image into patches, or keeps a fixed bank of filters.
     """
     assert isinstance(before, LINEAR)
     assert isinstance(after, LINEAR)
@@ -132,7 +132,7 @@ def is_needless(before: nn.Module, after: nn.Module) -> bool:
 def is_separable(spatial: nn.Module, pointwise: nn.Module) -> bool:
     """Whether one filters a single channel and the other mixes channels alone.
 
-    Of one channel, as grey pictures have, a depthwise convolution has one group and is a plain one.
+    Of one channel, as grey images have, a depthwise convolution has one group and is a plain one.
     """
     if isinstance(spatial, nn.Linear) or isinstance(pointwise, nn.Linear):
         return False

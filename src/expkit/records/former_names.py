@@ -23,6 +23,12 @@ MODULES: Mapping[str, str] = {
     "expkit.procedures.training": "expkit.runner.stages.training",
 }
 
+FIELDS: Mapping[str, str] = {  # of dataset.json and signals.jsonl
+    "constant_pictures": "constant_images",
+    "mean_picture_correlation": "mean_image_correlation",
+    "picture": "image",
+}
+
 
 def present_target(target: str) -> str:
     """Return the name that a class of expkit has now."""
@@ -41,4 +47,13 @@ def with_present_names(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [with_present_names(each) for each in value]
+    return value
+
+
+def with_present_fields(value: Any) -> Any:
+    """Return a record in which every field has its present name."""
+    if isinstance(value, Mapping):
+        return {FIELDS.get(key, key): with_present_fields(each) for key, each in value.items()}
+    if isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
+        return [with_present_fields(each) for each in value]
     return value

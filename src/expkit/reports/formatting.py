@@ -145,7 +145,7 @@ def stage_verdict(stage: Mapping[str, Any]) -> str:
 
 
 def samples_of(split: str, count: int) -> str:
-    """How many samples of which kind a picture shows: never a training figure unmarked."""
+    """How many samples of which kind an image shows: never a training figure unmarked."""
     noun = "sample" if count == 1 else "samples"
     return f"{count} training {noun}" if split == "train" else f"{count} held-out {noun} ({split})"
 

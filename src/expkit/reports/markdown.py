@@ -86,7 +86,7 @@ def command_of(run: Run) -> str:
 
 
 def portable_command(run: Run) -> str:
-    """What somebody else types, on a machine that keeps programs, pictures and runs elsewhere."""
+    """What somebody else types, on a machine that keeps programs, images and runs elsewhere."""
     words = [word for word in shlex.split(command_of(run)) if not word.startswith("output_dir=")]
     if words and PurePath(words[0]).name == "expkit":
         words[0] = "expkit"

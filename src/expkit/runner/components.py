@@ -150,7 +150,7 @@ def _check_augmentation(
     augmentation.check(facts.image_shape)
     if augmentation.mixes and facts.task != "classification":
         raise UserError(
-            "mixed pictures have mixed classes, and this dataset's targets are numbers",
+            "mixed images have mixed classes, and this dataset's targets are numbers",
             where="augment.mixup_alpha, augment.cutmix_alpha",
             fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",
         )
@@ -209,10 +209,10 @@ def _try_out(parts: Parts) -> None:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         shape = " x ".join(map(str, parts.facts.image_shape))
         raise UserError(
-            f"the model cannot take pictures of {shape}: {reason}",
+            f"the model cannot take images of {shape}: {reason}",
             where=f"model._target_={node['_target_']}",
             fix="another size, where the data has one: dataset.size=224\n"
-            "a transformer of timm takes small pictures by '+model.options={patch_size: 4}'\n"
+            "a transformer of timm takes small images by '+model.options={patch_size: 4}'\n"
             "EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
         ) from error
     given = tuple(getattr(answer, "shape", ()))

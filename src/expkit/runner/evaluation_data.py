@@ -191,10 +191,10 @@ def _refuse_unlabelled(config: Config, run: Run) -> None:
     root = Path(str(config.dataset.get("root") or "")).expanduser()
     if not config.dataset.get("root") or not root.is_dir():
         return
-    from expkit.data.store.folder_tree import picture_suffixes
+    from expkit.data.store.folder_tree import image_suffixes
 
     entries = [each for each in root.iterdir() if not each.name.startswith(".")]
-    suffixes = picture_suffixes()
+    suffixes = image_suffixes()
     images = [each for each in entries if each.suffix.lower() in suffixes and each.is_file()]
     if images and not any(each.is_dir() for each in entries):
         raise UserError(

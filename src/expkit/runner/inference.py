@@ -1,4 +1,4 @@
-"""What a restored model says to picture files that no dataset holds."""
+"""What a restored model says to image files that no dataset holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from expkit.data.store.decoding import UnreadablePictureError, decode_all
+from expkit.data.store.decoding import UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
 from expkit.records.run.metadata import DatasetFacts
 from expkit.runner.evaluation_data import decoding_of
@@ -41,21 +41,21 @@ def predict_files(restored: Restored, paths: Sequence[Path], batch_size: int) ->
 def _answer_chunk(
     restored: Restored,
     facts: DatasetFacts,
-    chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadablePictureError]],
+    chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadableImageError]],
 ) -> Iterator[Answer]:
-    pictures = [result for _, result in chunk if isinstance(result, np.ndarray)]
-    outputs = iter(_ask(restored, facts, pictures)) if pictures else iter(())
+    images = [result for _, result in chunk if isinstance(result, np.ndarray)]
+    outputs = iter(_ask(restored, facts, images)) if images else iter(())
     for path, result in chunk:
-        if isinstance(result, UnreadablePictureError):
+        if isinstance(result, UnreadableImageError):
             yield Answer(path, None, str(result))
         else:
             yield Answer(path, next(outputs))
 
 
 def _ask(
-    restored: Restored, facts: DatasetFacts, pictures: Sequence[npt.NDArray[np.uint8]]
+    restored: Restored, facts: DatasetFacts, images: Sequence[npt.NDArray[np.uint8]]
 ) -> npt.NDArray[np.float32]:
-    images_BHWC = torch.from_numpy(np.stack(pictures)).to(restored.device.torch_device)
+    images_BHWC = torch.from_numpy(np.stack(images)).to(restored.device.torch_device)
     batch = restored.normaliser(images_BHWC).permute(0, 3, 1, 2)
     outputs = answer(restored.model, [batch], restored.device)
     if facts.class_names is not None:

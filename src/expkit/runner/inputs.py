@@ -105,7 +105,7 @@ def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
             for name, samples in dataset.splits.items()
         },
         layouts={
-            name: Layout(f"pictures/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
+            name: Layout(f"images/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
             for name, cut in dataset.cuttings.items()
         },
         preprocessing={
@@ -121,22 +121,22 @@ def _name_of(node: Mapping[str, Any]) -> str:
     return str(own["_target_"]).rpartition(".")[2]
 
 
-LONGEST_SIDE = 2560  # pixels of a picture kept for the pages
+LONGEST_SIDE = 2560  # pixels of an image kept for the pages
 
 
-def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
-    """The cut pictures as files of the run folder, so that pages need no data."""
+def encode_images(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
+    """The cut images as files of the run folder, so that pages need no data."""
     import io
 
     from PIL import Image
 
     files = {}
     for split, cutting in dataset.cuttings.items():
-        picture = Image.fromarray(cutting.picture)
-        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        image = Image.fromarray(cutting.image)
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=88)
-        files[facts.layouts[split].picture] = stream.getvalue()
+        image.save(stream, "JPEG", quality=88)
+        files[facts.layouts[split].image] = stream.getvalue()
     return files
 
 

@@ -21,7 +21,7 @@ from expkit.training.device import Device, DeviceChoice
 
 @dataclass(frozen=True)
 class Restored:
-    """A model that answers, and how its pictures are prepared."""
+    """A model that answers, and how its images are prepared."""
 
     run: Run
     model: nn.Module

@@ -91,7 +91,7 @@ def make_folder(
     choices: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
-    from expkit.runner.inputs import encode_pictures
+    from expkit.runner.inputs import encode_images
 
     plain = config.to_plain()
     config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -109,7 +109,7 @@ def make_folder(
         "overrides.yaml": yaml.safe_dump(list(overrides)),
         "environment.json": json.dumps(environment, indent=2),
         "dataset.json": json.dumps(parts.facts.to_json()),
-        **encode_pictures(parts.reading.dataset, parts.facts),
+        **encode_images(parts.reading.dataset, parts.facts),
     }
     name = name_folder(config.name, time.time(), os.environ)
     return RunFolder.create(Path(config.output_dir), name, files)

@@ -15,7 +15,7 @@ from expkit.training.device import Device
 def adopt_preprocessing(
     splits: Mapping[str, Split], run: Run, device: Device
 ) -> Mapping[str, Split]:
-    """Normalised by what the run's training pictures said, not by what these say."""
+    """Normalised by what the run's training images said, not by what these say."""
     normaliser = read_normaliser(run, device)
     return {name: replace(split, normaliser=normaliser) for name, split in splits.items()}
 
@@ -23,7 +23,7 @@ def adopt_preprocessing(
 def read_normaliser(run: Run, device: Device) -> Normaliser:
     if "normaliser" not in run.dataset.preprocessing:
         raise UserError(
-            f"the run '{run.name}' does not say how its pictures were normalised",
+            f"the run '{run.name}' does not say how its images were normalised",
             where=str(run.path / "dataset.json"),
             fix="train it again with this version: expkit train ...",
         )

@@ -33,14 +33,14 @@ class Device:
     reason: str  # one line: what was chosen, and why
 
     def place(self, model: nn.Module) -> nn.Module:
-        """The model on the device, its weights laid out as the pictures are."""
+        """The model on the device, its weights laid out as the images are."""
         placed = model.to(self.torch_device)
         if self.torch_device.type == "cpu" and self.precision != "fp32":
             guard_small_maps(placed)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
     def arrange(self, images_BCHW: Tensor) -> Tensor:
-        """Pictures as the weights are laid out; they come channels last, as they are stored."""
+        """Images as the weights are laid out; they come channels last, as they are stored."""
         return images_BCHW if self.channels_last else images_BCHW.contiguous()
 
     def autocast(self) -> AbstractContextManager[None]:

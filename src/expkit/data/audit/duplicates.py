@@ -1,4 +1,4 @@
-"""Pictures that stand twice in the data: byte for byte, and as a copy that was encoded anew."""
+"""Images that stand twice in the data: byte for byte, and as a copy that was encoded anew."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
     return found
 
 
-def has_picture(seen: Glance) -> npt.NDArray[np.bool_]:
-    """Not one level throughout: two black pictures are no duplicates of each other."""
+def has_image(seen: Glance) -> npt.NDArray[np.bool_]:
+    """Not one level throughout: two black images are no duplicates of each other."""
     varies: npt.NDArray[np.bool_] = np.any(seen.lowest < seen.highest, axis=1)
     return varies
 
 
 def groups_of(seen: Glance) -> list[Indices]:
-    """Places of pictures with equal bytes, largest group first."""
-    places = np.flatnonzero(has_picture(seen))
+    """Places of images with equal bytes, largest group first."""
+    places = np.flatnonzero(has_image(seen))
     _, group, count = np.unique(seen.digests[places], return_inverse=True, return_counts=True)
     repeated = np.flatnonzero(count > 1)
     ordered = repeated[np.argsort(-count[repeated], kind="stable")]
@@ -89,7 +89,7 @@ def _exact_across(glances: Mapping[str, Glance]) -> list[tuple[Pair, tuple[Any, 
     first: dict[int, tuple[str, int]] = {}
     pairs = []
     for split, seen in glances.items():
-        places = np.flatnonzero(has_picture(seen))
+        places = np.flatnonzero(has_image(seen))
         digests = seen.digests[places].tolist()
         for place, digest in zip(places.tolist(), digests, strict=True):
             if digest in first:

@@ -1,7 +1,7 @@
-"""Copies of training pictures that are not equal in their bytes: encoded anew, brighter, moved.
+"""Copies of training images that are not equal in their bytes: encoded anew, brighter, moved.
 
-Thumbnails and their spectra name a few likely twins for each held-out picture; then the fine
-detail of both, which another picture of the same thing does not share, is correlated over small
+Thumbnails and their spectra name a few likely twins for each held-out image; then the fine
+detail of both, which another image of the same thing does not share, is correlated over small
 shifts. How alike the likely twins of this data are that are no copies sets the bound: half of all
 cherries agree by 0.8 in their detail, and no two scans by 0.5.
 """
@@ -20,14 +20,14 @@ from expkit.data.audit.image_stats import Glance, read_chunks, shrink, spread_ev
 if TYPE_CHECKING:
     from expkit.data.audit.image_stats import Floats, Indices
 
-MOST_TRAINING, MOST_HELD_OUT = 20_000, 3_000  # pictures compared for nearness
+MOST_TRAINING, MOST_HELD_OUT = 20_000, 3_000  # images compared for nearness
 COARSE_SIDE = 8  # pixels: a shift by two of 32 moves a quarter of such a pixel
-LIKELY_TWINS = 3  # a held-out picture and description; so that most of them are no copies
-HALVED_FROM = 48  # pixels: smaller pictures have no detail left at half their size
-LEAST_SIDE = 16  # pixels: below, two pictures of a thing agree as much as two copies
+LIKELY_TWINS = 3  # a held-out image and description; so that most of them are no copies
+HALVED_FROM = 48  # pixels: smaller images have no detail left at half their size
+LEAST_SIDE = 16  # pixels: below, two images of a thing agree as much as two copies
 LEAST_DETAIL = 1.5  # levels of 255: below, detail is rounding
-NUM_TYPICAL = 300  # training pictures whose likely twins say how alike such are
-NUM_WITHIN = 600  # training pictures that are asked for copies in train
+NUM_TYPICAL = 300  # training images whose likely twins say how alike such are
+NUM_WITHIN = 600  # training images that are asked for copies in train
 MOST_CONFIRMED = 300  # pairs at once, while some of them are likely
 MOST_LOOKS = 10  # of so many pairs: of all that are alike in every edge, few may be copies
 # A copy's detail departs at most an eighth as much as that of typical likely twins: measured on
@@ -38,7 +38,7 @@ DEPARTURE = 0.125
 
 @dataclass(frozen=True)
 class Pair:
-    """Two samples with one picture: `alike` is 1 where the bytes are equal."""
+    """Two samples with one image: `alike` is 1 where the bytes are equal."""
 
     split: str
     name: str
@@ -48,7 +48,7 @@ class Pair:
 
 
 def find_near_copies(glances: Mapping[str, Glance]) -> list[Pair]:
-    """Copies of training pictures in other splits that are not equal in their bytes."""
+    """Copies of training images in other splits that are not equal in their bytes."""
     train = glances["train"]
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return []
@@ -84,7 +84,7 @@ def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> lis
 
 
 def count_within(train: Glance) -> dict[str, Any]:
-    """How many training pictures have a near copy in train: as where all are merely alike."""
+    """How many training images have a near copy in train: as where all are merely alike."""
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return {}
     places = spread_evenly(len(train.chosen), NUM_WITHIN)
@@ -97,7 +97,7 @@ def count_within(train: Glance) -> dict[str, Any]:
 def _likely_twins(
     seen: Glance, places: Indices, train: Glance, few: int = LIKELY_TWINS
 ) -> tuple[Indices, Indices]:
-    """For each picture the few training pictures most like it: as it lies, or wherever it lies."""
+    """For each image the few training images most like it: as it lies, or wherever it lies."""
     candidates = spread_evenly(len(train.chosen), MOST_TRAINING)
     candidates, wanted = _with_structure(train, candidates), _with_structure(seen, places)
     pairs: set[tuple[int, int]] = set()
@@ -131,12 +131,12 @@ def _coarse(seen: Glance, places: Indices) -> Floats:
 
 
 def _spectrum(seen: Glance, places: Indices) -> Floats:
-    """n x 144, how strong each wave is: a picture that was moved keeps it."""
+    """n x 144, how strong each wave is: an image that was moved keeps it."""
     return _unit(np.abs(np.fft.rfft2(to_grey(seen.thumbnails[places]))).astype(np.float32))
 
 
-def _unit(pictures: Floats) -> Floats:
-    flat = pictures.reshape(len(pictures), -1)
+def _unit(images: Floats) -> Floats:
+    flat = images.reshape(len(images), -1)
     flat = flat - flat.mean(1, keepdims=True)
     scaled: Floats = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     return scaled
@@ -167,9 +167,9 @@ def _confirm(
 
 
 def _typical_likeness(train: Glance) -> float:
-    """How alike training pictures and their likely twins are, which are no copies.
+    """How alike training images and their likely twins are, which are no copies.
 
-    Held-out pictures of another brightness have likely twins that are like them in nothing.
+    Held-out images of another brightness have likely twins that are like them in nothing.
     """
     places = spread_evenly(len(train.chosen), NUM_TYPICAL)
     ours, theirs = _likely_twins(train, places, train)
@@ -180,7 +180,7 @@ def _typical_likeness(train: Glance) -> float:
 
 
 def _quick_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
-    """As the close look, but of smaller pictures, and with borders that wrap around."""
+    """As the close look, but of smaller images, and with borders that wrap around."""
     here, there = (each.astype(np.float32) for each in (seen.grey[ours], train.grey[theirs]))
     best = _wrapped_agreement(here, there)
     side = min(here.shape[1:])
@@ -224,7 +224,7 @@ def _are_copies(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> 
 
 
 def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
-    """n x side x side in grey; each picture is read once however often it is asked for."""
+    """n x side x side in grey; each image is read once however often it is asked for."""
     unique, back = np.unique(places, return_inverse=True)
     chunks = read_chunks(seen.samples, seen.chosen[unique])
     grey = [shrink(to_grey(each.astype(np.float32))[..., None], side)[..., 0] for each in chunks]
@@ -259,14 +259,14 @@ def _agreement(ours: Floats, theirs: Floats, most_shift: int) -> Floats:
     return np.where(is_told, best, 0).astype(np.float32)
 
 
-def _detail(pictures: Floats) -> Floats:
+def _detail(images: Floats) -> Floats:
     """What is left when the mean around each pixel is taken away."""
     from scipy.ndimage import uniform_filter
 
-    window = _window(pictures)
-    detail: Floats = pictures - uniform_filter(pictures, (0, window, window), mode="nearest")
+    window = _window(images)
+    detail: Floats = images - uniform_filter(images, (0, window, window), mode="nearest")
     return detail
 
 
-def _window(pictures: Floats) -> int:
-    return 9 if min(pictures.shape[1:]) >= HALVED_FROM else 5
+def _window(images: Floats) -> int:
+    return 9 if min(images.shape[1:]) >= HALVED_FROM else 5

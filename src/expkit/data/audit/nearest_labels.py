@@ -1,4 +1,4 @@
-"""How labels relate to pixels: what the nearest pictures say, before anything is trained.
+"""How labels relate to pixels: what the nearest images say, before anything is trained.
 
 Votes of neighbours tell three faults from hard data. Where the labels are unrelated, they are at
 chance. Where some labels are wrong, two halves of the data agree on a sample's class, and its own
@@ -26,13 +26,13 @@ MOST_NEIGHBOURS = 10
 LEAST_PER_CLASS = 8  # samples, on average: below, a vote has no other member of the class
 MOST_SUSPECTS = 20  # samples by name, whose label departs from a clear vote
 MOST_LISTED = 100  # classes whose recalls are recorded
-NUM_FREQUENCIES = 16  # both ways, of pictures of 64 pixels a side at most
+NUM_FREQUENCIES = 16  # both ways, of images of 64 pixels a side at most
 NUM_COMPONENTS = 40
 LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 
 
 def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str, Any] | None:
-    """Votes of the nearest training pictures, by the view of the pictures that tells more."""
+    """Votes of the nearest training images, by the view of the images that tells more."""
     few = {
         name: spread_evenly(len(each.chosen), MOST_TRAINING if name == "train" else MOST_HELD_OUT)
         for name, each in glances.items()

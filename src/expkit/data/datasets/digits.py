@@ -11,7 +11,7 @@ from expkit.data.store.splitting import Selection
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(Selection):
-    """1,797 pictures of 8 x 8 in 17 grey levels, split by class and seed."""
+    """1,797 images of 8 x 8 in 17 grey levels, split by class and seed."""
 
     normalise: Normalisation = "dataset"
 

@@ -1,4 +1,4 @@
-"""What datasets share whose pictures are decoded here: how, and where they are kept."""
+"""What datasets share whose images are decoded here: how, and where they are kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Side = Annotated[int, Ge(1), Le(16384)]  # pixels; more would fill the memory wi
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded(Selection):
-    """The fields of datasets whose pictures are decoded here, and kept in a cache."""
+    """The fields of datasets whose images are decoded here, and kept in a cache."""
 
     size: Side | Annotated[Sequence[Side], Len(2, 2)] | None = None
     crop_fraction: Annotated[float, Gt(0), Le(1)] = 1.0

@@ -1,4 +1,4 @@
-"""Bytes to the floats that a model is trained on: fitted to the training pictures, or known."""
+"""Bytes to the floats that a model is trained on: fitted to the training images, or known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from expkit.data.store.mapped import MappedPictures
+from expkit.data.store.mapped import MappedImages
 from expkit.data.store.samples import Normalisation
 from expkit.errors import UserError
 
@@ -17,13 +17,13 @@ SMALLEST_SPREAD = 1.0  # of 255: less is rounding, which is not blown up
 # of RGB in [0, 1]; timm's IMAGENET_DEFAULT_MEAN and IMAGENET_DEFAULT_STD
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SPREAD = (0.229, 0.224, 0.225)
-CHUNK_BYTES = 32 << 20  # of pictures counted at once: no copy of all of them is made
+CHUNK_BYTES = 32 << 20  # of images counted at once: no copy of all of them is made
 AXES = {"sample": (1, 2, 3), "row": (2, 3)}  # of B x H x W x C, over which each is normalised
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Pictures in 0 to 255 to floats: scale * x + shift by channel, or each sample or row alone."""
+    """Images in 0 to 255 to floats: scale * x + shift by channel, or each sample or row alone."""
 
     scale_C: Tensor
     shift_C: Tensor
@@ -52,8 +52,8 @@ class Normaliser:
         return cls(torch.tensor(record["scale"]), torch.tensor(record["shift"]), record["by"])
 
 
-def fit_normaliser(images_NHWC: Tensor | MappedPictures, how: Normalisation) -> Normaliser:
-    """What the training pictures say of their channels; the other splits are treated alike."""
+def fit_normaliser(images_NHWC: Tensor | MappedImages, how: Normalisation) -> Normaliser:
+    """What the training images say of their channels; the other splits are treated alike."""
     channels = images_NHWC.shape[-1]
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     match how:
@@ -80,8 +80,8 @@ def _centre(mean_C: Tensor, spread_C: Tensor) -> Normaliser:
     return Normaliser(scale_C.float(), (-mean_C * scale_C).float())
 
 
-def _measure(images_NHWC: Tensor | MappedPictures) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each channel, by counting levels: exact for any number of pictures."""
+def _measure(images_NHWC: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each channel, by counting levels: exact for any number of images."""
     num_samples, *shape = images_NHWC.shape
     channels = shape[-1]
     counts = torch.zeros(channels, 256, dtype=torch.long)
@@ -100,7 +100,7 @@ def _measure(images_NHWC: Tensor | MappedPictures) -> tuple[Tensor, Tensor]:
 def _recall_imagenet(channels: int) -> tuple[Tensor, Tensor]:
     if channels not in (1, 3):
         raise UserError(
-            f"ImageNet's figures are for pictures of 3 channels, and these have {channels}",
+            f"ImageNet's figures are for images of 3 channels, and these have {channels}",
             where="dataset.normalise=imagenet",
             fix="dataset.normalise=dataset",
         )

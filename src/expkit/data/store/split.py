@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from expkit.data.store.mapped import MappedPictures
+from expkit.data.store.mapped import MappedImages
 from expkit.data.store.normalizer import Normaliser, fit_normaliser
 from expkit.data.store.samples import Dataset, Samples
 
 Augment = Callable[[Tensor], Tensor]
-"""From and to pictures B x C x H x W in [0, 1], channels last in memory, on the device."""
+"""From and to images B x C x H x W in [0, 1], channels last in memory, on the device."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Split:
     """The samples of one split with everything that the loop and the pages ask of them."""
 
     name: str
-    images_NHWC: Tensor | MappedPictures
+    images_NHWC: Tensor | MappedImages
     targets: Tensor  # N class indices, or N x T numbers
     sample_names: Sequence[str]
     class_names: Sequence[str] | None
@@ -47,7 +47,7 @@ class Split:
         balanced: bool = False,
         augment: Augment | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pictures B x C x H x W (channels last in memory) and targets, on the device.
+        """Images B x C x H x W (channels last in memory) and targets, on the device.
 
         `balanced` draws with replacement, each class that is there equally often.
         """
@@ -70,7 +70,7 @@ class Split:
         return torch.randperm(len(self), generator=generator).to(self.targets.device)
 
     def gather(self, chosen: Tensor, augment: Augment | None = None) -> tuple[Tensor, Tensor]:
-        """The pictures and targets of some samples, prepared, by indices on the device."""
+        """The images and targets of some samples, prepared, by indices on the device."""
         # twenty times as fast on bytes as indexing with a tensor
         images = self._prepare(self.images_NHWC.index_select(0, chosen), augment)
         return images, self.targets.index_select(0, chosen)
@@ -93,7 +93,7 @@ class Split:
         return replace(few, images_NHWC=few.images_NHWC[: len(few)])  # out of their file
 
     def select(self, chosen: Tensor) -> Split:
-        """Some of the samples; pictures that lie in a file stay there."""
+        """Some of the samples; images that lie in a file stay there."""
         images = self.images_NHWC
         on_device = chosen.to(self.targets.device)
         return Split(
@@ -133,7 +133,7 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     return {name: place(name, samples) for name, samples in dataset.splits.items()}
 
 
-def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedPictures:
+def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedImages:
     if samples.is_mapped:
-        return MappedPictures(samples.images, samples.rows, device)
+        return MappedImages(samples.images, samples.rows, device)
     return torch.from_numpy(samples.settle().images).to(device)

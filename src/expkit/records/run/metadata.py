@@ -17,7 +17,7 @@ LARGEST_IMAGE = 100_000_000  # pixels: more than any model is given
 
 
 class RecordedDecoding(TypedDict, total=False):
-    """The rule by which picture files were brought to what the model is given."""
+    """The rule by which image files were brought to what the model is given."""
 
     size: tuple[Positive, Positive] | None
     crop_fraction: Annotated[float, Ge(0.01), Le(1)]
@@ -45,9 +45,9 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the samples of a split lie in one picture that was cut into a grid of cells."""
+    """Where the samples of a split lie in one image that was cut into a grid of cells."""
 
-    picture: str
+    image: str
     rows: Positive
     columns: Positive
     cells: tuple[Count, ...]  # for each sample: row * columns + column
@@ -109,7 +109,7 @@ class DatasetFacts:
     image_shape: tuple[Positive, Positive, Positive]  # channels, height, width
     splits: Mapping[str, SplitFacts]
     layouts: Mapping[str, Layout]
-    # how a picture file becomes what the model is given: its decoding and its normaliser
+    # how an image file becomes what the model is given: its decoding and its normaliser
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     trained_by: TrainedBy | None = None  # another run, whose weights are evaluated here
 
@@ -232,7 +232,7 @@ class DatasetFacts:
             },
             layouts={
                 name: Layout(
-                    layout["picture"], layout["rows"], layout["columns"], tuple(layout["cells"])
+                    layout["image"], layout["rows"], layout["columns"], tuple(layout["cells"])
                 )
                 for name, layout in record["layouts"].items()
             },
@@ -267,10 +267,10 @@ def _check_sense(record: Mapping[str, Any]) -> None:
         if split not in splits or len(layout["cells"]) != splits[split]["num_samples"]:
             raise ValueError(f"the layout of {split} is not that of its samples")
         if max(layout["cells"], default=0) >= layout["rows"] * layout["columns"]:
-            raise ValueError(f"the layout of {split} has a cell outside of its picture")
-        place = PurePosixPath(layout["picture"])
+            raise ValueError(f"the layout of {split} has a cell outside of its image")
+        place = PurePosixPath(layout["image"])
         if place.is_absolute() or not place.parts or ".." in place.parts:
-            raise ValueError(f"the picture of {split} lies outside of the run")
+            raise ValueError(f"the image of {split} lies outside of the run")
 
 
 def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from expkit.records.arrays import (
     read_image,
 )
 from expkit.records.files import Record, read_json, read_lines, read_yaml
-from expkit.records.former_names import with_present_names
+from expkit.records.former_names import with_present_fields, with_present_names
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetFacts, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
@@ -129,7 +129,7 @@ class Run:
         """The data as it came, before any stage gave it new labels."""
         path = self._need("dataset.json")
         with explain_damage(path):
-            return DatasetFacts.from_json(read_json(path))
+            return DatasetFacts.from_json(with_present_fields(read_json(path)))
 
     @functools.cached_property
     def history(self) -> list[Record]:
@@ -138,7 +138,8 @@ class Run:
     @functools.cached_property
     def signals(self) -> list[Record]:
         """What was measured of data, model, loss, steps and epochs, for the rules."""
-        return read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
+        lines = read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
+        return [with_present_fields(line) for line in lines]
 
     @functools.cached_property
     def stages(self) -> list[StageResult]:
@@ -242,7 +243,7 @@ class Run:
                 yield path.parent.name, int(number), arrays
 
     def samples(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
-        """Pictures that the run kept for its pages: `augmented`, `wrong_val`; None without."""
+        """Images that the run kept for its pages: `augmented`, `wrong_val`; None without."""
         path = self.path / "samples" / f"{name}.npz"
         if not is_file(path, self.path):
             return None
@@ -251,9 +252,9 @@ class Run:
         check_samples(arrays, path, self.dataset.num_classes)
         return arrays
 
-    def picture(self, layout: Layout) -> Image | None:
+    def image(self, layout: Layout) -> Image | None:
         """The image that a split was cut from; None where the run does not hold it."""
-        path = self.path / layout.picture
+        path = self.path / layout.image
         return read_image(path, self.path) if is_file(path, self.path) else None
 
     def _need(self, name: str) -> Path:

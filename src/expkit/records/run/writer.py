@@ -102,11 +102,11 @@ class RunFolder:
     def write_snapshot(
         self, stage: str, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]
     ) -> None:
-        """What the model answered in the middle of training, for the pictures of that epoch."""
+        """What the model answered in the middle of training, for the images of that epoch."""
         self._write_arrays(Path("snapshots") / stage / f"epoch_{epoch:04d}.npz", arrays)
 
     def write_samples(self, name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Pictures of a few samples, so that a page can show them without the data."""
+        """Images of a few samples, so that a page can show them without the data."""
         self._write_arrays(Path("samples") / f"{name}.npz", arrays)
 
     def _write_arrays(self, place: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:

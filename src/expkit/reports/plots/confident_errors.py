@@ -17,7 +17,7 @@ LINE_LENGTH = 24
 
 
 def draw_mistakes(run: Run, folder: Path) -> list[Path]:
-    """A grid of pictures of the judged split, the surest mistake first."""
+    """A grid of images of the judged split, the surest mistake first."""
     split, class_names = run.dataset.judged_split, run.dataset.class_names
     arrays = run.samples(f"wrong_{split}")
     if arrays is None or class_names is None or len(arrays["images"]) == 0:

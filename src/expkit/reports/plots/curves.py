@@ -24,7 +24,7 @@ LOSS_OF_ZERO = 1e-8  # where a log axis shows a loss of 0, which it has no place
 
 
 def draw_curves(run: Run, folder: Path) -> list[Path]:
-    """A picture a stage with more than one line in the history."""
+    """A plot a stage with more than one line in the history."""
     names = dict.fromkeys(record["stage"] for record in run.history)
     paths = []
     for stage in names:
@@ -77,7 +77,7 @@ def train_label(run: Run, stage: str, metric: str) -> str:
         )
     augment = run.config.get("augment") or {}
     if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
-        notes.append("of mixed pictures")
+        notes.append("of mixed images")
     told = ",\n".join(notes)
     return f"train ({told})"
 

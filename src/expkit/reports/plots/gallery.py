@@ -1,4 +1,4 @@
-"""All pictures that the records of a run allow, in the order in which a reader wants them."""
+"""All plots that the records of a run allow, in the order in which a reader wants them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUM_SHOWN = 8
 
 
 def draw_plots(
-    run: Run, folder: Path, *, snapshots: bool = True, picture_format: str | None = None
+    run: Run, folder: Path, *, snapshots: bool = True, plot_format: str | None = None
 ) -> list[Path]:
     """Draw everything into a folder; the records decide what there is to draw.
 
@@ -40,7 +40,7 @@ def draw_plots(
     none is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with style.styled(), style.in_format(picture_format or format_of(run.config)):
+    with style.styled(), style.in_format(plot_format or format_of(run.config)):
         return [
             *draw_curves(run, folder),
             *draw_confusion(run, folder),
@@ -116,7 +116,7 @@ def _draw_puzzles(run: Run, folder: Path, *, snapshots: bool) -> Iterator[Path]:
 def _draw_shot(
     puzzle: Puzzle, shot: Shot, head: tuple[str, str], folder: Path, suffix: str
 ) -> Iterator[Path]:
-    """The three pictures of the logs; two of them need classes that are the cells."""
+    """The three plots of the logs; two of them need classes that are the cells."""
     name, where = head
     title = f"{name}\n{where}"
     yield draw_accuracy(puzzle, shot.right, title, folder / f"puzzle_accuracy{suffix}.png")

@@ -1,4 +1,4 @@
-"""Where a model thinks that a piece belongs: its probabilities laid over the picture."""
+"""Where a model thinks that a piece belongs: its probabilities laid over the image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 from expkit.reports.plots import style
 from expkit.reports.plots.puzzle import Puzzle, blend, framed, show
 
-# neither green nor red, which the borders are, and never as pale as the picture
+# neither green nor red, which the borders are, and never as pale as the image
 COLORS = ListedColormap(mpl.colormaps["BuPu"](np.linspace(0.3, 1, 256)))
 GAMMA = 0.5  # lets the runners-up be seen beside a sure answer
 
@@ -48,7 +48,7 @@ def caption(puzzle: Puzzle, answer: Answer) -> str:
 
 
 def _overlay(puzzle: Puzzle, answer: Answer, thin: int = 1) -> style.Pixels:
-    """The dimmed picture, covered in each cell the more the more probable that cell is."""
+    """The dimmed image, covered in each cell the more the more probable that cell is."""
     scaled = np.nan_to_num(answer.probabilities / answer.most).reshape(puzzle.rows, puzzle.columns)
     weights = np.clip(scaled, 0, 1) ** GAMMA
     colors = puzzle.enlarge(255 * COLORS(weights)[..., :3])[::thin, ::thin]
@@ -81,7 +81,7 @@ def _frames(axes: Axes, puzzle: Puzzle, answer: Answer, width: float) -> None:
 
 
 def draw_heatmap(puzzle: Puzzle, answer: Answer, title: str, path: Path) -> Path:
-    """The probabilities of one piece over the whole picture."""
+    """The probabilities of one piece over the whole image."""
     figure, axes = framed(puzzle, f"{title}\n{caption(puzzle, answer)}", legend=True)
     show(axes, puzzle, _overlay(puzzle, answer))
     _frames(axes, puzzle, answer, 2.2)
@@ -110,7 +110,7 @@ def draw_grid(puzzle: Puzzle, answers: Sequence[Answer], title: str, path: Path)
     """Up to 8 pieces, two rows of four, each beside its probabilities."""
     rows = 2 if len(answers) > 4 else 1
     columns = min(4, len(answers))
-    whole_height, whole_width = puzzle.picture.shape[:2]
+    whole_height, whole_width = puzzle.image.shape[:2]
     tall = int(np.clip(PANEL_WIDTH * whole_height / whole_width, 6, PANEL_WIDTH))
     side = 90
     high = max(tall, side)

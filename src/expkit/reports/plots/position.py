@@ -19,7 +19,7 @@ def in_cells(values: Floats, targets: Floats, places: Floats, count: int) -> Flo
     """Values of one axis in columns or rows, whatever unit the targets are in.
 
     The targets stand on a straight line over the places that they name; with a single place no
-    line can be found, and the values are taken as shares of the picture.
+    line can be found, and the values are taken as shares of the image.
     """
     spread = targets - targets.mean()
     if not (spread**2).sum() > 0:

@@ -16,7 +16,7 @@ from expkit.reports.run.threshold_page import WORDS, too_few
 
 
 def draw_thresholds(run: Run, folder: Path) -> list[Path]:
-    """A picture for each class that has a threshold."""
+    """A plot for each class that has a threshold."""
     drawn = []
     for number, threshold in enumerate(read_thresholds(run.path), start=1):
         answers = run.predictions.get(threshold.split)

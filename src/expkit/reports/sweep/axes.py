@@ -1,4 +1,4 @@
-"""What the pictures of a sweep share: the figure's axis, the levels beside it, and its title."""
+"""What the plots of a sweep share: the figure's axis, the levels beside it, and its title."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def draw_levels(
     inside: bool = False,
     along: Literal["x", "y"] = "y",
 ) -> None:
-    """Lines across, named at their end; a level far off is named above the picture alone.
+    """Lines across, named at their end; a level far off is named above the plot alone.
 
     `values` are those drawn, in the axis's unit; names stand inside where others stand beside.
     """
@@ -144,7 +144,7 @@ def draw_levels(
     if far:  # above, where nothing that is drawn can cross it
         below, above = ("←", "→") if along == "x" else ("↓", "↑")
         arrow = below if far[0][0] < low else above
-        text = f"{arrow} not in the picture: {', '.join(text for _, text in far)}"
+        text = f"{arrow} not in the plot: {', '.join(text for _, text in far)}"
         pad = 18 if along == "x" and near else None  # above the names of the lines
         axes.set_title(text, loc="left", fontsize=9, color=style.GREY, pad=pad)
 

@@ -97,7 +97,7 @@ def _has_bands(groups: Sequence[Group]) -> bool:
 
 
 def _legend(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """The names beside the picture, in the order in which the lines end, highest first."""
+    """The names beside the plot, in the order in which the lines end, highest first."""
     high = 0.98
     for _, _, name, color in sorted(ends, key=lambda end: -end[1]):
         lines = textwrap.wrap(style.shortened(name, 66), 33)

@@ -13,7 +13,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from expkit.data.store.mapped import MappedPictures
+from expkit.data.store.mapped import MappedImages
 from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, Predictions
@@ -106,7 +106,7 @@ class Evaluation:
         )
 
     def _keep_mistakes(self, session: Session, answers: Sequence[Predictions]) -> None:
-        """Pictures of the surest mistakes, so that pages can show them without the data."""
+        """Images of the surest mistakes, so that pages can show them without the data."""
         judged = session.parts.facts.judged_split
         found = next((each for each in answers if each.split == judged), None)
         if isinstance(found, ClassPredictions):
@@ -148,9 +148,9 @@ class Evaluation:
 
 
 def surest_mistakes(
-    answers: ClassPredictions, images_NHWC: Tensor | MappedPictures
+    answers: ClassPredictions, images_NHWC: Tensor | MappedImages
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """The wrong answers with the highest probabilities, first, and their pictures."""
+    """The wrong answers with the highest probabilities, first, and their images."""
     wrong = np.flatnonzero(answers.ranks != 0)
     confidences = answers.probabilities[wrong, answers.predictions[wrong]]
     order = np.argsort(-confidences, kind="stable")[:NUM_MISTAKES]

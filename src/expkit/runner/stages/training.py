@@ -285,7 +285,7 @@ class Training:
         return None
 
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
-        """Where samples lie in a picture, what the model answers now, for the pictures."""
+        """Where samples lie in an image, what the model answers now, for the images."""
         due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
         if not due or "train" not in session.parts.facts.layouts:
             return

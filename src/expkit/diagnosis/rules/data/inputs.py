@@ -40,9 +40,7 @@ class NonFiniteInputs(Rule):
                 evidence={"non_finite": inputs["non_finite"], "num_samples": record["num_samples"]},
                 cause="a division by a spread of zero, or a transform out of its range",
                 remedies=normalise_remedy(evidence),
-                command=""
-                if normalise_remedy(evidence)
-                else "look at what normalises the pictures",
+                command="" if normalise_remedy(evidence) else "look at what normalises the images",
                 stage=record["stage"],
                 epoch=record["epoch"],
             )
@@ -78,7 +76,7 @@ class UnscaledInputs(Rule):
                 "max": inputs.get("max"),
                 "batch_norms": record.get("batch_norms"),
             },
-            cause="the pictures are not normalised: the first layer's outputs and gradients are a "
+            cause="the images are not normalised: the first layer's outputs and gradients are a "
             "hundred times as large as its initialisation is meant for",
             remedies=normalise_remedy(evidence),
             command="" if normalise_remedy(evidence) else "scale the inputs to a spread of about 1",
@@ -117,9 +115,9 @@ class UnscaledInputs(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class InputsScaledTwice(Rule):
-    """Inputs next to nothing: pictures in [0, 1] that were divided by 255 once more."""
+    """Inputs next to nothing: images in [0, 1] that were divided by 255 once more."""
 
-    least_spread: Annotated[float, Gt(0)] = 0.02  # dark pictures in [0, 1] have 0.05
+    least_spread: Annotated[float, Gt(0)] = 0.02  # dark images in [0, 1] have 0.05
     # What the first layer passes on, a unit of weight and of input: 0.09 to 5, divided by 255 less.
     least_passed_on: Annotated[float, Gt(0)] = 0.025
     least_varying: Annotated[float, Gt(0)] = 0.05  # of the first layer's outputs; else it is bias
@@ -142,14 +140,14 @@ class InputsScaledTwice(Rule):
         elif train is not None and is_zeros:
             yield Finding(
                 severity="warning",
-                sentence=f"the pictures hold 0 and 1 alone, and {percent(max(train['mean']))} ones",
+                sentence=f"the images hold 0 and 1 alone, and {percent(max(train['mean']))} ones",
                 evidence={
                     "max": train["max"],
                     "mean": train["mean"],
                     "levels": train["num_levels"],
                 },
                 cause="they were scaled to 0 to 1 before they became bytes, which kept white alone",
-                command="save the pictures as 0 to 255",
+                command="save the images as 0 to 255",
             )
 
     def _weakened(self, record: Mapping[str, Any]) -> Finding | None:
@@ -170,12 +168,12 @@ class InputsScaledTwice(Rule):
                 "first_layer_relative_spread": layer["relative_spread"],
             },
             cause="the model scales its inputs once more (divides them by 255)",
-            command="let either the data or the model scale the pictures, not both",
+            command="let either the data or the model scale the images, not both",
             stage=record["stage"],
         )
 
     def _spread_by(self, evidence: Evidence) -> float | None:
-        """What the config makes of the pictures' spread, where no probe has seen the inputs."""
+        """What the config makes of the images' spread, where no probe has seen the inputs."""
         train = splits_of(evidence).get("train")
         if train is None or evidence.config["dataset"].get("normalise") != "unit":
             return None
@@ -204,8 +202,8 @@ def _tiny(evidence: Evidence, spread: float, stage: str) -> Finding:
         severity="warning",
         sentence=f"the inputs reach the net with a spread of {spread:.2g}: it sees almost nothing",
         evidence={"spread": spread, **({"max_byte": train["max"]} if train else {})},
-        cause="the pictures were scaled to 0 to 1, and then once more, or they are almost black",
+        cause="the images were scaled to 0 to 1, and then once more, or they are almost black",
         remedies=normalise_remedy(evidence),
-        command="" if normalise_remedy(evidence) else "save the pictures as 0 to 255",
+        command="" if normalise_remedy(evidence) else "save the images as 0 to 255",
         stage=stage,
     )

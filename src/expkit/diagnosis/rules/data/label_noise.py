@@ -55,7 +55,7 @@ class LabelNoise(Rule):
             yield found
 
     def _is_told_by_twins(self, evidence: Evidence) -> bool:
-        """Whether training pictures that stand twice under two labels are reason enough."""
+        """Whether training images that stand twice under two labels are reason enough."""
         census = census_of(evidence)
         count = census.get("duplicates", {}).get("conflicting", {}).get("count", 0)
         return (
@@ -63,7 +63,7 @@ class LabelNoise(Rule):
         )
 
     def _is_refuted(self, evidence: Evidence, split: str, share: float) -> bool:
-        """Whether the nearest pictures agree with more labels than so many wrong ones would let."""
+        """Whether the nearest images agree with more labels than so many wrong ones would let."""
         told = census_of(evidence).get("neighbours", {}).get(split)
         return told is not None and 1 - told["accuracy"] < share / 2
 
@@ -96,8 +96,8 @@ class LabelNoise(Rule):
     def _hold_elsewhere(self, evidence: Evidence, told: Mapping[str, Any]) -> bool:
         """Whether the votes are right for held-out samples, far more often than for train's own.
 
-        Many wrong labels make halves disagree, as hard pictures do; but those are as hard in every
-        split. Copies of training pictures would make a split easy.
+        Many wrong labels make halves disagree, as hard images do; but those are as hard in every
+        split. Copies of training images would make a split easy.
         """
         split, train = evidence.monitored, told["train"]
         if (
@@ -124,7 +124,7 @@ class LabelNoise(Rule):
             flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
             for split in ("train", evidence.monitored):
                 if split == "train" and _is_held_back(evidence, stage):
-                    continue  # of pictures that are mixed or changed, or by half a net
+                    continue  # of images that are mixed or changed, or by half a net
                 looks = self._knowing_looks(evidence, stage, split)
                 if split == "train":
                     looks = looks[: self.least_looks]  # later ones know wrong labels by heart
@@ -182,7 +182,7 @@ class LabelNoise(Rule):
 
 
 def _is_held_back(evidence: Evidence, stage: str) -> bool:
-    """Whether training figures are of other pictures, or of a net that is not all there."""
+    """Whether training figures are of other images, or of a net that is not all there."""
     augment, settings = evidence.config["augment"], evidence.stage_config(stage)
     return bool(
         augment.get("transforms")
@@ -202,7 +202,7 @@ def _finding(
         sentence=f"about {percent(share, 0)} of the labels of {split} look wrong: so many depart "
         f"from what {who}, as often as elsewhere",
         evidence=figures,
-        cause="labels were given by mistake, or joined to other samples' pictures, for a share of "
+        cause="labels were given by mistake, or joined to other samples' images, for a share of "
         "the samples",
         remedies=[["loss.label_smoothing=0.1"]] if can_smooth else [],
         command="look at the suspects beside their labels" if figures.get("suspects") else "",

@@ -1,4 +1,4 @@
-"""Labels that have nothing to do with their pictures."""
+"""Labels that have nothing to do with their images."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) 
 
 
 def classes_show(told: Mapping[str, Any], split: str) -> bool:
-    """Whether pictures of a class look alike in a split, though train's labels do not say so.
+    """Whether images of a class look alike in a split, though train's labels do not say so.
 
-    Votes of unrelated labels fall alike for pictures that lie together: another numbering of
-    them, fitted on one half of the split, is right on the other. Hard pictures gain nothing by it.
+    Votes of unrelated labels fall alike for images that lie together: another numbering of
+    them, fitted on one half of the split, is right on the other. Hard images gain nothing by it.
     """
     if neighbours_know(told, "train", 2) is not False or split not in told:
         return False
@@ -101,7 +101,7 @@ class LabelsUnrelated(Rule):
         if evidence.facts.num_classes is None or split == "train":
             return
         if split in evidence.facts.layouts:
-            return  # the cells of another picture: no relation is expected
+            return  # the cells of another image: no relation is expected
         told = census_of(evidence).get("neighbours", {})
         if neighbours_know(told, split):
             return  # pixels do tell the class, so labels are no cause
@@ -137,7 +137,7 @@ class LabelsUnrelated(Rule):
     def _least_learnt(
         self, evidence: Evidence, majority: float, told: Mapping[str, Any], num_epochs: int
     ) -> float:
-        """Where the nearest pictures know nothing either, whatever chance does not learn."""
+        """Where the nearest images know nothing either, whatever chance does not learn."""
         if neighbours_know(told, "train") is not False or num_epochs < self.patience:
             return self.learnt
         count = evidence.facts.splits["train"].num_samples
@@ -163,7 +163,7 @@ class LabelsUnrelated(Rule):
         return Finding(
             severity="warning",
             sentence=f"after {epoch} epochs training accuracy is what unrelated answers score "
-            f"({percent(accuracy, 1)}, chance {percent(chance, 1)}), and the nearest pictures "
+            f"({percent(accuracy, 1)}, chance {percent(chance, 1)}), and the nearest images "
             f"know no more",
             evidence={
                 "train/accuracy": accuracy,
@@ -172,7 +172,7 @@ class LabelsUnrelated(Rule):
                 "neighbours/accuracy": told["train"]["accuracy"],
                 "neighbours/chance": told["train"]["unrelated"],
             },
-            cause="the labels do not belong to their pictures, or the pictures do not show them",
+            cause="the labels do not belong to their images, or the images do not show them",
             command="look at a few training samples beside their labels",
             stage=stage,
             epoch=epoch,
@@ -205,8 +205,8 @@ class LabelsUnrelated(Rule):
             f"what unrelated answers score: {percent(accuracy, 1)} of {count} samples, chance "
             f"{percent(chance, 1)}",
             evidence=evidence,
-            cause="the labels do not belong to their pictures (shuffled, or joined in another "
-            "order), or the pictures do not show what the labels say: the net learns by heart",
+            cause="the labels do not belong to their images (shuffled, or joined in another "
+            "order), or the images do not show what the labels say: the net learns by heart",
             command=f"look at a few samples of train and {split} beside their labels",
             stage=stage,
             epoch=epoch,

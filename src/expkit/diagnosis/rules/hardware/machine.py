@@ -112,7 +112,7 @@ class MemoryNearLimit(Rule):
                     sentence=f"memory is {percent(memory['used'] / memory['total'], 0)} full: "
                     f"{memory['used'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB",
                     evidence={**memory, "share": memory["used"] / memory["total"]},
-                    cause="batch, pictures and net together nearly fill the device",
+                    cause="batch, images and net together nearly fill the device",
                     remedies=[halved] if size > 1 else [],
                     stage=stage,
                     epoch=int(record["epoch"]),

@@ -66,10 +66,10 @@ class DataBound(Rule):
             },
             cause="augmenting a batch takes longer than learning it"
             if is_augmented
-            else "the pictures come from a slow place, or do not fit into memory and are read anew",
+            else "the images come from a slow place, or do not fit into memory and are read anew",
             command="try it without, to see what it costs: augment=none"
             if is_augmented
-            else "smaller pictures (dataset.size), or the data on a faster disk",
+            else "smaller images (dataset.size), or the data on a faster disk",
             stage=stage,
             epoch=int(timed[-1]["epoch"]),
         )

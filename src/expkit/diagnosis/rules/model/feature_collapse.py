@@ -96,7 +96,7 @@ class CollapsedFeatures(Rule):
                 "loss": record["loss"],
             },
             cause="layer after layer shrinks what tells samples apart: inputs next to their "
-            "biases, weights or activations that flatten, or a part that never sees the picture",
+            "biases, weights or activations that flatten, or a part that never sees the image",
             remedies=ways,
             command=""
             if ways

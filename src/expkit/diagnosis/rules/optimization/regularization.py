@@ -32,7 +32,7 @@ class RegularisationTooStrong(Rule):
 
     min_dropout: Annotated[float, Gt(0), Lt(1)] = 0.7
     min_noise: Annotated[float, Gt(0)] = 0.4  # standard deviation, of the range of a pixel
-    min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all pictures
+    min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all images
     stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant answer
     min_epochs: Annotated[int, Ge(2)] = 5
     min_steps: Annotated[int, Gt(0)] = 100
@@ -99,7 +99,7 @@ class RegularisationTooStrong(Rule):
 
     def _is_drowned(self, course: Course) -> bool:
         """After twice the epochs, for a strong augmentation is slow: most that is learnt in a step
-        is learnt of pictures that show next to nothing."""
+        is learnt of images that show next to nothing."""
         early = course.num_epochs < 2 * self.min_epochs or course.num_steps < 3 * self.min_steps
         if early or course.level is None or not course.looks:
             return False
@@ -132,7 +132,7 @@ class RegularisationTooStrong(Rule):
                 "transforms": transforms,
                 **strong,
             },
-            cause=f"augmentation or dropout ({names}) leaves next to nothing of most pictures: "
+            cause=f"augmentation or dropout ({names}) leaves next to nothing of most images: "
             "few steps teach anything",
             remedies=remedies,
             command="" if remedies else "train without what works in training mode alone",

@@ -132,7 +132,7 @@ def _what_holds_back(evidence: Evidence) -> list[str]:
     if augment.get("transforms"):
         found.append("augmentation")
     if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
-        found.append("mixed pictures")
+        found.append("mixed images")
     stages = [evidence.stage_config(name) for name in evidence.trainings]
     if any(stage.get("balanced_sampling") for stage in stages):
         found.append("balanced sampling")

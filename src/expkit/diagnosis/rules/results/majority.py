@@ -1,4 +1,4 @@
-"""A result beside that of a net which never looks at the picture."""
+"""A result beside that of a net which never looks at the image."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class NotBetterThanMajority(Rule):
             if is_meant
             else "it was given too few epochs: the training loss was still falling"
             if is_unfinished
-            else "nothing that the net has learnt about the pictures helps on these samples",
+            else "nothing that the net has learnt about the images helps on these samples",
             command=""
             if not is_meant
             else "state a criterion on balanced_accuracy: '++criteria.balanced_accuracy=\"> 0.5\"'",
@@ -81,7 +81,7 @@ class NotBetterThanMajority(Rule):
 def still_learns(evidence: Evidence) -> bool:
     """Whether training was cut short: its last epochs bettered both losses by more than noise.
 
-    Labels that say nothing of the pictures are learnt by heart, too: so held-out loss must fall.
+    Labels that say nothing of the images are learnt by heart, too: so held-out loss must fall.
     """
     if not evidence.trainings:
         return False
@@ -149,5 +149,5 @@ def _beside_the_mean(answers: ValuePredictions) -> Iterable[Finding]:
             sentence=f"the error on {answers.split}, {errors:.3g}, is not below that of always "
             f"answering the mean, {spread:.3g}",
             evidence={"rmse": errors, "of the mean": spread, "samples": len(targets)},
-            cause="nothing that the net has learnt about the pictures helps on these samples",
+            cause="nothing that the net has learnt about the images helps on these samples",
         )

@@ -215,7 +215,7 @@ def _cause(evidence: Evidence, stage: str, split: str) -> str:
             "training (batch norm's statistics), or that split is prepared otherwise"
         )
     return (
-        "the outputs hardly depend on the picture, so that the most frequent or the first "
+        "the outputs hardly depend on the image, so that the most frequent or the first "
         "class wins: the features collapsed, the rate was too high, or nothing was learnt"
     )
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from expkit.data.store.mapped import MappedImages
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.split import Split, place_splits
 from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
@@ -37,7 +37,7 @@ def split_up(images: np.ndarray) -> dict[str, Samples]:
     return Selection(fold=1, test_fraction=0.2, fraction=0.8).divide({"train": everything})
 
 
-def place(images: np.ndarray, how: Normalisation = "dataset") -> dict[str, Split]:
+def place(images: np.ndarray, how: Normalization = "dataset") -> dict[str, Split]:
     dataset = Dataset(split_up(images), how, class_names=["a", "b", "c"])
     return place_splits(dataset, torch.device("cpu"))
 
@@ -62,7 +62,7 @@ def test_selecting_from_a_file_copies_nothing(store: np.ndarray) -> None:
 @pytest.mark.parametrize("how", ["dataset", "unit", "sample"])
 @pytest.mark.parametrize("is_drawn", [False, True])
 def test_batches_are_those_from_memory(
-    store: np.ndarray, how: Normalisation, is_drawn: bool
+    store: np.ndarray, how: Normalization, is_drawn: bool
 ) -> None:
     """Bit for bit: in order, shuffled and balanced."""
     mapped, resident = place(store, how), place(noise(), how)

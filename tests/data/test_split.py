@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.split import Split, batch_bounds, place_splits
 
 CPU = torch.device("cpu")
 
 
-def place(how: Normalisation, **splits: np.ndarray) -> dict[str, Split]:
+def place(how: Normalization, **splits: np.ndarray) -> dict[str, Split]:
     """Splits of these pictures, sample i of class i % 2."""
     samples = {
         name: Samples(images, np.arange(len(images)) % 2, [f"s{i}" for i in range(len(images))])

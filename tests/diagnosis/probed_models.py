@@ -9,7 +9,7 @@ import torch
 from synthetic_evidence import CONFIG, make_evidence, make_facts, make_signal
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import load_rules
@@ -34,7 +34,7 @@ def smooth_pictures(count: int = 32, size: int = 32) -> Split:
         torch.arange(count) % NUM_CLASSES,
         names,
         names[:NUM_CLASSES],
-        Normaliser(torch.full((3,), 1 / 64), torch.full((3,), -2.0)),
+        Normalizer(torch.full((3,), 1 / 64), torch.full((3,), -2.0)),
     )
 
 

@@ -21,7 +21,7 @@ def find(weights: Any, train: tuple[int, ...] = (100,) * 10) -> list[Any]:
 def test_a_class_that_drowns_the_others() -> None:
     """10,000 of 10,009 parts; the rule on the loss's settings tells it."""
     (found,) = find([10000.0] + [1.0] * 9)
-    assert found.evidence["share of the loss"] == pytest.approx(10000 / 10009)
+    assert found.evidence["fraction of the loss"] == pytest.approx(10000 / 10009)
     loss = {**LOSS, "class_weights": [10000] + [1] * 9}
     (told,) = load_rules()["loss_settings"].find(make_evidence(loss=loss))
     assert told.remedies[0] == ["loss.class_weights=balanced"]

@@ -104,8 +104,9 @@ class TestPredictsOneClass:
         assert finding is not None
         assert finding.severity == "fatal"
         assert finding.sentence == (
-            "100.00 % of the answers on val are 'class_0'; its accuracy, 53.83 %, is exactly that "
-            "of always answering the largest class"
+            "100.00 % of the predictions on val are 'class_0'; its accuracy, 53.83 %, is exactly "
+            "that "
+            "of always predicting the largest class"
         )
         assert finding.evidence["samples of the class"] == 660
 
@@ -121,7 +122,7 @@ class TestPredictsOneClass:
         finding = found_by("predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12))
         assert finding is not None
         assert (finding.severity, finding.epoch) == ("warning", 12)
-        assert finding.sentence.endswith("always answering the largest class, 25.00 %")
+        assert finding.sentence.endswith("always predicting the largest class, 25.00 %")
 
     @pytest.mark.parametrize(
         ("shares", "losses"),
@@ -189,7 +190,7 @@ class TestNotBetterThanMajority:
         finding = found_by("not_better_than_majority", evaluated(LOG_3, val, last_loss=2.0))
         assert finding is not None
         assert finding.severity == "warning"
-        assert finding.sentence == ("36.00 % on val is below always answering 'class_1', 43.90 %")
+        assert finding.sentence == ("36.00 % on val is below always predicting 'class_1', 43.90 %")
 
     def test_without_an_evaluation_the_best_epoch_counts(self) -> None:
         """39.2 % at the lowest loss; the last epoch's 50 % is not what was kept."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.losses.squared_error import SquaredError
 from expkit.training.device import Device
@@ -19,7 +19,7 @@ from expkit.training.learner import Learner
 from expkit.training.loop import EpochPlan, evaluate, train_epochs
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-LINE = Normaliser(torch.ones(1), torch.zeros(1))  # a pixel is its own number
+LINE = Normalizer(torch.ones(1), torch.zeros(1))  # a pixel is its own number
 
 
 def points(xs: Sequence[int], targets: Tensor) -> Split:
@@ -334,7 +334,7 @@ def test_weighted_loss_of_a_split_is_that_of_all_its_samples() -> None:
         targets,
         list("abcd"),
         ("x", "y"),
-        TWO_POINTS.normaliser,
+        TWO_POINTS.normalizer,
     )
     model = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
     with torch.no_grad():

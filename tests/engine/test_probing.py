@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.models.scan_line import ScanLineTransformer
 from expkit.probes.model import look_at_layers, probe_loss, probe_model
@@ -16,7 +16,7 @@ from expkit.training.device import Device
 from expkit.training.learner import Learner
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-UNIT = Normaliser(torch.full((3,), 1 / 255), torch.zeros(3))
+UNIT = Normalizer(torch.full((3,), 1 / 255), torch.zeros(3))
 
 
 def pictures(count: int = 12, size: int = 32, num_classes: int = 4) -> Split:
@@ -116,7 +116,7 @@ class Linear(nn.Module):
 def test_probe_by_hand() -> None:
     """Pixels 0 and 2 of classes 0 and 1: answers, loss and gradient as worked out on paper."""
     images = torch.tensor([0, 2], dtype=torch.uint8).view(2, 1, 1, 1)
-    plain = Normaliser(torch.ones(1), torch.zeros(1))
+    plain = Normalizer(torch.ones(1), torch.zeros(1))
     split = Split("train", images, torch.tensor([0, 1]), ["a", "b"], ["a", "b"], plain)
     probe = probe_model(learner_of(Linear()), split)
     # answers (0, 0) and (2, -2): losses ln 2 and ln(1 + e^4)

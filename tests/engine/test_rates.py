@@ -11,21 +11,21 @@ import pytorch_optimizer
 import torch
 from torch import nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.training.device import Device
 from expkit.training.learner import Learner
 from expkit.training.lr_finder import first_above, smooth, steepest, summarise, sweep_rates
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-PIXEL = Normaliser(torch.ones(1), torch.zeros(1))
+PIXEL = Normalizer(torch.ones(1), torch.zeros(1))
 
 
 def split_of(num: int = 32) -> Split:
     """Pictures of one pixel x, alternately -1 and 1 once normalised, whose target is 3 x."""
     images = torch.tensor([0, 2] * (num // 2), dtype=torch.uint8).view(-1, 1, 1, 1)
     targets = 3 * (images.float().view(-1, 1) - 1)
-    unit = Normaliser(torch.ones(1), -torch.ones(1))
+    unit = Normalizer(torch.ones(1), -torch.ones(1))
     return Split("train", images, targets, [str(i) for i in range(num)], None, unit)
 
 

@@ -103,7 +103,7 @@ def test_answers_are_counted_by_class() -> None:
     sums = MetricAccumulator(CPU, closely=True)
     logits = torch.tensor([[0.0, 9, 0], [0, 5, 0], [0, 2, 0], [1, 0, 0]])
     sums.add(torch.tensor(0.0), logits, torch.tensor([1, 1, 0, 0]))
-    assert sums.answers() == {
+    assert sums.predictions() == {
         "largest_share": 0.75,
         "largest_class": 1,
         "num_classes": 2,
@@ -167,4 +167,4 @@ def test_runs_side_by_side_by_hand() -> None:
     first, second = sums.of_each(2)
     assert first.means() == {"loss": 0.5, "accuracy": 0.5}
     assert second.means() == {"loss": 1.5, "accuracy": 0.0}
-    assert (first.answers()["largest_class"], second.answers()["largest_class"]) == (0, 1)
+    assert (first.predictions()["largest_class"], second.predictions()["largest_class"]) == (0, 1)

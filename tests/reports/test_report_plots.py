@@ -31,7 +31,7 @@ from expkit.records.run.metadata import Layout, SplitFacts
 from expkit.records.run.reader import Run
 from expkit.reports.plots.confusion import confused_pairs, count_confusions
 from expkit.reports.plots.gallery import draw_plots
-from expkit.reports.plots.heatmap import Answer, caption
+from expkit.reports.plots.heatmap import PiecePrediction, caption
 from expkit.reports.plots.position import in_cells
 from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
 from expkit.reports.plots.style import wrapped
@@ -174,8 +174,8 @@ def test_caption_is_that_of_the_logs() -> None:
     pixels = np.zeros((250, 380, 3), np.uint8)
     puzzle = Puzzle(pixels, pixels, 25, 38, np.arange(950))
     table = np.zeros(950, np.float32)
-    assert caption(puzzle, Answer(40, 40, True, table)) == "T:(2,1) P:(2,1) OK"
-    assert caption(puzzle, Answer(40, 79, False, table)) == "T:(2,1) P:(3,2) X"
+    assert caption(puzzle, PiecePrediction(40, 40, True, table)) == "T:(2,1) P:(2,1) OK"
+    assert caption(puzzle, PiecePrediction(40, 79, False, table)) == "T:(2,1) P:(3,2) X"
 
 
 def hand_made(targets: list[int], predictions: list[int]) -> ClassPredictions:

@@ -235,7 +235,7 @@ def test_runs_that_cannot_have_one_are_refused(tmp_path: Path) -> None:
     run = cherries(tmp_path / "d")
     table = np.full((600, 2), np.nan, np.float32)
     run.__dict__["predictions"] = {"test": replace(run.predictions["test"], probabilities=table)}
-    with pytest.raises(UserError, match="600 of the answers on test are not numbers"):
+    with pytest.raises(UserError, match="600 of the predictions on test are not numbers"):
         choose_threshold(run, Wish("pit", 0.9, None))
 
 

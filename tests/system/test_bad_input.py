@@ -165,7 +165,7 @@ def test_a_model_that_does_not_fit_is_told_before_the_first_step(
         "# One output too many\n_target_: odd_net_for_expkit.make\n_partial_: true\n"
     )
     done = run_here("train", *TINY, "model=odd")
-    check_screen(done, "the model answers with shape (2, 7), and this dataset wants (2, 6)")
+    check_screen(done, "the model returns shape (2, 7), and this dataset wants (2, 6)")
 
 
 def test_a_folder_that_cannot_be_written(run_here: Expkit, tmp_path: Path) -> None:

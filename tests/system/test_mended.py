@@ -131,7 +131,7 @@ def test_corrupt_avif_is_refused(tmp_path: Path) -> None:
 
 def test_pieces_of_a_spread_know_their_own_counts() -> None:
     """A split's class counts are those of its samples."""
-    from expkit.data.store.normalizer import fit_normaliser
+    from expkit.data.store.normalizer import fit_normalizer
     from expkit.data.store.split import Split
 
     images = torch.zeros(4, 1, 1, 1, dtype=torch.uint8)
@@ -141,6 +141,6 @@ def test_pieces_of_a_spread_know_their_own_counts() -> None:
         torch.tensor([0, 0, 1, 1]),
         list("abcd"),
         ["x", "y"],
-        fit_normaliser(images, "none"),
+        fit_normalizer(images, "none"),
     )
     assert tuple(split.spread_out(2).class_counts or ()) == (1, 1)

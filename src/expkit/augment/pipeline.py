@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from expkit.augment.mixing import mix_pairs
 from expkit.errors import UserError
 
-MOST_OUTSIDE = 0.5  # of the trial's values: strong noise stays below, a normalisation does not
+MOST_OUTSIDE = 0.5  # of the trial's values: strong noise stays below, a normalization does not
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,16 @@ def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> N
     except Exception as error:
         raise _refusal(name, transform, f"fails: {error}", image_shape) from error
     if not isinstance(result, Tensor):
-        answer = f"answers with a {type(result).__name__}, not with images"
+        fault = f"returns a {type(result).__name__}, not images"
     elif result.shape != images_BCHW.shape:
-        answer = f"makes them {_times(result.shape[1:])}"
+        fault = f"makes them {_times(result.shape[1:])}"
     elif not result.isfinite().all():
-        answer = "makes values that are not finite"
+        fault = "makes values that are not finite"
     elif _fraction_outside(result) > MOST_OUTSIDE:
-        answer = "leaves the range from 0 to 1; to normalise is the dataset's: dataset.normalise"
+        fault = "leaves the range from 0 to 1; to normalize is the dataset's: dataset.normalise"
     else:
         return
-    raise _refusal(name, transform, answer, image_shape)
+    raise _refusal(name, transform, fault, image_shape)
 
 
 def _fraction_outside(images_BCHW: Tensor) -> float:
@@ -128,11 +128,10 @@ def _fraction_outside(images_BCHW: Tensor) -> float:
 
 
 def _refusal(
-    name: str, transform: nn.Module, answer: str, image_shape: tuple[int, ...]
+    name: str, transform: nn.Module, fault: str, image_shape: tuple[int, ...]
 ) -> UserError:
     return UserError(
-        f"augment.transforms.{name} cannot augment these images, {_times(image_shape)}: "
-        f"it {answer}",
+        f"augment.transforms.{name} cannot augment these images, {_times(image_shape)}: it {fault}",
         where=f"augment.transforms.{name} ({type(transform).__name__})",
         allowed="a transform that keeps the shape of images in [0, 1]",
         fix=_fix(name),

@@ -1,4 +1,4 @@
-"""expkit latency: how long a run's model takes to answer, and how large it is."""
+"""expkit latency: how long a run's model takes to predict, and how large it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expkit.terminal.arguments import Parser, count, duration, threads
 
 DESCRIPTION = (
     "Time a run's model after warm-up: median and tails of one batch, prepared images to "
-    "answers. The figures go to latency.json in the run's folder too."
+    "outputs. The figures go to latency.json in the run's folder too."
 )
 
 

@@ -24,10 +24,10 @@ from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
 from expkit.terminal.arguments import Parser, count, place
 
 if TYPE_CHECKING:
-    from expkit.runner.inference import Answer
+    from expkit.runner.inference import FilePrediction
 
 DESCRIPTION = """\
-Predict new images, decoded and normalised as the run's own were. Where the run has
+Predict new images, decoded and normalized as the run's own were. Where the run has
 confirmed thresholds (expkit threshold), the decision by them is given too."""
 COLUMNS = """\
 columns on the screen and in --csv:
@@ -72,8 +72,8 @@ def main(words: Sequence[str]) -> int:
 
     device = {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=device)
-    answers = predict_files(restored, paths, arguments.batch)
-    rows = [table.row(answer) for answer in answers]
+    predictions = predict_files(restored, paths, arguments.batch)
+    rows = [table.row(prediction) for prediction in predictions]
     for name in table.unused:
         print(f"not used: the threshold of {name}, which is not confirmed", file=sys.stderr)
     return tell(rows, table.header, arguments.csv)
@@ -118,18 +118,25 @@ class Table:
         each = self.class_names if self.every else ()
         return ["file", "prediction", "confidence", "decision", *others, *each, "error"]
 
-    def row(self, answer: Answer) -> list[str]:
+    def row(self, prediction: FilePrediction) -> list[str]:
         """One file's cells in the header's order; one that could not be read has a reason."""
-        if answer.outputs is None:
-            return [str(answer.path), *[""] * (len(self.header) - 2), answer.error]
-        numbers = [f"{number:.6g}" for number in answer.outputs.tolist()]
+        if prediction.outputs is None:
+            return [str(prediction.path), *[""] * (len(self.header) - 2), prediction.error]
+        numbers = [f"{number:.6g}" for number in prediction.outputs.tolist()]
         if self.class_names is None:
-            return [str(answer.path), *numbers, ""]
-        order = (-answer.outputs).argsort(kind="stable")[: self.top].tolist()
+            return [str(prediction.path), *numbers, ""]
+        order = (-prediction.outputs).argsort(kind="stable")[: self.top].tolist()
         first, *others = [(self.class_names[i], numbers[i]) for i in order]
-        decision = decide(self.thresholds, answer.outputs[None])[0] if self.thresholds else ""
+        decision = decide(self.thresholds, prediction.outputs[None])[0] if self.thresholds else ""
         ranked = [cell for pair in others for cell in pair]
-        return [str(answer.path), *first, decision, *ranked, *(numbers if self.every else ()), ""]
+        return [
+            str(prediction.path),
+            *first,
+            decision,
+            *ranked,
+            *(numbers if self.every else ()),
+            "",
+        ]
 
 
 def _check_target(to: Path | None) -> None:

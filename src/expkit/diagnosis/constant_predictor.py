@@ -1,4 +1,4 @@
-"""What it costs to answer the same whatever the image: where a model that learns nothing lies."""
+"""The cost of predicting the same whatever the image: where a model that learns nothing lies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from expkit.diagnosis.evidence import Evidence
 
 
 def constant_loss(evidence: Evidence, stage: str) -> float | None:
-    """What always answering the classes' shares costs; None where targets or loss are others."""
+    """What always predicting the classes' shares costs; None where targets or loss are others."""
     counts = evidence.facts.splits["train"].class_counts
     if counts is None or evidence.stage_config(stage).get("labels_from"):
         return None
@@ -22,7 +22,7 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
 
 
 def chance_loss(evidence: Evidence) -> float | None:
-    """What answering all classes alike costs: as measured, or as known of the loss."""
+    """What predicting all classes alike costs: as measured, or as known of the loss."""
     measured = [record.get("at_uniform") for record in evidence.of_kind("loss")]
     if measured and measured[0] is not None:
         return float(measured[0]) if math.isfinite(measured[0]) and measured[0] > 0 else None
@@ -47,7 +47,7 @@ def drawn_as(evidence: Evidence, stage: str) -> tuple[tuple[float, ...] | None, 
 def entropy_share(
     counts: tuple[int, ...], weights: tuple[float, ...] | None, alike: bool, smoothing: float
 ) -> float:
-    """Of what answering all classes alike costs: what answering their shares does.
+    """Of what predicting all classes alike costs: what predicting their shares does.
 
     Every rule asks for it at every look, and hundreds of classes take their time.
     """

@@ -85,7 +85,7 @@ class Course:
 
     @functools.cached_property
     def level(self) -> float | None:
-        """The loss of a model that learns nothing: of the best constant answer, else its first."""
+        """The loss of the best constant prediction, else the first loss of the model."""
         return constant_loss(self.evidence, self.stage) or self.first_loss
 
     @functools.cached_property
@@ -102,7 +102,7 @@ class Course:
         """How many times its start the loss came to in the first epoch; 1 where not known.
 
         Of small batches so many are averaged that chance has no part in it: a single image
-        that is answered wrongly and with confidence costs several times ln C.
+        that is predicted wrongly and with confidence costs several times ln C.
         """
         first = self.first_loss
         if first is None or not first > 0:

@@ -45,7 +45,7 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def normalise_remedy(evidence: Evidence) -> list[list[str]]:
+def normalize_remedy(evidence: Evidence) -> list[list[str]]:
     """The override that fits inputs to the training images, where this run does not do so."""
     given = evidence.config["dataset"].get("normalise")
     return [["dataset.normalise=dataset"]] if given in ("none", "unit", "imagenet") else []

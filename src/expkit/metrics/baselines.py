@@ -21,7 +21,7 @@ Levels = Mapping[str, float]
 
 
 def chance_levels(predictions: Predictions) -> Levels:
-    """Of answers that fall on every class equally often; a regression has none."""
+    """Of predictions that fall on every class equally often; a regression has none."""
     import numpy as np
 
     if not isinstance(predictions, ClassPredictions):
@@ -43,7 +43,7 @@ def chance_levels(predictions: Predictions) -> Levels:
 
 
 def constant_levels(predictions: Predictions) -> Levels:
-    """Of one answer to everything: the largest class, or the mean of the targets."""
+    """Of one prediction for everything: the largest class, or the mean of the targets."""
     if not isinstance(predictions, ClassPredictions):
         return _mean_levels(predictions)
     shares = _class_shares(predictions)

@@ -111,7 +111,7 @@ def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
     columns = zip(
         predictions.class_names,
         counts.right,
-        counts.answered,
+        counts.predicted,
         counts.true,
         counts.precision,
         counts.recall,
@@ -125,8 +125,8 @@ def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
             float(precision),
             float(recall),
             float(f1),
-            wilson(right, answered),
+            wilson(right, predicted),
             wilson(right, true),
         )
-        for name, right, answered, true, precision, recall, f1 in columns
+        for name, right, predicted, true, precision, recall, f1 in columns
     ]

@@ -27,14 +27,14 @@ class Half:
     scores: Floats
 
 
-def split_halves(answers: ClassPredictions, class_name: str, seed: int) -> tuple[Half, Half]:
+def split_halves(predictions: ClassPredictions, class_name: str, seed: int) -> tuple[Half, Half]:
     """Two halves with as many samples of the class, the same for the same seed."""
     import numpy as np
     from sklearn.model_selection import train_test_split
 
-    number = list(answers.class_names).index(class_name)
-    belongs = answers.targets == number
-    scores = answers.probabilities[:, number].astype(np.float64)
+    number = list(predictions.class_names).index(class_name)
+    belongs = predictions.targets == number
+    scores = predictions.probabilities[:, number].astype(np.float64)
     halves = train_test_split(
         np.arange(len(belongs)), test_size=0.5, stratify=belongs, random_state=seed
     )
@@ -97,7 +97,7 @@ def judge_share(count: int, total: int, bound: float) -> Verdict:
     """Judge whether a share of fresh samples bears a bound out, by its 95 % interval."""
     ends = wilson(count, total)
     if ends is None:
-        return "not confirmed"  # a precision of no answers at all
+        return "not confirmed"  # a precision of no predictions at all
     if total >= needed_samples(bound):
         return "confirmed" if count / total >= bound else "not confirmed"
     return "not confirmed" if ends[1] < bound else "too few samples"

@@ -14,7 +14,7 @@ POSITION_SPREAD = 0.02  # of the learned positions and the class token at the st
 
 
 class ScanLineTransformer(nn.Module):
-    """Each line of pixels is a token of a pre-norm encoder; a class token or the mean answers.
+    """Each line of pixels is a token of a pre-norm encoder; a class token or the mean outputs.
 
     A causal encoder lets a line see itself and the lines above it. The class token stands last
     then: from the first place it would see nothing but itself.
@@ -76,7 +76,7 @@ class ScanLineTransformer(nn.Module):
         return outputs
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
-        """The encoder's answer to every token: B x T x width."""
+        """Return the encoder's output for every token: B x T x width."""
         tokens_BTD: Tensor = self.embed(images_BCHW.permute(0, 2, 3, 1).flatten(2))
         if self.pooling == "class_token":
             class_B1D = self.class_token.expand(len(tokens_BTD), -1, -1).to(tokens_BTD.dtype)

@@ -1,4 +1,4 @@
-"""What each layer answers to a few samples: its size, and whether samples still differ there."""
+"""What each layer outputs to a few samples: its size, and whether samples still differ there."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def is_watched(module: nn.Module) -> bool:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """A module's answer, or the first of several."""
+    """Return a module's output, or the first of several."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
     return output if isinstance(output, Tensor) and output.is_floating_point() else None
@@ -108,7 +108,7 @@ def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[
     energy = mean_BU.square().sum()
     differing = (mean_BU - mean_BU.mean(0)).square().sum()
     spread = torch.where(energy == 0, 0.0, differing / energy)
-    # a gate of a pooled image (squeeze and excite) may rest: what it answers to hardly differs
+    # a gate of a pooled image (squeeze and excite) may rest: what it outputs to hardly differs
     is_gate = x.dim() == 4 and x.numel() == mean_BU.numel()
     is_rectifier = isinstance(module, RECTIFIERS) and not is_gate
     limits = None if is_gate else LIMITS.get(type(module))
@@ -126,7 +126,7 @@ def share_at_limits(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def describe_outputs(outputs_BC: Tensor) -> dict[str, float]:
-    """How large the answers are, and by how much they differ between samples and classes."""
+    """How large the outputs are, and by how much they differ between samples and classes."""
     x = outputs_BC.detach().float()
     sums = x.sum(1)
     numbers = {

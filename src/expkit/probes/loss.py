@@ -1,4 +1,4 @@
-"""What a loss says to made-up outputs: whether it likes right answers, and pulls towards them."""
+"""The loss of made-up outputs: does it reward correct predictions, and pull towards them?"""
 
 from __future__ import annotations
 

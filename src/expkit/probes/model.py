@@ -15,7 +15,7 @@ from expkit.probes.activations import FunctionWatch
 from expkit.probes.layers import LayerWatch, describe_outputs, look_at_layers
 from expkit.probes.loss import probe_loss
 from expkit.probes.module_graph import Wiring, affine_error, cross_sample_gradient
-from expkit.probes.output_activation import answer_limits, last_operation
+from expkit.probes.output_activation import last_operation, output_limits
 from expkit.probes.preserve_state import untouched
 from expkit.training.learner import Learner
 
@@ -88,7 +88,7 @@ def _trace(model: nn.Module, images_BCHW: Tensor) -> Wiring:
 def _watch(
     model: nn.Module, images_BCHW: Tensor
 ) -> tuple[Tensor, list[dict[str, Any]], list[dict[str, Any]]]:
-    """The answers, what the layers say, and what activations that are no layers do."""
+    """The outputs, what the layers say, and what activations that are no layers do."""
     model.eval()
     watch = LayerWatch(model, len(images_BCHW))
     functions = FunctionWatch(model, len(images_BCHW))
@@ -155,7 +155,7 @@ def _learn(
         "loss": loss.item(),
         "expected_loss": _expected_loss(learner.loss, outputs_BC, targets),
         "last_operation": last_operation(outputs_BC),
-        "answer_limits": answer_limits(outputs_BC),
+        "output_limits": output_limits(outputs_BC),
         "train_eval_gap": _gap(outputs_BC.detach(), evaluated_BC),
         **_describe_parameters(learner, gradients),
     }
@@ -163,7 +163,7 @@ def _learn(
 
 @torch.no_grad()
 def _repeat_gap(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """By how much two answers to the same samples differ in eval mode, relative to their size."""
+    """By how much two outputs to the same samples differ in eval mode, relative to their size."""
     return _gap(model(images_BCHW), model(images_BCHW))
 
 

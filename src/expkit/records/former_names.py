@@ -24,8 +24,10 @@ MODULES: Mapping[str, str] = {
 }
 
 FIELDS: Mapping[str, str] = {  # of dataset.json and signals.jsonl
+    "answer_limits": "output_limits",
     "constant_pictures": "constant_images",
     "mean_picture_correlation": "mean_image_correlation",
+    "normaliser": "normalizer",
     "picture": "image",
 }
 

@@ -62,7 +62,7 @@ def against_ignorance(summary: Mapping[str, Any]) -> str | None:
     majority = summary["majority_accuracy"]
     if accuracy is None or majority is None or accuracy > majority:
         return None
-    return f"no better than always answering the largest class, {percent(majority)}"
+    return f"no better than always predicting the largest class, {percent(majority)}"
 
 
 def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
@@ -166,7 +166,7 @@ def memory(num_bytes: int) -> str:
 
 
 def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
-    """What the nets that know nothing do: guess, or always answer the same."""
+    """What the nets that know nothing do: guess, or always predict the same."""
     return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
 
 

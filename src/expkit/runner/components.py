@@ -99,8 +99,8 @@ def build_parts(reading: Reading) -> Parts:
     if evaluated is not None:
         splits = adopt_preprocessing(splits, evaluated, device)
     else:
-        normaliser = splits["train"].normaliser.to_json()
-        facts = replace(facts, preprocessing={**facts.preprocessing, "normaliser": normaliser})
+        normalizer = splits["train"].normalizer.to_json()
+        facts = replace(facts, preprocessing={**facts.preprocessing, "normalizer": normalizer})
     trained_on = facts if evaluated is None else evaluated.dataset_as_read
     counts = trained_on.splits["train"].class_counts
     augmentation = as_augmentation(build_part(config.augment, "augment"), config.augment)
@@ -204,7 +204,7 @@ def _try_out(parts: Parts) -> None:
     wanted = (len(images_BCHW), num_outputs)
     try:
         with parts.trial_model() as model, torch.no_grad():
-            answer = model.eval()(parts.device.arrange(images_BCHW))
+            outputs = model.eval()(parts.device.arrange(images_BCHW))
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         shape = " x ".join(map(str, parts.facts.image_shape))
@@ -215,13 +215,13 @@ def _try_out(parts: Parts) -> None:
             "a transformer of timm takes small images by '+model.options={patch_size: 4}'\n"
             "EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
         ) from error
-    given = tuple(getattr(answer, "shape", ()))
+    given = tuple(getattr(outputs, "shape", ()))
     if given != wanted:
         raise UserError(
-            f"the model answers with {f'shape {given}' if given else type(answer).__name__}, "
+            f"the model returns {f'shape {given}' if given else type(outputs).__name__}, "
             f"and this dataset wants {wanted}",
             where=f"model._target_={node['_target_']}",
-            allowed="an answer for each class, or for each number to predict",
+            allowed="an output for each class, or for each number to predict",
         )
 
 

@@ -16,11 +16,11 @@ from expkit.data.store.progress import silent
 from expkit.records.run.metadata import DatasetFacts
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.restoring import Restored
-from expkit.training.inference import answer
+from expkit.training.inference import compute_outputs
 
 
 @dataclass(frozen=True)
-class Answer:
+class FilePrediction:
     """One file's probabilities by class, or predicted numbers, or why there are none."""
 
     path: Path
@@ -28,8 +28,10 @@ class Answer:
     error: str = ""
 
 
-def predict_files(restored: Restored, paths: Sequence[Path], batch_size: int) -> Iterator[Answer]:
-    """Every file's answer in order; a file that cannot be read does not stop the others."""
+def predict_files(
+    restored: Restored, paths: Sequence[Path], batch_size: int
+) -> Iterator[FilePrediction]:
+    """Yield every file's prediction in order, or why it cannot be read."""
     facts = restored.run.dataset
     decoding = decoding_of(facts)
     results = decode_all(paths, decoding, silent)
@@ -42,23 +44,23 @@ def _answer_chunk(
     restored: Restored,
     facts: DatasetFacts,
     chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadableImageError]],
-) -> Iterator[Answer]:
+) -> Iterator[FilePrediction]:
     images = [result for _, result in chunk if isinstance(result, np.ndarray)]
     outputs = iter(_ask(restored, facts, images)) if images else iter(())
     for path, result in chunk:
         if isinstance(result, UnreadableImageError):
-            yield Answer(path, None, str(result))
+            yield FilePrediction(path, None, str(result))
         else:
-            yield Answer(path, next(outputs))
+            yield FilePrediction(path, next(outputs))
 
 
 def _ask(
     restored: Restored, facts: DatasetFacts, images: Sequence[npt.NDArray[np.uint8]]
 ) -> npt.NDArray[np.float32]:
     images_BHWC = torch.from_numpy(np.stack(images)).to(restored.device.torch_device)
-    batch = restored.normaliser(images_BHWC).permute(0, 3, 1, 2)
-    outputs = answer(restored.model, [batch], restored.device)
+    batch = restored.normalizer(images_BHWC).permute(0, 3, 1, 2)
+    outputs = compute_outputs(restored.model, [batch], restored.device)
     if facts.class_names is not None:
         outputs = outputs.softmax(1)
-    answers: npt.NDArray[np.float32] = outputs.cpu().numpy()
-    return answers
+    predictions: npt.NDArray[np.float32] = outputs.cpu().numpy()
+    return predictions

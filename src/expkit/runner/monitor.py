@@ -70,7 +70,7 @@ class Observer:
         if held_out is not None:
             split = self.session.parts.facts.monitored_split
             content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
-            content["predicted"][split] = held_out.answers()
+            content["predicted"][split] = held_out.predictions()
             if (sure := held_out.sure_mistakes()) is not None:
                 content["confident_error"][split] = sure
         if epoch.number in self.probe_epochs or not is_finite:

@@ -92,7 +92,7 @@ class Session:
         return replace(self, parts=relabel(self.parts, labels))
 
     def new_model(self) -> nn.Module:
-        """A freshly initialised model, the same whenever this stage asks."""
+        """A freshly initialized model, the same whenever this stage asks."""
         seed_everything(self.seed, "model")
         return self.parts.device.place(self.parts.make_model())
 

@@ -23,7 +23,7 @@ MIN_RUNS = 10
 def measure_latency(
     model: nn.Module, device: Device, shape: tuple[int, ...], seconds: float
 ) -> dict[str, Any]:
-    """Milliseconds of one batch of prepared images, to answers that are there."""
+    """Milliseconds of one batch of prepared images, until the outputs are there."""
     torch.manual_seed(0)
     with _explain_memory(shape[0]):
         images_BCHW = device.arrange(torch.randn(shape, device=device.torch_device))

@@ -136,19 +136,19 @@ def _vote(distances: Floats, one_hot: Floats, num_neighbours: int) -> Floats:
     return votes
 
 
-def _score(answers: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
+def _score(predictions: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
     counts = np.bincount(targets, minlength=num_classes)
-    right = np.bincount(targets[answers == targets], minlength=num_classes)
+    right = np.bincount(targets[predictions == targets], minlength=num_classes)
     present = counts > 0
     recalls = right[present] / counts[present]
-    answered = np.bincount(answers, minlength=num_classes) / len(answers)
+    predicted = np.bincount(predictions, minlength=num_classes) / len(predictions)
     told: dict[str, Any] = {
         "num_samples": len(targets),
-        "accuracy": float((answers == targets).mean()),
+        "accuracy": float((predictions == targets).mean()),
         "balanced_accuracy": float(recalls.mean()),
         "majority": float(counts.max() / len(targets)),
-        # what these answers would score if they had nothing to do with the labels
-        "unrelated": float(answered @ counts / len(targets)),
+        # what these predictions would score if they had nothing to do with the labels
+        "unrelated": float(predicted @ counts / len(targets)),
         "least_recall": float(recalls.min()),
     }
     if num_classes <= MOST_LISTED:
@@ -158,15 +158,15 @@ def _score(answers: Indices, targets: Indices, num_classes: int) -> dict[str, An
 
 def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
     """How often a label departs from what two halves of the data agree on."""
-    answers = first.argmax(1)
-    agrees = np.flatnonzero(answers == second.argmax(1))
+    predictions = first.argmax(1)
+    agrees = np.flatnonzero(predictions == second.argmax(1))
     told: dict[str, Any] = {"agreement": len(agrees) / len(targets), "suspects": []}
     quarter = len(targets) // 4
     if len(agrees) < quarter:
         return told
-    clearness = (first + second)[agrees, answers[agrees]]
+    clearness = (first + second)[agrees, predictions[agrees]]
     clearest = agrees[np.argsort(-clearness, kind="stable")][:quarter]
-    departs = answers != targets
+    departs = predictions != targets
     return {
         **told,
         "num_clearest": quarter,
@@ -176,7 +176,7 @@ def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
     }
 
 
-def _renumber(answers: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
+def _renumber(predictions: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
     """The best numbering of the votes on one half, judged on the other: fitted, it would flatter.
 
     Only classes that both halves move alike count as moved.
@@ -188,11 +188,11 @@ def _renumber(answers: Indices, targets: Indices, num_classes: int) -> dict[str,
         halves[1][members[1::2]] = True
     if min(np.bincount(targets[half], minlength=num_classes).min() for half in halves) < 2:
         return {}
-    numberings = [_best_numbering(answers[h], targets[h], num_classes) for h in halves]
+    numberings = [_best_numbering(predictions[h], targets[h], num_classes) for h in halves]
     same = np.arange(num_classes)
     sure = np.where(numberings[0] == numberings[1], numberings[0], same)
     right = [
-        (numbering[answers[half]] == targets[half]).sum()
+        (numbering[predictions[half]] == targets[half]).sum()
         for numbering, half in zip(numberings, reversed(halves), strict=True)
     ]
     return {
@@ -201,12 +201,14 @@ def _renumber(answers: Indices, targets: Indices, num_classes: int) -> dict[str,
     }
 
 
-def _best_numbering(answers: Indices, targets: Indices, num_classes: int) -> npt.NDArray[np.int64]:
-    """Which label each answered class stands for, so that most answers are right."""
+def _best_numbering(
+    predictions: Indices, targets: Indices, num_classes: int
+) -> npt.NDArray[np.int64]:
+    """Find the label that each predicted class stands for, so that most predictions are right."""
     from scipy.optimize import linear_sum_assignment
 
     confusion = np.zeros((num_classes, num_classes))
-    np.add.at(confusion, (answers, targets), 1)
+    np.add.at(confusion, (predictions, targets), 1)
     confusion += np.eye(num_classes) * 1e-3  # of equally good numberings the one that is
     numbering: npt.NDArray[np.int64] = linear_sum_assignment(confusion, maximize=True)[1]
     return numbering

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 
 from expkit.data.store.memory import count_memory_bytes
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
 
@@ -38,7 +38,7 @@ class Arrays(Selection):
     images: str
     labels: str | None = None
     class_names: Sequence[str] | None = None
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def read(self, watch: Watch) -> Dataset:
@@ -116,7 +116,7 @@ class Arrays(Selection):
     def _check_size(self, path: Path) -> None:
         if path.is_file() and not self._fits(path.stat().st_size):
             raise UserError(
-                f"'{path}' does not fit the share of the memory that it may take",
+                f"'{path}' does not fit the fraction of the memory that it may take",
                 where=f"dataset.memory_fraction={self.memory_fraction:g}",
                 fix="save the arrays as .npy files in a folder, which can be mapped",
             )

@@ -10,7 +10,7 @@ from annotated_types import Ge
 
 from expkit.data.store.decoding import UnreadableImageError, open_image, without_remarks
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Cutting, Dataset, Normalisation, Samples
+from expkit.data.store.samples import Cutting, Dataset, Normalization, Samples
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Puzzle:
     columns: Annotated[int, Ge(1)] = 38
     piece_size: Annotated[int, Ge(1)] = 64
     target: Literal["cell", "position", "rotation"] = "cell"
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     landscape_seed: Annotated[int, Ge(0)] = 2
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
 
@@ -28,7 +28,7 @@ class ScanLines(Selection):
     num_samples: Annotated[int, Ge(40)] = 1700
     size: Annotated[int, Ge(16), Le(1024)] = 128
     seed: Annotated[int, Ge(0)] = 0
-    normalise: Normalisation = "scan_line"
+    normalise: Normalization = "scan_line"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,7 +13,7 @@ from expkit.data.store.cache import digest_of, same_size
 from expkit.data.store.decoding import Decoding, UnreadableImageError, to_8_bits
 from expkit.data.store.memory import count_memory_bytes
 from expkit.data.store.progress import Watch, tell_progress
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
 
@@ -41,7 +41,7 @@ class OwnDataset(Selection):
     )
     resize: Literal["crop", "squash"] = "crop"
     channels: Literal[1, 3] | None = None
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def read(self, watch: Watch) -> Dataset:
@@ -98,7 +98,8 @@ class OwnDataset(Selection):
     def _check_memory(self, num_bytes: int) -> None:
         if num_bytes > self.memory_fraction * count_memory_bytes():
             raise UserError(
-                f"{num_bytes / 1e9:.1f} GB of images do not fit the share of the memory that they "
+                f"{num_bytes / 1e9:.1f} GB of images do not fit the fraction of the memory that "
+                "they "
                 "may take",
                 where=f"dataset.memory_fraction={self.memory_fraction:g}",
                 fix="write them as files once: dataset=image_folder and dataset=arrays map theirs",

@@ -47,7 +47,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of stores, and the share of the memory that a store may take to be resident."""
+    """A folder of stores, and the fraction of the memory that a store may take to be resident."""
 
     folder: Path
     memory_fraction: float
@@ -106,7 +106,7 @@ class Cache:
                 if not self._fits(count * pixels.nbytes):
                     raise UserError(
                         f"no cache can be written, and {count * pixels.nbytes / 1e9:.1f} GB of "
-                        "images do not fit the share of the memory that they may take",
+                        "images do not fit the fraction of the memory that they may take",
                         where=f"dataset.cache_dir: {reason}",
                         fix="dataset.cache_dir=FOLDER, one that can be written",
                     )

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Len
 
 from expkit.data.store.cache import Cache, default_folder
 from expkit.data.store.decoding import Decoding, Interpolation
-from expkit.data.store.samples import Normalisation
+from expkit.data.store.samples import Normalization
 from expkit.data.store.splitting import Selection
 
 Side = Annotated[int, Ge(1), Le(16384)]  # pixels; more would fill the memory with one image
@@ -26,7 +26,7 @@ class Decoded(Selection):
     resize: Literal["crop", "squash"] = "crop"
     interpolation: Interpolation = "bicubic"
     channels: Literal[1, 3] = 3
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     cache_dir: str | None = None
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 

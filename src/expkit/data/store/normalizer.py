@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from expkit.data.store.mapped import MappedImages
-from expkit.data.store.samples import Normalisation
+from expkit.data.store.samples import Normalization
 from expkit.errors import UserError
 
 SMALLEST_SPREAD = 1.0  # of 255: less is rounding, which is not blown up
@@ -18,11 +18,11 @@ SMALLEST_SPREAD = 1.0  # of 255: less is rounding, which is not blown up
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SPREAD = (0.229, 0.224, 0.225)
 CHUNK_BYTES = 32 << 20  # of images counted at once: no copy of all of them is made
-AXES = {"sample": (1, 2, 3), "row": (2, 3)}  # of B x H x W x C, over which each is normalised
+AXES = {"sample": (1, 2, 3), "row": (2, 3)}  # of B x H x W x C, over which each is normalized
 
 
 @dataclass(frozen=True)
-class Normaliser:
+class Normalizer:
     """Images in 0 to 255 to floats: scale * x + shift by channel, or each sample or row alone."""
 
     scale_C: Tensor
@@ -40,44 +40,44 @@ class Normaliser:
         rows = torch.addcmul(shift_WC, images_BHWC.flatten(2).float(), scale_WC)
         return rows.view(images_BHWC.shape)
 
-    def to(self, device: torch.device) -> Normaliser:
-        return Normaliser(self.scale_C.to(device), self.shift_C.to(device), self.by)
+    def to(self, device: torch.device) -> Normalizer:
+        return Normalizer(self.scale_C.to(device), self.shift_C.to(device), self.by)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exactly: what serving a model needs of the data it was trained on."""
         return {"by": self.by, "scale": self.scale_C.tolist(), "shift": self.shift_C.tolist()}
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Normaliser:
+    def from_json(cls, record: Mapping[str, Any]) -> Normalizer:
         return cls(torch.tensor(record["scale"]), torch.tensor(record["shift"]), record["by"])
 
 
-def fit_normaliser(images_NHWC: Tensor | MappedImages, how: Normalisation) -> Normaliser:
+def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> Normalizer:
     """What the training images say of their channels; the other splits are treated alike."""
     channels = images_NHWC.shape[-1]
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     match how:
         case "none":
-            return Normaliser(ones, zeros)
+            return Normalizer(ones, zeros)
         case "unit":
-            return Normaliser(ones / 255, zeros)
+            return Normalizer(ones / 255, zeros)
         case "dataset":
             return _centre(*_measure(images_NHWC))
         case "imagenet":
             return _centre(*_recall_imagenet(channels))
         case "sample":
-            return Normaliser(ones, zeros, by="sample")
+            return Normalizer(ones, zeros, by="sample")
         case "scan_line":
-            return Normaliser(ones, zeros, by="row")
+            return Normalizer(ones, zeros, by="row")
 
 
-def _centre(mean_C: Tensor, spread_C: Tensor) -> Normaliser:
+def _centre(mean_C: Tensor, spread_C: Tensor) -> Normalizer:
     """Mean 0 and spread 1; a channel that is the same everywhere is 0 whatever comes.
 
     Augmentation moves it by less than a byte, and that would be as large as what others say.
     """
     scale_C = torch.where(spread_C > 0, spread_C.clamp_min(SMALLEST_SPREAD).reciprocal(), 0.0)
-    return Normaliser(scale_C.float(), (-mean_C * scale_C).float())
+    return Normalizer(scale_C.float(), (-mean_C * scale_C).float())
 
 
 def _measure(images_NHWC: Tensor | MappedImages) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from expkit.errors import UserError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Normalisation = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
+Normalization = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
 """0 to 255 as they are; 0 to 1; or mean 0 and standard deviation 1: of a channel over the training
 images, of each image, of each of its rows, or of a channel over ImageNet."""
 
@@ -123,7 +123,7 @@ class Dataset:
     """Splits (train, and val or test where there are) with one kind of target."""
 
     splits: Mapping[str, Samples]
-    normalise: Normalisation
+    normalise: Normalization
     class_names: Sequence[str] | None = None  # for classification
     target_names: Sequence[str] | None = None  # for regression
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)

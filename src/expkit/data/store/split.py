@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expkit.data.store.mapped import MappedImages
-from expkit.data.store.normalizer import Normaliser, fit_normaliser
+from expkit.data.store.normalizer import Normalizer, fit_normalizer
 from expkit.data.store.samples import Dataset, Samples
 
 Augment = Callable[[Tensor], Tensor]
@@ -25,7 +25,7 @@ class Split:
     targets: Tensor  # N class indices, or N x T numbers
     sample_names: Sequence[str]
     class_names: Sequence[str] | None
-    normaliser: Normaliser
+    normalizer: Normalizer
 
     def __len__(self) -> int:
         return len(self.images_NHWC)
@@ -85,7 +85,7 @@ class Split:
         if augment is not None:
             images_BCHW = augment(images_BHWC.float().div_(255).permute(0, 3, 1, 2))
             images_BHWC = images_BCHW.permute(0, 2, 3, 1).contiguous() * 255
-        return self.normaliser(images_BHWC).permute(0, 3, 1, 2)
+        return self.normalizer(images_BHWC).permute(0, 3, 1, 2)
 
     def spread_out(self, count: int) -> Split:
         """A few samples, evenly spaced: sorted by class as they may lie, they differ in it."""
@@ -102,7 +102,7 @@ class Split:
             self.targets[on_device],
             [self.sample_names[i] for i in chosen.tolist()],
             self.class_names,
-            self.normaliser,
+            self.normalizer,
         )
 
 
@@ -118,7 +118,7 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     """Move a dataset to the device once; what holds no train is only evaluated."""
     first = dataset.splits.get("train") or next(iter(dataset.splits.values()))
     fitted = _place_images(first, torch.device("cpu"))
-    normaliser = fit_normaliser(fitted, dataset.normalise).to(device)
+    normalizer = fit_normalizer(fitted, dataset.normalise).to(device)
 
     def place(name: str, samples: Samples) -> Split:
         return Split(
@@ -127,7 +127,7 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
             targets=torch.from_numpy(samples.targets).to(device),
             sample_names=samples.names,
             class_names=dataset.class_names,
-            normaliser=normaliser,
+            normalizer=normalizer,
         )
 
     return {name: place(name, samples) for name, samples in dataset.splits.items()}

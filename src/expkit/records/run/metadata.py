@@ -26,8 +26,8 @@ class RecordedDecoding(TypedDict, total=False):
     channels: int
 
 
-class RecordedNormaliser(TypedDict):
-    """The numbers by which images were normalised."""
+class RecordedNormalizer(TypedDict):
+    """The numbers by which images were normalized."""
 
     by: Literal["channel", "sample", "row"]
     scale: Sequence[Finite]
@@ -109,7 +109,7 @@ class DatasetFacts:
     image_shape: tuple[Positive, Positive, Positive]  # channels, height, width
     splits: Mapping[str, SplitFacts]
     layouts: Mapping[str, Layout]
-    # how an image file becomes what the model is given: its decoding and its normaliser
+    # how an image file becomes what the model is given: its decoding and its normalizer
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     trained_by: TrainedBy | None = None  # another run, whose weights are evaluated here
 
@@ -138,7 +138,7 @@ class DatasetFacts:
 
     @property
     def num_outputs(self) -> int:
-        """How many numbers a model answers with."""
+        """Return the number of outputs that a model needs."""
         return len(self.class_names or self.target_names or ())
 
     @property
@@ -152,7 +152,7 @@ class DatasetFacts:
         return None if self.num_classes is None else math.log(self.num_classes)
 
     def majority_accuracy(self, split: str) -> float | None:
-        """What always answering the split's largest class would score."""
+        """What always predicting the split's largest class would score."""
         counts = self.splits[split].class_counts
         return None if counts is None else max(counts) / sum(counts)
 
@@ -276,7 +276,7 @@ def _check_sense(record: Mapping[str, Any]) -> None:
 def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> None:
     """Raise a ValueError where no image can be brought to a model in this way."""
     channels, height, width = shape
-    decoding, normaliser = record.get("decoding"), record.get("normaliser")
+    decoding, normalizer = record.get("decoding"), record.get("normalizer")
     if decoding is not None:
         check_shape(decoding, RecordedDecoding)
         height, width = decoding.get("size") or (height, width)
@@ -285,10 +285,10 @@ def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> Non
     crop_fraction = 1 if decoding is None else decoding.get("crop_fraction", 1)
     if height * width / crop_fraction**2 > LARGEST_IMAGE:
         raise ValueError("no image is as large as these")
-    if normaliser is not None:
-        check_shape(normaliser, RecordedNormaliser)
-        if {len(normaliser["scale"]), len(normaliser["shift"])} != {channels}:
-            raise ValueError("the normaliser is not that of the channels")
+    if normalizer is not None:
+        check_shape(normalizer, RecordedNormalizer)
+        if {len(normalizer["scale"]), len(normalizer["shift"])} != {channels}:
+            raise ValueError("the normalizer is not that of the channels")
 
 
 @dataclass(frozen=True)

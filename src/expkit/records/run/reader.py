@@ -234,7 +234,7 @@ class Run:
         return self.path / "checkpoints" / stage / f"{which}.safetensors"
 
     def snapshots(self) -> Iterator[tuple[str, int, Mapping[str, npt.NDArray[np.generic]]]]:
-        """The answers recorded in the middle of training, by stage and epoch."""
+        """The predictions recorded in the middle of training, by stage and epoch."""
         for path in list_inside(self.path / "snapshots", "*/epoch_*.npz", self.path):
             number = path.stem.removeprefix("epoch_")
             if number.isdecimal():

@@ -117,10 +117,10 @@ def decide(
         if each.high is not None:
             claims += own >= each.high
             claimed[own >= each.high] = each.class_index
-    answers = np.where(claims == 1, claimed, len(names))
+    predictions = np.where(claims == 1, claimed, len(names))
     if len(thresholds) < len(names):
-        answers[is_other] = others[is_other].argmax(axis=1)
-    return list(np.array([*names, MAYBE], dtype=object)[answers])
+        predictions[is_other] = others[is_other].argmax(axis=1)
+    return list(np.array([*names, MAYBE], dtype=object)[predictions])
 
 
 def _renamed(record: dict[str, Any]) -> dict[str, Any]:

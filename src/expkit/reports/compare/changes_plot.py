@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import SubFigure
 
 from expkit.records.run.reader import Run
-from expkit.reports.compare.changes import Changes, Kind, answer_of
+from expkit.reports.compare.changes import Changes, Kind, prediction_of
 from expkit.reports.formatting import percent, samples_of
 from expkit.reports.plots import style
 from expkit.reports.plots.confident_errors import as_colours
@@ -23,12 +23,12 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def draw_changes(changes: Changes, ours: Run, theirs: Run, path: Path) -> list[Path]:
-    """A grid for the fixed and one for the broken, the surest of the wrong answers first.
+    """A grid for the fixed and one for the broken, the most confident errors first.
 
     Only of samples whose images the runs' records hold; nothing where there are none.
     """
     images = images_of(changes, ours, theirs)
-    chosen = {kind: _surest(changes, kind, images) for kind in SHOWN}
+    chosen = {kind: _most_confident(changes, kind, images) for kind in SHOWN}
     if not any(chosen.values()):
         return []
     num_rows = {kind: -(-len(chosen[kind]) // COLUMNS) for kind in SHOWN}
@@ -53,16 +53,17 @@ def _head(kind: Kind, places: Sequence[int], images: Mapping[int, Pixels]) -> st
         return f"{kind}: none"
     if not num_kept:
         return f"{kind}: {len(places)}, of which the records hold no image"
-    told = f"{kind}: the {min(num_kept, MAX_OF_A_KIND)} surest wrong answers of {len(places)}"
+    shown = min(num_kept, MAX_OF_A_KIND)
+    told = f"{kind}: the {shown} most confident wrong predictions of {len(places)}"
     if num_kept < len(places):
         return f"{told}, and of {num_kept} whose images the records hold"
     return told if num_kept > MAX_OF_A_KIND else f"{kind}: all {len(places)}"
 
 
-def _surest(changes: Changes, kind: Kind, images: Mapping[int, Pixels]) -> list[int]:
+def _most_confident(changes: Changes, kind: Kind, images: Mapping[int, Pixels]) -> list[int]:
     wrong = changes.theirs if kind == "fixed" else changes.ours
     places = [place for place in changes.where(kind).tolist() if place in images]
-    places.sort(key=lambda place: -float(answer_of(wrong, place)[1]))
+    places.sort(key=lambda place: -float(prediction_of(wrong, place)[1]))
     return places[:MAX_OF_A_KIND]
 
 
@@ -81,7 +82,7 @@ def _draw_kind(
         answers = [
             f"{style.shortened(name, LINE_LENGTH - 10)}, {percent(float(confidence))}"
             for name, confidence in (
-                answer_of(side, place) for side in (changes.theirs, changes.ours)
+                prediction_of(side, place) for side in (changes.theirs, changes.ours)
             )
         ]
         target = changes.ours.class_names[changes.ours.targets[place]]

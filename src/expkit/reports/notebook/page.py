@@ -111,9 +111,9 @@ def _samples_of(run: Run, split: str) -> str:
     """
     source = {k: v for k, v in run.config.get("dataset", {}).items() if k not in PREPARATION}
     known = [source, split, run.dataset.splits[split].num_samples]
-    answered = run.predictions.get(split)
-    if answered is not None:
-        known += [list(answered.samples), answered.targets.tolist()]
+    predicted = run.predictions.get(split)
+    if predicted is not None:
+        known += [list(predicted.samples), predicted.targets.tolist()]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -57,7 +57,7 @@ def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]
         marks = ["" if each else "unchanged" for each in changed.tolist()]
         names = [", ".join(filter(None, pair)) for pair in zip(names, marks, strict=True)]
     else:
-        head = "each pair: stored | as the model sees it, normalised; no augmentation"
+        head = "each pair: stored | as the model sees it, normalized; no augmentation"
     tiles = [_tile(pair, name) for *pair, name in zip(stored, seen, names, strict=True)]
     return PAIRS_IN_A_ROW, head, tiles
 

@@ -19,19 +19,19 @@ def draw_thresholds(run: Run, folder: Path) -> list[Path]:
     """A plot for each class that has a threshold."""
     drawn = []
     for number, threshold in enumerate(read_thresholds(run.path), start=1):
-        answers = run.predictions.get(threshold.split)
-        if isinstance(answers, ClassPredictions):
+        predictions = run.predictions.get(threshold.split)
+        if isinstance(predictions, ClassPredictions):
             name = re.sub(r"[^\w-]+", "_", threshold.class_name)[:60]
             path = folder / f"threshold_{number}_{name}.png"
-            drawn.append(_draw(run, threshold, answers, path))
+            drawn.append(_draw(run, threshold, predictions, path))
     return drawn
 
 
-def _draw(run: Run, threshold: Threshold, answers: ClassPredictions, path: Path) -> Path:
+def _draw(run: Run, threshold: Threshold, predictions: ClassPredictions, path: Path) -> Path:
     """Precision over recall of both halves, with the cut-offs and what was asked."""
     from sklearn.metrics import precision_recall_curve
 
-    halves = split_halves(answers, threshold.class_name, threshold.seed)
+    halves = split_halves(predictions, threshold.class_name, threshold.seed)
     figure = style.new_figure(8.5, 5.6)
     axes = figure.add_subplot()
     looks = (("chosen on", style.GREY, "--"), ("confirmed on", style.BLUE, "-"))

@@ -38,7 +38,7 @@ def recall(run: Run) -> Summary:
 def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
     facts = run.dataset
-    measured = {split: Measured.of(answers) for split, answers in run.predictions.items()}
+    measured = {split: Measured.of(predictions) for split, predictions in run.predictions.items()}
     metrics = {split: found.figures for split, found in measured.items()}
     judged = run.predictions.get(facts.judged_split)
     stages = _stages(run)
@@ -71,8 +71,8 @@ def summarize(run: Run) -> Summary:
         "classes": {split: found.class_rows() for split, found in measured.items()},
         "decisive_samples": {
             split: asdict(found)
-            for split, answers in run.predictions.items()
-            if (found := decisive_sample(answers)) is not None
+            for split, predictions in run.predictions.items()
+            if (found := decisive_sample(predictions)) is not None
         },
         "sure": _sure(run),
         "criteria": criteria,
@@ -90,7 +90,7 @@ def _sure(run: Run) -> dict[str, dict[str, object]]:
     if run.labels is None:
         return {}
     label = run.labels.class_names[-1]
-    found = {split: Sure.of(answers, label) for split, answers in run.predictions.items()}
+    found = {split: Sure.of(predictions, label) for split, predictions in run.predictions.items()}
     return {split: sure.to_json() for split, sure in found.items() if sure is not None}
 
 

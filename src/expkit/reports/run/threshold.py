@@ -43,9 +43,9 @@ def choose_threshold(run: Run, wish: Wish) -> Threshold:
     Where only one of them is asked for, or `high` is the lower, one does for both and leaves no
     maybe.
     """
-    answers = _held_out_answers(run, wish)
+    predictions = _held_out_predictions(run, wish)
     _check_bounds(wish)
-    chooser, confirmer = split_halves(answers, wish.class_name, wish.seed)
+    chooser, confirmer = split_halves(predictions, wish.class_name, wish.seed)
     cuts = []
     if wish.recall is not None:
         low = choose_low(chooser, wish.recall)
@@ -64,19 +64,19 @@ def choose_threshold(run: Run, wish: Wish) -> Threshold:
     }
     return Threshold(
         class_name=wish.class_name,
-        class_names=list(answers.class_names),
+        class_names=list(predictions.class_names),
         low=low,
         high=high,
         asked_recall=wish.recall,
         asked_precision=wish.precision,
-        split=answers.split,
+        split=predictions.split,
         seed=wish.seed,
         verdict=_judge(evidence["confirmed_on"], wish),
         evidence=evidence,
     )
 
 
-def _held_out_answers(run: Run, wish: Wish) -> ClassPredictions:
+def _held_out_predictions(run: Run, wish: Wish) -> ClassPredictions:
     facts = run.dataset
     split = wish.split or facts.judged_split
     if split == "train":
@@ -105,30 +105,31 @@ def _held_out_answers(run: Run, wish: Wish) -> ClassPredictions:
             nearest=nearest_of(wish.class_name, facts.class_names),
             allowed=", ".join(facts.class_names[:30]),
         )
-    answers = run.predictions.get(split)
-    if not isinstance(answers, ClassPredictions):
+    predictions = run.predictions.get(split)
+    if not isinstance(predictions, ClassPredictions):
         raise UserError(
             f"'{run.name}' recorded no predictions on {split}: it was not evaluated",
             where=str(run.path),
         )
-    _refuse_too_few(answers, wish.class_name)
-    return answers
+    _refuse_too_few(predictions, wish.class_name)
+    return predictions
 
 
-def _refuse_too_few(answers: ClassPredictions, class_name: str) -> None:
+def _refuse_too_few(predictions: ClassPredictions, class_name: str) -> None:
     import numpy as np
 
-    number = list(answers.class_names).index(class_name)
-    belongs, scores = answers.targets == number, answers.probabilities[:, number]
+    number = list(predictions.class_names).index(class_name)
+    belongs, scores = predictions.targets == number, predictions.probabilities[:, number]
     if min(belongs.sum(), (~belongs).sum()) < 2:
         raise UserError(
-            f"'{class_name}' has {belongs.sum()} of {len(belongs)} samples in {answers.split}: "
+            f"'{class_name}' has {belongs.sum()} of {len(belongs)} samples in {predictions.split}: "
             "two halves need two of it and two of the rest",
             where=f"--class {class_name}",
         )
     if not np.isfinite(scores).all():
         raise UserError(
-            f"{(~np.isfinite(scores)).sum()} of the answers on {answers.split} are not numbers",
+            f"{(~np.isfinite(scores)).sum()} of the predictions on {predictions.split} "
+            "are not finite",
             where="predictions.csv",
         )
 
@@ -137,7 +138,7 @@ def _check_bounds(wish: Wish) -> None:
     for option, value in (("--recall", wish.recall), ("--precision", wish.precision)):
         if value is not None and not 0 < value <= 1:
             raise UserError(
-                f"a share cannot be {value:g}",
+                f"a fraction cannot be {value:g}",
                 where=f"{option} {value:g}",
                 allowed="more than 0, at most 1: 99 % is 0.99",
             )

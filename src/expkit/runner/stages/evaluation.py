@@ -1,4 +1,4 @@
-"""What the trained model answers, written down for whoever measures it."""
+"""What the trained model outputs, written down for whoever measures it."""
 
 from __future__ import annotations
 
@@ -85,19 +85,19 @@ class Evaluation:
         model = session.new_model()
         epoch = self._load(session, model)
         names = parts.facts.target_names or ()
-        answers = [
+        predictions = [
             predict(model, split, parts.device, self.batch_size, names)
             for split in parts.splits.values()
         ]
-        session.folder.write_predictions(answers)
-        self._keep_mistakes(session, answers)
+        session.folder.write_predictions(predictions)
+        self._keep_mistakes(session, predictions)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} answered by the weights of epoch {epoch}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of epoch {epoch}",
             num_samples=num_samples,
             best_epoch=epoch,
             seconds=seconds,
@@ -105,10 +105,10 @@ class Evaluation:
             peak_memory_bytes=parts.device.peak_memory_bytes(),
         )
 
-    def _keep_mistakes(self, session: Session, answers: Sequence[Predictions]) -> None:
-        """Images of the surest mistakes, so that pages can show them without the data."""
+    def _keep_mistakes(self, session: Session, predictions: Sequence[Predictions]) -> None:
+        """Images of the most confident errors, so that pages can show them without the data."""
         judged = session.parts.facts.judged_split
-        found = next((each for each in answers if each.split == judged), None)
+        found = next((each for each in predictions if each.split == judged), None)
         if isinstance(found, ClassPredictions):
             images = session.parts.splits[judged].images_NHWC
             session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
@@ -120,7 +120,7 @@ class Evaluation:
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)
 
     def _with_labels(self, session: Session) -> Session:
-        """The session with the classes that the weights answer with."""
+        """The session with the classes that the weights predict."""
         evaluated = session.parts.evaluated
         if evaluated is None:
             stage = session.parts.stages[self.of or self._last_trained(session)]
@@ -148,17 +148,17 @@ class Evaluation:
 
 
 def surest_mistakes(
-    answers: ClassPredictions, images_NHWC: Tensor | MappedImages
+    predictions: ClassPredictions, images_NHWC: Tensor | MappedImages
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """The wrong answers with the highest probabilities, first, and their images."""
-    wrong = np.flatnonzero(answers.ranks != 0)
-    confidences = answers.probabilities[wrong, answers.predictions[wrong]]
+    """The wrong predictions with the highest probabilities, first, and their images."""
+    wrong = np.flatnonzero(predictions.ranks != 0)
+    confidences = predictions.probabilities[wrong, predictions.predictions[wrong]]
     order = np.argsort(-confidences, kind="stable")[:NUM_MISTAKES]
     chosen = wrong[order]
     return {
         "images": images_NHWC[torch.from_numpy(chosen)].cpu().numpy(),
-        "names": np.array([answers.samples[i] for i in chosen], dtype=np.str_),
-        "targets": answers.targets[chosen],
-        "predictions": answers.predictions[chosen],
+        "names": np.array([predictions.samples[i] for i in chosen], dtype=np.str_),
+        "targets": predictions.targets[chosen],
+        "predictions": predictions.predictions[chosen],
         "confidences": confidences[order],
     }

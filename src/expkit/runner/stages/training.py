@@ -83,7 +83,7 @@ class Training:
             try_step(parts, trial, smallest, f"{key}.batch_size")
 
     def _check_start(self, key: str, start: Stage) -> None:
-        """Weights that answer with a class more fit no model without it."""
+        """Weights with an output more fit no model without it."""
         assert isinstance(start, Training), "it was checked to train"
         if start.labels_from is not None and self.labels_from is None:
             raise UserError(
@@ -113,7 +113,7 @@ class Training:
     def _check_warmup(self, key: str, parts: Parts) -> None:
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
-                "the warm-up is as long as the training: its rate would never be reached",
+                "the warm-up is as long as the training: its learning rate would never be reached",
                 where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
                 f"{key}.max_epochs={self.max_epochs}",
                 allowed=f"warmup_epochs < {self.max_epochs}",
@@ -285,18 +285,20 @@ class Training:
         return None
 
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
-        """Where samples lie in an image, what the model answers now, for the images."""
+        """Where samples lie in an image, what the model predicts now, for the images."""
         due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
         if not due or "train" not in session.parts.facts.layouts:
             return
-        answers = predict(learner.eval_model, session.train_split, session.parts.device, 256, ())
-        if isinstance(answers, ClassPredictions):
-            shown = np.linspace(0, len(answers.samples) - 1, NUM_SHOWN).round().astype(np.int64)
+        predictions = predict(
+            learner.eval_model, session.train_split, session.parts.device, 256, ()
+        )
+        if isinstance(predictions, ClassPredictions):
+            shown = np.linspace(0, len(predictions.samples) - 1, NUM_SHOWN).round().astype(np.int64)
             arrays: dict[str, npt.NDArray[np.generic]] = {
-                "targets": answers.targets,
-                "predictions": answers.predictions,
+                "targets": predictions.targets,
+                "predictions": predictions.predictions,
                 "shown": shown,
-                "probabilities": answers.probabilities[shown],
+                "probabilities": predictions.probabilities[shown],
             }
             session.folder.write_snapshot(session.stage, epoch, arrays)
 

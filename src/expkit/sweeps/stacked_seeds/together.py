@@ -61,7 +61,7 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
         ),
         (
             parts.schedule.watched_metric is not None,
-            "a schedule that follows a metric has a rate of its own for each seed",
+            "a schedule that follows a metric has a learning rate of its own for each seed",
             f"schedule.metric={parts.schedule.watched_metric}",
         ),
     ):

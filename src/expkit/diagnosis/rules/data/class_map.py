@@ -23,8 +23,10 @@ class ClassMapDiffers(Rule):
 
     least_gain: Annotated[float, Gt(0)] = 0.08  # accuracy, by another numbering
     deviations: Annotated[float, Gt(0)] = 4.0  # of chance
-    least_knowledge: Annotated[float, Gt(0)] = 0.2  # of who answers, from chance to all right
-    least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, answered as one
+    least_knowledge: Annotated[float, Gt(0)] = (
+        0.2  # of what is known to the predictor, from chance to all right
+    )
+    least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, predicted as one
     least_samples: Annotated[int, Ge(1)] = 10  # of a class
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -50,7 +52,7 @@ class ClassMapDiffers(Rule):
             return None  # of shuffled labels one prevails in a cluster by luck, and so moves it
         before, after = score["accuracy"], score["renumbered_accuracy"]
         spread = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
-        moved = score["moved"]  # answered class, and the label that it stands for
+        moved = score["moved"]  # predicted class, and the label that it stands for
         ours = statistics.fmean(score["recalls"][label] or 0 for _, label in moved)
         theirs = statistics.fmean(train["recalls"][label] or 0 for _, label in moved)
         if after - before < max(self.least_gain, self.deviations * spread / 2) or ours > theirs / 2:
@@ -73,11 +75,15 @@ class ClassMapDiffers(Rule):
             known = train.targets == label
             if members.sum() < self.least_samples or not known.any():
                 continue
-            answers = ours.predictions[members]
-            values, counts = _unique(answers)
+            predictions = ours.predictions[members]
+            values, counts = _unique(predictions)
             favourite = int(values[counts.argmax()])
             is_learnt = (train.predictions[known] == label).mean() >= self.least_share
-            if favourite != label and counts.max() / len(answers) >= self.least_share and is_learnt:
+            if (
+                favourite != label
+                and counts.max() / len(predictions) >= self.least_share
+                and is_learnt
+            ):
                 moved[label] = favourite
         # numbered otherwise: a collapse onto one class, or mistakes, are no permutation
         moved = {label: to for label, to in moved.items() if to in moved}
@@ -122,7 +128,7 @@ def _renumbered(
     epoch: int | None = None,
 ) -> Finding:
     names = evidence.facts.class_names or ()
-    told = [f"{names[answer]} is labelled {names[label]}" for answer, label in moved]
+    told = [f"{names[predicted]} is labelled {names[label]}" for predicted, label in moved]
     which = f": {listed(told, 3)}" if told else ", as an accuracy far below chance shows"
     return Finding(
         severity="fatal",

@@ -17,7 +17,7 @@ from expkit.diagnosis.sampling import above_chance, held_out_names, listed
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 
-# figures that a class which is never answered pulls down, however rare it is
+# figures that a class which is never predicted pulls down, however rare it is
 FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "[")
 
 
@@ -94,7 +94,7 @@ def _missing(
 class ClassImbalance(Rule):
     """Rare classes that neither the loss, nor the sampling, nor the verdict takes care of."""
 
-    # At ten to one a net that never answers the rare class of two is right in 91 %.
+    # At ten to one a net that never predicts the rare class of two is right in 91 %.
     least_ratio: Annotated[float, Gt(1)] = 10.0  # largest to smallest class
     least_fairness: Annotated[float, Gt(0)] = 0.8  # rare classes' recall to the rest's: then fine
 
@@ -122,7 +122,8 @@ class ClassImbalance(Rule):
                 "rare_classes": rare[:20],
                 "majority_accuracy": max(present) / sum(present),
             },
-            cause="plain cross-entropy on such shares may give up the rare classes, and plain "
+            cause="plain cross-entropy on such class fractions may give up the rare classes, and "
+            "plain "
             "accuracy does not show it",
             remedies=[
                 *([["loss.class_weights=balanced"]] if has_weights else []),
@@ -131,7 +132,7 @@ class ClassImbalance(Rule):
         )
 
     def _is_learnt(self, evidence: Evidence, counts: Sequence[int]) -> bool:
-        """Whether the answers after training show that the rare classes were not given up."""
+        """Whether the predictions after training show that the rare classes were not given up."""
         given = evidence.predictions.get(evidence.facts.judged_split)
         if not isinstance(given, ClassPredictions):
             return False

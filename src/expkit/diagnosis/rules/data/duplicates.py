@@ -24,9 +24,9 @@ def _duplicates(evidence: Evidence) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicatesAcrossSplits(Rule):
-    """Held-out images that the model is trained on: their answers are no test."""
+    """Held-out images that the model is trained on: their predictions are no test."""
 
-    # Below, the answers that near copies leak move an accuracy by less than anybody compares.
+    # Below, the predictions that near copies leak move an accuracy by less than anybody compares.
     least_share: Annotated[float, Ge(0)] = 0.003  # of the held-out images
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -99,7 +99,7 @@ def _near_copies(across: Mapping[str, Any], held_out: int, severity: Severity) -
         "brighter, or moved by a pixel",
         evidence={
             "near copies": near,
-            "share of the held-out images": near / held_out,
+            "fraction of the held-out images": near / held_out,
             "images": _files(across),
             "likeness": [pair[4] for pair in across["pairs"]],
         },

@@ -79,7 +79,7 @@ class ConstantChannel(Rule):
             evidence={"channels": constant, "levels": levels, "num_channels": channels},
             cause="the images were put together from fewer channels than they have",
             remedies=[["dataset.channels=1"]] if can_be_grey else [],
-            command="" if can_be_grey else "nothing: normalising leaves a constant channel at zero",
+            command="" if can_be_grey else "nothing: normalizing leaves a constant channel at zero",
         )
 
 
@@ -132,7 +132,7 @@ class SplitsPreparedDifferently(Rule):
             what, cause = "0 and 1 alone", "scaled to 0 to 1 before they became bytes"
         elif self._is_other_scale(train, other):
             what = "of other levels than train's"
-            cause = "another range, brightness or normalisation, or another kind of image"
+            cause = "another range, brightness or normalization, or another kind of image"
         elif grain := self._other_grain(train, other) or self._other_contrast(train, other):
             what = f"{grain} than train's"
             cause = "noise, blur, another size before resizing, or another compression"
@@ -140,7 +140,7 @@ class SplitsPreparedDifferently(Rule):
             return None
         return Finding(
             severity="warning",
-            sentence=f"the images of {name} are {what}: mean {_told(other['mean'])} and spread "
+            sentence=f"the images of {name} are {what}: mean {_told(other['mean'])} and std "
             f"{_told(other['spread'])}, in train {_told(train['mean'])} and "
             f"{_told(train['spread'])}",
             evidence={

@@ -12,7 +12,7 @@ from annotated_types import Gt
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, normalise_remedy, splits_of
+from expkit.diagnosis.sampling import above_chance, normalize_remedy, splits_of
 from expkit.metrics.percentages import percent
 
 MOST_USUAL = 5.0  # spread of the inputs: bytes are the model's to scale
@@ -38,9 +38,9 @@ class NonFiniteInputs(Rule):
                 sentence=f"{inputs['non_finite']} input numbers of the first samples are NaN or "
                 "infinite",
                 evidence={"non_finite": inputs["non_finite"], "num_samples": record["num_samples"]},
-                cause="a division by a spread of zero, or a transform out of its range",
-                remedies=normalise_remedy(evidence),
-                command="" if normalise_remedy(evidence) else "look at what normalises the images",
+                cause="a division by a std of zero, or a transform out of its range",
+                remedies=normalize_remedy(evidence),
+                command="" if normalize_remedy(evidence) else "look at what normalizes the images",
                 stage=record["stage"],
                 epoch=record["epoch"],
             )
@@ -76,10 +76,10 @@ class UnscaledInputs(Rule):
                 "max": inputs.get("max"),
                 "batch_norms": record.get("batch_norms"),
             },
-            cause="the images are not normalised: the first layer's outputs and gradients are a "
-            "hundred times as large as its initialisation is meant for",
-            remedies=normalise_remedy(evidence),
-            command="" if normalise_remedy(evidence) else "scale the inputs to a spread of about 1",
+            cause="the images are not normalized: the first layer's outputs and gradients are a "
+            "hundred times as large as its initialization is meant for",
+            remedies=normalize_remedy(evidence),
+            command="" if normalize_remedy(evidence) else "scale the inputs to a std of about 1",
             stage=record["stage"],
         )
 
@@ -158,7 +158,7 @@ class InputsScaledTwice(Rule):
             return None
         return Finding(
             severity="warning" if layer["relative_spread"] < self.least_varying else "info",
-            sentence=f"the inputs have a spread of {spread:.2g}, but the first layer, "
+            sentence=f"the inputs have a std of {spread:.2g}, but the first layer, "
             f"{layer['name']}, passes on {passed_on:.2g} of it: it sees almost nothing",
             evidence={
                 "spread": spread,
@@ -200,10 +200,10 @@ def _tiny(evidence: Evidence, spread: float, stage: str) -> Finding:
     train = splits_of(evidence).get("train", {})
     return Finding(
         severity="warning",
-        sentence=f"the inputs reach the net with a spread of {spread:.2g}: it sees almost nothing",
+        sentence=f"the inputs reach the net with a std of {spread:.2g}: it sees almost nothing",
         evidence={"spread": spread, **({"max_byte": train["max"]} if train else {})},
         cause="the images were scaled to 0 to 1, and then once more, or they are almost black",
-        remedies=normalise_remedy(evidence),
-        command="" if normalise_remedy(evidence) else "save the images as 0 to 255",
+        remedies=normalize_remedy(evidence),
+        command="" if normalize_remedy(evidence) else "save the images as 0 to 255",
         stage=stage,
     )

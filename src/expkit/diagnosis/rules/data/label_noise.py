@@ -1,4 +1,4 @@
-"""A share of the labels is wrong: as often where the answer is clear as where it is not."""
+"""A fraction of the labels is wrong: as often where the prediction is clear as where it is not."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class LabelNoise(Rule):
     """Labels that depart from what all else says of their sample.
 
     In data that is merely hard, a clear answer is right: classes that overlap do so somewhere.
-    Wrong labels are spread evenly. So three things must meet: who answers knows the classes, its
-    clearest answers depart from the labels, and nearly as often as the rest.
+    Wrong labels are spread evenly. So three things must meet: who predicts knows the classes, its
+    most confident predictions depart from the labels, and nearly as often as the rest.
     """
 
     least_share: Annotated[float, Gt(0)] = 0.04  # of wrong labels, less its uncertainty
-    # Clearest answers' errors to all. Overlapping classes of equal spread
+    # Most confident predictions' errors to all. Overlapping classes of equal spread
     # reach 0.3 to 0.6, and cherries by their pixels 0.2.
     least_flatness: Annotated[float, Gt(0), Le(1)] = 0.7
     least_agreement: Annotated[float, Gt(0), Le(1)] = 0.8  # of two halves of the neighbours
     least_gain: Annotated[float, Gt(0)] = 0.15  # of votes held out, where halves agree less
     least_knowledge: Annotated[float, Ge(0), Le(1)] = 0.4  # of the way from chance to all right
     least_recall: Annotated[float, Ge(0), Le(1)] = 0.35  # of the worst class, or one is given up
-    least_count: Annotated[int, Ge(1)] = 40  # clearest answers
+    least_count: Annotated[int, Ge(1)] = 40  # most confident predictions
     least_looks: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -136,14 +136,16 @@ class LabelNoise(Rule):
                 is_noise = is_flat and self._is_noise(share, share, count)
                 if is_noise and not self._is_refuted(evidence, split, share):
                     figures = {"confident_error": share, "error": rest, "num_confident": count}
-                    found = _finding(split, share, figures, evidence, "the net is surest of")
+                    found = _finding(
+                        split, share, figures, evidence, "the net is most confident of"
+                    )
                     return replace(found, stage=stage, epoch=looks[-1][0])
         return None
 
     def _knowing_looks(
         self, evidence: Evidence, stage: str, split: str
     ) -> list[tuple[int, float, float, int]]:
-        """Epoch, error of the surest answers, of all, and how many were sure."""
+        """Epoch, error of the most confident predictions, of all, and how many were sure."""
         lines = {each["epoch"]: each for each in evidence.epochs(stage)}
         majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
         looks = []
@@ -157,7 +159,7 @@ class LabelNoise(Rule):
         return looks
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
-        """One look at held-out answers alone: of two classes it would not do."""
+        """One look at held-out predictions alone: of two classes it would not do."""
         for split, given in evidence.predictions.items():
             majority = evidence.facts.majority_accuracy(split)
             if split == "train" or not isinstance(given, ClassPredictions) or majority is None:
@@ -173,7 +175,7 @@ class LabelNoise(Rule):
                 continue
             if knows and share > ANSWER_FLATNESS * error and self._is_noise(share, share, quarter):
                 figures = {"confident_error": share, "error": error, "num_confident": quarter}
-                return _finding(split, share, figures, evidence, "the net is surest of")
+                return _finding(split, share, figures, evidence, "the net is most confident of")
         return None
 
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:

@@ -20,9 +20,9 @@ from expkit.records.files import Record
 def unrelated_accuracy(
     evidence: Evidence, stage: str, split: str, epoch: Record | None
 ) -> float | None:
-    """What these answers would score if they had nothing to do with the labels.
+    """What these predictions would score if they had nothing to do with the labels.
 
-    By the shares of the answers where they were recorded; else the majority's share, where the
+    By the shares of the predictions where they were recorded; else the majority's share, where the
     classes are so even that it makes no difference.
     """
     counts = evidence.facts_of(stage).splits[split].class_counts
@@ -39,7 +39,7 @@ def unrelated_accuracy(
 def judged_epochs(
     evidence: Evidence, stage: str, split: str
 ) -> Iterator[tuple[int, float, float, float]]:
-    """Epoch, training accuracy, accuracy of the split, and what unrelated answers would score."""
+    """Epoch, training accuracy, the split's accuracy, and what unrelated predictions score."""
     signals = {each["epoch"]: each for each in evidence.of_kind("epoch", stage)}
     for line in evidence.epochs(stage):
         accuracy = line.get(f"{split}/accuracy")
@@ -162,7 +162,7 @@ class LabelsUnrelated(Rule):
         epoch, accuracy, _, chance = epochs[-1]
         return Finding(
             severity="warning",
-            sentence=f"after {epoch} epochs training accuracy is what unrelated answers score "
+            sentence=f"after {epoch} epochs training accuracy is what unrelated predictions score "
             f"({percent(accuracy, 1)}, chance {percent(chance, 1)}), and the nearest images "
             f"know no more",
             evidence={
@@ -202,7 +202,7 @@ class LabelsUnrelated(Rule):
         return Finding(
             severity="fatal" if at_chance else "warning",
             sentence=f"training accuracy is {percent(train_accuracy, 1)}, but {split} stays at "
-            f"what unrelated answers score: {percent(accuracy, 1)} of {count} samples, chance "
+            f"what unrelated predictions score: {percent(accuracy, 1)} of {count} samples, chance "
             f"{percent(chance, 1)}",
             evidence=evidence,
             cause="the labels do not belong to their images (shuffled, or joined in another "

@@ -10,7 +10,7 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.records.run.metadata import Leaks, SplitLeaks, TrainedBy
 
-LEARNT = "the model has been shown the answers: on these samples it recalls, and is not tested"
+LEARNT = "the model has been shown the labels: on these samples it recalls, and is not tested"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ def hidden_units_of(record: Record) -> list[Record]:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadUnits(Rule):
-    """Rectifiers that answer zero to every sample.
+    """Rectifiers that output zero to every sample.
 
     Of a healthy net two thirds of a layer's units may rest in the middle of training, as those of
     the puzzle's convolutions do, and nearly all of a layer after the first epoch, to come back
@@ -88,7 +88,7 @@ class DeadUnits(Rule):
         at_start = not record["epoch"]
         return Finding(
             severity="fatal" if is_blocked else "warning",
-            sentence=f"{percent(worst['dead_share'], 0)} of the units of {worst['name']} answer "
+            sentence=f"{percent(worst['dead_share'], 0)} of the units of {worst['name']} output "
             f"zero to every sample{tail}",
             evidence={
                 "layers": names[:20],
@@ -113,10 +113,10 @@ class DeadUnits(Rule):
 class SaturatedUnits(Rule):
     """Sigmoids and tanhs that stand at their limits, where they have no slope.
 
-    The last layer is left out: answers may be sure.
+    The last layer is left out: outputs may be sure.
     """
 
-    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's answers, within 1 % of a limit
+    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's outputs, within 1 % of a limit
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *looks(evidence)]:
@@ -133,7 +133,7 @@ class SaturatedUnits(Rule):
             ways = ways_to_redraw(evidence)
             yield Finding(
                 severity="warning",
-                sentence=f"{percent(worst['saturated_share'], 0)} of the answers of "
+                sentence=f"{percent(worst['saturated_share'], 0)} of the outputs of "
                 f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
                 evidence={
                     "layers": [each["name"] for each in stuck][:20],
@@ -144,7 +144,7 @@ class SaturatedUnits(Rule):
                 command=""
                 if ways
                 else f"start the layer before {worst['name']} with smaller "
-                "weights, or normalise what it is given",
+                "weights, or normalize what it is given",
                 stage=record["stage"],
                 epoch=epoch_of(record),
             )

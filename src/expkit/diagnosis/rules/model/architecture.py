@@ -34,7 +34,7 @@ def share_of(record: Record, chosen: Sequence[Record]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class DetachedParameters(Rule):
-    """Parameters that are to learn and that no gradient reaches, in layers that do answer.
+    """Parameters that are to learn and that no gradient reaches, in layers that are used.
 
     A gradient of zero has arrived: biases before a norm, and what stands behind a last layer that
     starts at zero, are no such case. Layers that are never called are only told as unused.
@@ -47,9 +47,9 @@ class DetachedParameters(Rule):
             waiting = [p for p in record["parameters"] if p["trainable"] and p["optimised"]]
             cut = [p for p in waiting if p["gradient_rms"] is None]
             called = {layer["name"].split(" (call")[0] for layer in record["layers"]}
-            answering = [p for p in cut if p["name"].rpartition(".")[0] in called]
-            if answering:
-                yield self._detached(record, waiting, answering)
+            in_use = [p for p in cut if p["name"].rpartition(".")[0] in called]
+            if in_use:
+                yield self._detached(record, waiting, in_use)
                 return
             if share_of(record, cut) > 0.05:  # less is a token that only pre-training uses
                 yield self._unused(record, cut)
@@ -66,8 +66,8 @@ class DetachedParameters(Rule):
             f"({percent(share, 1)} of all parameters): {listed(names)}",
             evidence={"names": names[:20], "tensors": len(cut), "share": share},
             cause="the forward pass is cut behind them: by detach(), no_grad(), .data, a "
-            "conversion to numpy, an operation without a derivative, or an answer that is dropped",
-            command=f"look at what the forward pass does with the answer of {_last_module(names)}",
+            "conversion to numpy, an operation without a derivative, or an output that is dropped",
+            command=f"look at what the forward pass does with the output of {_last_module(names)}",
             stage=record["stage"],
             epoch=epoch_of(record),
         )
@@ -79,7 +79,7 @@ class DetachedParameters(Rule):
             sentence=f"{percent(share_of(record, cut), 1)} of the parameters stand in layers "
             f"that the forward pass does not use: {listed(names)}",
             evidence={"names": names[:20], "share": share_of(record, cut)},
-            cause="these layers are made and never called, or their answer is dropped",
+            cause="these layers are made and never called, or their output is dropped",
             command="call them, or take them out of the model",
             stage=record["stage"],
             epoch=epoch_of(record),
@@ -179,7 +179,7 @@ class OptimizerMissesParameters(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplesMixed(Rule):
-    """An answer that hangs on the other samples of its batch, in eval mode.
+    """An output that depends on the other samples of its batch, in eval mode.
 
     In a sound net that share is exactly zero; the bound leaves room for rounding alone.
     """
@@ -193,7 +193,7 @@ class SamplesMixed(Rule):
                 continue
             yield Finding(
                 severity="fatal",
-                sentence="the answer to a sample depends on the other samples of its batch: "
+                sentence="the output to a sample depends on the other samples of its batch: "
                 f"by {mixed:.2g} times as much as on itself",
                 evidence={"cross_sample_gradient": mixed},
                 cause="an operation runs along the batch: a mean, norm or softmax over dimension "
@@ -210,7 +210,7 @@ class SamplesMixed(Rule):
 def stacked(record: Record) -> list[list[str]]:
     """The learning linear layers of a net that is one linear map, each with the next.
 
-    None where there is but one, nor where one is narrower than the answer: that is low rank.
+    None where there is but one, nor where one is narrower than the output: that is low rank.
     """
     learning = {p["name"] for p in record["parameters"] if p["trainable"]}
     layers = [

@@ -45,7 +45,7 @@ class CollapsedFeatures(Rule):
     answers: Annotated[float, Gt(0)] = 0.003  # of the outputs at a look: levelled
     answers_for_long: Annotated[float, Gt(0)] = 0.05  # after `epochs_at_chance` at chance
     epochs_at_chance: Annotated[int, Ge(2)] = 6
-    moved: Annotated[float, Gt(0)] = 3e-4  # a step's share of a weight: smaller is a slow start
+    moved: Annotated[float, Gt(0)] = 3e-4  # a step's fraction of a weight: smaller is a slow start
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -87,7 +87,7 @@ class CollapsedFeatures(Rule):
         ways = ways_to_redraw(evidence)
         return Finding(
             severity="fatal",
-            sentence=f"at the start the model's {'features' if is_flat else 'answers'} {by} "
+            sentence=f"at the start the model's {'features' if is_flat else 'outputs'} {by} "
             f"between samples, and the gate {record['stage']} could not tell a few apart",
             evidence={
                 "hidden_spread_at_start": before,
@@ -100,8 +100,8 @@ class CollapsedFeatures(Rule):
             remedies=ways,
             command=""
             if ways
-            else "look where the samples' spread is lost from layer to layer, "
-            "and scale or normalise what comes in there",
+            else "look where the samples' std is lost from layer to layer, "
+            "and scale or normalize what comes in there",
             stage=record["stage"],
             epoch=record["epoch"],
         )
@@ -126,18 +126,18 @@ class CollapsedFeatures(Rule):
         return Finding(
             severity="fatal",
             sentence=f"the model's features are nearly equal for all samples: at the start they "
-            f"differed by {percent(hidden, 1)}, and the answers now by "
+            f"differed by {percent(hidden, 1)}, and the outputs now by "
             f"{percent(output_spread(look))}, with "
             f"the loss at chance ({look['train/loss']:.4g})",
             evidence=numbers,
             cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
-            "to layer what tells samples apart: the first steps learn the answer common to all, "
+            "to layer what tells samples apart: the first steps learn the output common to all, "
             "and level the rest; it is no want of capacity",
             remedies=ways,
             command=""
             if ways
             else "draw the weights for the activation (Kaiming's for ReLU), "
-            "normalise the inputs, or put a norm between layers",
+            "normalize the inputs, or put a norm between layers",
             stage=look["stage"],
             epoch=look["epoch"],
         )
@@ -150,7 +150,7 @@ def hidden_spread(record: Record) -> float | None:
 
 
 def typical_update(look: Record) -> float:
-    """The median weight's last change, as a share of the weight; 0 where none was measured."""
+    """The median weight's last change, as a fraction of the weight; 0 where none was measured."""
     ratios = sorted(
         each["update_ratio"] for each in look.get("parameters", ()) if each.get("update_ratio")
     )

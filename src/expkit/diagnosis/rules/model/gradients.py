@@ -103,9 +103,9 @@ class VanishingGradients(Rule):
             sentence=f"every gradient is exactly zero before the first step, at a loss of "
             f"{record['loss']:.3g}: nothing can be learnt",
             evidence={"gradient_norm": 0.0, "loss": record["loss"]},
-            cause="answers are multiplied by zero, rounded or clamped, or the loss is clamped "
+            cause="outputs are multiplied by zero, rounded or clamped, or the loss is clamped "
             "where it stands",
-            command="look at what the end of the model's forward, and the loss, do with answers",
+            command="look at what the end of the model's forward, and the loss, do with outputs",
             stage=record["stage"],
         )
 
@@ -116,7 +116,7 @@ class VanishingGradients(Rule):
         ways = ways_to_redraw(evidence)
         return Finding(
             severity="warning",
-            sentence=f"what the layers answer dies out: at the start {size:.1e} of the inputs' "
+            sentence=f"what the layers output dies out: at the start {size:.1e} of the inputs' "
             "size reaches the last one, and as little comes back as gradients of the weights",
             evidence={
                 "hidden_size": size,

@@ -90,12 +90,12 @@ class ExplodingGradients(Rule):
                 "expected_loss": start.get("expected_loss"),
                 "gradient_norm": start["gradient_norm"],
             },
-            cause="weights are drawn with too large a spread: attention and answers start out "
+            cause="weights are drawn with too large a std: attention and outputs start out "
             "certain of nothing true, and a step changes little of such weights",
             remedies=ways,
             command=""
             if ways
-            else "draw the weights smaller: a spread of about 1 / root of a layer's inputs",
+            else "draw the weights smaller: a std of about 1 / root of a layer's inputs",
             stage=record["stage"],
             epoch=epoch_of(record),
         )

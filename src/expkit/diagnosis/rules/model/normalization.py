@@ -31,7 +31,7 @@ class BatchNormSmallBatch(Rule):
     """Batch norm that learns over so few samples that their mean is mostly chance.
 
     Two samples tell of a channel at most their mean and their difference. Larger batches are
-    judged by what comes of them: the same samples, answered in eval mode, must be much worse.
+    judged by what comes of them: the same samples, predicted in eval mode, must be much worse.
     """
 
     too_few: Annotated[int, Ge(1)] = 2
@@ -58,11 +58,11 @@ class BatchNormSmallBatch(Rule):
             numbers |= {"train_loss": look["train/loss"], "eval_mode_loss": look["probe_loss"]}
         return Finding(
             severity="warning",
-            sentence=f"{start['batch_norms']} batch norms take their mean and spread from "
+            sentence=f"{start['batch_norms']} batch norms take their mean and std from "
             f"{batch_size} sample(s) at a time",
             evidence=numbers,
             cause="statistics of so few samples are mostly chance: what is learnt by them does "
-            "not fit the running averages that answers are made with",
+            "not fit the running averages that outputs are made with",
             remedies=[[f"procedure.{stage}.batch_size=32"], [f"procedure.{stage}.batch_size=16"]],
             stage=stage,
             epoch=gaps[-1]["epoch"] if gaps else None,
@@ -70,9 +70,9 @@ class BatchNormSmallBatch(Rule):
 
 
 def lasting_gaps(evidence: Evidence, stage: str, worse: float) -> list[Record]:
-    """The last two looks, where at both the training samples are answered much worse in eval mode.
+    """The last two looks, where at both the training samples are predicted much worse in eval mode.
 
-    The mean of weights (ema_decay) answers late by itself: it is no sign.
+    The mean of weights (ema_decay) lags by itself: it is no sign.
     """
     if evidence.stage_config(stage).get("ema_decay"):
         return []
@@ -92,7 +92,7 @@ class BatchNormMode(Rule):
     """
 
     worse: Annotated[float, Gt(1)] = 4.0  # eval-mode loss, times the training loss
-    random: Annotated[float, Gt(0)] = 1e-3  # of the answers' size: beyond what rounding does
+    random: Annotated[float, Gt(0)] = 1e-3  # of the outputs' size: beyond what rounding does
     half: Annotated[float, Gt(0)] = 0.5  # of chance: learnt in one mode, and not in the other
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -126,9 +126,9 @@ class BatchNormMode(Rule):
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
             cause="the model overrides train() or eval(), or switches the layers itself: "
             + (
-                "answers then depend on the other samples of the batch"
+                "outputs then depend on the other samples of the batch"
                 if is_awake
-                else "they normalise by the statistics that they were made with"
+                else "they normalize by the statistics that they were made with"
             ),
             command="leave train() and eval() to torch, or freeze the norms by "
             "procedure.STAGE.frozen_up_to",
@@ -144,7 +144,7 @@ class BatchNormMode(Rule):
             f"{'has' if len(names) == 1 else 'have'} no averages but those of the batch, in "
             f"evaluation too: {listed(names)}",
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
-            cause="track_running_stats=False: answers depend on the other samples of the batch",
+            cause="track_running_stats=False: outputs depend on the other samples of the batch",
             command="leave track_running_stats as it is, or take group or layer norm",
             stage=record["stage"],
             epoch=epoch_of(record),
@@ -154,7 +154,7 @@ class BatchNormMode(Rule):
         gap, awake = record["repeat_gap"], record["not_evaluating"]
         return Finding(
             severity="warning",
-            sentence=f"in eval mode two answers to the same samples differ by {percent(gap, 1)} "
+            sentence=f"in eval mode two outputs to the same samples differ by {percent(gap, 1)} "
             f"of their size: the model draws at random in evaluation",
             evidence={"repeat_gap": gap, "not_evaluating": awake[:20]},
             cause=f"{listed(awake)} stay in training mode"
@@ -212,9 +212,9 @@ def _by_momentum(record: Record) -> Finding | None:
         sentence=f"the running averages of batch norm {does}: its momentum is "
         f"{least if least <= 0 else most:g}",
         evidence={"least_momentum": least, "largest_momentum": most},
-        cause="torch's momentum is the share of the new batch, and not of the old average"
+        cause="torch's momentum is the fraction of the new batch, and not of the old average"
         if most >= 1
-        else "a momentum of 0 lets no batch into the averages that answers are made with",
+        else "a momentum of 0 lets no batch into the averages that outputs are made with",
         command="give the batch norms torch's momentum of 0.1, or 1 less what other libraries "
         "call by that name",
         stage=record["stage"],

@@ -42,8 +42,8 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
         evidence={
             "class_weights": list(weights)[:20],
             "class": names[top],
-            "share of the loss": weighed[top],
-            "share of the samples": plain[top],
+            "fraction of the loss": weighed[top],
+            "fraction of the samples": plain[top],
             "classes without a say": len(muted),
         },
         cause="the loss hardly knows the other classes: they will not be learnt"

@@ -28,7 +28,7 @@ def is_own(evidence: Evidence) -> bool:
 
 
 def pull(record: Record, *, is_own: bool) -> float:
-    """The gradient at equal answers, as a share of cross-entropy's.
+    """The gradient at equal outputs, as a share of cross-entropy's.
 
     Another's loss may be of another scale, as squares and means over classes are: there it is what
     a unit of the loss pulls with.
@@ -45,21 +45,21 @@ def gives_log_probabilities(evidence: Evidence) -> bool:
 
 
 def falls_without_end(record: Record) -> tuple[str, str] | None:
-    """Sound losses of classes end at zero; such a one falls with the size of the answers."""
+    """Sound losses of classes end at zero; such a one falls with the size of the outputs."""
     if not (record.get("best", 0.0) < -1.0 and record["best_scale"] >= 16):
         return None
     return (
-        f"the loss falls below zero without end: {record['best']:.3g} for answers of "
+        f"the loss falls below zero without end: {record['best']:.3g} for outputs of "
         f"{record['best_scale']:g}",
-        "it takes log-probabilities, and the model answers with logits: answers will grow "
+        "it takes log-probabilities, and the model returns logits: outputs will grow "
         "until they overflow",
     )
 
 
 def cannot_be_won(evidence: Evidence, record: Record) -> tuple[str, str] | None:
-    """Of another's loss: the right answer hardly pays, and a few samples could not be learnt.
+    """Of another's loss: the correct prediction hardly pays, and a few samples could not be learnt.
 
-    Losses of classes end near zero for sure and right answers, whatever their scale; heavy label
+    Losses of classes end near zero for confident correct predictions at any scale; heavy label
     smoothing leaves them high, but makes wrong ones cost far more.
     """
     level, best = record.get("at_uniform"), record.get("best")
@@ -70,15 +70,15 @@ def cannot_be_won(evidence: Evidence, record: Record) -> tuple[str, str] | None:
     if not lost or best < level / 2 or gained > level / 2:
         return None
     return (
-        f"right and sure answers still cost {best:.3g}, where saying nothing costs {level:.3g}",
-        "it does not ask for the right class: it is of a kind for numbers, or wants answers of "
+        f"confident correct predictions still cost {best:.3g}, where chance costs {level:.3g}",
+        "it does not ask for the right class: it is of a kind for numbers, or wants outputs of "
         "another form",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossMismatch(Rule):
-    """A loss of another kind than the answers, told by what it says to answers made up for it."""
+    """A loss of another kind than the outputs, told by what it says to outputs made up for it."""
 
     tolerance: Annotated[float, Gt(0)] = 1e-4  # of the loss: what rounding may do
     no_pull: Annotated[float, Gt(0)] = 1e-7  # of cross-entropy's gradient: zero but for rounding
@@ -100,23 +100,23 @@ class LossMismatch(Rule):
         if not record["has_gradient"] or is_flat:
             return (
                 "the loss has no gradient: nothing can be learnt from it",
-                "it rounds, takes an argmax, or detaches what the model answers",
+                "it rounds, takes an argmax, or detaches what the model outputs",
             )
         if wrong is None or not (math.isfinite(right) and math.isfinite(wrong)):
             return None
         slack = self.tolerance * max(1.0, abs(right), abs(wrong))
         if right > wrong + slack:
             return (
-                f"the loss prefers wrong answers: {wrong:.3g} for them, {right:.3g} for right ones",
+                f"wrong predictions lose less: {wrong:.3g}, correct ones {right:.3g}",
                 "its sign is turned, or its targets are not the classes",
             )
         if "at_uniform" not in record:
             return None
         if abs(right - wrong) <= slack:
             return (
-                f"the loss is {right:.3g} for right and for wrong answers alike",
-                "it does not compare answers with classes one by one: it is of a kind for numbers, "
-                "or averages the answers before",
+                f"the loss is {right:.3g} for right and for wrong predictions alike",
+                "it does not compare outputs with classes one by one: it is of a kind for numbers, "
+                "or averages the outputs before",
             )
         return None
 
@@ -142,9 +142,9 @@ class LossSettings(Rule):
     stay above the bound: s = 0.5 leaves 0.5, gamma = 5 with two classes 0.14.
     """
 
-    weakest: Annotated[float, Gt(0)] = 0.12  # of plain cross-entropy's gradient at equal answers
+    weakest: Annotated[float, Gt(0)] = 0.12  # of plain cross-entropy's gradient at equal outputs
     hopeless: Annotated[float, Gt(0)] = 0.02
-    divided: Annotated[float, Gt(0), Le(1)] = 0.1  # of the last layer's answers
+    divided: Annotated[float, Gt(0), Le(1)] = 0.1  # of the last layer's outputs
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in loss_records(evidence):
@@ -184,13 +184,13 @@ class LossSettings(Rule):
                 "label_smoothing": smoothing,
                 "gamma": gamma,
             },
-            cause="the settings of the loss leave almost nothing to be won by a right answer",
+            cause="the settings of the loss leave almost nothing to be won by a correct prediction",
             remedies=remedies or [["loss=cross_entropy"]],
             stage=record["stage"],
         )
 
     def _divided(self, evidence: Evidence) -> Iterable[Finding]:
-        """Answers that are scaled down behind the last layer, of a model that does not learn."""
+        """Outputs that are scaled down behind the last layer, of a model that does not learn."""
         for record in [*models(evidence), *looks(evidence)]:
             start = start_before(evidence, record)
             if start is None or not is_failing(evidence, record) or not start["layers"]:
@@ -201,9 +201,9 @@ class LossSettings(Rule):
             if start.get("last_operation") in ("Div", "Mul") and 0 < size < self.divided * last:
                 yield Finding(
                     severity="warning",
-                    sentence=f"the last layer's answers have size {last:.2g}, and the model's "
+                    sentence=f"the last layer's outputs have size {last:.2g}, and the model's "
                     f"{size:.2g}: they are divided by about {last / size:.2g} before the loss",
-                    evidence={"last_layer_rms": last, "answers_rms": size},
+                    evidence={"last_layer_rms": last, "outputs_rms": size},
                     cause="a temperature or scale this large leaves the loss near that of saying "
                     "nothing, whatever the last layer learns",
                     command="take the factor out of the model's forward, or make it about 1",

@@ -36,7 +36,9 @@ class LearningRateOscillates(Rule):
     min_epochs: Annotated[int, Ge(6)] = 12
     min_swing: Annotated[float, Gt(0)] = 0.08  # standard deviation of the epochs' losses, of a mean
     clear_swing: Annotated[float, Gt(0)] = 0.18  # which needs no measure of the steps beside it
-    min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
+    min_loss_share: Annotated[float, Gt(0)] = (
+        0.1  # of a constant prediction's: below, all is learnt
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         for course in courses(evidence):
@@ -76,7 +78,7 @@ class LearningRateOscillates(Rule):
             severity="warning",
             sentence=f"for {len(late)} epochs the training loss has swung by "
             f"{percent(swing(late), 0)} "
-            f"around {fmean(late):.3g} at the constant rate {rate:g}, and gets no better",
+            f"around {fmean(late):.3g} at the constant learning rate {rate:g}, and gets no better",
             evidence={
                 "learning_rate": rate,
                 "mean_loss": fmean(late),
@@ -84,7 +86,8 @@ class LearningRateOscillates(Rule):
                 "turning_share": turns(late),
                 "best_loss_before": min(course.losses[: -len(late)]),
             },
-            cause="steps of this size leap over what is left to learn; a rate that falls settles",
+            cause="steps of this size leap over what is left to learn; a decaying learning rate "
+            "settles",
             remedies=[["schedule=cosine"], [f"optimizer.lr={plainly(rate / 5)}"]],
             stage=course.stage,
             epoch=course.num_epochs,
@@ -115,7 +118,9 @@ class ScheduleEndsEarly(Rule):
 
     gone_share: Annotated[float, Gt(0), Lt(1)] = 0.01  # of the highest rate so far
     early_share: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the epochs
-    min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
+    min_loss_share: Annotated[float, Gt(0)] = (
+        0.1  # of a constant prediction's: below, all is learnt
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         for course in courses(evidence):
@@ -132,7 +137,8 @@ class ScheduleEndsEarly(Rule):
             sentence=f"the learning rate was 0 from first to last: "
             f"{counted(course.num_epochs, 'epoch')}",
             evidence={"rates": course.rates[-3:], "last_loss": course.losses[-1]},
-            cause="the schedule or the optimizer sets the rate to 0: nothing can be learnt",
+            cause="the schedule or the optimizer sets the learning rate to 0: nothing can be "
+            "learnt",
             remedies=remedies_for(course),
             stage=course.stage,
             epoch=course.num_epochs,
@@ -153,7 +159,8 @@ class ScheduleEndsEarly(Rule):
             return None
         return Finding(
             severity="warning",
-            sentence=f"after epoch {num_useful} of {course.max_epochs} the rate is at most "
+            sentence=f"after epoch {num_useful} of {course.max_epochs} the learning rate is at "
+            "most "
             f"{percent(self.gone_share, 0)} of its peak, while the loss was still falling: "
             f"{loss:.3g}",
             evidence={
@@ -194,14 +201,14 @@ def remedies_for(course: Course) -> list[list[str]]:
 class WarmupMissing(Rule):
     """A transformer at full rate from its first step, and first steps that went up.
 
-    Its early updates are the largest, where normalisers and attention are the least settled.
+    Its early updates are the largest, where normalizers and attention are the least settled.
     """
 
     min_burst: Annotated[float, Gt(1)] = 3.0  # of the loss, to the one before any step
-    min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant answer's
+    min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant prediction's
     # a rise that is recovered from only slowly, at a rate that a transformer seldom bears at once
     set_back_burst: Annotated[float, Gt(1)] = 1.4
-    set_back_share: Annotated[float, Gt(0)] = 0.6  # of a constant answer's, after three epochs
+    set_back_share: Annotated[float, Gt(0)] = 0.6  # of a constant prediction's, after three epochs
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         schedule = evidence.config["schedule"]
@@ -215,7 +222,7 @@ class WarmupMissing(Rule):
                 return
 
     def _is_set_back(self, course: Course) -> bool:
-        """The first epoch taught nothing, the third not much, and the rate is out of all usual."""
+        """The first epochs taught little, and the learning rate is far above a usual one."""
         if course.level is None or course.num_epochs < 3:
             return False
         rate, good = max(course.rates), estimate(course.evidence, rate_of(course.evidence.config))

@@ -28,7 +28,7 @@ class LearningRateTooHigh(Rule):
     """
 
     burst_ratio: Annotated[float, Gt(1)] = 3.0  # of the loss to the one before any step
-    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the level of a constant answer
+    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the level of a constant prediction
     min_steps: Annotated[int, Gt(0)] = 20
     max_start: Annotated[float, Gt(0)] = 20.0  # nats above saying nothing, before any step
 
@@ -55,14 +55,14 @@ class LearningRateTooHigh(Rule):
         first = course.first_loss
         if math.isfinite(course.losses[-1]) or first is None or not math.isfinite(first):
             return None
-        # a loss that leaps to NaN from where it was has another cause: its rate shows in a rise
+        # a loss that leaps to NaN at once has another cause: a high learning rate shows in a rise
         if course.burst < self.burst_ratio:
             return None
         sentence = f"the loss rose from {first:.3g} to {course.burst * first:.3g} and overflowed"
         return too_high(course, "fatal", sentence)
 
     def _judge_burst(self, course: Course) -> Finding | None:
-        """The loss leapt in the first epoch, and lies where a constant answer does, or worse."""
+        """The loss rose in the first epoch, and is that of a constant prediction, or worse."""
         level, recent = course.level, course.losses[-1]
         assert level is not None
         if course.burst < self.burst_ratio or course.num_epochs < 3 or not is_above(course, 3):
@@ -77,7 +77,8 @@ class LearningRateTooHigh(Rule):
             course,
             severity,
             f"the loss leapt to {course.burst:.3g} times its start within the first epoch and is "
-            f"{recent:.3g} after {course.num_epochs} epochs; a constant answer costs {level:.3g}",
+            f"{recent:.3g} after {course.num_epochs} epochs; "
+            f"a constant prediction costs {level:.3g}",
         )
 
     def _judge_return(self, course: Course) -> Finding | None:
@@ -92,11 +93,11 @@ class LearningRateTooHigh(Rule):
             course,
             "warning",
             f"the training loss fell to {best:.3g} and rose again to {course.losses[-1]:.3g}; "
-            f"a constant answer costs {level:.3g}",
+            f"a constant prediction costs {level:.3g}",
         )
 
     def _judge_relapse(self, course: Course) -> Finding | None:
-        """Training samples that were answered right are forgotten again, by steps that are large.
+        """Training samples that were predicted right are forgotten again, by steps that are large.
 
         An epoch's noise cannot do that, and a spike that is recovered from ends below the best.
         """
@@ -126,7 +127,7 @@ class LearningRateTooHigh(Rule):
         )
 
     def _judge_death(self, course: Course) -> Finding | None:
-        """The first epoch went up, gradients died, and the rate is far above what should do."""
+        """The first epoch went up, gradients died, and the learning rate is far above usual."""
         level, good = course.level, estimate(course.evidence, rate_of(course.evidence.config))
         assert level is not None
         if good is None or not is_above(course, 5) or not course.has_died:
@@ -137,7 +138,7 @@ class LearningRateTooHigh(Rule):
         return too_high(
             course,
             "warning",
-            f"the first epoch drove the loss up to {course.losses[0]:.4g} (a constant answer "
+            f"the first epoch drove the loss up to {course.losses[0]:.4g} (a constant prediction "
             f"costs {level:.4g}), and no gradient reaches the weights any more",
         )
 
@@ -165,7 +166,7 @@ class LearningRateTooHigh(Rule):
 
 
 def starts_far_off(evidence: Evidence, max_excess: float) -> bool:
-    """Whether answers are far too large before any step, as of a scale in the model's forward.
+    """Whether predictions are far too large before any step, as of a scale in the model's forward.
 
     Gradients are as much too large, and the lowest rate would only hide it.
     """
@@ -209,7 +210,7 @@ def gate_too_high(
 
 
 def is_above(course: Course, times: float) -> bool:
-    """Whether the rate is above what should do, as far as that is known.
+    """Whether the learning rate is above what should do, as far as that is known.
 
     A transformer whose inputs hide what it is to learn leaps too, at a rate that is not to blame.
     """

@@ -129,7 +129,7 @@ def is_drawn_too_small(evidence: Evidence, min_gain: float) -> bool:
 def falls_steadily(losses: list[float]) -> bool:
     """Whether the second half falls nearly as much as the first, and both do not fall far.
 
-    A model that has found the constant answer falls no further; one that learns falls faster.
+    A model that has found the constant prediction falls no further; one that learns falls faster.
     """
     middle = len(losses) // 2
     first, second = losses[0] - losses[middle], losses[middle] - losses[-1]

@@ -1,4 +1,4 @@
-"""A loss that stays where a constant answer lies, and one that leaves all bounds: symptoms."""
+"""A loss that stays where a constant prediction lies, and one that leaves all bounds: symptoms."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from expkit.records.files import Record
 
 @dataclass(frozen=True, kw_only=True)
 class LossAtChance(Rule):
-    """The training loss is that of a constant answer, and nothing says that it will leave it.
+    """The training loss is that of a constant prediction, and nothing says that it will leave it.
 
     A slow start looks alike for some epochs, but its gradients live: the backbones of the puzzle
     lie within a thousandth of ln C for five epochs of eight steps, and then fall.
     """
 
-    tolerance: Annotated[float, Gt(0)] = 0.02  # below the loss of a constant answer
+    tolerance: Annotated[float, Gt(0)] = 0.02  # below the loss of a constant prediction
     max_fall: Annotated[float, Gt(0)] = 0.002  # of the loss, over the last half of the epochs
     min_epochs: Annotated[int, Ge(4)] = 10
     min_steps: Annotated[int, Gt(0)] = 1000
@@ -60,7 +60,7 @@ class LossAtChance(Rule):
         return Finding(
             severity="fatal" if course.has_died else "warning",
             sentence=f"after {course.num_epochs} epochs the training loss is {loss:.4g}, and "
-            f"always answering the same costs {level:.4g}{dead}",
+            f"always predicting the same costs {level:.4g}{dead}",
             evidence={
                 "loss": loss,
                 "constant_answer_loss": level,
@@ -92,7 +92,7 @@ def remedies_for(course: Course) -> list[list[str]]:
 class Diverged(Rule):
     """The loss is no number any more, or far above where it began."""
 
-    growth: Annotated[float, Gt(1)] = 3.0  # of the loss to its first, or a constant answer's
+    growth: Annotated[float, Gt(1)] = 3.0  # of the loss to its first, or a constant prediction's
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         for stage in [*evidence.trainings, *evidence.gates]:
@@ -123,7 +123,8 @@ class Diverged(Rule):
             severity="fatal",
             sentence=f"{name} became {record[name]} in epoch {epoch}{where}{layer}",
             evidence={"epoch": epoch, name: record[name], "step": step, "origin": dict(origin)},
-            cause="numbers left the range of the precision: too large a rate, a loss or a layer "
+            cause="numbers left the range of the precision: too high a learning rate, a loss or "
+            "a layer "
             "that divides by zero or takes its logarithm, or inputs that are no numbers",
             remedies=[[f"optimizer.lr={plainly(rate_of(evidence.config) / 10)}"]],
             stage=stage,

@@ -1,4 +1,4 @@
-"""Regularisation that leaves nothing to be learnt."""
+"""Regularization that leaves nothing to be learnt."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegularisationTooStrong(Rule):
+class RegularizationTooStrong(Rule):
     """Neither in training nor without dropout and noise is the training set learnt, under settings
     that take most of the signal away.
 
-    A high loss in training mode alone is what strong regularisation is meant to do.
+    A high loss in training mode alone is what strong regularization is meant to do.
     """
 
     min_dropout: Annotated[float, Gt(0), Lt(1)] = 0.7
     min_noise: Annotated[float, Gt(0)] = 0.4  # standard deviation, of the range of a pixel
     min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all images
-    stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant answer
+    stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant prediction
     min_epochs: Annotated[int, Ge(2)] = 5
     min_steps: Annotated[int, Gt(0)] = 100
     # in training mode as good as nothing is recognised, and without noise most is
-    drowned_share: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant answer
+    drowned_share: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant prediction
     drowned_gap: Annotated[float, Gt(0), Le(1)] = 0.3  # of it, down to the loss without noise
     learnt_share: Annotated[float, Gt(0), Le(1)] = 0.7  # of it, without noise: something is known
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         is_usual = has_usual_rate(evidence.config)
         strong = dict(self._strong(evidence.config)) if is_usual else {}
-        is_regular = is_usual and is_regularised(evidence)
+        is_regular = is_usual and is_regularized(evidence)
         for course in courses(evidence):
             if strong and self._is_stuck(course):
                 yield self._tell(course, strong)
@@ -84,14 +84,14 @@ class RegularisationTooStrong(Rule):
             severity="warning",
             sentence=f"after {course.num_epochs} epochs the training loss is "
             f"{course.losses[-1]:.3g}, and {probe:.3g} without dropout and augmentation, under "
-            f"{words}; a constant answer costs {course.level:.3g}",
+            f"{words}; a constant prediction costs {course.level:.3g}",
             evidence={
                 "train_loss": course.losses[-1],
                 "probe_loss": probe,
                 "constant_answer_loss": course.level,
                 **strong,
             },
-            cause="the regularisation takes away more than the steps can teach",
+            cause="the regularization takes away more than the steps can teach",
             remedies=[[f"{key}={weaker(key)}" for key in strong]],
             stage=course.stage,
             epoch=course.num_epochs,
@@ -123,7 +123,7 @@ class RegularisationTooStrong(Rule):
         return Finding(
             severity="warning",
             sentence=f"after {course.num_epochs} epochs the training loss is "
-            f"{course.recent_loss():.3g}, where a constant answer costs {course.level:.3g}; "
+            f"{course.recent_loss():.3g}, where a constant prediction costs {course.level:.3g}; "
             f"without augmentation and dropout it is {probe:.3g} on the same samples",
             evidence={
                 "train_loss": course.recent_loss(),
@@ -151,10 +151,10 @@ class RegularisationTooStrong(Rule):
             return None
         gaps = [record.get("train_eval_gap") for record in evidence.of_kind("model")]
         gap = next((each for each in gaps if each is not None), None)
-        if gap is not None and gap < 1:  # it hardly changes the answers
+        if gap is not None and gap < 1:  # it hardly changes the outputs
             return None
         words = ", ".join(f"{key}={value:g}" for key, value in drops.items())
-        differ = "" if gap is None else f", and changes the answers by {gap:.2g} times their size"
+        differ = "" if gap is None else f", and changes the outputs by {gap:.2g} times their size"
         return Finding(
             severity="fatal",
             sentence=f"{gate} ended at a loss of {losses[-1]:.3g} under {words}: it leaves "
@@ -177,7 +177,7 @@ def has_usual_rate(config: Mapping[str, Any]) -> bool:
     return rate_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
 
 
-def is_regularised(evidence: Evidence) -> bool:
+def is_regularized(evidence: Evidence) -> bool:
     """Whether anything works in training alone: else it is the steps that part the two losses."""
     config = evidence.config
     augment = config["augment"]

@@ -68,7 +68,7 @@ class ClippingAlwaysActive(Rule):
 
     min_share: Annotated[float, Gt(0), Le(1)] = 0.95  # of the steps
     max_kept_share: Annotated[float, Gt(0), Le(1)] = 0.1  # of the typical gradient's norm
-    slow_share: Annotated[float, Gt(0)] = 0.5  # of the loss of a constant answer
+    slow_share: Annotated[float, Gt(0)] = 0.5  # of the loss of a constant prediction
     min_epochs: Annotated[int, Ge(2)] = 3
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
@@ -122,7 +122,7 @@ class BatchTooSmallForRate(Rule):
     """A usual rate, but steps led by so few samples that their noise undoes what they teach."""
 
     max_samples: Annotated[int, Ge(1)] = 8  # a step
-    stuck_share: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant answer
+    stuck_share: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant prediction
     min_noise: Annotated[float, Gt(0)] = 0.12  # standard deviation of the steps' losses, of a mean
     min_steps: Annotated[int, Gt(0)] = 300
     max_rate: Annotated[float, Ge(1)] = 12.0  # times the usual: above, the rate alone is to blame
@@ -164,7 +164,8 @@ class BatchTooSmallForRate(Rule):
                 "constant_answer_loss": course.level,
                 "update_ratio": course.update_ratio,
             },
-            cause="the gradients of so few samples are mostly noise, and the rate lets it in",
+            cause="the gradients of so few samples are mostly noise, and the learning rate lets "
+            "it in",
             remedies=[
                 [f"procedure.{course.stage}.batch_size=32"],
                 [f"optimizer.lr={plainly(rate * course.samples_per_step / 64)}"],
@@ -175,6 +176,6 @@ class BatchTooSmallForRate(Rule):
 
 
 def noise_of(course: Course) -> float:
-    """The most that the losses of an epoch's steps scattered, as a share of their mean."""
+    """The most that the losses of an epoch's steps scattered, as a fraction of their mean."""
     losses = [signal["step_loss"] for signal in course.signals]
     return max((float(e["std"] / e["mean"]) for e in losses if e["mean"] > 0), default=0.0)

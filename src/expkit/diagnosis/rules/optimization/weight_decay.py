@@ -24,18 +24,18 @@ DECOUPLED = frozenset(["AdamW", "Lion", "Ranger", "Lamb", "LAMB"])
 
 @dataclass(frozen=True, kw_only=True)
 class WeightDecayCrushes(Rule):
-    """Weights have shrunk to a part of what they were, and the loss is that of a constant answer.
+    """Weights shrank to a part of their size, and the loss is that of a constant prediction.
 
     Weights that shrink while the loss falls are no fault.
     """
 
     max_left_share: Annotated[float, Gt(0), Lt(1)] = 0.4  # of a typical weight
-    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the loss of a constant answer
+    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the loss of a constant prediction
     # held down: a decay that takes as much as a step gives, and a loss that stands still
     min_pull: Annotated[float, Gt(0)] = 1.0  # of the decay, to all else that moves a weight
     min_decay: Annotated[float, Gt(0)] = 0.5  # by itself, as of AdamW: sound ones are below 0.3
     min_added_decay: Annotated[float, Gt(0)] = 0.01  # to the gradient, as of SGD and Adam
-    held_share: Annotated[float, Gt(0)] = 0.15  # of the loss of a constant answer
+    held_share: Annotated[float, Gt(0)] = 0.15  # of the loss of a constant prediction
     min_steps: Annotated[int, Gt(0)] = 150
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
@@ -87,7 +87,7 @@ class WeightDecayCrushes(Rule):
             severity="warning",
             sentence=f"the training loss stands still at {course.recent_loss():.3g} while weight "
             f"decay {decay:g} takes {pull:.2g} times what a step gives (a typical weight is at "
-            f"{percent(left, 0)} of its start); a constant answer costs {course.level:.3g}",
+            f"{percent(left, 0)} of its start); a constant prediction costs {course.level:.3g}",
             evidence={
                 "decay_to_step": pull,
                 name: decay,
@@ -105,7 +105,7 @@ class WeightDecayCrushes(Rule):
     def _judge_gate(
         self, evidence: Evidence, gate: str, decays: Mapping[str, float]
     ) -> Finding | None:
-        """The weights that a failed gate left behind, beside those of another initialisation."""
+        """The weights that a failed gate left behind, beside those of another initialization."""
         result, records = evidence.result(gate), evidence.of_kind("model")
         after = [each for each in records if each["stage"] == gate and each["epoch"] > 0]
         if result is None or result.passed or not after or records[0] is after[0]:

@@ -68,7 +68,7 @@ class NoImprovement(Rule):
                 "epochs left": left,
                 "minutes left": left * each / 60,
             },
-            cause="the net has learnt what it can with this rate and these samples",
+            cause="the net has learnt what it can with this learning rate and these samples",
             remedies=[[f"procedure.{stage}.patience={patience}"]],
             stage=stage,
             epoch=last,
@@ -106,7 +106,8 @@ class BestEpochFirst(Rule):
                     "noise of an epoch": noise(figures[1:]),
                     "epochs": len(figures),
                 },
-                cause="the weights that it started from are spoilt by a rate too high, or what it "
+                cause="the weights that it started from are spoilt by too high a learning rate, "
+                "or what it "
                 "learns of the training samples does not hold for the others",
                 remedies=_lower_rate(evidence),
                 stage=stage,

@@ -17,7 +17,7 @@ from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions
 
-REGULARISED = (
+REGULARIZED = (
     "while it trains, the net is held back by {}: measured so, its training figures are too low, "
     "and that is no fault"
 )
@@ -76,7 +76,7 @@ class HeldOutBetterThanTrain(Rule):
                 "held-out samples": gap.num_held_out,
                 "measured": "standing still" if is_evaluated else "while training",
             },
-            cause=REGULARISED.format(", ".join(held_back)) if held_back else EASIER,
+            cause=REGULARIZED.format(", ".join(held_back)) if held_back else EASIER,
             command="look at train's own figures after an evaluation"
             if held_back
             else "look for samples that stand in both, and at how the split was made",
@@ -105,7 +105,7 @@ class HeldOutBetterThanTrain(Rule):
 
 
 def _gap_in_answers(evidence: Evidence) -> Gap | None:
-    """Of the recorded answers, the net standing still for both."""
+    """Of the recorded predictions, the net standing still for both."""
     split = evidence.facts.judged_split
     train, held_out = evidence.predictions.get("train"), evidence.predictions.get(split)
     if split == "train" or not evidence.facts.has_training_samples:

@@ -13,23 +13,23 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import best_index, column
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.success_counts import Outcome, answers_of, is_balanced, outcome_of
+from expkit.diagnosis.success_counts import Outcome, is_balanced, outcome_of, predictions_of
 from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotBetterThanMajority(Rule):
-    """Always answering the largest class, or the mean, would have done as well."""
+    """Always predicting the largest class, or the mean, would have done as well."""
 
     # an interval that reaches further up leaves too much open to be called no better
     max_reach: Annotated[float, Gt(0), Le(1)] = 0.1
     min_epochs: Annotated[int, Ge(1)] = 5  # of fewer, nobody expects more
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        answers = evidence.predictions.get(evidence.facts.judged_split)
-        if isinstance(answers, ValuePredictions):
-            yield from _beside_the_mean(answers)
+        predictions = evidence.predictions.get(evidence.facts.judged_split)
+        if isinstance(predictions, ValuePredictions):
+            yield from _beside_the_mean(predictions)
             return
         outcome = outcome_of(evidence)
         if outcome is not None and self._is_no_better(outcome):
@@ -42,7 +42,7 @@ class NotBetterThanMajority(Rule):
         return low <= outcome.majority and high <= outcome.majority + self.max_reach
 
     def _tell(self, evidence: Evidence, outcome: Outcome) -> Finding:
-        balanced = balanced_accuracy(answers_of(evidence))
+        balanced = balanced_accuracy(predictions_of(evidence))
         num_epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
         # a net that was told to care for the small classes pays with the largest one
         is_meant = is_balanced(evidence) and (balanced is None or balanced.is_above_chance)
@@ -53,14 +53,14 @@ class NotBetterThanMajority(Rule):
             severity="info"
             if is_meant or is_unfinished or num_epochs < self.min_epochs
             else "warning",
-            sentence=f"{percent(outcome.accuracy)} on {outcome.split} is {word} always answering "
+            sentence=f"{percent(outcome.accuracy)} on {outcome.split} is {word} always predicting "
             f"'{name}', {percent(outcome.majority)}",
             evidence={
                 "accuracy": outcome.accuracy,
                 "right": outcome.right,
                 "samples": outcome.count,
                 "largest class": name,
-                "its share": outcome.majority,
+                "its fraction": outcome.majority,
                 "95 % interval": list(outcome.interval),
                 **({} if balanced is None else {"balanced accuracy": balanced.value}),
             },
@@ -99,7 +99,7 @@ def still_learns(evidence: Evidence) -> bool:
 
 @dataclass(frozen=True)
 class BalancedAccuracy:
-    """The mean over classes of the share of their samples that is right, with what chance is."""
+    """The mean over classes of the fraction of their samples that is right, with what chance is."""
 
     value: float
     error: float  # standard
@@ -110,14 +110,14 @@ class BalancedAccuracy:
         return self.value - self.chance > 2 * self.error
 
 
-def balanced_accuracy(answers: ClassPredictions | None) -> BalancedAccuracy | None:
-    """Of recorded answers; the error is that of a sum of shares of each class's samples."""
-    if answers is None:
+def balanced_accuracy(predictions: ClassPredictions | None) -> BalancedAccuracy | None:
+    """Of recorded predictions; the error is that of a sum of shares of each class's samples."""
+    if predictions is None:
         return None
     import numpy as np
 
-    counts = np.bincount(answers.targets)
-    right = np.bincount(answers.targets[answers.ranks == 0], minlength=len(counts))
+    counts = np.bincount(predictions.targets)
+    right = np.bincount(predictions.targets[predictions.ranks == 0], minlength=len(counts))
     counts, right = counts[counts > 0], right[counts > 0]
     recalls = right / counts
     # half a sample of doubt keeps one class of few samples, all right, from being certain
@@ -129,25 +129,25 @@ def balanced_accuracy(answers: ClassPredictions | None) -> BalancedAccuracy | No
 def _largest_class(evidence: Evidence, outcome: Outcome) -> str:
     import numpy as np
 
-    answers = answers_of(evidence)
-    if answers is not None:
-        return str(answers.class_names[int(np.bincount(answers.targets).argmax())])
+    predictions = predictions_of(evidence)
+    if predictions is not None:
+        return str(predictions.class_names[int(np.bincount(predictions.targets).argmax())])
     facts = evidence.facts_of(outcome.stage)
     counts = facts.splits[outcome.split].class_counts or (0,)
     return (facts.class_names or ("?",))[counts.index(max(counts))]
 
 
-def _beside_the_mean(answers: ValuePredictions) -> Iterable[Finding]:
+def _beside_the_mean(predictions: ValuePredictions) -> Iterable[Finding]:
     import numpy as np
 
-    targets = answers.targets.astype(np.float64)
-    errors = np.sqrt(((answers.predictions - targets) ** 2).mean())
+    targets = predictions.targets.astype(np.float64)
+    errors = np.sqrt(((predictions.predictions - targets) ** 2).mean())
     spread = np.sqrt(((targets - targets.mean(0)) ** 2).mean())
     if len(targets) >= 10 and not errors < spread:
         yield Finding(
             severity="warning",
-            sentence=f"the error on {answers.split}, {errors:.3g}, is not below that of always "
-            f"answering the mean, {spread:.3g}",
+            sentence=f"the error on {predictions.split}, {errors:.3g}, is not below that of always "
+            f"predicting the mean, {spread:.3g}",
             evidence={"rmse": errors, "of the mean": spread, "samples": len(targets)},
             cause="nothing that the net has learnt about the images helps on these samples",
         )

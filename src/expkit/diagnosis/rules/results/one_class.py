@@ -1,4 +1,4 @@
-"""One answer to everything."""
+"""One class predicted for everything."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from expkit.metrics.predictions import ClassPredictions
 
 @dataclass(frozen=True)
 class Share:
-    """How much of a split's answers one class got, and how much of its samples it has."""
+    """How much of a split's predictions one class got, and how much of its samples it has."""
 
     split: str
     class_index: int
-    answered: float
+    predicted: float
     true: float
     count: int
 
     @classmethod
-    def of(cls, answers: ClassPredictions) -> Self:
+    def of(cls, predictions: ClassPredictions) -> Self:
         import numpy as np
 
-        counts = np.bincount(answers.predictions)
-        largest, total = int(counts.argmax()), len(answers.targets)
-        true = float((answers.targets == largest).mean())
-        return cls(answers.split, largest, float(counts[largest]) / total, true, total)
+        counts = np.bincount(predictions.predictions)
+        largest, total = int(counts.argmax()), len(predictions.targets)
+        true = float((predictions.targets == largest).mean())
+        return cls(predictions.split, largest, float(counts[largest]) / total, true, total)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictsOneClass(Rule):
-    """(Almost) all answers are one class, and its samples are far fewer."""
+    """(Almost) all predictions are one class, and its samples are far fewer."""
 
     min_share: Annotated[float, Gt(0), Le(1)] = 0.95
-    # beyond its own samples: where one class has 90 % of them, a good net answers it that often
+    # beyond its own samples: where one class has 90 % of them, a good net predicts it that often
     min_excess: Annotated[float, Gt(0), Le(1)] = 0.1
-    min_samples: Annotated[int, Ge(1)] = 20  # of fewer, one answer to all may be chance
-    # a slow start answers one class too: so many epochs in a row, and no loss that falls
+    min_samples: Annotated[int, Ge(1)] = 20  # of fewer, one class for all may be chance
+    # a slow start predicts one class too: so many epochs in a row, and no loss that falls
     min_epochs: Annotated[int, Ge(1)] = 8
     min_epochs_fraction: Annotated[float, Gt(0), Le(1)] = 0.2
     max_epochs: Annotated[int, Ge(1)] = 15
@@ -55,9 +55,9 @@ class PredictsOneClass(Rule):
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if (evidence.facts.num_classes or 0) < 2:
             return
-        answers = evidence.predictions.get(evidence.facts.judged_split)
-        if isinstance(answers, ClassPredictions):
-            if len(answers.targets) and self._is_collapse(share := Share.of(answers)):
+        predictions = evidence.predictions.get(evidence.facts.judged_split)
+        if isinstance(predictions, ClassPredictions):
+            if len(predictions.targets) and self._is_collapse(share := Share.of(predictions)):
                 epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
                 yield self._tell(evidence, share, is_over=epochs >= 5, evaluated=True)
             return
@@ -81,14 +81,14 @@ class PredictsOneClass(Rule):
                 return
 
     def _is_collapse(self, share: Share) -> bool:
-        if share.count < self.min_samples or share.answered < self.min_share:
+        if share.count < self.min_samples or share.predicted < self.min_share:
             return False
         others = (1 - share.true) * share.count
-        is_total = share.answered == 1 and others >= 5
-        return share.answered - share.true >= self.min_excess or is_total
+        is_total = share.predicted == 1 and others >= 5
+        return share.predicted - share.true >= self.min_excess or is_total
 
     def _lasts(self, evidence: Evidence, stage: str, num_epochs: int) -> bool:
-        """Whether so many epochs alike are no slow start: the rate is there, the loss is still."""
+        """Tell whether equal epochs are no slow start: the loss stands still at full rate."""
         max_epochs = int(evidence.stage_config(stage)["max_epochs"])
         needed = max(self.min_epochs, math.ceil(self.min_epochs_fraction * max_epochs))
         needed = min(needed, self.max_epochs)
@@ -115,13 +115,13 @@ class PredictsOneClass(Rule):
         return Finding(
             # where the data itself is nearly one class, that is all a net may find
             severity="fatal" if is_over and share.true < 0.9 else "warning",
-            sentence=f"{percent(share.answered)} of the answers on {share.split} are "
+            sentence=f"{percent(share.predicted)} of the predictions on {share.split} are "
             f"'{name}'{since}; {_told(evidence, share, stage)}",
             evidence={
                 "split": share.split,
                 "class": name,
-                "share of answers": share.answered,
-                "share of samples": share.true,
+                "fraction of predictions": share.predicted,
+                "fraction of samples": share.true,
                 "samples of the class": round(share.true * share.count),
                 "samples": share.count,
                 **_figures(evidence, share, stage),
@@ -135,30 +135,30 @@ class PredictsOneClass(Rule):
 
 
 def _name_of(evidence: Evidence, share: Share, stage: str) -> str:
-    answers = evidence.predictions.get(share.split)
-    if not stage and isinstance(answers, ClassPredictions):
-        return str(answers.class_names[share.class_index])
+    predictions = evidence.predictions.get(share.split)
+    if not stage and isinstance(predictions, ClassPredictions):
+        return str(predictions.class_names[share.class_index])
     return (evidence.facts_of(stage).class_names or ())[share.class_index]
 
 
 def _figures(evidence: Evidence, share: Share, stage: str) -> dict[str, float]:
     """The accuracy beside that of the largest class, as far as they are recorded."""
     majority = evidence.facts_of(stage).majority_accuracy(share.split)
-    answers = evidence.predictions.get(share.split)
+    predictions = evidence.predictions.get(share.split)
     accuracy = math.nan
-    if not stage and isinstance(answers, ClassPredictions):
-        accuracy = float((answers.ranks == 0).mean())
-        majority = float(max(_counts(answers)) / len(answers.targets))
+    if not stage and isinstance(predictions, ClassPredictions):
+        accuracy = float((predictions.ranks == 0).mean())
+        majority = float(max(_counts(predictions)) / len(predictions.targets))
     elif stage:
         accuracy = float(evidence.epochs(stage)[-1].get(f"{share.split}/accuracy", math.nan))
-    found = {"accuracy": accuracy, "largest class's share": majority}
+    found = {"accuracy": accuracy, "largest class's fraction": majority}
     return {k: v for k, v in found.items() if v is not None and math.isfinite(v)}
 
 
-def _counts(answers: ClassPredictions) -> list[int]:
+def _counts(predictions: ClassPredictions) -> list[int]:
     import numpy as np
 
-    return [int(count) for count in np.bincount(answers.targets)]
+    return [int(count) for count in np.bincount(predictions.targets)]
 
 
 def _told(evidence: Evidence, share: Share, stage: str) -> str:
@@ -169,10 +169,12 @@ def _told(evidence: Evidence, share: Share, stage: str) -> str:
     accuracy, majority = figures.values()
     told = f"its accuracy, {percent(accuracy)}, is "
     if abs(accuracy - majority) < 0.5 / share.count:
-        return told + "exactly that of always answering the largest class"
+        return told + "exactly that of always predicting the largest class"
     if accuracy < majority:
-        return told + f"below that of always answering the largest class, {percent(majority)}"
-    return told + f"that of always answering the largest class, {percent(majority)}, or hardly more"
+        return told + f"below that of always predicting the largest class, {percent(majority)}"
+    return (
+        told + f"that of always predicting the largest class, {percent(majority)}, or hardly more"
+    )
 
 
 def _recorded_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:
@@ -201,22 +203,22 @@ def _guessed_shares(evidence: Evidence, stage: str, split: str) -> list[Share]:
     for record in evidence.epochs(stage):
         right = float(record.get(f"{split}/accuracy", math.nan)) * total
         same = [i for i, count in enumerate(counts) if count > 1 and abs(right - count) < 1e-3]
-        answered = 1.0 if same else 0.0
+        predicted = 1.0 if same else 0.0
         index = same[0] if same else 0
-        shares.append(Share(split, index, answered, counts[index] / total, total))
+        shares.append(Share(split, index, predicted, counts[index] / total, total))
     return shares
 
 
 def _cause(evidence: Evidence, stage: str, split: str) -> str:
     trained = _recorded_shares(evidence, stage, "train") if stage else []
-    if split != "train" and trained and trained[-1].answered < 0.9:
+    if split != "train" and trained and trained[-1].predicted < 0.9:
         return (
-            f"the net answers so on {split} alone: in evaluation it works otherwise than in "
+            f"the net predicts so on {split} alone: in evaluation it works otherwise than in "
             "training (batch norm's statistics), or that split is prepared otherwise"
         )
     return (
         "the outputs hardly depend on the image, so that the most frequent or the first "
-        "class wins: the features collapsed, the rate was too high, or nothing was learnt"
+        "class wins: the features collapsed, the learning rate was too high, or nothing was learnt"
     )
 
 

@@ -62,8 +62,9 @@ class SeedDependent(CrossRule):
                 "of sampling alone": sampling,
                 "p, chi-squared": p,
             },
-            cause="training is unstable at the start (rate, initialisation), or far from its end",
-            command="report mean and spread over seeds; try a warm-up: schedule.warmup_epochs=1",
+            cause="training is unstable at the start (learning rate, initialization), or far "
+            "from its end",
+            command="report mean and std over seeds; try a warm-up: schedule.warmup_epochs=1",
         )
 
 
@@ -94,7 +95,8 @@ def _with_failures(group: Evidences, drawn: str) -> Iterable[Finding]:
                 "passed": [name for name, stage in failed.items() if not stage],
                 "seeds": {name: group[name].config["seed"] for name in failed},
             },
-            cause="training is unstable at the start: the rate is near its limit, or the "
-            "initialisation is poor",
-            command="try a warm-up, or a lower rate, over the same seeds: schedule.warmup_epochs=1",
+            cause="training is unstable at the start: the learning rate is near its limit, or the "
+            "initialization is poor",
+            command="try a warm-up, or a lower learning rate, over the same seeds: "
+            "schedule.warmup_epochs=1",
         )

@@ -24,7 +24,7 @@ class Underfitting(Rule):
     """Even the training samples were hardly learnt, and it got no better at the end."""
 
     min_epochs: Annotated[int, Ge(1)] = 10
-    # of the way from always answering the largest class to all right
+    # of the way from always predicting the largest class to all right
     max_way: Annotated[float, Gt(0), Le(1)] = 0.25
     max_fall: Annotated[float, Gt(0), Le(1)] = 0.02  # of the training loss in the last third
     # where the last layer is given fewer features than the classes' numbers have binary digits
@@ -112,7 +112,8 @@ class Underfitting(Rule):
             },
             cause=f"the net is too small: its last layer is given {features} features"
             if is_narrow
-            else "the net is too small or held back too much, its rate does not fit, or its "
+            else "the net is too small or held back too much, its learning rate does not fit, or "
+            "its "
             "inputs do not tell the classes apart",
             remedies=wider(evidence.config["model"]) if is_narrow else (),
             command=""

@@ -42,8 +42,8 @@ def test_figures_of_two_small_pictures() -> None:
     images[..., 1] = 7
     split = take_census(of_pictures(images))["splits"]["train"]
     assert split["mean"] == pytest.approx([27.5, 7])
-    assert split["spread"] == pytest.approx([np.std([0, 10, 20, 30, 40, 40, 40, 40]), 0], abs=1e-3)
-    assert split["spread_of_means"] == pytest.approx([12.5, 0])
+    assert split["std"] == pytest.approx([np.std([0, 10, 20, 30, 40, 40, 40, 40]), 0], abs=1e-3)
+    assert split["std_of_means"] == pytest.approx([12.5, 0])
     assert (split["min"], split["max"]) == ([0, 7], [40, 7])
     assert split["constant_channels"] == [1]
     assert split["num_levels"] == 6  # 0, 7, 10, 20, 30, 40

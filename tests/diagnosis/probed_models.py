@@ -108,7 +108,7 @@ def make_look(
     **more: Any,
 ) -> dict[str, Any]:
     """An epoch that was looked at closely; answers have size 1."""
-    outputs = {"rms": 1.0, "spread_across_samples": spread, "non_finite": 0}
+    outputs = {"rms": 1.0, "std_across_samples": spread, "non_finite": 0}
     rows = [{"name": f"{i}.weight", "weight_rms": 1.0, "update_ratio": update} for i in range(4)]
     rows = [{**row, "gradient_rms": 1.0} for row in rows]
     content = {"layers": layers, "outputs": outputs, "parameters": rows, "step": 100 * epoch}
@@ -119,6 +119,6 @@ def make_look(
 def flat(hidden: float) -> list[dict[str, Any]]:
     """Three linear layers, of which the one before the last differs so much between samples."""
     return [
-        {"name": n, "type": "Linear", "relative_spread": s, "dead_share": None, "non_finite": 0}
+        {"name": n, "type": "Linear", "relative_std": s, "dead_fraction": None, "non_finite": 0}
         for n, s in (("0", 0.4), ("1", hidden), ("2", hidden / 10))
     ]

@@ -97,7 +97,9 @@ def test_imbalance_is_not_taken_for_wrong_labels() -> None:
 def looks_at(accuracies: Sequence[float], shares: Sequence[float], count: int) -> Evidence:
     """Epochs of ten classes, with the errors among the answers that the net is surest of."""
     signals = [
-        make_signal("epoch", epoch=i + 1, confident_error={"val": {"share": share, "count": count}})
+        make_signal(
+            "epoch", epoch=i + 1, confident_error={"val": {"fraction": share, "count": count}}
+        )
         for i, share in enumerate(shares)
     ]
     loss = {"label_smoothing": 0.0}
@@ -138,7 +140,7 @@ def test_a_small_net_on_cherries_has_no_wrong_labels() -> None:
         make_signal(
             "epoch",
             epoch=i + 1,
-            confident_error={s: {"share": sure[s][i], "count": counts[s]} for s in counts},
+            confident_error={s: {"fraction": sure[s][i], "count": counts[s]} for s in counts},
         )
         for i in range(5)
     ]
@@ -271,7 +273,7 @@ def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
 
 def test_mixed_pictures_prove_no_wrong_labels() -> None:
     """Mix-up makes training answers wrong at any confidence."""
-    share = {"train": {"share": 0.4, "count": 300}}
+    share = {"train": {"fraction": 0.4, "count": 300}}
     signals = [make_signal("epoch", epoch=i + 1, confident_error=share) for i in range(3)]
     sound = course([0.6] * 3, [0.9] * 3, signals=signals)
     assert len(findings("label_noise", sound)) == 1

@@ -19,7 +19,7 @@ def test_a_dead_layer_is_fatal() -> None:
     with torch.no_grad():
         model[2].bias.fill_(-99.0)
     (finding,) = findings("dead_units", probed(model))
-    assert (finding.severity, finding.evidence["dead_share"]) == ("fatal", 1.0)
+    assert (finding.severity, finding.evidence["dead_fraction"]) == ("fatal", 1.0)
 
 
 def test_nearly_all_units_dead() -> None:
@@ -34,7 +34,7 @@ def test_nearly_all_units_dead() -> None:
 
 def test_units_that_rest_while_the_net_learns() -> None:
     """Most units of a layer may rest at a look of a net whose loss falls."""
-    layer = {"name": "2", "type": "ReLU", "units": 64, "dead_share": 0.95, "non_finite": 0}
+    layer = {"name": "2", "type": "ReLU", "units": 64, "dead_fraction": 0.95, "non_finite": 0}
     look = make_look(8, loss=1.0, layers=[layer, layer], spread=0.5)
     assert findings("dead_units", make_evidence(signals=[look], history=[{"stage": "train"}])) == []
     stuck = make_look(8, loss=2.3026, layers=[layer, layer], spread=0.5)
@@ -54,7 +54,7 @@ def test_saturated_units() -> None:
 
 
 def collapse(*looks: dict[str, Any], hidden: float, batch_norms: int = 0) -> Evidence:
-    outputs = {"rms": 1.0, "spread_across_samples": hidden / 2, "non_finite": 0}
+    outputs = {"rms": 1.0, "std_across_samples": hidden / 2, "non_finite": 0}
     start = {"layers": flat(hidden), "outputs": outputs, "batch_norms": batch_norms}
     start |= {"parameters": [], "loss": 2.3, "gradient_norm": 1.0}
     made = make_signal("model", **start)

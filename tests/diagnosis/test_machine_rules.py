@@ -111,7 +111,7 @@ class TestDenormals:
     def look(self, share: float, *, flush: bool, used: str = "cpu") -> Evidence:
         signals = [
             make_signal("machine", "preflight", used=used, flush_denormals=flush),
-            make_signal("epoch", epoch=1, parameters=[], denormal_share=share),
+            make_signal("epoch", epoch=1, parameters=[], denormal_fraction=share),
         ]
         history = make_history(train__loss=[1.0])
         return make_evidence(history=history, signals=signals)

@@ -11,7 +11,7 @@ from synthetic_evidence import CONFIG, make_evidence, make_history, make_signal
 
 from expkit.diagnosis.examine import load_rules
 
-WEIGHTED = {"weighted_to_class_shares": True}
+WEIGHTED = {"weighted_to_class_fractions": True}
 FALL = np.geomspace(2.3, 1e-3, 60).tolist()
 
 

@@ -24,7 +24,7 @@ def test_weights_that_are_gone_at_chance() -> None:
     course = make_course([2.3, 2.303], weights=0.001, optimizer=ADAMW, signals=[START])
     (found,) = find("weight_decay_crushes", course)
     assert found.severity == "fatal"
-    assert found.evidence["share_left"] == pytest.approx(0.01)
+    assert found.evidence["fraction_left"] == pytest.approx(0.01)
     assert found.remedies[0] == ["optimizer.weight_decay=0.01"]
 
 

@@ -85,7 +85,7 @@ def under_way(
     """A run whose answers went to class 0 by these shares, an epoch each."""
     signals = [
         make_signal(
-            "epoch", epoch=i + 1, predicted={split: {"largest_share": s, "largest_class": 0}}
+            "epoch", epoch=i + 1, predicted={split: {"largest_fraction": s, "largest_class": 0}}
         )
         for i, s in enumerate(shares)
     ]

@@ -37,7 +37,7 @@ def test_gradients_of_what_no_step_moves_stay_by_nature() -> None:
 
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.01, "momentum": 0.9}
-CUT = {"clipped_share": 1.0}
+CUT = {"clipped_fraction": 1.0}
 
 
 def clipped(bound: float, losses: tuple[float, ...] = (2.2, 2.1, 2.0), **options: Any) -> Evidence:
@@ -59,7 +59,7 @@ def test_every_step_cut_to_a_hundredth() -> None:
 def test_clipping_that_guards_is_none() -> None:
     """Half of the gradient is left, or some steps are whole, or there is no bound, or no time."""
     assert not find("clipping_always_active", clipped(0.5))
-    assert not find("clipping_always_active", clipped(0.01, signal={"clipped_share": 0.5}))
+    assert not find("clipping_always_active", clipped(0.01, signal={"clipped_fraction": 0.5}))
     assert not find("clipping_always_active", make_course([2.2, 2.1, 2.0], optimizer=SGD))
     assert not find("clipping_always_active", clipped(0.01, (2.2, 2.1)))
 
@@ -178,7 +178,7 @@ def test_fp16_that_skips_step_after_step() -> None:
     skipping = {"loss_scale": 0.25, "skipped_steps": 8}
     (found,) = find("half_precision_range", make_course([2.3, 2.2], signal=skipping, device=FP16))
     assert found.severity == "warning"
-    assert found.evidence["skipped_share"] == 0.25
+    assert found.evidence["skipped_fraction"] == 0.25
     assert not find("half_precision_range", make_course([2.3], signal=skipping, device=FP16))
     sound = {"loss_scale": 32768.0, "skipped_steps": 1}
     assert not find("half_precision_range", make_course([2.3, 2.2], signal=sound, device=FP16))

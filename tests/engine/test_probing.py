@@ -123,7 +123,7 @@ def test_probe_by_hand() -> None:
     assert probe["loss"] == pytest.approx((0.693147 + 4.018150) / 2)
     assert probe["expected_loss"] == pytest.approx(0.693147)
     assert probe["outputs"]["rms"] == pytest.approx(2**0.5)
-    assert probe["outputs"]["spread_across_samples"] == pytest.approx(1.0)
+    assert probe["outputs"]["std_across_samples"] == pytest.approx(1.0)
     assert probe["inputs"] == {"mean": 1.0, "std": 1.0, "min": 0.0, "max": 2.0, "non_finite": 0.0}
     # d/dw of the second sample alone: x (p - onehot) / B = 2 * (0.982, -0.982) / 2
     (row,) = probe["parameters"]
@@ -133,7 +133,7 @@ def test_probe_by_hand() -> None:
     assert probe["last_operation"] == "Mm"
     (layer,) = probe["layers"]
     # of each unit: mean +-1, energy 2, variance 1
-    assert layer["relative_spread"] == pytest.approx(0.5**0.5)
+    assert layer["relative_std"] == pytest.approx(0.5**0.5)
 
 
 def test_a_look_is_an_evaluation() -> None:
@@ -159,10 +159,10 @@ def test_dead_and_saturated_units() -> None:
         model[3].weight.zero_()
         model[3].bias.fill_(50.0)
     layers = {row["name"]: row for row in probe_model(learner_of(model), pictures())["layers"]}
-    assert layers["2"]["dead_share"] == 0.5
-    assert layers["4"]["saturated_share"] == 1.0
-    assert layers["1"]["dead_share"] is None
-    assert layers["4"]["relative_spread"] == pytest.approx(0.0, abs=1e-6)
+    assert layers["2"]["dead_fraction"] == 0.5
+    assert layers["4"]["saturated_fraction"] == 1.0
+    assert layers["1"]["dead_fraction"] is None
+    assert layers["4"]["relative_std"] == pytest.approx(0.0, abs=1e-6)
 
 
 class Shared(nn.Module):

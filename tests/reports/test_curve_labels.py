@@ -23,7 +23,7 @@ def balanced_run(parent: Path, *, weighted: bool) -> Run:
     procedure = {"train": {"_target_": TRAINING, "max_epochs": 30, "balanced_sampling": True}}
     run = classes_run(parent, config=config_of(procedure=procedure))
     folder = RunFolder.reopen(run.path)
-    mark = {"weighted_to_class_shares": True} if weighted else {}
+    mark = {"weighted_to_class_fractions": True} if weighted else {}
     folder.append_signal({"stage": "train", "kind": "epoch", "epoch": 1, **mark})
     folder.close()
     return run

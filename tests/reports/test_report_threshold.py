@@ -68,7 +68,7 @@ def test_shares_by_hand() -> None:
     loose = describe(HALF, 0.65, 0.65)
     assert (loose["wrong_class"]["count"], loose["wrong_class"]["total"]) == (1, 3)
     assert (loose["wrong_other"]["count"], loose["wrong_other"]["total"]) == (2, 4)
-    assert describe(HALF, 0.15, None)["wrong_class"]["share"] is None
+    assert describe(HALF, 0.15, None)["wrong_class"]["fraction"] is None
 
 
 def test_halves_are_equal_stratified_and_seeded() -> None:
@@ -94,9 +94,11 @@ def test_chosen_keeps_what_was_asked_and_the_other_half_tells(tmp_path: Path) ->
     for seed in range(4):
         chosen = choose_threshold(cherries(tmp_path), Wish("pit", 0.97, 0.96, seed=seed))
         first, second = chosen.evidence["chosen_on"], chosen.evidence["confirmed_on"]
-        assert first["recall"]["share"] >= 0.97
-        assert 1 - first["wrong_class"]["share"] >= 0.96
-        held = second["recall"]["share"] >= 0.97 and 1 - second["wrong_class"]["share"] >= 0.96
+        assert first["recall"]["fraction"] >= 0.97
+        assert 1 - first["wrong_class"]["fraction"] >= 0.96
+        held = (
+            second["recall"]["fraction"] >= 0.97 and 1 - second["wrong_class"]["fraction"] >= 0.96
+        )
         assert chosen.is_confirmed == held
         assert verdict(chosen).startswith("CONFIRMED" if held else "NOT CONFIRMED")
 
@@ -125,7 +127,7 @@ def test_one_bound_gives_one_cut_off(tmp_path: Path) -> None:
         assert chosen.evidence["confirmed_on"]["maybe"]["count"] == 0
         assert "maybe" not in threshold_screen(chosen, run.dataset)
         assert "none was asked for" in " ".join(verdict(chosen).split())
-    assert chosen.evidence["chosen_on"]["wrong_class"]["share"] <= 0.03
+    assert chosen.evidence["chosen_on"]["wrong_class"]["fraction"] <= 0.03
 
 
 def test_needed_samples_by_hand() -> None:
@@ -172,8 +174,8 @@ def test_cut_offs_in_the_wrong_order_become_one(tmp_path: Path) -> None:
     assert chosen.low == chosen.high
     first = chosen.evidence["chosen_on"]
     assert first["maybe"]["count"] == 0
-    assert first["recall"]["share"] >= 0.5
-    assert first["wrong_class"]["share"] <= 0.4
+    assert first["recall"]["fraction"] >= 0.5
+    assert first["wrong_class"]["fraction"] <= 0.4
 
 
 def test_one_of_many_classes_stands_against_the_rest(tmp_path: Path) -> None:

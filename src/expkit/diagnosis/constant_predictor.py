@@ -17,8 +17,8 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
     chance = chance_loss(evidence)
     if chance is None:
         return None
-    share = entropy_share(tuple(counts), *drawn_as(evidence, stage))
-    return chance * share if share > 0 else None
+    fraction = entropy_fraction(tuple(counts), *drawn_as(evidence, stage))
+    return chance * fraction if fraction > 0 else None
 
 
 def chance_loss(evidence: Evidence) -> float | None:
@@ -44,21 +44,21 @@ def drawn_as(evidence: Evidence, stage: str) -> tuple[tuple[float, ...] | None, 
 
 
 @functools.lru_cache(maxsize=64)
-def entropy_share(
+def entropy_fraction(
     counts: tuple[int, ...], weights: tuple[float, ...] | None, alike: bool, smoothing: float
 ) -> float:
     """Of what predicting all classes alike costs: what predicting their shares does.
 
     Every rule asks for it at every look, and hundreds of classes take their time.
     """
-    shares = class_shares(counts, weights, alike=alike, smoothing=smoothing)
-    if len(shares) < 2:
+    fractions = class_fractions(counts, weights, alike=alike, smoothing=smoothing)
+    if len(fractions) < 2:
         return 0.0
-    entropy = -sum(share * math.log(share) for share in shares if share > 0)
-    return entropy / math.log(len(shares))
+    entropy = -sum(fraction * math.log(fraction) for fraction in fractions if fraction > 0)
+    return entropy / math.log(len(fractions))
 
 
-def class_shares(
+def class_fractions(
     counts: Sequence[int],
     weights: Sequence[float] | None = None,
     *,

@@ -180,7 +180,7 @@ class Course:
     def typical_gradient(self, look: Record) -> float:
         return median([row["gradient_rms"] or 0.0 for row in self.weights(look)] or [math.nan])
 
-    def is_stuck(self, share: float) -> bool:
+    def is_stuck(self, fraction: float) -> bool:
         """Whether the loss stays above a share of the level, and is not on its way down."""
         if self.level is None or self.num_epochs < 3:
             return False
@@ -188,7 +188,7 @@ class Course:
             return False
         before, last = self.losses[-3], self.losses[-1]
         is_falling = last < 0.97 * min(before, self.level)
-        return min(self.losses[-2:]) > share * self.level and not is_falling
+        return min(self.losses[-2:]) > fraction * self.level and not is_falling
 
     @functools.cached_property
     def sweep(self) -> Record | None:
@@ -212,13 +212,13 @@ class Course:
         return fmean(self.losses[-num_epochs:]) if self.losses else math.nan
 
 
-def share_point(pairs: Iterable[tuple[float, float]], share: float = 0.95) -> float | None:
+def share_point(pairs: Iterable[tuple[float, float]], fraction: float = 0.95) -> float | None:
     """The value that a share of the whole does not exceed, each value with its size."""
     known = sorted(pair for pair in pairs if math.isfinite(pair[0]))
     total, below = sum(size for _, size in known), 0.0
     for value, size in known:
         below += size
-        if below >= share * total:
+        if below >= fraction * total:
             return value
     return None
 

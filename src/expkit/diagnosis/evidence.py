@@ -99,7 +99,7 @@ class Evidence:
         """
         if not self.stage_config(stage).get("balanced_sampling"):
             return True
-        return any("weighted_to_class_shares" in each for each in self.of_kind("epoch", stage))
+        return any("weighted_to_class_fractions" in each for each in self.of_kind("epoch", stage))
 
     def stage_config(self, stage: str) -> Mapping[str, Any]:
         return dict(self.config["procedure"][stage])

@@ -11,11 +11,11 @@ MULTIPLIED = 10.0  # times: a factor to be told of
 NEVER = 1e-6  # of the outputs' size: what rounding makes of equal ones
 
 
-def output_spread(record: Record) -> float:
+def output_std(record: Record) -> float:
     """By how much the outputs to different samples differ, relative to their size."""
     outputs = record["outputs"]
-    spread: float = outputs["spread_across_samples"]
-    return spread / outputs["rms"] if outputs["rms"] > 0 else 0.0
+    std: float = outputs["std_across_samples"]
+    return std / outputs["rms"] if outputs["rms"] > 0 else 0.0
 
 
 def is_failing(evidence: Evidence, record: Record) -> bool:
@@ -64,7 +64,7 @@ def dies_out(record: Record) -> bool:
 def is_blocked(record: Record) -> bool:
     """Whether all outputs are equal, and some layer gets a gradient of exactly zero."""
     gradients = [row["gradient_rms"] for row in record.get("parameters", ())]
-    return 0.0 in gradients and output_spread(record) <= NEVER and record["outputs"]["rms"] > 0
+    return 0.0 in gradients and output_std(record) <= NEVER and record["outputs"]["rms"] > 0
 
 
 def output_multiplier(record: Record) -> float:

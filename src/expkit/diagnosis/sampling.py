@@ -27,10 +27,10 @@ def held_out_names(evidence: Evidence) -> list[str]:
     return [name for name in evidence.facts.splits if name != "train"]
 
 
-def deviation(share: float, count: int) -> float:
+def deviation(fraction: float, count: int) -> float:
     """The standard deviation of a share of so many draws; never 0, as no draw is certain."""
-    share = min(max(share, 1 / (count + 2)), 1 - 1 / (count + 2))
-    return math.sqrt(share * (1 - share) / count)
+    fraction = min(max(fraction, 1 / (count + 2)), 1 - 1 / (count + 2))
+    return math.sqrt(fraction * (1 - fraction) / count)
 
 
 def above_chance(accuracy: float, chance: float) -> float:

@@ -59,9 +59,9 @@ class ClassCounts:
 def _divide(above: Floats, below: Floats) -> Floats:
     import numpy as np
 
-    shares: Floats = np.full(above.shape, np.nan)
-    np.divide(above, below, out=shares, where=below > 0)
-    return shares
+    fractions: Floats = np.full(above.shape, np.nan)
+    np.divide(above, below, out=fractions, where=below > 0)
+    return fractions
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
     is_other = half.scores < low
     everything = np.ones_like(is_other)
     is_class = half.scores >= high if high is not None else ~everything
-    shares = {
+    fractions = {
         "recall": (~is_other & half.belongs, half.belongs),
         MAYBE: (~is_other & ~is_class, everything),
         "wrong_class": (is_class & ~half.belongs, is_class),
@@ -89,11 +89,14 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
     }
     return {
         "num_samples": len(half.scores),
-        **{name: _share(int(some.sum()), int(all_.sum())) for name, (some, all_) in shares.items()},
+        **{
+            name: _fraction(int(some.sum()), int(all_.sum()))
+            for name, (some, all_) in fractions.items()
+        },
     }
 
 
-def judge_share(count: int, total: int, bound: float) -> Verdict:
+def judge_fraction(count: int, total: int, bound: float) -> Verdict:
     """Judge whether a share of fresh samples bears a bound out, by its 95 % interval."""
     ends = wilson(count, total)
     if ends is None:
@@ -111,11 +114,11 @@ def needed_samples(bound: float) -> float:
     return math.inf if bound >= 1 else math.floor(Z**2 * bound / (1 - bound)) + 1
 
 
-def _share(count: int, total: int) -> dict[str, Any]:
+def _fraction(count: int, total: int) -> dict[str, Any]:
     interval = wilson(count, total)
     return {
         "count": count,
         "total": total,
-        "share": count / total if total else None,
+        "fraction": count / total if total else None,
         "interval": None if interval is None else list(interval),
     }

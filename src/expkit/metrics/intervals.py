@@ -31,10 +31,10 @@ def wilson(count: float, total: float) -> Interval | None:
     """
     if total <= 0:
         return None
-    share = count / total
+    fraction = count / total
     scale = 1 + Z**2 / total
-    middle = (share + Z**2 / (2 * total)) / scale
-    half = Z * math.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2)) / scale
+    middle = (fraction + Z**2 / (2 * total)) / scale
+    half = Z * math.sqrt(fraction * (1 - fraction) / total + Z**2 / (4 * total**2)) / scale
     # the ends are exact there, and rounding would leave them off by 1e-17
     low = 0.0 if count == 0 else middle - half
     high = 1.0 if count == total else middle + half

@@ -47,7 +47,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 # shares of samples, which are written in percent
-SHARES = frozenset(
+FRACTION = frozenset(
     {
         *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),
         *("macro_f1", "precision", "recall", "f1"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from expkit.errors import UserError
 
-POSITION_SPREAD = 0.02  # of the learned positions and the class token at the start, as in ViT
+POSITION_STD = 0.02  # of the learned positions and the class token at the start, as in ViT
 
 
 class ScanLineTransformer(nn.Module):
@@ -98,4 +98,4 @@ class ScanLineTransformer(nn.Module):
 
 
 def small_normal(*shape: int) -> Tensor:
-    return nn.init.trunc_normal_(torch.empty(shape), std=POSITION_SPREAD)
+    return nn.init.trunc_normal_(torch.empty(shape), std=POSITION_STD)

@@ -18,7 +18,7 @@ RECTIFIERS = (nn.ReLU, nn.ReLU6)  # never below zero: a mean of zero is all zero
 LIMITS = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}  # between which they saturate
 NEAR_LIMIT = 0.01  # of the distance between the limits
 UNITS_LAST = (nn.Linear, nn.LayerNorm)
-MEASURES = ("rms", "relative_spread", "dead_share", "saturated_share", "non_finite")
+MEASURES = ("rms", "relative_std", "dead_fraction", "saturated_fraction", "non_finite")
 
 
 class LayerWatch:
@@ -107,20 +107,20 @@ def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[
     rms = torch.linalg.vector_norm(x, dtype=torch.float32) / x.numel() ** 0.5
     energy = mean_BU.square().sum()
     differing = (mean_BU - mean_BU.mean(0)).square().sum()
-    spread = torch.where(energy == 0, 0.0, differing / energy)
+    variance = torch.where(energy == 0, 0.0, differing / energy)
     # a gate of a pooled image (squeeze and excite) may rest: what it outputs to hardly differs
     is_gate = x.dim() == 4 and x.numel() == mean_BU.numel()
     is_rectifier = isinstance(module, RECTIFIERS) and not is_gate
     limits = None if is_gate else LIMITS.get(type(module))
     zero = torch.zeros((), device=x.device)
     dead = (mean_BU.amax(0) == 0).float().mean() if is_rectifier else zero
-    saturated = zero if limits is None else share_at_limits(x, *limits)
+    saturated = zero if limits is None else fraction_at_limits(x, *limits)
     non_finite = (~mean_BU.isfinite()).sum().float()
-    numbers = torch.stack([rms, spread.sqrt(), dead, saturated, non_finite])
+    numbers = torch.stack([rms, variance.sqrt(), dead, saturated, non_finite])
     return [True, True, is_rectifier, limits is not None, True], numbers
 
 
-def share_at_limits(x: Tensor, low: float, high: float) -> Tensor:
+def fraction_at_limits(x: Tensor, low: float, high: float) -> Tensor:
     margin = NEAR_LIMIT * (high - low)
     return ((x < low + margin) | (x > high - margin)).float().mean()
 
@@ -131,8 +131,8 @@ def describe_outputs(outputs_BC: Tensor) -> dict[str, float]:
     sums = x.sum(1)
     numbers = {
         "rms": x.square().mean().sqrt(),
-        "spread_across_samples": x.std(0, correction=0).mean(),
-        "spread_across_classes": x.mean(0).std(correction=0),
+        "std_across_samples": x.std(0, correction=0).mean(),
+        "std_across_classes": x.mean(0).std(correction=0),
         "min": x.min(),
         "max": x.max(),
         "row_sum_min": sums.min(),

@@ -190,9 +190,9 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
         output_C = model(inputs)[middle]
     if not output_C.requires_grad:
         return None
-    found = _cross_share(output_C, inputs, middle)
+    found = _cross_fraction(output_C, inputs, middle)
     if found is None and within:
-        found = _cross_share(torch.cat([x[middle].flatten() for x in within]), inputs, middle)
+        found = _cross_fraction(torch.cat([x[middle].flatten() for x in within]), inputs, middle)
     return found
 
 
@@ -214,7 +214,7 @@ def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Ite
             handle.remove()
 
 
-def _cross_share(output_C: Tensor, inputs: Tensor, middle: int) -> float | None:
+def _cross_fraction(output_C: Tensor, inputs: Tensor, middle: int) -> float | None:
     """None where the output hangs on no input."""
     # unequal weights: those of a softmax would cancel
     weight_C = torch.linspace(0.5, 1.5, len(output_C), device=output_C.device).cos()

@@ -23,12 +23,24 @@ MODULES: Mapping[str, str] = {
     "expkit.procedures.training": "expkit.runner.stages.training",
 }
 
-FIELDS: Mapping[str, str] = {  # of dataset.json and signals.jsonl
+FIELDS: Mapping[str, str] = {  # of dataset.json, signals.jsonl and thresholds.json
     "answer_limits": "output_limits",
+    "clipped_share": "clipped_fraction",
     "constant_pictures": "constant_images",
+    "dead_share": "dead_fraction",
+    "denormal_share": "denormal_fraction",
+    "largest_share": "largest_fraction",
     "mean_picture_correlation": "mean_image_correlation",
     "normaliser": "normalizer",
     "picture": "image",
+    "relative_spread": "relative_std",
+    "saturated_share": "saturated_fraction",
+    "share": "fraction",
+    "shares": "fractions",
+    "spread": "std",
+    "spread_across_classes": "std_across_classes",
+    "spread_across_samples": "std_across_samples",
+    "spread_of_means": "std_of_means",
 }
 
 

@@ -8,28 +8,28 @@ from typing import Any
 
 from expkit.diagnosis.finding import counted
 from expkit.metrics.criteria import shown_bound, value_beside
-from expkit.metrics.names import SHARES, Measure
+from expkit.metrics.names import FRACTION, Measure
 from expkit.metrics.percentages import hundredths, percent_range, points
 from expkit.metrics.percentages import percent as percent
 
 
-def is_share(name: str) -> bool:
+def is_fraction(name: str) -> bool:
     """Whether a metric, with or without its split and class, is written in percent."""
-    return Measure.parse(name).metric in SHARES
+    return Measure.parse(name).metric in FRACTION
 
 
 def figure(name: str, value: float | None) -> str:
     """A metric's value in its unit; summary.json has null where a number was not finite."""
     if value is None or not math.isfinite(value):
         return "not finite"
-    return percent(value) if is_share(name) else f"{value:.4g}"
+    return percent(value) if is_fraction(name) else f"{value:.4g}"
 
 
 def spread(name: str, mean: float, deviation: float | None) -> str:
     """`91.20 ± 0.35 %`; of one seed nothing is known of the spread."""
     if deviation is None:
         return figure(name, mean)
-    if is_share(name):
+    if is_fraction(name):
         return f"{hundredths(mean)} ± {hundredths(deviation)} %"
     return f"{mean:.4g} ± {deviation:.2g}"
 
@@ -38,7 +38,7 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
     """`92.8 to 95.4 %`, with so many digits that the ends differ; a dash where there is none."""
     if ends is None:
         return "-"
-    if is_share(name):
+    if is_fraction(name):
         return percent_range(*ends)
     for digits in range(3, 10):
         low, high = (f"{end:.{digits}g}" for end in ends)
@@ -51,7 +51,7 @@ def difference(name: str, ours: float | None, theirs: float | None) -> str:
     """How much larger the first is, in points of a percent where the metric is a share."""
     if ours is None or theirs is None:
         return "-"
-    if is_share(name):
+    if is_fraction(name):
         return points(ours - theirs)
     return f"{ours - theirs:+.4g}"
 
@@ -102,7 +102,7 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
 
 def bound(criterion: Mapping[str, Any]) -> str:
     """What a criterion asks for: `> 94.5 %`."""
-    shown = shown_bound(criterion["bound"], is_share=is_share(criterion["metric"]))
+    shown = shown_bound(criterion["bound"], is_fraction=is_fraction(criterion["metric"]))
     return f"{criterion['relation']} {shown}"
 
 
@@ -120,7 +120,7 @@ def reached(criterion: Mapping[str, Any]) -> str:
         value,
         criterion["relation"],
         criterion["bound"],
-        is_share=is_share(criterion["metric"]),
+        is_fraction=is_fraction(criterion["metric"]),
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from expkit.metrics.tasks import TOP, has_top5
 
-MOST_SHARES = 100  # classes whose fraction of the predictions is reported one by one
+MOST_FRACTIONS = 100  # classes whose fraction of the predictions is reported one by one
 SURE = 0.25  # the fraction of predictions that counts as the most confident ones
 
 
@@ -144,17 +144,17 @@ class MetricAccumulator:
             return {}
         counts = self._counts.tolist()
         largest = max(range(len(counts)), key=counts.__getitem__)
-        shares = [count / self._num_samples for count in counts]
+        fractions = [count / self._num_samples for count in counts]
         return {
-            "largest_share": shares[largest],
+            "largest_fraction": fractions[largest],
             "largest_class": largest,
             "num_classes": sum(count > 0 for count in counts),
-            **({"shares": shares} if len(shares) <= MOST_SHARES else {}),
+            **({"fractions": fractions} if len(fractions) <= MOST_FRACTIONS else {}),
         }
 
     def signals(self) -> dict[str, Any]:
         """What the rules ask of a pass besides its figures."""
-        weighted = {} if self._by_class is None else {"weighted_to_class_shares": True}
+        weighted = {} if self._by_class is None else {"weighted_to_class_fractions": True}
         return {
             "predicted": self.predictions(),
             "confident_error": self.sure_mistakes(),
@@ -168,4 +168,4 @@ class MetricAccumulator:
         confidences, is_right = torch.cat(self._confidences), torch.cat(self._is_right)
         count = max(1, round(SURE * len(confidences)))
         surest = confidences.nan_to_num(0.0).topk(count).indices
-        return {"share": 1 - float(is_right[surest].double().mean()), "count": count}
+        return {"fraction": 1 - float(is_right[surest].double().mean()), "count": count}

@@ -109,7 +109,7 @@ class StepStats:
             "rates": [group["lr"] for group in self._learner.optimizer.param_groups],
             "step_loss": _describe(losses),
             "first_non_finite_step": _first(~losses.isfinite()),
-            "clipped_share": self._clipped_share(),
+            "clipped_fraction": self._clipped_fraction(),
             "loss_scale": scale,
             "skipped_steps": _count_halvings(self._scale_before, scale),
             "seconds": {"data": self._data_seconds, "steps": seconds - self._data_seconds},
@@ -130,7 +130,7 @@ class StepStats:
             for i, (loss, norm, lr) in enumerate(rows, start=1)
         ]
 
-    def _clipped_share(self) -> float | None:
+    def _clipped_fraction(self) -> float | None:
         bound = self._learner.max_gradient_norm
         if bound is None or not self._clipped:
             return None
@@ -184,7 +184,7 @@ class LastStep:
             "parameters": rows,
             "gradient_norm": math.hypot(*gradients) if gradients else 0.0,
             "gradients_left": any(norm > 0 for norm in remains),
-            "denormal_share": sum(denormals) / max(1, sum(p.numel() for p in parameters)),
+            "denormal_fraction": sum(denormals) / max(1, sum(p.numel() for p in parameters)),
         }
 
 

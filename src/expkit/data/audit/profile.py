@@ -42,9 +42,9 @@ def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]
     """Figures of each split, duplicates, and what neighbours say of the labels, as plain values."""
     total = sum(len(samples) for samples in dataset.splits.values())
     image_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
-    share = min(1.0, max_seconds * BYTES_PER_SECOND / (total * image_bytes))
+    fraction = min(1.0, max_seconds * BYTES_PER_SECOND / (total * image_bytes))
     repeated = _find_repeated(dataset)
-    counts = {name: max(1, round(share * len(each))) for name, each in dataset.splits.items()}
+    counts = {name: max(1, round(fraction * len(each))) for name, each in dataset.splits.items()}
     seen = {
         name: glance(samples, counts[name], repeated.get(name))
         for name, samples in sorted(dataset.splits.items(), key=lambda each: each[0] != "train")
@@ -106,8 +106,8 @@ def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
         "num_samples": len(seen.samples),
         "num_looked_at": len(seen.chosen),
         "mean": mean.tolist(),
-        "spread": np.sqrt((seen.squares.mean(0) - mean**2).clip(0)).tolist(),
-        "spread_of_means": means.std(0).tolist(),  # over images: what a split's mean varies by
+        "std": np.sqrt((seen.squares.mean(0) - mean**2).clip(0)).tolist(),
+        "std_of_means": means.std(0).tolist(),  # over images: what a split's mean varies by
         "quartiles_of_means": np.percentile(means.mean(1), [25, 50, 75]).tolist(),
         "min": lowest.tolist(),
         "max": highest.tolist(),

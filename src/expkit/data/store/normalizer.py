@@ -13,10 +13,10 @@ from expkit.data.store.mapped import MappedImages
 from expkit.data.store.samples import Normalization
 from expkit.errors import UserError
 
-SMALLEST_SPREAD = 1.0  # of 255: less is rounding, which is not blown up
+SMALLEST_STD = 1.0  # of 255: less is rounding, which is not blown up
 # of RGB in [0, 1]; timm's IMAGENET_DEFAULT_MEAN and IMAGENET_DEFAULT_STD
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_SPREAD = (0.229, 0.224, 0.225)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 CHUNK_BYTES = 32 << 20  # of images counted at once: no copy of all of them is made
 AXES = {"sample": (1, 2, 3), "row": (2, 3)}  # of B x H x W x C, over which each is normalized
 
@@ -32,8 +32,8 @@ class Normalizer:
     def __call__(self, images_BHWC: Tensor) -> Tensor:
         if self.by != "channel":
             images = images_BHWC.float()
-            spread, mean = torch.std_mean(images, dim=AXES[self.by], correction=0, keepdim=True)
-            return (images - mean) / spread.clamp_min(SMALLEST_SPREAD)
+            std, mean = torch.std_mean(images, dim=AXES[self.by], correction=0, keepdim=True)
+            return (images - mean) / std.clamp_min(SMALLEST_STD)
         # repeated over a row of pixels: the CPU has no fast loop over 3 channels
         width = images_BHWC.shape[2]
         scale_WC, shift_WC = self.scale_C.repeat(width), self.shift_C.repeat(width)
@@ -71,12 +71,12 @@ def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> No
             return Normalizer(ones, zeros, by="row")
 
 
-def _centre(mean_C: Tensor, spread_C: Tensor) -> Normalizer:
+def _centre(mean_C: Tensor, std_C: Tensor) -> Normalizer:
     """Mean 0 and spread 1; a channel that is the same everywhere is 0 whatever comes.
 
     Augmentation moves it by less than a byte, and that would be as large as what others say.
     """
-    scale_C = torch.where(spread_C > 0, spread_C.clamp_min(SMALLEST_SPREAD).reciprocal(), 0.0)
+    scale_C = torch.where(std_C > 0, std_C.clamp_min(SMALLEST_STD).reciprocal(), 0.0)
     return Normalizer(scale_C.float(), (-mean_C * scale_C).float())
 
 
@@ -104,5 +104,5 @@ def _recall_imagenet(channels: int) -> tuple[Tensor, Tensor]:
             where="dataset.normalise=imagenet",
             fix="dataset.normalise=dataset",
         )
-    mean, spread = (torch.tensor(x).double() * 255 for x in (IMAGENET_MEAN, IMAGENET_SPREAD))
-    return (mean, spread) if channels == 3 else (mean.mean()[None], spread.mean()[None])
+    mean, std = (torch.tensor(x).double() * 255 for x in (IMAGENET_MEAN, IMAGENET_STD))
+    return (mean, std) if channels == 3 else (mean.mean()[None], std.mean()[None])

@@ -52,7 +52,7 @@ def _title(run: Run, predictions: ClassPredictions, what: str) -> str:
 def _draw_matrix(run: Run, predictions: ClassPredictions, path: Path) -> Path:
     counts = count_confusions(predictions)
     num_classes = len(counts)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = 0.85 if num_classes <= 6 else 0.6 if num_classes <= 15 else 0.29
     names = [style.shortened(name, 22) for name in predictions.class_names]
     margin = 0.085 * max(map(len, names)) + 0.6
@@ -62,7 +62,7 @@ def _draw_matrix(run: Run, predictions: ClassPredictions, path: Path) -> Path:
     figure = style.new_figure(width, side + (margin if rotated else 0.6) + 0.9)
     axes = figure.add_subplot()
     figure.suptitle(style.wrapped(_title(run, predictions, "confusion"), width - 0.4), fontsize=11)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     small = 7 if num_classes > 15 else 9
     axes.set_xticks(range(num_classes), names, rotation=90 if rotated else 0, fontsize=small)
     axes.set_yticks(range(num_classes), names, fontsize=small)
@@ -72,7 +72,7 @@ def _draw_matrix(run: Run, predictions: ClassPredictions, path: Path) -> Path:
     axes.set_yticks(np.arange(num_classes + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="#e5e5e5", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
-    _write_counts(axes, counts, shares)
+    _write_counts(axes, counts, fractions)
     bar = figure.colorbar(
         image, ax=axes, shrink=0.7, aspect=30, pad=0.02, label="fraction of the true class (row)"
     )
@@ -80,16 +80,16 @@ def _draw_matrix(run: Run, predictions: ClassPredictions, path: Path) -> Path:
     return style.save(figure, path)
 
 
-def _write_counts(axes: Axes, counts: Ints, shares: npt.NDArray[np.float64]) -> None:
+def _write_counts(axes: Axes, counts: Ints, fractions: npt.NDArray[np.float64]) -> None:
     """Zeros stay blank, so that the mistakes stand out; small matrices give the share as well."""
     num_classes = len(counts)
     size = 10 if num_classes <= 6 else 8 if num_classes <= 15 else 6
     for row, column in np.argwhere(counts):
-        share = shares[row, column]
+        fraction = fractions[row, column]
         text = str(counts[row, column])
         if num_classes <= 15:
-            text += f"\n{percent(share, 1 if num_classes <= 6 else 0)}"
-        color = "white" if share > 0.5 else "black"
+            text += f"\n{percent(fraction, 1 if num_classes <= 6 else 0)}"
+        color = "white" if fraction > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
 
 

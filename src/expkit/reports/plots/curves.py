@@ -70,7 +70,9 @@ def train_label(run: Run, stage: str, metric: str) -> str:
         return "one batch"
     notes = ["mean while training"]
     if (run.config["procedure"].get(stage) or {}).get("balanced_sampling"):
-        weighted = any("weighted_to_class_shares" in s for s in run.signals if s["stage"] == stage)
+        weighted = any(
+            "weighted_to_class_fractions" in s for s in run.signals if s["stage"] == stage
+        )
         is_comparable = weighted and metric == "accuracy"
         notes.append(
             "drawn by class, weighted back" if is_comparable else "of classes drawn equally often"

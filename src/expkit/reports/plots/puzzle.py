@@ -26,7 +26,7 @@ Flags = npt.NDArray[np.bool_]
 
 MAX_WIDTH, MAX_HEIGHT, MAX_CELL = 1290, 900, 260
 RIGHT_TINT, WRONG_TINT = 0.1, 0.65  # how much of a mark's colour lies over the image
-SHARES = LinearSegmentedColormap.from_list("shares", [style.RED, "#F4EFE0", style.GREEN])
+FRACTION = LinearSegmentedColormap.from_list("fractions", [style.RED, "#F4EFE0", style.GREEN])
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def draw_accuracy(puzzle: Puzzle, right: Flags, title: str, path: Path) -> Path:
     """Each cell green or red; a cross marks wrong ones for whoever cannot tell these apart."""
     counts = np.bincount(puzzle.cells, minlength=puzzle.rows * puzzle.columns)
     sums = np.bincount(puzzle.cells, weights=right, minlength=len(counts))
-    shares = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    fractions = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
     figure, axes = framed(puzzle, f"{title}, {percent(float(right.mean()))} right", legend=True)
-    show(axes, puzzle, _overlay(puzzle, shares.reshape(puzzle.rows, puzzle.columns)))
+    show(axes, puzzle, _overlay(puzzle, fractions.reshape(puzzle.rows, puzzle.columns)))
     single = counts.max() <= 1
-    _add_legend(figure, _verdict_patches(right) if single else _share_patches(shares))
+    _add_legend(figure, _verdict_patches(right) if single else _share_patches(fractions))
     return style.save(figure, path, num_colors=256)
 
 
@@ -106,11 +106,11 @@ def _verdict_patches(right: Flags) -> list[Patch]:
     ]
 
 
-def _share_patches(shares: Floats) -> list[Patch]:
-    known = shares[np.isfinite(shares)]
+def _share_patches(fractions: Floats) -> list[Patch]:
+    known = fractions[np.isfinite(fractions)]
     steps = np.unique(np.round(known, 4)) if len(np.unique(known)) <= 5 else np.linspace(0, 1, 5)
     patches = [
-        Patch(facecolor=SHARES(step), edgecolor=style.GREY, label=f"{100 * step:.0f} %")
+        Patch(facecolor=FRACTION(step), edgecolor=style.GREY, label=f"{100 * step:.0f} %")
         for step in steps
     ]
     label = "of the samples of a cell are right; crossed: less than half"
@@ -121,23 +121,25 @@ def _add_legend(figure: Figure, patches: list[Patch]) -> None:
     figure.legend(handles=patches, loc="lower center", ncols=len(patches), fontsize=10)
 
 
-def _overlay(puzzle: Puzzle, shares: Floats) -> style.Pixels:
+def _overlay(puzzle: Puzzle, fractions: Floats) -> style.Pixels:
     """One array for all cells, as a thousand patches would take seconds to draw.
 
     A cell that is all right keeps the image's colours under its border; the rest are tinted.
     """
     height, width = puzzle.cell_height, puzzle.cell_width
-    tint = np.where(np.isnan(shares)[..., None], 0.8, SHARES(np.nan_to_num(shares))[..., :3])
+    tint = np.where(
+        np.isnan(fractions)[..., None], 0.8, FRACTION(np.nan_to_num(fractions))[..., :3]
+    )
     tinted = puzzle.enlarge(255 * tint)
-    strength = puzzle.enlarge(np.where(shares == 1, RIGHT_TINT, WRONG_TINT)[..., None])
+    strength = puzzle.enlarge(np.where(fractions == 1, RIGHT_TINT, WRONG_TINT)[..., None])
     edge = 0 if min(height, width) < 6 else 1 if min(height, width) < 48 else 3
     border = np.ones((height, width), dtype=np.bool_)
     border[edge : height - edge, edge : width - edge] = False
-    strength[np.tile(border, shares.shape)] = 1.0
+    strength[np.tile(border, fractions.shape)] = 1.0
     pixels = blend(puzzle.image, tinted, strength)
-    is_wrong = np.nan_to_num(shares, nan=1.0) < 0.5
+    is_wrong = np.nan_to_num(fractions, nan=1.0) < 0.5
     crossed = (
-        np.tile(_cross(height, width), shares.shape)
+        np.tile(_cross(height, width), fractions.shape)
         & (puzzle.enlarge(is_wrong[..., None]) > 0)[..., 0]
     )
     pixels[crossed] = (25, 12, 0)

@@ -59,8 +59,8 @@ def _draw(run: Run, threshold: Threshold, predictions: ClassPredictions, path: P
     title = f"{run.name}\n{threshold.class_name}: {WORDS[threshold.verdict]} on the half of "
     title += f"{threshold.split} that did not choose"
     if threshold.low != threshold.high:
-        share = threshold.evidence["confirmed_on"][MAYBE]["share"]
-        title += f"; {percent(share)} sent to {MAYBE}"
+        fraction = threshold.evidence["confirmed_on"][MAYBE]["fraction"]
+        title += f"; {percent(fraction)} sent to {MAYBE}"
     title += "".join(f"\n{sentence}" for sentence in too_few(threshold))
     figure.suptitle(style.wrapped(title, 8), fontsize=11)
     axes.set(xlabel="recall in %", ylabel="precision in %", xlim=(0, 102), ylim=(0, 103))

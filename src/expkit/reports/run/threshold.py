@@ -16,7 +16,7 @@ from expkit.metrics.cutoffs import (
     choose_low,
     curve_of,
     describe,
-    judge_share,
+    judge_fraction,
     split_halves,
 )
 from expkit.metrics.predictions import ClassPredictions
@@ -153,10 +153,12 @@ def _judge(found: dict[str, Any], wish: Wish) -> Verdict:
     """
     judged = []
     if wish.recall is not None:
-        judged.append(judge_share(found["recall"]["count"], found["recall"]["total"], wish.recall))
+        judged.append(
+            judge_fraction(found["recall"]["count"], found["recall"]["total"], wish.recall)
+        )
     if wish.precision is not None:
         wrong, total = found["wrong_class"]["count"], found["wrong_class"]["total"]
-        judged.append(judge_share(total - wrong, total, wish.precision))
+        judged.append(judge_fraction(total - wrong, total, wish.precision))
     verdicts: Sequence[Verdict] = ("not confirmed", "too few samples", "confirmed")
     return next(verdict for verdict in verdicts if verdict in judged)
 
@@ -189,12 +191,14 @@ def _unreachable_precision(run: Run, wish: Wish, half: Half, precision: float) -
     )
 
 
-def _rounded_down(share: float) -> float:
+def _rounded_down(fraction: float) -> float:
     """So that the command which is offered works."""
-    return math.floor(1000 * share) / 1000
+    return math.floor(1000 * fraction) / 1000
 
 
 def _command(run: Run, wish: Wish) -> str:
     asked = {"recall": wish.recall, "precision": wish.precision}
-    options = " ".join(f"--{name} {share:g}" for name, share in asked.items() if share is not None)
+    options = " ".join(
+        f"--{name} {fraction:g}" for name, fraction in asked.items() if fraction is not None
+    )
     return f"expkit threshold {run.name} --class {shlex.quote(wish.class_name)} {options}"

@@ -104,7 +104,7 @@ def in_words(objective: str, claim: Claim) -> str:
     verb = "gains" if bound > 0 else "costs"
     more = "more" if is_above == (bound > 0) else "less"
     amount = f"{abs(bound):g}"
-    if formatting.is_share(objective):
+    if formatting.is_fraction(objective):
         amount = f"{100 * abs(bound):g}"
         amount += " point" if amount == "1" else " points"
     return f"{verb} {more} than {amount}"

@@ -42,7 +42,7 @@ class Objective:
 
     @property
     def scale(self) -> float:
-        return 100.0 if formatting.is_share(self.name) else 1.0
+        return 100.0 if formatting.is_fraction(self.name) else 1.0
 
     @property
     def label(self) -> str:

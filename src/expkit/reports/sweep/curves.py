@@ -31,7 +31,7 @@ def draw_group_curves(groups: Sequence[Group], objective: Objective, folder: Pat
     key = _column_of([h for each in histories.values() for h in each], objective.metric)
     if key is None:
         return []
-    scale = 100.0 if formatting.is_share(key) else 1.0
+    scale = 100.0 if formatting.is_fraction(key) else 1.0
     figure = style.new_figure(9, 4.8)
     axes = figure.add_subplot()
     ends = []

@@ -16,7 +16,7 @@ from expkit.sweeps.job import conduct
 from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
 from expkit.sweeps.launchers.pool import Ending, ForkedCalls
 from expkit.sweeps.launchers.preloading import list_modules
-from expkit.sweeps.launchers.resources import Share, share_machine
+from expkit.sweeps.launchers.resources import Resources, divide_machine
 from expkit.sweeps.live_view import SweepScreen
 from expkit.terminal.signals import note_signals
 
@@ -55,23 +55,24 @@ class LocalLauncher:
         planned = Sweep(sweep).jobs
         wanted = set(jobs)
         open_ = [job for job in planned if job.id in wanted]
-        share = self._share(sweep, planned)
+        resources = self._resources(sweep, planned)
         with (
             contextlib.closing(SweepScreen(sweep)) as watcher,
             ForkedCalls(
-                list_modules(job.config for job in open_), {"OMP_NUM_THREADS": str(share.threads)}
+                list_modules(job.config for job in open_),
+                {"OMP_NUM_THREADS": str(resources.threads)},
             ) as calls,
             note_signals() as signals,
         ):
             words = LastWords(sweep, signals, self.timeout)
-            _Conductor(self, sweep, share, calls, watcher, signals, words, deque(open_)).run()
+            _Conductor(self, sweep, resources, calls, watcher, signals, words, deque(open_)).run()
 
-    def _share(self, sweep: Path, planned: Sequence[Job]) -> Share:
+    def _resources(self, sweep: Path, planned: Sequence[Job]) -> Resources:
         """The same threads for each job, also when the sweep is resumed or grows: sums differ."""
         devices = [job.config["device"] for job in planned]
         asked = [device["threads"] for device in devices if device.get("threads")]
         remembered = Sweep(sweep).facts.get("threads")
-        share = share_machine(
+        resources = divide_machine(
             self.jobs,
             num_planned=len(planned),
             devices={device.get("name", "auto") for device in devices},
@@ -79,8 +80,8 @@ class LocalLauncher:
             jobs_per_device=self.jobs_per_device,
         )
         if remembered is None:
-            SweepFolder(sweep).remember(threads=share.threads)
-        return share
+            SweepFolder(sweep).remember(threads=resources.threads)
+        return resources
 
 
 @dataclass
@@ -89,7 +90,7 @@ class _Conductor:
 
     launcher: LocalLauncher
     sweep: Path
-    share: Share
+    resources: Resources
     calls: ForkedCalls
     watcher: Watcher
     signals: Sequence[int]
@@ -102,7 +103,7 @@ class _Conductor:
         while self.waiting or self.running:
             if self.signals:
                 self._stop(at_once=len(self.signals) > 1)
-            while self.waiting and len(self.running) < self.share.num_jobs:
+            while self.waiting and len(self.running) < self.resources.num_jobs:
                 self._start(self.waiting.popleft())
             for ending in self.calls.wait(TICK_SECONDS) if self.running else ():
                 self._settle(ending)
@@ -110,7 +111,7 @@ class _Conductor:
 
     def _start(self, job: Job) -> None:
         taken = {place for _, place in self.running.values()}
-        place = next(each for each in range(self.share.num_jobs) if each not in taken)
+        place = next(each for each in range(self.resources.num_jobs) if each not in taken)
         self.running[job.id] = (job, place)
         self.words.expect([job])
         self.calls.start(
@@ -118,7 +119,7 @@ class _Conductor:
             conduct,
             (self.sweep, job.id),
             output=job.output,
-            environ=self.share.environ(place),
+            environ=self.resources.environ(place),
             timeout_seconds=self.launcher.timeout,
         )
         self.watcher.started(job.id)

@@ -11,7 +11,7 @@ from expkit.hardware import count_cores, find_gpus, has_apple_gpu
 
 
 @dataclass(frozen=True)
-class Share:
+class Resources:
     """How many jobs at once, the threads of each, and the GPU of each one's place."""
 
     num_jobs: int
@@ -23,14 +23,14 @@ class Share:
         return {"CUDA_VISIBLE_DEVICES": self.gpus[place]} if self.gpus else {}
 
 
-def share_machine(
+def divide_machine(
     wanted: Literal["auto"] | int,
     *,
     num_planned: int,
     devices: Collection[str],
     threads: int | None,
     jobs_per_device: int,
-) -> Share:
+) -> Resources:
     """Fill the machine without a fight over it; small nets learn fastest on a core each.
 
     `devices` are the names that the jobs ask for, `threads` the most that one of them asks for.
@@ -49,8 +49,8 @@ def share_machine(
         num_jobs = 1
     else:
         num_jobs = max(1, min(cores // (threads or own_threads() or 1), num_planned))
-    share = threads or own_threads() or max(1, cores // num_jobs)
-    return Share(num_jobs, share, places)
+    num_threads = threads or own_threads() or max(1, cores // num_jobs)
+    return Resources(num_jobs, num_threads, places)
 
 
 def own_threads() -> int | None:

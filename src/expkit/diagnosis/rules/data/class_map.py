@@ -26,7 +26,7 @@ class ClassMapDiffers(Rule):
     least_knowledge: Annotated[float, Gt(0)] = (
         0.2  # of what is known to the predictor, from chance to all right
     )
-    least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, predicted as one
+    least_fraction: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, predicted as one
     least_samples: Annotated[int, Ge(1)] = 10  # of a class
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -51,11 +51,11 @@ class ClassMapDiffers(Rule):
         if above_chance(train["balanced_accuracy"], chance) < self.least_knowledge:
             return None  # of shuffled labels one prevails in a cluster by luck, and so moves it
         before, after = score["accuracy"], score["renumbered_accuracy"]
-        spread = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
+        std = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
         moved = score["moved"]  # predicted class, and the label that it stands for
         ours = statistics.fmean(score["recalls"][label] or 0 for _, label in moved)
         theirs = statistics.fmean(train["recalls"][label] or 0 for _, label in moved)
-        if after - before < max(self.least_gain, self.deviations * spread / 2) or ours > theirs / 2:
+        if after - before < max(self.least_gain, self.deviations * std / 2) or ours > theirs / 2:
             return None
         return _renumbered(
             evidence,
@@ -78,10 +78,10 @@ class ClassMapDiffers(Rule):
             predictions = ours.predictions[members]
             values, counts = _unique(predictions)
             favourite = int(values[counts.argmax()])
-            is_learnt = (train.predictions[known] == label).mean() >= self.least_share
+            is_learnt = (train.predictions[known] == label).mean() >= self.least_fraction
             if (
                 favourite != label
-                and counts.max() / len(predictions) >= self.least_share
+                and counts.max() / len(predictions) >= self.least_fraction
                 and is_learnt
             ):
                 moved[label] = favourite

@@ -27,7 +27,7 @@ class DuplicatesAcrossSplits(Rule):
     """Held-out images that the model is trained on: their predictions are no test."""
 
     # Below, the predictions that near copies leak move an accuracy by less than anybody compares.
-    least_share: Annotated[float, Ge(0)] = 0.003  # of the held-out images
+    least_fraction: Annotated[float, Ge(0)] = 0.003  # of the held-out images
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         told = _duplicates(evidence)
@@ -41,7 +41,7 @@ class DuplicatesAcrossSplits(Rule):
         if across["exact"]:
             yield _identical(evidence, across, is_near_a_leak=across["near"] > expected)
         elif across["near"] > expected:
-            is_much = across["near"] >= self.least_share * held_out
+            is_much = across["near"] >= self.least_fraction * held_out
             yield _near_copies(across, held_out, "warning" if is_much else "info")
         else:
             yield _merely_alike(across, within, expected)
@@ -53,8 +53,8 @@ def expected_near(within: Mapping[str, Any], num_samples: int) -> float:
     Twice the share, as half of a split has half of the twins, and three standard deviations; one
     that nothing tells from chance is always expected.
     """
-    share = float(within.get("count", 0) / max(within.get("asked", 0), 1))
-    mean = 2 * num_samples * share
+    fraction = float(within.get("count", 0) / max(within.get("asked", 0), 1))
+    mean = 2 * num_samples * fraction
     return mean + 3 * math.sqrt(mean) + 1
 
 
@@ -164,12 +164,12 @@ class ConflictingDuplicates(Rule):
             " = ".join(f"{name} ({classes[label]})" for name, label in group)
             for group in told["groups"]
         ]
-        share = told["count"] / splits_of(evidence)["train"]["num_compared"]
+        fraction = told["count"] / splits_of(evidence)["train"]["num_compared"]
         yield Finding(
             severity="warning",
             sentence=f"{told['count']} training samples have a twin with equal pixels and another "
             "label",
-            evidence={"count": told["count"], "share": share, "images": groups},
+            evidence={"count": told["count"], "fraction": fraction, "images": groups},
             cause="an image was filed twice: no model can be right on both",
             command="decide on one label for each of the listed images",
         )
@@ -179,7 +179,7 @@ class ConflictingDuplicates(Rule):
 class RepeatedImages(Rule):
     """Training images that stand several times: they weigh as often, and hide a small set."""
 
-    least_share: Annotated[float, Ge(0)] = 0.005  # of the training images
+    least_fraction: Annotated[float, Ge(0)] = 0.005  # of the training images
     # A typical image stands four times: the set is a small one that looks large.
     most_distinct: Annotated[float, Ge(0), Le(1)] = 0.25  # of the images, to be a warning
 
@@ -188,9 +188,9 @@ class RepeatedImages(Rule):
         if not within.get("count"):
             return
         seen = splits_of(evidence)["train"]
-        share = within["count"] / seen["num_compared"]
+        fraction = within["count"] / seen["num_compared"]
         most = seen.get("most_repeated", {"count": 2, "names": within["groups"][0]})
-        if share < self.least_share:
+        if fraction < self.least_fraction:
             return
         is_small = seen["num_distinct"] <= self.most_distinct * seen["num_compared"]
         of_so_few = f"; only {seen['num_distinct']} are distinct" if is_small else ""
@@ -201,7 +201,7 @@ class RepeatedImages(Rule):
             f"{most['count']} times{of_so_few}",
             evidence={
                 "count": within["count"],
-                "share": share,
+                "fraction": fraction,
                 "num_distinct": seen["num_distinct"],
                 "images": [" = ".join(group) for group in within["groups"][:20]],
             },

@@ -22,7 +22,7 @@ from expkit.metrics.percentages import percent
 class ConstantImages(Rule):
     """Images of one level throughout: nothing can be seen in them."""
 
-    least_share: Annotated[float, Gt(0), Le(1)] = 0.01  # of a split's images, to be a warning
+    least_fraction: Annotated[float, Gt(0), Le(1)] = 0.01  # of a split's images, to be a warning
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)
@@ -31,20 +31,20 @@ class ConstantImages(Rule):
         if splits["train"]["num_distinct"] == 1 and splits["train"]["num_looked_at"] > 1:
             yield _all_alike(splits["train"])
             return
-        worst = max(splits, key=lambda name: self._share(splits[name]))
-        share, plain = self._share(splits[worst]), splits[worst]["constant_images"]
-        if share:
+        worst = max(splits, key=lambda name: self._fraction(splits[name]))
+        fraction, plain = self._fraction(splits[worst]), splits[worst]["constant_images"]
+        if fraction:
             yield Finding(
-                severity="warning" if share >= self.least_share else "info",
+                severity="warning" if fraction >= self.least_fraction else "info",
                 sentence=f"{counted(plain['count'], 'image')} of {worst} "
-                f"({percent(share, 1)}) {'has' if plain['count'] == 1 else 'have'} one level "
+                f"({percent(fraction, 1)}) {'has' if plain['count'] == 1 else 'have'} one level "
                 f"throughout: {listed(plain['names'], 3)}",
-                evidence={"count": plain["count"], "share": share, "images": plain["names"]},
+                evidence={"count": plain["count"], "fraction": fraction, "images": plain["names"]},
                 cause="empty or broken images: what they are labelled as cannot be seen",
                 command="look at the listed images, and leave them out",
             )
 
-    def _share(self, split: Split) -> float:
+    def _fraction(self, split: Split) -> float:
         return float(split["constant_images"]["count"] / split["num_looked_at"])
 
 
@@ -141,13 +141,13 @@ class SplitsPreparedDifferently(Rule):
         return Finding(
             severity="warning",
             sentence=f"the images of {name} are {what}: mean {_told(other['mean'])} and std "
-            f"{_told(other['spread'])}, in train {_told(train['mean'])} and "
-            f"{_told(train['spread'])}",
+            f"{_told(other['std'])}, in train {_told(train['mean'])} and "
+            f"{_told(train['std'])}",
             evidence={
                 "train/mean": train["mean"],
-                "train/spread": train["spread"],
+                "train/std": train["std"],
                 f"{name}/mean": other["mean"],
-                f"{name}/spread": other["spread"],
+                f"{name}/std": other["std"],
                 "mean_image_correlation": other.get("mean_image_correlation"),
                 "best_symmetry": other.get("best_symmetry"),
                 "train/grain": train.get("grain"),
@@ -183,10 +183,10 @@ class SplitsPreparedDifferently(Rule):
             each["quartiles_of_means"][2] - each["quartiles_of_means"][0] + 1
             for each in (train, other)
         ]
-        spreads = [statistics.fmean(each["spread_of_means"]) + 1 for each in (train, other)]
-        if min(apart[1] / apart[0], spreads[1] / spreads[0]) > self.least_ratio_of_means:
+        stds = [statistics.fmean(each["std_of_means"]) + 1 for each in (train, other)]
+        if min(apart[1] / apart[0], stds[1] / stds[0]) > self.least_ratio_of_means:
             return "less alike in brightness"
-        is_less = min(apart[0] / apart[1], spreads[0] / spreads[1]) > self.least_ratio_of_means
+        is_less = min(apart[0] / apart[1], stds[0] / stds[1]) > self.least_ratio_of_means
         return "more alike in brightness" if is_less else ""
 
     def _other_grain(self, train: Split, other: Split) -> str:
@@ -199,13 +199,13 @@ class SplitsPreparedDifferently(Rule):
         return "smoother" if (low + 1) / (others_high + 1) > self.least_grain_ratio else ""
 
     def _is_other_scale(self, train: Split, other: Split) -> bool:
-        for channel, spread in enumerate(train["spread"]):
+        for channel, std in enumerate(train["std"]):
             if channel in train["constant_channels"]:
                 continue
             shift = abs(other["mean"][channel] - train["mean"][channel])
-            ratio = (other["spread"][channel] + 1) / (spread + 1)  # a level more: of rounding
+            ratio = (other["std"][channel] + 1) / (std + 1)  # a level more: of rounding
             is_sure = shift > self.least_deviations * _error(train, other, channel)
-            if is_sure and (shift > self.least_shift * spread):
+            if is_sure and (shift > self.least_shift * std):
                 return True
             if max(ratio, 1 / ratio) > self.least_ratio:
                 return True
@@ -222,7 +222,7 @@ class SplitsPreparedDifferently(Rule):
         }
         best = min(errors, key=lambda order: errors[order])
         shift = max(
-            abs(other["mean"][c] - train["mean"][c]) / (train["spread"][c] + 1) for c in channels
+            abs(other["mean"][c] - train["mean"][c]) / (train["std"][c] + 1) for c in channels
         )
         is_sure = errors[tuple(channels)] > 2 * self.least_deviations**2
         is_better = errors[best] * 10 < errors[tuple(channels)]
@@ -234,7 +234,7 @@ class SplitsPreparedDifferently(Rule):
 def _error(train: Split, other: Split, channel: int) -> float:
     """The standard deviation of the difference of two splits' means, images being drawn."""
     variances = [
-        each["spread_of_means"][channel] ** 2 / each["num_looked_at"] for each in (train, other)
+        each["std_of_means"][channel] ** 2 / each["num_looked_at"] for each in (train, other)
     ]
     return math.sqrt(sum(variances)) + 0.05  # levels: two equal splits have no error
 

@@ -50,7 +50,7 @@ class NonFiniteInputs(Rule):
 class UnscaledInputs(Rule):
     """Inputs as large as bytes: fine for a net that norms them, and a slow start for others."""
 
-    most_spread: Annotated[float, Gt(0)] = 20.0  # inputs of a usual scale have 0.2 to 1.5
+    most_std: Annotated[float, Gt(0)] = 20.0  # inputs of a usual scale have 0.2 to 1.5
     most_mean: Annotated[float, Gt(0)] = 50.0
     enough_learnt: Annotated[float, Gt(0)] = 0.2  # of the way from the majority to all right
     soon: Annotated[int, Gt(0)] = 3  # epochs
@@ -60,9 +60,7 @@ class UnscaledInputs(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         record, inputs = _inputs(evidence)
-        if not inputs or (
-            inputs["std"] <= self.most_spread and abs(inputs["mean"]) <= self.most_mean
-        ):
+        if not inputs or (inputs["std"] <= self.most_std and abs(inputs["mean"]) <= self.most_mean):
             return
         trouble = self._trouble(evidence, record)
         yield Finding(
@@ -71,7 +69,7 @@ class UnscaledInputs(Rule):
             f"of {inputs['std']:.3g}" + (f", and {trouble}" if trouble else ""),
             evidence={
                 "mean": inputs["mean"],
-                "spread": inputs["std"],
+                "std": inputs["std"],
                 "min": inputs.get("min"),
                 "max": inputs.get("max"),
                 "batch_norms": record.get("batch_norms"),
@@ -117,7 +115,7 @@ class UnscaledInputs(Rule):
 class InputsScaledTwice(Rule):
     """Inputs next to nothing: images in [0, 1] that were divided by 255 once more."""
 
-    least_spread: Annotated[float, Gt(0)] = 0.02  # dark images in [0, 1] have 0.05
+    least_std: Annotated[float, Gt(0)] = 0.02  # dark images in [0, 1] have 0.05
     # What the first layer passes on, a unit of weight and of input: 0.09 to 5, divided by 255 less.
     least_passed_on: Annotated[float, Gt(0)] = 0.025
     least_varying: Annotated[float, Gt(0)] = 0.05  # of the first layer's outputs; else it is bias
@@ -129,12 +127,12 @@ class InputsScaledTwice(Rule):
         if is_constant:
             return
         record, inputs = _inputs(evidence)
-        spread = inputs.get("std", self._spread_by(evidence))
+        std = inputs.get("std", self._std_by(evidence))
         is_zeros = (
             train is not None and max(train["max"]) <= 1 and max(train["mean"]) < self.fewest_ones
         )
-        if spread is not None and spread < self.least_spread:
-            yield _tiny(evidence, float(spread), record.get("stage", ""))
+        if std is not None and std < self.least_std:
+            yield _tiny(evidence, float(std), record.get("stage", ""))
         elif record and (weakened := self._weakened(record)):
             yield weakened
         elif train is not None and is_zeros:
@@ -153,33 +151,33 @@ class InputsScaledTwice(Rule):
     def _weakened(self, record: Mapping[str, Any]) -> Finding | None:
         """Inputs of a usual scale that the first layer hardly knows: the model divides them too."""
         layer, passed_on = _passed_on(record)
-        spread = record["inputs"]["std"]
-        if passed_on is None or spread >= MOST_USUAL or passed_on >= self.least_passed_on:
+        std = record["inputs"]["std"]
+        if passed_on is None or std >= MOST_USUAL or passed_on >= self.least_passed_on:
             return None
         return Finding(
-            severity="warning" if layer["relative_spread"] < self.least_varying else "info",
-            sentence=f"the inputs have a std of {spread:.2g}, but the first layer, "
+            severity="warning" if layer["relative_std"] < self.least_varying else "info",
+            sentence=f"the inputs have a std of {std:.2g}, but the first layer, "
             f"{layer['name']}, passes on {passed_on:.2g} of it: it sees almost nothing",
             evidence={
-                "spread": spread,
+                "std": std,
                 "passed_on": passed_on,
                 "first_layer": layer["name"],
                 "first_layer_rms": layer["rms"],
-                "first_layer_relative_spread": layer["relative_spread"],
+                "first_layer_relative_std": layer["relative_std"],
             },
             cause="the model scales its inputs once more (divides them by 255)",
             command="let either the data or the model scale the images, not both",
             stage=record["stage"],
         )
 
-    def _spread_by(self, evidence: Evidence) -> float | None:
+    def _std_by(self, evidence: Evidence) -> float | None:
         """What the config makes of the images' spread, where no probe has seen the inputs."""
         train = splits_of(evidence).get("train")
         if train is None or evidence.config["dataset"].get("normalise") != "unit":
             return None
         means = train["mean"]
         overall = sum(means) / len(means)
-        squares = [s**2 + (m - overall) ** 2 for s, m in zip(train["spread"], means, strict=True)]
+        squares = [s**2 + (m - overall) ** 2 for s, m in zip(train["std"], means, strict=True)]
         return math.sqrt(sum(squares) / len(squares)) / 255
 
 
@@ -188,20 +186,20 @@ def _passed_on(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], float | No
     layers = record.get("layers") or [{}]
     layer: Mapping[str, Any] = layers[0]
     weights = {each["name"]: each["weight_rms"] for each in record.get("parameters", ())}
-    weight, spread = weights.get(f"{layer.get('name')}.weight"), record["inputs"]["std"]
+    weight, std = weights.get(f"{layer.get('name')}.weight"), record["inputs"]["std"]
     is_linear = str(layer.get("type")).startswith(("Conv", "Linear"))
-    if not (is_linear and weight and spread and layer["rms"]):
+    if not (is_linear and weight and std and layer["rms"]):
         return layer, None
-    passed_on = layer["rms"] * layer["relative_spread"] / (weight * spread)
+    passed_on = layer["rms"] * layer["relative_std"] / (weight * std)
     return layer, passed_on if math.isfinite(passed_on) else None
 
 
-def _tiny(evidence: Evidence, spread: float, stage: str) -> Finding:
+def _tiny(evidence: Evidence, std: float, stage: str) -> Finding:
     train = splits_of(evidence).get("train", {})
     return Finding(
         severity="warning",
-        sentence=f"the inputs reach the net with a std of {spread:.2g}: it sees almost nothing",
-        evidence={"spread": spread, **({"max_byte": train["max"]} if train else {})},
+        sentence=f"the inputs reach the net with a std of {std:.2g}: it sees almost nothing",
+        evidence={"std": std, **({"max_byte": train["max"]} if train else {})},
         cause="the images were scaled to 0 to 1, and then once more, or they are almost black",
         remedies=normalize_remedy(evidence),
         command="" if normalize_remedy(evidence) else "save the images as 0 to 255",

@@ -32,7 +32,7 @@ class LabelNoise(Rule):
     most confident predictions depart from the labels, and nearly as often as the rest.
     """
 
-    least_share: Annotated[float, Gt(0)] = 0.04  # of wrong labels, less its uncertainty
+    least_fraction: Annotated[float, Gt(0)] = 0.04  # of wrong labels, less its uncertainty
     # Most confident predictions' errors to all. Overlapping classes of equal spread
     # reach 0.3 to 0.6, and cherries by their pixels 0.2.
     least_flatness: Annotated[float, Gt(0), Le(1)] = 0.7
@@ -59,13 +59,14 @@ class LabelNoise(Rule):
         census = census_of(evidence)
         count = census.get("duplicates", {}).get("conflicting", {}).get("count", 0)
         return (
-            bool(count) and count >= self.least_share * evidence.facts.splits["train"].num_samples
+            bool(count)
+            and count >= self.least_fraction * evidence.facts.splits["train"].num_samples
         )
 
-    def _is_refuted(self, evidence: Evidence, split: str, share: float) -> bool:
+    def _is_refuted(self, evidence: Evidence, split: str, fraction: float) -> bool:
         """Whether the nearest images agree with more labels than so many wrong ones would let."""
         told = census_of(evidence).get("neighbours", {}).get(split)
-        return told is not None and 1 - told["accuracy"] < share / 2
+        return told is not None and 1 - told["accuracy"] < fraction / 2
 
     def _by_neighbours(self, evidence: Evidence) -> Finding | None:
         told = census_of(evidence).get("neighbours", {})
@@ -130,14 +131,14 @@ class LabelNoise(Rule):
                     looks = looks[: self.least_looks]  # later ones know wrong labels by heart
                 if len(looks) < self.least_looks:
                     continue
-                share = median(clear for _, clear, _, _ in looks)
+                fraction = median(clear for _, clear, _, _ in looks)
                 count, rest = looks[-1][3], median(error for _, _, error, _ in looks)
                 is_flat = median(clear / error for _, clear, error, _ in looks) > flatness
-                is_noise = is_flat and self._is_noise(share, share, count)
-                if is_noise and not self._is_refuted(evidence, split, share):
-                    figures = {"confident_error": share, "error": rest, "num_confident": count}
+                is_noise = is_flat and self._is_noise(fraction, fraction, count)
+                if is_noise and not self._is_refuted(evidence, split, fraction):
+                    figures = {"confident_error": fraction, "error": rest, "num_confident": count}
                     found = _finding(
-                        split, share, figures, evidence, "the net is most confident of"
+                        split, fraction, figures, evidence, "the net is most confident of"
                     )
                     return replace(found, stage=stage, epoch=looks[-1][0])
         return None
@@ -155,7 +156,9 @@ class LabelNoise(Rule):
             if not confident or accuracy is None or accuracy == 1:
                 continue
             if above_chance(accuracy, majority) >= self.least_knowledge:
-                looks.append((look["epoch"], confident["share"], 1 - accuracy, confident["count"]))
+                looks.append(
+                    (look["epoch"], confident["fraction"], 1 - accuracy, confident["count"])
+                )
         return looks
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
@@ -169,17 +172,21 @@ class LabelNoise(Rule):
             if not quarter or len(given.class_names) < 3:
                 continue
             surest = given.probabilities.max(1).argsort()[::-1][:quarter]
-            share, error = float(wrong[surest].mean()), float(wrong.mean())
+            fraction, error = float(wrong[surest].mean()), float(wrong.mean())
             knows = above_chance(1 - error, majority) >= self.least_knowledge
-            if self._is_refuted(evidence, split, share):
+            if self._is_refuted(evidence, split, fraction):
                 continue
-            if knows and share > ANSWER_FLATNESS * error and self._is_noise(share, share, quarter):
-                figures = {"confident_error": share, "error": error, "num_confident": quarter}
-                return _finding(split, share, figures, evidence, "the net is most confident of")
+            if (
+                knows
+                and fraction > ANSWER_FLATNESS * error
+                and self._is_noise(fraction, fraction, quarter)
+            ):
+                figures = {"confident_error": fraction, "error": error, "num_confident": quarter}
+                return _finding(split, fraction, figures, evidence, "the net is most confident of")
         return None
 
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:
-        is_sure = clear - 2 * deviation(clear, count) > self.least_share
+        is_sure = clear - 2 * deviation(clear, count) > self.least_fraction
         return count >= self.least_count and is_sure and clear > self.least_flatness * rest
 
 
@@ -196,13 +203,13 @@ def _is_held_back(evidence: Evidence, stage: str) -> bool:
 
 
 def _finding(
-    split: str, share: float, figures: Mapping[str, Any], evidence: Evidence, who: str
+    split: str, fraction: float, figures: Mapping[str, Any], evidence: Evidence, who: str
 ) -> Finding:
     can_smooth = not evidence.config["loss"].get("label_smoothing", 1)
     return Finding(
         severity="warning",
-        sentence=f"about {percent(share, 0)} of the labels of {split} look wrong: so many depart "
-        f"from what {who}, as often as elsewhere",
+        sentence=f"about {percent(fraction, 0)} of the labels of {split} look wrong: so many "
+        f"depart from what {who}, as often as elsewhere",
         evidence=figures,
         cause="labels were given by mistake, or joined to other samples' images, for a share of "
         "the samples",

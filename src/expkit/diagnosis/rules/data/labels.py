@@ -29,9 +29,9 @@ def unrelated_accuracy(
     if not counts:
         return None
     total = sum(counts)
-    shares = (epoch or {}).get("predicted", {}).get(split, {}).get("shares")
-    if shares:
-        return float(sum(s * c for s, c in zip(shares, counts, strict=True))) / total
+    fractions = (epoch or {}).get("predicted", {}).get(split, {}).get("fractions")
+    if fractions:
+        return float(sum(s * c for s, c in zip(fractions, counts, strict=True))) / total
     majority = max(counts) / total
     return majority if majority * len(counts) < 1.5 else None
 
@@ -53,8 +53,8 @@ def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) 
     if split not in told:
         return None
     score = told[split]
-    spread = deviation(score["unrelated"], score["num_samples"])
-    return bool(score["accuracy"] > score["unrelated"] + deviations * spread)
+    std = deviation(score["unrelated"], score["num_samples"])
+    return bool(score["accuracy"] > score["unrelated"] + deviations * std)
 
 
 def classes_show(told: Mapping[str, Any], split: str) -> bool:
@@ -67,8 +67,8 @@ def classes_show(told: Mapping[str, Any], split: str) -> bool:
         return False
     score = told[split]
     chance = max(score["unrelated"], score["majority"])
-    spread = deviation(chance, score["num_samples"])
-    return bool(score.get("renumbered_accuracy", 0) > chance + 5 * spread)
+    std = deviation(chance, score["num_samples"])
+    return bool(score.get("renumbered_accuracy", 0) > chance + 5 * std)
 
 
 def _moves(evidence: Evidence, stage: str) -> bool:
@@ -125,14 +125,14 @@ class LabelsUnrelated(Rule):
         count = evidence.facts.splits[split].num_samples
         accuracy = statistics.fmean(each[2] for each in learnt)
         chance = statistics.fmean(each[3] for each in learnt)
-        spread = deviation(chance, count)
-        hopeless = above_chance(accuracy + 2 * spread, chance) < self.most_above_chance
-        is_at_chance = abs(accuracy - chance) <= 2 * spread  # far below is knowledge, too
+        std = deviation(chance, count)
+        hopeless = above_chance(accuracy + 2 * std, chance) < self.most_above_chance
+        is_at_chance = abs(accuracy - chance) <= 2 * std  # far below is knowledge, too
         # by chance, some shuffled labels are right for most of a class
-        is_far_behind = classes_show(told, split) and learnt[-1][1] > 2 * (accuracy + 2 * spread)
+        is_far_behind = classes_show(told, split) and learnt[-1][1] > 2 * (accuracy + 2 * std)
         if not (is_at_chance and hopeless) and not is_far_behind:
             return None
-        return self._finding(stage, split, learnt, (accuracy, chance, spread, count), told)
+        return self._finding(stage, split, learnt, (accuracy, chance, std, count), told)
 
     def _least_learnt(
         self, evidence: Evidence, majority: float, told: Mapping[str, Any], num_epochs: int
@@ -186,14 +186,14 @@ class LabelsUnrelated(Rule):
         level: tuple[float, float, float, int],
         told: Mapping[str, Any],
     ) -> Finding:
-        accuracy, chance, spread, count = level
+        accuracy, chance, std, count = level
         epoch, train_accuracy = learnt[-1][:2]
         at_chance = neighbours_know(told, "train") is False
         evidence = {
             "train/accuracy": train_accuracy,
             f"{split}/accuracy": accuracy,
             "chance": chance,
-            "chance_spread": spread,
+            "chance_std": std,
             "num_samples": count,
             "num_epochs": len(learnt),
         }

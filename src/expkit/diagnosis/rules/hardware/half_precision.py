@@ -23,7 +23,7 @@ class HalfPrecisionRange(Rule):
     finding the scale. Many later mean that there is no scale for the largest and the smallest.
     """
 
-    max_skipped_share: Annotated[float, Gt(0), Le(1)] = 0.2  # of an epoch's steps
+    max_skipped_fraction: Annotated[float, Gt(0), Le(1)] = 0.2  # of an epoch's steps
     min_scale: Annotated[float, Gt(0)] = 1.0  # below, small gradients become zero
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
@@ -54,14 +54,14 @@ class HalfPrecisionRange(Rule):
             scale, skipped = signal.get("loss_scale"), signal.get("skipped_steps")
             if scale is None:
                 continue
-            share = (skipped or 0) / steps_an_epoch
-            too_many = share > self.max_skipped_share and (skipped or 0) >= 3
+            fraction = (skipped or 0) / steps_an_epoch
+            too_many = fraction > self.max_skipped_fraction and (skipped or 0) >= 3
             if too_many or not scale >= self.min_scale:
                 return self._tell(
                     course,
                     f"in fp16 {skipped or 0} steps of epoch {signal['epoch']} were skipped, and "
                     f"the loss scale is {scale:.3g}",
-                    {"skipped_steps": skipped, "skipped_share": share, "loss_scale": scale},
+                    {"skipped_steps": skipped, "skipped_fraction": fraction, "loss_scale": scale},
                 )
         return None
 

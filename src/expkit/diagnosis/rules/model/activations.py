@@ -15,7 +15,7 @@ from expkit.diagnosis.layer_probes import (
     is_blocked,
     is_failing,
     is_start,
-    output_spread,
+    output_std,
     start_before,
     ways_to_redraw,
 )
@@ -61,15 +61,15 @@ class DeadUnits(Rule):
             start = start_before(evidence, record)
             if start is not None and not is_start(record) and dies_out(start):
                 return  # units that are given next to nothing: their own start is to blame
-            measured = [each for each in units_of(record) if each.get("dead_share") is not None]
-            whole = [each for each in measured if each["dead_share"] == 1]
+            measured = [each for each in units_of(record) if each.get("dead_fraction") is not None]
+            whole = [each for each in measured if each["dead_fraction"] == 1]
             if whole and is_blocked(record):
                 yield self._finding(evidence, record, whole, is_blocked=True)
                 return
             many = [
                 each
                 for each in measured
-                if each["dead_share"] >= self.dead and each.get("units", 0) >= self.num_units
+                if each["dead_fraction"] >= self.dead and each.get("units", 0) >= self.num_units
             ]
             if many and (is_start(record) or self._lasts(evidence, record)):
                 yield self._finding(evidence, record, many, is_blocked=False)
@@ -82,18 +82,18 @@ class DeadUnits(Rule):
     def _finding(
         self, evidence: Evidence, record: Record, layers: Sequence[Record], *, is_blocked: bool
     ) -> Finding:
-        worst = max(layers, key=lambda each: float(each["dead_share"]))
+        worst = max(layers, key=lambda each: float(each["dead_fraction"]))
         names = [each["name"] for each in layers]
         tail = ": no sample can be told from another behind it" if is_blocked else ""
         at_start = not record["epoch"]
         return Finding(
             severity="fatal" if is_blocked else "warning",
-            sentence=f"{percent(worst['dead_share'], 0)} of the units of {worst['name']} output "
+            sentence=f"{percent(worst['dead_fraction'], 0)} of the units of {worst['name']} output "
             f"zero to every sample{tail}",
             evidence={
                 "layers": names[:20],
-                "dead_share": worst["dead_share"],
-                "output_spread": output_spread(record),
+                "dead_fraction": worst["dead_fraction"],
+                "output_std": output_std(record),
             },
             cause="their biases or weights start far below zero, or their inputs are far off"
             if at_start
@@ -125,19 +125,19 @@ class SaturatedUnits(Rule):
             stuck = [
                 each
                 for each in hidden_units_of(record)
-                if (each.get("saturated_share") or 0.0) >= self.saturated
+                if (each.get("saturated_fraction") or 0.0) >= self.saturated
             ]
             if not stuck:
                 continue
-            worst = max(stuck, key=lambda each: float(each["saturated_share"]))
+            worst = max(stuck, key=lambda each: float(each["saturated_fraction"]))
             ways = ways_to_redraw(evidence)
             yield Finding(
                 severity="warning",
-                sentence=f"{percent(worst['saturated_share'], 0)} of the outputs of "
+                sentence=f"{percent(worst['saturated_fraction'], 0)} of the outputs of "
                 f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
                 evidence={
                     "layers": [each["name"] for each in stuck][:20],
-                    "saturated_share": worst["saturated_share"],
+                    "saturated_fraction": worst["saturated_fraction"],
                 },
                 cause="the weights before it, or its inputs, are too large",
                 remedies=ways,

@@ -27,7 +27,7 @@ LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 MOST = 0.5  # of the parameters: what is left cannot stand for the model
 
 
-def share_of(record: Record, chosen: Sequence[Record]) -> float:
+def fraction_of(record: Record, chosen: Sequence[Record]) -> float:
     total = sum(each["size"] for each in record["parameters"])
     return sum(each["size"] for each in chosen) / total if total else 0.0
 
@@ -51,7 +51,7 @@ class DetachedParameters(Rule):
             if in_use:
                 yield self._detached(record, waiting, in_use)
                 return
-            if share_of(record, cut) > 0.05:  # less is a token that only pre-training uses
+            if fraction_of(record, cut) > 0.05:  # less is a token that only pre-training uses
                 yield self._unused(record, cut)
                 return
 
@@ -59,12 +59,12 @@ class DetachedParameters(Rule):
         self, record: Record, waiting: Sequence[Record], cut: Sequence[Record]
     ) -> Finding:
         names = [each["name"] for each in cut]
-        share = share_of(record, cut)
+        fraction = fraction_of(record, cut)
         return Finding(
-            severity="fatal" if share > MOST else "warning",
+            severity="fatal" if fraction > MOST else "warning",
             sentence=f"no gradient reaches {len(cut)} of {len(waiting)} tensors that are to learn "
-            f"({percent(share, 1)} of all parameters): {listed(names)}",
-            evidence={"names": names[:20], "tensors": len(cut), "share": share},
+            f"({percent(fraction, 1)} of all parameters): {listed(names)}",
+            evidence={"names": names[:20], "tensors": len(cut), "fraction": fraction},
             cause="the forward pass is cut behind them: by detach(), no_grad(), .data, a "
             "conversion to numpy, an operation without a derivative, or an output that is dropped",
             command=f"look at what the forward pass does with the output of {_last_module(names)}",
@@ -76,9 +76,9 @@ class DetachedParameters(Rule):
         names = [each["name"] for each in cut]
         return Finding(
             severity="info",
-            sentence=f"{percent(share_of(record, cut), 1)} of the parameters stand in layers "
+            sentence=f"{percent(fraction_of(record, cut), 1)} of the parameters stand in layers "
             f"that the forward pass does not use: {listed(names)}",
-            evidence={"names": names[:20], "share": share_of(record, cut)},
+            evidence={"names": names[:20], "fraction": fraction_of(record, cut)},
             cause="these layers are made and never called, or their output is dropped",
             command="call them, or take them out of the model",
             stage=record["stage"],
@@ -117,13 +117,13 @@ class FrozenParameters(Rule):
             ]
             drawn = record.get("frozen_drawn")  # None in older runs
             frozen = [p for p in frozen if drawn is None or p["name"] in drawn]
-            share = share_of(record, frozen)
-            if share >= self.smallest:
-                yield self._finding(evidence, record, frozen, share)
+            fraction = fraction_of(record, frozen)
+            if fraction >= self.smallest:
+                yield self._finding(evidence, record, frozen, fraction)
                 return
 
     def _finding(
-        self, evidence: Evidence, record: Record, frozen: Sequence[Record], share: float
+        self, evidence: Evidence, record: Record, frozen: Sequence[Record], fraction: float
     ) -> Finding:
         stage = training_of(evidence, record["stage"])
         config = evidence.config["procedure"].get(stage) or {}
@@ -135,9 +135,9 @@ class FrozenParameters(Rule):
         remedy = [f"procedure.{stage}.trainable=all", f"procedure.{stage}.frozen_up_to=null"]
         return Finding(
             severity="info" if goes_on and by_config else "warning",
-            sentence=f"{percent(share, 1)} of the parameters are frozen as they were drawn at "
+            sentence=f"{percent(fraction, 1)} of the parameters are frozen as they were drawn at "
             f"random: {listed(names)}",
-            evidence={"names": names[:20], "tensors": len(names), "share": share},
+            evidence={"names": names[:20], "tensors": len(names), "fraction": fraction},
             cause=f"procedure.{stage} trains only a part of a model that has no trained weights"
             if by_config
             else "the model itself turns off the gradient of these weights",
@@ -160,13 +160,13 @@ class OptimizerMissesParameters(Rule):
             if not missed and not strangers:
                 continue
             names = [each["name"] for each in missed]
-            share = share_of(record, missed)
-            what = f"misses {percent(share, 1)} of the parameters" if missed else "misses none"
+            fraction = fraction_of(record, missed)
+            what = f"misses {percent(fraction, 1)} of the parameters" if missed else "misses none"
             of_others = f", and moves {strangers} tensors that are not the model's"
             yield Finding(
-                severity="fatal" if share > MOST else "warning",
+                severity="fatal" if fraction > MOST else "warning",
                 sentence=f"the optimizer {what}{of_others if strangers else ''}",
-                evidence={"names": names[:20], "share": share, "strangers": strangers},
+                evidence={"names": names[:20], "fraction": fraction, "strangers": strangers},
                 cause="the optimizer was given the parameters of another model"
                 if strangers
                 else "the optimizer was given only a part of the model's parameters",

@@ -13,7 +13,7 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.layer_probes import (
     NEVER,
     lost_gate,
-    output_spread,
+    output_std,
     start_before,
     ways_to_redraw,
 )
@@ -59,7 +59,7 @@ class CollapsedFeatures(Rule):
             start = start_of(evidence, stage)
             if start is None or start.get("batch_norms") or look["epoch"] < 2:
                 continue
-            flat_start = hidden_spread(start)
+            flat_start = hidden_std(start)
             if (
                 flat_start is not None
                 and flat_start < self.at_start
@@ -76,10 +76,10 @@ class CollapsedFeatures(Rule):
         What a step did to the features is another's fault; so are units that died.
         """
         start = start_before(evidence, record)
-        if start is None or any(layer.get("dead_share") == 1 for layer in start["layers"]):
+        if start is None or any(layer.get("dead_fraction") == 1 for layer in start["layers"]):
             return None
-        before = hidden_spread(start)
-        same = output_spread(start) <= NEVER < start["outputs"]["rms"]
+        before = hidden_std(start)
+        same = output_std(start) <= NEVER < start["outputs"]["rms"]
         is_flat = before is not None and before < self.at_gate and not start.get("batch_norms")
         if not same and not is_flat:
             return None
@@ -90,9 +90,9 @@ class CollapsedFeatures(Rule):
             sentence=f"at the start the model's {'features' if is_flat else 'outputs'} {by} "
             f"between samples, and the gate {record['stage']} could not tell a few apart",
             evidence={
-                "hidden_spread_at_start": before,
-                "hidden_spread": hidden_spread(record),
-                "output_spread": output_spread(record),
+                "hidden_std_at_start": before,
+                "hidden_std": hidden_std(record),
+                "output_std": output_std(record),
                 "loss": record["loss"],
             },
             cause="layer after layer shrinks what tells samples apart: inputs next to their "
@@ -107,7 +107,7 @@ class CollapsedFeatures(Rule):
         )
 
     def _is_flat(self, look: Record) -> bool:
-        hidden, answers = hidden_spread(look), output_spread(look)
+        hidden, answers = hidden_std(look), output_std(look)
         if hidden is None or not hidden < self.features:
             return False
         for_long = look["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
@@ -115,19 +115,19 @@ class CollapsedFeatures(Rule):
 
     def _finding(self, evidence: Evidence, start: Record, look: Record) -> Finding:
         ways = ways_to_redraw(evidence)
-        hidden = hidden_spread(start)
+        hidden = hidden_std(start)
         assert hidden is not None, "the start was chosen by it"
         numbers: dict[str, Any] = {
-            "hidden_spread_at_start": hidden,
-            "hidden_spread": hidden_spread(look),
-            "output_spread": output_spread(look),
+            "hidden_std_at_start": hidden,
+            "hidden_std": hidden_std(look),
+            "output_std": output_std(look),
             "train_loss": look["train/loss"],
         }
         return Finding(
             severity="fatal",
             sentence=f"the model's features are nearly equal for all samples: at the start they "
             f"differed by {percent(hidden, 1)}, and the outputs now by "
-            f"{percent(output_spread(look))}, with "
+            f"{percent(output_std(look))}, with "
             f"the loss at chance ({look['train/loss']:.4g})",
             evidence=numbers,
             cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
@@ -143,10 +143,10 @@ class CollapsedFeatures(Rule):
         )
 
 
-def hidden_spread(record: Record) -> float | None:
+def hidden_std(record: Record) -> float | None:
     """How much samples differ in what the last layer is given."""
     layers = record["layers"]
-    return float(layers[-2]["relative_spread"]) if len(layers) > 1 else None
+    return float(layers[-2]["relative_std"]) if len(layers) > 1 else None
 
 
 def typical_update(look: Record) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from expkit.diagnosis.constant_predictor import class_shares
+from expkit.diagnosis.constant_predictor import class_fractions
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.metrics.percentages import percent
@@ -23,11 +23,13 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
     weights = evidence.config["loss"].get("class_weights")
     if counts is None or not isinstance(weights, list | tuple) or len(weights) != len(counts):
         return
-    plain, weighed = class_shares(counts), class_shares(counts, [float(w) for w in weights])
+    plain, weighed = class_fractions(counts), class_fractions(counts, [float(w) for w in weights])
     if len(counts) < 2 or not weighed or not plain:
         return
     top = max(range(len(counts)), key=weighed.__getitem__)
-    muted = [i for i, share in enumerate(weighed) if plain[i] > 0 and share < MUTED * plain[i]]
+    muted = [
+        i for i, fraction in enumerate(weighed) if plain[i] > 0 and fraction < MUTED * plain[i]
+    ]
     drowns = weighed[top] > DROWNS and plain[top] < 0.5
     if not drowns and not muted:
         return

@@ -33,9 +33,9 @@ def pull(record: Record, *, is_own: bool) -> float:
     Another's loss may be of another scale, as squares and means over classes are: there it is what
     a unit of the loss pulls with.
     """
-    share: float = record["gradient_at_uniform"]
+    fraction: float = record["gradient_at_uniform"]
     level, chance = record["at_uniform"], record.get("chance") or 0.0
-    return share if is_own or not 0 < level < chance else share * chance / level
+    return fraction if is_own or not 0 < level < chance else fraction * chance / level
 
 
 def gives_log_probabilities(evidence: Evidence) -> bool:
@@ -150,9 +150,9 @@ class LossSettings(Rule):
         for record in loss_records(evidence):
             if "gradient_at_uniform" not in record or not record["has_gradient"]:
                 continue
-            share = pull(record, is_own=is_own(evidence))
-            if share < self.weakest and record["target_gradient"] <= 0:
-                yield self._weak(evidence, record, share)
+            fraction = pull(record, is_own=is_own(evidence))
+            if fraction < self.weakest and record["target_gradient"] <= 0:
+                yield self._weak(evidence, record, fraction)
                 return
             if finding := self._sums(evidence, record):
                 yield finding
@@ -160,11 +160,11 @@ class LossSettings(Rule):
         yield from unsound_weights(evidence)
         yield from self._divided(evidence)
 
-    def _weak(self, evidence: Evidence, record: Record, share: float) -> Finding:
+    def _weak(self, evidence: Evidence, record: Record, fraction: float) -> Finding:
         config = evidence.config["loss"]
         smoothing = float(config.get("label_smoothing") or 0)
         gamma = float(config.get("gamma") or 0)
-        severity: Severity = "fatal" if share < self.hopeless else "warning"
+        severity: Severity = "fatal" if fraction < self.hopeless else "warning"
         remedies = []
         if smoothing > 0.2:
             remedies.append(["loss.label_smoothing=0.1"])
@@ -175,10 +175,10 @@ class LossSettings(Rule):
         settings = f"label smoothing {smoothing:g}" + (f", gamma {gamma:g}" if gamma else "")
         return Finding(
             severity=severity,
-            sentence=f"where learning begins the loss pulls with {percent(share, 1)} of "
+            sentence=f"where learning begins the loss pulls with {percent(fraction, 1)} of "
             f"cross-entropy's force ({settings})",
             evidence={
-                "gradient_at_uniform": share,
+                "gradient_at_uniform": fraction,
                 "loss_at_uniform": record["at_uniform"],
                 "best_loss": record["best"],
                 "label_smoothing": smoothing,

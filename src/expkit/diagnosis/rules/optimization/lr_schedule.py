@@ -36,7 +36,7 @@ class LearningRateOscillates(Rule):
     min_epochs: Annotated[int, Ge(6)] = 12
     min_swing: Annotated[float, Gt(0)] = 0.08  # standard deviation of the epochs' losses, of a mean
     clear_swing: Annotated[float, Gt(0)] = 0.18  # which needs no measure of the steps beside it
-    min_loss_share: Annotated[float, Gt(0)] = (
+    min_loss_fraction: Annotated[float, Gt(0)] = (
         0.1  # of a constant prediction's: below, all is learnt
     )
 
@@ -53,13 +53,13 @@ class LearningRateOscillates(Rule):
         if max(course.rates) > 1.01 * min(course.rates[-len(late) :]):  # it falls already
             return False
         mean, before = fmean(late), fmean(course.losses[-2 * len(late) : -len(late)])
-        share = mean / course.level
+        fraction = mean / course.level
         no_better = before - mean < pstdev(late)
-        if share > 0.9 or not no_better or turns(late) < 0.5:
+        if fraction > 0.9 or not no_better or turns(late) < 0.5:
             return False
-        if share > self.min_loss_share and swing(late) > self.min_swing:
+        if fraction > self.min_loss_fraction and swing(late) > self.min_swing:
             return has_large_steps(course) or self._swings_clearly(course, late)
-        return share > self.min_loss_share / 2 and self._swings_clearly(course, late)
+        return fraction > self.min_loss_fraction / 2 and self._swings_clearly(course, late)
 
     def _swings_clearly(self, course: Course, late: Sequence[float]) -> bool:
         """So far that it is no chance of the batches, and the held-out loss with it."""
@@ -83,7 +83,7 @@ class LearningRateOscillates(Rule):
                 "learning_rate": rate,
                 "mean_loss": fmean(late),
                 "swing": swing(late),
-                "turning_share": turns(late),
+                "turning_fraction": turns(late),
                 "best_loss_before": min(course.losses[: -len(late)]),
             },
             cause="steps of this size leap over what is left to learn; a decaying learning rate "
@@ -116,9 +116,9 @@ def turns(losses: Sequence[float]) -> float:
 class ScheduleEndsEarly(Rule):
     """The rate is as good as zero long before the end, and the model had not done learning."""
 
-    gone_share: Annotated[float, Gt(0), Lt(1)] = 0.01  # of the highest rate so far
-    early_share: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the epochs
-    min_loss_share: Annotated[float, Gt(0)] = (
+    gone_fraction: Annotated[float, Gt(0), Lt(1)] = 0.01  # of the highest rate so far
+    early_fraction: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the epochs
+    min_loss_fraction: Annotated[float, Gt(0)] = (
         0.1  # of a constant prediction's: below, all is learnt
     )
 
@@ -146,22 +146,25 @@ class ScheduleEndsEarly(Rule):
 
     def _judge_gone(self, course: Course) -> Finding | None:
         peak = max(course.rates)
-        gone = 1.001 * self.gone_share * peak  # 0.1 x 0.1 is a little more than 0.01
+        gone = 1.001 * self.gone_fraction * peak  # 0.1 x 0.1 is a little more than 0.01
         useful = [i for i, rate in enumerate(course.rates) if rate > gone]
         if peak == 0 or course.level is None:
             return None
         num_useful = useful[-1] + 1
         # two epochs at the low rate: the last of a schedule, or of one step, may be low by design
-        if course.num_epochs < num_useful + 2 or num_useful > self.early_share * course.max_epochs:
+        if (
+            course.num_epochs < num_useful + 2
+            or num_useful > self.early_fraction * course.max_epochs
+        ):
             return None
         loss = course.losses[-1]
-        if not loss > self.min_loss_share * course.level or not was_falling(course, num_useful):
+        if not loss > self.min_loss_fraction * course.level or not was_falling(course, num_useful):
             return None
         return Finding(
             severity="warning",
             sentence=f"after epoch {num_useful} of {course.max_epochs} the learning rate is at "
             "most "
-            f"{percent(self.gone_share, 0)} of its peak, while the loss was still falling: "
+            f"{percent(self.gone_fraction, 0)} of its peak, while the loss was still falling: "
             f"{loss:.3g}",
             evidence={
                 "useful_epochs": num_useful,
@@ -205,10 +208,12 @@ class WarmupMissing(Rule):
     """
 
     min_burst: Annotated[float, Gt(1)] = 3.0  # of the loss, to the one before any step
-    min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant prediction's
+    min_loss_fraction: Annotated[float, Gt(0)] = 0.8  # of a constant prediction's
     # a rise that is recovered from only slowly, at a rate that a transformer seldom bears at once
     set_back_burst: Annotated[float, Gt(1)] = 1.4
-    set_back_share: Annotated[float, Gt(0)] = 0.6  # of a constant prediction's, after three epochs
+    set_back_fraction: Annotated[float, Gt(0)] = (
+        0.6  # of a constant prediction's, after three epochs
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         schedule = evidence.config["schedule"]
@@ -216,7 +221,7 @@ class WarmupMissing(Rule):
         if rises or "warmup_epochs" not in schedule or not is_transformer(evidence):
             return
         for course in courses(evidence):
-            is_lost = course.burst > self.min_burst and course.is_stuck(self.min_loss_share)
+            is_lost = course.burst > self.min_burst and course.is_stuck(self.min_loss_fraction)
             if is_lost or self._is_set_back(course):
                 yield self._tell(course)
                 return
@@ -233,7 +238,7 @@ class WarmupMissing(Rule):
             and rate > 5 * good
             and course.burst > self.set_back_burst
             and course.losses[0] > 0.95 * course.level
-            and min(course.losses) > self.set_back_share * course.level
+            and min(course.losses) > self.set_back_fraction * course.level
         )
 
     def _tell(self, course: Course) -> Finding:

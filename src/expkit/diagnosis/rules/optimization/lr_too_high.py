@@ -16,7 +16,7 @@ from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.lr_estimate import estimate, lower_rate
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.rules.optimization.weight_decay import share_left
+from expkit.diagnosis.rules.optimization.weight_decay import fraction_left
 from expkit.metrics.percentages import percent
 
 
@@ -28,7 +28,7 @@ class LearningRateTooHigh(Rule):
     """
 
     burst_ratio: Annotated[float, Gt(1)] = 3.0  # of the loss to the one before any step
-    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the level of a constant prediction
+    stuck_fraction: Annotated[float, Gt(0)] = 0.9  # of the level of a constant prediction
     min_steps: Annotated[int, Gt(0)] = 20
     max_start: Annotated[float, Gt(0)] = 20.0  # nats above saying nothing, before any step
 
@@ -67,7 +67,7 @@ class LearningRateTooHigh(Rule):
         assert level is not None
         if course.burst < self.burst_ratio or course.num_epochs < 3 or not is_above(course, 3):
             return None
-        is_stuck = course.is_stuck(self.stuck_share)
+        is_stuck = course.is_stuck(self.stuck_fraction)
         # far above what it could be, and for long
         is_slowed = min(course.losses) > 0.4 * level
         if not is_stuck and not (is_slowed and course.num_epochs >= 8):
@@ -184,7 +184,7 @@ def growth_of_weights(evidence: Evidence, gate: str) -> float | None:
     if not after or records[0] is after[0]:
         return None
     kinds = {row["name"]: row["kind"] for row in after[-1]["parameters"]}
-    return share_left(records[0], after[-1], kinds)
+    return fraction_left(records[0], after[-1], kinds)
 
 
 def gate_too_high(

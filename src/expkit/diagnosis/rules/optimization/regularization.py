@@ -33,13 +33,15 @@ class RegularizationTooStrong(Rule):
     min_dropout: Annotated[float, Gt(0), Lt(1)] = 0.7
     min_noise: Annotated[float, Gt(0)] = 0.4  # standard deviation, of the range of a pixel
     min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all images
-    stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant prediction
+    stuck_fraction: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant prediction
     min_epochs: Annotated[int, Ge(2)] = 5
     min_steps: Annotated[int, Gt(0)] = 100
     # in training mode as good as nothing is recognised, and without noise most is
-    drowned_share: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant prediction
+    drowned_fraction: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant prediction
     drowned_gap: Annotated[float, Gt(0), Le(1)] = 0.3  # of it, down to the loss without noise
-    learnt_share: Annotated[float, Gt(0), Le(1)] = 0.7  # of it, without noise: something is known
+    learnt_fraction: Annotated[float, Gt(0), Le(1)] = (
+        0.7  # of it, without noise: something is known
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         is_usual = has_usual_rate(evidence.config)
@@ -74,7 +76,7 @@ class RegularizationTooStrong(Rule):
             return False
         if course.level is None or not course.looks:
             return False
-        bound = self.stuck_share * course.level
+        bound = self.stuck_fraction * course.level
         return course.losses[-1] > bound and course.looks[-1]["probe_loss"] > bound
 
     def _tell(self, course: Course, strong: Mapping[str, float]) -> Finding:
@@ -104,9 +106,9 @@ class RegularizationTooStrong(Rule):
         if early or course.level is None or not course.looks:
             return False
         trained, probe = course.recent_loss(), course.looks[-1]["probe_loss"]
-        is_lost = trained > self.drowned_share * course.level
+        is_lost = trained > self.drowned_fraction * course.level
         gap = trained - probe
-        is_learnt = 0.05 * course.level < probe < self.learnt_share * course.level
+        is_learnt = 0.05 * course.level < probe < self.learnt_fraction * course.level
         return is_lost and gap > self.drowned_gap * course.level and is_learnt
 
     def _tell_drowned(self, course: Course, strong: Mapping[str, float]) -> Finding:

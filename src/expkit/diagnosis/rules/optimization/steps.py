@@ -66,32 +66,32 @@ class ClippingAlwaysActive(Rule):
     gradients come near its eps.
     """
 
-    min_share: Annotated[float, Gt(0), Le(1)] = 0.95  # of the steps
-    max_kept_share: Annotated[float, Gt(0), Le(1)] = 0.1  # of the typical gradient's norm
-    slow_share: Annotated[float, Gt(0)] = 0.5  # of the loss of a constant prediction
+    min_fraction: Annotated[float, Gt(0), Le(1)] = 0.95  # of the steps
+    max_kept_fraction: Annotated[float, Gt(0), Le(1)] = 0.1  # of the typical gradient's norm
+    slow_fraction: Annotated[float, Gt(0)] = 0.5  # of the loss of a constant prediction
     min_epochs: Annotated[int, Ge(2)] = 3
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         for course in courses(evidence):
-            shares = [signal["clipped_share"] for signal in course.signals]
+            fractions = [signal["clipped_fraction"] for signal in course.signals]
             bound, norm = course.config.get("max_gradient_norm"), course.gradient_norm
-            if bound is None or norm is None or len(shares) < self.min_epochs:
+            if bound is None or norm is None or len(fractions) < self.min_epochs:
                 continue
-            if any(share is None or share < self.min_share for share in shares):
+            if any(fraction is None or fraction < self.min_fraction for fraction in fractions):
                 continue
-            if bound < self.max_kept_share * norm:
-                yield self._tell(course, float(bound), norm, fmean(shares))
+            if bound < self.max_kept_fraction * norm:
+                yield self._tell(course, float(bound), norm, fmean(fractions))
                 return
 
-    def _tell(self, course: Course, bound: float, norm: float, share: float) -> Finding:
-        is_slow = course.level is not None and course.losses[-1] > self.slow_share * course.level
+    def _tell(self, course: Course, bound: float, norm: float, fraction: float) -> Finding:
+        is_slow = course.level is not None and course.losses[-1] > self.slow_fraction * course.level
         severity: Severity = "warning" if is_slow and has_weak_steps(course, bound) else "info"
         return Finding(
             severity=severity,
-            sentence=f"{percent(share, 0)} of all steps are cut to the norm {bound:g}, where "
+            sentence=f"{percent(fraction, 0)} of all steps are cut to the norm {bound:g}, where "
             f"gradients typically have {norm:.2g}",
             evidence={
-                "clipped_share": share,
+                "clipped_fraction": fraction,
                 "max_gradient_norm": bound,
                 "typical_gradient_norm": norm,
                 "last_loss": course.losses[-1],
@@ -122,7 +122,7 @@ class BatchTooSmallForRate(Rule):
     """A usual rate, but steps led by so few samples that their noise undoes what they teach."""
 
     max_samples: Annotated[int, Ge(1)] = 8  # a step
-    stuck_share: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant prediction
+    stuck_fraction: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant prediction
     min_noise: Annotated[float, Gt(0)] = 0.12  # standard deviation of the steps' losses, of a mean
     min_steps: Annotated[int, Gt(0)] = 300
     max_rate: Annotated[float, Ge(1)] = 12.0  # times the usual: above, the rate alone is to blame
@@ -144,7 +144,7 @@ class BatchTooSmallForRate(Rule):
             return False
         good = estimate(course.evidence, rate_of(course.evidence.config))
         is_large = good is not None and max(course.rates) > 2 * good
-        return course.recent_loss() > self.stuck_share * course.level and (
+        return course.recent_loss() > self.stuck_fraction * course.level and (
             course.has_died or is_large
         )
 

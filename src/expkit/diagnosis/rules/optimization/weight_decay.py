@@ -29,8 +29,8 @@ class WeightDecayCrushes(Rule):
     Weights that shrink while the loss falls are no fault.
     """
 
-    max_left_share: Annotated[float, Gt(0), Lt(1)] = 0.4  # of a typical weight
-    stuck_share: Annotated[float, Gt(0)] = 0.9  # of the loss of a constant prediction
+    max_left_fraction: Annotated[float, Gt(0), Lt(1)] = 0.4  # of a typical weight
+    stuck_fraction: Annotated[float, Gt(0)] = 0.9  # of the loss of a constant prediction
     # held down: a decay that takes as much as a step gives, and a loss that stands still
     min_pull: Annotated[float, Gt(0)] = 1.0  # of the decay, to all else that moves a weight
     min_decay: Annotated[float, Gt(0)] = 0.5  # by itself, as of AdamW: sound ones are below 0.3
@@ -58,10 +58,10 @@ class WeightDecayCrushes(Rule):
         snapshots = [*course.evidence.of_kind("model", course.stage)[:1], *course.looks]
         if course.level is None or len(snapshots) < 2 or course.num_epochs < 2:
             return None
-        left = share_left(snapshots[0], snapshots[-1], course.kinds)
-        if left is None or left > self.max_left_share:
+        left = fraction_left(snapshots[0], snapshots[-1], course.kinds)
+        if left is None or left > self.max_left_fraction:
             return None
-        if course.losses[-1] < self.stuck_share * course.level:
+        if course.losses[-1] < self.stuck_fraction * course.level:
             return None
         losses = {"last_loss": course.losses[-1], "constant_answer_loss": course.level}
         return tell(course.stage, course.num_epochs, left, decays, losses)
@@ -82,7 +82,7 @@ class WeightDecayCrushes(Rule):
             self.held_share * course.level
         ):
             return None
-        left = share_left(course.models[0], course.looks[-1], course.kinds) or 1.0
+        left = fraction_left(course.models[0], course.looks[-1], course.kinds) or 1.0
         return Finding(
             severity="warning",
             sentence=f"the training loss stands still at {course.recent_loss():.3g} while weight "
@@ -91,7 +91,7 @@ class WeightDecayCrushes(Rule):
             evidence={
                 "decay_to_step": pull,
                 name: decay,
-                "share_left": left,
+                "fraction_left": left,
                 "last_loss": course.recent_loss(),
                 "probe_loss": course.looks[-1]["probe_loss"],
                 "constant_answer_loss": course.level,
@@ -111,9 +111,11 @@ class WeightDecayCrushes(Rule):
         if result is None or result.passed or not after or records[0] is after[0]:
             return None
         kinds = {row["name"]: row["kind"] for row in after[-1]["parameters"]}
-        left = share_left(records[0], after[-1], kinds)
+        left = fraction_left(records[0], after[-1], kinds)
         losses = [record["train/loss"] for record in evidence.epochs(gate)]
-        is_gone = left is not None and left <= self.max_left_share and losses[-1] > 0.5 * losses[0]
+        is_gone = (
+            left is not None and left <= self.max_left_fraction and losses[-1] > 0.5 * losses[0]
+        )
         if left is None or not (is_gone or self._holds(evidence, losses, max(decays.values()))):
             return None
         numbers = {"first_loss": losses[0], "last_loss": losses[-1]}
@@ -134,15 +136,15 @@ class WeightDecayCrushes(Rule):
         return times > 3 and 0.95 * half < last < first
 
 
-def share_left(before: Record, after: Record, kinds: Mapping[str, str]) -> float | None:
+def fraction_left(before: Record, after: Record, kinds: Mapping[str, str]) -> float | None:
     """Of a typical weight's root mean square."""
     then = {row["name"]: row["weight_rms"] for row in before["parameters"]}
-    shares = [
+    fractions = [
         row["weight_rms"] / then[row["name"]]
         for row in after["parameters"]
         if is_weight(row["name"], kinds) and then.get(row["name"])
     ]
-    return median(shares) if shares else None
+    return median(fractions) if fractions else None
 
 
 def tell(
@@ -153,7 +155,7 @@ def tell(
         severity="fatal",
         sentence=f"a typical weight is at {percent(left, 0)} of what it was, and the loss is "
         f"{losses['last_loss']:.3g}: weight decay {decay:g} takes away what the gradients give",
-        evidence={"share_left": left, name: decay, **losses},
+        evidence={"fraction_left": left, name: decay, **losses},
         cause="the weight decay is far too strong",
         remedies=weaker_decays(name, decay, sound=0.01),
         stage=stage,

@@ -44,8 +44,8 @@ class Gap:
     def sigmas(self) -> float:
         """As if the shares were equal, which is what is doubted."""
         total = self.num_train + self.num_held_out
-        share = (self.train * self.num_train + self.held_out * self.num_held_out) / total
-        error = math.sqrt(share * (1 - share) * (1 / self.num_train + 1 / self.num_held_out))
+        fraction = (self.train * self.num_train + self.held_out * self.num_held_out) / total
+        error = math.sqrt(fraction * (1 - fraction) * (1 / self.num_train + 1 / self.num_held_out))
         return self.size / error if error > 0 else 0.0
 
 

@@ -121,8 +121,8 @@ def balanced_accuracy(predictions: ClassPredictions | None) -> BalancedAccuracy 
     counts, right = counts[counts > 0], right[counts > 0]
     recalls = right / counts
     # half a sample of doubt keeps one class of few samples, all right, from being certain
-    shares = (right + 0.5) / (counts + 1)
-    error = math.sqrt(float((shares * (1 - shares) / counts).sum())) / len(counts)
+    fractions = (right + 0.5) / (counts + 1)
+    error = math.sqrt(float((fractions * (1 - fractions) / counts).sum())) / len(counts)
     return BalancedAccuracy(float(recalls.mean()), error, 1 / len(counts))
 
 
@@ -142,12 +142,12 @@ def _beside_the_mean(predictions: ValuePredictions) -> Iterable[Finding]:
 
     targets = predictions.targets.astype(np.float64)
     errors = np.sqrt(((predictions.predictions - targets) ** 2).mean())
-    spread = np.sqrt(((targets - targets.mean(0)) ** 2).mean())
-    if len(targets) >= 10 and not errors < spread:
+    std = np.sqrt(((targets - targets.mean(0)) ** 2).mean())
+    if len(targets) >= 10 and not errors < std:
         yield Finding(
             severity="warning",
             sentence=f"the error on {predictions.split}, {errors:.3g}, is not below that of always "
-            f"predicting the mean, {spread:.3g}",
-            evidence={"rmse": errors, "of the mean": spread, "samples": len(targets)},
+            f"predicting the mean, {std:.3g}",
+            evidence={"rmse": errors, "of the mean": std, "samples": len(targets)},
             cause="nothing that the net has learnt about the images helps on these samples",
         )

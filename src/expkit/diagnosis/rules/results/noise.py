@@ -81,7 +81,7 @@ class WithinNoiseOfBaseline(CrossRule):
 
 def _written(name: str, value: float) -> str:
     """A bound as it was stated, and a figure as figures are."""
-    return shown_bound(value, is_share=True) if name == MET else percent(value)
+    return shown_bound(value, is_fraction=True) if name == MET else percent(value)
 
 
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:

@@ -14,7 +14,7 @@ from expkit.diagnosis.rule import Rule
 from expkit.metrics.criteria import Criterion, parse_criterion, shown_bound, value_beside
 from expkit.metrics.intervals import wilson
 from expkit.metrics.log_loss import log_losses
-from expkit.metrics.names import SHARES
+from expkit.metrics.names import FRACTION
 from expkit.metrics.percentages import points
 from expkit.metrics.predictions import ClassPredictions, Predictions
 
@@ -29,8 +29,8 @@ class Miss:
     count: int | None = None
 
     @property
-    def is_share(self) -> bool:
-        return self.criterion.measure.metric in SHARES
+    def is_fraction(self) -> bool:
+        return self.criterion.measure.metric in FRACTION
 
     @property
     def samples_short(self) -> int | None:
@@ -53,14 +53,14 @@ class Miss:
 
     def __str__(self) -> str:
         relation, bound = self.criterion.relation, self.criterion.bound
-        value = value_beside(self.value, relation, bound, is_share=self.is_share)
-        text = f"{value} is not {relation} {shown_bound(bound, is_share=self.is_share)}"
+        value = value_beside(self.value, relation, bound, is_fraction=self.is_fraction)
+        text = f"{value} is not {relation} {shown_bound(bound, is_fraction=self.is_fraction)}"
         if not math.isfinite(self.value):
             return text
         gap = abs(self.value - bound)
         if not gap:
             return f"{text}, but equal to it"
-        by = points(gap).removeprefix("+") if self.is_share else f"{gap:.2g}"
+        by = points(gap).removeprefix("+") if self.is_fraction else f"{gap:.2g}"
         short = self.samples_short
         return f"{text}: missed by {by}" + (
             "" if short is None else f", {short} of {self.count} samples"
@@ -173,5 +173,5 @@ def _measure_values(metric: str, predictions: Any) -> tuple[float, None] | None:
         return float(np.abs(errors).mean()), None
     if metric == "rmse":
         return math.sqrt(float((errors**2).mean())), None
-    spread = float(((targets - targets.mean(0)) ** 2).sum())
-    return (1 - float((errors**2).sum()) / spread if spread else math.nan), None
+    total = float(((targets - targets.mean(0)) ** 2).sum())
+    return (1 - float((errors**2).sum()) / total if total else math.nan), None

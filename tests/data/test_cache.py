@@ -72,8 +72,8 @@ def forget(folder: Path) -> None:
 
 
 def age(folder: Path) -> None:
-    facts = json.loads((folder / FACTS).read_text())
-    (folder / FACTS).write_text(json.dumps({**facts, "format": 0}))
+    metadata = json.loads((folder / FACTS).read_text())
+    (folder / FACTS).write_text(json.dumps({**metadata, "format": 0}))
 
 
 def garble(folder: Path) -> None:

@@ -180,9 +180,9 @@ def test_a_changed_file_is_decoded_again(root: Path) -> None:
     put_splits(root)
     before = read(root).splits["train"].fingerprint()
     path = root / "train/dog/1.png"
-    facts = path.stat()
+    metadata = path.stat()
     Image.new("RGB", (5, 4), (1, 2, 3)).save(path)
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    os.utime(path, ns=(metadata.st_atime_ns, metadata.st_mtime_ns + 1))
     dataset = read(root)
     check_pictures(dataset, root)
     assert dataset.splits["train"].fingerprint() != before
@@ -283,9 +283,9 @@ def test_progress_is_told(root: Path) -> None:
     put_splits(root)
     told: list[tuple[str, int, int]] = []
     for _ in range(2):
-        source(root).read(lambda *facts: told.append(facts))
+        source(root).read(lambda *metadata: told.append(metadata))
     assert told[-1] == ("decoding", 18, 18)
-    assert sum(facts[1] == 18 for facts in told) == 1
+    assert sum(metadata[1] == 18 for metadata in told) == 1
 
 
 def test_cache_lies_where_the_desktop_standard_says(

@@ -121,7 +121,7 @@ def test_all_are_decoded_in_order_with_reasons(tmp_path: Path) -> None:
     paths[7].write_bytes(paths[7].read_bytes()[:40])
     paths[9] = tmp_path / "missing.png"
     told: list[tuple[str, int, int]] = []
-    results = list(decode_all(paths, Decoding(channels=1), lambda *facts: told.append(facts)))
+    results = list(decode_all(paths, Decoding(channels=1), lambda *metadata: told.append(metadata)))
     values = [
         i if isinstance(each, np.ndarray) and (each == i).all() else None
         for i, each in enumerate(results)

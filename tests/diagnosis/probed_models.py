@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_signal
+from synthetic_evidence import CONFIG, make_evidence, make_metadata, make_signal
 from torch import Tensor, nn
 
 from expkit.data.store.normalizer import Normalizer
@@ -84,8 +84,8 @@ def probed(
         "model": probe_model(learner, split),
     }
     made = [make_signal(kind, stage, epoch, **probe) for kind, probe in probes.items()]
-    facts = make_facts((20,) * NUM_CLASSES, None)
-    return make_evidence(facts=facts, signals=[*made, *signals], **config)
+    metadata = make_metadata((20,) * NUM_CLASSES, None)
+    return make_evidence(metadata=metadata, signals=[*made, *signals], **config)
 
 
 def findings(rule: str, evidence: Evidence) -> list[Finding]:

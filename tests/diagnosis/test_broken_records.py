@@ -59,9 +59,9 @@ def test_gates_without_numbers(losses: Sequence[float]) -> None:
 def test_runs_without_signals() -> None:
     """Signals may be missing altogether, as of an old run."""
     course = make_course([NAN, 2.3, 2.2] * 4)
-    bare = Evidence(course.config, course.facts, history=course.history)
+    bare = Evidence(course.config, course.metadata, history=course.history)
     assert not failures(bare)
-    assert not failures(Evidence(course.config, course.facts))
+    assert not failures(Evidence(course.config, course.metadata))
 
 
 def failures(evidence: Evidence) -> list[str]:
@@ -72,7 +72,7 @@ def failures(evidence: Evidence) -> list[str]:
 def with_stages(evidence: Evidence, stages: Sequence[StageResult]) -> Evidence:
     return Evidence(
         evidence.config,
-        evidence.facts,
+        evidence.metadata,
         history=evidence.history,
         signals=evidence.signals,
         stages=stages,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic_evidence import make_evidence, make_facts
+from synthetic_evidence import make_evidence, make_metadata
 
 from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.rules.optimization.class_weights import unsound_weights
@@ -15,7 +15,7 @@ LOSS = {"_target_": "expkit.losses.cross_entropy.CrossEntropy"}
 
 def find(weights: Any, train: tuple[int, ...] = (100,) * 10) -> list[Any]:
     loss = {**LOSS, "class_weights": weights}
-    return list(unsound_weights(make_evidence(facts=make_facts(train), loss=loss)))
+    return list(unsound_weights(make_evidence(metadata=make_metadata(train), loss=loss)))
 
 
 def test_a_class_that_drowns_the_others() -> None:

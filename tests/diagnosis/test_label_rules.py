@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from damaged_data import change, digits, evidence_of, facts_of, flip, of_arrays
-from synthetic_evidence import make_evidence, make_facts, make_history, make_signal
+from damaged_data import change, digits, evidence_of, flip, metadata_of, of_arrays
+from synthetic_evidence import make_evidence, make_history, make_metadata, make_signal
 
 from expkit.data.datasets.scan_lines import ScanLines
 from expkit.data.store.progress import silent
@@ -144,8 +144,8 @@ def test_a_small_net_on_cherries_has_no_wrong_labels() -> None:
         )
         for i in range(5)
     ]
-    facts = make_facts(train=(1978, 1698), val=(660, 566))
-    evidence = course(accuracy["train"], accuracy["val"], signals=signals, facts=facts)
+    metadata = make_metadata(train=(1978, 1698), val=(660, 566))
+    evidence = course(accuracy["train"], accuracy["val"], signals=signals, metadata=metadata)
     assert findings("label_noise", evidence) == []
 
 
@@ -198,8 +198,8 @@ def test_related_labels_are_left_alone(train: list[float], val: list[float]) -> 
 
 def test_tiny_held_out_data_proves_nothing() -> None:
     """At chance on 20 samples of two classes: the net may still know 20 points more."""
-    facts = make_facts(train=(50, 50), val=(10, 10))
-    evidence = course([0.7, 0.9, 1.0, 1.0], [0.5, 0.55, 0.5, 0.5], facts=facts)
+    metadata = make_metadata(train=(50, 50), val=(10, 10))
+    evidence = course([0.7, 0.9, 1.0, 1.0], [0.5, 0.55, 0.5, 0.5], metadata=metadata)
     assert findings("labels_unrelated", evidence) == []
 
 
@@ -239,10 +239,10 @@ def test_shuffled_labels_are_no_class_map() -> None:
 
 def test_accuracy_far_below_chance_is_a_class_map() -> None:
     """Two classes at 4 % held out, while train is learnt; at 45 % it is merely bad."""
-    facts = make_facts(train=(100, 100), val=(50, 50))
-    (found,) = findings("class_map_differs", course([0.8, 0.95], [0.1, 0.04], facts=facts))
+    metadata = make_metadata(train=(100, 100), val=(50, 50))
+    (found,) = findings("class_map_differs", course([0.8, 0.95], [0.1, 0.04], metadata=metadata))
     assert (found.epoch, found.severity) == (2, "fatal")
-    assert findings("class_map_differs", course([0.8, 0.95], [0.5, 0.45], facts=facts)) == []
+    assert findings("class_map_differs", course([0.8, 0.95], [0.5, 0.45], metadata=metadata)) == []
 
 
 def test_class_map_shows_in_the_answers() -> None:
@@ -267,8 +267,8 @@ def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
 
     from expkit.records.run.metadata import Layout
 
-    facts = replace(facts_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
-    assert findings("labels_unrelated", course([0.5] * 5, [0.1] * 5, facts=facts)) == []
+    metadata = replace(metadata_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
+    assert findings("labels_unrelated", course([0.5] * 5, [0.1] * 5, metadata=metadata)) == []
 
 
 def test_mixed_pictures_prove_no_wrong_labels() -> None:

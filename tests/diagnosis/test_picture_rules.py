@@ -121,8 +121,8 @@ def test_pieces_of_another_picture_may_differ() -> None:
     dataset = change(colours(), "val", images=lambda images: images // 3)
     evidence = evidence_of(dataset)
     assert len(findings("splits_prepared_differently", evidence)) == 1
-    facts = replace(evidence.facts, layouts={"val": Layout("other.jpg", 10, 10, (0,))})
-    told = replace(evidence, facts=facts)
+    metadata = replace(evidence.metadata, layouts={"val": Layout("other.jpg", 10, 10, (0,))})
+    told = replace(evidence, metadata=metadata)
     assert findings("splits_prepared_differently", told) == []
 
 

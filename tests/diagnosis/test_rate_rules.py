@@ -202,7 +202,7 @@ def relapsing(ratio: float, accuracies: list[float], losses: list[float]) -> Evi
     course = make_course(losses, ratio=ratio, signals=[small])
     pairs = zip(course.history, accuracies, strict=True)
     history = [{**record, "train/accuracy": right} for record, right in pairs]
-    return Evidence(course.config, course.facts, history=history, signals=course.signals)
+    return Evidence(course.config, course.metadata, history=history, signals=course.signals)
 
 
 LOST = [0.4, 0.5, 0.6, 0.66, 0.55, 0.47, 0.5]
@@ -246,7 +246,7 @@ def test_weights_drawn_far_too_small_are_not_the_rates_doing(weight_rms: float, 
     gate = make_gate(CRAWL, signals=[start])
     slow = {**gate.config, "optimizer": {"_target_": "torch.optim.SGD", "lr": 1e-4}}
     evidence = Evidence(
-        slow, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+        slow, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
     )
     assert len(too_low(evidence)) == count
 
@@ -271,6 +271,8 @@ def test_a_class_token_hides_no_rate_too_low() -> None:
     gate = make_gate([2.3 - 1e-6 * i for i in range(500)], signals=[record])
     slow = {**gate.config, "optimizer": {**gate.config["optimizer"], "lr": 1e-7}}
     (found,) = too_low(
-        Evidence(slow, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages)
+        Evidence(
+            slow, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
+        )
     )
     assert found.evidence["update_ratio"] == pytest.approx(1e-6)

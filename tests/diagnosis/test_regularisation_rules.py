@@ -56,7 +56,7 @@ def decayed(evidence: Evidence) -> Evidence:
     config = {**evidence.config, "optimizer": ADAMW}
     return Evidence(
         config,
-        evidence.facts,
+        evidence.metadata,
         history=evidence.history,
         signals=evidence.signals,
         stages=evidence.stages,
@@ -139,7 +139,7 @@ def failed_gate(dropout: float, gap: float, lr: float = 0.001) -> Evidence:
     config = {**gate.config, "model": model}
     config["optimizer"] = {**gate.config["optimizer"], "lr": lr}
     return Evidence(
-        config, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+        config, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
     )
 
 

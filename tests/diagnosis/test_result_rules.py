@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history, make_signal
+from synthetic_evidence import CONFIG, make_evidence, make_history, make_metadata, make_signal
 
 from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.evidence import Evidence
@@ -17,12 +17,12 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rules.results.unmet_criteria import Miss
 from expkit.metrics.criteria import parse_criterion
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.records.run.metadata import DatasetFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, StageResult
 
 RULES = load_rules()
 TRAINED = StageResult("train", True, "50 of 50 epochs; best epoch 50", "Training", best_epoch=1)
 EVALUATED = StageResult("evaluate", True, "done", "Evaluation")
-CHERRIES = make_facts(train=(1978, 1698), val=(660, 566))
+CHERRIES = make_metadata(train=(1978, 1698), val=(660, 566))
 BALANCED_LOSS = {**CONFIG["loss"], "class_weights": "balanced"}
 
 
@@ -57,7 +57,7 @@ def with_right(num_right: int, total: int, shift: int = 0) -> Any:
 
 
 def evaluated(
-    facts: DatasetFacts, val: Any, num_epochs: int = 10, last_loss: float = 1.0, **config: Any
+    metadata: DatasetMetadata, val: Any, num_epochs: int = 10, last_loss: float = 1.0, **config: Any
 ) -> Evidence:
     losses = np.linspace(2, last_loss, num_epochs).tolist()
     half = [0.5] * num_epochs
@@ -65,7 +65,7 @@ def evaluated(
         train__loss=losses, val__loss=losses, train__accuracy=half, val__accuracy=half
     )
     return make_evidence(
-        facts=facts,
+        metadata=metadata,
         history=history,
         stages=[TRAINED, EVALUATED],
         predictions={"val": val},
@@ -74,7 +74,7 @@ def evaluated(
 
 
 def under_way(
-    facts: DatasetFacts,
+    metadata: DatasetMetadata,
     shares: Sequence[float],
     losses: Sequence[float],
     split: str = "val",
@@ -93,7 +93,9 @@ def under_way(
         train__loss=losses, val__accuracy=[0.1 + i / 1e4 for i, _ in enumerate(losses)]
     )
     stages = [TRAINED] if is_over else []
-    return make_evidence(facts=facts, history=history, signals=signals, stages=stages, **config)
+    return make_evidence(
+        metadata=metadata, history=history, signals=signals, stages=stages, **config
+    )
 
 
 class TestPredictsOneClass:
@@ -118,8 +120,8 @@ class TestPredictsOneClass:
 
     def test_log_5s_net_that_only_predicts_complex_is_called_while_it_trains(self) -> None:
         """Four classes alike, nine epochs of one answer, a loss that stays at ln 4."""
-        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
-        finding = found_by("predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12))
+        metadata = make_metadata(train=(140,) * 4, val=(40,) * 4)
+        finding = found_by("predicts_one_class", under_way(metadata, [1.0] * 12, [1.386] * 12))
         assert finding is not None
         assert (finding.severity, finding.epoch) == ("warning", 12)
         assert finding.sentence.endswith("always predicting the largest class, 25.00 %")
@@ -137,41 +139,41 @@ class TestPredictsOneClass:
         self, shares: Sequence[float], losses: Sequence[float]
     ) -> None:
         """Before enough epochs alike, or while the loss falls."""
-        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
-        assert found_by("predicts_one_class", under_way(facts, shares, losses)) is None
+        metadata = make_metadata(train=(140,) * 4, val=(40,) * 4)
+        assert found_by("predicts_one_class", under_way(metadata, shares, losses)) is None
 
     def test_epochs_of_a_warm_up_do_not_count(self) -> None:
         """At 1e-6 nothing moves: of 12 epochs alike, 5 were the warm-up's."""
-        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        metadata = make_metadata(train=(140,) * 4, val=(40,) * 4)
         schedule = {**CONFIG["schedule"], "warmup_epochs": 5}
-        evidence = under_way(facts, [1.0] * 12, [1.386] * 12, schedule=schedule)
+        evidence = under_way(metadata, [1.0] * 12, [1.386] * 12, schedule=schedule)
         assert found_by("predicts_one_class", evidence) is None
 
     def test_old_runs_are_told_by_their_accuracies(self) -> None:
         """660 / 1226 exactly, epoch after epoch; one sample off, and it is no collapse."""
         for right, is_found in ((660, True), (661, False)):
             history = make_history(train__loss=[0.69] * 6, val__accuracy=[right / 1226] * 6)
-            evidence = make_evidence(facts=CHERRIES, history=history, stages=[TRAINED])
+            evidence = make_evidence(metadata=CHERRIES, history=history, stages=[TRAINED])
             finding = found_by("predicts_one_class", evidence)
             assert (finding is not None) == is_found
             assert finding is None or finding.severity == "fatal"
 
     def test_a_good_net_on_one_sided_data_is_none(self) -> None:
         """95 % of the samples are one class, and so are 96 % of the answers."""
-        facts = make_facts(train=(950, 50), val=(190, 10))
+        metadata = make_metadata(train=(950, 50), val=(190, 10))
         val = answers([0] * 190 + [1] * 10, [0] * 192 + [1] * 8)
-        assert found_by("predicts_one_class", evaluated(facts, val)) is None
+        assert found_by("predicts_one_class", evaluated(metadata, val)) is None
 
     def test_a_few_samples_prove_nothing(self) -> None:
         """Five alike."""
-        facts = make_facts(train=(10, 10), val=(3, 2))
+        metadata = make_metadata(train=(10, 10), val=(3, 2))
         assert (
-            found_by("predicts_one_class", evaluated(facts, answers([0, 0, 0, 1, 1], [0] * 5)))
+            found_by("predicts_one_class", evaluated(metadata, answers([0, 0, 0, 1, 1], [0] * 5)))
             is None
         )
 
 
-LOG_3 = make_facts(train=(88 * 8, 439 * 8, 169 * 8, 304 * 8), val=(88, 439, 169, 304))
+LOG_3 = make_metadata(train=(88 * 8, 439 * 8, 169 * 8, 304 * 8), val=(88, 439, 169, 304))
 
 
 def log_3_answers(right: Sequence[int]) -> Any:
@@ -199,7 +201,7 @@ class TestNotBetterThanMajority:
             val__loss=[1.4, 1.3, 1.2, 1.3, 1.4, 1.5],
             val__accuracy=[0.3, 0.35, 0.392, 0.4, 0.45, 0.5],
         )
-        evidence = make_evidence(facts=LOG_3, history=history, stages=[TRAINED])
+        evidence = make_evidence(metadata=LOG_3, history=history, stages=[TRAINED])
         finding = found_by("not_better_than_majority", evidence)
         assert finding is not None
         assert "39.20 %" in finding.sentence
@@ -235,39 +237,41 @@ class TestNotBetterThanMajority:
     @pytest.mark.parametrize("right", [560, 700, 1000])
     def test_a_net_above_it_is_not_called(self, right: int) -> None:
         """From 56 % of 1000 on, two classes alike."""
-        facts = make_facts(train=(500, 500), val=(500, 500))
-        evidence = evaluated(facts, with_right(right, 1000))
+        metadata = make_metadata(train=(500, 500), val=(500, 500))
+        evidence = evaluated(metadata, with_right(right, 1000))
         assert found_by("not_better_than_majority", evidence) is None
 
     def test_twenty_samples_leave_it_open(self) -> None:
         """11 of 20 may be 77 % in truth: too few to say."""
-        facts = make_facts(train=(50, 50), val=(10, 10))
-        assert found_by("not_better_than_majority", evaluated(facts, with_right(11, 20))) is None
+        metadata = make_metadata(train=(50, 50), val=(10, 10))
+        assert found_by("not_better_than_majority", evaluated(metadata, with_right(11, 20))) is None
 
     def test_puzzle_pieces_without_a_held_out_split(self) -> None:
         """950 classes of one sample: one right is the majority's, ten are far above it."""
-        facts = make_facts(train=(1,) * 950, val=None)
+        metadata = make_metadata(train=(1,) * 950, val=None)
         for accuracy, is_found in ((1 / 950, True), (40 / 950, False)):
             history = make_history(train__loss=[6.857] * 9, train__accuracy=[accuracy] * 9)
-            evidence = make_evidence(facts=facts, history=history, stages=[TRAINED])
+            evidence = make_evidence(metadata=metadata, history=history, stages=[TRAINED])
             assert (found_by("not_better_than_majority", evidence) is not None) == is_found
 
     def test_numbers_are_held_against_their_mean(self) -> None:
         """Targets -1 and 1 spread by 1; an answer of 2 to all is worse, of 0.5 x target better."""
         targets = np.array([[-1.0], [1.0]] * 10, np.float32)
-        facts = replace(make_facts(), task="regression", class_names=None, target_names=("x",))
+        metadata = replace(
+            make_metadata(), task="regression", class_names=None, target_names=("x",)
+        )
         for predictions, is_found in ((targets * 0 + 2, True), (targets / 2, False)):
             names = [str(i) for i in range(20)]
             values = ValuePredictions("val", names, targets, predictions, ("x",))
-            finding = found_by("not_better_than_majority", evaluated(facts, values))
+            finding = found_by("not_better_than_majority", evaluated(metadata, values))
             assert (finding is not None) == is_found
 
 
 class TestCriterionMissed:
     def test_log_4s_winner_missed_its_target(self) -> None:
         """1155 of 1226 is 94.21 %: 0.29 points and 4 pictures below 94.5 %."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
-        evidence = evaluated(facts, with_right(1155, 1226), criteria={"accuracy": "> 0.945"})
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
+        evidence = evaluated(metadata, with_right(1155, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         assert finding.severity == "warning"
@@ -297,7 +301,7 @@ class TestCriterionMissed:
 
     def test_log_loss_is_that_of_the_table(self) -> None:
         """One of two samples at probability 0: 36.04 / 2, as scikit-learn has it."""
-        evidence = evaluated(make_facts(), answers([0, 1], [0, 0]), criteria={"log_loss": "< 1"})
+        evidence = evaluated(make_metadata(), answers([0, 1], [0, 0]), criteria={"log_loss": "< 1"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         (numbers,) = finding.evidence.values()
@@ -305,14 +309,14 @@ class TestCriterionMissed:
 
     def test_a_criterion_met_is_no_finding(self) -> None:
         """1159 of 1226 is 94.535 %."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
-        evidence = evaluated(facts, with_right(1159, 1226), criteria={"accuracy": "> 0.945"})
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
+        evidence = evaluated(metadata, with_right(1159, 1226), criteria={"accuracy": "> 0.945"})
         assert found_by("criterion_missed", evidence) is None
 
     def test_far_off_nobody_takes_it_for_met(self) -> None:
         """80 % of 1226 against 94.5 %: told, without alarm."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
-        evidence = evaluated(facts, with_right(981, 1226), criteria={"accuracy": "> 0.945"})
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
+        evidence = evaluated(metadata, with_right(981, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         assert finding.severity == "info"
@@ -331,9 +335,9 @@ class TestCriterionMissed:
     )
     def test_other_measures_by_hand(self, criterion: str, value: float) -> None:
         """Of 6 and 4 samples 5 and 2 right: class 1 answered three times, class 0 seven times."""
-        facts = make_facts(train=(6, 4), val=(6, 4))
+        metadata = make_metadata(train=(6, 4), val=(6, 4))
         val = answers([0] * 6 + [1] * 4, [0] * 5 + [1] + [1, 1, 0, 0])
-        evidence = evaluated(facts, val, criteria={criterion: "> 0.99"})
+        evidence = evaluated(metadata, val, criteria={criterion: "> 0.99"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         (numbers,) = finding.evidence.values()
@@ -343,9 +347,9 @@ class TestCriterionMissed:
 class TestWithinNoiseOfBaseline:
     def test_a_reference_within_the_interval_is_named(self) -> None:
         """1155 of 1226 leaves 92.8 to 95.4 % open (Wilson), as the summary has it."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
         reference = {"source": "another run", "figures": {"accuracy": 0.9405}}
-        evidence = evaluated(facts, with_right(1155, 1226), reference=reference)
+        evidence = evaluated(metadata, with_right(1155, 1226), reference=reference)
         finding = found_by("within_noise_of_baseline", evidence)
         assert finding is not None
         assert finding.severity == "info"
@@ -359,8 +363,8 @@ class TestWithinNoiseOfBaseline:
 
         An accuracy equal to the largest class's is told apart by no number of samples.
         """
-        facts = make_facts(train=(100, 100), val=(20, 20))
-        evidence = evaluated(facts, with_right(right, 40))
+        metadata = make_metadata(train=(100, 100), val=(20, 20))
+        evidence = evaluated(metadata, with_right(right, 40))
         evidence = replace(evidence, overrides=["dataset=digits", "seed=7"])
         finding = found_by("within_noise_of_baseline", evidence)
         assert finding is not None
@@ -370,25 +374,25 @@ class TestWithinNoiseOfBaseline:
 
     def test_a_criterion_met_by_luck_is_named(self) -> None:
         """1160 of 1226 is above 94.5 %, and might as well have been below."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
-        evidence = evaluated(facts, with_right(1160, 1226), criteria={"accuracy": "> 0.945"})
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
+        evidence = evaluated(metadata, with_right(1160, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("within_noise_of_baseline", evidence)
         assert finding is not None
         assert "the criterion it meets, 94.5 %" in finding.sentence
 
     def test_far_from_every_baseline_there_is_nothing_to_say(self) -> None:
         """1155 of 1226 against 50 % and 85 %."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
-        evidence = evaluated(facts, with_right(1155, 1226), criteria={"accuracy": "> 0.85"})
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
+        evidence = evaluated(metadata, with_right(1155, 1226), criteria={"accuracy": "> 0.85"})
         assert found_by("within_noise_of_baseline", evidence) is None
 
     def test_log_4s_two_winners_are_no_evidence_of_a_difference(self) -> None:
         """94.21 and 94.05 %: 2 of 1226 pictures. 40 are right in one alone, 38 in the other."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
         # 71 and 73 wrong, 33 of them the same: 38 and 40 that only one has wrong
         runs = {
-            "resnet": evaluated(facts, with_right(1155, 1226)),
-            "convnext": evaluated(facts, with_right(1153, 1226, shift=38), batch_size=64),
+            "resnet": evaluated(metadata, with_right(1155, 1226)),
+            "convnext": evaluated(metadata, with_right(1153, 1226, shift=38), batch_size=64),
         }
         (finding,) = find_across(runs, {"w": RULES["within_noise_of_baseline"]})
         assert "no evidence that resnet, 94.21 %" in finding.sentence
@@ -402,15 +406,15 @@ class TestWithinNoiseOfBaseline:
 
         0.031 proves it of one comparison; of the two that are left of three it is doubled.
         """
-        facts = make_facts(train=(100, 100), val=(200, 200))
+        metadata = make_metadata(train=(100, 100), val=(200, 200))
         runs = {
-            "best": evaluated(facts, with_right(390, 400)),
-            "near": evaluated(facts, with_right(384, 400), batch_size=2),
+            "best": evaluated(metadata, with_right(390, 400)),
+            "near": evaluated(metadata, with_right(384, 400), batch_size=2),
         }
         rule = {"w": RULES["within_noise_of_baseline"]}
         assert find_across(runs, rule) == []
-        runs["far"] = evaluated(facts, with_right(378, 400), batch_size=3)
-        runs["also_near"] = evaluated(facts, with_right(384, 400), batch_size=4)
+        runs["far"] = evaluated(metadata, with_right(378, 400), batch_size=3)
+        runs["also_near"] = evaluated(metadata, with_right(384, 400), batch_size=4)
         (finding,) = find_across(runs, rule)
         assert "near, 96.00 %: 6 of 400 samples, p = 0.062" in finding.sentence
         assert "far, " not in finding.sentence
@@ -420,10 +424,10 @@ class TestWithinNoiseOfBaseline:
 
     def test_seeds_of_one_recipe_are_no_rivals(self) -> None:
         """None is to be better than the others; nor where a split seed goes with the seed."""
-        facts = make_facts(train=(100, 100), val=(200, 200))
+        metadata = make_metadata(train=(100, 100), val=(200, 200))
         runs = {
             f"seed_{seed}": evaluated(
-                facts,
+                metadata,
                 with_right(390 - seed, 400),
                 seed=seed,
                 dataset={**CONFIG["dataset"], "split_seed": seed},
@@ -434,17 +438,18 @@ class TestWithinNoiseOfBaseline:
 
     def test_a_difference_that_is_proven_is_not_doubted(self) -> None:
         """1155 against 1100 of the same 1226; and other samples are not compared at all."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        metadata = make_metadata(train=(100, 100), val=(613, 613))
         runs = {
-            "good": evaluated(facts, with_right(1155, 1226)),
-            "poor": evaluated(facts, with_right(1100, 1226), batch_size=64),
+            "good": evaluated(metadata, with_right(1155, 1226)),
+            "poor": evaluated(metadata, with_right(1100, 1226), batch_size=64),
         }
         assert find_across(runs, {"w": RULES["within_noise_of_baseline"]}) == []
         other = replace(
-            facts, splits={**facts.splits, "val": replace(facts.splits["val"], fingerprint="other")}
+            metadata,
+            splits={**metadata.splits, "val": replace(metadata.splits["val"], fingerprint="other")},
         )
         runs = {
-            "here": evaluated(facts, with_right(1155, 1226)),
+            "here": evaluated(metadata, with_right(1155, 1226)),
             "there": evaluated(other, with_right(1153, 1226, shift=38)),
         }
         assert find_across(runs, {"w": RULES["within_noise_of_baseline"]}) == []
@@ -452,9 +457,9 @@ class TestWithinNoiseOfBaseline:
 
 class TestSeedDependent:
     def runs(self, rights: Sequence[int], **config: Any) -> dict[str, Evidence]:
-        facts = make_facts(train=(100, 100), val=(100, 100))
+        metadata = make_metadata(train=(100, 100), val=(100, 100))
         return {
-            f"seed_{seed}": evaluated(facts, with_right(right, 200), seed=seed, **config)
+            f"seed_{seed}": evaluated(metadata, with_right(right, 200), seed=seed, **config)
             for seed, right in enumerate(rights)
         }
 
@@ -485,11 +490,11 @@ class TestSeedDependent:
             name: replace(
                 run,
                 config={**run.config, "dataset": {**CONFIG["dataset"], "split_seed": seed}},
-                facts=replace(
-                    run.facts,
+                metadata=replace(
+                    run.metadata,
                     splits={
                         split: replace(each, fingerprint=f"{split}{seed}")
-                        for split, each in run.facts.splits.items()
+                        for split, each in run.metadata.splits.items()
                     },
                 ),
             )

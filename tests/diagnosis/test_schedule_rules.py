@@ -161,7 +161,7 @@ WIDE = [2.0, 1.5, 1.2, 1.0, 0.8, 0.7, 1.2, 0.6, 1.3, 0.7, 1.1, 0.6, 1.2, 0.6, 1.
 def beside_held_out(losses: list[float], held_out: list[float]) -> Evidence:
     course = make_course(losses, ratio=0.001)
     history = [{**r, "val/loss": v} for r, v in zip(course.history, held_out, strict=True)]
-    return Evidence(course.config, course.facts, history=history, signals=course.signals)
+    return Evidence(course.config, course.metadata, history=history, signals=course.signals)
 
 
 def test_a_wide_swing_of_both_losses_needs_no_other_proof() -> None:

@@ -63,6 +63,6 @@ def test_a_gate_whose_loss_comes_to_rest_under_a_decay(
     optimizer = {"_target_": "torch.optim.AdamW", "lr": 0.001, "weight_decay": decay}
     config = {**gate.config, "optimizer": optimizer}
     evidence = Evidence(
-        config, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+        config, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
     )
     assert len(list(load_rules()["weight_decay_crushes"].find(evidence))) == expected

@@ -9,11 +9,11 @@ import pytest
 
 from expkit.errors import UserError
 from expkit.metrics.criteria import Criterion, parse_criterion
-from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 from expkit.runner.stated_criteria import check_criteria
 
-SPLIT = SplitFacts(4, (2, 2), "f")
-DIGITS = DatasetFacts(
+SPLIT = SplitMetadata(4, (2, 2), "f")
+DIGITS = DatasetMetadata(
     name="Digits",
     task="classification",
     class_names=("a", "b"),

@@ -20,14 +20,14 @@ from synthetic_runs import (
     interrupted_run,
     landscape,
     position_run,
-    puzzle_facts,
+    puzzle_metadata,
     puzzle_run,
     train_history,
     write_run,
 )
 
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.run.metadata import Layout, SplitFacts
+from expkit.records.run.metadata import Layout, SplitMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.plots.confusion import confused_pairs, count_confusions
 from expkit.reports.plots.gallery import draw_plots
@@ -134,16 +134,16 @@ def test_two_splits_have_pictures_of_their_own(tmp_path: Path) -> None:
     turns = np.tile(np.arange(4), 6)
     cells = tuple(np.repeat(np.arange(6), 4).tolist())
     names = ("0", "90", "180", "270")
-    split = SplitFacts(24, (6,) * 4, "x")
-    facts = replace(
-        puzzle_facts(2, 3),
+    split = SplitMetadata(24, (6,) * 4, "x")
+    metadata = replace(
+        puzzle_metadata(2, 3),
         class_names=names,
         splits={"train": split, "val": split},
         layouts={"train": Layout("a.jpg", 2, 3, cells), "val": Layout("b.jpg", 2, 3, cells)},
     )
     run = write_run(
         tmp_path,
-        facts,
+        metadata,
         stages=finished_stages(),
         predictions=[answers(name, turns, names, 0.7) for name in ("train", "val")],
         picture=landscape(64, 96),

@@ -44,9 +44,9 @@ def test_a_folder_is_trained_on(
     done = run_here("train", *words, f"dataset.memory_fraction={memory_fraction}", *FEW)
     assert done.code == 0, done.err
     run = only_run(tmp_path)
-    facts = json.loads((run / "dataset.json").read_text())
-    assert facts["class_names"] == ["bright", "dark"]
-    assert {name: split["num_samples"] for name, split in facts["splits"].items()} == {
+    metadata = json.loads((run / "dataset.json").read_text())
+    assert metadata["class_names"] == ["bright", "dark"]
+    assert {name: split["num_samples"] for name, split in metadata["splits"].items()} == {
         "train": 24,
         "val": 8,
     }
@@ -72,8 +72,8 @@ def test_mapped_and_resident_runs_are_the_same(
         assert done.code == 0, done.err
         (run,) = output.glob("2*")
         history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-        facts = json.loads((run / "dataset.json").read_text())
-        seen.append(([record["train/loss"] for record in history], facts["splits"]))
+        metadata = json.loads((run / "dataset.json").read_text())
+        seen.append(([record["train/loss"] for record in history], metadata["splits"]))
     assert seen[0] == seen[1]
 
 

@@ -11,7 +11,7 @@ from expkit.diagnosis.evidence import Evidence
 
 def constant_loss(evidence: Evidence, stage: str) -> float | None:
     """What always predicting the classes' shares costs; None where targets or loss are others."""
-    counts = evidence.facts.splits["train"].class_counts
+    counts = evidence.metadata.splits["train"].class_counts
     if counts is None or evidence.stage_config(stage).get("labels_from"):
         return None
     chance = chance_loss(evidence)
@@ -26,7 +26,7 @@ def chance_loss(evidence: Evidence) -> float | None:
     measured = [record.get("at_uniform") for record in evidence.of_kind("loss")]
     if measured and measured[0] is not None:
         return float(measured[0]) if math.isfinite(measured[0]) and measured[0] > 0 else None
-    loss, chance = evidence.config["loss"], evidence.facts.chance_loss
+    loss, chance = evidence.config["loss"], evidence.metadata.chance_loss
     name = str(loss["_target_"]).rsplit(".", 1)[-1]
     if chance is None or name not in ("CrossEntropy", "Focal"):
         return None

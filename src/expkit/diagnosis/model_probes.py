@@ -63,7 +63,7 @@ def chance_loss(evidence: Evidence, stage: str) -> float | None:
         value = record.get("at_uniform")
         if value is not None and math.isfinite(value) and value > 0:
             return float(value)
-    return evidence.facts_of(stage).chance_loss
+    return evidence.metadata_of(stage).chance_loss
 
 
 def is_at_chance(evidence: Evidence, look: Record) -> bool:

@@ -1,4 +1,4 @@
-"""What rules on data share: the census of a run, and how far chance reaches."""
+"""What rules on data share: the data profile of a run, and how far chance reaches."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from expkit.diagnosis.evidence import Evidence
 Split = Mapping[str, Any]
 
 
-def census_of(evidence: Evidence) -> Mapping[str, Any]:
-    """The run's census of its data; empty where none was taken."""
+def profile_of(evidence: Evidence) -> Mapping[str, Any]:
+    """The run's data profile of its data; empty where none was taken."""
     records = evidence.of_kind("data")
     return records[-1] if records else {}
 
 
 def splits_of(evidence: Evidence) -> Mapping[str, Split]:
-    """The census of each split; train comes first."""
-    splits: Mapping[str, Split] = census_of(evidence).get("splits", {})
+    """The data profile of each split; train comes first."""
+    splits: Mapping[str, Split] = profile_of(evidence).get("splits", {})
     return splits
 
 
 def held_out_names(evidence: Evidence) -> list[str]:
-    return [name for name in evidence.facts.splits if name != "train"]
+    return [name for name in evidence.metadata.splits if name != "train"]
 
 
 def deviation(fraction: float, count: int) -> float:

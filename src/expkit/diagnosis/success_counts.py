@@ -54,7 +54,7 @@ def outcome_of(evidence: Evidence) -> Outcome | None:
 
 def predictions_of(evidence: Evidence) -> ClassPredictions | None:
     """The recorded predictions that the verdict is measured on, where they are classes."""
-    predictions = evidence.predictions.get(evidence.facts.judged_split)
+    predictions = evidence.predictions.get(evidence.metadata.judged_split)
     return (
         predictions
         if isinstance(predictions, ClassPredictions) and len(predictions.targets)
@@ -65,7 +65,7 @@ def predictions_of(evidence: Evidence) -> ClassPredictions | None:
 def _from_history(evidence: Evidence) -> Outcome | None:
     ended = [name for name in evidence.trainings if evidence.result(name) is not None]
     split = evidence.monitored
-    counts = evidence.facts_of(ended[-1]).splits[split].class_counts if ended else None
+    counts = evidence.metadata_of(ended[-1]).splits[split].class_counts if ended else None
     if counts is None:
         return None
     records = evidence.epochs(ended[-1])

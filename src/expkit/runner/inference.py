@@ -13,7 +13,7 @@ import torch
 
 from expkit.data.store.decoding import UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.restoring import Restored
 from expkit.training.inference import compute_outputs
@@ -32,21 +32,21 @@ def predict_files(
     restored: Restored, paths: Sequence[Path], batch_size: int
 ) -> Iterator[FilePrediction]:
     """Yield every file's prediction in order, or why it cannot be read."""
-    facts = restored.run.dataset
-    decoding = decoding_of(facts)
+    metadata = restored.run.dataset
+    decoding = decoding_of(metadata)
     results = decode_all(paths, decoding, silent)
     pairs = zip(paths, results, strict=True)
     while chunk := list(islice(pairs, batch_size)):
-        yield from _answer_chunk(restored, facts, chunk)
+        yield from _answer_chunk(restored, metadata, chunk)
 
 
 def _answer_chunk(
     restored: Restored,
-    facts: DatasetFacts,
+    metadata: DatasetMetadata,
     chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadableImageError]],
 ) -> Iterator[FilePrediction]:
     images = [result for _, result in chunk if isinstance(result, np.ndarray)]
-    outputs = iter(_ask(restored, facts, images)) if images else iter(())
+    outputs = iter(_ask(restored, metadata, images)) if images else iter(())
     for path, result in chunk:
         if isinstance(result, UnreadableImageError):
             yield FilePrediction(path, None, str(result))
@@ -55,12 +55,12 @@ def _answer_chunk(
 
 
 def _ask(
-    restored: Restored, facts: DatasetFacts, images: Sequence[npt.NDArray[np.uint8]]
+    restored: Restored, metadata: DatasetMetadata, images: Sequence[npt.NDArray[np.uint8]]
 ) -> npt.NDArray[np.float32]:
     images_BHWC = torch.from_numpy(np.stack(images)).to(restored.device.torch_device)
     batch = restored.normalizer(images_BHWC).permute(0, 3, 1, 2)
     outputs = compute_outputs(restored.model, [batch], restored.device)
-    if facts.class_names is not None:
+    if metadata.class_names is not None:
         outputs = outputs.softmax(1)
     predictions: npt.NDArray[np.float32] = outputs.cpu().numpy()
     return predictions

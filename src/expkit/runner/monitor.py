@@ -68,7 +68,7 @@ class Observer:
         for key in ("predicted", "confident_error"):
             content[key] = {"train": signals[key]} if signals[key] else {}
         if held_out is not None:
-            split = self.session.parts.facts.monitored_split
+            split = self.session.parts.metadata.monitored_split
             content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
             content["predicted"][split] = held_out.predictions()
             if (sure := held_out.sure_mistakes()) is not None:
@@ -110,10 +110,10 @@ def attempt(session: Session, measure: Callable[[], dict[str, Any]]) -> dict[str
 
 
 def observe_loss(session: Session, learner: Learner) -> None:
-    facts, split = session.parts.facts, session.train_split
+    metadata, split = session.parts.metadata, session.train_split
 
     def measure() -> dict[str, Any]:
-        return probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
+        return probe_loss(learner.loss, metadata.num_outputs, split.targets, learner.device)
 
     if content := attempt(session, measure):
         session.note("loss", 0, content)

@@ -19,7 +19,7 @@ def run_stages(session: Session) -> bool:
             session.stopwatch.lap()
             result = stage.run(replace(session, stage=name))
             if not isinstance(result, StageResult):
-                node = session.parts.reading.config.procedure[name]
+                node = session.parts.inputs.config.procedure[name]
                 raise wrong_part(f"procedure.{name}", stage, node)
             doomed = session.diagnosis.look(result)
             if doomed is not None and result.passed:

@@ -145,7 +145,7 @@ def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:
 
     parts = build(config)
     if not words:
-        refuse_other_data(run, parts.facts)
+        refuse_other_data(run, parts.metadata)
     command = ["expkit", "diagnose", run.name, "--try"]
     folder = make_folder(parts, config, [*run.overrides, *words], command)
     with contextlib.closing(folder):

@@ -37,7 +37,9 @@ def restore(
     config = check_config(without_downloads(run.config), trusted=trusted)
     choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device")
     opened = choice.open()
-    facts = run.dataset
-    model = make_model(config.model, image_shape=facts.image_shape, num_outputs=facts.num_outputs)
+    metadata = run.dataset
+    model = make_model(
+        config.model, image_shape=metadata.image_shape, num_outputs=metadata.num_outputs
+    )
     load_weights(weights, model)
     return Restored(run, opened.place(model).eval(), opened, read_normalizer(run, opened))

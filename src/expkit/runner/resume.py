@@ -53,7 +53,7 @@ def _reopen(
     config = check_config(recorded, trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
-    refuse_other_data(run, parts.facts)
+    refuse_other_data(run, parts.metadata)
     for change in _find_changes(run, parts.device.reason):
         folder.log(change)
         print(change)

@@ -71,7 +71,7 @@ class Session:
     def diagnosis(self) -> Diagnosis:
         return Diagnosis(
             run=lambda: Run(self.folder.path),
-            stop_on=self.parts.reading.config.diagnosis["stop_on"],
+            stop_on=self.parts.inputs.config.diagnosis["stop_on"],
             tell=self.watcher.found,
             told=self.told,
         )
@@ -87,7 +87,7 @@ class Session:
 
     def relabelled(self) -> Session:
         """The session with the labels that an earlier stage has given."""
-        labels = Labels.read(self.folder.path, self.parts.facts)
+        labels = Labels.read(self.folder.path, self.parts.metadata)
         assert labels is not None, "the stage that gives them has run"
         return replace(self, parts=relabel(self.parts, labels))
 
@@ -98,7 +98,7 @@ class Session:
 
     def record(self, epoch: Epoch, held_out: Mapping[str, float] | None = None) -> Record:
         """Write one epoch down, show it, and hand back what was written."""
-        split = self.parts.facts.monitored_split
+        split = self.parts.metadata.monitored_split
         record = {
             "stage": self.stage,
             "epoch": epoch.number,
@@ -143,11 +143,11 @@ class Session:
         return int(load_learner(path, learner)["epoch"]) if is_there else 0
 
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
-        facts = {"stage": self.stage, "epoch": epoch}
+        metadata = {"stage": self.stage, "epoch": epoch}
         make_inside(self._checkpoint(self.stage, "last").parent, self.folder.path)
         if is_best:
-            save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, facts)
-        save_learner(self._checkpoint(self.stage, "last"), learner, facts)
+            save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, metadata)
+        save_learner(self._checkpoint(self.stage, "last"), learner, metadata)
 
     def load_weights(
         self, stage: str, which: str, model: nn.Module, redrawn: Collection[str] = ()

@@ -25,7 +25,7 @@ CHUNK_BYTES = 8 << 20  # of images at once; as floats they are four times as lar
 
 
 @dataclass(frozen=True)
-class Glance:
+class ImageStats:
     """What one pass saw of a split, a row for each image that was looked at."""
 
     samples: Samples
@@ -38,7 +38,7 @@ class Glance:
     squares: npt.NDArray[np.float64]  # n x C: the mean of the squared pixels
     num_levels: int  # distinct bytes among some of the images
 
-    def select(self, places: Indices) -> Glance:
+    def select(self, places: Indices) -> ImageStats:
         """Some of the images that were looked at."""
         rows = ("chosen", "thumbnails", "grey", "lowest", "highest", "digests", "squares")
         return replace(self, **{name: getattr(self, name)[places] for name in rows})
@@ -69,7 +69,7 @@ def read_chunks(samples: Samples, chosen: Indices) -> Iterator[Images]:
         yield samples.images[part] if file is None else file.read(part)
 
 
-def glance(samples: Samples, count: int, also: Indices | None = None) -> Glance:
+def measure_images(samples: Samples, count: int, also: Indices | None = None) -> ImageStats:
     """Look at so many of a split's images, evenly spread, and at some others besides."""
     chosen = spread_evenly(len(samples), count)
     if also is not None:
@@ -86,7 +86,7 @@ def glance(samples: Samples, count: int, also: Indices | None = None) -> Glance:
         levels[np.unique(images[:: max(1, len(images) // 8)])] = True
         if samples.digests is None:
             digests += [digest_of(image) for image in images]
-    return Glance(
+    return ImageStats(
         samples=samples,
         chosen=chosen,
         thumbnails=np.concatenate(thumbnails),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.audit.copy_proof import are_copies
-from expkit.data.audit.image_stats import Glance, read_chunks, shrink, spread_evenly, to_grey
+from expkit.data.audit.image_stats import ImageStats, read_chunks, shrink, spread_evenly, to_grey
 
 if TYPE_CHECKING:
     from expkit.data.audit.image_stats import Floats, Indices
@@ -47,12 +47,12 @@ class Pair:
     alike: float
 
 
-def find_near_copies(glances: Mapping[str, Glance]) -> list[Pair]:
+def find_near_copies(stats: Mapping[str, ImageStats]) -> list[Pair]:
     """Copies of training images in other splits that are not equal in their bytes."""
-    train = glances["train"]
+    train = stats["train"]
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return []
-    held_out = {name: each for name, each in glances.items() if name != "train"}
+    held_out = {name: each for name, each in stats.items() if name != "train"}
     total = sum(len(each.chosen) for each in held_out.values())
     pairs = []
     for name, each in held_out.items():
@@ -61,7 +61,7 @@ def find_near_copies(glances: Mapping[str, Glance]) -> list[Pair]:
     return pairs
 
 
-def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> list[Pair]:
+def _copies(train: ImageStats, split: str, held_out: ImageStats, places: Indices) -> list[Pair]:
     known = set(train.digests.tolist())
     new = np.array([each not in known for each in held_out.digests[places].tolist()], bool)
     ours, theirs = _likely_twins(held_out, places[new], train)
@@ -83,7 +83,7 @@ def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> lis
     ]
 
 
-def count_within(train: Glance) -> dict[str, Any]:
+def count_within(train: ImageStats) -> dict[str, Any]:
     """How many training images have a near copy in train: as where all are merely alike."""
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return {}
@@ -95,7 +95,7 @@ def count_within(train: Glance) -> dict[str, Any]:
 
 
 def _likely_twins(
-    seen: Glance, places: Indices, train: Glance, few: int = LIKELY_TWINS
+    seen: ImageStats, places: Indices, train: ImageStats, few: int = LIKELY_TWINS
 ) -> tuple[Indices, Indices]:
     """For each image the few training images most like it: as it lies, or wherever it lies."""
     candidates = spread_evenly(len(train.chosen), MOST_TRAINING)
@@ -120,17 +120,17 @@ def _nearest(ours: Floats, theirs: Floats, few: int) -> Indices:
     return np.concatenate(nearest)
 
 
-def _with_structure(seen: Glance, places: Indices) -> Indices:
+def _with_structure(seen: ImageStats, places: Indices) -> Indices:
     chosen: Indices = places[to_grey(seen.thumbnails[places]).std((1, 2)) > LEAST_DETAIL]
     return chosen
 
 
-def _coarse(seen: Glance, places: Indices) -> Floats:
+def _coarse(seen: ImageStats, places: Indices) -> Floats:
     """n x 64, of mean 0 and length 1: products are correlations."""
     return _unit(shrink(to_grey(seen.thumbnails[places])[..., None], COARSE_SIDE))
 
 
-def _spectrum(seen: Glance, places: Indices) -> Floats:
+def _spectrum(seen: ImageStats, places: Indices) -> Floats:
     """n x 144, how strong each wave is: an image that was moved keeps it."""
     return _unit(np.abs(np.fft.rfft2(to_grey(seen.thumbnails[places]))).astype(np.float32))
 
@@ -143,7 +143,7 @@ def _unit(images: Floats) -> Floats:
 
 
 def _confirm(
-    seen: Glance, ours: Indices, train: Glance, theirs: Indices
+    seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices
 ) -> list[tuple[int, int, float]]:
     """The pairs whose detail agrees far better than that of this data's likely twins.
 
@@ -166,7 +166,7 @@ def _confirm(
     return confirmed
 
 
-def _typical_likeness(train: Glance) -> float:
+def _typical_likeness(train: ImageStats) -> float:
     """How alike training images and their likely twins are, which are no copies.
 
     Held-out images of another brightness have likely twins that are like them in nothing.
@@ -179,7 +179,7 @@ def _typical_likeness(train: Glance) -> float:
     return float(np.median(_quick_look(train, ours[differ], train, theirs[differ])))
 
 
-def _quick_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
+def _quick_look(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Floats:
     """As the close look, but of smaller images, and with borders that wrap around."""
     here, there = (each.astype(np.float32) for each in (seen.grey[ours], train.grey[theirs]))
     best = _wrapped_agreement(here, there)
@@ -204,7 +204,7 @@ def _wrapped_agreement(ours: Floats, theirs: Floats) -> Floats:
     return np.concatenate(found).astype(np.float32)
 
 
-def _close_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
+def _close_look(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Floats:
     """The better of two scales: the full one knows a shift by a pixel, the half one a new JPEG."""
     full = min(128, *seen.samples.images.shape[1:3])
     sides: Sequence[int] = (full, full // 2) if full >= HALVED_FROM else (full,)
@@ -216,14 +216,14 @@ def _close_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> 
     return best
 
 
-def _are_copies(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Any:
+def _are_copies(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Any:
     if not len(ours):
         return np.zeros(0, bool)
     side = min(128, *seen.samples.images.shape[1:3])
     return are_copies(_coloured(seen, ours, side), _coloured(train, theirs, side))
 
 
-def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
+def _reduced(seen: ImageStats, places: Indices, side: int) -> Floats:
     """n x side x side in grey; each image is read once however often it is asked for."""
     unique, back = np.unique(places, return_inverse=True)
     chunks = read_chunks(seen.samples, seen.chosen[unique])
@@ -232,7 +232,7 @@ def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
     return reduced
 
 
-def _coloured(seen: Glance, places: Indices, side: int) -> Floats:
+def _coloured(seen: ImageStats, places: Indices, side: int) -> Floats:
     """n x side x side x C, likewise."""
     unique, back = np.unique(places, return_inverse=True)
     chunks = read_chunks(seen.samples, seen.chosen[unique])

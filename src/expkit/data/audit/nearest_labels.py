@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expkit.data.audit.image_stats import Glance, spread_evenly
+from expkit.data.audit.image_stats import ImageStats, spread_evenly
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,13 +31,13 @@ NUM_COMPONENTS = 40
 LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 
 
-def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str, Any] | None:
+def ask_neighbours(stats: Mapping[str, ImageStats], num_classes: int) -> dict[str, Any] | None:
     """Votes of the nearest training images, by the view of the images that tells more."""
     few = {
         name: spread_evenly(len(each.chosen), MOST_TRAINING if name == "train" else MOST_HELD_OUT)
-        for name, each in glances.items()
+        for name, each in stats.items()
     }
-    targets = {name: each.targets[few[name]].astype(np.int64) for name, each in glances.items()}
+    targets = {name: each.targets[few[name]].astype(np.int64) for name, each in stats.items()}
     count = len(targets["train"])
     num_present = len(np.unique(targets["train"]))
     if num_present < 2 or count < LEAST_PER_CLASS * num_present:
@@ -46,21 +46,21 @@ def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str,
     told = [
         _ask(view, features, targets, num_classes, num_neighbours)
         for view, features in (
-            ("thumbnails", {name: _flat(glances[name], few[name]) for name in glances}),
-            ("spectrum", {name: _spectrum(glances[name], few[name]) for name in glances}),
+            ("thumbnails", {name: _flat(stats[name], few[name]) for name in stats}),
+            ("spectrum", {name: _spectrum(stats[name], few[name]) for name in stats}),
         )
     ]
     best = max(told, key=lambda each: float(each["train"]["balanced_accuracy"]))
     suspects = np.array(best["train"].pop("suspects"), np.int64)
-    best["suspects"] = glances["train"].names(few["train"][suspects])
+    best["suspects"] = stats["train"].names(few["train"][suspects])
     return best
 
 
-def _flat(seen: Glance, places: Indices) -> Floats:
+def _flat(seen: ImageStats, places: Indices) -> Floats:
     return seen.thumbnails[places].reshape(len(places), -1)
 
 
-def _spectrum(seen: Glance, places: Indices) -> Floats:
+def _spectrum(seen: ImageStats, places: Indices) -> Floats:
     """How strong each low frequency is: it knows textures, wherever they lie."""
     waves = np.abs(np.fft.rfft2(seen.grey[places]))[:, :NUM_FREQUENCIES, :NUM_FREQUENCIES]
     waves[:, 0, 0] = 0  # the mean, which the thumbnails know

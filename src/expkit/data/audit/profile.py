@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.audit.duplicates import find_duplicates, groups_of, has_image
-from expkit.data.audit.image_stats import Glance, glance, spread_evenly, to_grey
+from expkit.data.audit.image_stats import ImageStats, measure_images, spread_evenly, to_grey
 from expkit.data.audit.nearest_labels import ask_neighbours
 from expkit.data.store.samples import Dataset
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from expkit.data.audit.image_stats import Floats, Indices
 
-BYTES_PER_SECOND = 60e6  # of images, on one slow core; not a clock, so that a census is the same
+BYTES_PER_SECOND = 60e6  # of images, on one slow core; not a clock, so that profiles are equal
 LISTED = 20  # names
 MOST_REPEATED = 2000  # samples of a split that are looked at because another one is equal
 NUM_DRAWS = 8  # of a part of train, to see how alike mean images are by chance
@@ -38,7 +38,7 @@ SYMMETRIES: Mapping[str, Callable[[Floats], Floats]] = {
 MOST_CLASSES = 1000  # whose counts are recorded here too
 
 
-def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]:
+def profile_dataset(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]:
     """Figures of each split, duplicates, and what neighbours say of the labels, as plain values."""
     total = sum(len(samples) for samples in dataset.splits.values())
     image_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
@@ -46,31 +46,31 @@ def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]
     repeated = _find_repeated(dataset)
     counts = {name: max(1, round(fraction * len(each))) for name, each in dataset.splits.items()}
     seen = {
-        name: glance(samples, counts[name], repeated.get(name))
+        name: measure_images(samples, counts[name], repeated.get(name))
         for name, samples in sorted(dataset.splits.items(), key=lambda each: each[0] != "train")
     }
     # those that were looked at because another is equal would weigh too much in all but that
-    glances = {
+    stats = {
         name: each.select(
             np.flatnonzero(np.isin(each.chosen, spread_evenly(len(each.samples), counts[name])))
         )
         for name, each in seen.items()
     }
     has_classes = dataset.class_names is not None
-    census: dict[str, Any] = {
-        "splits": {name: _describe(dataset, name, each) for name, each in glances.items()},
+    profile: dict[str, Any] = {
+        "splits": {name: _describe(dataset, name, each) for name, each in stats.items()},
         "duplicates": find_duplicates(seen, has_classes=has_classes),
     }
     for name, samples in dataset.splits.items():
         # with all digests known, an equal image would have been found wherever it stands
-        census["splits"][name]["num_compared"] = len(samples) if repeated else counts[name]
-    for name in glances:
+        profile["splits"][name]["num_compared"] = len(samples) if repeated else counts[name]
+    for name in stats:
         if name != "train":
-            census["splits"][name] |= _compare(glances["train"], glances[name])
+            profile["splits"][name] |= _compare(stats["train"], stats[name])
     if dataset.class_names is not None:
-        neighbours = ask_neighbours(glances, len(dataset.class_names))
-        census |= {"neighbours": neighbours} if neighbours else {}
-    return census
+        neighbours = ask_neighbours(stats, len(dataset.class_names))
+        profile |= {"neighbours": neighbours} if neighbours else {}
+    return profile
 
 
 def _find_repeated(dataset: Dataset) -> dict[str, Indices]:
@@ -97,7 +97,7 @@ def _leaked_first(digests: npt.NDArray[np.uint64], leaked: npt.NDArray[np.uint64
     return np.concatenate([places[:MOST_REPEATED] for places in chosen])
 
 
-def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
+def _describe(dataset: Dataset, name: str, seen: ImageStats) -> dict[str, Any]:
     counts = dataset.class_counts(name)
     means = seen.thumbnails.mean((1, 2), dtype=np.float64)  # n x C
     mean = means.mean(0)
@@ -121,7 +121,7 @@ def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
     return described
 
 
-def _find_plain(seen: Glance) -> dict[str, Any]:
+def _find_plain(seen: ImageStats) -> dict[str, Any]:
     """Images of one level throughout, and the image that stands most often."""
     plain = np.flatnonzero(~has_image(seen))
     found: dict[str, Any] = {
@@ -134,7 +134,7 @@ def _find_plain(seen: Glance) -> dict[str, Any]:
     return found
 
 
-def _compare(train: Glance, other: Glance) -> dict[str, Any]:
+def _compare(train: ImageStats, other: ImageStats) -> dict[str, Any]:
     """How alike the mean images of two splits are: -1 where one is the other's negative."""
     ours, theirs = (to_grey(each.thumbnails).mean(0) for each in (train, other))
     errors = [
@@ -157,7 +157,7 @@ def _compare(train: Glance, other: Glance) -> dict[str, Any]:
     }
 
 
-def _correlation_by_chance(train: Glance, count: int) -> float:
+def _correlation_by_chance(train: ImageStats, count: int) -> float:
     """The least that mean images of random parts of train agree with those of the rest."""
     rng, images = np.random.default_rng(0), to_grey(train.thumbnails)
     count = min(count, len(images) // 2)
@@ -169,7 +169,7 @@ def _correlate(ours: Floats, theirs: Floats) -> float:
     return float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1])
 
 
-def _quartiles_of_grain(seen: Glance) -> list[float]:
+def _quartiles_of_grain(seen: ImageStats) -> list[float]:
     """Of an image's typical departure from the mean around a pixel: noise, texture, sharpness."""
     from scipy.ndimage import uniform_filter
 

@@ -84,8 +84,8 @@ def key_of(root: Path, files: Sequence[Path], decoding: Decoding) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), decoding.to_json()]).encode())
     for path in files:
         try:
-            facts = path.stat()
-            line = f"{path.relative_to(root)}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+            metadata = path.stat()
+            line = f"{path.relative_to(root)}\0{metadata.st_size}\0{metadata.st_mtime_ns}\n"
         except OSError:  # a link to nowhere, which decoding tells of
             line = f"{path.relative_to(root)}\n"
         digest.update(line.encode(errors="surrogateescape"))

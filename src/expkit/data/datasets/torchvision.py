@@ -148,8 +148,8 @@ class Torchvision(Decoded):
 
     def _key(self, parts: Mapping[str, Any]) -> str:
         sizes = {split: len(part) for split, part in parts.items()}
-        facts = [FORMAT, self.name, dict(self.arguments), str(self._root.resolve()), sizes]
-        text = json.dumps([*facts, self.decoding.to_json()])
+        metadata = [FORMAT, self.name, dict(self.arguments), str(self._root.resolve()), sizes]
+        text = json.dumps([*metadata, self.decoding.to_json()])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -35,7 +35,7 @@ class RecordedNormalizer(TypedDict):
 
 
 @dataclass(frozen=True)
-class SplitFacts:
+class SplitMetadata:
     """One split: how many samples, how many of each class, and a fingerprint of the bytes."""
 
     num_samples: Count
@@ -99,7 +99,7 @@ class Leaks:
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
+class DatasetMetadata:
     """All that a page needs to know about the data without having the data."""
 
     name: str
@@ -107,7 +107,7 @@ class DatasetFacts:
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
     image_shape: tuple[Positive, Positive, Positive]  # channels, height, width
-    splits: Mapping[str, SplitFacts]
+    splits: Mapping[str, SplitMetadata]
     layouts: Mapping[str, Layout]
     # how an image file becomes what the model is given: its decoding and its normalizer
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
@@ -211,7 +211,7 @@ class DatasetFacts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> DatasetFacts:
+    def from_json(cls, record: Mapping[str, Any]) -> DatasetMetadata:
         check_shape(record, cls)
         _check_sense(record)
 
@@ -225,7 +225,7 @@ class DatasetFacts:
             target_names=as_tuple(record["target_names"]),
             image_shape=as_tuple(record["image_shape"]),
             splits={
-                name: SplitFacts(
+                name: SplitMetadata(
                     split["num_samples"], as_tuple(split["class_counts"]), split["fingerprint"]
                 )
                 for name, split in record["splits"].items()
@@ -259,8 +259,8 @@ def _check_sense(record: Mapping[str, Any]) -> None:
     if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")
     _check_preprocessing(record["image_shape"], record.get("preprocessing", {}))
-    for split, facts in splits.items():
-        counts = facts["class_counts"]
+    for split, metadata in splits.items():
+        counts = metadata["class_counts"]
         if counts is not None and (len(counts) != len(names or ()) or not any(counts)):
             raise ValueError(f"the counts of {split} are not those of the classes")
     for split, layout in record["layouts"].items():

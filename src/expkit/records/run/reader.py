@@ -25,7 +25,7 @@ from expkit.records.arrays import (
 from expkit.records.files import Record, read_json, read_lines, read_yaml
 from expkit.records.former_names import with_present_fields, with_present_names
 from expkit.records.run.labels import Labels
-from expkit.records.run.metadata import DatasetFacts, Layout, StageResult
+from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
 from expkit.records.run.schema import (
     RecordedEnvironment,
@@ -98,19 +98,19 @@ class Run:
         return environment
 
     @functools.cached_property
-    def dataset(self) -> DatasetFacts:
+    def dataset(self) -> DatasetMetadata:
         """The data as the last stage met it, with the labels that an earlier one may have given."""
         return (
             self.dataset_as_read if self.labels is None else self.labels.apply(self.dataset_as_read)
         )
 
-    def dataset_of(self, stage: str) -> DatasetFacts:
+    def dataset_of(self, stage: str) -> DatasetMetadata:
         """The data as one stage met it: with new labels only where it learns them."""
         learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
         return (self.relabelled if learns_labels else None) or self.dataset_as_read
 
     @functools.cached_property
-    def relabelled(self) -> DatasetFacts | None:
+    def relabelled(self) -> DatasetMetadata | None:
         """The data with the labels that a stage has given; None where none has."""
         labels = Labels.read(self.path, self.dataset_as_read)
         return None if labels is None else labels.apply(self.dataset_as_read)
@@ -125,11 +125,11 @@ class Run:
         return Labels.read(self.path, self.dataset_as_read)
 
     @functools.cached_property
-    def dataset_as_read(self) -> DatasetFacts:
+    def dataset_as_read(self) -> DatasetMetadata:
         """The data as it came, before any stage gave it new labels."""
         path = self._need("dataset.json")
         with explain_damage(path):
-            return DatasetFacts.from_json(with_present_fields(read_json(path)))
+            return DatasetMetadata.from_json(with_present_fields(read_json(path)))
 
     @functools.cached_property
     def history(self) -> list[Record]:
@@ -163,11 +163,11 @@ class Run:
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
             return {}
-        facts = self.dataset
+        metadata = self.dataset
         try:
-            if facts.class_names is not None:
-                return read_class_predictions(path, facts.class_names)
-            return read_value_predictions(path, facts.target_names or ())
+            if metadata.class_names is not None:
+                return read_class_predictions(path, metadata.class_names)
+            return read_value_predictions(path, metadata.target_names or ())
         except (KeyError, ValueError) as error:  # pandas' are ValueErrors
             raise UserError(
                 f"predictions.csv and dataset.json of '{self.name}' do not agree, "

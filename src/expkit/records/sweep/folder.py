@@ -177,7 +177,7 @@ class Sweep:
         return one_line(self.path.name)
 
     @functools.cached_property
-    def facts(self) -> Record:
+    def metadata(self) -> Record:
         """The command, the objective, and where and by what it was started."""
         return read_json(self.path / "sweep.json")
 
@@ -199,7 +199,7 @@ class Sweep:
         return command
 
     def _fact(self, key: str, kind: type[Kind]) -> Kind:
-        value = self.facts.get(key)
+        value = self.metadata.get(key)
         if not isinstance(value, kind):
             raise self._damaged(key)
         return value
@@ -268,7 +268,7 @@ class SweepFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, facts: Record) -> SweepFolder:
+    def create(cls, path: Path, metadata: Record) -> SweepFolder:
         """A folder that nobody else has."""
         with explain_disk_errors(path.parent):
             path.mkdir(parents=True, exist_ok=True)  # a sweeper of Hydra's may have made it
@@ -280,7 +280,7 @@ class SweepFolder:
                     where=f"hydra.sweep.dir={path}",
                     fix=f"expkit resume {path}   (or leave hydra.sweep.dir out)",
                 ) from None
-            write_json(path / "sweep.json", facts)
+            write_json(path / "sweep.json", metadata)
         return cls(path)
 
     def hold(self) -> int:
@@ -317,9 +317,9 @@ class SweepFolder:
         if is_file(plan) and not read_file(plan).endswith(b"\n"):
             write_lines(plan, read_lines(plan))  # a torn last line would swallow the next one
 
-    def remember(self, **facts: Any) -> None:
+    def remember(self, **metadata: Any) -> None:
         """Add to what sweep.json says."""
-        write_json(self.path / "sweep.json", {**read_json(self.path / "sweep.json"), **facts})
+        write_json(self.path / "sweep.json", {**read_json(self.path / "sweep.json"), **metadata})
 
     def plan(
         self,

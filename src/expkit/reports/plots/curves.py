@@ -101,10 +101,10 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     axes.set_ylabel("loss")
     _line(axes, records, "train/loss", 1, TRAIN, train_label(run, stage, "loss"))
     _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
-    facts = run.dataset_of(stage)
-    chance = facts.chance_loss
+    metadata = run.dataset_of(stage)
+    chance = metadata.chance_loss
     if chance:
-        _level(axes, chance, f"chance: ln({facts.num_classes}) = {chance:.3f}", ":")
+        _level(axes, chance, f"chance: ln({metadata.num_classes}) = {chance:.3f}", ":")
     bound = gate_bound(run, stage)
     if bound is not None:
         _level(axes, bound, f"bound to pass: {bound:g}", "--")
@@ -135,15 +135,15 @@ def _mark_broken(axes: Axes, records: Records) -> None:
 
 
 def _draw_accuracy(axes: Axes, run: Run, stage: str, records: Records) -> None:
-    facts, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
+    metadata, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
     axes.set_ylabel("accuracy in %")
     _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, top 5")
     _line(axes, records, "train/accuracy", 100, TRAIN, label)
     _line(axes, records, "val/accuracy", 100, HELD_OUT, "held out (val)")
     axes.set_ylim(-4, 104)
-    if facts.chance_accuracy is not None:
-        chance = facts.chance_accuracy
-        majority = facts.majority_accuracy(facts.monitored_split) or 0
+    if metadata.chance_accuracy is not None:
+        chance = metadata.chance_accuracy
+        majority = metadata.majority_accuracy(metadata.monitored_split) or 0
         if majority - chance < 0.005:
             _level(axes, 100 * chance, f"chance = largest class: {percent(chance)}", ":")
         else:

@@ -13,7 +13,7 @@ from expkit.metrics.baselines import chance_levels, constant_levels
 from expkit.metrics.classification import decisive_sample
 from expkit.metrics.criteria import Criterion, parse_criterion
 from expkit.metrics.selective import Sure
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent
 from expkit.reports.run.figures import Figure, Measured
@@ -37,10 +37,10 @@ def recall(run: Run) -> Summary:
 
 def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
-    facts = run.dataset
+    metadata = run.dataset
     measured = {split: Measured.of(predictions) for split, predictions in run.predictions.items()}
     metrics = {split: found.figures for split, found in measured.items()}
-    judged = run.predictions.get(facts.judged_split)
+    judged = run.predictions.get(metadata.judged_split)
     stages = _stages(run)
     criteria = [_judge(criterion, run, measured) for criterion in criteria_of(run)]
     verdict, reason = _verdict(run, stages, criteria, metrics)
@@ -51,12 +51,12 @@ def summarize(run: Run) -> Summary:
         "status": run.status,
         "verdict": verdict,
         "verdict_reason": reason,
-        "judged_split": facts.judged_split,
-        "judged_on": facts.judged_on,
-        "num_judged": facts.splits[facts.judged_split].num_samples,
-        "chance_accuracy": facts.chance_accuracy,
-        "majority_accuracy": facts.majority_accuracy(facts.judged_split),
-        "chance_loss": facts.chance_loss,
+        "judged_split": metadata.judged_split,
+        "judged_on": metadata.judged_on,
+        "num_judged": metadata.splits[metadata.judged_split].num_samples,
+        "chance_accuracy": metadata.chance_accuracy,
+        "majority_accuracy": metadata.majority_accuracy(metadata.judged_split),
+        "chance_loss": metadata.chance_loss,
         "stages": stages,
         "progress": _progress(run),
         "levels": {
@@ -77,7 +77,7 @@ def summarize(run: Run) -> Summary:
         "sure": _sure(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
-        "held_out_gap": _held_out_gap(facts, metrics),
+        "held_out_gap": _held_out_gap(metadata, metrics),
         "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
         "wall_seconds": sum(stage["seconds"] for stage in stages),
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
@@ -220,11 +220,11 @@ def _verdict(
     return verdict, f"{num_met} of {len(criteria)} criteria met"
 
 
-def _nothing_stated(facts: DatasetFacts, metrics: Mapping[str, Mapping[str, float]]) -> str:
+def _nothing_stated(metadata: DatasetMetadata, metrics: Mapping[str, Mapping[str, float]]) -> str:
     """The words of a run without criteria, with what its accuracy is to be held against."""
     reason = "no criteria were stated"
-    accuracy = metrics.get(facts.judged_split, {}).get("accuracy")
-    majority, chance = facts.majority_accuracy(facts.judged_split), facts.chance_accuracy
+    accuracy = metrics.get(metadata.judged_split, {}).get("accuracy")
+    majority, chance = metadata.majority_accuracy(metadata.judged_split), metadata.chance_accuracy
     if accuracy is None or majority is None or chance is None:
         return reason
     return (
@@ -234,11 +234,11 @@ def _nothing_stated(facts: DatasetFacts, metrics: Mapping[str, Mapping[str, floa
 
 
 def _held_out_gap(
-    facts: DatasetFacts, metrics: Mapping[str, Mapping[str, float]]
+    metadata: DatasetMetadata, metrics: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any] | None:
     """How much worse the held-out samples do than those trained on; None without both."""
-    judged = facts.judged_split
-    if not facts.has_training_samples:
+    judged = metadata.judged_split
+    if not metadata.has_training_samples:
         return None
     if judged == "train" or not {"train", judged} <= metrics.keys():
         return None

@@ -77,33 +77,33 @@ def choose_threshold(run: Run, wish: Wish) -> Threshold:
 
 
 def _held_out_predictions(run: Run, wish: Wish) -> ClassPredictions:
-    facts = run.dataset
-    split = wish.split or facts.judged_split
+    metadata = run.dataset
+    split = wish.split or metadata.judged_split
     if split == "train":
         raise UserError(
             "a cut-off cannot be chosen on training samples: the model is surer of what it learnt "
             "by heart than of anything it will meet",
             where="--split train" if wish.split else f"{run.name} has no held-out split",
-            allowed=", ".join(name for name in facts.splits if name != "train") or None,
+            allowed=", ".join(name for name in metadata.splits if name != "train") or None,
         )
-    if split not in facts.splits:
-        held_out = [name for name in facts.splits if name != "train"]
+    if split not in metadata.splits:
+        held_out = [name for name in metadata.splits if name != "train"]
         raise UserError(
             f"the run has no split '{split}'",
             where=f"--split {split}",
             nearest=nearest_of(split, held_out),
             allowed=", ".join(held_out),
         )
-    if facts.class_names is None:
+    if metadata.class_names is None:
         raise UserError(
             f"'{run.name}' predicts numbers: only classes have cut-offs", where=str(run.path)
         )
-    if wish.class_name not in facts.class_names:
+    if wish.class_name not in metadata.class_names:
         raise UserError(
             f"the run has no class '{wish.class_name}'",
             where=f"--class {wish.class_name}",
-            nearest=nearest_of(wish.class_name, facts.class_names),
-            allowed=", ".join(facts.class_names[:30]),
+            nearest=nearest_of(wish.class_name, metadata.class_names),
+            allowed=", ".join(metadata.class_names[:30]),
         )
     predictions = run.predictions.get(split)
     if not isinstance(predictions, ClassPredictions):

@@ -11,7 +11,7 @@ from expkit.metrics.criteria import shown_bound, value_beside
 from expkit.metrics.cutoff_verdicts import Verdict
 from expkit.metrics.cutoffs import needed_samples
 from expkit.metrics.tasks import MAYBE
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.thresholds import HALVES, Threshold
 from expkit.reports.formatting import interval, percent
 
@@ -23,11 +23,11 @@ WORDS: Mapping[Verdict, str] = {
 }
 
 
-def threshold_screen(threshold: Threshold, facts: DatasetFacts) -> str:
+def threshold_screen(threshold: Threshold, metadata: DatasetMetadata) -> str:
     """For the terminal: the cut-offs, a table of the halves, and the verdict."""
     sizes = [threshold.evidence[half]["num_samples"] for half in HALVES]
     also = ""
-    if threshold.split == facts.monitored_split:
+    if threshold.split == metadata.monitored_split:
         also = f"\n  {threshold.split} also chose the epoch, which flatters both halves a little"
     lines = [
         f"{threshold.class_name}: chosen on {sizes[0]} held-out samples of {threshold.split}, "

@@ -62,7 +62,7 @@ class AblationVerdict:
 def judge_hypothesis(sweep: Sweep) -> AblationVerdict | None:
     """None where the sweep is no ablation, or states no claim."""
     result = measure_ablation(sweep)
-    stated = sweep.facts.get("claims")
+    stated = sweep.metadata.get("claims")
     if result is None or not isinstance(stated, dict) or not stated:
         return None
     changes = dict.fromkeys([worth.name for worth in result.worths])

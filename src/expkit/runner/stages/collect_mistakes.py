@@ -51,7 +51,7 @@ class MistakeCollection:
                 where=f"{key}, schedule.metric={parts.schedule.watched_metric}",
                 fix="schedule=cosine, or another that follows the epochs",
             )
-        names, counts = parts.facts.class_names, parts.facts.splits["train"].class_counts
+        names, counts = parts.metadata.class_names, parts.metadata.splits["train"].class_counts
         if names is None or counts is None:
             raise UserError("numbers have no class that could be labelled anew", where=key)
         if self.label in names:

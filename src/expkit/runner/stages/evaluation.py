@@ -84,7 +84,7 @@ class Evaluation:
             session.diagnosis.look()  # samples that it was trained on are told before any figure
         model = session.new_model()
         epoch = self._load(session, model)
-        names = parts.facts.target_names or ()
+        names = parts.metadata.target_names or ()
         predictions = [
             predict(model, split, parts.device, self.batch_size, names)
             for split in parts.splits.values()
@@ -107,7 +107,7 @@ class Evaluation:
 
     def _keep_mistakes(self, session: Session, predictions: Sequence[Predictions]) -> None:
         """Images of the most confident errors, so that pages can show them without the data."""
-        judged = session.parts.facts.judged_split
+        judged = session.parts.metadata.judged_split
         found = next((each for each in predictions if each.split == judged), None)
         if isinstance(found, ClassPredictions):
             images = session.parts.splits[judged].images_NHWC

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
-from expkit.data.audit.profile import take_census
+from expkit.data.audit.profile import profile_dataset
 from expkit.probes.machine import describe_machine, repeats_itself
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
@@ -37,11 +37,13 @@ class Preflight:
         session.folder.forget_after(session.stage, -1)
         session.watcher.stage_started(session.stage, 1)
         parts = session.parts
-        session.note("machine", 0, describe_machine(parts.reading.config.device, parts.device))
+        session.note("machine", 0, describe_machine(parts.inputs.config.device, parts.device))
         seconds = self.max_seconds / 2
-        census = attempt(session, lambda: take_census(parts.reading.dataset, max_seconds=seconds))
-        if census:
-            session.note("data", 0, census)
+        profile = attempt(
+            session, lambda: profile_dataset(parts.inputs.dataset, max_seconds=seconds)
+        )
+        if profile:
+            session.note("data", 0, profile)
         first = self._first_training(parts)
         if first is not None:
             self._observe_learning(session, *first, started=started)
@@ -51,7 +53,7 @@ class Preflight:
             kind=type(self).__name__,
             passed=True,  # what ends a run is for the procedure to say
             reason=self._tell(session),
-            num_samples=sum(split.num_samples for split in parts.facts.splits.values()),
+            num_samples=sum(split.num_samples for split in parts.metadata.splits.values()),
             seconds=time.perf_counter() - started,
         )
 
@@ -61,7 +63,7 @@ class Preflight:
 
     def _observe_repeats(self, session: Session, learner: Learner) -> None:
         """Whether the same step comes out the same, where that was asked for."""
-        if session.parts.reading.config.device.get("deterministic"):
+        if session.parts.inputs.config.device.get("deterministic"):
             batch = probe_batch(session)
             model, loss, device = learner.model, learner.loss, learner.device
             found = attempt(

@@ -69,7 +69,7 @@ class Training:
         if self.start_from is not None:
             check_trained(self.start_from, f"{key}.start_from", before)
             self._check_start(key, before[self.start_from])
-        if self.balanced_sampling and parts.facts.task != "classification":
+        if self.balanced_sampling and parts.metadata.task != "classification":
             raise UserError(
                 "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
             )
@@ -107,7 +107,7 @@ class Training:
                 where=f"{key}.labels_from={self.labels_from}",
                 allowed=", ".join(labelling) or "null: no stage before this one gives labels",
             )
-        names = [*(parts.facts.class_names or ()), labelling[self.labels_from].label]
+        names = [*(parts.metadata.class_names or ()), labelling[self.labels_from].label]
         return relabel(parts, Labels(names, parts.splits["train"].targets.tolist()))
 
     def _check_warmup(self, key: str, parts: Parts) -> None:
@@ -120,7 +120,7 @@ class Training:
             )
 
     def _check_metrics(self, key: str, parts: Parts) -> None:
-        monitored, known = parts.facts.monitored_split, parts.facts.recorded_metrics
+        monitored, known = parts.metadata.monitored_split, parts.metadata.recorded_metrics
         watched = [(f"{key}.monitor", self.monitor)]
         for criterion in self.wanted(f"{key}.stop_at"):
             watched.append((f"{key}.stop_at", criterion.name))
@@ -141,7 +141,7 @@ class Training:
         self, parts: Parts, model: nn.Module, key: str, records: list[Record]
     ) -> Learner:
         """The model with what it learns by; the schedule reads the records as they grow."""
-        lr = parts.reading.config.optimizer.get("lr")
+        lr = parts.inputs.config.optimizer.get("lr")
         if lr is None:
             raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
         groups = parameter_groups(
@@ -174,7 +174,7 @@ class Training:
         records: list[Record] = []
         learner = self._begin(session, records)
         records += session.resume(learner)
-        monitored = session.parts.facts.monitored_split
+        monitored = session.parts.metadata.monitored_split
         observer = Observer.of(session, learner, self.max_epochs)
         if not records:
             observer.observe_start()
@@ -237,7 +237,7 @@ class Training:
         self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]
     ) -> bool:
         """Measure, record and keep what an epoch has taught; whether it was looked at closely."""
-        monitored = session.parts.facts.monitored_split
+        monitored = session.parts.metadata.monitored_split
         started, held_out = time.perf_counter(), None
         if monitored != "train":
             split, closely = session.parts.splits[monitored], epoch.number in observer.probe_epochs
@@ -287,7 +287,7 @@ class Training:
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
         """Where samples lie in an image, what the model predicts now, for the images."""
         due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
-        if not due or "train" not in session.parts.facts.layouts:
+        if not due or "train" not in session.parts.metadata.layouts:
             return
         predictions = predict(
             learner.eval_model, session.train_split, session.parts.device, 256, ()

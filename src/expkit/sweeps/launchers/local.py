@@ -71,7 +71,7 @@ class LocalLauncher:
         """The same threads for each job, also when the sweep is resumed or grows: sums differ."""
         devices = [job.config["device"] for job in planned]
         asked = [device["threads"] for device in devices if device.get("threads")]
-        remembered = Sweep(sweep).facts.get("threads")
+        remembered = Sweep(sweep).metadata.get("threads")
         resources = divide_machine(
             self.jobs,
             num_planned=len(planned),

@@ -33,7 +33,7 @@ def with_seed(parts: Parts, config: Config) -> Parts:
     """The parts of another seed's run: it has the same data, which lies in memory once."""
     return replace(
         parts,
-        reading=replace(parts.reading, config=config),
+        inputs=replace(parts.inputs, config=config),
         loss=copy.deepcopy(parts.loss),
         gate_loss=copy.deepcopy(parts.gate_loss),
     )

@@ -13,7 +13,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.data.labels import judged_epochs
-from expkit.diagnosis.sampling import above_chance, census_of, deviation, held_out_names, listed
+from expkit.diagnosis.sampling import above_chance, deviation, held_out_names, listed, profile_of
 from expkit.metrics.predictions import ClassPredictions
 
 
@@ -30,7 +30,7 @@ class ClassMapDiffers(Rule):
     least_samples: Annotated[int, Ge(1)] = 10  # of a class
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        if evidence.facts.class_names is None:
+        if evidence.metadata.class_names is None:
             return
         for split in held_out_names(evidence):
             found = (
@@ -43,7 +43,7 @@ class ClassMapDiffers(Rule):
                 return
 
     def _by_neighbours(self, evidence: Evidence, split: str) -> Finding | None:
-        told = census_of(evidence).get("neighbours", {})
+        told = profile_of(evidence).get("neighbours", {})
         score, train = told.get(split, {}), told.get("train", {})
         if not score.get("moved") or "recalls" not in score:
             return None
@@ -96,8 +96,8 @@ class ClassMapDiffers(Rule):
     def _by_accuracy(self, evidence: Evidence, split: str) -> Finding | None:
         """Far below chance: that takes knowledge, which stands under other numbers."""
         for stage in evidence.trainings:
-            count = evidence.facts.splits[split].num_samples
-            majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
+            count = evidence.metadata.splits[split].num_samples
+            majority = evidence.metadata_of(stage).majority_accuracy("train") or 0.0
             epochs = list(judged_epochs(evidence, stage, split))
             below = [
                 e
@@ -127,7 +127,7 @@ def _renumbered(
     stage: str = "",
     epoch: int | None = None,
 ) -> Finding:
-    names = evidence.facts.class_names or ()
+    names = evidence.metadata.class_names or ()
     told = [f"{names[predicted]} is labelled {names[label]}" for predicted, label in moved]
     which = f": {listed(told, 3)}" if told else ", as an accuracy far below chance shows"
     return Finding(

@@ -12,13 +12,13 @@ from annotated_types import Ge, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import census_of, listed, splits_of
+from expkit.diagnosis.sampling import listed, profile_of, splits_of
 
 
 def _duplicates(evidence: Evidence) -> Mapping[str, Any]:
-    """The census's; none where all training images are one, which `constant_pictures` tells."""
+    """The profile's; none where all training images are one: that is `constant_pictures`."""
     train = splits_of(evidence).get("train", {})
-    found: Mapping[str, Any] = census_of(evidence).get("duplicates", {})
+    found: Mapping[str, Any] = profile_of(evidence).get("duplicates", {})
     return found if train.get("num_distinct", 0) > 1 else {}
 
 
@@ -144,7 +144,7 @@ def _files(across: Mapping[str, Any]) -> list[str]:
 
 
 def _with_labels(evidence: Evidence, conflicting: Mapping[str, Any]) -> list[str]:
-    classes = evidence.facts.class_names or ()
+    classes = evidence.metadata.class_names or ()
     return [
         " = ".join(f"{split}/{name} ({classes[label]})" for split, name, label in pair)
         for pair in conflicting["pairs"]
@@ -159,7 +159,7 @@ class ConflictingDuplicates(Rule):
         told = _duplicates(evidence).get("conflicting", {})
         if not told.get("count"):
             return
-        classes = evidence.facts.class_names or ()
+        classes = evidence.metadata.class_names or ()
         groups = [
             " = ".join(f"{name} ({classes[label]})" for name, label in group)
             for group in told["groups"]

@@ -107,7 +107,7 @@ class SplitsPreparedDifferently(Rule):
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)
         for name in held_out_names(evidence):
-            if name not in splits or name in evidence.facts.layouts:
+            if name not in splits or name in evidence.metadata.layouts:
                 continue  # the pieces of another image are other images
             found = self._compare(splits["train"], splits[name], name)
             if found:

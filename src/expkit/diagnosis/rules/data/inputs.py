@@ -93,7 +93,7 @@ class UnscaledInputs(Rule):
             epochs = evidence.epochs(stage)
             if any(not math.isfinite(each.get("train/loss", 0)) for each in epochs):
                 return "the loss is not finite"
-            majority = evidence.facts_of(stage).majority_accuracy("train")
+            majority = evidence.metadata_of(stage).majority_accuracy("train")
             if majority is None or len(epochs) < self.soon:
                 continue
             best = max(each.get("train/accuracy", 1) for each in epochs)

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, census_of, deviation
+from expkit.diagnosis.sampling import above_chance, deviation, profile_of
 from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions
 
@@ -44,7 +44,7 @@ class LabelNoise(Rule):
     least_looks: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        if evidence.facts.num_classes is None or self._is_told_by_twins(evidence):
+        if evidence.metadata.num_classes is None or self._is_told_by_twins(evidence):
             return
         found = (
             self._by_neighbours(evidence)
@@ -56,26 +56,26 @@ class LabelNoise(Rule):
 
     def _is_told_by_twins(self, evidence: Evidence) -> bool:
         """Whether training images that stand twice under two labels are reason enough."""
-        census = census_of(evidence)
-        count = census.get("duplicates", {}).get("conflicting", {}).get("count", 0)
+        profile = profile_of(evidence)
+        count = profile.get("duplicates", {}).get("conflicting", {}).get("count", 0)
         return (
             bool(count)
-            and count >= self.least_fraction * evidence.facts.splits["train"].num_samples
+            and count >= self.least_fraction * evidence.metadata.splits["train"].num_samples
         )
 
     def _is_refuted(self, evidence: Evidence, split: str, fraction: float) -> bool:
         """Whether the nearest images agree with more labels than so many wrong ones would let."""
-        told = census_of(evidence).get("neighbours", {}).get(split)
+        told = profile_of(evidence).get("neighbours", {}).get(split)
         return told is not None and 1 - told["accuracy"] < fraction / 2
 
     def _by_neighbours(self, evidence: Evidence) -> Finding | None:
-        told = census_of(evidence).get("neighbours", {})
+        told = profile_of(evidence).get("neighbours", {})
         train = told.get("train", {})
         if "num_clearest" not in train:
             return None
         if train["agreement"] < self.least_agreement and not self._hold_elsewhere(evidence, told):
             return None
-        chance = 1 / (evidence.facts.num_classes or 1)
+        chance = 1 / (evidence.metadata.num_classes or 1)
         if above_chance(train["balanced_accuracy"], chance) < self.least_knowledge:
             return None
         clear, rest, count = (
@@ -104,7 +104,7 @@ class LabelNoise(Rule):
         if (
             split == "train"
             or split not in told
-            or census_of(evidence)["duplicates"]["across"]["count"]
+            or profile_of(evidence)["duplicates"]["across"]["count"]
         ):
             return False
         score = told[split]
@@ -121,7 +121,7 @@ class LabelNoise(Rule):
         while: of cherries 14 % of the surest against 23 % of all.
         """
         for stage in evidence.trainings:
-            classes = evidence.facts_of(stage).num_classes or 2
+            classes = evidence.metadata_of(stage).num_classes or 2
             flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
             for split in ("train", evidence.monitored):
                 if split == "train" and _is_held_back(evidence, stage):
@@ -148,7 +148,7 @@ class LabelNoise(Rule):
     ) -> list[tuple[int, float, float, int]]:
         """Epoch, error of the most confident predictions, of all, and how many were sure."""
         lines = {each["epoch"]: each for each in evidence.epochs(stage)}
-        majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
+        majority = evidence.metadata_of(stage).majority_accuracy(split) or 0.0
         looks = []
         for look in evidence.of_kind("epoch", stage):
             confident = look.get("confident_error", {}).get(split)
@@ -164,7 +164,7 @@ class LabelNoise(Rule):
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
         """One look at held-out predictions alone: of two classes it would not do."""
         for split, given in evidence.predictions.items():
-            majority = evidence.facts.majority_accuracy(split)
+            majority = evidence.metadata.majority_accuracy(split)
             if split == "train" or not isinstance(given, ClassPredictions) or majority is None:
                 continue  # training samples may be learnt by heart by then
             quarter = len(given.targets) // 4

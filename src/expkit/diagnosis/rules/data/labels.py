@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, census_of, deviation
+from expkit.diagnosis.sampling import above_chance, deviation, profile_of
 from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
@@ -25,7 +25,7 @@ def unrelated_accuracy(
     By the shares of the predictions where they were recorded; else the majority's share, where the
     classes are so even that it makes no difference.
     """
-    counts = evidence.facts_of(stage).splits[split].class_counts
+    counts = evidence.metadata_of(stage).splits[split].class_counts
     if not counts:
         return None
     total = sum(counts)
@@ -98,11 +98,11 @@ class LabelsUnrelated(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         split = evidence.monitored
-        if evidence.facts.num_classes is None or split == "train":
+        if evidence.metadata.num_classes is None or split == "train":
             return
-        if split in evidence.facts.layouts:
+        if split in evidence.metadata.layouts:
             return  # the cells of another image: no relation is expected
-        told = census_of(evidence).get("neighbours", {})
+        told = profile_of(evidence).get("neighbours", {})
         if neighbours_know(told, split):
             return  # pixels do tell the class, so labels are no cause
         for stage in evidence.trainings:
@@ -116,13 +116,13 @@ class LabelsUnrelated(Rule):
     def _look(
         self, evidence: Evidence, stage: str, split: str, told: Mapping[str, Any]
     ) -> Finding | None:
-        majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
+        majority = evidence.metadata_of(stage).majority_accuracy("train") or 0.0
         epochs = list(judged_epochs(evidence, stage, split))
         least = self._least_learnt(evidence, majority, told, len(epochs))
         learnt = [e for e in epochs if above_chance(e[1], majority) >= least]
         if len(learnt) < self.least_epochs or learnt[-1] != epochs[-1]:
             return None
-        count = evidence.facts.splits[split].num_samples
+        count = evidence.metadata.splits[split].num_samples
         accuracy = statistics.fmean(each[2] for each in learnt)
         chance = statistics.fmean(each[3] for each in learnt)
         std = deviation(chance, count)
@@ -140,7 +140,7 @@ class LabelsUnrelated(Rule):
         """Where the nearest images know nothing either, whatever chance does not learn."""
         if neighbours_know(told, "train") is not False or num_epochs < self.patience:
             return self.learnt
-        count = evidence.facts.splits["train"].num_samples
+        count = evidence.metadata.splits["train"].num_samples
         sure = above_chance(majority + 4 * deviation(majority, count), majority)
         return min(self.learnt, sure)
 
@@ -156,7 +156,7 @@ class LabelsUnrelated(Rule):
             return None
         if not _moves(evidence, stage) or not _passed_gates(evidence):
             return None
-        count = evidence.facts.splits["train"].num_samples
+        count = evidence.metadata.splits["train"].num_samples
         if any(each[1] > each[3] + 3 * deviation(each[3], count) for each in epochs):
             return None
         epoch, accuracy, _, chance = epochs[-1]

@@ -42,7 +42,7 @@ class DetachedParameters(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
-            if evidence.facts.task == "classification" and not _loss_pulls(evidence, record):
+            if evidence.metadata.task == "classification" and not _loss_pulls(evidence, record):
                 continue  # no parameter could get a gradient
             waiting = [p for p in record["parameters"] if p["trainable"] and p["optimised"]]
             cut = [p for p in waiting if p["gradient_rms"] is None]

@@ -45,7 +45,7 @@ class ProbabilitiesBeforeLoss(Rule):
             squashed = self._squashed_by(record)
             if squashed is None or not takes_logits(evidence, record["stage"]):
                 continue
-            classes = evidence.facts_of(record["stage"]).num_classes or 0
+            classes = evidence.metadata_of(record["stage"]).num_classes or 0
             floor = lowest_loss(record, squashed, classes)
             # a clamp against overflow, far out, is no squashing
             if squashed != "clamp" or floor > self.harmless * math.log(max(2, classes)):
@@ -96,7 +96,7 @@ def lowest_loss(record: Record, squashed: str, num_classes: int) -> float:
 
 def takes_logits(evidence: Evidence, stage: str) -> bool:
     """Whether the loss is at home with any numbers: at large right ones it is finite and low."""
-    if evidence.facts.task != "classification":
+    if evidence.metadata.task != "classification":
         return False
     for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
         if record.get("error") or record.get("at_uniform") is None:

@@ -19,7 +19,7 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
     Balanced weights give each of C classes 1 / C of the loss; a rare class of a hundredth that is
     weighed fiftyfold has a third.
     """
-    counts = evidence.facts.splits["train"].class_counts
+    counts = evidence.metadata.splits["train"].class_counts
     weights = evidence.config["loss"].get("class_weights")
     if counts is None or not isinstance(weights, list | tuple) or len(weights) != len(counts):
         return
@@ -33,7 +33,7 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
     drowns = weighed[top] > DROWNS and plain[top] < 0.5
     if not drowns and not muted:
         return
-    names = evidence.facts.class_names or tuple(map(str, range(len(counts))))
+    names = evidence.metadata.class_names or tuple(map(str, range(len(counts))))
     told = ", ".join(f"'{names[i]}'" for i in muted[:5])
     yield Finding(
         severity="warning",

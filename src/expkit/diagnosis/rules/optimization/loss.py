@@ -121,7 +121,7 @@ class LossMismatch(Rule):
         return None
 
     def _finding(self, evidence: Evidence, record: Record, sentence: str, cause: str) -> Finding:
-        sound = "mse" if evidence.facts.task == "regression" else "cross_entropy"
+        sound = "mse" if evidence.metadata.task == "regression" else "cross_entropy"
         shown: Sequence[str] = ("at_right", "at_wrong", "at_uniform", "best", "best_scale")
         shown = (*shown, "has_gradient", "gradient_at_uniform")
         return Finding(
@@ -214,7 +214,10 @@ class LossSettings(Rule):
 
     def _sums(self, evidence: Evidence, record: Record) -> Finding | None:
         """A loss summed over the batch: as many times the mean as there were samples."""
-        chance, num_classes = record.get("chance"), evidence.facts_of(record["stage"]).num_classes
+        chance, num_classes = (
+            record.get("chance"),
+            evidence.metadata_of(record["stage"]).num_classes,
+        )
         if not chance or not num_classes:
             return None
         count = min(num_classes, 256)  # samples that the probe made up

@@ -107,7 +107,7 @@ class LearningRateTooHigh(Rule):
         if len(right) < 5 or (course.common_update_ratio or 0) < 0.01 or not is_above(course, 3):
             return None
         best = max(range(len(right)), key=right.__getitem__)
-        count = course.evidence.facts.splits["train"].num_samples
+        count = course.evidence.metadata.splits["train"].num_samples
         lost = min(right[best:]) - right[best]
         is_sure = -lost > 6 * math.sqrt(0.25 / max(count, 1))
         is_past = len(right) - 1 - best >= 3 and min(course.losses[-2:]) > course.losses[best]

@@ -30,7 +30,7 @@ class LossAtChance(Rule):
     min_steps: Annotated[int, Gt(0)] = 1000
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        if evidence.facts.task != "classification":
+        if evidence.metadata.task != "classification":
             return
         for course in courses(evidence):
             if self._is_at_chance(course) and (course.has_died or self._is_flat(course)):
@@ -64,7 +64,7 @@ class LossAtChance(Rule):
             evidence={
                 "loss": loss,
                 "constant_answer_loss": level,
-                "chance_loss": course.evidence.facts_of(course.stage).chance_loss,
+                "chance_loss": course.evidence.metadata_of(course.stage).chance_loss,
                 "num_steps": course.num_steps,
                 "gradients_have_ceased": course.has_died,
             },

@@ -94,7 +94,7 @@ class HeldOutBetterThanTrain(Rule):
             return None
         # a training figure is the mean over its epoch: it belongs between two held-out ones
         between = [(a + b) / 2 for a, b in zip(held_out[-4:], held_out[-3:], strict=False)]
-        splits = evidence.facts.splits
+        splits = evidence.metadata.splits
         return Gap(
             split,
             statistics.fmean(train[-3:]),
@@ -106,9 +106,9 @@ class HeldOutBetterThanTrain(Rule):
 
 def _gap_in_answers(evidence: Evidence) -> Gap | None:
     """Of the recorded predictions, the net standing still for both."""
-    split = evidence.facts.judged_split
+    split = evidence.metadata.judged_split
     train, held_out = evidence.predictions.get("train"), evidence.predictions.get(split)
-    if split == "train" or not evidence.facts.has_training_samples:
+    if split == "train" or not evidence.metadata.has_training_samples:
         return None
     if not isinstance(train, ClassPredictions) or not isinstance(held_out, ClassPredictions):
         return None

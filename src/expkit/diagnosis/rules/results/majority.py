@@ -27,7 +27,7 @@ class NotBetterThanMajority(Rule):
     min_epochs: Annotated[int, Ge(1)] = 5  # of fewer, nobody expects more
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        predictions = evidence.predictions.get(evidence.facts.judged_split)
+        predictions = evidence.predictions.get(evidence.metadata.judged_split)
         if isinstance(predictions, ValuePredictions):
             yield from _beside_the_mean(predictions)
             return
@@ -132,9 +132,9 @@ def _largest_class(evidence: Evidence, outcome: Outcome) -> str:
     predictions = predictions_of(evidence)
     if predictions is not None:
         return str(predictions.class_names[int(np.bincount(predictions.targets).argmax())])
-    facts = evidence.facts_of(outcome.stage)
-    counts = facts.splits[outcome.split].class_counts or (0,)
-    return (facts.class_names or ("?",))[counts.index(max(counts))]
+    metadata = evidence.metadata_of(outcome.stage)
+    counts = metadata.splits[outcome.split].class_counts or (0,)
+    return (metadata.class_names or ("?",))[counts.index(max(counts))]
 
 
 def _beside_the_mean(predictions: ValuePredictions) -> Iterable[Finding]:

@@ -91,7 +91,7 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
         criterion = parse_criterion(name, condition)
         is_ours = (
             criterion.metric == "accuracy"
-            and criterion.split(evidence.facts.judged_split) == outcome.split
+            and criterion.split(evidence.metadata.judged_split) == outcome.split
         )
         if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
             found[MET] = criterion.bound
@@ -126,7 +126,7 @@ def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
     for name, evidence in evidences.items():
         predictions = predictions_of(evidence)
         if predictions is not None:
-            print_ = evidence.facts.splits[predictions.split].fingerprint
+            print_ = evidence.metadata.splits[predictions.split].fingerprint
             key = (print_, tuple(predictions.samples), tuple(predictions.class_names))
             groups.setdefault(key, {})[name] = predictions
     return [group for group in groups.values() if len(group) > 1]

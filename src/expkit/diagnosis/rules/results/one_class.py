@@ -53,9 +53,9 @@ class PredictsOneClass(Rule):
     max_loss_fall: Annotated[float, Gt(0), Le(1)] = 0.01
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        if (evidence.facts.num_classes or 0) < 2:
+        if (evidence.metadata.num_classes or 0) < 2:
             return
-        predictions = evidence.predictions.get(evidence.facts.judged_split)
+        predictions = evidence.predictions.get(evidence.metadata.judged_split)
         if isinstance(predictions, ClassPredictions):
             if len(predictions.targets) and self._is_collapse(fraction := Fraction.of(predictions)):
                 epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
@@ -138,12 +138,12 @@ def _name_of(evidence: Evidence, fraction: Fraction, stage: str) -> str:
     predictions = evidence.predictions.get(fraction.split)
     if not stage and isinstance(predictions, ClassPredictions):
         return str(predictions.class_names[fraction.class_index])
-    return (evidence.facts_of(stage).class_names or ())[fraction.class_index]
+    return (evidence.metadata_of(stage).class_names or ())[fraction.class_index]
 
 
 def _figures(evidence: Evidence, fraction: Fraction, stage: str) -> dict[str, float]:
     """The accuracy beside that of the largest class, as far as they are recorded."""
-    majority = evidence.facts_of(stage).majority_accuracy(fraction.split)
+    majority = evidence.metadata_of(stage).majority_accuracy(fraction.split)
     predictions = evidence.predictions.get(fraction.split)
     accuracy = math.nan
     if not stage and isinstance(predictions, ClassPredictions):
@@ -178,7 +178,7 @@ def _told(evidence: Evidence, fraction: Fraction, stage: str) -> str:
 
 
 def _recorded_fractions(evidence: Evidence, stage: str, split: str) -> list[Fraction]:
-    counts = evidence.facts_of(stage).splits[split].class_counts or (0,)
+    counts = evidence.metadata_of(stage).splits[split].class_counts or (0,)
     total = sum(counts)
     fractions = []
     for record in evidence.of_kind("epoch", stage):
@@ -197,7 +197,7 @@ def _guessed_fractions(evidence: Evidence, stage: str, split: str) -> list[Fract
 
     660 right of 1226, epoch after epoch, with 660 samples of the class: nothing else does that.
     """
-    counts = evidence.facts_of(stage).splits[split].class_counts
+    counts = evidence.metadata_of(stage).splits[split].class_counts
     if split == "train" or counts is None:
         return []
     total = sum(counts)
@@ -237,7 +237,7 @@ def _remedies(evidence: Evidence) -> Sequence[Sequence[str]]:
     lr = config["optimizer"].get("lr")
     if isinstance(lr, float | int):
         groups.append([f"optimizer.lr={lr / 10:g}"])
-    counts = [count for count in evidence.facts.splits["train"].class_counts or () if count]
+    counts = [count for count in evidence.metadata.splits["train"].class_counts or () if count]
     loss = config["loss"]
     if counts and max(counts) >= 3 * min(counts) and loss.get("class_weights", 0) is None:
         groups.append(["loss.class_weights=balanced"])

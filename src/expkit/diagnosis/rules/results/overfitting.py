@@ -123,7 +123,7 @@ class Overfitting(Rule):
         remedies = []
         if evidence.stage_config(stage).get("patience") is None:
             remedies.append([f"procedure.{stage}.patience={stop['patience']}"])
-        if evidence.config["augment"].get("mixup_alpha") == 0 and evidence.facts.num_classes:
+        if evidence.config["augment"].get("mixup_alpha") == 0 and evidence.metadata.num_classes:
             remedies.append(["augment.mixup_alpha=0.2"])
         apart = "" if gap is None else f"; train is {100 * gap:.1f} points better in accuracy"
         return Finding(

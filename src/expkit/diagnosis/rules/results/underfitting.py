@@ -38,7 +38,7 @@ class Underfitting(Rule):
                 return
         is_narrow = narrowness(evidence) < 1
         for stage in evidence.trainings[-1:]:
-            majority = evidence.facts_of(stage).majority_accuracy("train")
+            majority = evidence.metadata_of(stage).majority_accuracy("train")
             records = evidence.epochs(stage)
             losses, accuracies = column(records, "train/loss"), column(records, "train/accuracy")
             if evidence.result(stage) is None or len(losses) < self.min_epochs:
@@ -72,7 +72,7 @@ class Underfitting(Rule):
         learns = losses[-1] < 0.98 * losses[0]
         if not learns or not (ratio < 1 or stands):
             return None
-        features, classes = features_of(evidence), evidence.facts.num_classes
+        features, classes = features_of(evidence), evidence.metadata.num_classes
         return Finding(
             severity="fatal",
             sentence=f"{gate} ended at a loss of {losses[-1]:.3g} after {len(losses)} steps: its "
@@ -127,7 +127,7 @@ class Underfitting(Rule):
 
 def features_of(evidence: Evidence) -> int | None:
     """What the last layer is given: its weights by the number of classes."""
-    classes, records = evidence.facts.num_classes, evidence.of_kind("model")
+    classes, records = evidence.metadata.num_classes, evidence.of_kind("model")
     if not classes or not records:
         return None
     weights = [row["size"] for row in records[0]["parameters"] if row["kind"] == "weight"]
@@ -139,7 +139,7 @@ def features_of(evidence: Evidence) -> int | None:
 
 def narrowness(evidence: Evidence) -> float:
     """Features of the last layer, beside the binary digits that it takes to number the classes."""
-    features, classes = features_of(evidence), evidence.facts.num_classes
+    features, classes = features_of(evidence), evidence.metadata.num_classes
     if features is None or not classes or classes < 3:  # two classes are told by one
         return math.inf
     return features / math.ceil(math.log2(classes))

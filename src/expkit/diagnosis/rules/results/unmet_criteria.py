@@ -96,7 +96,7 @@ class CriterionMissed(Rule):
 def _misses(evidence: Evidence) -> Iterable[Miss]:
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)
-        split = criterion.split(evidence.facts.judged_split)
+        split = criterion.split(evidence.metadata.judged_split)
         predictions = evidence.predictions.get(split)
         if predictions is None or not len(predictions.targets):
             continue

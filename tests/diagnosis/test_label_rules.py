@@ -40,7 +40,7 @@ def answers(split: str, targets: np.ndarray, predictions: np.ndarray, sure: np.n
     )
 
 
-def course(train: Sequence[float], val: Sequence[float], **others: Any) -> Evidence:
+def curves(train: Sequence[float], val: Sequence[float], **others: Any) -> Evidence:
     """Accuracies of the epochs of a training on ten even classes, 1,000 and 200 samples."""
     return make_evidence(history=make_history(train__accuracy=train, val__accuracy=val), **others)
 
@@ -103,7 +103,7 @@ def looks_at(accuracies: Sequence[float], shares: Sequence[float], count: int) -
         for i, share in enumerate(shares)
     ]
     loss = {"label_smoothing": 0.0}
-    return course(accuracies, accuracies, signals=signals, loss=loss)
+    return curves(accuracies, accuracies, signals=signals, loss=loss)
 
 
 def test_wrong_labels_show_in_the_surest_answers() -> None:
@@ -121,7 +121,7 @@ def test_wrong_labels_show_in_the_surest_answers() -> None:
         ([0.3] * 4, [0.6] * 4, 250),  # knows too little to judge labels
         ([0.78] * 4, [0.21] * 4, 20),  # too few answers
         ([0.97] * 4, [0.03] * 4, 250),  # hardly any
-        ([0.78] * 2, [0.21] * 2, 250),  # two looks, which luck can bring
+        ([0.78] * 2, [0.21] * 2, 250),  # two probe epochs, which luck can bring
     ],
 )
 def test_hard_or_early_epochs_are_not_suspected(
@@ -145,7 +145,7 @@ def test_a_small_net_on_cherries_has_no_wrong_labels() -> None:
         for i in range(5)
     ]
     metadata = make_metadata(train=(1978, 1698), val=(660, 566))
-    evidence = course(accuracy["train"], accuracy["val"], signals=signals, metadata=metadata)
+    evidence = curves(accuracy["train"], accuracy["val"], signals=signals, metadata=metadata)
     assert findings("label_noise", evidence) == []
 
 
@@ -164,7 +164,7 @@ def test_wrong_labels_show_in_held_out_answers() -> None:
 
 def test_labels_learnt_by_heart_are_unrelated() -> None:
     """From 10 to 90 % in train, and 9 to 11 % of 200 held-out samples: chance."""
-    evidence = course([0.1, 0.3, 0.5, 0.7, 0.9], [0.1, 0.09, 0.11, 0.1, 0.1])
+    evidence = curves([0.1, 0.3, 0.5, 0.7, 0.9], [0.1, 0.09, 0.11, 0.1, 0.1])
     (found,) = findings("labels_unrelated", evidence)
     assert (found.severity, found.epoch) == ("warning", 5)
     assert found.evidence["val/accuracy"] == pytest.approx(0.1)
@@ -193,13 +193,13 @@ def test_unrelated_labels_are_fatal_where_neighbours_agree() -> None:
 )
 def test_related_labels_are_left_alone(train: list[float], val: list[float]) -> None:
     """A net that overfits, that starts slowly, or that has just begun."""
-    assert findings("labels_unrelated", course(train, val)) == []
+    assert findings("labels_unrelated", curves(train, val)) == []
 
 
 def test_tiny_held_out_data_proves_nothing() -> None:
     """At chance on 20 samples of two classes: the net may still know 20 points more."""
     metadata = make_metadata(train=(50, 50), val=(10, 10))
-    evidence = course([0.7, 0.9, 1.0, 1.0], [0.5, 0.55, 0.5, 0.5], metadata=metadata)
+    evidence = curves([0.7, 0.9, 1.0, 1.0], [0.5, 0.55, 0.5, 0.5], metadata=metadata)
     assert findings("labels_unrelated", evidence) == []
 
 
@@ -240,9 +240,9 @@ def test_shuffled_labels_are_no_class_map() -> None:
 def test_accuracy_far_below_chance_is_a_class_map() -> None:
     """Two classes at 4 % held out, while train is learnt; at 45 % it is merely bad."""
     metadata = make_metadata(train=(100, 100), val=(50, 50))
-    (found,) = findings("class_map_differs", course([0.8, 0.95], [0.1, 0.04], metadata=metadata))
+    (found,) = findings("class_map_differs", curves([0.8, 0.95], [0.1, 0.04], metadata=metadata))
     assert (found.epoch, found.severity) == (2, "fatal")
-    assert findings("class_map_differs", course([0.8, 0.95], [0.5, 0.45], metadata=metadata)) == []
+    assert findings("class_map_differs", curves([0.8, 0.95], [0.5, 0.45], metadata=metadata)) == []
 
 
 def test_class_map_shows_in_the_answers() -> None:
@@ -268,14 +268,14 @@ def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
     from expkit.records.run.metadata import Layout
 
     metadata = replace(metadata_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
-    assert findings("labels_unrelated", course([0.5] * 5, [0.1] * 5, metadata=metadata)) == []
+    assert findings("labels_unrelated", curves([0.5] * 5, [0.1] * 5, metadata=metadata)) == []
 
 
 def test_mixed_pictures_prove_no_wrong_labels() -> None:
     """Mix-up makes training answers wrong at any confidence."""
     share = {"train": {"fraction": 0.4, "count": 300}}
     signals = [make_signal("epoch", epoch=i + 1, confident_error=share) for i in range(3)]
-    sound = course([0.6] * 3, [0.9] * 3, signals=signals)
+    sound = curves([0.6] * 3, [0.9] * 3, signals=signals)
     assert len(findings("label_noise", sound)) == 1
     augment = {**sound.config["augment"], "mixup_alpha": 1.0}
     mixed = replace(sound, config={**sound.config, "augment": augment})
@@ -310,7 +310,7 @@ def test_shuffled_labels_that_fit_a_class_by_chance_are_unrelated() -> None:
 
 def test_slow_learning_by_heart_is_unrelated_too() -> None:
     """A quarter right in train, a sixth of the way, and no sign of it in held-out samples."""
-    evidence = course([0.1, 0.2, 0.24, 0.25, 0.26], [0.1, 0.09, 0.11, 0.1, 0.1])
+    evidence = curves([0.1, 0.2, 0.24, 0.25, 0.26], [0.1, 0.09, 0.11, 0.1, 0.1])
     assert len(findings("labels_unrelated", evidence)) == 1
 
 

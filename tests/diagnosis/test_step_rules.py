@@ -32,8 +32,8 @@ def test_gradients_that_stay_are_fatal() -> None:
 def test_gradients_of_what_no_step_moves_stay_by_nature() -> None:
     """An optimizer that misses a weight cannot clear it, which is another fault."""
     missed = make_model_record("train", optimised=False)
-    course = make_course([2.3], signal={"gradients_left": True}, signals=[missed])
-    assert not find("gradients_accumulate", course)
+    curves = make_course([2.3], signal={"gradients_left": True}, signals=[missed])
+    assert not find("gradients_accumulate", curves)
 
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.01, "momentum": 0.9}
@@ -68,8 +68,8 @@ def test_adam_is_slowed_only_where_eps_counts() -> None:
     """A norm of 1e-7 over 110 numbers leaves 1e-8 of each: no more than eps."""
     adam = {"_target_": "torch.optim.Adam", "lr": 0.001, "eps": 1e-8}
     for bound, severity in ((0.01, "info"), (1e-7, "warning")):
-        course = clipped(bound, optimizer=adam, signals=[make_model_record()])
-        (found,) = find("clipping_always_active", course)
+        curves = clipped(bound, optimizer=adam, signals=[make_model_record()])
+        (found,) = find("clipping_always_active", curves)
         assert found.severity == severity
 
 

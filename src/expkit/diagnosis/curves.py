@@ -27,24 +27,26 @@ USUAL_RATES = {"SGD": 0.1, "Lion": 3e-4}
 USUAL_ADAPTIVE_RATE = 3e-3
 
 
-def courses(evidence: Evidence) -> Iterator[Course]:
+def all_curves(evidence: Evidence) -> Iterator[TrainingCurves]:
     """Of every training stage with a finished epoch."""
-    return (Course(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage))
+    return (
+        TrainingCurves(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage)
+    )
 
 
 def first_found(
     evidence: Evidence,
-    judge: Callable[[Course], Finding | None],
+    judge: Callable[[TrainingCurves], Finding | None],
     judge_gate: Callable[[Evidence, str], Finding | None],
 ) -> Iterator[Finding]:
     """The first finding on a training stage, else on a gate: one cause is told once."""
-    found = (judge(course) for course in courses(evidence))
+    found = (judge(curves) for curves in all_curves(evidence))
     at_gates = (judge_gate(evidence, gate) for gate in evidence.gates)
     yield from islice((each for each in chain(found, at_gates) if each is not None), 1)
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingCurves:
     """A stage's losses, rates and updates so far."""
 
     evidence: Evidence
@@ -79,7 +81,7 @@ class Course:
         return self.num_steps * self.max_epochs // self.num_epochs
 
     @functools.cached_property
-    def rates(self) -> list[float]:
+    def lrs(self) -> list[float]:
         """Of the first parameter group, at the last step of each epoch."""
         return [record["lr"] for record in self.records]
 
@@ -121,8 +123,8 @@ class Course:
         return self.evidence.of_kind("epoch", self.stage)
 
     @functools.cached_property
-    def looks(self) -> list[Record]:
-        return self.evidence.looks(self.stage)
+    def probe_epochs(self) -> list[Record]:
+        return self.evidence.probe_epochs(self.stage)
 
     @property
     def warmup_epochs(self) -> float:
@@ -138,19 +140,23 @@ class Course:
         rows = [row for record in self.models for row in record["parameters"]]
         return {row["name"]: row["kind"] for row in rows}
 
-    def weights(self, look: Record) -> list[Record]:
+    def weights(self, probe_epoch: Record) -> list[Record]:
         """The trained weights of a look: biases begin at 0, and no ratio tells of them."""
         return [
             row
-            for row in look["parameters"]
+            for row in probe_epoch["parameters"]
             if row.get("update_ratio", 0.0) is not None and is_weight(row["name"], self.kinds)
         ]
 
     @functools.cached_property
     def update_ratio(self) -> float | None:
         """The most that a step changed any weight by, as a share of it, once the rate was warm."""
-        warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
-        ratios = [row["update_ratio"] for look in warm for row in self.weights(look)]
+        warm = [
+            probe_epoch
+            for probe_epoch in self.probe_epochs
+            if probe_epoch["epoch"] > self.warmup_epochs
+        ]
+        ratios = [row["update_ratio"] for probe_epoch in warm for row in self.weights(probe_epoch)]
         return max((ratio for ratio in ratios if math.isfinite(ratio)), default=None)
 
     @functools.cached_property
@@ -160,25 +166,31 @@ class Course:
         A class token begins at a millionth, and any step is large beside that.
         """
         sizes = {row["name"]: row["size"] for record in self.models for row in record["parameters"]}
-        warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
+        warm = [
+            probe_epoch
+            for probe_epoch in self.probe_epochs
+            if probe_epoch["epoch"] > self.warmup_epochs
+        ]
         pairs = [
             (row["update_ratio"], sizes.get(row["name"], 1))
-            for look in warm
-            for row in self.weights(look)
+            for probe_epoch in warm
+            for row in self.weights(probe_epoch)
         ]
         return share_point(pairs)
 
     @property
     def has_died(self) -> bool:
         """Whether most weights had gradients once and have none any more."""
-        if not self.looks or not self.rates[-1] > 0:
+        if not self.probe_epochs or not self.lrs[-1] > 0:
             return False
         start = self.evidence.of_kind("model", self.stage)[:1]
         had_any = bool(self.update_ratio) or any(map(self.typical_gradient, start))
-        return had_any and self.typical_gradient(self.looks[-1]) == 0
+        return had_any and self.typical_gradient(self.probe_epochs[-1]) == 0
 
-    def typical_gradient(self, look: Record) -> float:
-        return median([row["gradient_rms"] or 0.0 for row in self.weights(look)] or [math.nan])
+    def typical_gradient(self, probe_epoch: Record) -> float:
+        return median(
+            [row["gradient_rms"] or 0.0 for row in self.weights(probe_epoch)] or [math.nan]
+        )
 
     def is_stuck(self, fraction: float) -> bool:
         """Whether the loss stays above a share of the level, and is not on its way down."""
@@ -199,7 +211,7 @@ class Course:
     @functools.cached_property
     def gradient_norm(self) -> float | None:
         """The typical one, before clipping."""
-        norms = [record.get("gradient_norm") for record in [*self.first_steps, *self.looks]]
+        norms = [record.get("gradient_norm") for record in [*self.first_steps, *self.probe_epochs]]
         finite = [norm for norm in norms if norm is not None and math.isfinite(norm)]
         return median(finite) if finite else None
 
@@ -235,7 +247,7 @@ def is_adaptive(config: Mapping[str, Any]) -> bool:
     return optimizer_name(config) in ADAPTIVE
 
 
-def rate_of(config: Mapping[str, Any]) -> float:
+def lr_of(config: Mapping[str, Any]) -> float:
     return float(config["optimizer"]["lr"])
 
 

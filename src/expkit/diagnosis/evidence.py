@@ -83,7 +83,7 @@ class Evidence:
             by_kind.setdefault(record["kind"], []).append(record)
         return by_kind
 
-    def looks(self, stage: str) -> list[Record]:
+    def probe_epochs(self, stage: str) -> list[Record]:
         """The epochs whose layers and parameters were measured too."""
         return [each for each in self.of_kind("epoch", stage) if "parameters" in each]
 

@@ -45,10 +45,10 @@ def training_of(evidence: Evidence, stage: str) -> str:
     return next(trainings, stage) if is_preflight else stage
 
 
-def lower_rate(evidence: Evidence) -> list[str]:
+def lower_lr(evidence: Evidence) -> list[str]:
     """The remedy of steps that are too large."""
-    rate = float(evidence.config["optimizer"].get("lr") or 1e-3)
-    return [f"optimizer.lr={rate / 10:.3g}"]
+    lr = float(evidence.config["optimizer"].get("lr") or 1e-3)
+    return [f"optimizer.lr={lr / 10:.3g}"]
 
 
 def starts_from(evidence: Evidence, stage: str) -> str | None:
@@ -66,14 +66,14 @@ def chance_loss(evidence: Evidence, stage: str) -> float | None:
     return evidence.metadata_of(stage).chance_loss
 
 
-def is_at_chance(evidence: Evidence, look: Record) -> bool:
+def is_at_chance(evidence: Evidence, probe_epoch: Record) -> bool:
     """Whether an epoch has learnt next to nothing; False where there is no such level."""
-    chance = chance_loss(evidence, look["stage"])
-    loss = look.get("train/loss")
+    chance = chance_loss(evidence, probe_epoch["stage"])
+    loss = probe_epoch.get("train/loss")
     return chance is not None and loss is not None and loss >= AT_CHANCE * chance
 
 
-def looks(evidence: Evidence) -> Iterator[Record]:
+def probe_epochs(evidence: Evidence) -> Iterator[Record]:
     """The epochs whose layers were measured, of all training stages."""
     for stage in evidence.trainings:
         yield from (each for each in evidence.of_kind("epoch", stage) if each.get("layers"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.device import Device
 
 UNCHANGING = (nn.Identity, _DropoutNd, nn.Flatten, nn.Unflatten)  # they tell nothing
@@ -147,7 +147,7 @@ def look_at_layers(
     model: nn.Module, images_BCHW: Tensor, targets: Tensor, loss: nn.Module, device: Device
 ) -> dict[str, Any]:
     """One forward pass in eval mode, in training's precision: `layers`, `outputs`, `probe_loss`."""
-    with untouched(model, loss):
+    with preserve_state(model, loss):
         model.eval()
         watch = LayerWatch(model, len(images_BCHW))
         with watch.open(), device.autocast():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.device import Device
 
 SCALES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # of logits, from unsure to certain
@@ -25,7 +25,7 @@ def probe_loss(
     `targets` are some of the training targets: they tell classes from numbers to predict. A loss
     that refuses such outputs is recorded with its `error`.
     """
-    with untouched(loss):
+    with preserve_state(loss):
         loss.train()
         try:
             if targets.is_floating_point():

@@ -14,9 +14,9 @@ from expkit.data.store.split import Split
 from expkit.probes.activations import FunctionWatch
 from expkit.probes.layers import LayerWatch, describe_outputs, look_at_layers
 from expkit.probes.loss import probe_loss
-from expkit.probes.module_graph import Wiring, affine_error, cross_sample_gradient
+from expkit.probes.module_graph import ModuleGraph, affine_error, cross_sample_gradient
 from expkit.probes.output_activation import last_operation, output_limits
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.learner import Learner
 
 __all__ = ["look_at_layers", "probe_loss", "probe_model"]
@@ -34,15 +34,15 @@ def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[s
     Nothing is changed by it: no weight, buffer, gradient, mode or generator.
     """
     model, arrange = learner.model, learner.device.arrange
-    with untouched(model, learner.loss):
-        wiring = _trace(model, arrange(_batch(split, 2)[0]))
-        num_samples = min(num_samples, _affordable(wiring.multiplications))
+    with preserve_state(model, learner.loss):
+        graph = _trace(model, arrange(_batch(split, 2)[0]))
+        num_samples = min(num_samples, _affordable(graph.multiplications))
         images_BCHW, targets = _batch(split, num_samples)
         images_BCHW = arrange(images_BCHW)
         probe = {
             "num_samples": len(images_BCHW),
             "inputs": describe_inputs(images_BCHW),
-            "linear_chains": wiring.chains(),
+            "linear_chains": graph.chains(),
             **_modes(learner),
         }
         outputs_BC, layers, activations = _watch(model, images_BCHW)
@@ -76,12 +76,12 @@ def _try(
 
 
 @torch.no_grad()
-def _trace(model: nn.Module, images_BCHW: Tensor) -> Wiring:
+def _trace(model: nn.Module, images_BCHW: Tensor) -> ModuleGraph:
     model.eval()
-    wiring = Wiring(model)
-    with wiring.open():
+    graph = ModuleGraph(model)
+    with graph.open():
         model(images_BCHW)
-    return wiring
+    return graph
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ VIEWS = frozenset(
 )
 
 
-class Wiring(TorchFunctionMode):
+class ModuleGraph(TorchFunctionMode):
     """Follows the outputs of linear layers to whatever takes them up, by their storage.
 
     Views share a storage and its version, which any change in place raises: so neither

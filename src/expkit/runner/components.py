@@ -17,7 +17,7 @@ from expkit.config.instantiate import build_part, explain_failure
 from expkit.data.store.split import Split, place_splits
 from expkit.errors import UserError
 from expkit.losses.custom import refuse_mixed
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_augmentation, as_schedule, require, wrong_part
@@ -75,7 +75,7 @@ class Parts:
         model = self._trial_model
         wants_gradient = [parameter.requires_grad for parameter in model.parameters()]
         try:
-            with untouched(model):
+            with preserve_state(model):
                 yield model
         finally:
             for parameter, flag in zip(model.parameters(), wants_gradient, strict=True):

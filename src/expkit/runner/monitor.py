@@ -12,7 +12,7 @@ from torch import Tensor
 
 from expkit.probes.model import look_at_layers, probe_loss, probe_model
 from expkit.probes.precision import precision_gap
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.records.files import Record
 from expkit.runner.session import Session
 from expkit.training.accumulator import MetricAccumulator
@@ -84,7 +84,7 @@ class Observer:
             )
         self.session.note("epoch", epoch.number, content)
 
-    def is_told(self, records: Sequence[Record]) -> bool:
+    def is_probe_epoch(self, records: Sequence[Record]) -> bool:
         """Whether the rules are asked after these epochs: at looks, and where the loss leaps."""
         losses = [record["train/loss"] for record in records]
         best = min(losses)
@@ -104,8 +104,8 @@ def attempt(session: Session, measure: Callable[[], dict[str, Any]]) -> dict[str
         return measure()
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
-        told = f"not all could be measured: {type(error).__name__}: {reason}"
-        session.folder.log(f"note    {session.stage}: {told}")
+        reported = f"not all could be measured: {type(error).__name__}: {reason}"
+        session.folder.log(f"note    {session.stage}: {reported}")
         return {}
 
 
@@ -135,7 +135,7 @@ def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
 def frozen_drawn(session: Session, learner: Learner) -> list[str]:
     """The frozen parameters that come out otherwise under another seed: drawn, and not designed."""
     made = []
-    with untouched(learner.model):
+    with preserve_state(learner.model):
         for seed in (1, 2):
             torch.manual_seed(seed)
             made.append(dict(session.parts.make_model().named_parameters()))

@@ -35,7 +35,7 @@ from expkit.terminal.signals import raise_if_interrupted, stop_on_signals
 MOST_TRIALS = 8
 NUM_EPOCHS = 10  # of a trial, or as many as the whole training has
 TRAINING = "expkit.runner.stages.training.Training"
-# what would end one trial before the others, or draw images that nobody looks at
+# what would end one trial before the others, or draw images that nobody probe epochs at
 UNDISTURBED = {"stop_at": None, "patience": None, "snapshot_every": None}
 
 

@@ -29,7 +29,7 @@ from expkit.training.loop import Epoch, TrainEpochs, train_epochs
 from expkit.training.seeding import seed_everything, seed_for
 
 
-class Watcher(Protocol):
+class Display(Protocol):
     """Whoever looks on: a terminal, a test, nobody."""
 
     def stage_started(self, stage: str, max_epochs: int) -> None: ...
@@ -61,10 +61,10 @@ class Session:
 
     parts: Parts
     folder: RunFolder
-    watcher: Watcher
+    display: Display
     stage: str = ""  # the name of the stage that is running
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    told: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
+    reported: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
     train_epochs: TrainEpochs = train_epochs  # of a training stage; seeds may share their epochs
 
     @cached_property
@@ -72,8 +72,8 @@ class Session:
         return Diagnosis(
             run=lambda: Run(self.folder.path),
             stop_on=self.parts.inputs.config.diagnosis["stop_on"],
-            tell=self.watcher.found,
-            told=self.told,
+            tell=self.display.found,
+            reported=self.reported,
         )
 
     @property
@@ -113,7 +113,7 @@ class Session:
             "at": time.time(),
         }
         self.folder.append_history(record)
-        self.watcher.epoch_done(record)
+        self.display.epoch_done(record)
         return record
 
     def note(self, kind: str, epoch: int, content: Mapping[str, Any]) -> None:

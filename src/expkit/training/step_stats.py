@@ -49,7 +49,7 @@ class StepStats:
         self._time_fraction = time_fraction
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []  # of the first steps
-        self._rates: list[float] = []
+        self._lrs: list[float] = []
         self._clipped: list[Tensor] = []  # norms before clipping, of every step
         self._last_step: dict[str, Any] = {}
         self._data_seconds = 0.0
@@ -70,7 +70,7 @@ class StepStats:
 
     @property
     def _is_first(self) -> bool:
-        return self._steps_before + len(self._rates) < NUM_FIRST_STEPS
+        return self._steps_before + len(self._lrs) < NUM_FIRST_STEPS
 
     @property
     def _is_looked_at(self) -> bool:
@@ -80,7 +80,7 @@ class StepStats:
         """What can only be read while the gradients are there."""
         if self._is_first:
             self._norms.append(self._gradient_norm())
-        self._rates.append(self._learner.lr)
+        self._lrs.append(self._learner.lr)
         return LastStep(self._learner.model, self._scale()) if self._is_looked_at else None
 
     def after_step(self, before: LastStep | None, norm: Tensor | None) -> None:
@@ -121,10 +121,10 @@ class StepStats:
         if not self._norms:
             return []
         norms = torch.stack(self._norms).tolist()
-        per_step = max(1, round(self._num_batches / max(1, len(self._rates))))
+        per_step = max(1, round(self._num_batches / max(1, len(self._lrs))))
         batches = torch.stack(self._losses).split(per_step)
         losses = torch.stack([step.mean() for step in batches[: len(norms)]]).tolist()
-        rows = zip(losses, norms, self._rates, strict=False)
+        rows = zip(losses, norms, self._lrs, strict=False)
         return [
             {"step": self._steps_before + i, "loss": loss, "gradient_norm": norm, "lr": lr}
             for i, (loss, norm, lr) in enumerate(rows, start=1)

@@ -73,7 +73,7 @@ class MistakeCollection:
         assert isinstance(training, Training), "check refused anything else"
         assert split.class_names is not None, "check refused numbers"
         session.folder.forget_after(session.stage, 0)
-        session.watcher.stage_started(session.stage, self.num_folds * training.max_epochs)
+        session.display.stage_started(session.stage, self.num_folds * training.max_epochs)
         is_wrong, is_predicted = np.zeros(len(split), dtype=bool), np.ones(len(split), dtype=bool)
         targets = split.targets.cpu().numpy()
         for fold, (others, mine) in enumerate(self._folds(targets, session.seed)):

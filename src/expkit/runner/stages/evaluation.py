@@ -77,11 +77,11 @@ class Evaluation:
 
     def run(self, session: Session) -> StageResult:
         started = time.perf_counter()
-        session.watcher.stage_started(session.stage, 1)
+        session.display.stage_started(session.stage, 1)
         session = self._with_labels(session)
         parts = session.parts
         if parts.evaluated is not None:
-            session.diagnosis.look()  # samples that it was trained on are told before any figure
+            session.diagnosis.check()  # samples that it was trained on are told before any figure
         model = session.new_model()
         epoch = self._load(session, model)
         names = parts.metadata.target_names or ()

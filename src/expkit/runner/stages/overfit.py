@@ -55,7 +55,7 @@ class OverfitGate:
     def run(self, session: Session) -> StageResult:
         split = session.train_split.spread_out(self.num_samples)
         if len(split) < self.num_samples:
-            session.watcher.say(
+            session.display.say(
                 f"{session.stage}: asked for {self.num_samples} samples, "
                 f"the training split has {len(split)}: all are used"
             )
@@ -71,7 +71,7 @@ class OverfitGate:
             ),
         )
         session.folder.forget_after(session.stage, -1)
-        session.watcher.stage_started(session.stage, self.max_steps)
+        session.display.stage_started(session.stage, self.max_steps)
         records: list[Record] = []
         for step in steps:
             records.append(session.record(step))

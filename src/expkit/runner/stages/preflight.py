@@ -17,7 +17,7 @@ from expkit.runner.monitor import attempt, observe_loss, observe_model, probe_ba
 from expkit.runner.session import Session
 from expkit.runner.stages.training import Training
 from expkit.training.learner import Learner
-from expkit.training.lr_finder import sweep_rates
+from expkit.training.lr_finder import sweep_lrs
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Preflight:
     def run(self, session: Session) -> StageResult:
         started = time.perf_counter()
         session.folder.forget_after(session.stage, -1)
-        session.watcher.stage_started(session.stage, 1)
+        session.display.stage_started(session.stage, 1)
         parts = session.parts
         session.note("machine", 0, describe_machine(parts.inputs.config.device, parts.device))
         seconds = self.max_seconds / 2
@@ -47,7 +47,7 @@ class Preflight:
         first = self._first_training(parts)
         if first is not None:
             self._observe_learning(session, *first, started=started)
-        session.diagnosis.look()
+        session.diagnosis.check()
         return StageResult(
             stage=session.stage,
             kind=type(self).__name__,
@@ -58,7 +58,7 @@ class Preflight:
         )
 
     def _tell(self, session: Session) -> str:
-        found = sorted(session.diagnosis.told)
+        found = sorted(session.diagnosis.reported)
         return f"found: {', '.join(found)}" if found else "nothing found"
 
     def _observe_repeats(self, session: Session, learner: Learner) -> None:
@@ -93,7 +93,7 @@ class Preflight:
         left = self.max_seconds - (time.perf_counter() - started)
 
         def sweep() -> dict[str, Any]:
-            found = sweep_rates(
+            found = sweep_lrs(
                 learner,
                 session.train_split,
                 batch_size=stage.batch_size,
@@ -102,5 +102,5 @@ class Preflight:
             )
             return found or {}
 
-        if rates := attempt(session, sweep):
-            session.note("rates", 0, rates)
+        if lrs := attempt(session, sweep):
+            session.note("rates", 0, lrs)

@@ -178,27 +178,27 @@ class Training:
         observer = Observer.of(session, learner, self.max_epochs)
         if not records:
             observer.observe_start()
-        is_look = not records or observer.is_told(records)
-        session.watcher.stage_started(session.stage, self.max_epochs)
+        is_probe_epoch = not records or observer.is_probe_epoch(records)
+        session.display.stage_started(session.stage, self.max_epochs)
         plan = self._plan(session, observer.probe_epochs)
         epochs = session.train_epochs(learner, plan, len(records) + 1)
         # a resumed run is diagnosed where the uninterrupted one was
-        doomed = session.diagnosis.look() if is_look else None
-        while doomed is None and self.why_stop(records, monitored) is None:
-            is_look = self._learn(session, observer, next(epochs), records)
-            doomed = session.diagnosis.look() if is_look else None
+        stopped_by = session.diagnosis.check() if is_probe_epoch else None
+        while stopped_by is None and self.why_stop(records, monitored) is None:
+            is_probe_epoch = self._learn(session, observer, next(epochs), records)
+            stopped_by = session.diagnosis.check() if is_probe_epoch else None
         reason = self.why_stop(records, monitored) or ""
         best = self.best_epoch(records, monitored)
         finite = all(math.isfinite(record["train/loss"]) for record in records)
-        if doomed is not None:
+        if stopped_by is not None:
             saved = self.max_epochs - len(records)
             reason = (
-                f"ended after epoch {len(records)} by {doomed.rule} ({doomed.severity}): "
+                f"ended after epoch {len(records)} by {stopped_by.rule} ({stopped_by.severity}): "
                 f"{saved} of {self.max_epochs} epochs saved"
             )
         elif best is None and finite:
             reason = f"{with_split(self.monitor, monitored)} was never a number: {reason}"
-        passed = finite and best is not None and doomed is None
+        passed = finite and best is not None and stopped_by is None
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=best)
 
@@ -252,7 +252,7 @@ class Training:
         self._take_snapshot(session, observer.learner, epoch.number)
         best = self.best_epoch(records, monitored)
         session.save(observer.learner, epoch.number, is_best=best == epoch.number)
-        return observer.is_told(records)
+        return observer.is_probe_epoch(records)
 
     def wanted(self, key: str) -> list[Criterion]:
         """What must be reached, all of it, for training to end early."""

@@ -36,7 +36,7 @@ _server_has: dict[str, Any] = {}  # what the one that runs, or runs next, begins
 
 
 @dataclass(frozen=True)
-class Ending:
+class ProcessResult:
     """How a call's process ended; what it came to, it has written down itself if it could."""
 
     key: str
@@ -137,7 +137,7 @@ class ForkedCalls:
                 return process
         raise AssertionError
 
-    def wait(self, seconds: float) -> list[Ending]:
+    def wait(self, seconds: float) -> list[ProcessResult]:
         """The calls that have ended since, at once where there are any."""
         now = time.monotonic()
         deadlines = [child.next_deadline for child in self._children.values()]
@@ -166,7 +166,7 @@ class ForkedCalls:
                 child.timed_out = True
                 child.stop(now)
 
-    def _end(self, key: str) -> Ending:
+    def _end(self, key: str) -> ProcessResult:
         child = self._children.pop(key)
         child.process.join()
         code = child.process.exitcode
@@ -176,7 +176,7 @@ class ForkedCalls:
             _send(os.kill, child.process, signal.SIGKILL)
         _send(os.killpg, child.process, signal.SIGKILL)  # what it has left behind
         seconds = time.monotonic() - child.began
-        return Ending(key, code, seconds, child.timed_out, is_lost)
+        return ProcessResult(key, code, seconds, child.timed_out, is_lost)
 
     def _server_has_died(self, pid: int) -> bool:
         """Whether the server that had this number is dead; there is another one then."""

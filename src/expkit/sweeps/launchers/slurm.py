@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from submitit import AutoExecutor, SlurmJob
     from submitit.core.utils import DelayedSubmission
 
-    from expkit.sweeps.launchers.local import Watcher
+    from expkit.sweeps.launchers.local import SweepDisplay
 
 LONGEST_ARRAY = 1000  # SLURM's own MaxArraySize is 1001
 POLL_SECONDS = 1.0
@@ -176,7 +176,7 @@ class SlurmWork(NodeWork):
 def _wait(
     folder: SweepFolder,
     waiting: dict[str, SlurmJob[None]],
-    screen: Watcher,
+    screen: SweepDisplay,
     num_said: Mapping[str, int],
 ) -> None:
     """Take each off the list that is over."""

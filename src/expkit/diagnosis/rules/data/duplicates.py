@@ -180,7 +180,7 @@ class RepeatedImages(Rule):
     """Training images that stand several times: they weigh as often, and hide a small set."""
 
     least_fraction: Annotated[float, Ge(0)] = 0.005  # of the training images
-    # A typical image stands four times: the set is a small one that looks large.
+    # A typical image stands four times: the set is a small one that probe epochs large.
     most_distinct: Annotated[float, Ge(0), Le(1)] = 0.25  # of the images, to be a warning
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:

@@ -41,7 +41,7 @@ class LabelNoise(Rule):
     least_knowledge: Annotated[float, Ge(0), Le(1)] = 0.4  # of the way from chance to all right
     least_recall: Annotated[float, Ge(0), Le(1)] = 0.35  # of the worst class, or one is given up
     least_count: Annotated[int, Ge(1)] = 40  # most confident predictions
-    least_looks: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
+    min_probe_epochs: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if evidence.metadata.num_classes is None or self._is_told_by_twins(evidence):
@@ -126,40 +126,42 @@ class LabelNoise(Rule):
             for split in ("train", evidence.monitored):
                 if split == "train" and _is_held_back(evidence, stage):
                     continue  # of images that are mixed or changed, or by half a net
-                looks = self._knowing_looks(evidence, stage, split)
+                probe_epochs = self._knowing_probe_epochs(evidence, stage, split)
                 if split == "train":
-                    looks = looks[: self.least_looks]  # later ones know wrong labels by heart
-                if len(looks) < self.least_looks:
+                    probe_epochs = probe_epochs[
+                        : self.min_probe_epochs
+                    ]  # later ones know wrong labels by heart
+                if len(probe_epochs) < self.min_probe_epochs:
                     continue
-                fraction = median(clear for _, clear, _, _ in looks)
-                count, rest = looks[-1][3], median(error for _, _, error, _ in looks)
-                is_flat = median(clear / error for _, clear, error, _ in looks) > flatness
+                fraction = median(clear for _, clear, _, _ in probe_epochs)
+                count, rest = probe_epochs[-1][3], median(error for _, _, error, _ in probe_epochs)
+                is_flat = median(clear / error for _, clear, error, _ in probe_epochs) > flatness
                 is_noise = is_flat and self._is_noise(fraction, fraction, count)
                 if is_noise and not self._is_refuted(evidence, split, fraction):
                     figures = {"confident_error": fraction, "error": rest, "num_confident": count}
                     found = _finding(
                         split, fraction, figures, evidence, "the net is most confident of"
                     )
-                    return replace(found, stage=stage, epoch=looks[-1][0])
+                    return replace(found, stage=stage, epoch=probe_epochs[-1][0])
         return None
 
-    def _knowing_looks(
+    def _knowing_probe_epochs(
         self, evidence: Evidence, stage: str, split: str
     ) -> list[tuple[int, float, float, int]]:
         """Epoch, error of the most confident predictions, of all, and how many were sure."""
         lines = {each["epoch"]: each for each in evidence.epochs(stage)}
         majority = evidence.metadata_of(stage).majority_accuracy(split) or 0.0
-        looks = []
-        for look in evidence.of_kind("epoch", stage):
-            confident = look.get("confident_error", {}).get(split)
-            accuracy = lines.get(look["epoch"], {}).get(f"{split}/accuracy")
+        probe_epochs = []
+        for probe_epoch in evidence.of_kind("epoch", stage):
+            confident = probe_epoch.get("confident_error", {}).get(split)
+            accuracy = lines.get(probe_epoch["epoch"], {}).get(f"{split}/accuracy")
             if not confident or accuracy is None or accuracy == 1:
                 continue
             if above_chance(accuracy, majority) >= self.least_knowledge:
-                looks.append(
-                    (look["epoch"], confident["fraction"], 1 - accuracy, confident["count"])
+                probe_epochs.append(
+                    (probe_epoch["epoch"], confident["fraction"], 1 - accuracy, confident["count"])
                 )
-        return looks
+        return probe_epochs
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
         """One look at held-out predictions alone: of two classes it would not do."""

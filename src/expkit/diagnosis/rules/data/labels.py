@@ -73,8 +73,10 @@ def classes_show(told: Mapping[str, Any], split: str) -> bool:
 
 def _moves(evidence: Evidence, stage: str) -> bool:
     """Whether the last look saw weights change by a usual share a step: no rate is to blame."""
-    looks = evidence.looks(stage)
-    ratios = [each["update_ratio"] for each in looks[-1]["parameters"]] if looks else []
+    probe_epochs = evidence.probe_epochs(stage)
+    ratios = (
+        [each["update_ratio"] for each in probe_epochs[-1]["parameters"]] if probe_epochs else []
+    )
     known = [each for each in ratios if each is not None]
     return bool(known) and 1e-4 < statistics.median(known) < 0.1
 

@@ -90,7 +90,7 @@ class Denormals(Rule):
         if flushes or machine.get("used", "cpu") != "cpu":
             return
         for stage in reversed(evidence.trainings):
-            found = [each for each in evidence.looks(stage) if each.get("denormal_fraction")]
+            found = [each for each in evidence.probe_epochs(stage) if each.get("denormal_fraction")]
             slow = [each for each in found if each["denormal_fraction"] > self.max_fraction]
             if len(slow) >= self.min_epochs:
                 fraction = float(slow[-1]["denormal_fraction"])

@@ -21,9 +21,9 @@ from expkit.diagnosis.layer_probes import (
 )
 from expkit.diagnosis.model_probes import (
     epoch_of,
-    looks,
-    lower_rate,
+    lower_lr,
     models,
+    probe_epochs,
 )
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
@@ -57,7 +57,7 @@ class DeadUnits(Rule):
     epochs: Annotated[int, Ge(1)] = 6  # at chance: earlier it may still come back
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             start = start_before(evidence, record)
             if start is not None and not is_start(record) and dies_out(start):
                 return  # units that are given next to nothing: their own start is to blame
@@ -99,7 +99,7 @@ class DeadUnits(Rule):
             if at_start
             else "a step that was too large has pushed them below zero, where no gradient "
             "brings them back",
-            remedies=() if at_start else [lower_rate(evidence)],
+            remedies=() if at_start else [lower_lr(evidence)],
             command=f"look at how the layer before {worst['name']} starts: its bias should be "
             "near zero"
             if at_start
@@ -119,7 +119,7 @@ class SaturatedUnits(Rule):
     saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's outputs, within 1 % of a limit
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             if not is_start(record) and not is_failing(evidence, record):
                 continue
             stuck = [

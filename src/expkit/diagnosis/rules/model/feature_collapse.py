@@ -19,8 +19,8 @@ from expkit.diagnosis.layer_probes import (
 )
 from expkit.diagnosis.model_probes import (
     is_at_chance,
-    looks,
     models,
+    probe_epochs,
     start_of,
 )
 from expkit.diagnosis.rule import Rule
@@ -53,21 +53,21 @@ class CollapsedFeatures(Rule):
                 yield found
                 return
         moved: dict[str, float] = {}
-        for look in looks(evidence):
-            stage = look["stage"]
-            moved[stage] = max(moved.get(stage, 0.0), typical_update(look))
+        for probe_epoch in probe_epochs(evidence):
+            stage = probe_epoch["stage"]
+            moved[stage] = max(moved.get(stage, 0.0), typical_update(probe_epoch))
             start = start_of(evidence, stage)
-            if start is None or start.get("batch_norms") or look["epoch"] < 2:
+            if start is None or start.get("batch_norms") or probe_epoch["epoch"] < 2:
                 continue
             flat_start = hidden_std(start)
             if (
                 flat_start is not None
                 and flat_start < self.at_start
                 and moved[stage] >= self.moved
-                and self._is_flat(look)
-                and is_at_chance(evidence, look)
+                and self._is_flat(probe_epoch)
+                and is_at_chance(evidence, probe_epoch)
             ):
-                yield self._finding(evidence, start, look)
+                yield self._finding(evidence, start, probe_epoch)
                 return
 
     def _at_gate(self, evidence: Evidence, record: Record) -> Finding | None:
@@ -106,29 +106,29 @@ class CollapsedFeatures(Rule):
             epoch=record["epoch"],
         )
 
-    def _is_flat(self, look: Record) -> bool:
-        hidden, answers = hidden_std(look), output_std(look)
+    def _is_flat(self, probe_epoch: Record) -> bool:
+        hidden, answers = hidden_std(probe_epoch), output_std(probe_epoch)
         if hidden is None or not hidden < self.features:
             return False
-        for_long = look["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
+        for_long = probe_epoch["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
         return answers < self.answers or for_long
 
-    def _finding(self, evidence: Evidence, start: Record, look: Record) -> Finding:
+    def _finding(self, evidence: Evidence, start: Record, probe_epoch: Record) -> Finding:
         ways = ways_to_redraw(evidence)
         hidden = hidden_std(start)
         assert hidden is not None, "the start was chosen by it"
         numbers: dict[str, Any] = {
             "hidden_std_at_start": hidden,
-            "hidden_std": hidden_std(look),
-            "output_std": output_std(look),
-            "train_loss": look["train/loss"],
+            "hidden_std": hidden_std(probe_epoch),
+            "output_std": output_std(probe_epoch),
+            "train_loss": probe_epoch["train/loss"],
         }
         return Finding(
             severity="fatal",
             sentence=f"the model's features are nearly equal for all samples: at the start they "
             f"differed by {percent(hidden, 1)}, and the outputs now by "
-            f"{percent(output_std(look))}, with "
-            f"the loss at chance ({look['train/loss']:.4g})",
+            f"{percent(output_std(probe_epoch))}, with "
+            f"the loss at chance ({probe_epoch['train/loss']:.4g})",
             evidence=numbers,
             cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
             "to layer what tells samples apart: the first steps learn the output common to all, "
@@ -138,8 +138,8 @@ class CollapsedFeatures(Rule):
             if ways
             else "draw the weights for the activation (Kaiming's for ReLU), "
             "normalize the inputs, or put a norm between layers",
-            stage=look["stage"],
-            epoch=look["epoch"],
+            stage=probe_epoch["stage"],
+            epoch=probe_epoch["epoch"],
         )
 
 
@@ -149,9 +149,11 @@ def hidden_std(record: Record) -> float | None:
     return float(layers[-2]["relative_std"]) if len(layers) > 1 else None
 
 
-def typical_update(look: Record) -> float:
+def typical_update(probe_epoch: Record) -> float:
     """The median weight's last change, as a fraction of the weight; 0 where none was measured."""
     ratios = sorted(
-        each["update_ratio"] for each in look.get("parameters", ()) if each.get("update_ratio")
+        each["update_ratio"]
+        for each in probe_epoch.get("parameters", ())
+        if each.get("update_ratio")
     )
     return float(ratios[len(ratios) // 2]) if ratios else 0.0

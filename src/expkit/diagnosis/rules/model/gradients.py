@@ -21,8 +21,8 @@ from expkit.diagnosis.layer_probes import (
 )
 from expkit.diagnosis.model_probes import (
     epoch_of,
-    looks,
     models,
+    probe_epochs,
 )
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
@@ -61,7 +61,7 @@ class VanishingGradients(Rule):
     at_chance: Annotated[float, Gt(0)] = 1e-3  # of the same, where training learns nothing
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             if is_start(record) and record["gradient_norm"] == 0 and self._wants_some(record):
                 yield self._none_at_all(record)
                 return

@@ -17,8 +17,8 @@ from expkit.diagnosis.layer_probes import is_failing, start_before, ways_to_redr
 from expkit.diagnosis.model_probes import (
     begins_untrained,
     epoch_of,
-    looks,
     models,
+    probe_epochs,
     training_of,
 )
 from expkit.diagnosis.rule import Rule
@@ -64,7 +64,7 @@ class ExplodingGradients(Rule):
 
         Only where they did harm: the first loss is high, or nothing was learnt.
         """
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             start = start_before(evidence, record)
             if start is None or not begins_untrained(evidence, start):
                 continue

@@ -16,8 +16,8 @@ from expkit.diagnosis.model_probes import (
     chance_loss,
     epoch_of,
     listed,
-    looks,
     models,
+    probe_epochs,
     starts_from,
 )
 from expkit.diagnosis.rule import Rule
@@ -36,7 +36,7 @@ class NonFiniteLayer(Rule):
     growth: Annotated[float, Gt(1)] = 2.0  # of the loss before: beyond, steps are to blame
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             if record.get("inputs", {}).get("non_finite"):
                 return  # not the model's doing
             if found := _at_start(evidence, record):

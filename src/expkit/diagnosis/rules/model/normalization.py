@@ -15,9 +15,9 @@ from expkit.diagnosis.model_probes import (
     epoch_of,
     is_pretrained,
     listed,
-    looks,
-    lower_rate,
+    lower_lr,
     models,
+    probe_epochs,
     start_of,
     starts_from,
 )
@@ -36,7 +36,9 @@ class BatchNormSmallBatch(Rule):
 
     too_few: Annotated[int, Ge(1)] = 2
     few: Annotated[int, Ge(1)] = 8
-    worse: Annotated[float, Gt(1)] = 2.0  # times the training loss, at each of two looks in a row
+    worse: Annotated[float, Gt(1)] = (
+        2.0  # times the training loss, at each of two probe epochs in a row
+    )
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for stage in evidence.trainings:
@@ -54,8 +56,11 @@ class BatchNormSmallBatch(Rule):
     def _finding(self, start: Record, stage: str, batch_size: int, gaps: list[Record]) -> Finding:
         numbers = {"batch_size": batch_size, "batch_norms": start["batch_norms"]}
         if gaps:
-            look = gaps[-1]
-            numbers |= {"train_loss": look["train/loss"], "eval_mode_loss": look["probe_loss"]}
+            probe_epoch = gaps[-1]
+            numbers |= {
+                "train_loss": probe_epoch["train/loss"],
+                "eval_mode_loss": probe_epoch["probe_loss"],
+            }
         return Finding(
             severity="warning",
             sentence=f"{start['batch_norms']} batch norms take their mean and std from "
@@ -76,10 +81,16 @@ def lasting_gaps(evidence: Evidence, stage: str, worse: float) -> list[Record]:
     """
     if evidence.stage_config(stage).get("ema_decay"):
         return []
-    measured = [look for look in looks(evidence) if look["stage"] == stage][-2:]
+    measured = [
+        probe_epoch for probe_epoch in probe_epochs(evidence) if probe_epoch["stage"] == stage
+    ][-2:]
     # after a few steps running averages still hold what they started from
-    settled = [look for look in measured if look["step"] >= 100]
-    gaps = [look for look in settled if look["probe_loss"] > worse * look["train/loss"]]
+    settled = [probe_epoch for probe_epoch in measured if probe_epoch["step"] >= 100]
+    gaps = [
+        probe_epoch
+        for probe_epoch in settled
+        if probe_epoch["probe_loss"] > worse * probe_epoch["train/loss"]
+    ]
     return gaps if len(gaps) == 2 and gaps[0]["epoch"] >= 2 else []
 
 
@@ -178,17 +189,21 @@ class BatchNormMode(Rule):
                 each["train/loss"] < self.half * chance < each["probe_loss"] for each in gaps
             ):
                 continue
-            look = gaps[-1]
+            probe_epoch = gaps[-1]
+            loss = probe_epoch["probe_loss"]
             yield Finding(
                 severity="warning",
-                sentence=f"in eval mode the loss on training samples is {look['probe_loss']:.3g}, "
-                f"and in training mode {look['train/loss']:.3g}",
-                evidence={"eval_mode_loss": look["probe_loss"], "train_loss": look["train/loss"]},
+                sentence=f"in eval mode the loss on training samples is {loss:.3g}, "
+                f"and in training mode {probe_epoch['train/loss']:.3g}",
+                evidence={
+                    "eval_mode_loss": probe_epoch["probe_loss"],
+                    "train_loss": probe_epoch["train/loss"],
+                },
                 cause="the running averages of batch norm do not follow the batches: their "
                 "momentum is too small, or the batches differ too much",
-                remedies=[lower_rate(evidence), [f"procedure.{stage}.batch_size=64"]],
+                remedies=[lower_lr(evidence), [f"procedure.{stage}.batch_size=64"]],
                 stage=stage,
-                epoch=look["epoch"],
+                epoch=probe_epoch["epoch"],
             )
             return
 

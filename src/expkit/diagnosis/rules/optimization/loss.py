@@ -12,7 +12,7 @@ from annotated_types import Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.layer_probes import is_failing, start_before
-from expkit.diagnosis.model_probes import epoch_of, looks, models
+from expkit.diagnosis.model_probes import epoch_of, models, probe_epochs
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.optimization.class_weights import unsound_weights
 from expkit.metrics.percentages import percent
@@ -191,7 +191,7 @@ class LossSettings(Rule):
 
     def _divided(self, evidence: Evidence) -> Iterable[Finding]:
         """Outputs that are scaled down behind the last layer, of a model that does not learn."""
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             start = start_before(evidence, record)
             if start is None or not is_failing(evidence, record) or not start["layers"]:
                 continue

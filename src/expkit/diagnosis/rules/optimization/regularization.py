@@ -11,10 +11,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from expkit.diagnosis.curves import (
     USUAL_ADAPTIVE_RATE,
     USUAL_RATES,
-    Course,
-    courses,
+    TrainingCurves,
+    all_curves,
+    lr_of,
     optimizer_name,
-    rate_of,
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
@@ -44,15 +44,15 @@ class RegularizationTooStrong(Rule):
     )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        is_usual = has_usual_rate(evidence.config)
+        is_usual = has_usual_lr(evidence.config)
         strong = dict(self._strong(evidence.config)) if is_usual else {}
         is_regular = is_usual and is_regularized(evidence)
-        for course in courses(evidence):
-            if strong and self._is_stuck(course):
-                yield self._tell(course, strong)
+        for curves in all_curves(evidence):
+            if strong and self._is_stuck(curves):
+                yield self._tell(curves, strong)
                 return
-            if is_regular and self._is_drowned(course):
-                yield self._tell_drowned(course, strong)
+            if is_regular and self._is_drowned(curves):
+                yield self._tell_drowned(curves, strong)
                 return
         for gate in evidence.gates:
             if strong and (found := self._judge_gate(evidence, gate, strong)) is not None:
@@ -71,50 +71,50 @@ class RegularizationTooStrong(Rule):
             if often and transform.get("fraction", 0.0) >= self.min_lost_fraction:
                 yield f"{key}.fraction", transform["fraction"]
 
-    def _is_stuck(self, course: Course) -> bool:
-        if course.num_epochs < self.min_epochs or course.num_steps < self.min_steps:
+    def _is_stuck(self, curves: TrainingCurves) -> bool:
+        if curves.num_epochs < self.min_epochs or curves.num_steps < self.min_steps:
             return False
-        if course.level is None or not course.looks:
+        if curves.level is None or not curves.probe_epochs:
             return False
-        bound = self.stuck_fraction * course.level
-        return course.losses[-1] > bound and course.looks[-1]["probe_loss"] > bound
+        bound = self.stuck_fraction * curves.level
+        return curves.losses[-1] > bound and curves.probe_epochs[-1]["probe_loss"] > bound
 
-    def _tell(self, course: Course, strong: Mapping[str, float]) -> Finding:
-        probe = course.looks[-1]["probe_loss"]
+    def _tell(self, curves: TrainingCurves, strong: Mapping[str, float]) -> Finding:
+        probe = curves.probe_epochs[-1]["probe_loss"]
         words = ", ".join(f"{key}={value:g}" for key, value in strong.items())
         return Finding(
             severity="warning",
-            sentence=f"after {course.num_epochs} epochs the training loss is "
-            f"{course.losses[-1]:.3g}, and {probe:.3g} without dropout and augmentation, under "
-            f"{words}; a constant prediction costs {course.level:.3g}",
+            sentence=f"after {curves.num_epochs} epochs the training loss is "
+            f"{curves.losses[-1]:.3g}, and {probe:.3g} without dropout and augmentation, under "
+            f"{words}; a constant prediction costs {curves.level:.3g}",
             evidence={
-                "train_loss": course.losses[-1],
+                "train_loss": curves.losses[-1],
                 "probe_loss": probe,
-                "constant_answer_loss": course.level,
+                "constant_answer_loss": curves.level,
                 **strong,
             },
             cause="the regularization takes away more than the steps can teach",
             remedies=[[f"{key}={weaker(key)}" for key in strong]],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
-    def _is_drowned(self, course: Course) -> bool:
+    def _is_drowned(self, curves: TrainingCurves) -> bool:
         """After twice the epochs, for a strong augmentation is slow: most that is learnt in a step
         is learnt of images that show next to nothing."""
-        early = course.num_epochs < 2 * self.min_epochs or course.num_steps < 3 * self.min_steps
-        if early or course.level is None or not course.looks:
+        early = curves.num_epochs < 2 * self.min_epochs or curves.num_steps < 3 * self.min_steps
+        if early or curves.level is None or not curves.probe_epochs:
             return False
-        trained, probe = course.recent_loss(), course.looks[-1]["probe_loss"]
-        is_lost = trained > self.drowned_fraction * course.level
+        trained, probe = curves.recent_loss(), curves.probe_epochs[-1]["probe_loss"]
+        is_lost = trained > self.drowned_fraction * curves.level
         gap = trained - probe
-        is_learnt = 0.05 * course.level < probe < self.learnt_fraction * course.level
-        return is_lost and gap > self.drowned_gap * course.level and is_learnt
+        is_learnt = 0.05 * curves.level < probe < self.learnt_fraction * curves.level
+        return is_lost and gap > self.drowned_gap * curves.level and is_learnt
 
-    def _tell_drowned(self, course: Course, strong: Mapping[str, float]) -> Finding:
-        config = course.evidence.config
+    def _tell_drowned(self, curves: TrainingCurves, strong: Mapping[str, float]) -> Finding:
+        config = curves.evidence.config
         transforms = list(config["augment"].get("transforms") or ())
-        probe = course.looks[-1]["probe_loss"]
+        probe = curves.probe_epochs[-1]["probe_loss"]
         remedies = [[f"{key}={weaker(key)}" for key in strong]] if strong else []
         mixed = [k for k in ("mixup_alpha", "cutmix_alpha") if config["augment"].get(k)]
         without = [f"~augment.transforms.{name}" for name in transforms]
@@ -124,13 +124,13 @@ class RegularizationTooStrong(Rule):
         names = ", ".join([*strong, *transforms, *mixed]) or "what works in training alone"
         return Finding(
             severity="warning",
-            sentence=f"after {course.num_epochs} epochs the training loss is "
-            f"{course.recent_loss():.3g}, where a constant prediction costs {course.level:.3g}; "
+            sentence=f"after {curves.num_epochs} epochs the training loss is "
+            f"{curves.recent_loss():.3g}, where a constant prediction costs {curves.level:.3g}; "
             f"without augmentation and dropout it is {probe:.3g} on the same samples",
             evidence={
-                "train_loss": course.recent_loss(),
+                "train_loss": curves.recent_loss(),
                 "probe_loss": probe,
-                "constant_answer_loss": course.level,
+                "constant_answer_loss": curves.level,
                 "transforms": transforms,
                 **strong,
             },
@@ -138,8 +138,8 @@ class RegularizationTooStrong(Rule):
             "few steps teach anything",
             remedies=remedies,
             command="" if remedies else "train without what works in training mode alone",
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
     def _judge_gate(
@@ -174,9 +174,9 @@ class RegularizationTooStrong(Rule):
         )
 
 
-def has_usual_rate(config: Mapping[str, Any]) -> bool:
+def has_usual_lr(config: Mapping[str, Any]) -> bool:
     """A rate beyond what is usual may be the cause itself, whatever else is strong."""
-    return rate_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
+    return lr_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
 
 
 def is_regularized(evidence: Evidence) -> bool:

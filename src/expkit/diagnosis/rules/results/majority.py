@@ -45,13 +45,13 @@ class NotBetterThanMajority(Rule):
         balanced = balanced_accuracy(predictions_of(evidence))
         num_epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
         # a net that was told to care for the small classes pays with the largest one
-        is_meant = is_balanced(evidence) and (balanced is None or balanced.is_above_chance)
+        is_intended = is_balanced(evidence) and (balanced is None or balanced.is_above_chance)
         word = "below" if outcome.accuracy < outcome.majority else "no better than"
         name = _largest_class(evidence, outcome)
         is_unfinished = still_learns(evidence)
         return Finding(
             severity="info"
-            if is_meant or is_unfinished or num_epochs < self.min_epochs
+            if is_intended or is_unfinished or num_epochs < self.min_epochs
             else "warning",
             sentence=f"{percent(outcome.accuracy)} on {outcome.split} is {word} always predicting "
             f"'{name}', {percent(outcome.majority)}",
@@ -66,12 +66,12 @@ class NotBetterThanMajority(Rule):
             },
             cause="classes were weighted alike, at the cost of the largest: judge it by the "
             "balanced accuracy"
-            if is_meant
+            if is_intended
             else "it was given too few epochs: the training loss was still falling"
             if is_unfinished
             else "nothing that the net has learnt about the images helps on these samples",
             command=""
-            if not is_meant
+            if not is_intended
             else "state a criterion on balanced_accuracy: '++criteria.balanced_accuracy=\"> 0.5\"'",
             stage=outcome.stage,
             epoch=outcome.epoch,
@@ -88,12 +88,12 @@ def still_learns(evidence: Evidence) -> bool:
     stage = evidence.trainings[-1]
     records = evidence.epochs(stage)
     names = dict.fromkeys(["train/loss", f"{evidence.monitored}/loss"])
-    courses = [column(records, name)[-6:] for name in names]
+    all_curves = [column(records, name)[-6:] for name in names]
     return all(
         len(losses) >= 3
         and best_index(losses, falls=True) >= len(losses) - 2
         and losses[0] - losses[-1] > 0.02 * abs(losses[0])
-        for losses in courses
+        for losses in all_curves
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from expkit.diagnosis.curves import rate_of
+from expkit.diagnosis.curves import lr_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column, slope
 from expkit.diagnosis.finding import Finding
@@ -65,8 +65,8 @@ class Underfitting(Rule):
             return None
         if not all(map(math.isfinite, losses)) or max(losses[:20]) > 2 * losses[0]:
             return None
-        good, rate = estimate(evidence, rate_of(evidence.config)), rate_of(evidence.config)
-        if good is not None and not good / 100 < rate < 3 * good:
+        good, lr = estimate(evidence, lr_of(evidence.config)), lr_of(evidence.config)
+        if good is not None and not good / 100 < lr < 3 * good:
             return None
         stands = losses[-1] > 0.85 * losses[len(losses) // 2]
         learns = losses[-1] < 0.98 * losses[0]
@@ -83,7 +83,7 @@ class Underfitting(Rule):
                 "classes": classes,
                 "first_loss": losses[0],
                 "last_loss": losses[-1],
-                "learning_rate": rate,
+                "learning_rate": lr,
             },
             cause="the net is too small: so few features keep hardly more samples apart than that",
             remedies=wider(evidence.config["model"]),

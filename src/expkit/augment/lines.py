@@ -1,4 +1,4 @@
-"""What happens to images that are scanned line by line, each row a line."""
+"""Augmentations of images that are scanned line by line, each row a line."""
 
 from __future__ import annotations
 

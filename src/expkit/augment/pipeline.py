@@ -40,12 +40,12 @@ class Augmentation:
 
     @property
     def is_identity(self) -> bool:
-        """Whether a call would hand the images back as they are."""
+        """Tell whether a call would hand the images back as they are."""
         return not self.transforms
 
     @property
     def mixes(self) -> bool:
-        """Whether targets become soft: each sample's label shared with its partner's."""
+        """Tell whether targets become soft: each sample's label shared with its partner's."""
         return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
     @torch.no_grad()

@@ -22,7 +22,7 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
 
 
 def chance_loss(evidence: Evidence) -> float | None:
-    """What predicting all classes alike costs: as measured, or as known of the loss."""
+    """Return what predicting all classes alike costs: as measured, or as known of the loss."""
     measured = [record.get("at_uniform") for record in evidence.of_kind("loss")]
     if measured and measured[0] is not None:
         return float(measured[0]) if math.isfinite(measured[0]) and measured[0] > 0 else None

@@ -101,7 +101,7 @@ class TrainingCurves:
 
     @functools.cached_property
     def burst(self) -> float:
-        """How many times its start the loss came to in the first epoch; 1 where not known.
+        """Return how many times its start the loss came to in the first epoch; 1 where not known.
 
         Of small batches so many are averaged that chance has no part in it: a single image
         that is predicted wrongly and with confidence costs several times ln C.
@@ -136,7 +136,7 @@ class TrainingCurves:
 
     @functools.cached_property
     def kinds(self) -> Mapping[str, str]:
-        """Whether a parameter is a weight, a bias or a norm's, where that was recorded."""
+        """Tell whether a parameter is a weight, a bias or a norm's, where that was recorded."""
         rows = [row for record in self.models for row in record["parameters"]]
         return {row["name"]: row["kind"] for row in rows}
 
@@ -161,7 +161,7 @@ class TrainingCurves:
 
     @functools.cached_property
     def common_update_ratio(self) -> float | None:
-        """What hardly any of the weights' numbers were changed by more than, once warm.
+        """Return what hardly any of the weights' numbers were changed by more than, once warm.
 
         A class token begins at a millionth, and any step is large beside that.
         """
@@ -180,7 +180,7 @@ class TrainingCurves:
 
     @property
     def has_died(self) -> bool:
-        """Whether most weights had gradients once and have none any more."""
+        """Tell whether most weights had gradients once and have none any more."""
         if not self.probe_epochs or not self.lrs[-1] > 0:
             return False
         start = self.evidence.of_kind("model", self.stage)[:1]
@@ -193,7 +193,7 @@ class TrainingCurves:
         )
 
     def is_stuck(self, fraction: float) -> bool:
-        """Whether the loss stays above a share of the level, and is not on its way down."""
+        """Tell whether the loss stays above a share of the level, and is not on its way down."""
         if self.level is None or self.num_epochs < 3:
             return False
         if self.num_epochs < 5 and self.num_steps < SURE_STEPS:

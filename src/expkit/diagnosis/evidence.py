@@ -105,7 +105,7 @@ class Evidence:
         return dict(self.config["procedure"][stage])
 
     def result(self, stage: str) -> StageResult | None:
-        """How the stage ended; None while it runs."""
+        """Return how the stage ended; None while it runs."""
         return next((each for each in self.stages if each.stage == stage), None)
 
     @property
@@ -115,7 +115,7 @@ class Evidence:
 
     @property
     def is_over(self) -> bool:
-        """Whether no stage is still to come."""
+        """Tell whether no stage is still to come."""
         if any(not each.passed for each in self.stages):
             return True
         return {each.stage for each in self.stages} >= set(self.config["procedure"])

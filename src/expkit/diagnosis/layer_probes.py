@@ -30,7 +30,7 @@ def is_start(record: Record) -> bool:
 
 
 def lost_gate(evidence: Evidence, record: Record) -> bool:
-    """Whether a probe followed a lost gate of several samples, which have to be told apart."""
+    """Tell whether a probe followed a lost gate of several samples, which have to be told apart."""
     config = evidence.config["procedure"].get(record["stage"]) or {}
     is_probe = record["kind"] == "model" and bool(record["epoch"])
     return is_probe and int(config.get("num_samples", 1)) > 1
@@ -52,7 +52,7 @@ def hidden_size(record: Record) -> float | None:
 
 
 def dies_out(record: Record) -> bool:
-    """Whether next to nothing of the inputs' size is left before the last layer.
+    """Tell whether next to nothing of the inputs' size is left before the last layer.
 
     torch's own start leaves a few hundredths, which its biases hold up. Exactly nothing is left by
     dead units alone.
@@ -62,7 +62,7 @@ def dies_out(record: Record) -> bool:
 
 
 def is_blocked(record: Record) -> bool:
-    """Whether all outputs are equal, and some layer gets a gradient of exactly zero."""
+    """Tell whether all outputs are equal, and some layer gets a gradient of exactly zero."""
     gradients = [row["gradient_rms"] for row in record.get("parameters", ())]
     return 0.0 in gradients and output_std(record) <= NEVER and record["outputs"]["rms"] > 0
 

@@ -40,13 +40,13 @@ def is_positive(*numbers: float | None) -> bool:
 
 
 def expected_update(config: Mapping[str, Any], record: Record) -> float | None:
-    """What share of a typical weight one step will change, by the optimizer's formula."""
+    """Return what share of a typical weight one step will change, by the optimizer's formula."""
     updates = expected_updates(config, record)
     return median(update for update, _ in updates) if updates else None
 
 
 def expected_updates(config: Mapping[str, Any], record: Record) -> list[tuple[float, int]]:
-    """What share of it one step will change each weight by, with its size."""
+    """Return what share of it one step will change each weight by, with its size."""
     lr = lr_of(config)
     rows = [row for row in record["parameters"] if row["kind"] == "weight" and row["optimised"]]
     rows = [row for row in rows if is_positive(row["weight_rms"], row["gradient_rms"])]

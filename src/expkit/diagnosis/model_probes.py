@@ -22,14 +22,14 @@ def epoch_of(record: Record) -> int | None:
 
 
 def begins_untrained(evidence: Evidence, record: Record) -> bool:
-    """Whether a probe met weights as they were drawn: not trained, pretrained or loaded."""
+    """Tell whether a probe met weights as they were drawn: not trained, pretrained or loaded."""
     if record["epoch"]:
         return False
     return not (is_pretrained(evidence) or starts_from(evidence, record["stage"]))
 
 
 def is_pretrained(evidence: Evidence) -> bool:
-    """Whether the model's config names weights; another's own keys are taken at their name."""
+    """Tell whether the model's config names weights; another's own keys are taken at their name."""
     return any(
         value
         for key, value in evidence.config["model"].items()
@@ -67,7 +67,7 @@ def chance_loss(evidence: Evidence, stage: str) -> float | None:
 
 
 def is_at_chance(evidence: Evidence, probe_epoch: Record) -> bool:
-    """Whether an epoch has learnt next to nothing; False where there is no such level."""
+    """Tell whether an epoch has learnt next to nothing; False where there is no such level."""
     chance = chance_loss(evidence, probe_epoch["stage"])
     loss = probe_epoch.get("train/loss")
     return chance is not None and loss is not None and loss >= AT_CHANCE * chance

@@ -1,4 +1,4 @@
-"""What nets that know nothing reach, beside which every figure stands."""
+"""Baselines: the figures of models that know nothing, beside every figure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Levels = Mapping[str, float]
 
 
 def chance_levels(predictions: Predictions) -> Levels:
-    """Of predictions that fall on every class equally often; a regression has none."""
+    """Return the figures of random guessing; a regression has none."""
     import numpy as np
 
     if not isinstance(predictions, ClassPredictions):
@@ -45,7 +45,7 @@ def chance_levels(predictions: Predictions) -> Levels:
 
 
 def constant_levels(predictions: Predictions) -> Levels:
-    """Of one prediction for everything: the largest class, or the mean of the targets."""
+    """Return the figures of always predicting the largest class, or the mean of the targets."""
     if not isinstance(predictions, ClassPredictions):
         return _mean_levels(predictions)
     fractions = _class_fractions(predictions)

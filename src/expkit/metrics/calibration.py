@@ -1,4 +1,4 @@
-"""Whether a model that is sure of 90 % is right in 90 of 100."""
+"""Calibration: is a model that is 90 % confident right in 90 of 100?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recorded predictions come to in numbers; the names are those of `records.measures`."""
+"""Metrics of recorded predictions; their names are those of `metrics.names`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _measure_values(predictions: ValuePredictions) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class fared; nan and None where there is nothing to divide by."""
+    """Precision, recall and F1 of one class; nan and None where nothing can be divided by."""
 
     name: str
     count: int

@@ -1,4 +1,4 @@
-"""How often each class was right, predicted and true, for one set of samples or many resamples."""
+"""Counts of true positives, predictions and targets by class, for one or many resamples."""
 
 from __future__ import annotations
 

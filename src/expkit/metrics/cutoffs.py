@@ -75,7 +75,7 @@ def choose_high(half: Half, precision: float) -> float | None:
 
 
 def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
-    """What the cut-offs do to these samples, as shares with their intervals."""
+    """Return what the cut-offs do to these samples, as shares with their intervals."""
     import numpy as np
 
     is_other = half.scores < low

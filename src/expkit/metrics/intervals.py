@@ -1,4 +1,4 @@
-"""How far a figure could lie from the truth for want of samples: intervals of 95 %."""
+"""95 % confidence intervals of figures, by the number of samples."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def resample(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[s
 
 
 def percentiles(values: Floats) -> Interval | None:
-    """Of those that are finite; None where they are too few, or all the same."""
+    """Return the interval of the finite ones; None where they are too few, or all the same."""
     import numpy as np
 
     finite = values[np.isfinite(values)]
@@ -79,7 +79,7 @@ def percentiles(values: Floats) -> Interval | None:
 
 
 def _resamples(num_samples: int, num_resamples: int) -> Iterator[Floats]:
-    """How often each resample drew each sample, a few resamples at a time."""
+    """Yield how often each resample drew each sample, a few resamples at a time."""
     import numpy as np
 
     random = np.random.default_rng(SEED)

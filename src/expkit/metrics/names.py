@@ -1,4 +1,4 @@
-"""What predictions can be measured by: the names, what each means, and between what it lies."""
+"""The names of all metrics, what each means, and between which values it lies."""
 
 from __future__ import annotations
 

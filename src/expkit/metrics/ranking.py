@@ -1,4 +1,4 @@
-"""How well probabilities put the samples of a class before the others, whatever the cut-off."""
+"""Ranking metrics, AUROC and average precision, which need no cut-off."""
 
 from __future__ import annotations
 

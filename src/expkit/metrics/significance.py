@@ -1,4 +1,4 @@
-"""Whether a difference between two models, or two recipes, is more than the luck of the draw."""
+"""Significance tests of a difference between two models, or two recipes."""
 
 from __future__ import annotations
 

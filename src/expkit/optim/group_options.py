@@ -1,4 +1,4 @@
-"""What a group of parameters may be given: torch itself checks none of it."""
+"""The options of a parameter group: torch itself checks none of them."""
 
 from __future__ import annotations
 

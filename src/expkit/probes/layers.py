@@ -1,4 +1,4 @@
-"""What each layer outputs to a few samples: its size, and whether samples still differ there."""
+"""Statistics of each layer's outputs: their size, and how far samples differ there."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def fraction_at_limits(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def describe_outputs(outputs_BC: Tensor) -> dict[str, float]:
-    """How large the outputs are, and by how much they differ between samples and classes."""
+    """Return how large the outputs are, and by how much they differ between samples and classes."""
     x = outputs_BC.detach().float()
     sums = x.sum(1)
     numbers = {

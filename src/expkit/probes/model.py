@@ -1,4 +1,4 @@
-"""What can be told of a model before it trains: a few samples through it, there and back."""
+"""Probes of a model before it trains: a few samples forward and backward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a net is wired, found by running it: layers without a nonlinearity between, mixed samples."""
+"""The module graph, found by running it: chains of linear layers, mixed samples."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class ModuleGraph(TorchFunctionMode):
 
 
 def is_needless(before: nn.Module, after: nn.Module) -> bool:
-    """Whether two linear layers in a row do what one could.
+    """Tell whether two linear layers in a row do what one could.
 
     Not so where the first narrows what comes in and the second widens it again (low rank, and the
     linear bottleneck of MobileNetV2), nor where one works by groups (separable convolutions), cuts
@@ -130,7 +130,7 @@ def is_needless(before: nn.Module, after: nn.Module) -> bool:
 
 
 def is_separable(spatial: nn.Module, pointwise: nn.Module) -> bool:
-    """Whether one filters a single channel and the other mixes channels alone.
+    """Tell whether one filters a single channel and the other mixes channels alone.
 
     Of one channel, as grey images have, a depthwise convolution has one group and is a plain one.
     """
@@ -175,7 +175,7 @@ def _affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
 
 
 def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """How much the output to one sample hangs on another, relative to its own.
+    """Return how much the output to one sample hangs on another, relative to its own.
 
     The sample is one in the middle: what runs along the batch reaches it from either end. Where
     its answer hangs on no sample at all, what the layers within say of it is asked instead: a

@@ -1,4 +1,4 @@
-"""What the last operation before a net's outputs was, as autograd wrote it down."""
+"""The output activation: the last operation before a model's outputs, by autograd."""
 
 from __future__ import annotations
 

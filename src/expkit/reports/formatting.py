@@ -14,7 +14,7 @@ from expkit.metrics.percentages import percent as percent
 
 
 def is_fraction(name: str) -> bool:
-    """Whether a metric, with or without its split and class, is written in percent."""
+    """Tell whether a metric, with or without its split and class, is written in percent."""
     return Measure.parse(name).metric in FRACTION
 
 
@@ -48,7 +48,7 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
 
 
 def difference(name: str, ours: float | None, theirs: float | None) -> str:
-    """How much larger the first is, in points of a percent where the metric is a share."""
+    """Return how much larger the first is, in points of a percent where the metric is a share."""
     if ours is None or theirs is None:
         return "-"
     if is_fraction(name):
@@ -93,7 +93,7 @@ def _sure(sure: Mapping[str, Any]) -> str:
 
 
 def gap(held_out_gap: Mapping[str, Any]) -> str:
-    """How far the held-out samples lie behind those that were trained on."""
+    """Return how far the held-out samples lie behind those that were trained on."""
     name, value = held_out_gap["metric"], held_out_gap["gap"]
     shown = difference(name, abs(value), 0.0).removeprefix("+")
     side = "better" if value >= 0 else "worse"
@@ -101,7 +101,7 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
 
 
 def bound(criterion: Mapping[str, Any]) -> str:
-    """What a criterion asks for: `> 94.5 %`."""
+    """Return what a criterion asks for: `> 94.5 %`."""
     shown = shown_bound(criterion["bound"], is_fraction=is_fraction(criterion["metric"]))
     return f"{criterion['relation']} {shown}"
 
@@ -145,7 +145,7 @@ def stage_verdict(stage: Mapping[str, Any]) -> str:
 
 
 def samples_of(split: str, count: int) -> str:
-    """How many samples of which kind an image shows: never a training figure unmarked."""
+    """Return how many samples of which kind an image shows: never a training figure unmarked."""
     noun = "sample" if count == 1 else "samples"
     return f"{count} training {noun}" if split == "train" else f"{count} held-out {noun} ({split})"
 
@@ -166,7 +166,7 @@ def memory(num_bytes: int) -> str:
 
 
 def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
-    """What the nets that know nothing do: guess, or always predict the same."""
+    """Return what the nets that know nothing do: guess, or always predict the same."""
     return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
 
 
@@ -177,7 +177,7 @@ def is_worth_showing(name: str, summary: Mapping[str, Any]) -> bool:
 
 
 def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
-    """What nets that know nothing would reach in a metric, by what such a net does."""
+    """Return what nets that know nothing would reach in a metric, by what such a net does."""
     found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
     named = zip(level_names(summary), found, strict=True)
     return {label: figure(name, level) for label, level in named if level is not None}

@@ -1,4 +1,4 @@
-"""What a restored model says to image files that no dataset holds."""
+"""Predictions of a restored model for image files that no dataset holds."""
 
 from __future__ import annotations
 

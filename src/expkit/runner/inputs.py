@@ -92,7 +92,7 @@ def _check_task(loss: LossSource, metadata: DatasetMetadata, config: Config) -> 
 
 
 def collect_metadata(dataset: Dataset, config: Config) -> DatasetMetadata:
-    """What the pages will need to know of the data."""
+    """Return what the pages will need to know of the data."""
     _, height, width, channels = next(iter(dataset.splits.values())).images.shape
     return DatasetMetadata(
         name=_name_of(config.dataset),

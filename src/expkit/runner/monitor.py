@@ -1,4 +1,4 @@
-"""What is measured of a training besides its metrics, written down for the rules."""
+"""Measurements of a training besides its metrics, recorded for the rules."""
 
 from __future__ import annotations
 

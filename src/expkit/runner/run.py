@@ -1,4 +1,4 @@
-"""What train and resume share: from a config to an exit code."""
+"""One run, trained or resumed: from a config to an exit code."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Session:
-    """What a stage works with."""
+    """The parts, the records and the display that a stage works with."""
 
     parts: Parts
     folder: RunFolder

@@ -46,7 +46,7 @@ MISSING: tuple[Status, ...] = ("waiting", "interrupted", "running")  # held by o
 
 @dataclass(frozen=True)
 class Resumption:
-    """What of a planned sweep is to run, and whether its jobs are known beforehand."""
+    """The part of a planned sweep that is to run; are its jobs known beforehand?"""
 
     statuses: Collection[Status]
     is_fixed: bool  # not so where a search chooses them

@@ -15,7 +15,7 @@ SURE = 0.25  # the fraction of predictions that counts as the most confident one
 
 
 def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
-    """How many classes stand before the target: 0 is right. More dimensions may lead.
+    """Return how many classes stand before the target: 0 is right. More dimensions may lead.
 
     Ties go to the lower index as argmax has it, so that a net with equal outputs scores chance;
     a NaN stands before everything, so that a broken net is never right.
@@ -153,7 +153,7 @@ class MetricAccumulator:
         }
 
     def signals(self) -> dict[str, Any]:
-        """What the rules ask of a pass besides its figures."""
+        """Return what the rules ask of a pass besides its figures."""
         weighted = {} if self._by_class is None else {"weighted_to_class_fractions": True}
         return {
             "predicted": self.predictions(),

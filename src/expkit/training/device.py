@@ -50,7 +50,7 @@ class Device:
         return torch.autocast(self.torch_device.type, dtype=dtype)
 
     def memory_bytes(self) -> dict[str, int]:
-        """What is held now, and how much there is: of a CUDA GPU, else of this machine."""
+        """Return what is held now, and how much there is: of a CUDA GPU, else of this machine."""
         if self.torch_device.type == "cuda":
             free, total = torch.cuda.mem_get_info()
             return {"used": total - free, "total": total}
@@ -130,7 +130,7 @@ def keep_freed_memory() -> None:
 
 @functools.cache
 def _initial_threads() -> int:
-    """What torch chose for itself, before any run of this process set it."""
+    """Return what torch chose for itself, before any run of this process set it."""
     return torch.get_num_threads()
 
 
@@ -149,7 +149,7 @@ def _why_chosen(name: str, found: dict[str, str]) -> str:
 
 
 def has_bf16(name: str) -> bool:
-    """Whether bf16 is fast there, not merely emulated."""
+    """Tell whether bf16 is fast there, not merely emulated."""
     if name == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if name == "mps":

@@ -1,4 +1,4 @@
-"""What a model outputs to a split, brought back from the device for the records."""
+"""The outputs of a model for a split, brought back from the device for the records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a model takes for one batch, once it is warm."""
+"""The latency of a model: the time for one batch after warm-up."""
 
 from __future__ import annotations
 

@@ -78,13 +78,13 @@ def copy_optimizer(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> to
 
 
 def _leaves_gradients(trial: Learner) -> bool:
-    """Whether a step is not cleared away: the next one would go along its gradients too."""
+    """Tell whether a step is not cleared away: the next one would go along its gradients too."""
     stepped = [p for group in trial.optimizer.param_groups for p in group["params"]]
     return any(p.grad is not None and bool(p.grad.any()) for p in stepped)
 
 
 def _generators(device: torch.device) -> dict[str, Any]:
-    """What is put back afterwards, beside the CPU's generator."""
+    """Return what is put back afterwards, beside the CPU's generator."""
     if device.type == "cpu":
         return {"devices": []}
     return {"devices": [device.index or 0], "device_type": device.type}
@@ -138,7 +138,7 @@ def _losses(
 
 
 def summarise(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
-    """What the losses say of the rates; the lowest quarter of them teaches nothing yet.
+    """Return what the losses say of the rates; the lowest quarter of them teaches nothing yet.
 
     A tenth of the rate at which the loss bursts is what short trainings at constant rates found
     best, within a factor of three (seven pairs of a model and an optimizer; see the tests).

@@ -48,7 +48,7 @@ class _Guarded:
 
 
 def _is_wider(side: tuple[Any, ...], size: int) -> bool:
-    """Whether the first or the last weight of a side sees padding at every place."""
+    """Tell whether the first or the last weight of a side sees padding at every place."""
     window, stride, padding, dilation = side
     reach = dilation * (window - 1)
     last_place = (size + 2 * padding - reach - 1) // stride

@@ -65,7 +65,7 @@ class StepStats:
 
     @property
     def reads_gradients(self) -> bool:
-        """Whether the next step is one whose gradients are looked at."""
+        """Tell whether the next step is one whose gradients are looked at."""
         return self._is_first or self._is_looked_at
 
     @property
@@ -77,7 +77,7 @@ class StepStats:
         return self._closely and len(self._losses) == self._num_batches
 
     def before_step(self) -> LastStep | None:
-        """What can only be read while the gradients are there."""
+        """Return what can only be read while the gradients are there."""
         if self._is_first:
             self._norms.append(self._gradient_norm())
         self._lrs.append(self._learner.lr)
@@ -153,7 +153,7 @@ class LastStep:
 
     @torch.no_grad()
     def compare(self, model: nn.Module) -> dict[str, Any]:
-        """What the step did to each parameter; one transfer from the device."""
+        """Return what the step did to each parameter; one transfer from the device."""
         parameters = [p.detach() for p in model.parameters()]
         changes = torch._foreach_sub(parameters, self._weights)
         left = [p.grad for p in model.parameters() if p.grad is not None]

@@ -123,7 +123,7 @@ class Search:
         print("\n".join(search_lines(Sweep(self.path))), flush=True)
 
     def _space(self, arguments: Sequence[str]) -> tuple[dict[str, BaseDistribution], Any]:
-        """What is searched, and what every trial has."""
+        """Return what is searched, and what every trial has."""
         self.plugin._process_searchspace_config()
         words = [*self.plugin._parse_sweeper_params_config(), *arguments]
         found, fixed = create_params_from_overrides(words)

@@ -84,7 +84,7 @@ def _copies(train: ImageStats, split: str, held_out: ImageStats, places: Indices
 
 
 def count_within(train: ImageStats) -> dict[str, Any]:
-    """How many training images have a near copy in train: as where all are merely alike."""
+    """Return how many training images have a near copy in train: as where all are merely alike."""
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return {}
     places = spread_evenly(len(train.chosen), NUM_WITHIN)
@@ -167,7 +167,7 @@ def _confirm(
 
 
 def _typical_likeness(train: ImageStats) -> float:
-    """How alike training images and their likely twins are, which are no copies.
+    """Return how alike training images and their likely twins are, which are no copies.
 
     Held-out images of another brightness have likely twins that are like them in nothing.
     """
@@ -260,7 +260,7 @@ def _agreement(ours: Floats, theirs: Floats, most_shift: int) -> Floats:
 
 
 def _detail(images: Floats) -> Floats:
-    """What is left when the mean around each pixel is taken away."""
+    """Return what is left when the mean around each pixel is taken away."""
     from scipy.ndimage import uniform_filter
 
     window = _window(images)

@@ -61,7 +61,7 @@ def _flat(seen: ImageStats, places: Indices) -> Floats:
 
 
 def _spectrum(seen: ImageStats, places: Indices) -> Floats:
-    """How strong each low frequency is: it knows textures, wherever they lie."""
+    """Return how strong each low frequency is: it knows textures, wherever they lie."""
     waves = np.abs(np.fft.rfft2(seen.grey[places]))[:, :NUM_FREQUENCIES, :NUM_FREQUENCIES]
     waves[:, 0, 0] = 0  # the mean, which the thumbnails know
     return np.log1p(waves).reshape(len(waves), -1).astype(np.float32)
@@ -157,7 +157,7 @@ def _score(predictions: Indices, targets: Indices, num_classes: int) -> dict[str
 
 
 def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
-    """How often a label departs from what two halves of the data agree on."""
+    """Return how often a label departs from what two halves of the data agree on."""
     predictions = first.argmax(1)
     agrees = np.flatnonzero(predictions == second.argmax(1))
     told: dict[str, Any] = {"agreement": len(agrees) / len(targets), "suspects": []}

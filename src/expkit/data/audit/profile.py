@@ -135,7 +135,7 @@ def _find_plain(seen: ImageStats) -> dict[str, Any]:
 
 
 def _compare(train: ImageStats, other: ImageStats) -> dict[str, Any]:
-    """How alike the mean images of two splits are: -1 where one is the other's negative."""
+    """Return how alike the mean images of two splits are: -1 where one is the other's negative."""
     ours, theirs = (to_grey(each.thumbnails).mean(0) for each in (train, other))
     errors = [
         float(to_grey(each.thumbnails).std(0).mean()) / np.sqrt(len(each.chosen))

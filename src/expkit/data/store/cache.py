@@ -184,7 +184,7 @@ def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
 
 
 def load_store(folder: Path, fits: Callable[[int], bool]) -> Store | None:
-    """What was written there; None where it is not whole."""
+    """Return what was written there; None where it is not whole."""
     try:
         facts = json.loads((folder / FACTS).read_text())
         digests = np.load(folder / DIGESTS, allow_pickle=False)

@@ -203,7 +203,7 @@ def _wrong_layout(root: Path, what: str, evaluate_only: bool = False) -> UserErr
 
 
 def _describe(root: Path) -> str:
-    """What was found there, down to the second level."""
+    """Return what was found there, down to the second level."""
     inside = [f"{folder.name} ({_count(folder)})" for folder in _subfolders(root)]
     listed = list_some(inside, ", ") if inside else "no folders"
     num_files = sum(each.is_file() for each in root.iterdir())

@@ -53,7 +53,7 @@ class Normalizer:
 
 
 def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> Normalizer:
-    """What the training images say of their channels; the other splits are treated alike."""
+    """Return what the training images say of their channels; the other splits are treated alike."""
     channels = images_NHWC.shape[-1]
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     match how:

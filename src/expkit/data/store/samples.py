@@ -44,7 +44,7 @@ class Samples:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the images lie in a file, and are not to be copied into memory."""
+        """Tell whether the images lie in a file, and are not to be copied into memory."""
         return isinstance(self.images, np.memmap)
 
     def select(self, chosen: npt.NDArray[np.int64]) -> Samples:
@@ -131,7 +131,7 @@ class Dataset:
     decoding: Decoding | None = None  # how another image file becomes such a sample
 
     def class_counts(self, split: str) -> tuple[int, ...] | None:
-        """How many samples of each class, absent classes included."""
+        """Return how many samples of each class, absent classes included."""
         if self.class_names is None:
             return None
         counts = np.bincount(

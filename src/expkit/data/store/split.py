@@ -32,7 +32,7 @@ class Split:
 
     @property
     def class_counts(self) -> list[int] | None:
-        """How many samples of each class, absent classes included."""
+        """Return how many samples of each class, absent classes included."""
         if self.class_names is None:
             return None
         counts: list[int] = torch.bincount(self.targets, minlength=len(self.class_names)).tolist()

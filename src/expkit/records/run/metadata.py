@@ -1,4 +1,4 @@
-"""What a run writes down about its data and its stages, in the shape in which it is read again."""
+"""The metadata of a run's data and stages, in the shape in which it is read again."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class DatasetMetadata:
 
     @property
     def chance_accuracy(self) -> float | None:
-        """What guessing every class equally often would score."""
+        """Return what guessing every class equally often would score."""
         return None if self.num_classes is None else 1 / self.num_classes
 
     @property
@@ -152,7 +152,7 @@ class DatasetMetadata:
         return None if self.num_classes is None else math.log(self.num_classes)
 
     def majority_accuracy(self, split: str) -> float | None:
-        """What always predicting the split's largest class would score."""
+        """Return what always predicting the split's largest class would score."""
         counts = self.splits[split].class_counts
         return None if counts is None else max(counts) / sum(counts)
 
@@ -169,13 +169,13 @@ class DatasetMetadata:
 
     @property
     def has_training_samples(self) -> bool:
-        """Whether the split train is what the weights were trained on."""
+        """Tell whether the split train is what the weights were trained on."""
         trained_by = self.trained_by
         here = self.splits["train"].fingerprint
         return trained_by is None or trained_by.fingerprints["train"] == here
 
     def _judged_on_for(self, trained_by: TrainedBy) -> str:
-        """What is known of these samples by their fingerprint, and no more than that."""
+        """Return what is known of these samples by their fingerprint, and no more than that."""
         split = self.splits[self.judged_split]
         where = f"{self.judged_split}, {split.num_samples}"
         theirs = {fingerprint: name for name, fingerprint in trained_by.fingerprints.items()}
@@ -293,7 +293,7 @@ def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> Non
 
 @dataclass(frozen=True)
 class StageResult:
-    """How one stage ended: what it was asked, what it reached, and why it stopped."""
+    """The result of a stage: what it was asked, what it reached, and why it stopped."""
 
     stage: str
     passed: bool

@@ -192,7 +192,7 @@ def hold_file(path: Path, root: Path | None = None) -> int:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process is writing into this run folder now."""
+    """Tell whether a process is writing into this run folder now."""
     return is_file_locked(path / ".lock")
 
 

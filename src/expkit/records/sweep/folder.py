@@ -130,7 +130,7 @@ class Job:
 
     @property
     def is_held(self) -> bool:
-        """Whether a process is at it now."""
+        """Tell whether a process is at it now."""
         return is_file_locked(self.events_path)
 
     @property
@@ -145,7 +145,7 @@ class Job:
 
     @property
     def seconds(self) -> float | None:
-        """How long its last process lived."""
+        """Return how long its last process lived."""
         last = self.events[-1] if self.events else {}
         return last.get("seconds")
 
@@ -155,7 +155,7 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """What it printed."""
+        """Return what it printed."""
         path = self.sweep / "jobs" / f"{self.id}.txt"
         refuse_links(path, self.sweep)
         return path
@@ -187,7 +187,7 @@ class Sweep:
 
     @property
     def objective(self) -> str:
-        """What its jobs are sorted by, and a search chooses by."""
+        """Return what its jobs are sorted by, and a search chooses by."""
         return for_choosing(self._fact("objective", str))
 
     @property

@@ -47,7 +47,7 @@ def draw_changes(changes: Changes, ours: Run, theirs: Run, path: Path) -> list[P
 
 
 def _head(kind: Kind, places: Sequence[int], images: Mapping[int, Pixels]) -> str:
-    """How many are shown of how many, and why not all."""
+    """Return how many are shown of how many, and why not all."""
     num_kept = sum(place in images for place in places)
     if not places:
         return f"{kind}: none"

@@ -1,4 +1,4 @@
-"""What forbids to hold two runs' figures against each other, and what only makes it doubtful."""
+"""Reasons not to compare two runs' figures, and reasons to doubt the comparison."""
 
 from __future__ import annotations
 

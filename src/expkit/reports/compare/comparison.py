@@ -119,7 +119,7 @@ def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list
 
 
 def main_metric(names: Collection[str]) -> str:
-    """What to judge by where nobody said: the accuracy, of numbers the error."""
+    """Return what to judge by where nobody said: the accuracy, of numbers the error."""
     return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 

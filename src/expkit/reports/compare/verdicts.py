@@ -1,4 +1,4 @@
-"""What a comparison comes to in words: better, worse, or no evidence of a difference."""
+"""Verdicts of a comparison: better, worse, or no evidence of a difference."""
 
 from __future__ import annotations
 

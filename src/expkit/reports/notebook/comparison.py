@@ -158,7 +158,7 @@ def references(pairs: Sequence[Pair]) -> list[str]:
 
 
 def stages_table(pairs: Sequence[Pair]) -> str:
-    """How each stage ended; a stage that did not has a dash."""
+    """Return how each stage ended; a stage that did not has a dash."""
     names = labels([run for run, _ in pairs])
     found = [{stage["stage"]: stage for stage in summary["stages"]} for _, summary in pairs]
     stages = dict.fromkeys(stage for stages in found for stage in stages)

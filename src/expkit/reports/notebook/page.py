@@ -74,7 +74,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
 
 
 def _result(pairs: Sequence[Pair]) -> Result:
-    """What the index of all experiments needs of this one."""
+    """Return what the index of all experiments needs of this one."""
     run, summary = pairs[0]
     judged = summary["judged_split"]
     criterion = next((each["metric"] for each in summary["criteria"]), "")
@@ -174,7 +174,7 @@ def _compared(run: Run) -> list[str]:
 
 
 def _findings(summary: Summary) -> list[str]:
-    """What was found on the subject; the commands name no place of this machine."""
+    """Return what was found on the subject; the commands name no place of this machine."""
     return [_portable(part) for part in markdown_section(summary["findings"])]
 
 

@@ -1,4 +1,4 @@
-"""What each cut-off finds of a class, and how much of what it finds is right."""
+"""Precision-recall curves of the classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a model is right beside how sure it is."""
+"""The reliability diagram: accuracy beside confidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How all plots look, and how one is put on disk."""
+"""The style of all plots, and how one is saved."""
 
 from __future__ import annotations
 

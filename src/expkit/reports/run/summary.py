@@ -1,4 +1,4 @@
-"""What a run came to: each stage's verdict, each metric, each criterion, computed from records."""
+"""The summary of a run: each stage's verdict, metric and criterion, from the records."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _sure(run: Run) -> dict[str, dict[str, object]]:
 
 
 def all_passed(summary: Mapping[str, Any]) -> bool:
-    """Whether a run may exit with 0: every stage passed, which an unfinished run's have not.
+    """Tell whether a run may exit with 0: every stage passed, which an unfinished run's have not.
 
     Criteria that nothing could measure do not count against a procedure without an evaluation;
     where there was one, a criterion left open is no success.
@@ -236,7 +236,7 @@ def _nothing_stated(metadata: DatasetMetadata, metrics: Mapping[str, Mapping[str
 def _held_out_gap(
     metadata: DatasetMetadata, metrics: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any] | None:
-    """How much worse the held-out samples do than those trained on; None without both."""
+    """Return how much worse the held-out samples do than those trained on; None without both."""
     judged = metadata.judged_split
     if not metadata.has_training_samples:
         return None

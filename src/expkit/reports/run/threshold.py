@@ -27,7 +27,7 @@ from expkit.reports.formatting import percent
 
 @dataclass(frozen=True)
 class ThresholdRequest:
-    """What a user asks of a class; of recall and precision at least one."""
+    """A request for a class's threshold; of recall and precision at least one."""
 
     class_name: str
     recall: float | None

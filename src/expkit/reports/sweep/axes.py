@@ -1,4 +1,4 @@
-"""What the plots of a sweep share: the figure's axis, the levels beside it, and its title."""
+"""The axes of a sweep's plots: the figure's axis, the levels beside it, and its title."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep proves and what it does not: honest words beside its best figure."""
+"""Caveats of a sweep: what its best figure proves and what it does not."""
 
 from __future__ import annotations
 

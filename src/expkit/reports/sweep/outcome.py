@@ -1,4 +1,4 @@
-"""What a sweep came to, for its table, its page and its screen alike."""
+"""The outcome of a sweep, for its table, its page and its screen alike."""
 
 from __future__ import annotations
 

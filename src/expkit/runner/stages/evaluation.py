@@ -1,4 +1,4 @@
-"""What the trained model outputs, written down for whoever measures it."""
+"""The evaluation stage: records the trained model's predictions for every sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be found before training is paid for: in the data, the model and the configuration."""
+"""Checks before training: of the data, the model and the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who runs the jobs of a sweep on this machine."""
+"""The launcher that runs the jobs of a sweep on this machine."""
 
 from __future__ import annotations
 

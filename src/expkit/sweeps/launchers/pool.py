@@ -37,7 +37,7 @@ _server_has: dict[str, Any] = {}  # what the one that runs, or runs next, begins
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a call's process ended; what it came to, it has written down itself if it could."""
+    """The result of a call's process; its own results it has written down if it could."""
 
     key: str
     code: int  # as subprocess has it: a signal is negative
@@ -179,7 +179,7 @@ class ForkedCalls:
         return ProcessResult(key, code, seconds, child.timed_out, is_lost)
 
     def _server_has_died(self, pid: int) -> bool:
-        """Whether the server that had this number is dead; there is another one then."""
+        """Tell whether the server that had this number is dead; there is another one then."""
         deadline = time.monotonic() + DYING_SECONDS
         while True:
             with _server_environment(self._environ):
@@ -208,7 +208,7 @@ def _stop_server() -> None:
 
 @contextlib.contextmanager
 def _server_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """What a server and its children inherit that are started now.
+    """Yield what a server and its children inherit that are started now.
 
     These variables, no Ctrl-C while modules load, no `__main__`, which would run again, and no
     module from the working directory, where `python -c` looks first.

@@ -1,4 +1,4 @@
-"""What each of several runs at once gets of this machine: cores, and a GPU; torch is not asked."""
+"""The cores and the GPU that each of several runs at once gets; torch is not asked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from expkit.hardware import count_cores, find_gpus, has_apple_gpu
 
 @dataclass(frozen=True)
 class Resources:
-    """How many jobs at once, the threads of each, and the GPU of each one's place."""
+    """The number of jobs at once, the threads of each, and the GPU of each one's place."""
 
     num_jobs: int
     threads: int
     gpus: tuple[str, ...] = ()  # one a place, as CUDA_VISIBLE_DEVICES names it
 
     def environ(self, place: int) -> dict[str, str]:
-        """What the job in this place is to see."""
+        """Return what the job in this place is to see."""
         return {"CUDA_VISIBLE_DEVICES": self.gpus[place]} if self.gpus else {}
 
 
@@ -54,6 +54,6 @@ def divide_machine(
 
 
 def own_threads() -> int | None:
-    """What the user has said of threads by OMP_NUM_THREADS."""
+    """Return what the user has said of threads by OMP_NUM_THREADS."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() and int(text) > 0 else None

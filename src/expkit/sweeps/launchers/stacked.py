@@ -71,7 +71,7 @@ def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Seque
 
 
 def conduct_check(sweep: Path, identity: str, refusal: Path) -> int:
-    """Whether a group can be stacked, by one of its jobs, as the work of a whole process."""
+    """Tell whether a group can be stacked, by one of its jobs, as the work of a whole process."""
     try:
         check_group([Sweep(sweep).find_job(identity)])
     except UserError as error:

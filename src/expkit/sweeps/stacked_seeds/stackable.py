@@ -1,4 +1,4 @@
-"""Whether learners can be stacked: tried on two of them, and held against each one alone."""
+"""The check that learners can be stacked: two of them, against each one alone."""
 
 from __future__ import annotations
 

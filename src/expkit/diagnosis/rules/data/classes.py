@@ -225,7 +225,7 @@ class TooFewSamples(Rule):
         return statistics.median(present) < self.hopeless_per_class and self._went_badly(evidence)
 
     def _went_badly(self, evidence: Evidence) -> bool:
-        """Whether training ended, and what was learnt of train holds for few others."""
+        """Tell whether training ended, and what was learnt of train holds for few others."""
         split = evidence.monitored
         if not evidence.trainings or split == "train":
             return False

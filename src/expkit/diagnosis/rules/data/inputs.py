@@ -1,4 +1,4 @@
-"""What reaches the net: numbers of a scale that it can be trained on, and numbers at all."""
+"""Rules on the model's inputs: their scale, and whether they are finite."""
 
 from __future__ import annotations
 

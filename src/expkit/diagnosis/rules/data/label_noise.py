@@ -55,7 +55,7 @@ class LabelNoise(Rule):
             yield found
 
     def _is_told_by_twins(self, evidence: Evidence) -> bool:
-        """Whether training images that stand twice under two labels are reason enough."""
+        """Tell whether training images that stand twice under two labels are reason enough."""
         profile = profile_of(evidence)
         count = profile.get("duplicates", {}).get("conflicting", {}).get("count", 0)
         return (
@@ -193,7 +193,7 @@ class LabelNoise(Rule):
 
 
 def _is_held_back(evidence: Evidence, stage: str) -> bool:
-    """Whether training figures are of other images, or of a net that is not all there."""
+    """Tell whether training figures are of other images, or of a net that is not all there."""
     augment, settings = evidence.config["augment"], evidence.stage_config(stage)
     return bool(
         augment.get("transforms")

@@ -20,7 +20,7 @@ from expkit.records.files import Record
 def unrelated_accuracy(
     evidence: Evidence, stage: str, split: str, epoch: Record | None
 ) -> float | None:
-    """What these predictions would score if they had nothing to do with the labels.
+    """Return what these predictions would score if they had nothing to do with the labels.
 
     By the shares of the predictions where they were recorded; else the majority's share, where the
     classes are so even that it makes no difference.
@@ -49,7 +49,7 @@ def judged_epochs(
 
 
 def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) -> bool | None:
-    """Whether the votes of neighbours beat chance; None where they were not asked."""
+    """Tell whether the votes of neighbours beat chance; None where they were not asked."""
     if split not in told:
         return None
     score = told[split]
@@ -58,7 +58,7 @@ def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) 
 
 
 def classes_show(told: Mapping[str, Any], split: str) -> bool:
-    """Whether images of a class look alike in a split, though train's labels do not say so.
+    """Tell whether images of a class look alike in a split, though train's labels do not say so.
 
     Votes of unrelated labels fall alike for images that lie together: another numbering of
     them, fitted on one half of the split, is right on the other. Hard images gain nothing by it.

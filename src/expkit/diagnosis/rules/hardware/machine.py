@@ -1,4 +1,4 @@
-"""What a run ran on, beside what was asked for and what was there."""
+"""Rules on the machine of a run: what it used, was asked to use, and could have used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from expkit.records.files import Record
 
 
 def machine_of(evidence: Evidence) -> Record:
-    """What the run found its machine to be; empty where it was not written down."""
+    """Return what the run found its machine to be; empty where it was not written down."""
     machine: Record = {}
     for record in evidence.of_kind("machine"):
         machine |= record
@@ -78,7 +78,7 @@ def _num_parameters(evidence: Evidence) -> int | None:
 
 
 def _duration(evidence: Evidence) -> str:
-    """What it costs, as soon as an epoch was timed."""
+    """Return what it costs, as soon as an epoch was timed."""
     for stage in evidence.trainings[-1:]:
         records = evidence.epochs(stage)
         if len(records) > 1:

@@ -144,7 +144,7 @@ class CollapsedFeatures(Rule):
 
 
 def hidden_std(record: Record) -> float | None:
-    """How much samples differ in what the last layer is given."""
+    """Return how much samples differ in what the last layer is given."""
     layers = record["layers"]
     return float(layers[-2]["relative_std"]) if len(layers) > 1 else None
 

@@ -93,7 +93,7 @@ class VanishingGradients(Rule):
         return record["kind"] == "model" or is_failing(evidence, record)
 
     def _wants_some(self, record: Record) -> bool:
-        """Whether there is something to learn, and parameters that asked for a gradient."""
+        """Tell whether there is something to learn, and parameters that asked for a gradient."""
         asked = any(row["gradient_rms"] is not None for row in record["parameters"])
         return asked and record["loss"] > 0.1 * (record.get("expected_loss") or math.inf)
 

@@ -209,7 +209,7 @@ class BatchNormMode(Rule):
 
 
 def ignores_seed(evidence: Evidence) -> bool:
-    """Whether the same step under one seed gave two results, which not_deterministic tells."""
+    """Tell whether the same step under one seed gave two results, which not_deterministic tells."""
     records = [*evidence.of_kind("machine"), *evidence.of_kind("model")]
     is_asked = bool((evidence.config.get("device") or {}).get("deterministic"))
     return is_asked and any(each.get("repeats") is False for each in records)

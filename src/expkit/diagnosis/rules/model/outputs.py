@@ -137,7 +137,7 @@ class InitialLoss(Rule):
                 return
 
     def _lost_epochs(self, evidence: Evidence) -> int:
-        """How many epochs in a row, from the first, cost more than saying nothing would."""
+        """Return how many epochs in a row, from the first, cost more than saying nothing would."""
         for stage in evidence.trainings[:1]:
             level = chance_loss(evidence, stage) or math.inf
             losses = [each["train/loss"] for each in evidence.epochs(stage)]

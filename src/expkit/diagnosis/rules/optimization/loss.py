@@ -39,7 +39,7 @@ def pull(record: Record, *, is_own: bool) -> float:
 
 
 def gives_log_probabilities(evidence: Evidence) -> bool:
-    """Whether the model ends with what a loss of log-probabilities is at home with."""
+    """Tell whether the model ends with what a loss of log-probabilities is at home with."""
     found = [each.get("last_operation") for each in models(evidence)]
     return bool(found) and found[0] == "LogSoftmax"
 
@@ -93,7 +93,7 @@ class LossMismatch(Rule):
                 return
 
     def _fault(self, record: Record, *, is_own: bool) -> tuple[str, str] | None:
-        """What is wrong, and the likely cause; None where nothing is."""
+        """Return what is wrong, and the likely cause; None where nothing is."""
         right, wrong = record["at_right"], record["at_wrong"]
         # a sound loss pulls where nothing is known; one of ours does not only by its settings
         is_flat = not is_own and record.get("gradient_at_uniform", 1.0) < self.no_pull

@@ -182,7 +182,7 @@ class ScheduleEndsEarly(Rule):
 
 
 def was_falling(curves: TrainingCurves, num_epochs: int) -> bool:
-    """Whether the last epochs at a high rate still bettered the loss, by a fiftieth each."""
+    """Tell whether the last epochs at a high rate still bettered the loss, by a fiftieth each."""
     peak = max(curves.lrs)
     high = [i for i in range(num_epochs) if curves.lrs[i] >= 0.1 * peak]
     begin, end = max(high[-1] - 3, 0), high[-1]

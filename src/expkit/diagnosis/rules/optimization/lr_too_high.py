@@ -82,7 +82,7 @@ class LearningRateTooHigh(Rule):
         )
 
     def _judge_return(self, curves: TrainingCurves) -> Finding | None:
-        """What was learnt is being lost, while steps are large."""
+        """Return what was learnt is being lost, while steps are large."""
         level, best = curves.level, min(curves.losses)
         assert level is not None
         if curves.num_epochs < 5 or min(curves.losses[-3:]) < max(1.4 * best, 0.45 * level):
@@ -210,7 +210,7 @@ def gate_too_high(
 
 
 def is_above(curves: TrainingCurves, times: float) -> bool:
-    """Whether the learning rate is above what should do, as far as that is known.
+    """Tell whether the learning rate is above what should do, as far as that is known.
 
     A transformer whose inputs hide what it is to learn leaps too, at a rate that is not to blame.
     """

@@ -115,7 +115,7 @@ class LearningRateTooLow(Rule):
 
 
 def is_drawn_too_small(evidence: Evidence, min_gain: float) -> bool:
-    """Whether typical weights let next to nothing through before any step: no rate mends that.
+    """Tell whether typical weights let next to nothing through before any step: no rate mends that.
 
     A layer's inputs are not recorded: the root of its size stands for them.
     """
@@ -127,7 +127,7 @@ def is_drawn_too_small(evidence: Evidence, min_gain: float) -> bool:
 
 
 def falls_steadily(losses: list[float]) -> bool:
-    """Whether the second half falls nearly as much as the first, and both do not fall far.
+    """Tell whether the second half falls nearly as much as the first, and both do not fall far.
 
     A model that has found the constant prediction falls no further; one that learns falls faster.
     """

@@ -76,7 +76,7 @@ class LossAtChance(Rule):
 
 
 def remedies_for(curves: TrainingCurves) -> list[list[str]]:
-    """What most often frees a stuck model: scaled weights, scaled inputs, another rate."""
+    """Return what most often frees a stuck model: scaled weights, scaled inputs, another rate."""
     config = curves.evidence.config
     remedies = []
     if config["model"].get("init") == "default":

@@ -107,7 +107,7 @@ class ClippingAlwaysActive(Rule):
 
 
 def has_weak_steps(curves: TrainingCurves, bound: float) -> bool:
-    """Whether the cut gradients make small steps, and not only equal ones."""
+    """Tell whether the cut gradients make small steps, and not only equal ones."""
     config = curves.evidence.config
     if not is_adaptive(config):
         return True

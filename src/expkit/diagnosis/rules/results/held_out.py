@@ -124,7 +124,7 @@ def _gap_in_answers(evidence: Evidence) -> Gap | None:
 
 
 def _what_holds_back(evidence: Evidence) -> list[str]:
-    """What works on training samples alone, as the config has it."""
+    """Return what works on training samples alone, as the config has it."""
     config, found = evidence.config, []
     if any("drop" in str(key) and value for key, value in config["model"].items()):
         found.append("dropout")

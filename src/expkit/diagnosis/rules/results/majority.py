@@ -79,7 +79,7 @@ class NotBetterThanMajority(Rule):
 
 
 def still_learns(evidence: Evidence) -> bool:
-    """Whether training was cut short: its last epochs bettered both losses by more than noise.
+    """Tell whether training was cut short: its last epochs bettered both losses by more than noise.
 
     Labels that say nothing of the images are learnt by heart, too: so held-out loss must fall.
     """

@@ -85,7 +85,7 @@ def _written(name: str, value: float) -> str:
 
 
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
-    """What the accuracy is held against, by its name."""
+    """Return what the accuracy is held against, by its name."""
     found = {"the largest class": outcome.majority}
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)

@@ -162,7 +162,7 @@ def _counts(predictions: ClassPredictions) -> list[int]:
 
 
 def _told(evidence: Evidence, fraction: Fraction, stage: str) -> str:
-    """How many of the samples that is right for, beside the largest class."""
+    """Return how many of the samples that is right for, beside the largest class."""
     figures = _figures(evidence, fraction, stage)
     if len(figures) < 2:
         return f"{percent(fraction.true)} of its samples are"

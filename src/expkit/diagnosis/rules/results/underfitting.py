@@ -126,7 +126,7 @@ class Underfitting(Rule):
 
 
 def features_of(evidence: Evidence) -> int | None:
-    """What the last layer is given: its weights by the number of classes."""
+    """Return what the last layer is given: its weights by the number of classes."""
     classes, records = evidence.metadata.num_classes, evidence.of_kind("model")
     if not classes or not records:
         return None

@@ -34,7 +34,7 @@ class Miss:
 
     @property
     def samples_short(self) -> int | None:
-        """How many more samples would have met it: at 1155 of 1226, 4 for > 94.5 %."""
+        """Return how many more samples would have met it: at 1155 of 1226, 4 for > 94.5 %."""
         if self.count is None or not self.criterion.relation.startswith(">"):
             return None
         right = round(self.value * self.count)
@@ -45,7 +45,7 @@ class Miss:
 
     @property
     def is_near(self) -> bool:
-        """Whether other samples might have met it: it is then easily taken for met."""
+        """Tell whether other samples might have met it: it is then easily taken for met."""
         if self.count is not None:
             ends = wilson(round(self.value * self.count), self.count)
             return ends is not None and ends[0] <= self.criterion.bound <= ends[1]

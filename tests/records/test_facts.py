@@ -104,7 +104,7 @@ def test_regression_records_the_loss_alone() -> None:
     assert POSITIONS.recorded_metrics == ("train/loss",)
 
 
-@pytest.mark.parametrize("facts", [FACTS, POSITIONS], ids=["classes", "numbers"])
+@pytest.mark.parametrize("metadata", [FACTS, POSITIONS], ids=["classes", "numbers"])
 def test_facts_come_back_from_json(metadata: DatasetMetadata) -> None:
     """Equal, tuples included, after a way through a file."""
     assert DatasetMetadata.from_json(json.loads(json.dumps(metadata.to_json()))) == metadata

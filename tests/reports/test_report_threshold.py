@@ -16,7 +16,7 @@ from expkit.metrics.cutoffs import (
     choose_high,
     choose_low,
     describe,
-    judge_share,
+    judge_fraction,
     needed_samples,
     split_halves,
 )
@@ -158,7 +158,7 @@ def test_four_samples_confirm_no_recall_of_90_percent(
     count: int, total: int, expected: str
 ) -> None:
     """Where even all of them right would leave it open, that is the answer."""
-    assert judge_share(count, total, 0.9) == expected
+    assert judge_fraction(count, total, 0.9) == expected
 
 
 def test_too_few_samples_are_said_with_how_many_would_do(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_unreachable_recall_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("request", "words"),
     [
         (ThresholdRequest("pits", 0.9, None), "no class 'pits'"),
         (ThresholdRequest("pit", 99.0, None), "a share cannot be 99"),

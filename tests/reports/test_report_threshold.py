@@ -218,19 +218,19 @@ def test_unreachable_recall_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "words"),
+    ("wanted", "words"),
     [
         (ThresholdRequest("pits", 0.9, None), "no class 'pits'"),
-        (ThresholdRequest("pit", 99.0, None), "a share cannot be 99"),
-        (ThresholdRequest("pit", None, 0.0), "a share cannot be 0"),
+        (ThresholdRequest("pit", 99.0, None), "a fraction cannot be 99"),
+        (ThresholdRequest("pit", None, 0.0), "a fraction cannot be 0"),
         (ThresholdRequest("pit", 0.9, None, "train"), "cannot be chosen on training samples"),
         (ThresholdRequest("pit", 0.9, None, "vall"), "no split 'vall'"),
     ],
 )
-def test_wrong_wishes_are_refused(tmp_path: Path, request: ThresholdRequest, words: str) -> None:
+def test_wrong_wishes_are_refused(tmp_path: Path, wanted: ThresholdRequest, words: str) -> None:
     """An unknown class, a share in percent, nothing at all, what was learnt, an unknown split."""
     with pytest.raises(UserError, match=words):
-        choose_threshold(cherries(tmp_path), request)
+        choose_threshold(cherries(tmp_path), wanted)
 
 
 def test_runs_that_cannot_have_one_are_refused(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_runs_that_cannot_have_one_are_refused(tmp_path: Path) -> None:
     run = cherries(tmp_path / "d")
     table = np.full((600, 2), np.nan, np.float32)
     run.__dict__["predictions"] = {"test": replace(run.predictions["test"], probabilities=table)}
-    with pytest.raises(UserError, match="600 of the predictions on test are not numbers"):
+    with pytest.raises(UserError, match="600 of the predictions on test are not finite"):
         choose_threshold(run, ThresholdRequest("pit", 0.9, None))
 
 

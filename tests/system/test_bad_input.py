@@ -64,7 +64,7 @@ BEFORE_TORCH = [
     (("train", "loss=mse"), "the loss is for regression", "loss=cross_entropy"),
     (("train", "dataset.target=position"), "for classification", "loss=mse criteria=regression"),
     (("train", "dataset.image=nowhere.png"), "no file 'nowhere.png'", "dataset.image=FILE"),
-    (("train", "dataset.image=."), "is a directory", "one picture file"),
+    (("train", "dataset.image=."), "is a directory", "one image file"),
     (("train", "-m", "optimizer.lrr=1,2"), "no key", "expkit train -m optimizer.lr=1,2"),
     (("train", "-m", "seed=0,1", "sweep.objective=val/acuracy"), "no run measures", "val/accuracy"),
     (("train", "-m", "model=simple_conv,deep_haed"), "no model called 'deep_haed'", "deep_head"),

@@ -141,8 +141,8 @@ def test_pictures_that_are_none(run_here: Expkit, tmp_path: Path) -> None:
     data = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "half.png").write_bytes(data[: len(data) // 2])
     Image.new("RGB", (2, 2)).save(tmp_path / "small.png")
-    check_screen(run_here("train", "dataset.image=text.png"), "cannot be read as a picture")
-    check_screen(run_here("train", "dataset.image=half.png"), "cannot be read as a picture")
+    check_screen(run_here("train", "dataset.image=text.png"), "cannot be read as an image")
+    check_screen(run_here("train", "dataset.image=half.png"), "cannot be read as an image")
     check_screen(
         run_here("train", "dataset.image=small.png"),
         "2 x 2 pixels, too few for 38 x 25 pieces",

@@ -38,8 +38,8 @@ def make_sweep(source: Path, parent: Path, count: int) -> None:
     """Recipes over width and rate, each with five seeds, all finished."""
     digest = json.loads((source / "digest.json").read_text())
     split = digest["judged_split"]
-    facts = {"command": ["expkit"], "started": digest["run"], "objective": f"{split}/accuracy"}
-    sweep = SweepFolder.create(parent, facts)
+    metadata = {"command": ["expkit"], "started": digest["run"], "objective": f"{split}/accuracy"}
+    sweep = SweepFolder.create(parent, metadata)
     config = yaml.safe_load((source / "config.yaml").read_text())
     for number in range(count):
         path = parent / f"20260101_{number:06d}_run"

@@ -45,10 +45,10 @@ def train_barely(
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
     images_NHWC = torch.from_numpy(dataset.splits["train"].images).to(on)
     targets = torch.from_numpy(dataset.splits["train"].targets).to(on)
-    spread_C, mean_C = torch.std_mean(images_NHWC.float(), dim=(0, 1, 2))
+    std_C, mean_C = torch.std_mean(images_NHWC.float(), dim=(0, 1, 2))
     # by rows of pixels: subtracting 3 numbers from N x 3 ones has no fast loop on a CPU
     width = images_NHWC.shape[2]
-    scale_WC, shift_WC = spread_C.clamp_min(1).reciprocal().repeat(width), mean_C.repeat(width)
+    scale_WC, shift_WC = std_C.clamp_min(1).reciprocal().repeat(width), mean_C.repeat(width)
     while True:
         loss_sum, num_right = torch.zeros((), device=on), torch.zeros((), device=on)
         for chosen in torch.randperm(len(images_NHWC)).to(on).split(batch_size):

@@ -30,7 +30,7 @@ class Mlp(nn.Module):
         self.head = nn.Linear(width, outputs)
         self.activation, self.dropout, self.flaw = ACTIVATIONS[activation], dropout, flaw
         for layer in [*layers, self.head]:
-            initialise(layer, init)
+            initialize(layer, init)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.flaw == "centred_bytes":
@@ -49,7 +49,7 @@ class Mlp(nn.Module):
         return logits.softmax(-1) if self.flaw == "softmax" else logits
 
 
-def initialise(layer: nn.Linear | nn.Conv2d, how: str) -> None:
+def initialize(layer: nn.Linear | nn.Conv2d, how: str) -> None:
     """As the paper said, or as somebody remembered it."""
     match how:
         case "kaiming":
@@ -87,7 +87,7 @@ class Dilated(nn.Module):
         self.classifier = nn.Linear(width, num_outputs)
         self.flaw = flaw
         for conv in self.convs:
-            initialise(conv, init)
+            initialize(conv, init)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.flaw != "no_grad"):

@@ -1,4 +1,4 @@
-"""What a user is told when a request cannot be carried out."""
+"""The error that a user sees when a request cannot be carried out."""
 
 from __future__ import annotations
 

@@ -284,7 +284,7 @@ def test_files(run_here: Expkit, tmp_path: Path) -> None:
     right = [run.predictions["train"].ranks == 0 for run in (ours, theirs)]  # type: ignore[union-attr]
     assert sum(row["kind"] == "fixed" for row in rows) == (right[0] & ~right[1]).sum() > 0
     assert len(rows) == (~(right[0] & right[1])).sum()
-    assert all(row["answer"] == row["target"] for row in rows if row["kind"] == "fixed")
+    assert all(row["prediction"] == row["target"] for row in rows if row["kind"] == "fixed")
     assert "| accuracy | A |" in (page / "compare.md").read_text()
     assert "![changes](changes.png)" in (page / "compare.md").read_text()
     with Image.open(page / "changes.png") as picture:
@@ -295,7 +295,7 @@ def test_files(run_here: Expkit, tmp_path: Path) -> None:
 def test_samples_without_pictures_are_said(run_here: Expkit, outputs: Path, tmp_path: Path) -> None:
     """Nothing is drawn that the records do not hold, and nothing is read from the data."""
     wide = Run(outputs / "20260101_1200_wide")
-    assert "no picture" in run_here("compare", "narrow", "wide", "--to", "page").out
+    assert "no image" in run_here("compare", "narrow", "wide", "--to", "page").out
     assert not (tmp_path / "page" / "changes.png").exists()
     narrow = Run(OUTPUTS / "20260101_1200_narrow")
     fixed = narrow.predictions["test"].samples[int(np.flatnonzero(wide_only(wide, narrow))[0])]
@@ -329,7 +329,7 @@ def test_same_fingerprint_but_other_samples(run_here: Expkit, outputs: Path) -> 
     text = (second.path / "predictions.csv").read_text().replace("test_0,", "test_x,")
     (second.path / "predictions.csv").write_text(text)
     done = run_here("compare", str(first.path), str(second.path))
-    assert "not compared: not both have recorded answers to the same samples" in done.out
+    assert "not compared: not both have recorded predictions for the same samples" in done.out
 
 
 def test_predictions_that_were_deleted(run_here: Expkit, outputs: Path) -> None:
@@ -337,7 +337,7 @@ def test_predictions_that_were_deleted(run_here: Expkit, outputs: Path) -> None:
     (outputs / "20260101_1200_wide" / "predictions.csv").unlink()
     done = run_here("compare", "narrow", "wide")
     assert done.code == 0
-    assert "not compared: not both have recorded answers" in done.out
+    assert "not compared: not both have recorded predictions" in done.out
 
 
 def test_regression(run_here: Expkit) -> None:

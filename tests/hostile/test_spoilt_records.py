@@ -86,25 +86,25 @@ DATASET: dict[str, Change] = {
     "a decoding of 99 channels": put("preprocessing", "decoding", "channels", 99),
     "a decoding with a key too many": put("preprocessing", "decoding", "frobnicate", 1),
     "a preprocessing of a list": put("preprocessing", [1]),
-    "a normaliser of a text": put("preprocessing", "normaliser", "x"),
-    "a normaliser of texts": put("preprocessing", "normaliser", {"mean": ["a"], "std": ["b"]}),
+    "a normaliser of a text": put("preprocessing", "normalizer", "x"),
+    "a normaliser of texts": put("preprocessing", "normalizer", {"mean": ["a"], "std": ["b"]}),
     "a picture outside": put(
-        "layouts", {"test": {"picture": "../../beside/picture.png", "rows": 2, "columns": 8,
+        "layouts", {"test": {"image": "../../beside/picture.png", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
     "a picture anywhere": put(
-        "layouts", {"test": {"picture": "/etc/passwd", "rows": 2, "columns": 8,
+        "layouts", {"test": {"image": "/etc/passwd", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
     "a picture that is a device": put(
-        "layouts", {"test": {"picture": "/dev/zero", "rows": 2, "columns": 8,
+        "layouts", {"test": {"image": "/dev/zero", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
     "a layout of a billion": put(
-        "layouts", {"test": {"picture": "x.png", "rows": 10**9, "columns": 10**9, "cells": [0]}}),
+        "layouts", {"test": {"image": "x.png", "rows": 10**9, "columns": 10**9, "cells": [0]}}),
     "a layout below none": put(
-        "layouts", {"test": {"picture": "x.png", "rows": -2, "columns": 0, "cells": [-5]}}),
+        "layouts", {"test": {"image": "x.png", "rows": -2, "columns": 0, "cells": [-5]}}),
     "a layout of nothing": put("layouts", {"test": {}}),
     "a layout of a list": put("layouts", [1]),
     "a layout of a split that is none": put(
-        "layouts", {"nowhere": {"picture": "x.png", "rows": 2, "columns": 8, "cells": [0]}}),
+        "layouts", {"nowhere": {"image": "x.png", "rows": 2, "columns": 8, "cells": [0]}}),
     "trained by a text": put("trained_by", "x"),
     "trained by nothing": put("trained_by", {"run": None, "fingerprints": None, "monitored": 7}),
     "trained by codes": put("trained_by", {"run": "\x1b[2J", "fingerprints": {"train": "x"},

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from synthetic_runs import config_of, puzzle_facts, write_run
+from synthetic_runs import config_of, puzzle_metadata, write_run
 
 from expkit.records.sweep.folder import Sweep, SweepFolder, job_id
 from hydra_plugins.expkit import _pruning
 from hydra_plugins.expkit._pruning import Pruning, pruning
 
 COURSE = [0.3, 0.5, 0.4]
-FACTS = puzzle_facts(1, 2)
+FACTS = puzzle_metadata(1, 2)
 WITH_VAL = replace(FACTS, splits={"train": FACTS.splits["train"], "val": FACTS.splits["train"]})
 
 

@@ -36,8 +36,8 @@ def test_a_dead_rectifier(function: Callable[[Tensor], Tensor]) -> None:
     with torch.no_grad(), watch.open():
         net(IMAGES)
     (row,) = watch.read()
-    assert (row["behind"], row["units"], row["dead_share"]) == ("layer", 6, 1.0)
-    assert row["saturated_share"] is None
+    assert (row["behind"], row["units"], row["dead_fraction"]) == ("layer", 6, 1.0)
+    assert row["saturated_fraction"] is None
 
 
 @pytest.mark.parametrize(("bias", "share"), [(8.0, 1.0), (0.5, 0.0)])
@@ -48,7 +48,7 @@ def test_a_saturated_tanh(bias: float, share: float) -> None:
     with torch.no_grad(), watch.open():
         net(IMAGES)
     (row,) = watch.read()
-    assert row["saturated_share"] == share
+    assert row["saturated_fraction"] == share
 
 
 def test_what_a_layer_calls_is_its_own() -> None:

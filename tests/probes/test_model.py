@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.models.scan_line import ScanLineTransformer
 from expkit.probes.model import look_at_layers, probe_loss, probe_model
@@ -16,7 +16,7 @@ from expkit.training.device import Device
 from expkit.training.learner import Learner
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-UNIT = Normaliser(torch.full((3,), 1 / 255), torch.zeros(3))
+UNIT = Normalizer(torch.full((3,), 1 / 255), torch.zeros(3))
 
 
 def pictures(count: int = 12, size: int = 32, num_classes: int = 4) -> Split:
@@ -116,14 +116,14 @@ class Linear(nn.Module):
 def test_probe_by_hand() -> None:
     """Pixels 0 and 2 of classes 0 and 1: answers, loss and gradient as worked out on paper."""
     images = torch.tensor([0, 2], dtype=torch.uint8).view(2, 1, 1, 1)
-    plain = Normaliser(torch.ones(1), torch.zeros(1))
+    plain = Normalizer(torch.ones(1), torch.zeros(1))
     split = Split("train", images, torch.tensor([0, 1]), ["a", "b"], ["a", "b"], plain)
     probe = probe_model(learner_of(Linear()), split)
     # answers (0, 0) and (2, -2): losses ln 2 and ln(1 + e^4)
     assert probe["loss"] == pytest.approx((0.693147 + 4.018150) / 2)
     assert probe["expected_loss"] == pytest.approx(0.693147)
     assert probe["outputs"]["rms"] == pytest.approx(2**0.5)
-    assert probe["outputs"]["spread_across_samples"] == pytest.approx(1.0)
+    assert probe["outputs"]["std_across_samples"] == pytest.approx(1.0)
     assert probe["inputs"] == {"mean": 1.0, "std": 1.0, "min": 0.0, "max": 2.0, "non_finite": 0.0}
     # d/dw of the second sample alone: x (p - onehot) / B = 2 * (0.982, -0.982) / 2
     (row,) = probe["parameters"]
@@ -133,7 +133,7 @@ def test_probe_by_hand() -> None:
     assert probe["last_operation"] == "Mm"
     (layer,) = probe["layers"]
     # of each unit: mean +-1, energy 2, variance 1
-    assert layer["relative_spread"] == pytest.approx(0.5**0.5)
+    assert layer["relative_std"] == pytest.approx(0.5**0.5)
 
 
 def test_a_look_is_an_evaluation() -> None:
@@ -159,10 +159,10 @@ def test_dead_and_saturated_units() -> None:
         model[3].weight.zero_()
         model[3].bias.fill_(50.0)
     layers = {row["name"]: row for row in probe_model(learner_of(model), pictures())["layers"]}
-    assert layers["2"]["dead_share"] == 0.5
-    assert layers["4"]["saturated_share"] == 1.0
-    assert layers["1"]["dead_share"] is None
-    assert layers["4"]["relative_spread"] == pytest.approx(0.0, abs=1e-6)
+    assert layers["2"]["dead_fraction"] == 0.5
+    assert layers["4"]["saturated_fraction"] == 1.0
+    assert layers["1"]["dead_fraction"] is None
+    assert layers["4"]["relative_std"] == pytest.approx(0.0, abs=1e-6)
 
 
 class Shared(nn.Module):

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expkit.probes.module_graph import Wiring, affine_error, cross_sample_gradient
+from expkit.probes.module_graph import ModuleGraph, affine_error, cross_sample_gradient
 
 IMAGES = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def chains(model: nn.Module) -> list[list[str]]:
-    wiring = Wiring(model.eval())
-    with torch.no_grad(), wiring.open():
+    graph = ModuleGraph(model.eval())
+    with torch.no_grad(), graph.open():
         model(IMAGES)
-    return wiring.chains()
+    return graph.chains()
 
 
 class Net(nn.Module):

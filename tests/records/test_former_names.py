@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from expkit.records.former_names import MODULES
+from expkit.records.former_names import MODULES, with_present_fields
 from expkit.records.run.reader import Run
 
 FORMER = {
@@ -39,3 +39,17 @@ def test_every_present_name_exists() -> None:
     """A former name leads to a module that is there."""
     for module in MODULES.values():
         import_module(module)
+
+
+def test_fields_of_an_earlier_version_have_their_present_names() -> None:
+    """At any depth; what is no field keeps its name, and so do values."""
+    former = {
+        "kind": "dataset",
+        "splits": {"val": {"constant_pictures": {"count": 1, "names": ["picture"]}}},
+        "layouts": [{"picture": "pictures/train.jpg", "cells": [1, 0]}],
+    }
+    assert with_present_fields(former) == {
+        "kind": "dataset",
+        "splits": {"val": {"constant_images": {"count": 1, "names": ["picture"]}}},
+        "layouts": [{"image": "pictures/train.jpg", "cells": [1, 0]}],
+    }

@@ -15,7 +15,7 @@ from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.files import read_json, write_json
 from expkit.records.run.digest import Digest
-from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 from expkit.records.run.predictions import write_predictions
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep
@@ -46,13 +46,13 @@ def fold_run(parent: Path, fold: int, rights: list[bool], **more: Any) -> tuple[
     start = more.get("start", fold * len(rights))
     val = answered("val", [f"s{start + i}" for i in range(len(rights))], rights)
     counts = (len(rights) - len(rights) // 2, len(rights) // 2)
-    split = SplitFacts(len(rights), counts, f"v{fold}")
-    facts = DatasetFacts(
+    split = SplitMetadata(len(rights), counts, f"v{fold}")
+    metadata = DatasetMetadata(
         "d", "classification", NAMES, None, (1, 8, 8), {"train": split, "val": split}, {}
     )
     run = write_run(
         parent,
-        facts,
+        metadata,
         name=f"20260101_{more.get('seed', 0)}{fold}",
         config=config_of(seed=more.get("seed", 0), dataset={"fold": fold, "num_folds": 2}),
         stages=finished_stages(3),
@@ -100,10 +100,10 @@ def give_answers(sweep: Path, rights: list[list[bool]]) -> None:
         assert job.run is not None
         samples = [f"s{number * len(each) + i}" for i in range(len(each))]
         write_predictions(job.run.path / "predictions.csv", [answered("val", samples, each)])
-        split = SplitFacts(len(each), (len(each) // 2,) * 2, "f")
+        split = SplitMetadata(len(each), (len(each) // 2,) * 2, "f")
         splits = {"train": split, "val": split}
-        facts = DatasetFacts("d", "classification", NAMES, None, (1, 8, 8), splits, {})
-        write_json(job.run.path / "dataset.json", facts.to_json())
+        metadata = DatasetMetadata("d", "classification", NAMES, None, (1, 8, 8), splits, {})
+        write_json(job.run.path / "dataset.json", metadata.to_json())
 
 
 def give_intervals(sweep: Path, *ends: tuple[float, float]) -> None:

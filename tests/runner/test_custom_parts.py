@@ -51,7 +51,7 @@ def test_a_module_is_an_augmentation_that_keeps_the_range() -> None:
     augmentation.check((3, 4, 4))
     images = torch.rand(2, 3, 4, 4)
     assert torch.allclose(augmentation(images), 1 - images)
-    with pytest.raises(UserError, match="augment cannot augment these pictures") as caught:
+    with pytest.raises(UserError, match="augment cannot augment these images") as caught:
         as_augmentation(nn.Flatten(), NODE).check((3, 4, 4))
     assert caught.value.details["where"] == "augment (Flatten)"
     assert caught.value.details["do"] == "expkit train ... augment=none"

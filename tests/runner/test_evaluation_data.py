@@ -16,7 +16,7 @@ from expkit.data.store.decoding import Decoding
 from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset, Samples, check_dataset
 from expkit.errors import UserError
-from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 from expkit.records.run.reader import Run
 from expkit.runner.evaluation_data import _check_images, adopt_classes, decoding_of
 
@@ -34,17 +34,17 @@ class Trained(Run):
     def on(cls, classes: Sequence[str], recorded: Sequence[int] | None, **dataset: Any) -> Trained:
         run = cls(Path("outputs/a"))
         decoding = json.loads(json.dumps(Decoding((4, 4)).to_json())) | {"size": recorded}
-        facts = DatasetFacts(
+        metadata = DatasetMetadata(
             name="MadeUp",
             task="classification",
             class_names=tuple(classes),
             target_names=None,
             image_shape=(3, 4, 4),
-            splits={"train": SplitFacts(9, (3,) * len(classes), "t")},
+            splits={"train": SplitMetadata(9, (3,) * len(classes), "t")},
             layouts={},
             preprocessing={"decoding": decoding},
         )
-        run.__dict__ |= {"dataset_as_read": facts, "config": {"dataset": {**FOLDER, **dataset}}}
+        run.__dict__ |= {"dataset_as_read": metadata, "config": {"dataset": {**FOLDER, **dataset}}}
         return run
 
 

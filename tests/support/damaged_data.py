@@ -1,4 +1,4 @@
-"""Small real data, ways to damage it, and the evidence that a census of it gives."""
+"""Small real data, ways to damage it, and the evidence that a data profile of it gives."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from synthetic_evidence import make_evidence, make_signal
 
-from expkit.data.audit.profile import take_census
+from expkit.data.audit.profile import profile_dataset
 from expkit.data.datasets.digits import Digits
 from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset, Samples
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 
 Array = npt.NDArray[Any]
 
@@ -67,15 +67,15 @@ def flip(targets: Array, share: float, seed: int = 0) -> Array:
     return np.asarray(wrong % num_classes)
 
 
-def facts_of(dataset: Dataset) -> DatasetFacts:
-    return DatasetFacts(
+def metadata_of(dataset: Dataset) -> DatasetMetadata:
+    return DatasetMetadata(
         name="Damaged",
         task="classification",
         class_names=tuple(dataset.class_names or ()),
         target_names=None,
         image_shape=(1, 8, 8),
         splits={
-            name: SplitFacts(len(samples), dataset.class_counts(name), name)
+            name: SplitMetadata(len(samples), dataset.class_counts(name), name)
             for name, samples in dataset.splits.items()
         },
         layouts={},
@@ -85,6 +85,6 @@ def facts_of(dataset: Dataset) -> DatasetFacts:
 def evidence_of(
     dataset: Dataset, signals: Sequence[Mapping[str, Any]] = (), **others: Any
 ) -> Evidence:
-    """What a run on this data has after its census, and whatever else is given."""
-    census = make_signal("data", "preflight", **take_census(dataset))
-    return make_evidence(facts=facts_of(dataset), signals=[census, *signals], **others)
+    """What a run on this data has after its data profile, and whatever else is given."""
+    profile = make_signal("data", "preflight", **profile_dataset(dataset))
+    return make_evidence(metadata=metadata_of(dataset), signals=[profile, *signals], **others)

@@ -10,7 +10,7 @@ from synthetic_evidence import make_evidence, make_history
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.run.metadata import DatasetFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, StageResult
 
 TRAINED = StageResult("train", True, "50 of 50 epochs; best epoch 50", "Training", best_epoch=1)
 EVALUATED = StageResult("evaluate", True, "done", "Evaluation")
@@ -40,7 +40,7 @@ def with_right(num_right: int, total: int, shift: int = 0) -> Any:
 
 
 def evaluated(
-    facts: DatasetFacts, val: Any, num_epochs: int = 10, last_loss: float = 1.0, **config: Any
+    facts: DatasetMetadata, val: Any, num_epochs: int = 10, last_loss: float = 1.0, **config: Any
 ) -> Evidence:
     losses = np.linspace(2, last_loss, num_epochs).tolist()
     half = [0.5] * num_epochs

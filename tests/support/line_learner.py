@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.losses.squared_error import SquaredError
 from expkit.training.device import Device
 from expkit.training.learner import Learner
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-LINE = Normaliser(torch.ones(1), torch.zeros(1))  # a pixel is its own number
+LINE = Normalizer(torch.ones(1), torch.zeros(1))  # a pixel is its own number
 
 
 def points(xs: Sequence[int], targets: Tensor) -> Split:

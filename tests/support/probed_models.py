@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_signal
+from synthetic_evidence import CONFIG, make_evidence, make_metadata, make_signal
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.diagnosis.evidence import Evidence
 from expkit.probes.model import probe_loss, probe_model
@@ -32,7 +32,7 @@ def smooth_pictures(count: int = 32, size: int = 32) -> Split:
         torch.arange(count) % NUM_CLASSES,
         names,
         names[:NUM_CLASSES],
-        Normaliser(torch.full((3,), 1 / 64), torch.full((3,), -2.0)),
+        Normalizer(torch.full((3,), 1 / 64), torch.full((3,), -2.0)),
     )
 
 
@@ -82,8 +82,8 @@ def probed(
         "model": probe_model(learner, split),
     }
     made = [make_signal(kind, stage, epoch, **probe) for kind, probe in probes.items()]
-    facts = make_facts((20,) * NUM_CLASSES, None)
-    return make_evidence(facts=facts, signals=[*made, *signals], **config)
+    metadata = make_metadata((20,) * NUM_CLASSES, None)
+    return make_evidence(metadata=metadata, signals=[*made, *signals], **config)
 
 
 def training(**changed: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def make_look(
     **more: Any,
 ) -> dict[str, Any]:
     """An epoch that was looked at closely; answers have size 1."""
-    outputs = {"rms": 1.0, "spread_across_samples": spread, "non_finite": 0}
+    outputs = {"rms": 1.0, "std_across_samples": spread, "non_finite": 0}
     rows = [{"name": f"{i}.weight", "weight_rms": 1.0, "update_ratio": update} for i in range(4)]
     rows = [{**row, "gradient_rms": 1.0} for row in rows]
     content = {"layers": layers, "outputs": outputs, "parameters": rows, "step": 100 * epoch}
@@ -113,6 +113,6 @@ def make_look(
 def flat(hidden: float) -> list[dict[str, Any]]:
     """Three linear layers, of which the one before the last differs so much between samples."""
     return [
-        {"name": n, "type": "Linear", "relative_spread": s, "dead_share": None, "non_finite": 0}
+        {"name": n, "type": "Linear", "relative_std": s, "dead_fraction": None, "non_finite": 0}
         for n, s in (("0", 0.4), ("1", hidden), ("2", hidden / 10))
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 
-SPLIT = SplitFacts(4, (2, 2), "f")
-DIGITS = DatasetFacts(
+SPLIT = SplitMetadata(4, (2, 2), "f")
+DIGITS = DatasetMetadata(
     name="Digits",
     task="classification",
     class_names=("a", "b"),

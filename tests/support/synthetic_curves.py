@@ -50,7 +50,7 @@ def make_course(
         }
         content = {
             "first_non_finite_step": None,
-            "clipped_share": None,
+            "clipped_fraction": None,
             "step_loss": {"max": loss, "mean": loss, "std": 0.1 * loss},
             "parameters": [row],
             "gradient_norm": 1.0,

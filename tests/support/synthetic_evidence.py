@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata, StageResult
 
 CONFIG: Mapping[str, Any] = {
     "name": "made_up",
@@ -32,18 +32,18 @@ CONFIG: Mapping[str, Any] = {
 }
 
 
-def make_facts(
+def make_metadata(
     train: Sequence[int] = (100,) * 10, val: Sequence[int] | None = (20,) * 10
-) -> DatasetFacts:
+) -> DatasetMetadata:
     """Facts on data with so many samples of each class."""
     given = {"train": train, **({} if val is None else {"val": val})}
-    return DatasetFacts(
+    return DatasetMetadata(
         name="MadeUp",
         task="classification",
         class_names=tuple(f"class_{i}" for i in range(len(train))),
         target_names=None,
         image_shape=(1, 8, 8),
-        splits={name: SplitFacts(sum(c), tuple(c), name) for name, c in given.items()},
+        splits={name: SplitMetadata(sum(c), tuple(c), name) for name, c in given.items()},
         layouts={},
     )
 
@@ -70,7 +70,7 @@ def make_signal(kind: str, stage: str = "train", epoch: int = 0, **content: Any)
 
 def make_evidence(
     *,
-    facts: DatasetFacts | None = None,
+    metadata: DatasetMetadata | None = None,
     history: Sequence[Mapping[str, Any]] = (),
     signals: Sequence[Mapping[str, Any]] = (),
     stages: Sequence[StageResult] = (),
@@ -81,7 +81,7 @@ def make_evidence(
     """Evidence of a run with the config above, but for the parts that are given."""
     return Evidence(
         config={**CONFIG, **config},
-        facts=facts or make_facts(),
+        metadata=metadata or make_metadata(),
         history=[dict(record) for record in history],
         signals=[dict(record) for record in signals],
         stages=list(stages),

@@ -15,7 +15,7 @@ from PIL import Image
 
 from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.files import write_json
-from expkit.records.run.metadata import DatasetFacts, Layout, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, Layout, SplitMetadata, StageResult
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 
@@ -49,7 +49,7 @@ def config_of(**changes: Any) -> dict[str, Any]:
 
 def write_run(
     parent: Path,
-    facts: DatasetFacts,
+    metadata: DatasetMetadata,
     *,
     name: str = "20260101_120000_larger_backbone",
     config: Mapping[str, Any] | None = None,
@@ -71,7 +71,7 @@ def write_run(
             "environment.json": json.dumps(environment),
         },
     )
-    write_json(folder.path / "dataset.json", facts.to_json())
+    write_json(folder.path / "dataset.json", metadata.to_json())
     for record in history:
         folder.append_history(record)
     for stage in stages:
@@ -79,10 +79,10 @@ def write_run(
     if predictions:
         folder.write_predictions(predictions)
     if picture is not None:
-        for layout in facts.layouts.values():
+        for layout in metadata.layouts.values():
             stream = io.BytesIO()
             Image.fromarray(picture).save(stream, "JPEG", quality=90)
-            (folder.path / layout.picture).write_bytes(stream.getvalue())
+            (folder.path / layout.image).write_bytes(stream.getvalue())
     for epoch, arrays in (snapshots or {}).items():
         folder.write_snapshot("train", epoch, arrays)
     if not locked:
@@ -202,12 +202,12 @@ def finished_stages(num_epochs: int = 40) -> list[StageResult]:
     ]
 
 
-def puzzle_facts(rows: int, columns: int) -> DatasetFacts:
+def puzzle_metadata(rows: int, columns: int) -> DatasetMetadata:
     cells = tuple(range(rows * columns))
     names = tuple(f"r{i // columns:02d}_c{i % columns:02d}" for i in cells)
-    split = SplitFacts(len(cells), (1,) * len(cells), "f00d")
+    split = SplitMetadata(len(cells), (1,) * len(cells), "f00d")
     layout = Layout("puzzle.jpg", rows, columns, cells)
-    return DatasetFacts(
+    return DatasetMetadata(
         "puzzle", "classification", names, None, (3, 64, 64), {"train": split}, {"train": layout}
     )
 
@@ -222,11 +222,11 @@ def puzzle_run(
     snapshot_epochs: Sequence[int] = (1,),
     **more: Any,
 ) -> Run:
-    facts = puzzle_facts(rows, columns)
-    assert facts.class_names is not None
+    metadata = puzzle_metadata(rows, columns)
+    assert metadata.class_names is not None
     targets = np.arange(rows * columns)
-    final = answers("train", targets, facts.class_names, share_right)
-    early = answers("train", targets, facts.class_names, 0.2 * share_right)
+    final = answers("train", targets, metadata.class_names, share_right)
+    early = answers("train", targets, metadata.class_names, 0.2 * share_right)
     shown = np.linspace(0, len(targets) - 1, min(8, len(targets))).astype(int)
     snapshot = {
         "targets": targets,
@@ -241,7 +241,7 @@ def puzzle_run(
     ]
     return write_run(
         parent,
-        facts,
+        metadata,
         history=history,
         stages=finished_stages(num_epochs),
         predictions=[final],
@@ -263,13 +263,13 @@ def classes_run(
     """A classification with train, val and test."""
     num_classes = len(class_names)
     splits = {"train": 5 * per_class, "val": per_class, "test": per_class}
-    facts = DatasetFacts(
+    metadata = DatasetMetadata(
         "digits",
         "classification",
         tuple(class_names),
         None,
         (1, 8, 8),
-        {s: SplitFacts(n * num_classes, (n,) * num_classes, s) for s, n in splits.items()},
+        {s: SplitMetadata(n * num_classes, (n,) * num_classes, s) for s, n in splits.items()},
         {},
     )
     predictions = [
@@ -288,7 +288,7 @@ def classes_run(
         "predictions": predictions,
         **more,
     }
-    return write_run(parent, facts, **arguments)
+    return write_run(parent, metadata, **arguments)
 
 
 def position_run(parent: Path, rows: int = 25, columns: int = 38, noise: float = 0.03) -> Run:
@@ -299,8 +299,8 @@ def position_run(parent: Path, rows: int = 25, columns: int = 38, noise: float =
     ).astype(np.float32)
     random = np.random.default_rng(0)
     predicted = (targets + random.normal(0, noise, targets.shape)).astype(np.float32)
-    split = SplitFacts(len(cells), None, "f00d")
-    facts = DatasetFacts(
+    split = SplitMetadata(len(cells), None, "f00d")
+    metadata = DatasetMetadata(
         "puzzle",
         "regression",
         None,
@@ -315,7 +315,7 @@ def position_run(parent: Path, rows: int = 25, columns: int = 38, noise: float =
     names = [f"piece_{i}" for i in cells]
     return write_run(
         parent,
-        facts,
+        metadata,
         name="20260101_120000_position",
         config=config_of(name="position", criteria={"rmse": "< 0.05", "r2": "> 0.9"}),
         history=history,
@@ -333,14 +333,14 @@ def failed_gate_run(parent: Path, **more: Any) -> Run:
     ]
     history = [*gate_history("overfit_1", 40), *gate_history("overfit_10", 500)]
     arguments: dict[str, Any] = {"stages": stages, "history": history, **more}
-    return write_run(parent, puzzle_facts(25, 38), **arguments)
+    return write_run(parent, puzzle_metadata(25, 38), **arguments)
 
 
 def interrupted_run(parent: Path, *, locked: bool = False) -> Run:
     """Cut off in epoch 7 of training; still running where its lock is held."""
     return write_run(
         parent,
-        puzzle_facts(25, 38),
+        puzzle_metadata(25, 38),
         stages=finished_stages()[:2],
         history=[*gate_history("overfit_1", 40), *train_history(40, 6.857)[:7]],
         locked=locked,

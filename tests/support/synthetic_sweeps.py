@@ -39,8 +39,8 @@ class FakeJob:
 
 def write_sweep(parent: Path, jobs: Sequence[FakeJob], name: str = "20260101_000000_7") -> Path:
     path = parent / f"{name}_sweep"
-    facts = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "accuracy"}
-    folder = SweepFolder.create(path, {**facts, "started": "2026-01-01T00:00:00+00:00"})
+    metadata = {"command": ["expkit", "train", "-m", "seed=0,1"], "objective": "accuracy"}
+    folder = SweepFolder.create(path, {**metadata, "started": "2026-01-01T00:00:00+00:00"})
     for number, job in enumerate(jobs):
         config = {
             "name": job.name,

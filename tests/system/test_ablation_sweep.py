@@ -60,7 +60,7 @@ def test_the_recipe_and_each_change_alone_run_over_the_seeds(
         ("x", 1, "kaiming", "batch"),
     ]
     assert {job.status for job in jobs} == {"finished"}
-    assert Sweep(path).facts["claims"] == {"small_head": "< 0", "every": "> -0.01"}
+    assert Sweep(path).metadata["claims"] == {"small_head": "< 0", "every": "> -0.01"}
     page = (path / "sweep.md").read_text()
     assert "## The hypothesis" in page
     assert "| small_head | hurts | - | - | not decided |" in page

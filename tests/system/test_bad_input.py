@@ -64,7 +64,7 @@ BEFORE_TORCH = [
     (("train", "loss=mse"), "the loss is for regression", "loss=cross_entropy"),
     (("train", "dataset.target=position"), "for classification", "loss=mse criteria=regression"),
     (("train", "dataset.image=nowhere.png"), "no file 'nowhere.png'", "dataset.image=FILE"),
-    (("train", "dataset.image=."), "is a directory", "one picture file"),
+    (("train", "dataset.image=."), "is a directory", "one image file"),
     (("train", "-m", "optimizer.lrr=1,2"), "no key", "expkit train -m optimizer.lr=1,2"),
     (("train", "-m", "seed=0,1", "sweep.objective=val/acuracy"), "no run measures", "val/accuracy"),
     (("train", "-m", "model=simple_conv,deep_haed"), "no model called 'deep_haed'", "deep_head"),
@@ -134,8 +134,8 @@ def test_pictures_that_are_none(run_here: Expkit, tmp_path: Path) -> None:
     data = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "half.png").write_bytes(data[: len(data) // 2])
     Image.new("RGB", (2, 2)).save(tmp_path / "small.png")
-    check_screen(run_here("train", "dataset.image=text.png"), "cannot be read as a picture")
-    check_screen(run_here("train", "dataset.image=half.png"), "cannot be read as a picture")
+    check_screen(run_here("train", "dataset.image=text.png"), "cannot be read as an image")
+    check_screen(run_here("train", "dataset.image=half.png"), "cannot be read as an image")
     check_screen(
         run_here("train", "dataset.image=small.png"),
         "2 x 2 pixels, too few for 38 x 25 pieces",
@@ -158,7 +158,7 @@ def test_a_model_that_does_not_fit_is_told_before_the_first_step(
         "# One output too many\n_target_: odd_net_for_expkit.make\n_partial_: true\n"
     )
     done = run_here("train", *TINY, "model=odd")
-    check_screen(done, "the model answers with shape (2, 7), and this dataset wants (2, 6)")
+    check_screen(done, "the model returns shape (2, 7), and this dataset wants (2, 6)")
 
 
 def test_a_folder_that_cannot_be_written(run_here: Expkit, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_preflight_may_end_a_run(run_here: Expkit, tmp_path: Path) -> None:
         "class Few(Rule):\n"
         "    least: int = 1\n\n"
         "    def find(self, evidence):\n"
-        "        count = evidence.facts.splits['train'].num_samples\n"
+        "        count = evidence.metadata.splits['train'].num_samples\n"
         "        if count < self.least:\n"
         "            yield Finding('fatal', 'too few for me', {'count': count}, 'a small set')\n"
     )

@@ -45,9 +45,9 @@ def test_a_folder_is_trained_on(
     done = run_here("train", *words, f"dataset.memory_fraction={memory_fraction}", *FEW)
     assert done.code == 0, done.err
     run = only_run(tmp_path)
-    facts = json.loads((run / "dataset.json").read_text())
-    assert facts["class_names"] == ["bright", "dark"]
-    assert {name: split["num_samples"] for name, split in facts["splits"].items()} == {
+    metadata = json.loads((run / "dataset.json").read_text())
+    assert metadata["class_names"] == ["bright", "dark"]
+    assert {name: split["num_samples"] for name, split in metadata["splits"].items()} == {
         "train": 24,
         "val": 8,
     }
@@ -74,8 +74,8 @@ def test_mapped_and_resident_runs_are_the_same(
         assert done.code == 0, done.err
         (run,) = output.glob("2*")
         history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-        facts = json.loads((run / "dataset.json").read_text())
-        seen.append(([record["train/loss"] for record in history], facts["splits"]))
+        metadata = json.loads((run / "dataset.json").read_text())
+        seen.append(([record["train/loss"] for record in history], metadata["splits"]))
     assert seen[0] == seen[1]
 
 
@@ -85,7 +85,7 @@ def test_mapped_and_resident_runs_are_the_same(
     [
         (("dataset=image_folder",), ("dataset.root must be given", "dataset.root=VALUE")),
         (("dataset=arrays",), ("dataset.images must be given",)),
-        (("dataset=image_folder", "dataset.root=none"), ("is not there", "CLASS/PICTURE")),
+        (("dataset=image_folder", "dataset.root=none"), ("is not there", "CLASS/IMAGE")),
         (
             ("dataset=image_folder", "dataset.root=pictures/train/dark"),
             ("pictures of 0 classes", "found no folders, and 12 files"),
@@ -123,7 +123,7 @@ def test_broken_pictures_are_listed_on_one_screen(run_here: Expkit, pictures: Pa
     words = ("dataset=image_folder", f"dataset.root={pictures}")
     done = run_here("train", *words)
     assert done.code == 2
-    assert "20 of 52 pictures cannot be read" in done.err
+    assert "20 of 52 images cannot be read" in done.err
     assert "and 10 more" in done.err
     assert len(done.err.splitlines()) < 24
     assert run_here("train", *words, "dataset.on_error=skip", *FEW).code == 0

@@ -59,9 +59,9 @@ def test_every_part_of_the_page_runs(project: Path, run_here: Expkit) -> None:
     assert done.code == 0, done.out + done.err
     environment = json.loads((run / "environment.json").read_text())
     assert environment["own_code"] == hash_own_code(config), "sweep.reuse goes by it"
-    facts = json.loads((run / "dataset.json").read_text())
-    assert facts["class_names"] == ["horizontal", "vertical"]
-    assert [split["num_samples"] for split in facts["splits"].values()] == [36, 12, 12]
+    metadata = json.loads((run / "dataset.json").read_text())
+    assert metadata["class_names"] == ["horizontal", "vertical"]
+    assert [split["num_samples"] for split in metadata["splits"].values()] == [36, 12, 12]
     summary = json.loads((run / "summary.json").read_text())
     assert summary["stages"][0]["stage"] == "size_limit"
     assert all(stage["passed"] for stage in summary["stages"])

@@ -104,7 +104,7 @@ def test_a_fold_that_diverges_labels_nothing(
     def answer_nan(model: nn.Module, batches: Iterable[Tensor], device: object) -> Tensor:
         return torch.full((sum(map(len, batches)), 10), torch.nan)
 
-    monkeypatch.setattr("expkit.runner.stages.collect_mistakes.answer", answer_nan)
+    monkeypatch.setattr("expkit.runner.stages.collect_mistakes.compute_outputs", answer_nan)
     done = run_here(
         "train",
         *DIGITS,

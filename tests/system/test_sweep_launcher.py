@@ -153,9 +153,9 @@ def test_a_sweep_is_resumed_as_what_it_was(planned: Sweep, run_here: Expkit) -> 
     assert "optimizer.lr: was 0.5, is 0.25" in edited.err
     choice.write_text(text)
 
-    facts = json.loads((planned.path / "sweep.json").read_text())
-    facts["command"].append("hydra.launcher._target_=os.system")
-    (planned.path / "sweep.json").write_text(json.dumps(facts))
+    metadata = json.loads((planned.path / "sweep.json").read_text())
+    metadata["command"].append("hydra.launcher._target_=os.system")
+    (planned.path / "sweep.json").write_text(json.dumps(metadata))
     foreign = run_here("resume", "last")
     assert foreign.code == 2
     assert "--trust hydra" in foreign.err

@@ -103,11 +103,11 @@ def test_answers_are_counted_by_class() -> None:
     sums = MetricAccumulator(CPU, closely=True)
     logits = torch.tensor([[0.0, 9, 0], [0, 5, 0], [0, 2, 0], [1, 0, 0]])
     sums.add(torch.tensor(0.0), logits, torch.tensor([1, 1, 0, 0]))
-    assert sums.answers() == {
-        "largest_share": 0.75,
+    assert sums.predictions() == {
+        "largest_fraction": 0.75,
         "largest_class": 1,
         "num_classes": 2,
-        "shares": [0.25, 0.75, 0.0],
+        "fractions": [0.25, 0.75, 0.0],
     }
 
 
@@ -116,7 +116,7 @@ def test_the_surest_answers_are_judged_alone() -> None:
     sums = MetricAccumulator(CPU, closely=True)
     logits = torch.tensor([[0.0, 9], [0, 5], [0, 2], [1, 0]])
     sums.add(torch.tensor(0.0), logits, torch.tensor([0, 1, 1, 0]))
-    assert sums.sure_mistakes() == {"share": 1.0, "count": 1}
+    assert sums.sure_mistakes() == {"fraction": 1.0, "count": 1}
     assert MetricAccumulator(CPU).sure_mistakes() is None
 
 
@@ -132,7 +132,7 @@ def test_balanced_draws_are_weighted_back_by_hand() -> None:
         logits = nn.functional.one_hot(answers[part], 2).float()
         sums.add(torch.tensor(1.0), logits, targets[part])
     assert sums.means()["accuracy"] == pytest.approx(0.7)
-    assert sums.signals()["weighted_to_class_shares"]
+    assert sums.signals()["weighted_to_class_fractions"]
 
 
 def test_a_class_that_was_not_drawn_weighs_nothing() -> None:
@@ -167,4 +167,4 @@ def test_runs_side_by_side_by_hand() -> None:
     first, second = sums.of_each(2)
     assert first.means() == {"loss": 0.5, "accuracy": 0.5}
     assert second.means() == {"loss": 1.5, "accuracy": 0.0}
-    assert (first.answers()["largest_class"], second.answers()["largest_class"]) == (0, 1)
+    assert (first.predictions()["largest_class"], second.predictions()["largest_class"]) == (0, 1)

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from expkit.data.store.normalizer import fit_normaliser
+from expkit.data.store.normalizer import fit_normalizer
 from expkit.data.store.split import Split
 from expkit.errors import UserError
 from expkit.models.conv import ConvNet
@@ -58,9 +58,9 @@ def one_thread() -> Iterator[None]:
 def some_split() -> Split:
     draws = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (13, 8, 8, 3), generator=draws, dtype=torch.uint8)
-    normaliser = fit_normaliser(images, "dataset")
+    normalizer = fit_normalizer(images, "dataset")
     targets = torch.arange(13) % 5
-    return Split("train", images, targets, [""] * 13, list("abcde"), normaliser)
+    return Split("train", images, targets, [""] * 13, list("abcde"), normalizer)
 
 
 def new_learner(

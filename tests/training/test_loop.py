@@ -294,7 +294,7 @@ def test_weighted_loss_of_a_split_is_that_of_all_its_samples() -> None:
         targets,
         list("abcd"),
         ("x", "y"),
-        TWO_POINTS.normaliser,
+        TWO_POINTS.normalizer,
     )
     model = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
     with torch.no_grad():

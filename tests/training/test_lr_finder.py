@@ -11,21 +11,21 @@ import pytorch_optimizer
 import torch
 from torch import nn
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.training.device import Device
 from expkit.training.learner import Learner
-from expkit.training.lr_finder import first_above, smooth, steepest, summarise, sweep_rates
+from expkit.training.lr_finder import first_above, smooth, steepest, summarise, sweep_lrs
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-PIXEL = Normaliser(torch.ones(1), torch.zeros(1))
+PIXEL = Normalizer(torch.ones(1), torch.zeros(1))
 
 
 def split_of(num: int = 32) -> Split:
     """Pictures of one pixel x, alternately -1 and 1 once normalised, whose target is 3 x."""
     images = torch.tensor([0, 2] * (num // 2), dtype=torch.uint8).view(-1, 1, 1, 1)
     targets = 3 * (images.float().view(-1, 1) - 1)
-    unit = Normaliser(torch.ones(1), -torch.ones(1))
+    unit = Normalizer(torch.ones(1), -torch.ones(1))
     return Split("train", images, targets, [str(i) for i in range(num)], None, unit)
 
 
@@ -51,7 +51,7 @@ def test_bursts_where_gradient_descent_must() -> None:
     """A step of rate r multiplies the error by 1 - 2 r: above r = 1 it grows, at 2 it triples."""
     model = slope()
     learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=0.01))
-    found = sweep_rates(learner, split_of(), batch_size=8, seed=0)
+    found = sweep_lrs(learner, split_of(), batch_size=8, seed=0)
     assert found is not None
     # errors that shrank to nothing before have to grow back before the loss is above its start
     assert 1 < found["diverged_at"] <= 10
@@ -84,7 +84,7 @@ def test_changes_nothing(make: Any, used: bool) -> None:
     before = copy.deepcopy((model.state_dict(), learner.optimizer.state_dict()))
     modes = [layer.training for layer in model.modules()]
     draws, scaler = torch.get_rng_state(), learner.scaler.state_dict()
-    found = sweep_rates(learner, split, batch_size=8, seed=0)
+    found = sweep_lrs(learner, split, batch_size=8, seed=0)
     assert found is not None
     assert found["num_steps"] >= 15
     after = (model.state_dict(), learner.optimizer.state_dict())
@@ -99,9 +99,9 @@ def test_is_the_same_twice() -> None:
     """Its draws are of its seed alone."""
     model = net()
     learner = learner_of(model, torch.optim.Adam(model.parameters()))
-    first = sweep_rates(learner, split_of(), batch_size=8, seed=5)
+    first = sweep_lrs(learner, split_of(), batch_size=8, seed=5)
     torch.rand(3)
-    assert sweep_rates(learner, split_of(), batch_size=8, seed=5) == first
+    assert sweep_lrs(learner, split_of(), batch_size=8, seed=5) == first
 
 
 def test_groups_keep_their_ratio() -> None:
@@ -115,7 +115,7 @@ def test_groups_keep_their_ratio() -> None:
 
     weight, bias = model.parameters()
     optimizer = Spy([{"params": [weight], "lr": 0.1}, {"params": [bias], "lr": 0.01}])
-    sweep_rates(learner_of(model, optimizer), split_of(), batch_size=8, seed=0)
+    sweep_lrs(learner_of(model, optimizer), split_of(), batch_size=8, seed=0)
     rates = torch.tensor(seen)
     torch.testing.assert_close(rates[:, 1], rates[:, 0] / 10)
     assert rates[0, 0] == pytest.approx(1e-7)
@@ -126,14 +126,14 @@ def test_none_where_time_is_short() -> None:
     """Fewer than fifteen steps would be no test."""
     model = net()
     learner = learner_of(model, torch.optim.Adam(model.parameters()))
-    assert sweep_rates(learner, split_of(), batch_size=8, seed=0, max_seconds=1e-6) is None
+    assert sweep_lrs(learner, split_of(), batch_size=8, seed=0, max_seconds=1e-6) is None
 
 
 def test_none_without_a_rate() -> None:
     """At a rate of 0 the groups have no ratio to it."""
     model = net()
     learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=0.0))
-    assert sweep_rates(learner, split_of(), batch_size=8, seed=0) is None
+    assert sweep_lrs(learner, split_of(), batch_size=8, seed=0) is None
 
 
 def test_none_for_a_model_that_cannot_be_copied() -> None:
@@ -141,7 +141,7 @@ def test_none_for_a_model_that_cannot_be_copied() -> None:
     model = slope()
     model.cached = model[1].weight * 2
     learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=0.1))
-    assert sweep_rates(learner, split_of(), batch_size=8, seed=0) is None
+    assert sweep_lrs(learner, split_of(), batch_size=8, seed=0) is None
 
 
 def test_none_for_a_loss_that_is_no_number() -> None:
@@ -149,7 +149,7 @@ def test_none_for_a_loss_that_is_no_number() -> None:
     model = slope()
     nn.init.constant_(model[1].weight, math.nan)
     learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=0.1))
-    assert sweep_rates(learner, split_of(), batch_size=8, seed=0) is None
+    assert sweep_lrs(learner, split_of(), batch_size=8, seed=0) is None
 
 
 def test_tells_gradients_that_stay() -> None:
@@ -161,7 +161,7 @@ def test_tells_gradients_that_stay() -> None:
 
     model = slope()
     learner = learner_of(model, Forgetful(model.parameters(), lr=0.01))
-    found = sweep_rates(learner, split_of(), batch_size=8, seed=0)
+    found = sweep_lrs(learner, split_of(), batch_size=8, seed=0)
     assert found is not None
     assert found["gradients_left"]
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -65,7 +65,7 @@ def test_clipping_is_counted() -> None:
     for bound, share in ((0.5, 1.0), (10.0, 0.0)):
         learner = learner_of(line(), lr=1e-9, max_gradient_norm=bound)
         (epoch,) = train_epochs(learner, EpochPlan(TWO_POINTS, batch_size=2, max_epochs=1, seed=0))
-        assert epoch.signals["clipped_share"] == share
+        assert epoch.signals["clipped_fraction"] == share
 
 
 def test_gradients_that_stay_are_seen() -> None:

@@ -1,4 +1,4 @@
-"""What happens to pictures that are scanned line by line, each row a line."""
+"""Augmentations of images that are scanned line by line, each row a line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class LineDropout(nn.Module):
-    """Loses whole lines, as where a tip left the surface: they become the picture's mean."""
+    """Loses whole lines, as where a tip left the surface: they become the image's mean."""
 
     def __init__(
         self,
         fraction: Annotated[float, Ge(0), Le(1)] = 0.1,
         p: Annotated[float, Ge(0), Le(1)] = 0.5,
     ) -> None:
-        """`p` chooses pictures, and each line of these is lost with probability `fraction`."""
+        """`p` chooses images, and each line of these is lost with probability `fraction`."""
         super().__init__()
         self.fraction = fraction
         self.p = p

@@ -1,4 +1,4 @@
-"""Mixing pairs of pictures with their labels: mixup and CutMix, every sample by a share of its own.
+"""Mixing pairs of images with their labels: mixup and CutMix, every sample by a share of its own.
 
 kornia's mixup draws its share uniformly instead of from a Beta distribution, and torchvision's
 draws one share for a whole batch: hence these few lines.
@@ -26,9 +26,9 @@ def mix_pairs(
     keep = _draw_keep(images_BCHW, mixup_alpha, cutmix_alpha)
     mixed = torch.lerp(images_BCHW.roll(1, 0), images_BCHW, keep)
     labels_BC = one_hot(targets_B, num_classes).float()
-    # what the pictures really keep: a cut that was drawn may reach beyond the border
-    share_B1 = keep.mean(dim=(1, 2, 3)).unsqueeze(1)
-    soft_BC = torch.lerp(labels_BC.roll(1, 0), labels_BC, share_B1)
+    # what the images really keep: a cut that was drawn may reach beyond the border
+    fraction_B1 = keep.mean(dim=(1, 2, 3)).unsqueeze(1)
+    soft_BC = torch.lerp(labels_BC.roll(1, 0), labels_BC, fraction_B1)
     return mixed.contiguous(memory_format=torch.channels_last), soft_BC
 
 
@@ -45,14 +45,14 @@ def _draw_keep(images_BCHW: Tensor, mixup_alpha: float, cutmix_alpha: float) -> 
 
 def _draw_mixup(images_BCHW: Tensor, alpha: float) -> Tensor:
     """Shares B x 1 x 1 x 1, as in arXiv:1710.09412."""
-    return _draw_shares(len(images_BCHW), alpha).view(-1, 1, 1, 1).to(images_BCHW.device)
+    return _draw_fractions(len(images_BCHW), alpha).view(-1, 1, 1, 1).to(images_BCHW.device)
 
 
 def _draw_cutmix(images_BCHW: Tensor, alpha: float) -> Tensor:
-    """B x 1 x H x W: 0 in a box of the picture's proportions, 1 around it; arXiv:1905.04899."""
+    """B x 1 x H x W: 0 in a box of the image's proportions, 1 around it; arXiv:1905.04899."""
     batch, _, height, width = images_BCHW.shape
-    half_side_B = (1 - _draw_shares(batch, alpha)).sqrt() / 2
-    # all as fractions of the picture's sides; the border cuts off what sticks out
+    half_side_B = (1 - _draw_fractions(batch, alpha)).sqrt() / 2
+    # all as fractions of the image's sides; the border cuts off what sticks out
     box_3B1 = torch.stack([half_side_B, *torch.rand(2, batch)]).unsqueeze(2)
     half_side_B1, row_B1, column_B1 = box_3B1.to(images_BCHW.device)
 
@@ -65,7 +65,7 @@ def _draw_cutmix(images_BCHW: Tensor, alpha: float) -> Tensor:
     return (~is_cut_BHW).float().unsqueeze(1)
 
 
-def _draw_shares(num: int, alpha: float) -> Tensor:
+def _draw_fractions(num: int, alpha: float) -> Tensor:
     """From Beta(alpha, alpha); on the CPU, as kornia draws: the same for every device."""
     concentration = torch.tensor(float(alpha))
     return torch.distributions.Beta(concentration, concentration).sample((num,))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from expkit.augment.mixing import mix_pairs
 from expkit.errors import UserError
 
-MOST_OUTSIDE = 0.5  # of the trial's values: strong noise stays below, a normalisation does not
+MOST_OUTSIDE = 0.5  # of the trial's values: strong noise stays below, a normalization does not
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class Augmentation:
 
     @property
     def is_identity(self) -> bool:
-        """Whether a call would hand the pictures back as they are."""
+        """Tell whether a call would hand the images back as they are."""
         return not self.transforms
 
     @property
     def mixes(self) -> bool:
-        """Whether targets become soft: each sample's label shared with its partner's."""
+        """Tell whether targets become soft: each sample's label shared with its partner's."""
         return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
     @torch.no_grad()
     def __call__(self, images_BCHW: Tensor) -> Tensor:
-        """Pictures in [0, 1], channels last in memory, before and after."""
+        """Images in [0, 1], channels last in memory, before and after."""
         if self.is_identity:
             return images_BCHW
-        # kornia's kernels are up to four times as slow on pictures that lie channels last
+        # kornia's kernels are up to four times as slow on images that lie channels last
         changed = images_BCHW.contiguous()
         for transform in self.transforms.values():
             changed = transform(changed)
@@ -63,7 +63,7 @@ class Augmentation:
     def mix(
         self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Pictures mixed in pairs with the shares B x C of the classes; or both as they are."""
+        """Images mixed in pairs with the shares B x C of the classes; or both as they are."""
         if not self.mixes:
             return images_BCHW, targets_B
         return mix_pairs(
@@ -75,7 +75,7 @@ class Augmentation:
         )
 
     def check(self, image_shape: Sequence[int]) -> None:
-        """Refuse, by name, a transform that cannot take pictures C x H x W or spoils them."""
+        """Refuse, by name, a transform that cannot take images C x H x W or spoils them."""
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
             for name, transform in self.transforms.items():
@@ -110,16 +110,16 @@ def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> N
     except Exception as error:
         raise _refusal(name, transform, f"fails: {error}", image_shape) from error
     if not isinstance(result, Tensor):
-        answer = f"answers with a {type(result).__name__}, not with pictures"
+        fault = f"returns a {type(result).__name__}, not images"
     elif result.shape != images_BCHW.shape:
-        answer = f"makes them {_times(result.shape[1:])}"
+        fault = f"makes them {_times(result.shape[1:])}"
     elif not result.isfinite().all():
-        answer = "makes values that are not finite"
+        fault = "makes values that are not finite"
     elif _fraction_outside(result) > MOST_OUTSIDE:
-        answer = "leaves the range from 0 to 1; to normalise is the dataset's: dataset.normalise"
+        fault = "leaves the range from 0 to 1; to normalize is the dataset's: dataset.normalise"
     else:
         return
-    raise _refusal(name, transform, answer, image_shape)
+    raise _refusal(name, transform, fault, image_shape)
 
 
 def _fraction_outside(images_BCHW: Tensor) -> float:
@@ -128,13 +128,12 @@ def _fraction_outside(images_BCHW: Tensor) -> float:
 
 
 def _refusal(
-    name: str, transform: nn.Module, answer: str, image_shape: tuple[int, ...]
+    name: str, transform: nn.Module, fault: str, image_shape: tuple[int, ...]
 ) -> UserError:
     return UserError(
-        f"augment.transforms.{name} cannot augment these pictures, {_times(image_shape)}: "
-        f"it {answer}",
+        f"augment.transforms.{name} cannot augment these images, {_times(image_shape)}: it {fault}",
         where=f"augment.transforms.{name} ({type(transform).__name__})",
-        allowed="a transform that keeps the shape of pictures in [0, 1]",
+        allowed="a transform that keeps the shape of images in [0, 1]",
         fix=_fix(name),
     )
 

@@ -88,22 +88,22 @@ def _parser() -> Parser:
         "--to",
         type=place,
         metavar="FOLDER",
-        help="write compare.md, .csv, changes.csv and pictures",
+        help="write compare.md, .csv, changes.csv and plots",
     )
     add_format(parser)
     return parser
 
 
 def _write(
-    comparison: Comparison, folder: Path, left_out: Sequence[str], picture_format: str | None
+    comparison: Comparison, folder: Path, left_out: Sequence[str], plot_format: str | None
 ) -> None:
-    from expkit.reports.compare.page import NO_PICTURE, write_comparison
+    from expkit.reports.compare.page import NO_IMAGE, write_comparison
 
     with explain_disk_errors(folder), made_whole(folder):
-        written = write_comparison(comparison, folder, left_out, picture_format)
+        written = write_comparison(comparison, folder, left_out, plot_format)
     print("\n".join(["", *map(str, written)]))
     if not any(path.suffix.lstrip(".") in FORMATS for path in written):
-        print(NO_PICTURE)
+        print(NO_IMAGE)
 
 
 def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member], list[str]]:

@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def find_candidates(line: str) -> list[str]:
-    """What the last word of a command line may become."""
+    """Return what the last word of a command line may become."""
     _, *words = line.split(" ")
     if len(words) < 2:
         return [name for name in COMMANDS if name.startswith("".join(words))]

@@ -1,4 +1,4 @@
-"""expkit latency: how long a run's model takes to answer, and how large it is."""
+"""expkit latency: how long a run's model takes to predict, and how large it is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from expkit.runner.run import without_collector
 from expkit.terminal.arguments import Parser, count, duration, threads
 
 DESCRIPTION = (
-    "Time a run's model after warm-up: median and tails of one batch, prepared pictures to "
-    "answers. The figures go to latency.json in the run's folder too."
+    "Time a run's model after warm-up: median and tails of one batch, prepared images to "
+    "outputs. The figures go to latency.json in the run's folder too."
 )
 
 
@@ -22,7 +22,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="fp32")
-    parser.add_argument("--batch", type=count, default=1, help="pictures at once (default 1)")
+    parser.add_argument("--batch", type=count, default=1, help="images at once (default 1)")
     parser.add_argument("--threads", type=threads, help="CPU threads (default: torch's choice)")
     parser.add_argument("--seconds", type=duration, default=5.0, help="to measure for (default 5)")
     parser.add_argument(
@@ -53,15 +53,15 @@ def main(words: Sequence[str]) -> int:
 def screen(name: str, figures: dict[str, Any]) -> str:
     """The figures in units that a reader compares."""
     batch, *shape = figures["shape"]
-    wide = "1 picture" if batch == 1 else f"{batch} pictures"
+    wide = "1 image" if batch == 1 else f"{batch} images"
     lines = [
         f"{name}: {wide} of {' x '.join(map(str, shape))} at once",
         f"  device   {figures['device']}",
         f"  latency  median {figures['median_ms']:.2f} ms, 95 % within {figures['p95_ms']:.2f} ms, "
         f"99 % within {figures['p99_ms']:.2f} ms, worst {figures['max_ms']:.2f} ms "
         f"({figures['num_runs']} runs)",
-        f"  rate     {figures['samples_per_second']:,.0f} pictures/s at the median",
+        f"  speed    {figures['samples_per_second']:,.0f} images/s at the median",
         f"  size     {figures['parameters']:,} parameters, {figures['file_bytes'] / 1e6:.1f} MB "
-        f"on disk, {figures['macs'] / 1e6:,.1f} million multiply-adds a picture",
+        f"on disk, {figures['macs'] / 1e6:,.1f} million multiply-adds an image",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""expkit plot: a run's or a sweep's pages and pictures, drawn again from the records."""
+"""expkit plot: a run's or a sweep's pages and plots, drawn again from the records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.sweep.folder import find_run_or_sweep
-from expkit.reports.plots.files import add_format, find_pictures
+from expkit.reports.plots.files import add_format, find_plots
 from expkit.reports.run.pages import refresh
 from expkit.reports.sweep.page import refresh_sweep
 from expkit.sanitize import one_line
@@ -19,7 +19,7 @@ FORMAT = "plots.format="
 def main(words: Sequence[str]) -> int:
     parser = Parser(
         "expkit plot",
-        description="Draw a run's or a sweep's pictures, report and tables from its records.",
+        description="Draw a run's or a sweep's plots, report and tables from its records.",
     )
     parser.add_argument(
         "run", nargs="?", default="last", help="a path, a unique part of a name, or last"
@@ -29,10 +29,10 @@ def main(words: Sequence[str]) -> int:
     found = find_run_or_sweep(given.run)
     with explain_disk_errors(found.path):
         if isinstance(found, Run):
-            refresh(found.path, plots=True, picture_format=given.format)
+            refresh(found.path, plots=True, plot_format=given.format)
         else:
             refresh_sweep(found.path, given.format)
-    for path in find_pictures(found.path / "plots", root=found.path):
+    for path in find_plots(found.path / "plots", root=found.path):
         print(one_line(str(path)))
     return 0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expkit.data.store.folder_tree import picture_suffixes
+from expkit.data.store.folder_tree import image_suffixes
 from expkit.errors import UserError
 from expkit.records.csv_cells import safe_cell
 from expkit.records.files import write_output
@@ -24,10 +24,10 @@ from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
 from expkit.terminal.arguments import Parser, count, place
 
 if TYPE_CHECKING:
-    from expkit.runner.inference import Answer
+    from expkit.runner.inference import FilePrediction
 
 DESCRIPTION = """\
-Predict new images, decoded and normalised as the run's own were. Where the run has
+Predict new images, decoded and normalized as the run's own were. Where the run has
 confirmed thresholds (expkit threshold), the decision by them is given too."""
 COLUMNS = """\
 columns on the screen and in --csv:
@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
-    paths = list_pictures(arguments.files)
+    paths = list_images(arguments.files)
     _check_target(arguments.csv)
     table = Table.of(run, arguments.top, every=arguments.csv is not None)
     with without_collector():
@@ -72,8 +72,8 @@ def main(words: Sequence[str]) -> int:
 
     device = {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=device)
-    answers = predict_files(restored, paths, arguments.batch)
-    rows = [table.row(answer) for answer in answers]
+    predictions = predict_files(restored, paths, arguments.batch)
+    rows = [table.row(prediction) for prediction in predictions]
     for name in table.unused:
         print(f"not used: the threshold of {name}, which is not confirmed", file=sys.stderr)
     return tell(rows, table.header, arguments.csv)
@@ -118,22 +118,29 @@ class Table:
         each = self.class_names if self.every else ()
         return ["file", "prediction", "confidence", "decision", *others, *each, "error"]
 
-    def row(self, answer: Answer) -> list[str]:
+    def row(self, prediction: FilePrediction) -> list[str]:
         """One file's cells in the header's order; one that could not be read has a reason."""
-        if answer.outputs is None:
-            return [str(answer.path), *[""] * (len(self.header) - 2), answer.error]
-        numbers = [f"{number:.6g}" for number in answer.outputs.tolist()]
+        if prediction.outputs is None:
+            return [str(prediction.path), *[""] * (len(self.header) - 2), prediction.error]
+        numbers = [f"{number:.6g}" for number in prediction.outputs.tolist()]
         if self.class_names is None:
-            return [str(answer.path), *numbers, ""]
-        order = (-answer.outputs).argsort(kind="stable")[: self.top].tolist()
+            return [str(prediction.path), *numbers, ""]
+        order = (-prediction.outputs).argsort(kind="stable")[: self.top].tolist()
         first, *others = [(self.class_names[i], numbers[i]) for i in order]
-        decision = decide(self.thresholds, answer.outputs[None])[0] if self.thresholds else ""
+        decision = decide(self.thresholds, prediction.outputs[None])[0] if self.thresholds else ""
         ranked = [cell for pair in others for cell in pair]
-        return [str(answer.path), *first, decision, *ranked, *(numbers if self.every else ()), ""]
+        return [
+            str(prediction.path),
+            *first,
+            decision,
+            *ranked,
+            *(numbers if self.every else ()),
+            "",
+        ]
 
 
 def _check_target(to: Path | None) -> None:
-    """Find out now, and not after the pictures are paid for, that nothing can be written there."""
+    """Find out now, and not after the images are paid for, that nothing can be written there."""
     if to is None:
         return
     folder = to.absolute().parent
@@ -156,9 +163,9 @@ def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) 
     return EXIT_FAILED if failed else EXIT_PASSED
 
 
-def list_pictures(given: Sequence[Path]) -> list[Path]:
-    """The files, and all pictures below the folders, in order."""
-    suffixes = picture_suffixes()
+def list_images(given: Sequence[Path]) -> list[Path]:
+    """The files, and all images below the folders, in order."""
+    suffixes = image_suffixes()
     paths: list[Path] = []
     for path in given:
         if path.is_dir():

@@ -11,7 +11,7 @@ from expkit.records.run.thresholds import FILE, keep_threshold, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside
 from expkit.reports.run.summary import summarize
-from expkit.reports.run.threshold import Wish, choose_threshold
+from expkit.reports.run.threshold import ThresholdRequest, choose_threshold
 from expkit.reports.run.threshold_page import threshold_screen
 from expkit.terminal.arguments import Parser, seed
 
@@ -19,16 +19,16 @@ EXIT_CONFIRMED, EXIT_NOT_CONFIRMED = 0, 1
 
 
 def main(words: Sequence[str]) -> int:
-    run_word, wish = _read_words(words)
+    run_word, request = _read_words(words)
     run = find_run(run_word)
-    if wish.recall is None and wish.precision is None:
+    if request.recall is None and request.precision is None:
         raise UserError(
             "nothing is asked of the cut-off",
             where="--recall or --precision",
             fix=f"expkit threshold {shlex.quote(run_word)} "
-            f"--class={shlex.quote(wish.class_name)} --recall 0.99",
+            f"--class={shlex.quote(request.class_name)} --recall 0.99",
         )
-    threshold = choose_threshold(run, wish)
+    threshold = choose_threshold(run, request)
     from expkit.reports.plots.files import format_of
     from expkit.reports.plots.style import in_format, styled
     from expkit.reports.plots.threshold import draw_thresholds
@@ -40,20 +40,20 @@ def main(words: Sequence[str]) -> int:
         plots = run.path / "plots"
         make_inside(plots, run.path)
         with styled(), in_format(format_of(run.config)):
-            pictures = draw_thresholds(run, plots)
+            curves = draw_thresholds(run, plots)
         refresh(run.path, plots=False)
     print(threshold_screen(threshold, run.dataset))
     kept = read_thresholds(run.path)
-    place = [each.class_name for each in kept].index(wish.class_name)
-    print(f"\n  kept in {run.path / FILE}\n  curve   {pictures[place]}")
-    others = [each for each in kept if each.class_name != wish.class_name]
+    place = [each.class_name for each in kept].index(request.class_name)
+    print(f"\n  kept in {run.path / FILE}\n  curve   {curves[place]}")
+    others = [each for each in kept if each.class_name != request.class_name]
     if others:
         told = ", ".join(f"{each.class_name} ({each.verdict})" for each in others)
         print(f"  beside  {told}")
     return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
 
 
-def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
+def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest]:
     parser = Parser(
         "expkit threshold",
         description="Choose a class's cut-offs on one half of the held-out samples, confirm them "
@@ -75,5 +75,7 @@ def _read_words(words: Sequence[str]) -> tuple[str, Wish]:
     parser.add_argument("--split", help="which held-out split (the judged one)")
     parser.add_argument("--seed", type=seed, default=0, help="of the halves (0)")
     given = parser.parse_args(words)
-    wish = Wish(given.class_name, given.recall, given.precision, given.split, given.seed)
-    return given.run, wish
+    request = ThresholdRequest(
+        given.class_name, given.recall, given.precision, given.split, given.seed
+    )
+    return given.run, request

@@ -1,4 +1,4 @@
-"""What an unfinished override may become, as Hydra's own completion knows it."""
+"""Completions of an unfinished override, as Hydra's own completion knows them."""
 
 from __future__ import annotations
 

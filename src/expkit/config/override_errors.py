@@ -163,15 +163,17 @@ def _no_value(word: str) -> UserError:
     """The refusal of a word without `=`: a folder, or a choice whose group was left out."""
     folders = conf_folders()
     groups = [group for group in list_groups(folders) if word in list_choices(group, folders)]
-    meant = [f"{group}={word}" for group in groups]
+    suggested = [f"{group}={word}" for group in groups]
     if Path(word).is_dir():
-        meant = [f"dataset=image_folder dataset.root={shlex.quote(word)}"]
+        suggested = [f"dataset=image_folder dataset.root={shlex.quote(word)}"]
     return UserError(
         f"'{word}' gives no value to a key",
         where=word,
-        nearest=", ".join(meant) or None,
+        nearest=", ".join(suggested) or None,
         allowed="key=value, +key=value, ++key=value, ~key, group=choice",
-        fix=f"expkit train {meant[0]}" if meant else "expkit list   (all groups and choices)",
+        fix=f"expkit train {suggested[0]}"
+        if suggested
+        else "expkit list   (all groups and choices)",
     )
 
 
@@ -270,13 +272,15 @@ def _check_choice(override: Override, choices: Choices) -> None:
     for value in _values(override):
         for name in value if isinstance(value, list) else [value]:
             if name is not None and str(name) not in known:
-                meant = choices.means(group, str(name))
+                suggested = choices.means(group, str(name))
                 raise UserError(
                     f"there is no {group} called '{name}'",
                     where="\n".join(filter(None, [override.input_line, conf_left_out()])),
-                    nearest=" ".join(meant).removeprefix(f"{group}=") if meant else None,
+                    nearest=" ".join(suggested).removeprefix(f"{group}=") if suggested else None,
                     allowed=", ".join(known),
-                    fix=f"expkit train {shlex.join(meant)}" if meant else f"expkit list {group}",
+                    fix=f"expkit train {shlex.join(suggested)}"
+                    if suggested
+                    else f"expkit list {group}",
                 )
 
 
@@ -349,7 +353,7 @@ def _no_such_key(
     else:
         package = f" --package {'.'.join(above)}" if above else ""
         fix = advice.remark or f"expkit train --cfg job{package}   (shows all keys)"
-    meant = [
+    suggested = [
         words[0] if len(words) > 1 else words[0].partition("=")[0]
         for words in advice.words
         if not words[0].startswith("+")
@@ -357,7 +361,7 @@ def _no_such_key(
     return UserError(
         f"there is no key '{prefix}{path[len(above)]}'",
         where=override.input_line,
-        nearest=", ".join(meant[:4]) or None,
+        nearest=", ".join(suggested[:4]) or None,
         allowed=", ".join(map(str, names)) or f"{prefix.rstrip('.')} holds no keys",
         fix=fix,
     )

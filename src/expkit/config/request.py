@@ -1,4 +1,4 @@
-"""What a user asked for, as Hydra composed it."""
+"""The request of a user, as Hydra composed it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Request:
 
     @functools.cached_property
     def sweep(self) -> Sweep:
-        """How the whole sweep is judged, and what of it need not run."""
+        """Return how the whole sweep is judged, and what of it need not run."""
         given = self._plain["sweep"]
         check_fields(given, "expkit.config.schema.Sweep", "sweep")
         return Sweep(**{field.name: given[field.name] for field in fields(Sweep)})

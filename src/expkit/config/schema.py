@@ -13,7 +13,7 @@ Part = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Reference:
-    """What somebody else measured for the same set-up; null takes an inherited figure back."""
+    """Figures of somebody else for the same set-up; null takes an inherited figure back."""
 
     source: str
     figures: dict[str, float | None]
@@ -21,7 +21,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a finding does to a run under way, and which rules are not asked."""
+    """The findings that stop a run early, and the rules that are not asked."""
 
     stop_on: Literal["never", "fatal", "warning"] = "never"
     ignore: Sequence[str] = ()
@@ -29,14 +29,14 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Plots:
-    """The pictures of every page: a run's, a sweep's, a comparison's, the notebook's."""
+    """The images of every page: a run's, a sweep's, a comparison's, the notebook's."""
 
     format: Literal["png", "svg", "pdf"] = "png"
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """How a sweep is judged; no run of it knows of this."""
+    """The settings by which a sweep is judged; no run of it knows of them."""
 
     objective: str = "accuracy"  # any metric of its runs, of a split: train/accuracy
     reuse: bool = False

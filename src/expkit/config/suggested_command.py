@@ -34,18 +34,18 @@ def with_whole_command(
 
 def refuse_flags(words: Sequence[str]) -> None:
     """Refuse settings that are given as flags are, `--epochs 5`; the advice has them as words."""
-    first, meant = "", list[str]()
+    first, suggested = "", list[str]()
     rest = list(words)
     while rest:
         word = rest.pop(0)
         name, _, value = word.partition("=")
         if not name.startswith("--") or any(flag.startswith(name) for flag in HYDRAS_FLAGS):
-            meant.append(word)
+            suggested.append(word)
             continue
         first = first or name
         if not value and rest and not rest[0].startswith("-") and "=" not in rest[0]:
             value = rest.pop(0)
-        meant.append(f"{name.lstrip('-').replace('-', '_')}={value or 'true'}")
+        suggested.append(f"{name.lstrip('-').replace('-', '_')}={value or 'true'}")
     if first:
         error = UserError(
             f"'{first}' is no flag: settings are given as KEY=VALUE",
@@ -53,7 +53,7 @@ def refuse_flags(words: Sequence[str]) -> None:
             allowed="expkit train --help   (the flags, and examples of settings)",
             fix=f"{TRAIN} ...",
         )
-        advised = with_whole_command(error, meant)
+        advised = with_whole_command(error, suggested)
         if find_fault(shlex.split(advised.details["do"] or "")[len(TRAIN.split()) :]):
             raise UserError(error.what, where=first, fix=f"{TRAIN} --help   (flags and settings)")
         raise advised

@@ -96,11 +96,11 @@ def _set(key: str, value: str, choices: Choices) -> list[str]:
     """A key with its value; of a group, with the choice that the value means, if any."""
     if key not in choices.groups or value.startswith("{"):
         return [f"{key}={value or 'VALUE'}"]
-    meant = [choices.means(key, each) for each in value.split(",")]
-    if len(meant) == 1:
-        return meant[0] or []
-    names = [each[0].partition("=")[2] for each in meant if each and len(each) == 1]
-    return [f"{key}={','.join(names)}"] if len(names) == len(meant) else []
+    suggested = [choices.means(key, each) for each in value.split(",")]
+    if len(suggested) == 1:
+        return suggested[0] or []
+    names = [each[0].partition("=")[2] for each in suggested if each and len(each) == 1]
+    return [f"{key}={','.join(names)}"] if len(names) == len(suggested) else []
 
 
 def _keys_called(

@@ -63,7 +63,7 @@ def repetitions(evidences: Evidences) -> list[dict[str, Evidence]]:
 
 def setup_of(evidence: Evidence) -> Setup:
     """The part of a run's records that tells its recipe."""
-    prints = {split: each.fingerprint for split, each in evidence.facts.splits.items()}
+    prints = {split: each.fingerprint for split, each in evidence.metadata.splits.items()}
     return Setup(flatten(evidence.config), prints)
 
 

@@ -1,4 +1,4 @@
-"""What it costs to answer the same whatever the picture: where a model that learns nothing lies."""
+"""The cost of predicting the same whatever the image: where a model that learns nothing lies."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from expkit.diagnosis.evidence import Evidence
 
 
 def constant_loss(evidence: Evidence, stage: str) -> float | None:
-    """What always answering the classes' shares costs; None where targets or loss are others."""
-    counts = evidence.facts.splits["train"].class_counts
+    """What always predicting the classes' shares costs; None where targets or loss are others."""
+    counts = evidence.metadata.splits["train"].class_counts
     if counts is None or evidence.stage_config(stage).get("labels_from"):
         return None
     chance = chance_loss(evidence)
     if chance is None:
         return None
-    share = entropy_share(tuple(counts), *drawn_as(evidence, stage))
-    return chance * share if share > 0 else None
+    fraction = entropy_fraction(tuple(counts), *drawn_as(evidence, stage))
+    return chance * fraction if fraction > 0 else None
 
 
 def chance_loss(evidence: Evidence) -> float | None:
-    """What answering all classes alike costs: as measured, or as known of the loss."""
+    """Return what predicting all classes alike costs: as measured, or as known of the loss."""
     measured = [record.get("at_uniform") for record in evidence.of_kind("loss")]
     if measured and measured[0] is not None:
         return float(measured[0]) if math.isfinite(measured[0]) and measured[0] > 0 else None
-    loss, chance = evidence.config["loss"], evidence.facts.chance_loss
+    loss, chance = evidence.config["loss"], evidence.metadata.chance_loss
     name = str(loss["_target_"]).rsplit(".", 1)[-1]
     if chance is None or name not in ("CrossEntropy", "Focal"):
         return None
@@ -44,21 +44,21 @@ def drawn_as(evidence: Evidence, stage: str) -> tuple[tuple[float, ...] | None, 
 
 
 @functools.lru_cache(maxsize=64)
-def entropy_share(
+def entropy_fraction(
     counts: tuple[int, ...], weights: tuple[float, ...] | None, alike: bool, smoothing: float
 ) -> float:
-    """Of what answering all classes alike costs: what answering their shares does.
+    """Of what predicting all classes alike costs: what predicting their shares does.
 
     Every rule asks for it at every look, and hundreds of classes take their time.
     """
-    shares = class_shares(counts, weights, alike=alike, smoothing=smoothing)
-    if len(shares) < 2:
+    fractions = class_fractions(counts, weights, alike=alike, smoothing=smoothing)
+    if len(fractions) < 2:
         return 0.0
-    entropy = -sum(share * math.log(share) for share in shares if share > 0)
-    return entropy / math.log(len(shares))
+    entropy = -sum(fraction * math.log(fraction) for fraction in fractions if fraction > 0)
+    return entropy / math.log(len(fractions))
 
 
-def class_shares(
+def class_fractions(
     counts: Sequence[int],
     weights: Sequence[float] | None = None,
     *,

@@ -27,24 +27,26 @@ USUAL_RATES = {"SGD": 0.1, "Lion": 3e-4}
 USUAL_ADAPTIVE_RATE = 3e-3
 
 
-def courses(evidence: Evidence) -> Iterator[Course]:
+def all_curves(evidence: Evidence) -> Iterator[TrainingCurves]:
     """Of every training stage with a finished epoch."""
-    return (Course(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage))
+    return (
+        TrainingCurves(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage)
+    )
 
 
 def first_found(
     evidence: Evidence,
-    judge: Callable[[Course], Finding | None],
+    judge: Callable[[TrainingCurves], Finding | None],
     judge_gate: Callable[[Evidence, str], Finding | None],
 ) -> Iterator[Finding]:
     """The first finding on a training stage, else on a gate: one cause is told once."""
-    found = (judge(course) for course in courses(evidence))
+    found = (judge(curves) for curves in all_curves(evidence))
     at_gates = (judge_gate(evidence, gate) for gate in evidence.gates)
     yield from islice((each for each in chain(found, at_gates) if each is not None), 1)
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingCurves:
     """A stage's losses, rates and updates so far."""
 
     evidence: Evidence
@@ -79,13 +81,13 @@ class Course:
         return self.num_steps * self.max_epochs // self.num_epochs
 
     @functools.cached_property
-    def rates(self) -> list[float]:
+    def lrs(self) -> list[float]:
         """Of the first parameter group, at the last step of each epoch."""
         return [record["lr"] for record in self.records]
 
     @functools.cached_property
     def level(self) -> float | None:
-        """The loss of a model that learns nothing: of the best constant answer, else its first."""
+        """The loss of the best constant prediction, else the first loss of the model."""
         return constant_loss(self.evidence, self.stage) or self.first_loss
 
     @functools.cached_property
@@ -99,10 +101,10 @@ class Course:
 
     @functools.cached_property
     def burst(self) -> float:
-        """How many times its start the loss came to in the first epoch; 1 where not known.
+        """Return how many times its start the loss came to in the first epoch; 1 where not known.
 
-        Of small batches so many are averaged that chance has no part in it: a single picture
-        that is answered wrongly and with confidence costs several times ln C.
+        Of small batches so many are averaged that chance has no part in it: a single image
+        that is predicted wrongly and with confidence costs several times ln C.
         """
         first = self.first_loss
         if first is None or not first > 0:
@@ -121,8 +123,8 @@ class Course:
         return self.evidence.of_kind("epoch", self.stage)
 
     @functools.cached_property
-    def looks(self) -> list[Record]:
-        return self.evidence.looks(self.stage)
+    def probe_epochs(self) -> list[Record]:
+        return self.evidence.probe_epochs(self.stage)
 
     @property
     def warmup_epochs(self) -> float:
@@ -134,61 +136,71 @@ class Course:
 
     @functools.cached_property
     def kinds(self) -> Mapping[str, str]:
-        """Whether a parameter is a weight, a bias or a norm's, where that was recorded."""
+        """Tell whether a parameter is a weight, a bias or a norm's, where that was recorded."""
         rows = [row for record in self.models for row in record["parameters"]]
         return {row["name"]: row["kind"] for row in rows}
 
-    def weights(self, look: Record) -> list[Record]:
+    def weights(self, probe_epoch: Record) -> list[Record]:
         """The trained weights of a look: biases begin at 0, and no ratio tells of them."""
         return [
             row
-            for row in look["parameters"]
+            for row in probe_epoch["parameters"]
             if row.get("update_ratio", 0.0) is not None and is_weight(row["name"], self.kinds)
         ]
 
     @functools.cached_property
     def update_ratio(self) -> float | None:
         """The most that a step changed any weight by, as a share of it, once the rate was warm."""
-        warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
-        ratios = [row["update_ratio"] for look in warm for row in self.weights(look)]
+        warm = [
+            probe_epoch
+            for probe_epoch in self.probe_epochs
+            if probe_epoch["epoch"] > self.warmup_epochs
+        ]
+        ratios = [row["update_ratio"] for probe_epoch in warm for row in self.weights(probe_epoch)]
         return max((ratio for ratio in ratios if math.isfinite(ratio)), default=None)
 
     @functools.cached_property
     def common_update_ratio(self) -> float | None:
-        """What hardly any of the weights' numbers were changed by more than, once warm.
+        """Return what hardly any of the weights' numbers were changed by more than, once warm.
 
         A class token begins at a millionth, and any step is large beside that.
         """
         sizes = {row["name"]: row["size"] for record in self.models for row in record["parameters"]}
-        warm = [look for look in self.looks if look["epoch"] > self.warmup_epochs]
+        warm = [
+            probe_epoch
+            for probe_epoch in self.probe_epochs
+            if probe_epoch["epoch"] > self.warmup_epochs
+        ]
         pairs = [
             (row["update_ratio"], sizes.get(row["name"], 1))
-            for look in warm
-            for row in self.weights(look)
+            for probe_epoch in warm
+            for row in self.weights(probe_epoch)
         ]
         return share_point(pairs)
 
     @property
     def has_died(self) -> bool:
-        """Whether most weights had gradients once and have none any more."""
-        if not self.looks or not self.rates[-1] > 0:
+        """Tell whether most weights had gradients once and have none any more."""
+        if not self.probe_epochs or not self.lrs[-1] > 0:
             return False
         start = self.evidence.of_kind("model", self.stage)[:1]
         had_any = bool(self.update_ratio) or any(map(self.typical_gradient, start))
-        return had_any and self.typical_gradient(self.looks[-1]) == 0
+        return had_any and self.typical_gradient(self.probe_epochs[-1]) == 0
 
-    def typical_gradient(self, look: Record) -> float:
-        return median([row["gradient_rms"] or 0.0 for row in self.weights(look)] or [math.nan])
+    def typical_gradient(self, probe_epoch: Record) -> float:
+        return median(
+            [row["gradient_rms"] or 0.0 for row in self.weights(probe_epoch)] or [math.nan]
+        )
 
-    def is_stuck(self, share: float) -> bool:
-        """Whether the loss stays above a share of the level, and is not on its way down."""
+    def is_stuck(self, fraction: float) -> bool:
+        """Tell whether the loss stays above a share of the level, and is not on its way down."""
         if self.level is None or self.num_epochs < 3:
             return False
         if self.num_epochs < 5 and self.num_steps < SURE_STEPS:
             return False
         before, last = self.losses[-3], self.losses[-1]
         is_falling = last < 0.97 * min(before, self.level)
-        return min(self.losses[-2:]) > share * self.level and not is_falling
+        return min(self.losses[-2:]) > fraction * self.level and not is_falling
 
     @functools.cached_property
     def sweep(self) -> Record | None:
@@ -199,7 +211,7 @@ class Course:
     @functools.cached_property
     def gradient_norm(self) -> float | None:
         """The typical one, before clipping."""
-        norms = [record.get("gradient_norm") for record in [*self.first_steps, *self.looks]]
+        norms = [record.get("gradient_norm") for record in [*self.first_steps, *self.probe_epochs]]
         finite = [norm for norm in norms if norm is not None and math.isfinite(norm)]
         return median(finite) if finite else None
 
@@ -212,13 +224,13 @@ class Course:
         return fmean(self.losses[-num_epochs:]) if self.losses else math.nan
 
 
-def share_point(pairs: Iterable[tuple[float, float]], share: float = 0.95) -> float | None:
+def share_point(pairs: Iterable[tuple[float, float]], fraction: float = 0.95) -> float | None:
     """The value that a share of the whole does not exceed, each value with its size."""
     known = sorted(pair for pair in pairs if math.isfinite(pair[0]))
     total, below = sum(size for _, size in known), 0.0
     for value, size in known:
         below += size
-        if below >= share * total:
+        if below >= fraction * total:
             return value
     return None
 
@@ -235,7 +247,7 @@ def is_adaptive(config: Mapping[str, Any]) -> bool:
     return optimizer_name(config) in ADAPTIVE
 
 
-def rate_of(config: Mapping[str, Any]) -> float:
+def lr_of(config: Mapping[str, Any]) -> float:
     return float(config["optimizer"]["lr"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from expkit.config.schema import PARTS
 from expkit.metrics.predictions import Predictions
 from expkit.records.files import Record
-from expkit.records.run.metadata import DatasetFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 
 
@@ -19,21 +19,21 @@ class Evidence:
     """A run's records; what its time did not record is simply not there."""
 
     config: Mapping[str, Any]
-    facts: DatasetFacts  # the data as it came
+    metadata: DatasetMetadata  # the data as it came
     environment: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[str] = ()
     history: Sequence[Record] = ()
     signals: Sequence[Record] = ()
     stages: Sequence[StageResult] = ()
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
-    relabelled: DatasetFacts | None = None  # the data with the labels that a stage gave
+    relabelled: DatasetMetadata | None = None  # the data with the labels that a stage gave
 
     @classmethod
     def of(cls, run: Run) -> Evidence:
         """All that a run folder holds by now."""
         return cls(
             config={**{key: {} for key in PARTS}, **run.config},  # an older run may lack a part
-            facts=run.dataset_as_read,
+            metadata=run.dataset_as_read,
             environment=run.environment,
             overrides=run.trained.overrides,  # what to train again, also of an evaluation
             history=run.history,
@@ -83,14 +83,14 @@ class Evidence:
             by_kind.setdefault(record["kind"], []).append(record)
         return by_kind
 
-    def looks(self, stage: str) -> list[Record]:
+    def probe_epochs(self, stage: str) -> list[Record]:
         """The epochs whose layers and parameters were measured too."""
         return [each for each in self.of_kind("epoch", stage) if "parameters" in each]
 
-    def facts_of(self, stage: str) -> DatasetFacts:
+    def metadata_of(self, stage: str) -> DatasetMetadata:
         """The data as a stage met it: with new labels only where it learns them."""
         learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
-        return (self.relabelled if learns_labels else None) or self.facts
+        return (self.relabelled if learns_labels else None) or self.metadata
 
     def has_plain_accuracy(self, stage: str) -> bool:
         """Tell whether training accuracy is of samples as they come, as a held-out accuracy is.
@@ -99,23 +99,23 @@ class Evidence:
         """
         if not self.stage_config(stage).get("balanced_sampling"):
             return True
-        return any("weighted_to_class_shares" in each for each in self.of_kind("epoch", stage))
+        return any("weighted_to_class_fractions" in each for each in self.of_kind("epoch", stage))
 
     def stage_config(self, stage: str) -> Mapping[str, Any]:
         return dict(self.config["procedure"][stage])
 
     def result(self, stage: str) -> StageResult | None:
-        """How the stage ended; None while it runs."""
+        """Return how the stage ended; None while it runs."""
         return next((each for each in self.stages if each.stage == stage), None)
 
     @property
     def monitored(self) -> str:
         """The split that chooses the best epoch: val where there is one, else train."""
-        return self.facts.monitored_split
+        return self.metadata.monitored_split
 
     @property
     def is_over(self) -> bool:
-        """Whether no stage is still to come."""
+        """Tell whether no stage is still to come."""
         if any(not each.passed for each in self.stages):
             return True
         return {each.stage for each in self.stages} >= set(self.config["procedure"])

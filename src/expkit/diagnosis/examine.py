@@ -106,7 +106,7 @@ def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
 
 
 def ask(name: str, rule: Rule, evidence: Evidence) -> list[Finding]:
-    """What one rule finds; a fault of the rule itself is told, and never ends a run."""
+    """Return what one rule finds; a fault of the rule itself is told, and never ends a run."""
     try:
         return [complete(each, name, evidence) for each in rule.find(evidence)]
     except (Exception, SystemExit) as error:
@@ -161,7 +161,7 @@ def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:
 
 
 def _reach(start: int, findings: Sequence[Finding], rules: Rules) -> set[int]:
-    """What a finding explains; what is merely worth knowing explains no fault."""
+    """Return what a finding explains; what is merely worth knowing explains no fault."""
     reached: set[int] = set()
     waiting = [start]
     while waiting:

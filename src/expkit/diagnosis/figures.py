@@ -1,4 +1,4 @@
-"""How figures moved over a stage's epochs."""
+"""Figures of a stage over its epochs."""
 
 from __future__ import annotations
 

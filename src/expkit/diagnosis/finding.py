@@ -12,7 +12,7 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "fatal")  # rising
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule says of a run; without numbers there is none.
+    """A finding of a rule on a run; without numbers there is none.
 
     `fatal`: going on is pointless, or the result would mean nothing. `warning`: it costs accuracy,
     time or trust. `info`: worth knowing, and no fault.

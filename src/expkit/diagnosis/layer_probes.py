@@ -8,14 +8,14 @@ from expkit.records.files import Record
 
 DIED_OUT = 1e-4  # of the inputs' size
 MULTIPLIED = 10.0  # times: a factor to be told of
-NEVER = 1e-6  # of the answers' size: what rounding makes of equal ones
+NEVER = 1e-6  # of the outputs' size: what rounding makes of equal ones
 
 
-def output_spread(record: Record) -> float:
-    """By how much the answers to different samples differ, relative to their size."""
+def output_std(record: Record) -> float:
+    """By how much the outputs to different samples differ, relative to their size."""
     outputs = record["outputs"]
-    spread: float = outputs["spread_across_samples"]
-    return spread / outputs["rms"] if outputs["rms"] > 0 else 0.0
+    std: float = outputs["std_across_samples"]
+    return std / outputs["rms"] if outputs["rms"] > 0 else 0.0
 
 
 def is_failing(evidence: Evidence, record: Record) -> bool:
@@ -30,7 +30,7 @@ def is_start(record: Record) -> bool:
 
 
 def lost_gate(evidence: Evidence, record: Record) -> bool:
-    """Whether a probe followed a lost gate of several samples, which have to be told apart."""
+    """Tell whether a probe followed a lost gate of several samples, which have to be told apart."""
     config = evidence.config["procedure"].get(record["stage"]) or {}
     is_probe = record["kind"] == "model" and bool(record["epoch"])
     return is_probe and int(config.get("num_samples", 1)) > 1
@@ -52,7 +52,7 @@ def hidden_size(record: Record) -> float | None:
 
 
 def dies_out(record: Record) -> bool:
-    """Whether next to nothing of the inputs' size is left before the last layer.
+    """Tell whether next to nothing of the inputs' size is left before the last layer.
 
     torch's own start leaves a few hundredths, which its biases hold up. Exactly nothing is left by
     dead units alone.
@@ -62,13 +62,13 @@ def dies_out(record: Record) -> bool:
 
 
 def is_blocked(record: Record) -> bool:
-    """Whether all answers are equal, and some layer gets a gradient of exactly zero."""
+    """Tell whether all outputs are equal, and some layer gets a gradient of exactly zero."""
     gradients = [row["gradient_rms"] for row in record.get("parameters", ())]
-    return 0.0 in gradients and output_spread(record) <= NEVER and record["outputs"]["rms"] > 0
+    return 0.0 in gradients and output_std(record) <= NEVER and record["outputs"]["rms"] > 0
 
 
-def answers_multiplied(record: Record) -> float:
-    """By how much the model multiplies what its last layer answers; 1 where it does not."""
+def output_multiplier(record: Record) -> float:
+    """By how much the model multiplies what its last layer outputs; 1 where it does not."""
     layers = record.get("layers")
     last = layers[-1].get("rms") if layers else None
     if not last or record.get("last_operation") not in ("Div", "Mul"):
@@ -80,6 +80,6 @@ def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
     """Overrides that change how features start: both together first, then each alone."""
     init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
     raw = evidence.config["dataset"].get("normalise") in ("none", "unit")
-    normalise = ["dataset.normalise=dataset"] if raw else []
-    both = [[*init, *normalise]] if init and normalise else []
-    return [*both, *(each for each in (init, normalise) if each)]
+    normalize = ["dataset.normalise=dataset"] if raw else []
+    both = [[*init, *normalize]] if init and normalize else []
+    return [*both, *(each for each in (init, normalize) if each)]

@@ -22,14 +22,14 @@ def epoch_of(record: Record) -> int | None:
 
 
 def begins_untrained(evidence: Evidence, record: Record) -> bool:
-    """Whether a probe met weights as they were drawn: not trained, pretrained or loaded."""
+    """Tell whether a probe met weights as they were drawn: not trained, pretrained or loaded."""
     if record["epoch"]:
         return False
     return not (is_pretrained(evidence) or starts_from(evidence, record["stage"]))
 
 
 def is_pretrained(evidence: Evidence) -> bool:
-    """Whether the model's config names weights; another's own keys are taken at their name."""
+    """Tell whether the model's config names weights; another's own keys are taken at their name."""
     return any(
         value
         for key, value in evidence.config["model"].items()
@@ -45,10 +45,10 @@ def training_of(evidence: Evidence, stage: str) -> str:
     return next(trainings, stage) if is_preflight else stage
 
 
-def lower_rate(evidence: Evidence) -> list[str]:
+def lower_lr(evidence: Evidence) -> list[str]:
     """The remedy of steps that are too large."""
-    rate = float(evidence.config["optimizer"].get("lr") or 1e-3)
-    return [f"optimizer.lr={rate / 10:.3g}"]
+    lr = float(evidence.config["optimizer"].get("lr") or 1e-3)
+    return [f"optimizer.lr={lr / 10:.3g}"]
 
 
 def starts_from(evidence: Evidence, stage: str) -> str | None:
@@ -63,17 +63,17 @@ def chance_loss(evidence: Evidence, stage: str) -> float | None:
         value = record.get("at_uniform")
         if value is not None and math.isfinite(value) and value > 0:
             return float(value)
-    return evidence.facts_of(stage).chance_loss
+    return evidence.metadata_of(stage).chance_loss
 
 
-def is_at_chance(evidence: Evidence, look: Record) -> bool:
-    """Whether an epoch has learnt next to nothing; False where there is no such level."""
-    chance = chance_loss(evidence, look["stage"])
-    loss = look.get("train/loss")
+def is_at_chance(evidence: Evidence, probe_epoch: Record) -> bool:
+    """Tell whether an epoch has learnt next to nothing; False where there is no such level."""
+    chance = chance_loss(evidence, probe_epoch["stage"])
+    loss = probe_epoch.get("train/loss")
     return chance is not None and loss is not None and loss >= AT_CHANCE * chance
 
 
-def looks(evidence: Evidence) -> Iterator[Record]:
+def probe_epochs(evidence: Evidence) -> Iterator[Record]:
     """The epochs whose layers were measured, of all training stages."""
     for stage in evidence.trainings:
         yield from (each for each in evidence.of_kind("epoch", stage) if each.get("layers"))

@@ -1,4 +1,4 @@
-"""What rules on data share: the census of a run, and how far chance reaches."""
+"""What rules on data share: the data profile of a run, and how far chance reaches."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from expkit.diagnosis.evidence import Evidence
 Split = Mapping[str, Any]
 
 
-def census_of(evidence: Evidence) -> Mapping[str, Any]:
-    """The run's census of its data; empty where none was taken."""
+def profile_of(evidence: Evidence) -> Mapping[str, Any]:
+    """The run's data profile of its data; empty where none was taken."""
     records = evidence.of_kind("data")
     return records[-1] if records else {}
 
 
 def splits_of(evidence: Evidence) -> Mapping[str, Split]:
-    """The census of each split; train comes first."""
-    splits: Mapping[str, Split] = census_of(evidence).get("splits", {})
+    """The data profile of each split; train comes first."""
+    splits: Mapping[str, Split] = profile_of(evidence).get("splits", {})
     return splits
 
 
 def held_out_names(evidence: Evidence) -> list[str]:
-    return [name for name in evidence.facts.splits if name != "train"]
+    return [name for name in evidence.metadata.splits if name != "train"]
 
 
-def deviation(share: float, count: int) -> float:
+def deviation(fraction: float, count: int) -> float:
     """The standard deviation of a share of so many draws; never 0, as no draw is certain."""
-    share = min(max(share, 1 / (count + 2)), 1 - 1 / (count + 2))
-    return math.sqrt(share * (1 - share) / count)
+    fraction = min(max(fraction, 1 / (count + 2)), 1 - 1 / (count + 2))
+    return math.sqrt(fraction * (1 - fraction) / count)
 
 
 def above_chance(accuracy: float, chance: float) -> float:
@@ -45,7 +45,7 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def normalise_remedy(evidence: Evidence) -> list[list[str]]:
-    """The override that fits inputs to the training pictures, where this run does not do so."""
+def normalize_remedy(evidence: Evidence) -> list[list[str]]:
+    """The override that fits inputs to the training images, where this run does not do so."""
     given = evidence.config["dataset"].get("normalise")
     return [["dataset.normalise=dataset"]] if given in ("none", "unit", "imagenet") else []

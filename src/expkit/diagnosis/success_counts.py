@@ -1,4 +1,4 @@
-"""What a run came to as a count of right answers, and what knowing nothing would come to."""
+"""What a run came to as a count of correct predictions, and what knowing nothing would come to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expkit.metrics.predictions import ClassPredictions
 
 @dataclass(frozen=True)
 class Outcome:
-    """So many answers right of so many, on one split."""
+    """So many predictions right of so many, on one split."""
 
     split: str
     right: int
@@ -39,29 +39,33 @@ class Outcome:
 
 def outcome_of(evidence: Evidence) -> Outcome | None:
     """Of the recorded predictions, else of the best epoch of the last training that has ended."""
-    answers = answers_of(evidence)
-    if answers is None:
+    predictions = predictions_of(evidence)
+    if predictions is None:
         return _from_history(evidence)
     import numpy as np
 
     return Outcome(
-        split=answers.split,
-        right=int((answers.ranks == 0).sum()),
-        count=len(answers.targets),
-        largest=int(np.bincount(answers.targets).max()),
+        split=predictions.split,
+        right=int((predictions.ranks == 0).sum()),
+        count=len(predictions.targets),
+        largest=int(np.bincount(predictions.targets).max()),
     )
 
 
-def answers_of(evidence: Evidence) -> ClassPredictions | None:
-    """The recorded answers that the verdict is measured on, where they are classes."""
-    answers = evidence.predictions.get(evidence.facts.judged_split)
-    return answers if isinstance(answers, ClassPredictions) and len(answers.targets) else None
+def predictions_of(evidence: Evidence) -> ClassPredictions | None:
+    """The recorded predictions that the verdict is measured on, where they are classes."""
+    predictions = evidence.predictions.get(evidence.metadata.judged_split)
+    return (
+        predictions
+        if isinstance(predictions, ClassPredictions) and len(predictions.targets)
+        else None
+    )
 
 
 def _from_history(evidence: Evidence) -> Outcome | None:
     ended = [name for name in evidence.trainings if evidence.result(name) is not None]
     split = evidence.monitored
-    counts = evidence.facts_of(ended[-1]).splits[split].class_counts if ended else None
+    counts = evidence.metadata_of(ended[-1]).splits[split].class_counts if ended else None
     if counts is None:
         return None
     records = evidence.epochs(ended[-1])

@@ -1,4 +1,4 @@
-"""What a class counts for in a loss."""
+"""Class weights of a loss."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class OwnLoss:
         return MeanLoss(loss)
 
     def check(self, target: str) -> None:
-        """Refuse a loss that does not answer as the loop calls it, or that would learn itself."""
+        """Refuse a loss that does not work as the loop calls it, or that would learn itself."""
         where = f"loss._target_={target}"
         if isinstance(self._loss, nn.Module):
             learnt = [name for name, p in self._loss.named_parameters() if p.requires_grad]
@@ -88,7 +88,7 @@ class OwnLoss:
 
 
 def why_unusable(loss: Loss, outputs: Tensor, targets: Tensor) -> str | None:
-    """Say why a loss does not answer these outputs with a loss; None where it does."""
+    """Say why a loss gives no loss for these outputs; None where it does."""
     outputs = outputs.clone().requires_grad_()
     try:
         with torch.random.fork_rng(devices=[]):
@@ -96,12 +96,12 @@ def why_unusable(loss: Loss, outputs: Tensor, targets: Tensor) -> str | None:
     except Exception as error:
         return (str(error).strip().splitlines() or [type(error).__name__])[0]
     if not isinstance(value, Tensor):
-        return f"it answers with a {type(value).__name__}, and not with a tensor"
+        return f"it returns a {type(value).__name__}, and not with a tensor"
     if value.shape not in ((), (1,), (len(outputs),)):
-        return f"it answers with shape {tuple(value.shape)}"
+        return f"it returns shape {tuple(value.shape)}"
     if not value.requires_grad:
         return "its value has no gradient"
-    return None if bool(value.isfinite().all()) else f"it answers with {value.mean().item()}"
+    return None if bool(value.isfinite().all()) else f"it returns {value.mean().item()}"
 
 
 def refuse_mixed(loss: Loss, num_classes: int, target: str) -> None:
@@ -110,7 +110,7 @@ def refuse_mixed(loss: Loss, num_classes: int, target: str) -> None:
     reason = why_unusable(loss, outputs, outputs.softmax(1).roll(1, 0))
     if reason is not None:
         raise UserError(
-            f"mixed images have shares of classes for targets, which this loss does not take: "
+            f"mixed images have fractions of classes for targets, which this loss does not take: "
             f"{reason}",
             where=f"loss._target_={target}: called with targets of shape (6, {num_classes})",
             fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",

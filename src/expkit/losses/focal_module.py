@@ -34,5 +34,5 @@ class FocalLoss(nn.Module):
         num_classes = len(self.weight)
         if not targets.is_floating_point():
             targets = functional.one_hot(targets, num_classes)
-        share = self.label_smoothing / num_classes
-        return targets.to(dtype) * (1 - self.label_smoothing) + share
+        fraction = self.label_smoothing / num_classes
+        return targets.to(dtype) * (1 - self.label_smoothing) + fraction

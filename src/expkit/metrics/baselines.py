@@ -1,4 +1,4 @@
-"""What nets that know nothing reach, beside which every figure stands."""
+"""Baselines: the figures of models that know nothing, beside every figure."""
 
 from __future__ import annotations
 
@@ -21,36 +21,38 @@ Levels = Mapping[str, float]
 
 
 def chance_levels(predictions: Predictions) -> Levels:
-    """Of answers that fall on every class equally often; a regression has none."""
+    """Return the figures of random guessing; a regression has none."""
     import numpy as np
 
     if not isinstance(predictions, ClassPredictions):
         return {}
-    shares = _class_shares(predictions)
-    num_classes, occurs = len(shares), shares > 0
+    fractions = _class_fractions(predictions)
+    num_classes, occurs = len(fractions), fractions > 0
     even = 1 / num_classes
     return {
         "accuracy": even,
         "top5_accuracy": min(1.0, TOP * even),
         "balanced_accuracy": even,
-        "macro_precision": float(shares[occurs].mean()),
+        "macro_precision": float(fractions[occurs].mean()),
         "macro_recall": even,
-        "macro_f1": float((2 * shares * even / (shares + even))[occurs].mean()),
+        "macro_f1": float((2 * fractions * even / (fractions + even))[occurs].mean()),
         "auroc": 0.5,
-        "average_precision": float(shares[1] if num_classes == 2 else np.mean(shares[occurs])),
+        "average_precision": float(
+            fractions[1] if num_classes == 2 else np.mean(fractions[occurs])
+        ),
         "log_loss": math.log(num_classes),
     }
 
 
 def constant_levels(predictions: Predictions) -> Levels:
-    """Of one answer to everything: the largest class, or the mean of the targets."""
+    """Return the figures of always predicting the largest class, or the mean of the targets."""
     if not isinstance(predictions, ClassPredictions):
         return _mean_levels(predictions)
-    shares = _class_shares(predictions)
-    largest, num_occurring = float(shares.max()), int((shares > 0).sum())
+    fractions = _class_fractions(predictions)
+    largest, num_occurring = float(fractions.max()), int((fractions > 0).sum())
     return {
         "accuracy": largest,
-        "top5_accuracy": float(sum(sorted(shares.tolist())[-TOP:])),
+        "top5_accuracy": float(sum(sorted(fractions.tolist())[-TOP:])),
         "balanced_accuracy": 1 / num_occurring,
         "macro_precision": largest / num_occurring,
         "macro_recall": 1 / num_occurring,
@@ -59,12 +61,12 @@ def constant_levels(predictions: Predictions) -> Levels:
     }
 
 
-def _class_shares(predictions: ClassPredictions) -> npt.NDArray[np.float64]:
+def _class_fractions(predictions: ClassPredictions) -> npt.NDArray[np.float64]:
     import numpy as np
 
     counts = np.bincount(predictions.targets, minlength=len(predictions.class_names))
-    shares: npt.NDArray[np.float64] = counts / counts.sum()
-    return shares
+    fractions: npt.NDArray[np.float64] = counts / counts.sum()
+    return fractions
 
 
 def _mean_levels(predictions: ValuePredictions) -> Levels:

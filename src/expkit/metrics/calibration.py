@@ -1,4 +1,4 @@
-"""Whether a model that is sure of 90 % is right in 90 of 100."""
+"""Calibration: is a model that is 90 % confident right in 90 of 100?"""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Calibration:
     right_sums: Floats
 
     @classmethod
-    def of(cls, answers: ClassPredictions) -> Calibration | None:
+    def of(cls, predictions: ClassPredictions) -> Calibration | None:
         """None where a probability is not a number."""
         import numpy as np
 
-        confidences = answers.probabilities.max(axis=1).astype(np.float64)
+        confidences = predictions.probabilities.max(axis=1).astype(np.float64)
         if not np.isfinite(confidences).all():
             return None
         # (0, 1/15], (1/15, 2/15] ...: a certainty of 1 belongs to the last bin
         bins = np.clip(np.ceil(confidences * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
         sums = (
             np.bincount(bins, weights=values, minlength=NUM_BINS)
-            for values in (None, confidences, (answers.ranks == 0).astype(np.float64))
+            for values in (None, confidences, (predictions.ranks == 0).astype(np.float64))
         )
         return cls(*(values.astype(np.float64) for values in sums))
 
@@ -47,6 +47,6 @@ class Calibration:
         return float(abs(self.right_sums - self.confidence_sums).sum() / self.counts.sum())
 
 
-def calibration_error(answers: ClassPredictions) -> float:
-    calibration = Calibration.of(answers)
+def calibration_error(predictions: ClassPredictions) -> float:
+    calibration = Calibration.of(predictions)
     return math.nan if calibration is None else calibration.error

@@ -1,4 +1,4 @@
-"""What recorded predictions come to in numbers; the names are those of `records.measures`."""
+"""Metrics of recorded predictions; their names are those of `metrics.names`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _measure_values(predictions: ValuePredictions) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class fared; nan and None where there is nothing to divide by."""
+    """Precision, recall and F1 of one class; nan and None where nothing can be divided by."""
 
     name: str
     count: int
@@ -111,7 +111,7 @@ def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
     columns = zip(
         predictions.class_names,
         counts.right,
-        counts.answered,
+        counts.predicted,
         counts.true,
         counts.precision,
         counts.recall,
@@ -125,8 +125,8 @@ def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
             float(precision),
             float(recall),
             float(f1),
-            wilson(right, answered),
+            wilson(right, predicted),
             wilson(right, true),
         )
-        for name, right, answered, true, precision, recall, f1 in columns
+        for name, right, predicted, true, precision, recall, f1 in columns
     ]

@@ -1,4 +1,4 @@
-"""Each sample's part in the difference of a figure between two models that answered it."""
+"""Each sample's part in the difference of a figure between two models that predicted it."""
 
 from __future__ import annotations
 
@@ -77,25 +77,25 @@ def _of_classes(
 
 @dataclass(frozen=True)
 class _Class:
-    """Samples of one class, and those that a model answers with it."""
+    """Samples of one class, and those that a model returns it."""
 
     true: npt.NDArray[np.bool_]
-    answered: npt.NDArray[np.bool_]
+    predicted: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, counter: ClassCounter, number: int) -> _Class:
-        return cls(counter.targets == number, counter.answers == number)
+        return cls(counter.targets == number, counter.predicted_classes == number)
 
     def counted(self, metric: str) -> npt.NDArray[np.bool_]:
         """Samples that the metric of this class rests on."""
-        masks = {"precision": self.answered, "recall": self.true}
-        return masks.get(metric, self.answered | self.true)
+        masks = {"precision": self.predicted, "recall": self.true}
+        return masks.get(metric, self.predicted | self.true)
 
     def ratio(self, metric: str) -> tuple[Floats, Floats]:
         """Each sample's part in the metric's numerator, and in its denominator."""
-        right = (self.true & self.answered).astype(np.float64)
+        right = (self.true & self.predicted).astype(np.float64)
         if metric == "f1":
-            return 2 * right, self.true.astype(np.float64) + self.answered
+            return 2 * right, self.true.astype(np.float64) + self.predicted
         return right, self.counted(metric).astype(np.float64)
 
 
@@ -103,7 +103,7 @@ def _of_ratio(pair: Sequence[_Class], metric: str) -> Floats:
     """Divide the difference of two ratios of sums among the samples that they differ in.
 
     N / D - M / E is (N - M - r (D - E)) / d, where r is the mean of both ratios and d that of both
-    denominators: a sample that both models answer alike has no part in it. Swapping the answers
+    denominators: a sample that both models predict alike has no part in it. Swapping them
     to others is the usual randomisation test of precision and F1 (Yeh 2000).
     """
     (above, below), (other_above, other_below) = (side.ratio(metric) for side in pair)

@@ -1,4 +1,4 @@
-"""How often each class was right, answered and true, for one set of samples or many resamples."""
+"""Counts of true positives, predictions and targets by class, for one or many resamples."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ClassCounts:
     """Each ... x classes; a figure without anything to divide by is nan."""
 
     right: Floats
-    answered: Floats
+    predicted: Floats
     true: Floats
 
     @property
     def precision(self) -> Floats:
-        return _divide(self.right, self.answered)
+        return _divide(self.right, self.predicted)
 
     @property
     def recall(self) -> Floats:
@@ -33,12 +33,12 @@ class ClassCounts:
 
     @property
     def f1(self) -> Floats:
-        return _divide(2 * self.right, self.answered + self.true)
+        return _divide(2 * self.right, self.predicted + self.true)
 
     def macro(self) -> dict[str, Floats]:
         """Means over the classes that have samples.
 
-        One that was never answered has no precision, and counts as 0: else a net that answers
+        One that was never predicted has no precision, and counts as 0: else a net that predicts
         one class alone would be called precise.
         """
         import numpy as np
@@ -59,18 +59,20 @@ class ClassCounts:
 def _divide(above: Floats, below: Floats) -> Floats:
     import numpy as np
 
-    shares: Floats = np.full(above.shape, np.nan)
-    np.divide(above, below, out=shares, where=below > 0)
-    return shares
+    fractions: Floats = np.full(above.shape, np.nan)
+    np.divide(above, below, out=fractions, where=below > 0)
+    return fractions
 
 
 @dataclass(frozen=True)
 class ClassCounter:
-    """Counts the same answers under any weights of their samples."""
+    """Counts the same predictions under any weights of their samples."""
 
     num_classes: int
     targets: Ints
-    answers: Ints  # num_classes where the answer is of no class: a tie, or not a number
+    predicted_classes: (
+        Ints  # num_classes where the prediction is of no class: a tie, or not a number
+    )
 
     @classmethod
     def of(cls, predictions: ClassPredictions) -> ClassCounter:
@@ -79,19 +81,19 @@ class ClassCounter:
 
         num_classes = len(predictions.class_names)
         by_accident = (predictions.predictions == predictions.targets) & (predictions.ranks != 0)
-        answers = np.where(by_accident, num_classes, predictions.predictions)
-        return cls(num_classes, predictions.targets, answers)
+        predicted_classes = np.where(by_accident, num_classes, predictions.predictions)
+        return cls(num_classes, predictions.targets, predicted_classes)
 
     def count(self, weights_BN: Floats | None = None) -> ClassCounts:
         """B x classes, or classes where every sample counts once."""
         import numpy as np
 
         weights = np.ones((1, len(self.targets))) if weights_BN is None else weights_BN
-        is_right = self.answers == self.targets
+        is_right = self.predicted_classes == self.targets
         right = np.where(is_right, self.targets, self.num_classes)
         counts = [
             _sum_by(weights, groups, self.num_classes)
-            for groups in (right, self.answers, self.targets)
+            for groups in (right, self.predicted_classes, self.targets)
         ]
         return ClassCounts(*(count[0] if weights_BN is None else count for count in counts))
 

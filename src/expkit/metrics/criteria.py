@@ -53,21 +53,21 @@ class Criterion:
         return f"{self.name} {self.relation} {self.bound:g}"
 
 
-def shown_bound(bound: float, *, is_share: bool) -> str:
+def shown_bound(bound: float, *, is_fraction: bool) -> str:
     """Write the bound of a criterion as it was stated: `94.5 %`."""
-    return f"{100 * bound:.10g} %" if is_share else f"{bound:.10g}"
+    return f"{100 * bound:.10g} %" if is_fraction else f"{bound:.10g}"
 
 
-def value_beside(value: float, relation: str, bound: float, *, is_share: bool) -> str:
+def value_beside(value: float, relation: str, bound: float, *, is_fraction: bool) -> str:
     """Write a value with so many digits that, beside its bound, it judges as the true one does."""
     if not math.isfinite(value):
         return "not finite"
-    scale, digits = (100, 2) if is_share else (1, 4)
+    scale, digits = (100, 2) if is_fraction else (1, 4)
     holds, limit = RELATIONS[relation], round(scale * bound, 10)
     while True:
-        text = hundredths(value, digits) if is_share else f"{value:.{digits}f}"
+        text = hundredths(value, digits) if is_fraction else f"{value:.{digits}f}"
         if holds(float(text), limit) == holds(value, bound) or digits == MAX_DIGITS:
-            return f"{text} %" if is_share else text
+            return f"{text} %" if is_fraction else text
         digits += 1
 
 

@@ -27,14 +27,14 @@ class Half:
     scores: Floats
 
 
-def split_halves(answers: ClassPredictions, class_name: str, seed: int) -> tuple[Half, Half]:
+def split_halves(predictions: ClassPredictions, class_name: str, seed: int) -> tuple[Half, Half]:
     """Two halves with as many samples of the class, the same for the same seed."""
     import numpy as np
     from sklearn.model_selection import train_test_split
 
-    number = list(answers.class_names).index(class_name)
-    belongs = answers.targets == number
-    scores = answers.probabilities[:, number].astype(np.float64)
+    number = list(predictions.class_names).index(class_name)
+    belongs = predictions.targets == number
+    scores = predictions.probabilities[:, number].astype(np.float64)
     halves = train_test_split(
         np.arange(len(belongs)), test_size=0.5, stratify=belongs, random_state=seed
     )
@@ -75,13 +75,13 @@ def choose_high(half: Half, precision: float) -> float | None:
 
 
 def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
-    """What the cut-offs do to these samples, as shares with their intervals."""
+    """Return what the cut-offs do to these samples, as shares with their intervals."""
     import numpy as np
 
     is_other = half.scores < low
     everything = np.ones_like(is_other)
     is_class = half.scores >= high if high is not None else ~everything
-    shares = {
+    fractions = {
         "recall": (~is_other & half.belongs, half.belongs),
         MAYBE: (~is_other & ~is_class, everything),
         "wrong_class": (is_class & ~half.belongs, is_class),
@@ -89,15 +89,18 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
     }
     return {
         "num_samples": len(half.scores),
-        **{name: _share(int(some.sum()), int(all_.sum())) for name, (some, all_) in shares.items()},
+        **{
+            name: _fraction(int(some.sum()), int(all_.sum()))
+            for name, (some, all_) in fractions.items()
+        },
     }
 
 
-def judge_share(count: int, total: int, bound: float) -> Verdict:
+def judge_fraction(count: int, total: int, bound: float) -> Verdict:
     """Judge whether a share of fresh samples bears a bound out, by its 95 % interval."""
     ends = wilson(count, total)
     if ends is None:
-        return "not confirmed"  # a precision of no answers at all
+        return "not confirmed"  # a precision of no predictions at all
     if total >= needed_samples(bound):
         return "confirmed" if count / total >= bound else "not confirmed"
     return "not confirmed" if ends[1] < bound else "too few samples"
@@ -111,11 +114,11 @@ def needed_samples(bound: float) -> float:
     return math.inf if bound >= 1 else math.floor(Z**2 * bound / (1 - bound)) + 1
 
 
-def _share(count: int, total: int) -> dict[str, Any]:
+def _fraction(count: int, total: int) -> dict[str, Any]:
     interval = wilson(count, total)
     return {
         "count": count,
         "total": total,
-        "share": count / total if total else None,
+        "fraction": count / total if total else None,
         "interval": None if interval is None else list(interval),
     }

@@ -1,4 +1,4 @@
-"""How far a figure could lie from the truth for want of samples: intervals of 95 %."""
+"""95 % confidence intervals of figures, by the number of samples."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def wilson(count: float, total: float) -> Interval | None:
     """
     if total <= 0:
         return None
-    share = count / total
+    fraction = count / total
     scale = 1 + Z**2 / total
-    middle = (share + Z**2 / (2 * total)) / scale
-    half = Z * math.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2)) / scale
+    middle = (fraction + Z**2 / (2 * total)) / scale
+    half = Z * math.sqrt(fraction * (1 - fraction) / total + Z**2 / (4 * total**2)) / scale
     # the ends are exact there, and rounding would leave them off by 1e-17
     low = 0.0 if count == 0 else middle - half
     high = 1.0 if count == total else middle + half
@@ -68,7 +68,7 @@ def resample(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[s
 
 
 def percentiles(values: Floats) -> Interval | None:
-    """Of those that are finite; None where they are too few, or all the same."""
+    """Return the interval of the finite ones; None where they are too few, or all the same."""
     import numpy as np
 
     finite = values[np.isfinite(values)]
@@ -79,7 +79,7 @@ def percentiles(values: Floats) -> Interval | None:
 
 
 def _resamples(num_samples: int, num_resamples: int) -> Iterator[Floats]:
-    """How often each resample drew each sample, a few resamples at a time."""
+    """Yield how often each resample drew each sample, a few resamples at a time."""
     import numpy as np
 
     random = np.random.default_rng(SEED)

@@ -1,4 +1,4 @@
-"""Two models' answers to the very same samples: which of them has more right, and is it chance?"""
+"""The exact McNemar test: which of two models has more of the same samples right, beyond chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What predictions can be measured by: the names, what each means, and between what it lies."""
+"""The names of all metrics, what each means, and between which values it lies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from expkit.metrics.tasks import Task, has_top5
 
 METRICS: Mapping[Task, Mapping[str, str]] = {
     "classification": {
-        "accuracy": "share of samples whose most probable class is right",
-        "top5_accuracy": "share of samples whose class is among the five most probable",
-        "balanced_accuracy": "mean over classes of the share of their samples that is right",
+        "accuracy": "fraction of samples whose most probable class is right",
+        "top5_accuracy": "fraction of samples whose class is among the five most probable",
+        "balanced_accuracy": "mean over classes of the fraction of their samples that is right",
         "macro_precision": "mean over classes of their precision; one never predicted counts as 0",
         "macro_recall": "mean over classes of their recall: balanced_accuracy by its other name",
         "macro_f1": "mean over classes of their F1",
@@ -26,14 +26,14 @@ METRICS: Mapping[Task, Mapping[str, str]] = {
     "regression": {
         "mae": "mean absolute error over all targets",
         "rmse": "root of the mean squared error over all targets",
-        "r2": "share of the targets' variance that is explained",
+        "r2": "fraction of the targets' variance that is explained",
     },
 }
 
 # of one class, written `recall[cherry_pit]`
 CLASS_METRICS: Mapping[str, str] = {
-    "precision": "share of the answers with this class that are right",
-    "recall": "share of this class's samples that are answered right",
+    "precision": "fraction of the predictions of this class that are right",
+    "recall": "fraction of this class's samples that are predicted right",
     "f1": "harmonic mean of the class's precision and recall",
 }
 
@@ -47,7 +47,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 # shares of samples, which are written in percent
-SHARES = frozenset(
+FRACTION = frozenset(
     {
         *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),
         *("macro_f1", "precision", "recall", "f1"),

@@ -1,4 +1,4 @@
-"""How well probabilities put the samples of a class before the others, whatever the cut-off."""
+"""Ranking metrics, AUROC and average precision, which need no cut-off."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 
-def one_vs_rest(answers: ClassPredictions) -> Iterator[tuple[int, Bools, Floats]]:
+def one_vs_rest(predictions: ClassPredictions) -> Iterator[tuple[int, Bools, Floats]]:
     """Each class with who belongs to it and how likely the model held that.
 
     Of two classes only the second, as the first is its mirror image.
     """
     import numpy as np
 
-    num_classes = len(answers.class_names)
+    num_classes = len(predictions.class_names)
     for number in range(1 if num_classes == 2 else 0, num_classes):
-        belongs = answers.targets == number
-        yield number, belongs, answers.probabilities[:, number].astype(np.float64)
+        belongs = predictions.targets == number
+        yield number, belongs, predictions.probabilities[:, number].astype(np.float64)
 
 
-def rank_metrics(answers: ClassPredictions) -> dict[str, float]:
+def rank_metrics(predictions: ClassPredictions) -> dict[str, float]:
     """By scikit-learn; nan where a class has no samples or all, as no pair can be ordered then."""
     import numpy as np
 
-    if len(answers.class_names) > MAX_RANKED_CLASSES:
+    if len(predictions.class_names) > MAX_RANKED_CLASSES:
         return {}
-    if not np.isfinite(answers.probabilities).all():
+    if not np.isfinite(predictions.probabilities).all():
         return {"auroc": math.nan, "average_precision": math.nan}
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     areas, precisions = [], []
-    for _, belongs, scores in one_vs_rest(answers):
+    for _, belongs, scores in one_vs_rest(predictions):
         if belongs.all() or not belongs.any():
             continue
         areas.append(roc_auc_score(belongs, scores))
@@ -116,14 +116,14 @@ class Ranker:
 
         weights = weights_BN[:, self.order]
         hits = np.cumsum(weights * self.belongs, axis=1, dtype=np.float64)[:, self.ends]
-        answered = np.cumsum(weights, axis=1, dtype=np.float64)[:, self.ends]
+        predicted = np.cumsum(weights, axis=1, dtype=np.float64)[:, self.ends]
         new_hits = np.diff(hits, axis=1, prepend=0)
-        misses = answered - hits
+        misses = predicted - hits
         below = misses[:, -1:] - misses  # others ranked lower; a tie counts half
         new_misses = np.diff(misses, axis=1, prepend=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             pairs = (new_hits * (below + new_misses / 2)).sum(1)
             auroc = pairs / (hits[:, -1] * misses[:, -1])
-            precision = np.where(answered > 0, hits / answered, 0)
+            precision = np.where(predicted > 0, hits / predicted, 0)
             average_precision = (new_hits * precision).sum(1) / hits[:, -1]
         return auroc, average_precision

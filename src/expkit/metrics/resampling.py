@@ -28,7 +28,7 @@ def intervals_of(predictions: Predictions) -> dict[str, Interval]:
     """
     found = {name: percentiles(values) for name, values in _resampled(predictions).items()}
     if isinstance(predictions, ClassPredictions):
-        found |= _of_shares(predictions)
+        found |= _of_fractions(predictions)
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
@@ -38,7 +38,7 @@ def _resampled(predictions: Predictions) -> dict[str, Floats]:
     return _means(predictions) | _areas(predictions)
 
 
-def _of_shares(predictions: ClassPredictions) -> dict[str, Interval | None]:
+def _of_fractions(predictions: ClassPredictions) -> dict[str, Interval | None]:
     num_samples = len(predictions.targets)
     return {
         name: wilson(int((predictions.ranks < best).sum()), num_samples)

@@ -1,4 +1,4 @@
-"""Whether a difference between two models, or two recipes, is more than the luck of the draw."""
+"""Significance tests of a difference between two models, or two recipes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Difference:
 def differences_on_samples(
     ours: Predictions, theirs: Predictions, figures: Mapping[str, tuple[float, float]]
 ) -> dict[str, Difference]:
-    """Compare two models that answered the same samples, by metric; `figures` are both's values.
+    """Compare two models that predicted the same samples, by metric; `figures` are both's values.
 
     Fractions of the same samples (accuracy, top-5 accuracy, recall of a class) have McNemar's exact
     test, all else the paired sign-flip test. The precision of a class is a fraction of other

@@ -10,24 +10,24 @@ import torch
 from annotated_types import Ge, Lt, MinLen
 from torch import Tensor, nn
 
-Initialisation = Literal["default", "kaiming", "xavier", "orthogonal"]
+Initialization = Literal["default", "kaiming", "xavier", "orthogonal"]
 Norm = Literal["none", "batch", "group"]
 
 GROUPS = 8  # of group norm, or as many as divide the width
 
 
 class ConvNet(nn.Module):
-    """Halves the picture with each 3x3 convolution, averages what is left, and maps it linearly.
+    """Halves the image with each 3x3 convolution, averages what is left, and maps it linearly.
 
-    `default` leaves torch's own initialisation, whose variance shrinks from layer to layer:
-    with unnormalised input a deep head then sees nearly the same features for all samples.
+    `default` leaves torch's own initialization, whose variance shrinks from layer to layer:
+    with unnormalized input a deep head then sees nearly the same features for all samples.
     """
 
     def __init__(
         self,
         widths: Annotated[Sequence[Annotated[int, Ge(1)]], MinLen(1)] = (16, 32, 64),
         hidden: Sequence[Annotated[int, Ge(1)]] = (),
-        init: Initialisation = "default",
+        init: Initialization = "default",
         norm: Norm = "none",
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         *,
@@ -42,7 +42,7 @@ class ConvNet(nn.Module):
             nn.Flatten(),
         )
         self.head = linear_head([channels[-1], *hidden, num_outputs], dropout)
-        initialise(self, init)
+        initialize(self, init)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         outputs: Tensor = self.head(self.backbone(images_BCHW))
@@ -74,7 +74,7 @@ def linear_head(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def initialise(model: nn.Module, how: Initialisation) -> None:
+def initialize(model: nn.Module, how: Initialization) -> None:
     """Redraw all convolutions and linear layers, biases zero; `default` touches nothing."""
     if how == "default":
         return
@@ -85,7 +85,7 @@ def initialise(model: nn.Module, how: Initialisation) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def draw_weight(weight: Tensor, how: Initialisation) -> None:
+def draw_weight(weight: Tensor, how: Initialization) -> None:
     with torch.no_grad():
         if how == "kaiming":
             nn.init.kaiming_normal_(weight, nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""A transformer that reads a picture as a microscope makes it: line after line."""
+"""A transformer that reads an image as a microscope makes it: line after line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from expkit.errors import UserError
 
-POSITION_SPREAD = 0.02  # of the learned positions and the class token at the start, as in ViT
+POSITION_STD = 0.02  # of the learned positions and the class token at the start, as in ViT
 
 
 class ScanLineTransformer(nn.Module):
-    """Each line of pixels is a token of a pre-norm encoder; a class token or the mean answers.
+    """Each line of pixels is a token of a pre-norm encoder; a class token or the mean outputs.
 
     A causal encoder lets a line see itself and the lines above it. The class token stands last
     then: from the first place it would see nothing but itself.
@@ -76,7 +76,7 @@ class ScanLineTransformer(nn.Module):
         return outputs
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
-        """The encoder's answer to every token: B x T x width."""
+        """Return the encoder's output for every token: B x T x width."""
         tokens_BTD: Tensor = self.embed(images_BCHW.permute(0, 2, 3, 1).flatten(2))
         if self.pooling == "class_token":
             class_B1D = self.class_token.expand(len(tokens_BTD), -1, -1).to(tokens_BTD.dtype)
@@ -98,4 +98,4 @@ class ScanLineTransformer(nn.Module):
 
 
 def small_normal(*shape: int) -> Tensor:
-    return nn.init.trunc_normal_(torch.empty(shape), std=POSITION_SPREAD)
+    return nn.init.trunc_normal_(torch.empty(shape), std=POSITION_STD)

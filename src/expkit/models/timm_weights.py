@@ -88,7 +88,7 @@ def _adapt(state: dict[str, Tensor], net: nn.Module, name: str, path: Path) -> d
 
 
 def _names(net: nn.Module, kind: str) -> tuple[str, ...]:
-    """What timm calls the classifier or the first convolution: none, one, or two."""
+    """Return what timm calls the classifier or the first convolution: none, one, or two."""
     config: Mapping[str, Any] = getattr(net, "pretrained_cfg", None) or {}
     names = config.get(kind) or ()
     return (names,) if isinstance(names, str) else tuple(names)

@@ -19,7 +19,7 @@ def frozen_norms(model: nn.Module) -> list[nn.Module]:
 
 
 def is_frozen(model: nn.Module, name: str) -> bool:
-    """Whether a module's parameters are frozen, or those around it where it has none."""
+    """Tell whether a module's parameters are frozen, or those around it where it has none."""
     parameters = list(model.get_submodule(name).parameters())
     if not parameters and name:
         return is_frozen(model, name.rpartition(".")[0])

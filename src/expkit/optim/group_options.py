@@ -1,4 +1,4 @@
-"""What a group of parameters may be given: torch itself checks none of it."""
+"""The options of a parameter group: torch itself checks none of them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def is_decay(value: Any) -> bool:
     return is_number(value) and value >= 0
 
 
-def is_share(value: Any) -> bool:
+def is_fraction(value: Any) -> bool:
     return is_number(value) and 0 <= value < 1
 
 
-def are_shares(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(map(is_share, value))
+def are_fractions(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(map(is_fraction, value))
 
 
 OPTIONS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "lr": ("a number > 0", is_positive),
     "lr_scale": ("a number > 0, of the optimizer's lr", is_positive),
     "weight_decay": ("a number >= 0", is_decay),
-    "momentum": ("a number from 0 to below 1", is_share),
-    "betas": ("a list of numbers from 0 to below 1", are_shares),
+    "momentum": ("a number from 0 to below 1", is_fraction),
+    "betas": ("a list of numbers from 0 to below 1", are_fractions),
     "eps": ("a number > 0", is_positive),
 }
 

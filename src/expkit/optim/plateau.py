@@ -48,7 +48,7 @@ class Plateau(Schedule):
         return scale
 
     def is_better(self, figure: float, best: float) -> bool:
-        """Whether a figure beats the best so far; any number beats none at all."""
+        """Tell whether a figure beats the best so far; any number beats none at all."""
         if math.isnan(best):
             return not math.isnan(figure)
         margin = self.threshold * abs(best)

@@ -78,7 +78,7 @@ class TorchSchedule:
             )
         if getattr(scheduler, "cycle_momentum", False):
             raise UserError(
-                "the momentum would cycle with the rate, which no run here does",
+                "the momentum would cycle with the learning rate, which no run here does",
                 where=f"schedule._target_={self._target}",
                 fix="cycle_momentum: false in its YAML, or schedule=one_cycle",
             )

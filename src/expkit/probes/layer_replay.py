@@ -162,7 +162,7 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _first_tensor(output: Any) -> Tensor | None:
-    """Attention answers with a tuple, whose first part is the answer."""
+    """Attention returns a tuple, whose first part is the output."""
     if isinstance(output, tuple | list):
         return next((each for each in map(_first_tensor, output) if each is not None), None)
     return output if isinstance(output, Tensor) and output.is_floating_point() else None

@@ -1,4 +1,4 @@
-"""What each layer answers to a few samples: its size, and whether samples still differ there."""
+"""Statistics of each layer's outputs: their size, and how far samples differ there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.device import Device
 
 UNCHANGING = (nn.Identity, _DropoutNd, nn.Flatten, nn.Unflatten)  # they tell nothing
@@ -18,7 +18,7 @@ RECTIFIERS = (nn.ReLU, nn.ReLU6)  # never below zero: a mean of zero is all zero
 LIMITS = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}  # between which they saturate
 NEAR_LIMIT = 0.01  # of the distance between the limits
 UNITS_LAST = (nn.Linear, nn.LayerNorm)
-MEASURES = ("rms", "relative_spread", "dead_share", "saturated_share", "non_finite")
+MEASURES = ("rms", "relative_std", "dead_fraction", "saturated_fraction", "non_finite")
 
 
 class LayerWatch:
@@ -86,7 +86,7 @@ def is_watched(module: nn.Module) -> bool:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """A module's answer, or the first of several."""
+    """Return a module's output, or the first of several."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
     return output if isinstance(output, Tensor) and output.is_floating_point() else None
@@ -98,41 +98,41 @@ def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[
     The spread is the share of the energy of the units' means over space (or tokens) that differs
     between samples, as a square root: 0 where all samples look alike, 1 where their mean is zero.
     """
-    if len(x) != num_samples:  # windows of a picture stand along the batch
+    if len(x) != num_samples:  # windows of an image stand along the batch
         x = x.reshape(num_samples, len(x) // num_samples, *x.shape[1:])
         axis += 1
     space = [dim for dim in range(1, x.dim()) if dim != axis]
-    # no norm by unit: over pictures that lie channels last it takes ten times as long
+    # no norm by unit: over images that lie channels last it takes ten times as long
     mean_BU = x.mean(space, dtype=torch.float32) if space else x.float()
     rms = torch.linalg.vector_norm(x, dtype=torch.float32) / x.numel() ** 0.5
     energy = mean_BU.square().sum()
     differing = (mean_BU - mean_BU.mean(0)).square().sum()
-    spread = torch.where(energy == 0, 0.0, differing / energy)
-    # a gate of a pooled picture (squeeze and excite) may rest: what it answers to hardly differs
+    variance = torch.where(energy == 0, 0.0, differing / energy)
+    # a gate of a pooled image (squeeze and excite) may rest: what it outputs to hardly differs
     is_gate = x.dim() == 4 and x.numel() == mean_BU.numel()
     is_rectifier = isinstance(module, RECTIFIERS) and not is_gate
     limits = None if is_gate else LIMITS.get(type(module))
     zero = torch.zeros((), device=x.device)
     dead = (mean_BU.amax(0) == 0).float().mean() if is_rectifier else zero
-    saturated = zero if limits is None else share_at_limits(x, *limits)
+    saturated = zero if limits is None else fraction_at_limits(x, *limits)
     non_finite = (~mean_BU.isfinite()).sum().float()
-    numbers = torch.stack([rms, spread.sqrt(), dead, saturated, non_finite])
+    numbers = torch.stack([rms, variance.sqrt(), dead, saturated, non_finite])
     return [True, True, is_rectifier, limits is not None, True], numbers
 
 
-def share_at_limits(x: Tensor, low: float, high: float) -> Tensor:
+def fraction_at_limits(x: Tensor, low: float, high: float) -> Tensor:
     margin = NEAR_LIMIT * (high - low)
     return ((x < low + margin) | (x > high - margin)).float().mean()
 
 
 def describe_outputs(outputs_BC: Tensor) -> dict[str, float]:
-    """How large the answers are, and by how much they differ between samples and classes."""
+    """Return how large the outputs are, and by how much they differ between samples and classes."""
     x = outputs_BC.detach().float()
     sums = x.sum(1)
     numbers = {
         "rms": x.square().mean().sqrt(),
-        "spread_across_samples": x.std(0, correction=0).mean(),
-        "spread_across_classes": x.mean(0).std(correction=0),
+        "std_across_samples": x.std(0, correction=0).mean(),
+        "std_across_classes": x.mean(0).std(correction=0),
         "min": x.min(),
         "max": x.max(),
         "row_sum_min": sums.min(),
@@ -147,7 +147,7 @@ def look_at_layers(
     model: nn.Module, images_BCHW: Tensor, targets: Tensor, loss: nn.Module, device: Device
 ) -> dict[str, Any]:
     """One forward pass in eval mode, in training's precision: `layers`, `outputs`, `probe_loss`."""
-    with untouched(model, loss):
+    with preserve_state(model, loss):
         model.eval()
         watch = LayerWatch(model, len(images_BCHW))
         with watch.open(), device.autocast():

@@ -1,4 +1,4 @@
-"""What a loss says to made-up outputs: whether it likes right answers, and pulls towards them."""
+"""The loss of made-up outputs: does it reward correct predictions, and pull towards them?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.device import Device
 
 SCALES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # of logits, from unsure to certain
@@ -25,7 +25,7 @@ def probe_loss(
     `targets` are some of the training targets: they tell classes from numbers to predict. A loss
     that refuses such outputs is recorded with its `error`.
     """
-    with untouched(loss):
+    with preserve_state(loss):
         loss.train()
         try:
             if targets.is_floating_point():
@@ -69,9 +69,9 @@ def _probe_classes(loss: nn.Module, num_classes: int, device: torch.device) -> d
 
 def _probe_numbers(loss: nn.Module, targets_BT: Tensor) -> dict[str, Any]:
     """Off by the targets' own spread is wrong: as far as another sample's target is."""
-    spread_T = targets_BT.std(0, correction=0)
+    std_T = targets_BT.std(0, correction=0)
     right_BT = targets_BT.detach().clone()
-    wrong_BT = (right_BT + torch.where(spread_T > 0, spread_T, 1.0)).requires_grad_()
+    wrong_BT = (right_BT + torch.where(std_T > 0, std_T, 1.0)).requires_grad_()
     at_wrong = loss(wrong_BT, targets_BT)
     gradient_BT = _gradient_of(at_wrong, wrong_BT)
     with torch.no_grad():

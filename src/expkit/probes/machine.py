@@ -1,4 +1,4 @@
-"""What this machine is and has, beside what was asked of it."""
+"""The hardware of this machine, beside what was asked of it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def find_accelerators() -> list[str]:
 
 
 def flushes_denormals() -> bool:
-    """Whether half of the smallest normal number is nothing on this thread's processor."""
+    """Tell whether half of the smallest normal number is nothing on this thread's processor."""
     smallest = torch.tensor([torch.finfo(torch.float32).tiny])
     return bool((smallest / 2).eq(0).item())
 

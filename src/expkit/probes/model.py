@@ -1,4 +1,4 @@
-"""What can be told of a model before it trains: a few samples through it, there and back."""
+"""Probes of a model before it trains: a few samples forward and backward."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from expkit.data.store.split import Split
 from expkit.probes.activations import FunctionWatch
 from expkit.probes.layers import LayerWatch, describe_outputs, look_at_layers
 from expkit.probes.loss import probe_loss
-from expkit.probes.module_graph import Wiring, affine_error, cross_sample_gradient
-from expkit.probes.output_activation import answer_limits, last_operation
-from expkit.probes.preserve_state import untouched
+from expkit.probes.module_graph import ModuleGraph, affine_error, cross_sample_gradient
+from expkit.probes.output_activation import last_operation, output_limits
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.learner import Learner
 
 __all__ = ["look_at_layers", "probe_loss", "probe_model"]
@@ -34,15 +34,15 @@ def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[s
     Nothing is changed by it: no weight, buffer, gradient, mode or generator.
     """
     model, arrange = learner.model, learner.device.arrange
-    with untouched(model, learner.loss):
-        wiring = _trace(model, arrange(_batch(split, 2)[0]))
-        num_samples = min(num_samples, _affordable(wiring.multiplications))
+    with preserve_state(model, learner.loss):
+        graph = _trace(model, arrange(_batch(split, 2)[0]))
+        num_samples = min(num_samples, _affordable(graph.multiplications))
         images_BCHW, targets = _batch(split, num_samples)
         images_BCHW = arrange(images_BCHW)
         probe = {
             "num_samples": len(images_BCHW),
             "inputs": describe_inputs(images_BCHW),
-            "linear_chains": wiring.chains(),
+            "linear_chains": graph.chains(),
             **_modes(learner),
         }
         outputs_BC, layers, activations = _watch(model, images_BCHW)
@@ -76,19 +76,19 @@ def _try(
 
 
 @torch.no_grad()
-def _trace(model: nn.Module, images_BCHW: Tensor) -> Wiring:
+def _trace(model: nn.Module, images_BCHW: Tensor) -> ModuleGraph:
     model.eval()
-    wiring = Wiring(model)
-    with wiring.open():
+    graph = ModuleGraph(model)
+    with graph.open():
         model(images_BCHW)
-    return wiring
+    return graph
 
 
 @torch.no_grad()
 def _watch(
     model: nn.Module, images_BCHW: Tensor
 ) -> tuple[Tensor, list[dict[str, Any]], list[dict[str, Any]]]:
-    """The answers, what the layers say, and what activations that are no layers do."""
+    """The outputs, what the layers say, and what activations that are no layers do."""
     model.eval()
     watch = LayerWatch(model, len(images_BCHW))
     functions = FunctionWatch(model, len(images_BCHW))
@@ -98,7 +98,7 @@ def _watch(
 
 
 def describe_inputs(images_BCHW: Tensor) -> dict[str, float]:
-    """The pictures as the model gets them."""
+    """The images as the model gets them."""
     std, mean = torch.std_mean(images_BCHW, correction=0)
     non_finite = (~images_BCHW.isfinite()).sum().float()
     numbers = [mean, std, images_BCHW.min(), images_BCHW.max(), non_finite]
@@ -155,7 +155,7 @@ def _learn(
         "loss": loss.item(),
         "expected_loss": _expected_loss(learner.loss, outputs_BC, targets),
         "last_operation": last_operation(outputs_BC),
-        "answer_limits": answer_limits(outputs_BC),
+        "output_limits": output_limits(outputs_BC),
         "train_eval_gap": _gap(outputs_BC.detach(), evaluated_BC),
         **_describe_parameters(learner, gradients),
     }
@@ -163,7 +163,7 @@ def _learn(
 
 @torch.no_grad()
 def _repeat_gap(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """By how much two answers to the same samples differ in eval mode, relative to their size."""
+    """By how much two outputs to the same samples differ in eval mode, relative to their size."""
     return _gap(model(images_BCHW), model(images_BCHW))
 
 

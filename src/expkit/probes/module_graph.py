@@ -1,4 +1,4 @@
-"""How a net is wired, found by running it: layers without a nonlinearity between, mixed samples."""
+"""The module graph, found by running it: chains of linear layers, mixed samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from expkit.probes.layers import first_tensor
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# what leaves a linear layer's answer affine, in eval mode, and is no layer of its own
+# what leaves a linear layer's output affine, in eval mode, and is no layer of its own
 RESHAPING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten, nn.Unflatten)
 AFFINE = (*RESHAPING, _BatchNorm, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d)
 FAR = 100.0  # times the inputs: where no activation is straight
@@ -28,8 +28,8 @@ VIEWS = frozenset(
 )
 
 
-class Wiring(TorchFunctionMode):
-    """Follows the answers of linear layers to whatever takes them up, by their storage.
+class ModuleGraph(TorchFunctionMode):
+    """Follows the outputs of linear layers to whatever takes them up, by their storage.
 
     Views share a storage and its version, which any change in place raises: so neither
     `x.flatten(1)` nor an activation in place deceives it.
@@ -111,11 +111,11 @@ class Wiring(TorchFunctionMode):
 
 
 def is_needless(before: nn.Module, after: nn.Module) -> bool:
-    """Whether two linear layers in a row do what one could.
+    """Tell whether two linear layers in a row do what one could.
 
     Not so where the first narrows what comes in and the second widens it again (low rank, and the
     linear bottleneck of MobileNetV2), nor where one works by groups (separable convolutions), cuts
-    the picture into patches, or keeps a fixed bank of filters.
+    the image into patches, or keeps a fixed bank of filters.
     """
     assert isinstance(before, LINEAR)
     assert isinstance(after, LINEAR)
@@ -130,9 +130,9 @@ def is_needless(before: nn.Module, after: nn.Module) -> bool:
 
 
 def is_separable(spatial: nn.Module, pointwise: nn.Module) -> bool:
-    """Whether one filters a single channel and the other mixes channels alone.
+    """Tell whether one filters a single channel and the other mixes channels alone.
 
-    Of one channel, as grey pictures have, a depthwise convolution has one group and is a plain one.
+    Of one channel, as grey images have, a depthwise convolution has one group and is a plain one.
     """
     if isinstance(spatial, nn.Linear) or isinstance(pointwise, nn.Linear):
         return False
@@ -175,7 +175,7 @@ def _affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
 
 
 def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """How much the answer to one sample hangs on another, relative to its own.
+    """Return how much the output to one sample hangs on another, relative to its own.
 
     The sample is one in the middle: what runs along the batch reaches it from either end. Where
     its answer hangs on no sample at all, what the layers within say of it is asked instead: a
@@ -187,18 +187,18 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
     middle = len(inputs) // 2
     within: list[Tensor] = []
     with torch.enable_grad(), _kept_answers(model, len(inputs), within):
-        answer_C = model(inputs)[middle]
-    if not answer_C.requires_grad:
+        output_C = model(inputs)[middle]
+    if not output_C.requires_grad:
         return None
-    found = _cross_share(answer_C, inputs, middle)
+    found = _cross_fraction(output_C, inputs, middle)
     if found is None and within:
-        found = _cross_share(torch.cat([x[middle].flatten() for x in within]), inputs, middle)
+        found = _cross_fraction(torch.cat([x[middle].flatten() for x in within]), inputs, middle)
     return found
 
 
 @contextmanager
 def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
-    """Of every leaf whose answer holds a row for each sample."""
+    """Of every leaf whose output holds a row for each sample."""
 
     def keep(module: nn.Module, given: Any, output: Any) -> None:
         x = first_tensor(output)
@@ -214,11 +214,11 @@ def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Ite
             handle.remove()
 
 
-def _cross_share(answer_C: Tensor, inputs: Tensor, middle: int) -> float | None:
-    """None where the answer hangs on no input."""
+def _cross_fraction(output_C: Tensor, inputs: Tensor, middle: int) -> float | None:
+    """None where the output hangs on no input."""
     # unequal weights: those of a softmax would cancel
-    weight_C = torch.linspace(0.5, 1.5, len(answer_C), device=answer_C.device).cos()
-    total = (answer_C * weight_C).sum()
+    weight_C = torch.linspace(0.5, 1.5, len(output_C), device=output_C.device).cos()
+    total = (output_C * weight_C).sum()
     (gradient,) = torch.autograd.grad(total, inputs, allow_unused=True, retain_graph=True)
     if gradient is None:
         return None

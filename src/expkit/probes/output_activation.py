@@ -1,4 +1,4 @@
-"""What the last operation before a net's answers was, as autograd wrote it down."""
+"""The output activation: the last operation before a model's outputs, by autograd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def last_operation(outputs_BC: Tensor) -> str | None:
     return None if node is None else _operation(node)
 
 
-def answer_limits(outputs_BC: Tensor) -> list[float | None] | None:
+def output_limits(outputs_BC: Tensor) -> list[float | None] | None:
     """The least and the largest number that a clamp at the end lets through."""
     node = _last_node(outputs_BC)
     for names in LIMITS:

@@ -152,7 +152,7 @@ def _all_finite(gradients: dict[str, Tensor]) -> bool:
 
 
 def _updates(learner: Learner) -> dict[str, Tensor]:
-    """What the optimizer's step does to each parameter."""
+    """Return what the optimizer's step does to each parameter."""
     parameters = dict(learner.model.named_parameters())
     before = {name: each.detach().clone() for name, each in parameters.items()}
     learner.step()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expkit.data.store.split import Split
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.training.learner import Learner
 
 
@@ -24,9 +24,9 @@ def precision_gap(learner: Learner, split: Split, num_samples: int) -> dict[str,
     images_BCHW = learner.device.arrange(images_BCHW)
     named = {n: p for n, p in learner.model.named_parameters() if p.requires_grad}
 
-    with untouched(learner.model, learner.loss):
+    with preserve_state(learner.model, learner.loss):
         exact = _differentiate(learner, images_BCHW, targets, list(named.values()))
-    with untouched(learner.model, learner.loss), learner.device.autocast():
+    with preserve_state(learner.model, learner.loss), learner.device.autocast():
         rough = _differentiate(learner, images_BCHW, targets, list(named.values()))
     rows = [
         (name, _length(a), _length(b))

@@ -10,7 +10,7 @@ from torch import nn
 
 
 @contextmanager
-def untouched(*nets: nn.Module) -> Iterator[None]:
+def preserve_state(*nets: nn.Module) -> Iterator[None]:
     """Put modes, buffers and torch's generators back, whatever a forward pass does to them.
 
     Nothing is copied but buffers: nets need not be of a kind that can be deep-copied.

@@ -23,6 +23,26 @@ MODULES: Mapping[str, str] = {
     "expkit.procedures.training": "expkit.runner.stages.training",
 }
 
+FIELDS: Mapping[str, str] = {  # of dataset.json, signals.jsonl and thresholds.json
+    "answer_limits": "output_limits",
+    "clipped_share": "clipped_fraction",
+    "constant_pictures": "constant_images",
+    "dead_share": "dead_fraction",
+    "denormal_share": "denormal_fraction",
+    "largest_share": "largest_fraction",
+    "mean_picture_correlation": "mean_image_correlation",
+    "normaliser": "normalizer",
+    "picture": "image",
+    "relative_spread": "relative_std",
+    "saturated_share": "saturated_fraction",
+    "share": "fraction",
+    "shares": "fractions",
+    "spread": "std",
+    "spread_across_classes": "std_across_classes",
+    "spread_across_samples": "std_across_samples",
+    "spread_of_means": "std_of_means",
+}
+
 
 def present_target(target: str) -> str:
     """Return the name that a class of expkit has now."""
@@ -41,4 +61,13 @@ def with_present_names(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [with_present_names(each) for each in value]
+    return value
+
+
+def with_present_fields(value: Any) -> Any:
+    """Return a record in which every field has its present name."""
+    if isinstance(value, Mapping):
+        return {FIELDS.get(key, key): with_present_fields(each) for key, each in value.items()}
+    if isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
+        return [with_present_fields(each) for each in value]
     return value

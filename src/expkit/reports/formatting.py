@@ -8,28 +8,28 @@ from typing import Any
 
 from expkit.diagnosis.finding import counted
 from expkit.metrics.criteria import shown_bound, value_beside
-from expkit.metrics.names import SHARES, Measure
+from expkit.metrics.names import FRACTION, Measure
 from expkit.metrics.percentages import hundredths, percent_range, points
 from expkit.metrics.percentages import percent as percent
 
 
-def is_share(name: str) -> bool:
-    """Whether a metric, with or without its split and class, is written in percent."""
-    return Measure.parse(name).metric in SHARES
+def is_fraction(name: str) -> bool:
+    """Tell whether a metric, with or without its split and class, is written in percent."""
+    return Measure.parse(name).metric in FRACTION
 
 
 def figure(name: str, value: float | None) -> str:
     """A metric's value in its unit; summary.json has null where a number was not finite."""
     if value is None or not math.isfinite(value):
         return "not finite"
-    return percent(value) if is_share(name) else f"{value:.4g}"
+    return percent(value) if is_fraction(name) else f"{value:.4g}"
 
 
 def spread(name: str, mean: float, deviation: float | None) -> str:
     """`91.20 ± 0.35 %`; of one seed nothing is known of the spread."""
     if deviation is None:
         return figure(name, mean)
-    if is_share(name):
+    if is_fraction(name):
         return f"{hundredths(mean)} ± {hundredths(deviation)} %"
     return f"{mean:.4g} ± {deviation:.2g}"
 
@@ -38,7 +38,7 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
     """`92.8 to 95.4 %`, with so many digits that the ends differ; a dash where there is none."""
     if ends is None:
         return "-"
-    if is_share(name):
+    if is_fraction(name):
         return percent_range(*ends)
     for digits in range(3, 10):
         low, high = (f"{end:.{digits}g}" for end in ends)
@@ -48,10 +48,10 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
 
 
 def difference(name: str, ours: float | None, theirs: float | None) -> str:
-    """How much larger the first is, in points of a percent where the metric is a share."""
+    """Return how much larger the first is, in points of a percent where the metric is a share."""
     if ours is None or theirs is None:
         return "-"
-    if is_share(name):
+    if is_fraction(name):
         return points(ours - theirs)
     return f"{ours - theirs:+.4g}"
 
@@ -62,7 +62,7 @@ def against_ignorance(summary: Mapping[str, Any]) -> str | None:
     majority = summary["majority_accuracy"]
     if accuracy is None or majority is None or accuracy > majority:
         return None
-    return f"no better than always answering the largest class, {percent(majority)}"
+    return f"no better than always predicting the largest class, {percent(majority)}"
 
 
 def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
@@ -93,7 +93,7 @@ def _sure(sure: Mapping[str, Any]) -> str:
 
 
 def gap(held_out_gap: Mapping[str, Any]) -> str:
-    """How far the held-out samples lie behind those that were trained on."""
+    """Return how far the held-out samples lie behind those that were trained on."""
     name, value = held_out_gap["metric"], held_out_gap["gap"]
     shown = difference(name, abs(value), 0.0).removeprefix("+")
     side = "better" if value >= 0 else "worse"
@@ -101,8 +101,8 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
 
 
 def bound(criterion: Mapping[str, Any]) -> str:
-    """What a criterion asks for: `> 94.5 %`."""
-    shown = shown_bound(criterion["bound"], is_share=is_share(criterion["metric"]))
+    """Return what a criterion asks for: `> 94.5 %`."""
+    shown = shown_bound(criterion["bound"], is_fraction=is_fraction(criterion["metric"]))
     return f"{criterion['relation']} {shown}"
 
 
@@ -120,7 +120,7 @@ def reached(criterion: Mapping[str, Any]) -> str:
         value,
         criterion["relation"],
         criterion["bound"],
-        is_share=is_share(criterion["metric"]),
+        is_fraction=is_fraction(criterion["metric"]),
     )
 
 
@@ -145,7 +145,7 @@ def stage_verdict(stage: Mapping[str, Any]) -> str:
 
 
 def samples_of(split: str, count: int) -> str:
-    """How many samples of which kind a picture shows: never a training figure unmarked."""
+    """Return how many samples of which kind an image shows: never a training figure unmarked."""
     noun = "sample" if count == 1 else "samples"
     return f"{count} training {noun}" if split == "train" else f"{count} held-out {noun} ({split})"
 
@@ -166,7 +166,7 @@ def memory(num_bytes: int) -> str:
 
 
 def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
-    """What the nets that know nothing do: guess, or always answer the same."""
+    """Return what the nets that know nothing do: guess, or always predict the same."""
     return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
 
 
@@ -177,7 +177,7 @@ def is_worth_showing(name: str, summary: Mapping[str, Any]) -> bool:
 
 
 def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
-    """What nets that know nothing would reach in a metric, by what such a net does."""
+    """Return what nets that know nothing would reach in a metric, by what such a net does."""
     found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
     named = zip(level_names(summary), found, strict=True)
     return {label: figure(name, level) for label, level in named if level is not None}

@@ -17,11 +17,11 @@ from expkit.config.instantiate import build_part, explain_failure
 from expkit.data.store.split import Split, place_splits
 from expkit.errors import UserError
 from expkit.losses.custom import refuse_mixed
-from expkit.probes.preserve_state import untouched
-from expkit.records.run.metadata import DatasetFacts, StageResult
+from expkit.probes.preserve_state import preserve_state
+from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_augmentation, as_schedule, require, wrong_part
-from expkit.runner.inputs import Reading
+from expkit.runner.inputs import LoadedInputs
 from expkit.runner.part_types import ScheduleSource
 from expkit.runner.transfer import adopt_preprocessing
 from expkit.training.augmentation import AugmentationSource
@@ -43,7 +43,7 @@ class Stage(Protocol):
 class Parts:
     """Everything a run is made of, built before its first step."""
 
-    reading: Reading
+    inputs: LoadedInputs
     splits: Mapping[str, Split]
     device: Device
     loss: nn.Module
@@ -57,12 +57,12 @@ class Parts:
     num_parameters: int = 0  # of the model
 
     @property
-    def facts(self) -> DatasetFacts:
-        return self.reading.facts
+    def metadata(self) -> DatasetMetadata:
+        return self.inputs.metadata
 
     @property
     def seed(self) -> int:
-        return self.reading.config.seed
+        return self.inputs.config.seed
 
     @property
     def uncompiled(self) -> Device:
@@ -75,7 +75,7 @@ class Parts:
         model = self._trial_model
         wants_gradient = [parameter.requires_grad for parameter in model.parameters()]
         try:
-            with untouched(model):
+            with preserve_state(model):
                 yield model
         finally:
             for parameter, flag in zip(model.parameters(), wants_gradient, strict=True):
@@ -87,33 +87,35 @@ class Parts:
         return self.device.place(self.make_model())
 
 
-def build_parts(reading: Reading) -> Parts:
+def build_parts(inputs: LoadedInputs) -> Parts:
     """Build all parts; whatever is wrong with one of them is said here and not an hour later."""
-    config, facts = reading.config, reading.facts
+    config, metadata = inputs.config, inputs.metadata
     choice = require(build_part(config.device, "device"), "device", config.device, "open")
     device = choice.open()
     if not isinstance(device, Device):
         raise wrong_part("device", device, config.device)
-    splits: Mapping[str, Split] = place_splits(reading.dataset, device.torch_device)
+    splits: Mapping[str, Split] = place_splits(inputs.dataset, device.torch_device)
     evaluated = None if config.evaluates is None else Run(Path(config.evaluates)).trained
     if evaluated is not None:
         splits = adopt_preprocessing(splits, evaluated, device)
     else:
-        normaliser = splits["train"].normaliser.to_json()
-        facts = replace(facts, preprocessing={**facts.preprocessing, "normaliser": normaliser})
-    trained_on = facts if evaluated is None else evaluated.dataset_as_read
+        normalizer = splits["train"].normalizer.to_json()
+        metadata = replace(
+            metadata, preprocessing={**metadata.preprocessing, "normalizer": normalizer}
+        )
+    trained_on = metadata if evaluated is None else evaluated.dataset_as_read
     counts = trained_on.splits["train"].class_counts
     augmentation = as_augmentation(build_part(config.augment, "augment"), config.augment)
-    loss = reading.loss.build(counts)
-    _check_augmentation(augmentation, facts, loss, str(config.loss["_target_"]))
+    loss = inputs.loss.build(counts)
+    _check_augmentation(augmentation, metadata, loss, str(config.loss["_target_"]))
     parts = Parts(
-        reading=replace(reading, facts=facts),
+        inputs=replace(inputs, metadata=metadata),
         splits=splits,
         augmentation=augmentation,
         evaluated=evaluated,
         device=device,
         loss=loss.to(device.torch_device),
-        gate_loss=reading.loss.build(counts, plain=True).to(device.torch_device),
+        gate_loss=inputs.loss.build(counts, plain=True).to(device.torch_device),
         schedule=as_schedule(
             build_part(config.schedule, "schedule"),
             config.schedule,
@@ -123,8 +125,8 @@ def build_parts(reading: Reading) -> Parts:
         make_model=partial(
             make_model,
             config.model,
-            image_shape=facts.image_shape,
-            num_outputs=facts.num_outputs,
+            image_shape=metadata.image_shape,
+            num_outputs=metadata.num_outputs,
         ),
         make_optimizer=partial(_make_optimizer, config.optimizer),
     )
@@ -145,17 +147,17 @@ def _build_stage(name: str, node: Mapping[str, Any]) -> Stage:
 
 
 def _check_augmentation(
-    augmentation: AugmentationSource, facts: DatasetFacts, loss: nn.Module, target: str
+    augmentation: AugmentationSource, metadata: DatasetMetadata, loss: nn.Module, target: str
 ) -> None:
-    augmentation.check(facts.image_shape)
-    if augmentation.mixes and facts.task != "classification":
+    augmentation.check(metadata.image_shape)
+    if augmentation.mixes and metadata.task != "classification":
         raise UserError(
-            "mixed pictures have mixed classes, and this dataset's targets are numbers",
+            "mixed images have mixed classes, and this dataset's targets are numbers",
             where="augment.mixup_alpha, augment.cutmix_alpha",
             fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",
         )
     if augmentation.mixes:
-        refuse_mixed(loss, facts.num_outputs, target)
+        refuse_mixed(loss, metadata.num_outputs, target)
 
 
 def make_model(
@@ -197,31 +199,31 @@ def _make_optimizer(node: Mapping[str, Any], groups: Any) -> torch.optim.Optimiz
 
 def _try_out(parts: Parts) -> None:
     """Two samples through a model: what does not fit fails here."""
-    num_outputs = parts.facts.num_outputs
+    num_outputs = parts.metadata.num_outputs
     images_BCHW, _ = next(next(iter(parts.splits.values())).spread_out(2).batches(2))
-    node = parts.reading.config.model
+    node = parts.inputs.config.model
 
     wanted = (len(images_BCHW), num_outputs)
     try:
         with parts.trial_model() as model, torch.no_grad():
-            answer = model.eval()(parts.device.arrange(images_BCHW))
+            outputs = model.eval()(parts.device.arrange(images_BCHW))
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        shape = " x ".join(map(str, parts.facts.image_shape))
+        shape = " x ".join(map(str, parts.metadata.image_shape))
         raise UserError(
-            f"the model cannot take pictures of {shape}: {reason}",
+            f"the model cannot take images of {shape}: {reason}",
             where=f"model._target_={node['_target_']}",
             fix="another size, where the data has one: dataset.size=224\n"
-            "a transformer of timm takes small pictures by '+model.options={patch_size: 4}'\n"
+            "a transformer of timm takes small images by '+model.options={patch_size: 4}'\n"
             "EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
         ) from error
-    given = tuple(getattr(answer, "shape", ()))
+    given = tuple(getattr(outputs, "shape", ()))
     if given != wanted:
         raise UserError(
-            f"the model answers with {f'shape {given}' if given else type(answer).__name__}, "
+            f"the model returns {f'shape {given}' if given else type(outputs).__name__}, "
             f"and this dataset wants {wanted}",
             where=f"model._target_={node['_target_']}",
-            allowed="an answer for each class, or for each number to predict",
+            allowed="an output for each class, or for each number to predict",
         )
 
 
@@ -233,7 +235,7 @@ def try_step(parts: Parts, learner: Learner, num_samples: int, key: str) -> None
         learner.forward_backward(images_BCHW, targets)
         learner.step()
     except Exception as error:
-        names = [parts.reading.config.model["_target_"], parts.reading.config.optimizer["_target_"]]
+        names = [parts.inputs.config.model["_target_"], parts.inputs.config.optimizer["_target_"]]
         raise UserError(
             f"a training step on {num_samples} sample(s) fails: {error}",
             where=f"{key}: {', '.join(names)}",

@@ -9,7 +9,7 @@ from expkit.data.datasets.torch_dataset import WANTED as DATASET
 from expkit.data.datasets.torch_dataset import OwnDataset
 from expkit.data.store.samples import DatasetSource
 from expkit.errors import UserError
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 
 if TYPE_CHECKING:
     from expkit.runner.part_types import LossSource, ScheduleSource
@@ -54,7 +54,7 @@ def refuse_listed_weights(node: Mapping[str, Any]) -> None:
         )
 
 
-def as_loss(built: Any, node: Mapping[str, Any], facts: DatasetFacts) -> LossSource:
+def as_loss(built: Any, node: Mapping[str, Any], metadata: DatasetMetadata) -> LossSource:
     """A source of expkit's kind, or a module that is called with outputs and targets."""
     if hasattr(built, "build") and hasattr(built, "task"):
         source: LossSource = built
@@ -63,7 +63,7 @@ def as_loss(built: Any, node: Mapping[str, Any], facts: DatasetFacts) -> LossSou
         raise wrong_part("loss", built, node)
     from expkit.losses.custom import OwnLoss
 
-    loss = OwnLoss(built, facts.task, facts.num_outputs)
+    loss = OwnLoss(built, metadata.task, metadata.num_outputs)
     loss.check(str(node["_target_"]))
     return loss
 

@@ -17,7 +17,7 @@ from expkit.data.store.decoding import Decoding
 from expkit.data.store.samples import Dataset, Samples, check_dataset
 from expkit.diagnosis.rules.data.duplicates import expected_near
 from expkit.errors import UserError, nearest_of
-from expkit.records.run.metadata import DatasetFacts, Leaks, SplitLeaks, TrainedBy
+from expkit.records.run.metadata import DatasetMetadata, Leaks, SplitLeaks, TrainedBy
 from expkit.records.run.reader import Run
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ def read_other_data(config: Config, run: Run, read: Read) -> Dataset:
     return adopt_classes(dataset, run, leave_out=leave_out)
 
 
-def adopt_facts(facts: DatasetFacts, run: Run, leaks: Leaks) -> DatasetFacts:
+def adopt_metadata(metadata: DatasetMetadata, run: Run, leaks: Leaks) -> DatasetMetadata:
     """The facts of other data: prepared as the run's own, with what is known of where it is from.
 
     Where it has no training samples of its own, train is what the weights were trained on.
     """
     trained = run.dataset_as_read
     return replace(
-        facts,
-        splits={"train": trained.splits["train"], **facts.splits},
+        metadata,
+        splits={"train": trained.splits["train"], **metadata.splits},
         preprocessing=trained.preprocessing,
         trained_by=TrainedBy(
             run=run.name,
@@ -192,10 +192,10 @@ def _refuse_unlabelled(config: Config, run: Run) -> None:
     root = Path(str(config.dataset.get("root") or "")).expanduser()
     if not config.dataset.get("root") or not root.is_dir():
         return
-    from expkit.data.store.folder_tree import picture_suffixes
+    from expkit.data.store.folder_tree import image_suffixes
 
     entries = [each for each in root.iterdir() if not each.name.startswith(".")]
-    suffixes = picture_suffixes()
+    suffixes = image_suffixes()
     images = [each for each in entries if each.suffix.lower() in suffixes and each.is_file()]
     if images and not any(each.is_dir() for each in entries):
         raise UserError(
@@ -207,15 +207,15 @@ def _refuse_unlabelled(config: Config, run: Run) -> None:
         )
 
 
-def decoding_of(facts: DatasetFacts) -> Decoding:
+def decoding_of(metadata: DatasetMetadata) -> Decoding:
     """The run's own rule; data that was never in files is brought to its size, undistorted."""
-    channels, height, width = facts.image_shape
+    channels, height, width = metadata.image_shape
     if channels not in (1, 3):
         raise UserError(
             f"the model wants images of {channels} channels, and no file is decoded to those",
             allowed="models of grey (1) or coloured (3) images",
         )
-    known = facts.preprocessing.get("decoding")
+    known = metadata.preprocessing.get("decoding")
     if known is None:
         return Decoding(size=(height, width), channels=1 if channels == 1 else 3)
     decoding = Decoding.from_json(known)

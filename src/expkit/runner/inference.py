@@ -1,4 +1,4 @@
-"""What a restored model says to picture files that no dataset holds."""
+"""Predictions of a restored model for image files that no dataset holds."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from expkit.data.store.decoding import UnreadablePictureError, decode_all
+from expkit.data.store.decoding import UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.restoring import Restored
-from expkit.training.inference import answer
+from expkit.training.inference import compute_outputs
 
 
 @dataclass(frozen=True)
-class Answer:
+class FilePrediction:
     """One file's probabilities by class, or predicted numbers, or why there are none."""
 
     path: Path
@@ -28,37 +28,39 @@ class Answer:
     error: str = ""
 
 
-def predict_files(restored: Restored, paths: Sequence[Path], batch_size: int) -> Iterator[Answer]:
-    """Every file's answer in order; a file that cannot be read does not stop the others."""
-    facts = restored.run.dataset
-    decoding = decoding_of(facts)
+def predict_files(
+    restored: Restored, paths: Sequence[Path], batch_size: int
+) -> Iterator[FilePrediction]:
+    """Yield every file's prediction in order, or why it cannot be read."""
+    metadata = restored.run.dataset
+    decoding = decoding_of(metadata)
     results = decode_all(paths, decoding, silent)
     pairs = zip(paths, results, strict=True)
     while chunk := list(islice(pairs, batch_size)):
-        yield from _answer_chunk(restored, facts, chunk)
+        yield from _answer_chunk(restored, metadata, chunk)
 
 
 def _answer_chunk(
     restored: Restored,
-    facts: DatasetFacts,
-    chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadablePictureError]],
-) -> Iterator[Answer]:
-    pictures = [result for _, result in chunk if isinstance(result, np.ndarray)]
-    outputs = iter(_ask(restored, facts, pictures)) if pictures else iter(())
+    metadata: DatasetMetadata,
+    chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadableImageError]],
+) -> Iterator[FilePrediction]:
+    images = [result for _, result in chunk if isinstance(result, np.ndarray)]
+    outputs = iter(_ask(restored, metadata, images)) if images else iter(())
     for path, result in chunk:
-        if isinstance(result, UnreadablePictureError):
-            yield Answer(path, None, str(result))
+        if isinstance(result, UnreadableImageError):
+            yield FilePrediction(path, None, str(result))
         else:
-            yield Answer(path, next(outputs))
+            yield FilePrediction(path, next(outputs))
 
 
 def _ask(
-    restored: Restored, facts: DatasetFacts, pictures: Sequence[npt.NDArray[np.uint8]]
+    restored: Restored, metadata: DatasetMetadata, images: Sequence[npt.NDArray[np.uint8]]
 ) -> npt.NDArray[np.float32]:
-    images_BHWC = torch.from_numpy(np.stack(pictures)).to(restored.device.torch_device)
-    batch = restored.normaliser(images_BHWC).permute(0, 3, 1, 2)
-    outputs = answer(restored.model, [batch], restored.device)
-    if facts.class_names is not None:
+    images_BHWC = torch.from_numpy(np.stack(images)).to(restored.device.torch_device)
+    batch = restored.normalizer(images_BHWC).permute(0, 3, 1, 2)
+    outputs = compute_outputs(restored.model, [batch], restored.device)
+    if metadata.class_names is not None:
         outputs = outputs.softmax(1)
-    answers: npt.NDArray[np.float32] = outputs.cpu().numpy()
-    return answers
+    predictions: npt.NDArray[np.float32] = outputs.cpu().numpy()
+    return predictions

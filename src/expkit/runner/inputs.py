@@ -14,10 +14,10 @@ from expkit.data.store.progress import Watch, silent
 from expkit.data.store.samples import Dataset, check_dataset
 from expkit.errors import UserError
 from expkit.metrics.criteria import Criterion
-from expkit.records.run.metadata import DatasetFacts, Layout, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, Layout, SplitMetadata
 from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_dataset, as_loss, refuse_listed_weights, wrong_part
-from expkit.runner.evaluation_data import adopt_facts, look_for_leaks, read_other_data
+from expkit.runner.evaluation_data import adopt_metadata, look_for_leaks, read_other_data
 from expkit.runner.part_types import LossSource
 from expkit.runner.stated_criteria import check_criteria
 
@@ -25,31 +25,31 @@ TIMM_MODEL = "expkit.models.timm_model.TimmModel"
 
 
 @dataclass(frozen=True)
-class Reading:
+class LoadedInputs:
     """The data with the facts on it, and a loss and criteria that suit it."""
 
     config: Config
     dataset: Dataset
-    facts: DatasetFacts
+    metadata: DatasetMetadata
     loss: LossSource
     criteria: Sequence[Criterion]
 
 
-def read_request(config: Config, watch: Watch = silent) -> Reading:
+def load_inputs(config: Config, watch: Watch = silent) -> LoadedInputs:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
     if config.evaluates is None:
         dataset = _read_dataset(config.dataset, watch)
         check_dataset(dataset)
-        facts = collect_facts(dataset, config)
-        _check_held_out(facts)
+        metadata = collect_metadata(dataset, config)
+        _check_held_out(metadata)
     else:
-        dataset, facts = _read_evaluation(config, watch)
+        dataset, metadata = _read_evaluation(config, watch)
     refuse_listed_weights(config.loss)
-    loss = as_loss(build_part(config.loss, "loss"), config.loss, facts)
-    _check_task(loss, facts, config)
-    return Reading(config, dataset, facts, loss, check_criteria(config.criteria, facts))
+    loss = as_loss(build_part(config.loss, "loss"), config.loss, metadata)
+    _check_task(loss, metadata, config)
+    return LoadedInputs(config, dataset, metadata, loss, check_criteria(config.criteria, metadata))
 
 
 def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
@@ -59,20 +59,20 @@ def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
     return dataset
 
 
-def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetFacts]:
+def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetMetadata]:
     """Read other data for a run's weights, and search it for what they were trained on."""
     assert config.evaluates is not None, "it is an evaluation's"
     run = Run(Path(config.evaluates)).trained
     read = partial(_read_dataset, watch=watch)
     dataset = read_other_data(config, run, read)
     leaks = look_for_leaks(dataset, config, run, read)
-    return dataset, adopt_facts(collect_facts(dataset, config), run, leaks)
+    return dataset, adopt_metadata(collect_metadata(dataset, config), run, leaks)
 
 
-def _check_held_out(facts: DatasetFacts) -> None:
+def _check_held_out(metadata: DatasetMetadata) -> None:
     """What was trained on is not held out, whatever it is called."""
-    train = facts.splits["train"].fingerprint
-    for name, split in facts.splits.items():
+    train = metadata.splits["train"].fingerprint
+    for name, split in metadata.splits.items():
         if name != "train" and split.fingerprint == train:
             raise UserError(
                 f"the split '{name}' is the training split: nothing would be held out",
@@ -81,31 +81,31 @@ def _check_held_out(facts: DatasetFacts) -> None:
             )
 
 
-def _check_task(loss: LossSource, facts: DatasetFacts, config: Config) -> None:
-    if loss.task != facts.task:
-        suits = {"classification": "cross_entropy", "regression": "mse"}[facts.task]
+def _check_task(loss: LossSource, metadata: DatasetMetadata, config: Config) -> None:
+    if loss.task != metadata.task:
+        suits = {"classification": "cross_entropy", "regression": "mse"}[metadata.task]
         raise UserError(
-            f"the loss is for {loss.task}, and the targets of this dataset are for {facts.task}",
+            f"the loss is for {loss.task}, and the targets of this dataset are for {metadata.task}",
             where=f"loss._target_={config.loss['_target_']}",
-            fix=f"expkit train ... loss={suits} criteria={facts.task}",
+            fix=f"expkit train ... loss={suits} criteria={metadata.task}",
         )
 
 
-def collect_facts(dataset: Dataset, config: Config) -> DatasetFacts:
-    """What the pages will need to know of the data."""
+def collect_metadata(dataset: Dataset, config: Config) -> DatasetMetadata:
+    """Return what the pages will need to know of the data."""
     _, height, width, channels = next(iter(dataset.splits.values())).images.shape
-    return DatasetFacts(
+    return DatasetMetadata(
         name=_name_of(config.dataset),
         task="regression" if dataset.class_names is None else "classification",
         class_names=None if dataset.class_names is None else tuple(dataset.class_names),
         target_names=None if dataset.target_names is None else tuple(dataset.target_names),
         image_shape=(channels, height, width),
         splits={
-            name: SplitFacts(len(samples), dataset.class_counts(name), samples.fingerprint())
+            name: SplitMetadata(len(samples), dataset.class_counts(name), samples.fingerprint())
             for name, samples in dataset.splits.items()
         },
         layouts={
-            name: Layout(f"pictures/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
+            name: Layout(f"images/{name}.jpg", cut.rows, cut.columns, tuple(cut.cells))
             for name, cut in dataset.cuttings.items()
         },
         preprocessing={
@@ -121,22 +121,22 @@ def _name_of(node: Mapping[str, Any]) -> str:
     return str(own["_target_"]).rpartition(".")[2]
 
 
-LONGEST_SIDE = 2560  # pixels of a picture kept for the pages
+LONGEST_SIDE = 2560  # pixels of an image kept for the pages
 
 
-def encode_pictures(dataset: Dataset, facts: DatasetFacts) -> dict[str, bytes]:
-    """The cut pictures as files of the run folder, so that pages need no data."""
+def encode_images(dataset: Dataset, metadata: DatasetMetadata) -> dict[str, bytes]:
+    """The cut images as files of the run folder, so that pages need no data."""
     import io
 
     from PIL import Image
 
     files = {}
     for split, cutting in dataset.cuttings.items():
-        picture = Image.fromarray(cutting.picture)
-        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        image = Image.fromarray(cutting.image)
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=88)
-        files[facts.layouts[split].picture] = stream.getvalue()
+        image.save(stream, "JPEG", quality=88)
+        files[metadata.layouts[split].image] = stream.getvalue()
     return files
 
 

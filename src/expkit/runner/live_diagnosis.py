@@ -1,4 +1,4 @@
-"""Rules asked while a run goes on: each new finding is told once, and a doomed run may be ended."""
+"""Rules asked during a run: each new finding is reported once, and may stop the run early."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Diagnosis:
     run: Callable[[], Run]  # anew at each look: a Run keeps what it has read
     stop_on: StopOn
     tell: Callable[[Finding], None]
-    told: dict[str, int] = field(default_factory=dict)  # rules, and how severe at the worst
+    reported: dict[str, int] = field(default_factory=dict)  # rules, and how severe at the worst
 
-    def look(self, result: StageResult | None = None) -> Finding | None:
+    def check(self, result: StageResult | None = None) -> Finding | None:
         """Tell what is new; the finding that ends the run, or None where it goes on.
 
         `result` is that of a stage which has just ended, and is not written down yet.
@@ -37,8 +37,8 @@ class Diagnosis:
             evidence = replace(evidence, stages=[*evidence.stages, result])
         findings = examine(evidence, load_rules())
         for finding in findings:
-            if self.told.get(finding.rule, -1) < severity_of(finding):
-                self.told[finding.rule] = severity_of(finding)
+            if self.reported.get(finding.rule, -1) < severity_of(finding):
+                self.reported[finding.rule] = severity_of(finding)
                 self.tell(finding)
         return next((finding for finding in findings if self._ends_run(finding)), None)
 

@@ -1,4 +1,4 @@
-"""What is measured of a training besides its metrics, written down for the rules."""
+"""Measurements of a training besides its metrics, recorded for the rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from expkit.probes.model import look_at_layers, probe_loss, probe_model
 from expkit.probes.precision import precision_gap
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.records.files import Record
 from expkit.runner.session import Session
 from expkit.training.accumulator import MetricAccumulator
@@ -68,9 +68,9 @@ class Observer:
         for key in ("predicted", "confident_error"):
             content[key] = {"train": signals[key]} if signals[key] else {}
         if held_out is not None:
-            split = self.session.parts.facts.monitored_split
+            split = self.session.parts.metadata.monitored_split
             content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
-            content["predicted"][split] = held_out.answers()
+            content["predicted"][split] = held_out.predictions()
             if (sure := held_out.sure_mistakes()) is not None:
                 content["confident_error"][split] = sure
         if epoch.number in self.probe_epochs or not is_finite:
@@ -84,7 +84,7 @@ class Observer:
             )
         self.session.note("epoch", epoch.number, content)
 
-    def is_told(self, records: Sequence[Record]) -> bool:
+    def is_probe_epoch(self, records: Sequence[Record]) -> bool:
         """Whether the rules are asked after these epochs: at looks, and where the loss leaps."""
         losses = [record["train/loss"] for record in records]
         best = min(losses)
@@ -104,16 +104,16 @@ def attempt(session: Session, measure: Callable[[], dict[str, Any]]) -> dict[str
         return measure()
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
-        told = f"not all could be measured: {type(error).__name__}: {reason}"
-        session.folder.log(f"note    {session.stage}: {told}")
+        reported = f"not all could be measured: {type(error).__name__}: {reason}"
+        session.folder.log(f"note    {session.stage}: {reported}")
         return {}
 
 
 def observe_loss(session: Session, learner: Learner) -> None:
-    facts, split = session.parts.facts, session.train_split
+    metadata, split = session.parts.metadata, session.train_split
 
     def measure() -> dict[str, Any]:
-        return probe_loss(learner.loss, facts.num_outputs, split.targets, learner.device)
+        return probe_loss(learner.loss, metadata.num_outputs, split.targets, learner.device)
 
     if content := attempt(session, measure):
         session.note("loss", 0, content)
@@ -135,7 +135,7 @@ def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
 def frozen_drawn(session: Session, learner: Learner) -> list[str]:
     """The frozen parameters that come out otherwise under another seed: drawn, and not designed."""
     made = []
-    with untouched(learner.model):
+    with preserve_state(learner.model):
         for seed in (1, 2):
             torch.manual_seed(seed)
             made.append(dict(session.parts.make_model().named_parameters()))

@@ -47,8 +47,8 @@ def _first_training(parts: Parts) -> tuple[str, Training]:
 
 def _make_learner(parts: Parts, name: str, stage: Training, seed: int, device: Device) -> Learner:
     """The stage's learner on one of the devices, the same weights on each."""
-    counts = parts.facts.splits["train"].class_counts
-    loss = parts.reading.loss.build(counts).to(device.torch_device)
+    counts = parts.metadata.splits["train"].class_counts
+    loss = parts.inputs.loss.build(counts).to(device.torch_device)
     seed_everything(seed, "model")
     model = device.place(parts.make_model())
     here = replace(parts, device=device, loss=loss)

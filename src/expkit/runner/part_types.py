@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LossSource(Protocol):
-    """What a loss's `_target_` makes."""
+    """The type that a loss's `_target_` makes."""
 
     task: Task
 
@@ -20,7 +20,7 @@ class LossSource(Protocol):
 
 
 class ScheduleSource(Protocol):
-    """What a schedule's `_target_` makes."""
+    """The type that a schedule's `_target_` makes."""
 
     @property
     def warmup_epochs(self) -> float: ...

@@ -22,7 +22,7 @@ def preview(parts: Parts) -> dict[str, npt.NDArray[np.generic]] | None:
     augment = None if parts.augmentation.is_identity else parts.augmentation
     seed_everything(parts.seed, "preview")
     images_BCHW, _ = next(split.batches(len(split), augment=augment))
-    images_BCHW, _ = parts.augmentation.mix(images_BCHW, split.targets, parts.facts.num_outputs)
+    images_BCHW, _ = parts.augmentation.mix(images_BCHW, split.targets, parts.metadata.num_outputs)
     plain_BCHW, _ = next(split.batches(len(split)))
     return {
         "stored": split.images_NHWC[:].cpu().numpy(),

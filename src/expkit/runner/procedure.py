@@ -19,14 +19,14 @@ def run_stages(session: Session) -> bool:
             session.stopwatch.lap()
             result = stage.run(replace(session, stage=name))
             if not isinstance(result, StageResult):
-                node = session.parts.reading.config.procedure[name]
+                node = session.parts.inputs.config.procedure[name]
                 raise wrong_part(f"procedure.{name}", stage, node)
-            doomed = session.diagnosis.look(result)
-            if doomed is not None and result.passed:
-                reason = f"{result.reason}; ended by {doomed.rule} ({doomed.severity})"
+            stopped_by = session.diagnosis.check(result)
+            if stopped_by is not None and result.passed:
+                reason = f"{result.reason}; ended by {stopped_by.rule} ({stopped_by.severity})"
                 result = replace(result, passed=False, reason=reason)
             session.folder.append_stage(result)
-            session.watcher.stage_finished(result)
+            session.display.stage_finished(result)
         if not result.passed:
             return False
     return True

@@ -14,7 +14,7 @@ from expkit.runner.components import Parts, make_model
 
 def relabel(parts: Parts, labels: Labels) -> Parts:
     """The same data with one more class, and a model and a loss for it."""
-    facts = labels.apply(parts.facts)
+    metadata = labels.apply(parts.metadata)
 
     def renamed(split: Split) -> Split:
         renamed = replace(split, class_names=tuple(labels.class_names))
@@ -23,16 +23,16 @@ def relabel(parts: Parts, labels: Labels) -> Parts:
         targets = torch.tensor(labels.targets, device=split.targets.device)
         return replace(renamed, targets=targets)
 
-    counts = facts.splits["train"].class_counts
+    counts = metadata.splits["train"].class_counts
     return replace(
         parts,
-        reading=replace(parts.reading, facts=facts),
+        inputs=replace(parts.inputs, metadata=metadata),
         splits={name: renamed(split) for name, split in parts.splits.items()},
-        loss=parts.reading.loss.build(counts).to(parts.device.torch_device),
+        loss=parts.inputs.loss.build(counts).to(parts.device.torch_device),
         make_model=partial(
             make_model,
-            parts.reading.config.model,
-            image_shape=facts.image_shape,
-            num_outputs=facts.num_outputs,
+            parts.inputs.config.model,
+            image_shape=metadata.image_shape,
+            num_outputs=metadata.num_outputs,
         ),
     )

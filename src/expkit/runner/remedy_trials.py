@@ -36,7 +36,7 @@ from expkit.terminal.signals import raise_if_interrupted, stop_on_signals
 MOST_TRIALS = 8
 NUM_EPOCHS = 10  # of a trial, or as many as the whole training has
 TRAINING = "expkit.runner.stages.training.Training"
-# what would end one trial before the others, or draw pictures that nobody looks at
+# what would end one trial before the others, or draw images that nobody probe epochs at
 UNDISTURBED = {"stop_at": None, "patience": None, "snapshot_every": None}
 
 
@@ -146,7 +146,7 @@ def _train(run: Run, config: Config, words: Sequence[str]) -> TrialResult:
 
     parts = build(config)
     if not words:
-        refuse_other_data(run, parts.facts)
+        refuse_other_data(run, parts.metadata)
     command = ["expkit", "diagnose", run.name, "--try"]
     folder = make_folder(parts, config, [*run.overrides, *words], command)
     with contextlib.closing(folder):

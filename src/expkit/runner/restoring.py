@@ -10,23 +10,23 @@ from torch import nn
 
 from expkit.config.instantiate import build_part
 from expkit.config.validation import check_config
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.records.run.reader import Run
 from expkit.runner.components import make_model
 from expkit.runner.inputs import without_downloads
-from expkit.runner.transfer import read_normaliser
+from expkit.runner.transfer import read_normalizer
 from expkit.training.checkpoint import load_weights
 from expkit.training.device import Device, DeviceChoice
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A model that answers, and how its pictures are prepared."""
+    """A restored model, and how its images are prepared."""
 
     run: Run
     model: nn.Module
     device: Device
-    normaliser: Normaliser
+    normalizer: Normalizer
 
 
 def restore(
@@ -37,7 +37,9 @@ def restore(
     config = check_config(without_downloads(run.config), trusted=trusted)
     choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device")
     opened = choice.open()
-    facts = run.dataset
-    model = make_model(config.model, image_shape=facts.image_shape, num_outputs=facts.num_outputs)
+    metadata = run.dataset
+    model = make_model(
+        config.model, image_shape=metadata.image_shape, num_outputs=metadata.num_outputs
+    )
     load_weights(weights, model)
-    return Restored(run, opened.place(model).eval(), opened, read_normaliser(run, opened))
+    return Restored(run, opened.place(model).eval(), opened, read_normalizer(run, opened))

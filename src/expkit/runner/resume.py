@@ -53,7 +53,7 @@ def _reopen(
     config = check_config(recorded, trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
-    refuse_other_data(run, parts.facts)
+    refuse_other_data(run, parts.metadata)
     for change in _find_changes(run, parts.device.reason):
         folder.log(change)
         print(change)
@@ -75,7 +75,7 @@ def _say_that_it_ended(run: Run) -> int:
 
 
 def _find_changes(run: Run, device: str) -> list[str]:
-    """What is not as it was when the run began, and may change its numbers."""
+    """Return what is not as it was when the run began, and may change its numbers."""
     before, now = run.environment, describe_environment([], device, "")
     return [
         f"note    {what} was {old}, and is {new} now: the numbers may differ"

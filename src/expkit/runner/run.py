@@ -1,4 +1,4 @@
-"""What train and resume share: from a config to an exit code."""
+"""One run, trained or resumed: from a config to an exit code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from expkit.records.sweep.folder import job_id
 from expkit.terminal.progress import Progress, ReadingBar
 
 if TYPE_CHECKING:
-    from expkit.records.run.metadata import DatasetFacts
+    from expkit.records.run.metadata import DatasetMetadata
     from expkit.runner.components import Parts
     from expkit.runner.session import Session
     from expkit.training.loop import TrainEpochs
@@ -62,15 +62,15 @@ def check_output(parent: Path) -> None:
 def build(config: Config) -> Parts:
     """All parts of a run; the data is read, and refused, before torch is loaded."""
     from expkit.diagnosis.examine import load_rules
-    from expkit.runner.inputs import read_request
+    from expkit.runner.inputs import load_inputs
 
     load_rules()
     with without_collector():
         with contextlib.closing(ReadingBar()) as bar:
-            reading = read_request(config, bar)
+            inputs = load_inputs(config, bar)
         from expkit.runner.components import build_parts
 
-        return build_parts(reading)
+        return build_parts(inputs)
 
 
 @contextlib.contextmanager
@@ -91,7 +91,7 @@ def make_folder(
     choices: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
-    from expkit.runner.inputs import encode_pictures
+    from expkit.runner.inputs import encode_images
 
     plain = config.to_plain()
     config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -108,8 +108,8 @@ def make_folder(
         "config.yaml": config_text,
         "overrides.yaml": yaml.safe_dump(list(overrides)),
         "environment.json": json.dumps(environment, indent=2),
-        "dataset.json": json.dumps(parts.facts.to_json()),
-        **encode_pictures(parts.reading.dataset, parts.facts),
+        "dataset.json": json.dumps(parts.metadata.to_json()),
+        **encode_images(parts.inputs.dataset, parts.metadata),
     }
     name = name_folder(config.name, time.time(), os.environ)
     return RunFolder.create(Path(config.output_dir), name, files)
@@ -148,17 +148,17 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
 
 def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
     """Say what runs, on what, and where it is written."""
-    facts, evaluated = parts.facts, parts.evaluated is not None
+    metadata, evaluated = parts.metadata, parts.evaluated is not None
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.splits.items())
-    kind = f"{facts.num_classes} classes" if facts.num_classes else "numbers to predict"
+    kind = f"{metadata.num_classes} classes" if metadata.num_classes else "numbers to predict"
     held_out = "" if parts.splits.keys() > {"train"} or evaluated else "; no held-out split"
     yield (
         f"run     {folder}\n"
-        f"data    {facts.name}: {sizes} samples, {kind}{held_out}\n"
+        f"data    {metadata.name}: {sizes} samples, {kind}{held_out}\n"
         f"model   {parts.num_parameters:,} parameters\n"
         f"device  {parts.device.reason}"
     )
-    for remark in parts.reading.dataset.remarks:
+    for remark in parts.inputs.dataset.remarks:
         yield f"note    {remark}"
 
 
@@ -202,11 +202,11 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def refuse_other_data(run: Run, facts: DatasetFacts) -> None:
+def refuse_other_data(run: Run, metadata: DatasetMetadata) -> None:
     """Refuse to go on with other data than the run began with, or with classes of other names."""
     before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
-    now = {name: split.fingerprint for name, split in facts.splits.items()}
-    is_renamed = run.dataset_as_read.class_names != facts.class_names
+    now = {name: split.fingerprint for name, split in metadata.splits.items()}
+    is_renamed = run.dataset_as_read.class_names != metadata.class_names
     if before != now or is_renamed:
         changed = [name for name in before if before[name] != now.get(name)]
         raise UserError(

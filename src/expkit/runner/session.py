@@ -29,7 +29,7 @@ from expkit.training.loop import Epoch, TrainEpochs, train_epochs
 from expkit.training.seeding import seed_everything, seed_for
 
 
-class Watcher(Protocol):
+class Display(Protocol):
     """Whoever looks on: a terminal, a test, nobody."""
 
     def stage_started(self, stage: str, max_epochs: int) -> None: ...
@@ -57,23 +57,23 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Session:
-    """What a stage works with."""
+    """The parts, the records and the display that a stage works with."""
 
     parts: Parts
     folder: RunFolder
-    watcher: Watcher
+    display: Display
     stage: str = ""  # the name of the stage that is running
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    told: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
+    reported: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
     train_epochs: TrainEpochs = train_epochs  # of a training stage; seeds may share their epochs
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
         return Diagnosis(
             run=lambda: Run(self.folder.path),
-            stop_on=self.parts.reading.config.diagnosis["stop_on"],
-            tell=self.watcher.found,
-            told=self.told,
+            stop_on=self.parts.inputs.config.diagnosis["stop_on"],
+            tell=self.display.found,
+            reported=self.reported,
         )
 
     @property
@@ -87,18 +87,18 @@ class Session:
 
     def relabelled(self) -> Session:
         """The session with the labels that an earlier stage has given."""
-        labels = Labels.read(self.folder.path, self.parts.facts)
+        labels = Labels.read(self.folder.path, self.parts.metadata)
         assert labels is not None, "the stage that gives them has run"
         return replace(self, parts=relabel(self.parts, labels))
 
     def new_model(self) -> nn.Module:
-        """A freshly initialised model, the same whenever this stage asks."""
+        """A freshly initialized model, the same whenever this stage asks."""
         seed_everything(self.seed, "model")
         return self.parts.device.place(self.parts.make_model())
 
     def record(self, epoch: Epoch, held_out: Mapping[str, float] | None = None) -> Record:
         """Write one epoch down, show it, and hand back what was written."""
-        split = self.parts.facts.monitored_split
+        split = self.parts.metadata.monitored_split
         record = {
             "stage": self.stage,
             "epoch": epoch.number,
@@ -113,7 +113,7 @@ class Session:
             "at": time.time(),
         }
         self.folder.append_history(record)
-        self.watcher.epoch_done(record)
+        self.display.epoch_done(record)
         return record
 
     def note(self, kind: str, epoch: int, content: Mapping[str, Any]) -> None:
@@ -143,11 +143,11 @@ class Session:
         return int(load_learner(path, learner)["epoch"]) if is_there else 0
 
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
-        facts = {"stage": self.stage, "epoch": epoch}
+        metadata = {"stage": self.stage, "epoch": epoch}
         make_inside(self._checkpoint(self.stage, "last").parent, self.folder.path)
         if is_best:
-            save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, facts)
-        save_learner(self._checkpoint(self.stage, "last"), learner, facts)
+            save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, metadata)
+        save_learner(self._checkpoint(self.stage, "last"), learner, metadata)
 
     def load_weights(
         self, stage: str, which: str, model: nn.Module, redrawn: Collection[str] = ()

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from expkit.errors import UserError, nearest_of
 from expkit.metrics.criteria import Criterion, check_bound, parse_criterion
 from expkit.metrics.names import CLASS_METRICS, measurable
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 
 MAX_LISTED_CLASSES = 30
 
 
-def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> list[Criterion]:
+def check_criteria(criteria: Mapping[str, object], dataset: DatasetMetadata) -> list[Criterion]:
     """Return the criteria, all of which this data can answer."""
     parsed = [parse_criterion(name, condition) for name, condition in criteria.items()]
     for criterion in parsed:
@@ -27,7 +27,7 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetFacts) -> lis
     return parsed
 
 
-def _check_metric(criterion: Criterion, dataset: DatasetFacts) -> None:
+def _check_metric(criterion: Criterion, dataset: DatasetMetadata) -> None:
     measure, classes = criterion.measure, dataset.class_names or ()
     known = measurable(dataset.task, dataset.num_classes)
     where = f"criteria.{criterion.name}"

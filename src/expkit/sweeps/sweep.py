@@ -46,7 +46,7 @@ MISSING: tuple[Status, ...] = ("waiting", "interrupted", "running")  # held by o
 
 @dataclass(frozen=True)
 class Resumption:
-    """What of a planned sweep is to run, and whether its jobs are known beforehand."""
+    """The part of a planned sweep that is to run; are its jobs known beforehand?"""
 
     statuses: Collection[Status]
     is_fixed: bool  # not so where a search chooses them
@@ -106,21 +106,21 @@ def open_sweep(request: Request) -> SweepFolder:
     claims = request.ablation.get("claims") or {}
     left_out = [word.removeprefix("~ablation.changes.") for word in command if word[0] == "~"]
     parse_claims(claims, [*(request.ablation.get("changes") or {}), *left_out])
-    facts = {
+    metadata = {
         "claims": claims,
         **describe_environment(command, "", ""),
         "cwd": str(Path.cwd()),
         **asdict(request.sweep),
     }
-    return SweepFolder.create(path, facts)
+    return SweepFolder.create(path, metadata)
 
 
 def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:
     """Two sweeps in one folder would have one table, and be resumed as the first of them."""
-    if _words_of_jobs(command) != _words_of_jobs(sweep.facts["command"]):
+    if _words_of_jobs(command) != _words_of_jobs(sweep.metadata["command"]):
         raise UserError(
             f"'{sweep.name}' is there already, and is a sweep of other words",
-            where=f"hydra.sweep.dir={sweep.path}\nit is: {shlex.join(sweep.facts['command'])}",
+            where=f"hydra.sweep.dir={sweep.path}\nit is: {shlex.join(sweep.metadata['command'])}",
             fix="leave hydra.sweep.dir out, or name another folder",
         )
 
@@ -176,7 +176,7 @@ def _refuse_other_jobs(sweep: Sweep, requests: Sequence[Request]) -> None:
             f"job {job.number} is not what it was when '{sweep.name}' began: the choices in conf/ "
             "have changed, or this is another folder",
             where=f"{key}: was {before.get(key, 'not there')}, is {now.get(key, 'not there')}\n"
-            f"the sweep was started in {sweep.facts.get('cwd')}",
+            f"the sweep was started in {sweep.metadata.get('cwd')}",
             fix="undo the change, go there, or start a new sweep: expkit train -m ...",
         )
 

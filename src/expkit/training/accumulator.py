@@ -10,12 +10,12 @@ from torch import Tensor
 
 from expkit.metrics.tasks import TOP, has_top5
 
-MOST_SHARES = 100  # classes whose share of the answers is told one by one
-SURE = 0.25  # the share of answers that counts as the most confident ones
+MOST_FRACTIONS = 100  # classes whose fraction of the predictions is reported one by one
+SURE = 0.25  # the fraction of predictions that counts as the most confident ones
 
 
 def target_ranks(logits_BC: Tensor, targets_B: Tensor) -> Tensor:
-    """How many classes stand before the target: 0 is right. More dimensions may lead.
+    """Return how many classes stand before the target: 0 is right. More dimensions may lead.
 
     Ties go to the lower index as argmax has it, so that a net with equal outputs scores chance;
     a NaN stands before everything, so that a broken net is never right.
@@ -46,7 +46,7 @@ class MetricAccumulator:
         self._closely = closely
         self._class_counts = class_counts
         self._by_class: Tensor | None = None  # runs x classes x (drawn, right, right in top)
-        self._counts: Tensor | None = None  # of the answers, by class
+        self._counts: Tensor | None = None  # of the predictions, by class
         self._confidences: list[Tensor] = []
         self._is_right: list[Tensor] = []
         self._loss = torch.zeros((), device=device)
@@ -78,15 +78,15 @@ class MetricAccumulator:
                 self._count_by_class(targets, ranks)
 
     def _count(self, logits_BC: Tensor, is_right_B: Tensor) -> None:
-        answers_B = logits_BC.argmax(-1)
+        predictions_B = logits_BC.argmax(-1)
         *runs, num_classes = logits_BC.shape[:-2] + logits_BC.shape[-1:]
         if self._counts is None:
-            self._counts = answers_B.new_zeros(*runs, num_classes)
+            self._counts = predictions_B.new_zeros(*runs, num_classes)
         if runs:  # each counts in its own row
-            firsts = torch.arange(0, self._counts.numel(), num_classes, device=answers_B.device)
-            answers_B = (answers_B + firsts[:, None]).flatten()
+            firsts = torch.arange(0, self._counts.numel(), num_classes, device=predictions_B.device)
+            predictions_B = (predictions_B + firsts[:, None]).flatten()
         # not bincount: on a GPU it asks the host for the largest
-        self._counts.view(-1).index_add_(0, answers_B, torch.ones_like(answers_B))
+        self._counts.view(-1).index_add_(0, predictions_B, torch.ones_like(predictions_B))
         if self._closely:
             self._confidences.append(logits_BC.softmax(-1).amax(-1))
             self._is_right.append(is_right_B)
@@ -138,30 +138,34 @@ class MetricAccumulator:
         total = float((weights * drawn).sum())
         return float((weights * right).sum()) / total, float((weights * in_top).sum()) / total
 
-    def answers(self) -> dict[str, Any]:
-        """Which classes were answered how often; empty where numbers are predicted."""
+    def predictions(self) -> dict[str, Any]:
+        """Which classes were predicted how often; empty where numbers are predicted."""
         if self._counts is None:
             return {}
         counts = self._counts.tolist()
         largest = max(range(len(counts)), key=counts.__getitem__)
-        shares = [count / self._num_samples for count in counts]
+        fractions = [count / self._num_samples for count in counts]
         return {
-            "largest_share": shares[largest],
+            "largest_fraction": fractions[largest],
             "largest_class": largest,
             "num_classes": sum(count > 0 for count in counts),
-            **({"shares": shares} if len(shares) <= MOST_SHARES else {}),
+            **({"fractions": fractions} if len(fractions) <= MOST_FRACTIONS else {}),
         }
 
     def signals(self) -> dict[str, Any]:
-        """What the rules ask of a pass besides its figures."""
-        weighted = {} if self._by_class is None else {"weighted_to_class_shares": True}
-        return {"predicted": self.answers(), "confident_error": self.sure_mistakes(), **weighted}
+        """Return what the rules ask of a pass besides its figures."""
+        weighted = {} if self._by_class is None else {"weighted_to_class_fractions": True}
+        return {
+            "predicted": self.predictions(),
+            "confident_error": self.sure_mistakes(),
+            **weighted,
+        }
 
     def sure_mistakes(self) -> dict[str, float] | None:
-        """How many of the most confident answers are wrong; None where they were not kept."""
+        """How many of the most confident predictions are wrong; None where they were not kept."""
         if not self._confidences:
             return None
         confidences, is_right = torch.cat(self._confidences), torch.cat(self._is_right)
         count = max(1, round(SURE * len(confidences)))
         surest = confidences.nan_to_num(0.0).topk(count).indices
-        return {"share": 1 - float(is_right[surest].double().mean()), "count": count}
+        return {"fraction": 1 - float(is_right[surest].double().mean()), "count": count}

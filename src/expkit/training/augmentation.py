@@ -1,4 +1,4 @@
-"""What the loop asks of an augmentation, and the one that changes nothing."""
+"""The interface of an augmentation to the loop, and the one that changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Augmentation(Protocol):
-    """What changes the training samples anew in every epoch."""
+    """An augmentation, which changes the training samples anew in every epoch."""
 
     def __call__(self, images_BCHW: Tensor) -> Tensor: ...
 
@@ -22,7 +22,7 @@ class Augmentation(Protocol):
 
 
 class AugmentationSource(Augmentation, Protocol):
-    """What an augmentation's `_target_` makes."""
+    """The type that an augmentation's `_target_` makes."""
 
     @property
     def mixes(self) -> bool: ...

@@ -34,14 +34,14 @@ class Device:
     reason: str  # one line: what was chosen, and why
 
     def place(self, model: nn.Module) -> nn.Module:
-        """The model on the device, its weights laid out as the pictures are."""
+        """The model on the device, its weights laid out as the images are."""
         placed = model.to(self.torch_device)
         if self.torch_device.type == "cpu" and self.precision != "fp32":
             guard_small_maps(placed)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
     def arrange(self, images_BCHW: Tensor) -> Tensor:
-        """Pictures as the weights are laid out; they come channels last, as they are stored."""
+        """Images as the weights are laid out; they come channels last, as they are stored."""
         return images_BCHW if self.channels_last else images_BCHW.contiguous()
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -51,7 +51,7 @@ class Device:
         return torch.autocast(self.torch_device.type, dtype=dtype)
 
     def memory_bytes(self) -> dict[str, int]:
-        """What is held now, and how much there is: of a CUDA GPU, else of this machine."""
+        """Return what is held now, and how much there is: of a CUDA GPU, else of this machine."""
         if self.torch_device.type == "cuda":
             free, total = torch.cuda.mem_get_info()
             return {"used": total - free, "total": total}
@@ -133,7 +133,7 @@ def keep_freed_memory() -> None:
 
 @functools.cache
 def _initial_threads() -> int:
-    """What torch chose for itself, before any run of this process set it."""
+    """Return what torch chose for itself, before any run of this process set it."""
     return torch.get_num_threads()
 
 
@@ -152,7 +152,7 @@ def _why_chosen(name: str, found: dict[str, str]) -> str:
 
 
 def has_bf16(name: str) -> bool:
-    """Whether bf16 is fast there, not merely emulated."""
+    """Tell whether bf16 is fast there, not merely emulated."""
     if name == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if name == "mps":

@@ -1,4 +1,4 @@
-"""What a model answers to a split, brought back from the device for the records."""
+"""The outputs of a model for a split, brought back from the device for the records."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from expkit.training.device import Device
 
 
 @torch.no_grad()
-def answer(model: nn.Module, batches: Iterable[Tensor], device: Device) -> Tensor:
+def compute_outputs(model: nn.Module, batches: Iterable[Tensor], device: Device) -> Tensor:
     """The outputs of the model standing still, as floats on the device."""
     model.eval()
-    answers = []
+    outputs = []
     for images_BCHW in batches:
         with device.autocast():
-            answers.append(model(device.arrange(images_BCHW)).float())
-    return torch.cat(answers)
+            outputs.append(model(device.arrange(images_BCHW)).float())
+    return torch.cat(outputs)
 
 
 def predict(
     model: nn.Module, split: Split, device: Device, batch_size: int, target_names: tuple[str, ...]
 ) -> Predictions:
-    """Every sample's answer, in the split's order."""
-    outputs = answer(model, (images for images, _ in split.batches(batch_size)), device)
+    """Return every sample's output, in the split's order."""
+    outputs = compute_outputs(model, (images for images, _ in split.batches(batch_size)), device)
     if split.class_names is None:
         return ValuePredictions(
             split=split.name,

@@ -1,4 +1,4 @@
-"""How long a model takes for one batch, once it is warm."""
+"""The latency of a model: the time for one batch after warm-up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIN_RUNS = 10
 def measure_latency(
     model: nn.Module, device: Device, shape: tuple[int, ...], seconds: float
 ) -> dict[str, Any]:
-    """Milliseconds of one batch of prepared pictures, to answers that are there."""
+    """Milliseconds of one batch of prepared images, until the outputs are there."""
     torch.manual_seed(0)
     with _explain_memory(shape[0]):
         images_BCHW = device.arrange(torch.randn(shape, device=device.torch_device))

@@ -26,7 +26,7 @@ LEAST_RISE = 0.03  # and the least share of the loss that counts
 SMOOTHING = 0.7  # of the running mean of the losses
 
 
-def sweep_rates(
+def sweep_lrs(
     learner: Learner, split: Split, *, batch_size: int, seed: int, max_seconds: float = 4.0
 ) -> dict[str, Any] | None:
     """Train a copy at rates that rise from step to step; None where time is short or none is made.
@@ -44,14 +44,14 @@ def sweep_rates(
         except (RuntimeError, TypeError):  # a model that cannot be copied is none to try rates on
             return None
         batches = _endless(split, batch_size, seed)
-        rates = _affordable_rates(trial, batches, configured, max_seconds)
-        if rates is None:
+        lrs = _affordable_lrs(trial, batches, configured, max_seconds)
+        if lrs is None:
             return None
         left = _leaves_gradients(trial)
-        losses = list(_losses(trial, batches, configured, rates))
+        losses = list(_losses(trial, batches, configured, lrs))
     if len(losses) < 4:  # no number from the start: it is not the rate that tells
         return None
-    found = summarise(rates[: len(losses)], losses)
+    found = summarise(lrs[: len(losses)], losses)
     return {"configured": configured, "gradients_left": left, **found}
 
 
@@ -78,13 +78,13 @@ def copy_optimizer(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> to
 
 
 def _leaves_gradients(trial: Learner) -> bool:
-    """Whether a step is not cleared away: the next one would go along its gradients too."""
+    """Tell whether a step is not cleared away: the next one would go along its gradients too."""
     stepped = [p for group in trial.optimizer.param_groups for p in group["params"]]
     return any(p.grad is not None and bool(p.grad.any()) for p in stepped)
 
 
 def _generators(device: torch.device) -> dict[str, Any]:
-    """What is put back afterwards, beside the CPU's generator."""
+    """Return what is put back afterwards, beside the CPU's generator."""
     if device.type == "cpu":
         return {"devices": []}
     return {"devices": [device.index or 0], "device_type": device.type}
@@ -96,7 +96,7 @@ def _endless(split: Split, batch_size: int, seed: int) -> Iterator[tuple[Tensor,
         yield from split.batches(batch_size, shuffle=True, generator=order)
 
 
-def _affordable_rates(
+def _affordable_lrs(
     trial: Learner,
     batches: Iterator[tuple[Tensor, Tensor]],
     configured: float,
@@ -122,13 +122,13 @@ def _losses(
     trial: Learner,
     batches: Iterator[tuple[Tensor, Tensor]],
     configured: float,
-    rates: Sequence[float],
+    lrs: Sequence[float],
 ) -> Iterator[float]:
     """The loss before each step, until it is no number or far above its start."""
     trial.train_mode()
     first = None
-    for rate, (images_BCHW, targets) in zip(rates, batches, strict=False):
-        trial.set_lr(rate / configured)
+    for lr, (images_BCHW, targets) in zip(lrs, batches, strict=False):
+        trial.set_lr(lr / configured)
         loss = trial.forward_backward(images_BCHW, targets)[0].item()
         trial.step()
         yield loss
@@ -137,8 +137,8 @@ def _losses(
             return
 
 
-def summarise(rates: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
-    """What the losses say of the rates; the lowest quarter of them teaches nothing yet.
+def summarise(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
+    """Return what the losses say of the rates; the lowest quarter of them teaches nothing yet.
 
     A tenth of the rate at which the loss bursts is what short trainings at constant rates found
     best, within a factor of three (seven pairs of a model and an optimizer; see the tests).
@@ -147,33 +147,33 @@ def summarise(rates: Sequence[float], losses: Sequence[float]) -> dict[str, Any]
     level, noise = fmean(head), pstdev(head)
     margin = max(NOISES * noise, LEAST_RISE * abs(level))
     smoothed = smooth(losses)
-    diverged_at = first_above(rates, losses, level + margin)
+    diverged_at = first_above(lrs, losses, level + margin)
     return {
-        "rates": list(rates),
+        "rates": list(lrs),
         "losses": list(losses),
         "smoothed": smoothed,
         "num_steps": len(losses),
         "diverged_at": diverged_at,
-        "steepest_at": steepest(rates, smoothed, margin),
+        "steepest_at": steepest(lrs, smoothed, margin),
         "suggested": None if diverged_at is None else diverged_at / SAFETY,
     }
 
 
-def first_above(rates: Sequence[float], losses: Sequence[float], bound: float) -> float | None:
+def first_above(lrs: Sequence[float], losses: Sequence[float], bound: float) -> float | None:
     """The rate from which on the loss is above the bound, twice running or without end."""
     above = [not loss <= bound for loss in losses]
-    for index, rate in enumerate(rates):
+    for index, lr in enumerate(lrs):
         if all(above[index : index + 2]):
-            return rate
+            return lr
     return None
 
 
-def steepest(rates: Sequence[float], smoothed: Sequence[float], margin: float) -> float | None:
+def steepest(lrs: Sequence[float], smoothed: Sequence[float], margin: float) -> float | None:
     """Where the loss falls fastest from one rate to the next; None where it does not fall."""
     if smoothed[0] - min(smoothed) < margin:
         return None
     falls = [before - after for before, after in itertools.pairwise(smoothed)]
-    return rates[falls.index(max(falls)) + 1]
+    return lrs[falls.index(max(falls)) + 1]
 
 
 def smooth(losses: Sequence[float]) -> list[float]:

@@ -14,5 +14,5 @@ def seed_for(seed: int, *names: str | int) -> int:
 
 
 def seed_everything(seed: int, *names: str | int) -> None:
-    """Set torch's global generators, which initialisation and dropout draw from."""
+    """Set torch's global generators, which initialization and dropout draw from."""
     torch.manual_seed(seed_for(seed, *names))

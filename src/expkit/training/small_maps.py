@@ -1,7 +1,7 @@
 """Convolutions whose window is larger than the map that they see, in half precision on the CPU.
 
 oneDNN leaves the gradients of weights that never meet the map as the memory was: 1e33, or NaN.
-They act on padding alone, so answers stay right; whatever takes the norm of all gradients, as
+They act on padding alone, so outputs stay right; whatever takes the norm of all gradients, as
 clipping does, is lost. Such a layer is small, and computing it in fp32 costs next to nothing.
 """
 
@@ -48,7 +48,7 @@ class _Guarded:
 
 
 def _is_wider(side: tuple[Any, ...], size: int) -> bool:
-    """Whether the first or the last weight of a side sees padding at every place."""
+    """Tell whether the first or the last weight of a side sees padding at every place."""
     window, stride, padding, dilation = side
     reach = dilation * (window - 1)
     last_place = (size + 2 * padding - reach - 1) // stride

@@ -49,7 +49,7 @@ class StepStats:
         self._time_fraction = time_fraction
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []  # of the first steps
-        self._rates: list[float] = []
+        self._lrs: list[float] = []
         self._clipped: list[Tensor] = []  # norms before clipping, of every step
         self._last_step: dict[str, Any] = {}
         self._data_seconds = 0.0
@@ -65,22 +65,22 @@ class StepStats:
 
     @property
     def reads_gradients(self) -> bool:
-        """Whether the next step is one whose gradients are looked at."""
+        """Tell whether the next step is one whose gradients are looked at."""
         return self._is_first or self._is_looked_at
 
     @property
     def _is_first(self) -> bool:
-        return self._steps_before + len(self._rates) < NUM_FIRST_STEPS
+        return self._steps_before + len(self._lrs) < NUM_FIRST_STEPS
 
     @property
     def _is_looked_at(self) -> bool:
         return self._closely and len(self._losses) == self._num_batches
 
     def before_step(self) -> LastStep | None:
-        """What can only be read while the gradients are there."""
+        """Return what can only be read while the gradients are there."""
         if self._is_first:
             self._norms.append(self._gradient_norm())
-        self._rates.append(self._learner.lr)
+        self._lrs.append(self._learner.lr)
         return LastStep(self._learner.model, self._scale()) if self._is_looked_at else None
 
     def after_step(self, before: LastStep | None, norm: Tensor | None) -> None:
@@ -109,7 +109,7 @@ class StepStats:
             "rates": [group["lr"] for group in self._learner.optimizer.param_groups],
             "step_loss": _describe(losses),
             "first_non_finite_step": _first(~losses.isfinite()),
-            "clipped_share": self._clipped_share(),
+            "clipped_fraction": self._clipped_fraction(),
             "loss_scale": scale,
             "skipped_steps": _count_halvings(self._scale_before, scale),
             "seconds": {"data": self._data_seconds, "steps": seconds - self._data_seconds},
@@ -121,16 +121,16 @@ class StepStats:
         if not self._norms:
             return []
         norms = torch.stack(self._norms).tolist()
-        per_step = max(1, round(self._num_batches / max(1, len(self._rates))))
+        per_step = max(1, round(self._num_batches / max(1, len(self._lrs))))
         batches = torch.stack(self._losses).split(per_step)
         losses = torch.stack([step.mean() for step in batches[: len(norms)]]).tolist()
-        rows = zip(losses, norms, self._rates, strict=False)
+        rows = zip(losses, norms, self._lrs, strict=False)
         return [
             {"step": self._steps_before + i, "loss": loss, "gradient_norm": norm, "lr": lr}
             for i, (loss, norm, lr) in enumerate(rows, start=1)
         ]
 
-    def _clipped_share(self) -> float | None:
+    def _clipped_fraction(self) -> float | None:
         bound = self._learner.max_gradient_norm
         if bound is None or not self._clipped:
             return None
@@ -153,7 +153,7 @@ class LastStep:
 
     @torch.no_grad()
     def compare(self, model: nn.Module) -> dict[str, Any]:
-        """What the step did to each parameter; one transfer from the device."""
+        """Return what the step did to each parameter; one transfer from the device."""
         parameters = [p.detach() for p in model.parameters()]
         changes = torch._foreach_sub(parameters, self._weights)
         left = [p.grad for p in model.parameters() if p.grad is not None]
@@ -184,7 +184,7 @@ class LastStep:
             "parameters": rows,
             "gradient_norm": math.hypot(*gradients) if gradients else 0.0,
             "gradients_left": any(norm > 0 for norm in remains),
-            "denormal_share": sum(denormals) / max(1, sum(p.numel() for p in parameters)),
+            "denormal_fraction": sum(denormals) / max(1, sum(p.numel() for p in parameters)),
         }
 
 

@@ -21,7 +21,7 @@ from expkit.metrics.percentages import percent
 from expkit.records.sweep.folder import Job, Sweep, is_sweep
 from expkit.reports.run.digests import recall_digest
 from expkit.reports.sweep.search import course, search_lines
-from expkit.sweeps.launchers.resources import share_machine
+from expkit.sweeps.launchers.resources import divide_machine
 from hydra_plugins.expkit._pruning import pruning
 
 with warnings.catch_warnings():  # it is older than the SQLAlchemy that it gets
@@ -123,7 +123,7 @@ class Search:
         print("\n".join(search_lines(Sweep(self.path))), flush=True)
 
     def _space(self, arguments: Sequence[str]) -> tuple[dict[str, BaseDistribution], Any]:
-        """What is searched, and what every trial has."""
+        """Return what is searched, and what every trial has."""
         self.plugin._process_searchspace_config()
         words = [*self.plugin._parse_sweeper_params_config(), *arguments]
         found, fixed = create_params_from_overrides(words)
@@ -180,7 +180,7 @@ class Search:
         words: Sequence[Sequence[str]],
         values: Sequence[float | None],
     ) -> float:
-        """Tell the study what the records say; the share of the batch that has failed."""
+        """Tell the study what the records say; the fraction of the batch that has failed."""
         jobs = {tuple(job.overrides): job for job in _jobs(self.path)}
         num_failed = 0
         for trial, each, returned in zip(trials, words, values, strict=True):
@@ -208,14 +208,14 @@ def num_at_once(config: DictConfig) -> int:
     device, jobs = config.get("device") or {}, config.launcher.get("jobs", "auto")
     if config.launcher.get("jobs_per_device") is None:  # another's, which shares out nothing
         return jobs if isinstance(jobs, int) else count_cores()
-    share = share_machine(
+    resources = divide_machine(
         jobs,
         num_planned=config.hydra.sweeper.get("n_trials", 1),
         devices={device.get("name", "auto")},
         threads=device.get("threads"),
         jobs_per_device=config.launcher.jobs_per_device,
     )
-    return share.num_jobs
+    return resources.num_jobs
 
 
 def _state_of(value: float | None) -> tuple[TrialState, float | None]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from copied_images import COPIED, Picture, brighten, leak, reencode, resize, roughen
 
-from expkit.data.audit.profile import take_census
+from expkit.data.audit.profile import profile_dataset
 from expkit.data.datasets.scan_lines import ScanLines
 from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset, Samples
@@ -23,13 +23,13 @@ def scans() -> Dataset:
 
 def test_scans_of_the_same_tip_are_no_copies(scans: Dataset) -> None:
     """Alike as they are, none of 75 + 75 held-out scans stands in train."""
-    across = take_census(scans)["duplicates"]["across"]
+    across = profile_dataset(scans)["duplicates"]["across"]
     assert (across["count"], across["pairs"]) == (0, [])
 
 
 def test_copies_are_named_byte_for_byte(scans: Dataset) -> None:
     """Every pair of names, and nothing else."""
-    across = take_census(leak(scans, lambda picture: picture))["duplicates"]["across"]
+    across = profile_dataset(leak(scans, lambda picture: picture))["duplicates"]["across"]
     names = scans.splits["train"].names
     assert (across["count"], across["exact"], across["near"]) == (10, 10, 0)
     assert across["pairs"] == [["val", f"copy_{i}", "train", names[i], 1.0] for i in COPIED]
@@ -39,7 +39,7 @@ def test_copies_are_named_byte_for_byte(scans: Dataset) -> None:
 @pytest.mark.parametrize("copy", [reencode, brighten, resize, roughen])
 def test_near_copies_are_named(scans: Dataset, copy: Callable[[Picture], Picture]) -> None:
     """All ten of those that were encoded, brightened, resized or roughened, and no other."""
-    across = take_census(leak(scans, copy))["duplicates"]["across"]
+    across = profile_dataset(leak(scans, copy))["duplicates"]["across"]
     names = scans.splits["train"].names
     assert (across["exact"], across["near"]) == (0, 10)
     assert [pair[:4] for pair in across["pairs"]] == [
@@ -50,7 +50,7 @@ def test_near_copies_are_named(scans: Dataset, copy: Callable[[Picture], Picture
 def test_moved_copies_are_mostly_found(scans: Dataset) -> None:
     """By a pixel, eight of ten at least, and nothing that is no copy."""
     moved = leak(scans, lambda picture: np.roll(picture, (1, 1), (0, 1)))
-    pairs = take_census(moved)["duplicates"]["across"]["pairs"]
+    pairs = profile_dataset(moved)["duplicates"]["across"]["pairs"]
     assert len(pairs) >= 8
     names = scans.splits["train"].names
     assert all(there == names[int(here.removeprefix("copy_"))] for _, here, _, there, _ in pairs)
@@ -71,7 +71,7 @@ def test_pictures_of_one_template_are_no_copies() -> None:
         "unit",
         class_names=["a", "b", "c"],
     )
-    assert take_census(dataset)["duplicates"]["across"]["count"] == 0
+    assert profile_dataset(dataset)["duplicates"]["across"]["count"] == 0
 
 
 def draw_squares(count: int, seed: int, noise: float) -> tuple[Picture, npt.NDArray[np.int64]]:
@@ -100,12 +100,12 @@ def squares(noise: float) -> Dataset:
 
 def test_shapes_in_one_place_are_no_copies() -> None:
     """Other colours, or another grain, are another picture, though every edge agrees."""
-    assert take_census(squares(noise=10))["duplicates"]["across"]["count"] == 0
+    assert profile_dataset(squares(noise=10))["duplicates"]["across"]["count"] == 0
 
 
 def test_copies_of_shapes_are_named() -> None:
     """All ten brighter ones, and nothing else."""
-    pairs = take_census(leak(squares(noise=10), brighten))["duplicates"]["across"]["pairs"]
+    pairs = profile_dataset(leak(squares(noise=10), brighten))["duplicates"]["across"]["pairs"]
     assert [pair[1:4:2] for pair in pairs] == [[f"copy_{i}", f"train_{i}"] for i in COPIED]
 
 
@@ -120,7 +120,7 @@ def test_pictures_without_grain_are_as_near_within_train() -> None:
             image[down : down + 20, right : right + 20] = rng.choice([150, 200, 250])
         labels = np.arange(count) % 2
         splits[name] = Samples(images, labels, [f"{name}_{i}" for i in range(count)])
-    found = take_census(Dataset(splits, "unit", class_names=["a", "b"]))["duplicates"]
+    found = profile_dataset(Dataset(splits, "unit", class_names=["a", "b"]))["duplicates"]
     assert found["across"]["near"] > 20
     assert found["near_within"]["asked"] == 300
     assert found["near_within"]["count"] > 60
@@ -134,7 +134,7 @@ def test_twins_within_train_and_their_labels(scans: Dataset) -> None:
     targets = np.concatenate([train.targets, [train.targets[7], other, train.targets[9]]])
     names = [*train.names, "same", "other", "again"]
     twins = replace(scans, splits={"train": Samples(images, targets, names)})
-    found = take_census(twins)["duplicates"]
+    found = profile_dataset(twins)["duplicates"]
     assert found["within"]["train"]["count"] == 3
     assert found["within"]["train"]["groups"][0] == [train.names[7], "same", "other"]
     assert found["conflicting"]["count"] == 3

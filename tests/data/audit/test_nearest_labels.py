@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from expkit.data.audit.nearest_labels import _distances, _reduce
-from expkit.data.audit.profile import take_census
+from expkit.data.audit.profile import profile_dataset
 from expkit.data.datasets.digits import Digits
 from expkit.data.datasets.scan_lines import ScanLines
 from expkit.data.store.progress import silent
@@ -27,7 +27,7 @@ def relabel(dataset: Dataset, split: str, targets: np.ndarray) -> Dataset:
 
 def test_sound_digits_are_known_to_their_neighbours(digits: Dataset) -> None:
     """Nearly all, in train and held out; no label departs from a clear vote, nothing is moved."""
-    told = take_census(digits)["neighbours"]
+    told = profile_dataset(digits)["neighbours"]
     assert told["train"]["balanced_accuracy"] > 0.95
     assert told["val"]["accuracy"] > 0.95
     assert told["train"]["departing_where_clearest"] == 0
@@ -38,7 +38,7 @@ def test_sound_digits_are_known_to_their_neighbours(digits: Dataset) -> None:
 def test_shuffled_labels_are_at_chance(digits: Dataset) -> None:
     """Votes on them score what unrelated answers do: a tenth."""
     shuffled = np.random.default_rng(0).permutation(digits.splits["train"].targets)
-    train = take_census(relabel(digits, "train", shuffled))["neighbours"]["train"]
+    train = profile_dataset(relabel(digits, "train", shuffled))["neighbours"]["train"]
     assert train["unrelated"] == pytest.approx(0.1, abs=0.01)
     assert train["accuracy"] == pytest.approx(train["unrelated"], abs=4 * np.sqrt(0.09 / 1257))
 
@@ -46,7 +46,7 @@ def test_shuffled_labels_are_at_chance(digits: Dataset) -> None:
 def test_another_numbering_is_found_and_judged_on_other_samples(digits: Dataset) -> None:
     """Two swapped classes are named as such; the accuracy comes back by numbering them so."""
     swapped = np.array([1, 0, *range(2, 10)])[digits.splits["val"].targets]
-    val = take_census(relabel(digits, "val", swapped))["neighbours"]["val"]
+    val = profile_dataset(relabel(digits, "val", swapped))["neighbours"]["val"]
     assert val["moved"] == [[0, 1], [1, 0]]
     assert val["accuracy"] < 0.82
     assert val["renumbered_accuracy"] > 0.95
@@ -58,14 +58,14 @@ def test_wrong_labels_are_suspected_by_name(digits: Dataset) -> None:
     wrong = np.arange(0, len(samples), 10)
     targets = samples.targets.copy()
     targets[wrong] = (targets[wrong] + 3) % 10
-    suspects = take_census(relabel(digits, "train", targets))["neighbours"]["suspects"]
+    suspects = profile_dataset(relabel(digits, "train", targets))["neighbours"]["suspects"]
     assert len(suspects) == 20
     assert set(suspects) <= {samples.names[i] for i in wrong}
 
 
 def test_textures_are_known_by_their_spectrum() -> None:
     """Scans of a tip differ in every pixel, and not in their waves."""
-    told = take_census(ScanLines(num_samples=800, size=64).read(silent))["neighbours"]
+    told = profile_dataset(ScanLines(num_samples=800, size=64).read(silent))["neighbours"]
     assert told["view"] == "spectrum"
     assert told["train"]["accuracy"] > told["train"]["majority"] + 0.1
 

@@ -1,4 +1,4 @@
-"""The census: figures of each split by hand, what is bounded, and what is left out."""
+"""The data profile: figures of each split by hand, what is bounded, and what is left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from expkit.data.audit import profile as census_module
-from expkit.data.audit.profile import take_census
+from expkit.data.audit.profile import profile_dataset
 from expkit.data.datasets.digits import Digits
 from expkit.data.datasets.puzzle import Puzzle
 from expkit.data.store.cache import digest_of
@@ -40,14 +40,14 @@ def test_figures_of_two_small_pictures() -> None:
     images[0, ..., 0] = [[0, 10], [20, 30]]  # mean 15
     images[1, ..., 0] = [[40, 40], [40, 40]]  # mean 40
     images[..., 1] = 7
-    split = take_census(of_pictures(images))["splits"]["train"]
+    split = profile_dataset(of_pictures(images))["splits"]["train"]
     assert split["mean"] == pytest.approx([27.5, 7])
-    assert split["spread"] == pytest.approx([np.std([0, 10, 20, 30, 40, 40, 40, 40]), 0], abs=1e-3)
-    assert split["spread_of_means"] == pytest.approx([12.5, 0])
+    assert split["std"] == pytest.approx([np.std([0, 10, 20, 30, 40, 40, 40, 40]), 0], abs=1e-3)
+    assert split["std_of_means"] == pytest.approx([12.5, 0])
     assert (split["min"], split["max"]) == ([0, 7], [40, 7])
     assert split["constant_channels"] == [1]
     assert split["num_levels"] == 6  # 0, 7, 10, 20, 30, 40
-    assert split["constant_pictures"] == {"count": 1, "names": ["train_1"]}
+    assert split["constant_images"] == {"count": 1, "names": ["train_1"]}
 
 
 def test_large_data_is_looked_at_in_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_large_data_is_looked_at_in_part_and_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(census_module, "BYTES_PER_SECOND", 540 * 64 / 3)
     dataset = Digits().read(silent)
     total = sum(map(len, dataset.splits.values()))
-    splits = take_census(dataset, max_seconds=total / 540)["splits"]
+    splits = profile_dataset(dataset, max_seconds=total / 540)["splits"]
     assert {name: each["num_looked_at"] for name, each in splits.items()} == {
         "train": 419,
         "val": 90,
@@ -75,20 +75,20 @@ def test_mapped_pictures_give_the_same_census(tmp_path: Path) -> None:
     assert mapped.is_mapped
     there = Dataset({"train": mapped}, "unit", class_names=dataset.class_names)
     here = Dataset({"train": samples}, "unit", class_names=dataset.class_names)
-    assert take_census(there) == take_census(here)
+    assert profile_dataset(there) == profile_dataset(here)
 
 
 def test_a_census_can_be_written_as_json() -> None:
     """No number of numpy is left in it, and it is a few kilobytes."""
-    written = json.dumps(take_census(Digits().read(silent)))
+    written = json.dumps(profile_dataset(Digits().read(silent)))
     assert 1000 < len(written) < 10_000
 
 
 def test_a_puzzle_has_no_neighbours_and_numbers_have_no_classes() -> None:
     """One sample a class says nothing of labels; positions are not classes at all."""
-    cells = take_census(Puzzle(rows=4, columns=5, piece_size=16).read(silent))
+    cells = profile_dataset(Puzzle(rows=4, columns=5, piece_size=16).read(silent))
     assert "neighbours" not in cells
-    positions = take_census(
+    positions = profile_dataset(
         Puzzle(rows=4, columns=5, piece_size=16, target="position").read(silent)
     )
     assert "neighbours" not in positions
@@ -98,13 +98,13 @@ def test_a_puzzle_has_no_neighbours_and_numbers_have_no_classes() -> None:
 
 def test_black_pictures_alone_are_counted_and_compared_with_nothing() -> None:
     """Two black pictures are no duplicates, and their mean pictures have no correlation."""
-    census = take_census(
+    profile = profile_dataset(
         of_pictures(np.zeros((30, 8, 8, 1), np.uint8), val=np.zeros((9, 8, 8, 1), np.uint8))
     )
-    assert census["splits"]["train"]["constant_pictures"]["count"] == 30
-    assert census["splits"]["train"]["num_distinct"] == 1
-    assert census["duplicates"]["across"]["count"] == 0
-    assert "mean_picture_correlation" not in census["splits"]["val"]
+    assert profile["splits"]["train"]["constant_images"]["count"] == 30
+    assert profile["splits"]["train"]["num_distinct"] == 1
+    assert profile["duplicates"]["across"]["count"] == 0
+    assert "mean_image_correlation" not in profile["splits"]["val"]
 
 
 def test_known_digests_find_every_equal_picture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +121,6 @@ def test_known_digests_find_every_equal_picture(monkeypatch: pytest.MonkeyPatch)
         return Samples(images[chosen], targets, names, digests=digests[chosen])
 
     splits = {"train": split(slice(0, 200)), "val": split(slice(200, 300))}
-    census = take_census(Dataset(splits, "unit", class_names=["a", "b"]), max_seconds=1.0)
-    assert census["splits"]["train"]["num_looked_at"] < 100
-    assert [pair[1::2] for pair in census["duplicates"]["across"]["pairs"]] == [["201", "100"]]
+    profile = profile_dataset(Dataset(splits, "unit", class_names=["a", "b"]), max_seconds=1.0)
+    assert profile["splits"]["train"]["num_looked_at"] < 100
+    assert [pair[1::2] for pair in profile["duplicates"]["across"]["pairs"]] == [["201", "100"]]

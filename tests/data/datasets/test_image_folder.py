@@ -99,9 +99,9 @@ def test_names_that_mean_no_split_are_refused(root: Path, name: str) -> None:
     """root/training/cat is a layout that is not known, and no class called training."""
     put_splits(root, (name, "other"))
     error = refusal(root)
-    assert "pictures of 0 classes" in error.what
+    assert "images of 0 classes" in error.what
     assert f"{name} (2 folders)" in (error.details["where"] or "")
-    assert "ROOT/train/CLASS/PICTURE" in (error.details["allowed"] or "")
+    assert "ROOT/train/CLASS/IMAGE" in (error.details["allowed"] or "")
 
 
 def test_two_folders_for_one_split_are_refused(root: Path) -> None:
@@ -122,7 +122,7 @@ def test_what_is_no_picture_is_left_out_and_told(root: Path) -> None:
         "val": (3, 3),
     }
     files, folders = dataset.remarks
-    assert files == "2 files left out, by their names no pictures: 1 .txt, 1 .db"
+    assert files == "2 files left out, by their names no images: 1 .txt, 1 .db"
     assert folders == "2 folders left out that are no split or class: extra, cat/deeper"
 
 
@@ -155,7 +155,7 @@ def test_unreadable_files_are_all_listed(root: Path) -> None:
         (root / f"train/cat/bad_{number:02}.png").write_bytes(b"")
     (root / "train/cat/lost.png").symlink_to("nowhere.png")
     error = refusal(root)
-    assert error.what == "13 of 31 pictures cannot be read"
+    assert error.what == "13 of 31 images cannot be read"
     where = error.details["where"] or ""
     assert "train/cat/bad_00.png: cannot identify image file" in where
     assert "and 3 more" in where
@@ -171,7 +171,7 @@ def test_unreadable_files_are_skipped_where_asked(root: Path) -> None:
         dataset = read(root, on_error="skip", memory_fraction=memory_fraction)
         assert dataset.class_counts("train") == (2, 3)
         (remark,) = dataset.remarks
-        assert remark.startswith("1 unreadable pictures left out: train/cat/1.png: ")
+        assert remark.startswith("1 unreadable images left out: train/cat/1.png: ")
         check_pictures(dataset, root)
 
 
@@ -180,9 +180,9 @@ def test_a_changed_file_is_decoded_again(root: Path) -> None:
     put_splits(root)
     before = read(root).splits["train"].fingerprint()
     path = root / "train/dog/1.png"
-    facts = path.stat()
+    metadata = path.stat()
     Image.new("RGB", (5, 4), (1, 2, 3)).save(path)
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    os.utime(path, ns=(metadata.st_atime_ns, metadata.st_mtime_ns + 1))
     dataset = read(root)
     check_pictures(dataset, root)
     assert dataset.splits["train"].fingerprint() != before
@@ -241,10 +241,10 @@ def test_missing_class_may_be_allowed_by_name(root: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        ((), "has pictures of 0 classes"),
-        (("1.png", "2.png"), "has pictures of 0 classes"),
-        (("cat/1.png",), "has pictures of 1 classes"),
-        (("train/1.png", "val/1.png"), "has pictures of 0 classes"),
+        ((), "has images of 0 classes"),
+        (("1.png", "2.png"), "has images of 0 classes"),
+        (("cat/1.png",), "has images of 1 classes"),
+        (("train/1.png", "val/1.png"), "has images of 0 classes"),
         (("test/cat/1.png", "val/cat/1.png"), "there is test, val in"),
     ],
 )
@@ -254,7 +254,7 @@ def test_wrong_layouts_are_refused(root: Path, names: Sequence[str], what: str) 
     error = refusal(root)
     assert what in error.what
     assert "found " in (error.details["where"] or "")
-    assert "ROOT/CLASS/PICTURE" in (error.details["allowed"] or "")
+    assert "ROOT/CLASS/IMAGE" in (error.details["allowed"] or "")
 
 
 def test_missing_root_is_refused(tmp_path: Path) -> None:
@@ -283,9 +283,9 @@ def test_progress_is_told(root: Path) -> None:
     put_splits(root)
     told: list[tuple[str, int, int]] = []
     for _ in range(2):
-        source(root).read(lambda *facts: told.append(facts))
+        source(root).read(lambda *metadata: told.append(metadata))
     assert told[-1] == ("decoding", 18, 18)
-    assert sum(facts[1] == 18 for facts in told) == 1
+    assert sum(metadata[1] == 18 for metadata in told) == 1
 
 
 def test_cache_lies_where_the_desktop_standard_says(

@@ -58,7 +58,7 @@ def test_cells_are_cut_where_they_lie(picture: str) -> None:
 def test_the_whole_picture_is_kept_for_the_pages(picture: str) -> None:
     """The cutting holds the picture that the pieces come from, and the cell of each."""
     cutting = small(picture).read(silent).cuttings["train"]
-    assert np.array_equal(cutting.picture, telling_pixels(2 * SIZE, 3 * SIZE))
+    assert np.array_equal(cutting.image, telling_pixels(2 * SIZE, 3 * SIZE))
     assert (cutting.rows, cutting.columns, list(cutting.cells)) == (2, 3, [0, 1, 2, 3, 4, 5])
 
 
@@ -125,7 +125,7 @@ def test_held_out_image_is_cut_alike_as_val(tmp_path: Path, picture: str) -> Non
     train, val = dataset.splits["train"], dataset.splits["val"]
     assert np.array_equal(val.images, 200 - train.images)
     assert np.array_equal(val.targets, train.targets)
-    assert np.array_equal(dataset.cuttings["val"].picture, 200 - dataset.cuttings["train"].picture)
+    assert np.array_equal(dataset.cuttings["val"].image, 200 - dataset.cuttings["train"].image)
 
 
 @pytest.mark.parametrize(("orientation", "quarters"), [(1, 0), (6, 1), (3, 2), (8, 3)])
@@ -136,7 +136,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path, orientation: int, quarters
     exif[0x0112] = orientation  # 6: to be turned clockwise by a quarter before it is shown
     path = tmp_path / "turned.png"
     Image.fromarray(np.rot90(upright, quarters).copy()).save(path, exif=exif)
-    assert np.array_equal(small(str(path)).read(silent).cuttings["train"].picture, upright)
+    assert np.array_equal(small(str(path)).read(silent).cuttings["train"].image, upright)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK"])
@@ -148,7 +148,7 @@ def test_other_kinds_of_pictures_are_read_as_rgb(tmp_path: Path, mode: str) -> N
     Image.fromarray(pixels).convert(mode).save(path)
     with Image.open(path) as opened:
         assert opened.mode == mode
-    assert np.array_equal(small(str(path)).read(silent).cuttings["train"].picture, pixels)
+    assert np.array_equal(small(str(path)).read(silent).cuttings["train"].image, pixels)
 
 
 def test_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> 
     palette = Image.new("P", (6, 6))
     palette.putpalette([10, 20, 30, 200, 200, 200])
     palette.save(tmp_path / "p.png", transparency=bytes([0, 128]))
-    picture = small(str(tmp_path / "p.png")).read(silent).cuttings["train"].picture
+    picture = small(str(tmp_path / "p.png")).read(silent).cuttings["train"].image
     assert (picture == [10, 20, 30]).all()
 
 
@@ -183,7 +183,7 @@ def test_directory_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     """Other files, even ones that begin like a picture, end in the same sentence."""
     (tmp_path / "text.png").write_bytes(content)
-    assert "cannot be read as a picture" in refusal(tmp_path / "text.png").what
+    assert "cannot be read as an image" in refusal(tmp_path / "text.png").what
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "tif", "bmp", "webp"])
@@ -192,7 +192,7 @@ def test_truncated_picture_is_refused(tmp_path: Path, suffix: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     path = Path(save(tmp_path / f"half.{suffix}", pixels))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "cannot be read as a picture" in refusal(path).what
+    assert "cannot be read as an image" in refusal(path).what
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 2)], ids=str)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from expkit.data.store import cache as cache_module
-from expkit.data.store.cache import DIGESTS, FACTS, PICTURES, Cache, Store
-from expkit.data.store.decoding import UnreadablePictureError
+from expkit.data.store.cache import DIGESTS, FACTS, IMAGES, Cache, Store
+from expkit.data.store.decoding import UnreadableImageError
 from expkit.errors import UserError
 
-Decoded = Iterator[np.ndarray | UnreadablePictureError]
+Decoded = Iterator[np.ndarray | UnreadableImageError]
 KEY = "0123456789abcdef"
 
 
@@ -25,7 +25,7 @@ def pictures(count: int = 5, unreadable: tuple[int, ...] = ()) -> Decoded:
     """Picture i is all i."""
     for number in range(count):
         if number in unreadable:
-            yield UnreadablePictureError(f"reason {number}")
+            yield UnreadableImageError(f"reason {number}")
         else:
             yield np.full((2, 3, 3), number, np.uint8)
 
@@ -63,7 +63,7 @@ def test_store_without_a_readable_picture(tmp_path: Path) -> None:
 
 
 def tear(folder: Path) -> None:
-    path = folder / PICTURES
+    path = folder / IMAGES
     path.write_bytes(path.read_bytes()[:-4])
 
 
@@ -72,8 +72,8 @@ def forget(folder: Path) -> None:
 
 
 def age(folder: Path) -> None:
-    facts = json.loads((folder / FACTS).read_text())
-    (folder / FACTS).write_text(json.dumps({**facts, "format": 0}))
+    metadata = json.loads((folder / FACTS).read_text())
+    (folder / FACTS).write_text(json.dumps({**metadata, "format": 0}))
 
 
 def garble(folder: Path) -> None:
@@ -208,7 +208,7 @@ def test_stores_of_killed_processes_are_cleared(tmp_path: Path) -> None:
     for _ in range(2):
         left = tmp_path / ".making_0123"
         left.mkdir()
-        (left / PICTURES).write_bytes(b"half")
+        (left / IMAGES).write_bytes(b"half")
         Cache(tmp_path, 0.5).open(KEY, 5, pictures)
         assert [path.name for path in tmp_path.iterdir()] == [KEY]
 

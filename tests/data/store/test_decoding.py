@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from timm.data import create_transform
 
-from expkit.data.store.decoding import Decoding, UnreadablePictureError, decode_all
+from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
 
 
@@ -121,7 +121,7 @@ def test_all_are_decoded_in_order_with_reasons(tmp_path: Path) -> None:
     paths[7].write_bytes(paths[7].read_bytes()[:40])
     paths[9] = tmp_path / "missing.png"
     told: list[tuple[str, int, int]] = []
-    results = list(decode_all(paths, Decoding(channels=1), lambda *facts: told.append(facts)))
+    results = list(decode_all(paths, Decoding(channels=1), lambda *metadata: told.append(metadata)))
     values = [
         i if isinstance(each, np.ndarray) and (each == i).all() else None
         for i, each in enumerate(results)
@@ -138,5 +138,5 @@ def test_broken_files_are_reasons_and_not_tracebacks(tmp_path: Path) -> None:
         path = tmp_path / f"p.{suffix}"
         path.write_bytes(b"\0" * 50)
         (result,) = decode_all([path], Decoding(), silent)
-        assert isinstance(result, UnreadablePictureError)
+        assert isinstance(result, UnreadableImageError)
         assert str(path) not in str(result)  # it stands beside the path, which need not be twice

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from expkit.data.store.mapped import MappedPictures
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.mapped import MappedImages
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.split import Split, place_splits
 from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
@@ -37,7 +37,7 @@ def split_up(images: np.ndarray) -> dict[str, Samples]:
     return Selection(fold=1, test_fraction=0.2, fraction=0.8).divide({"train": everything})
 
 
-def place(images: np.ndarray, how: Normalisation = "dataset") -> dict[str, Split]:
+def place(images: np.ndarray, how: Normalization = "dataset") -> dict[str, Split]:
     dataset = Dataset(split_up(images), how, class_names=["a", "b", "c"])
     return place_splits(dataset, torch.device("cpu"))
 
@@ -62,12 +62,12 @@ def test_selecting_from_a_file_copies_nothing(store: np.ndarray) -> None:
 @pytest.mark.parametrize("how", ["dataset", "unit", "sample"])
 @pytest.mark.parametrize("is_drawn", [False, True])
 def test_batches_are_those_from_memory(
-    store: np.ndarray, how: Normalisation, is_drawn: bool
+    store: np.ndarray, how: Normalization, is_drawn: bool
 ) -> None:
     """Bit for bit: in order, shuffled and balanced."""
     mapped, resident = place(store, how), place(noise(), how)
     for name in ("train", "val", "test"):
-        assert isinstance(mapped[name].images_NHWC, MappedPictures)
+        assert isinstance(mapped[name].images_NHWC, MappedImages)
         for drawn in ("shuffle", "balanced"):
             options = [
                 {drawn: is_drawn, "generator": torch.Generator().manual_seed(3)} for _ in range(2)
@@ -115,7 +115,7 @@ def test_reading_holds_a_batch_and_not_the_file(tmp_path: Path) -> None:
     np.save(tmp_path / "large.npy", np.zeros((200, 1000, 1000, 1), np.uint8))
     large = np.load(tmp_path / "large.npy", mmap_mode="c")
     before = count_resident_bytes()
-    pictures = MappedPictures(large, None, torch.device("cpu"))
+    pictures = MappedImages(large, None, torch.device("cpu"))
     for chosen in torch.randperm(200, generator=torch.Generator().manual_seed(0)).split(8):
         assert pictures.index_select(0, chosen).shape == (8, 1000, 1000, 1)
         assert count_resident_bytes() - before < 60e6

@@ -9,9 +9,9 @@ import pytest
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from expkit.data.store import normalizer as normaliser_module
-from expkit.data.store.normalizer import Normaliser, fit_normaliser
-from expkit.data.store.samples import Normalisation
+from expkit.data.store import normalizer as normalizer_module
+from expkit.data.store.normalizer import Normalizer, fit_normalizer
+from expkit.data.store.samples import Normalization
 from expkit.errors import UserError
 
 
@@ -22,7 +22,7 @@ def noise(*shape: int) -> torch.Tensor:
 def test_none_leaves_the_levels() -> None:
     """0 to 255, as log 4 fed them."""
     images = torch.tensor([0, 1, 255], dtype=torch.uint8).view(1, 1, 3, 1)
-    assert fit_normaliser(images, "none")(images).flatten().tolist() == [0, 1, 255]
+    assert fit_normalizer(images, "none")(images).flatten().tolist() == [0, 1, 255]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -33,27 +33,27 @@ def test_imagenet_is_timm_s(channels: int) -> None:
     if channels == 1:
         mean, spread = mean.mean(), spread.mean()
     expected = (images / 255 - mean) / spread
-    torch.testing.assert_close(fit_normaliser(images, "imagenet")(images), expected)
+    torch.testing.assert_close(fit_normalizer(images, "imagenet")(images), expected)
 
 
 def test_imagenet_of_two_channels_is_refused() -> None:
     """There are no such figures, and the way out is said."""
     with pytest.raises(UserError, match="these have 2") as caught:
-        fit_normaliser(noise(1, 2, 2, 2), "imagenet")
+        fit_normalizer(noise(1, 2, 2, 2), "imagenet")
     assert caught.value.details["do"] == "dataset.normalise=dataset"
 
 
 def test_scan_line_normalises_each_row() -> None:
     """By hand: a row of 0 and 10 becomes -1 and 1, a flat row zeros, whatever stands below."""
     images = torch.tensor([[0, 10], [7, 7]], dtype=torch.uint8).view(1, 2, 2, 1)
-    assert fit_normaliser(images, "scan_line")(images).flatten().tolist() == [-1, 1, 0, 0]
+    assert fit_normalizer(images, "scan_line")(images).flatten().tolist() == [-1, 1, 0, 0]
 
 
 def test_scan_line_takes_its_channels_together() -> None:
     """Mean 0 and standard deviation 1 over width and channels of each row."""
     images = noise(3, 4, 5, 3)
     spread, mean = torch.std_mean(
-        fit_normaliser(images, "scan_line")(images), dim=(2, 3), correction=0
+        fit_normalizer(images, "scan_line")(images), dim=(2, 3), correction=0
     )
     torch.testing.assert_close(mean, torch.zeros(3, 4), atol=1e-5, rtol=0)
     torch.testing.assert_close(spread, torch.ones(3, 4))
@@ -62,17 +62,17 @@ def test_scan_line_takes_its_channels_together() -> None:
 def test_counting_in_chunks_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store is walked a part at a time, and the figures are those of the whole."""
     images = noise(23, 4, 5, 3)
-    whole = fit_normaliser(images, "dataset")
-    monkeypatch.setattr(normaliser_module, "CHUNK_BYTES", 7 * 4 * 5 * 3)
-    in_chunks = fit_normaliser(images, "dataset")
+    whole = fit_normalizer(images, "dataset")
+    monkeypatch.setattr(normalizer_module, "CHUNK_BYTES", 7 * 4 * 5 * 3)
+    in_chunks = fit_normalizer(images, "dataset")
     assert torch.equal(whole.scale_C, in_chunks.scale_C)
     assert torch.equal(whole.shift_C, in_chunks.shift_C)
 
 
 @pytest.mark.parametrize("how", ["none", "unit", "dataset", "sample", "scan_line", "imagenet"])
-def test_normalisers_come_back_from_plain_numbers(how: Normalisation) -> None:
+def test_normalizers_come_back_from_plain_numbers(how: Normalization) -> None:
     """Through JSON and back each answers bit for bit the same, also to pictures of another size."""
-    fitted = fit_normaliser(noise(5, 4, 6, 3), how)
-    again = Normaliser.from_json(json.loads(json.dumps(fitted.to_json())))
+    fitted = fit_normalizer(noise(5, 4, 6, 3), how)
+    again = Normalizer.from_json(json.loads(json.dumps(fitted.to_json())))
     images = noise(2, 7, 3, 3)
     assert torch.equal(fitted(images), again(images))

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from expkit.data.store.normalizer import fit_normaliser
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.normalizer import fit_normalizer
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.split import Split, batch_bounds, place_splits
 
 CPU = torch.device("cpu")
 
 
-def place(how: Normalisation, **splits: np.ndarray) -> dict[str, Split]:
+def place(how: Normalization, **splits: np.ndarray) -> dict[str, Split]:
     """Splits of these pictures, sample i of class i % 2."""
     samples = {
         name: Samples(images, np.arange(len(images)) % 2, [f"s{i}" for i in range(len(images))])
@@ -254,6 +254,6 @@ def test_pieces_of_a_spread_know_their_own_counts() -> None:
         torch.tensor([0, 0, 1, 1]),
         list("abcd"),
         ["x", "y"],
-        fit_normaliser(images, "none"),
+        fit_normalizer(images, "none"),
     )
     assert tuple(split.spread_out(2).class_counts or ()) == (1, 1)

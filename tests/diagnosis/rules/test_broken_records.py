@@ -35,7 +35,7 @@ def test_histories_without_numbers(
 ) -> None:
     """Of losses that are no numbers, or all nought, from the first epoch or a later one on."""
     for schedule in ({}, {"warmup_epochs": 30}):
-        course = make_course(
+        curves = make_course(
             losses,
             first_losses=first_losses,
             gradients=NAN,
@@ -47,7 +47,7 @@ def test_histories_without_numbers(
             stage={"max_gradient_norm": 1.0},
         )
         stages = [StageResult("train", True, "", "Training")] if is_over else []
-        assert not failures(with_stages(course, stages))
+        assert not failures(with_stages(curves, stages))
 
 
 @pytest.mark.parametrize("losses", HISTORIES)
@@ -58,10 +58,10 @@ def test_gates_without_numbers(losses: Sequence[float]) -> None:
 
 def test_runs_without_signals() -> None:
     """Signals may be missing altogether, as of an old run."""
-    course = make_course([NAN, 2.3, 2.2] * 4)
-    bare = Evidence(course.config, course.facts, history=course.history)
+    curves = make_course([NAN, 2.3, 2.2] * 4)
+    bare = Evidence(curves.config, curves.metadata, history=curves.history)
     assert not failures(bare)
-    assert not failures(Evidence(course.config, course.facts))
+    assert not failures(Evidence(curves.config, curves.metadata))
 
 
 def failures(evidence: Evidence) -> list[str]:
@@ -72,7 +72,7 @@ def failures(evidence: Evidence) -> list[str]:
 def with_stages(evidence: Evidence, stages: Sequence[StageResult]) -> Evidence:
     return Evidence(
         evidence.config,
-        evidence.facts,
+        evidence.metadata,
         history=evidence.history,
         signals=evidence.signals,
         stages=stages,

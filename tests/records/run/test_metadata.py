@@ -8,18 +8,18 @@ from math import log
 
 import pytest
 
-from expkit.records.run.metadata import DatasetFacts, Layout, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, Layout, SplitMetadata, StageResult
 
-FACTS = DatasetFacts(
+FACTS = DatasetMetadata(
     name="Puzzle",
     task="classification",
     class_names=tuple("abcd"),
     target_names=None,
     image_shape=(3, 64, 64),
     splits={
-        "train": SplitFacts(10, (4, 3, 2, 1), "f1"),
-        "val": SplitFacts(5, (0, 4, 1, 0), "f2"),
-        "test": SplitFacts(8, (2, 2, 2, 2), "f3"),
+        "train": SplitMetadata(10, (4, 3, 2, 1), "f1"),
+        "val": SplitMetadata(5, (0, 4, 1, 0), "f2"),
+        "test": SplitMetadata(8, (2, 2, 2, 2), "f3"),
     },
     layouts={"train": Layout("pictures/train.jpg", 2, 5, tuple(range(10)))},
 )
@@ -28,11 +28,11 @@ POSITIONS = replace(
     task="regression",
     class_names=None,
     target_names=("x", "y"),
-    splits={"train": SplitFacts(10, None, "f1")},
+    splits={"train": SplitMetadata(10, None, "f1")},
 )
 
 
-def with_splits(*names: str) -> DatasetFacts:
+def with_splits(*names: str) -> DatasetMetadata:
     return replace(FACTS, splits={name: FACTS.splits[name] for name in names})
 
 
@@ -47,8 +47,8 @@ def with_splits(*names: str) -> DatasetFacts:
 )
 def test_least_used_split_judges(splits: list[str], judged: str, monitored: str) -> None:
     """test before val before train; and never does test choose the epoch."""
-    facts = with_splits(*splits)
-    assert (facts.judged_split, facts.monitored_split) == (judged, monitored)
+    metadata = with_splits(*splits)
+    assert (metadata.judged_split, metadata.monitored_split) == (judged, monitored)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_recorded_metrics_are_those_of_an_epoch(
 ) -> None:
     """Top 5 only where there are more than five, and val only where there is one."""
     names = tuple(str(i) for i in range(num_classes))
-    facts = replace(with_splits(*splits), class_names=names)
-    assert facts.recorded_metrics == tuple(expected)
+    metadata = replace(with_splits(*splits), class_names=names)
+    assert metadata.recorded_metrics == tuple(expected)
 
 
 def test_regression_records_the_loss_alone() -> None:
@@ -104,10 +104,10 @@ def test_regression_records_the_loss_alone() -> None:
     assert POSITIONS.recorded_metrics == ("train/loss",)
 
 
-@pytest.mark.parametrize("facts", [FACTS, POSITIONS], ids=["classes", "numbers"])
-def test_facts_come_back_from_json(facts: DatasetFacts) -> None:
+@pytest.mark.parametrize("metadata", [FACTS, POSITIONS], ids=["classes", "numbers"])
+def test_facts_come_back_from_json(metadata: DatasetMetadata) -> None:
     """Equal, tuples included, after a way through a file."""
-    assert DatasetFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    assert DatasetMetadata.from_json(json.loads(json.dumps(metadata.to_json()))) == metadata
 
 
 def test_stage_results_come_back_from_json() -> None:

@@ -13,7 +13,7 @@ import yaml
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.files import write_json
-from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata, StageResult
 from expkit.records.run.reader import Run, find_run, is_run, list_runs
 from expkit.records.run.schema import FORMAT_VERSION
 from expkit.records.run.writer import RunFolder
@@ -39,10 +39,10 @@ def make_run(parent: Path, name: str = "20260101_000000_net") -> Path:
     return folder.path
 
 
-def facts(**options: object) -> DatasetFacts:
+def metadata(**options: object) -> DatasetMetadata:
     given = {"task": "classification", "class_names": ("a", "b"), "target_names": None, **options}
-    splits = {"train": SplitFacts(2, None, "f")}
-    return DatasetFacts(name="D", image_shape=(3, 4, 4), splits=splits, layouts={}, **given)
+    splits = {"train": SplitMetadata(2, None, "f")}
+    return DatasetMetadata(name="D", image_shape=(3, 4, 4), splits=splits, layouts={}, **given)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_records_are_read(tmp_path: Path) -> None:
     """What the writer wrote, each where the reader looks for it."""
     folder = open_run(tmp_path)
     folder.append_history({"stage": "train", "epoch": 1, "train/loss": 0.25})
-    write_json(folder.path / "dataset.json", facts().to_json())
+    write_json(folder.path / "dataset.json", metadata().to_json())
     write_json(folder.path / "summary.json", {"verdict": "met"})
     folder.close()
     run = Run(folder.path)
@@ -87,7 +87,7 @@ def test_records_are_read(tmp_path: Path) -> None:
     assert run.overrides == ["seed=3"]
     assert run.environment == {"command": ["expkit", "train"]}
     assert run.history == [{"stage": "train", "epoch": 1, "train/loss": 0.25}]
-    assert run.dataset == facts()
+    assert run.dataset == metadata()
     assert run.summary == {"verdict": "met"}
 
 
@@ -114,8 +114,8 @@ def test_predictions_are_read_by_their_task(tmp_path: Path) -> None:
     numbers = np.ones((1, 1), np.float32)
     values = ValuePredictions("train", ["s"], numbers, numbers, ["x"])
     for name, answers, known in (
-        ("c", classes, facts()),
-        ("v", values, facts(task="regression", class_names=None, target_names=("x",))),
+        ("c", classes, metadata()),
+        ("v", values, metadata(task="regression", class_names=None, target_names=("x",))),
     ):
         folder = open_run(tmp_path, name)
         write_json(folder.path / "dataset.json", known.to_json())

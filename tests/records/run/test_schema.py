@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.run.metadata import DatasetFacts, SplitFacts, StageResult
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata, StageResult
 from expkit.records.run.schema import check_config, is_epoch
 from expkit.records.typed_values import Count, Finite, check_shape
 
@@ -59,16 +59,16 @@ def test_what_is_missing_is_told() -> None:
         check_shape({"count": 1}, Record)
 
 
-FACTS = DatasetFacts(
+FACTS = DatasetMetadata(
     name="pits",
     task="classification",
     class_names=("clean", "pit"),
     target_names=None,
     image_shape=(3, 8, 8),
-    splits={"train": SplitFacts(2, (1, 1), "f")},
+    splits={"train": SplitMetadata(2, (1, 1), "f")},
     layouts={},
 ).to_json()
-LAYOUT = {"picture": "pictures/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
+LAYOUT = {"image": "images/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ LAYOUT = {"picture": "pictures/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
         {"splits": {"train": {**FACTS["splits"]["train"], "class_counts": [0, 0]}}},
         {"splits": {"train": {**FACTS["splits"]["train"], "class_counts": [1]}}},
         {"splits": {"train": {**FACTS["splits"]["train"], "num_samples": math.nan}}},
-        {"layouts": {"train": {**LAYOUT, "picture": "../../x.png"}}},
-        {"layouts": {"train": {**LAYOUT, "picture": "/x.png"}}},
+        {"layouts": {"train": {**LAYOUT, "image": "../../x.png"}}},
+        {"layouts": {"train": {**LAYOUT, "image": "/x.png"}}},
         {"layouts": {"train": {**LAYOUT, "cells": [0, 2]}}},
         {"layouts": {"train": {**LAYOUT, "cells": [0]}}},
         {"layouts": {"train": {**LAYOUT, "rows": 0}}},
@@ -96,9 +96,9 @@ LAYOUT = {"picture": "pictures/a.jpg", "rows": 1, "columns": 2, "cells": [0, 1]}
 )
 def test_facts_that_make_no_sense_are_refused(change: dict[str, Any]) -> None:
     """Nothing is divided by no samples, and no image is looked for outside of the run."""
-    DatasetFacts.from_json({**FACTS, "layouts": {"train": LAYOUT}})
+    DatasetMetadata.from_json({**FACTS, "layouts": {"train": LAYOUT}})
     with pytest.raises(ValueError, match=r"."):
-        DatasetFacts.from_json({**FACTS, **change})
+        DatasetMetadata.from_json({**FACTS, **change})
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from expkit.errors import UserError
 from expkit.records.run.thresholds import Threshold, decide, keep_threshold, read_thresholds
 
-SHARE = {"count": 1, "total": 2, "share": 0.5, "interval": [0.1, 0.9]}
-NONE = {"count": 0, "total": 0, "share": None, "interval": None}
+SHARE = {"count": 1, "total": 2, "fraction": 0.5, "interval": [0.1, 0.9]}
+NONE = {"count": 0, "total": 0, "fraction": None, "interval": None}
 HALF = {"num_samples": 4, "recall": SHARE, "maybe": SHARE, "wrong_class": NONE}
 EVIDENCE = {half: {**HALF, "wrong_other": SHARE} for half in ("chosen_on", "confirmed_on")}
 PIT = Threshold("pit", ["clean", "pit"], 0.1, 0.8, 0.99, 0.99, "val", 0, "confirmed", EVIDENCE)
@@ -120,7 +120,12 @@ def test_a_threshold_from_before_there_were_several_is_read(tmp_path: Path) -> N
         *({"low": 0.9}, {"high": 1.5}, {"class_name": "stone"}, {"low": "0"}, {"more": 1}),
         *({"verdict": "sure"}, {"class_names": 3}, {"class_names": ["pit"]}),
         *({"evidence": {}}, {"evidence": {**EVIDENCE, "confirmed_on": {**HALF}}}),
-        {"evidence": {**EVIDENCE, "chosen_on": {**HALF, "wrong_other": {**SHARE, "share": "x"}}}},
+        {
+            "evidence": {
+                **EVIDENCE,
+                "chosen_on": {**HALF, "wrong_other": {**SHARE, "fraction": "x"}},
+            }
+        },
     ],
 )
 def test_a_file_that_holds_no_thresholds_is_refused(

@@ -23,7 +23,7 @@ def balanced_run(parent: Path, *, weighted: bool) -> Run:
     procedure = {"train": {"_target_": TRAINING, "max_epochs": 30, "balanced_sampling": True}}
     run = classes_run(parent, config=config_of(procedure=procedure))
     folder = RunFolder.reopen(run.path)
-    mark = {"weighted_to_class_shares": True} if weighted else {}
+    mark = {"weighted_to_class_fractions": True} if weighted else {}
     folder.append_signal({"stage": "train", "kind": "epoch", "epoch": 1, **mark})
     folder.close()
     return run
@@ -46,7 +46,7 @@ def test_balanced_draws_are_said_to_be_weighted_back_where_they_are(tmp_path: Pa
 def test_mixed_pictures_are_said(tmp_path: Path) -> None:
     """Their accuracy is of other pictures than those held out."""
     run = classes_run(tmp_path, config=config_of(augment={"mixup_alpha": 0.2}))
-    assert "of mixed pictures" in train_label(run, "train", "accuracy")
+    assert "of mixed images" in train_label(run, "train", "accuracy")
 
 
 def test_chance_is_of_the_classes_that_the_stage_learns(

@@ -10,7 +10,7 @@ from running_expkit import Expkit
 from synthetic_runs import classes_run, config_of, position_run, puzzle_run
 
 from expkit.records.run.reader import Run
-from expkit.reports.plots.files import FORMATS, find_pictures, format_of
+from expkit.reports.plots.files import FORMATS, find_plots, format_of
 from expkit.reports.plots.gallery import draw_plots
 from expkit.reports.run.pages import refresh
 
@@ -25,9 +25,9 @@ def test_every_picture_of_a_run_is_drawn_in_the_format(
 ) -> None:
     """The same ones, and each is what its name says."""
     run = write(tmp_path)
-    drawn = draw_plots(run, tmp_path / "plots", picture_format=kind)
+    drawn = draw_plots(run, tmp_path / "plots", plot_format=kind)
     assert drawn == [path for path in drawn if path.suffix == f".{kind}" and path.is_file()]
-    assert sorted(drawn) == find_pictures(tmp_path / "plots")
+    assert sorted(drawn) == find_plots(tmp_path / "plots")
     assert all(path.read_bytes().startswith(STARTS[path.suffix]) for path in drawn)
 
 
@@ -35,13 +35,13 @@ def test_the_config_names_the_format_and_another_one_replaces_it(tmp_path: Path)
     """No picture stands twice, and the page shows those that are there."""
     run = classes_run(tmp_path, config=config_of(plots={"format": "svg"}))
     refresh(run.path, plots=True)
-    names = [path.name for path in find_pictures(run.path / "plots")]
+    names = [path.name for path in find_plots(run.path / "plots")]
     assert names
     assert {name.rpartition(".")[2] for name in names} == {"svg"}
     report = (run.path / "report.md").read_text()
     assert all(f"(plots/{name})" in report for name in names)
-    refresh(run.path, plots=True, picture_format="png")
-    again = {path.name for path in find_pictures(run.path / "plots")}
+    refresh(run.path, plots=True, plot_format="png")
+    again = {path.name for path in find_plots(run.path / "plots")}
     assert again == {name.replace(".svg", ".png") for name in names}
 
 
@@ -51,7 +51,7 @@ def test_the_same_records_give_the_same_bytes(kind: str, tmp_path: Path) -> None
     """No date and no number by chance stands in a picture."""
     run = classes_run(tmp_path)
     first, second = (
-        [path.read_bytes() for path in draw_plots(run, tmp_path / name, picture_format=kind)]
+        [path.read_bytes() for path in draw_plots(run, tmp_path / name, plot_format=kind)]
         for name in "ab"
     )
     assert first == second
@@ -84,7 +84,7 @@ def test_commands_take_another_format(run_here: Expkit, tmp_path: Path) -> None:
     """`expkit plot` draws in the format that it is given, and refuses what is none."""
     run = classes_run(tmp_path / "outputs")
     assert run_here("plot", str(run.path), "--format", "svg").code == 0
-    assert {path.suffix for path in find_pictures(run.path / "plots")} == {".svg"}
+    assert {path.suffix for path in find_plots(run.path / "plots")} == {".svg"}
     assert run_here("plot", str(run.path), "--format", "gif").code == 2
     assert run_here("plot", str(run.path), "plots.format=pdf").code == 0  # the word of a config
-    assert {path.suffix for path in find_pictures(run.path / "plots")} == {".pdf"}
+    assert {path.suffix for path in find_plots(run.path / "plots")} == {".pdf"}

@@ -20,18 +20,18 @@ from synthetic_runs import (
     interrupted_run,
     landscape,
     position_run,
-    puzzle_facts,
+    puzzle_metadata,
     puzzle_run,
     train_history,
     write_run,
 )
 
 from expkit.metrics.predictions import ClassPredictions
-from expkit.records.run.metadata import Layout, SplitFacts
+from expkit.records.run.metadata import Layout, SplitMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.plots.confusion import confused_pairs, count_confusions
 from expkit.reports.plots.gallery import draw_plots
-from expkit.reports.plots.heatmap import Answer, caption
+from expkit.reports.plots.heatmap import PiecePrediction, caption
 from expkit.reports.plots.position import in_cells
 from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
 from expkit.reports.plots.style import wrapped
@@ -134,16 +134,16 @@ def test_two_splits_have_pictures_of_their_own(tmp_path: Path) -> None:
     turns = np.tile(np.arange(4), 6)
     cells = tuple(np.repeat(np.arange(6), 4).tolist())
     names = ("0", "90", "180", "270")
-    split = SplitFacts(24, (6,) * 4, "x")
-    facts = replace(
-        puzzle_facts(2, 3),
+    split = SplitMetadata(24, (6,) * 4, "x")
+    metadata = replace(
+        puzzle_metadata(2, 3),
         class_names=names,
         splits={"train": split, "val": split},
         layouts={"train": Layout("a.jpg", 2, 3, cells), "val": Layout("b.jpg", 2, 3, cells)},
     )
     run = write_run(
         tmp_path,
-        facts,
+        metadata,
         stages=finished_stages(),
         predictions=[answers(name, turns, names, 0.7) for name in ("train", "val")],
         picture=landscape(64, 96),
@@ -174,8 +174,8 @@ def test_caption_is_that_of_the_logs() -> None:
     pixels = np.zeros((250, 380, 3), np.uint8)
     puzzle = Puzzle(pixels, pixels, 25, 38, np.arange(950))
     table = np.zeros(950, np.float32)
-    assert caption(puzzle, Answer(40, 40, True, table)) == "T:(2,1) P:(2,1) OK"
-    assert caption(puzzle, Answer(40, 79, False, table)) == "T:(2,1) P:(3,2) X"
+    assert caption(puzzle, PiecePrediction(40, 40, True, table)) == "T:(2,1) P:(2,1) OK"
+    assert caption(puzzle, PiecePrediction(40, 79, False, table)) == "T:(2,1) P:(3,2) X"
 
 
 def hand_made(targets: list[int], predictions: list[int]) -> ClassPredictions:

@@ -70,8 +70,8 @@ def test_pictures_come_first_and_changed_settings_before_the_others(tmp_path: Pa
     refresh(run.path, plots=True)
     report = (run.path / "report.md").read_text()
     headings = [line for line in report.splitlines() if line.startswith("## ")]
-    assert headings[0] == "## Pictures"
-    assert report.index("plots/puzzle_accuracy.png") < report.index("pictures of earlier epochs")
+    assert headings[0] == "## Plots"
+    assert report.index("plots/puzzle_accuracy.png") < report.index("plots of earlier epochs")
     assert "| `model` | `larger_backbone` | `simple_conv` |" in report
     assert "| `procedure.evaluate` | left out | there |" not in report
     shown, _, rest = report.partition("<summary>The other")

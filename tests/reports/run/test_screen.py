@@ -54,7 +54,7 @@ def test_says_so_where_a_model_is_no_better_than_one_that_never_looks(
     summary = summarize(run)
     judged = {summary["judged_split"]: {"accuracy": accuracy}}
     text = closing_screen({**summary, "majority_accuracy": 0.4392, "metrics": judged}, run.path)
-    told = "no better than always answering the largest class, 43.92 %"
+    told = "no better than always predicting the largest class, 43.92 %"
     assert (told in text) == is_told
 
 

@@ -19,7 +19,7 @@ from synthetic_runs import (
     finished_stages,
     interrupted_run,
     position_run,
-    puzzle_facts,
+    puzzle_metadata,
     puzzle_run,
     write_run,
 )
@@ -35,7 +35,7 @@ def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion:
     targets = np.arange(num_samples) % 2
     right = np.arange(num_samples) < num_right
     table = np.where(right[:, None] == np.eye(2, dtype=bool)[targets], 0.9, 0.1)
-    facts = replace(puzzle_facts(1, 2), class_names=("clean", "pit"), layouts={})
+    metadata = replace(puzzle_metadata(1, 2), class_names=("clean", "pit"), layouts={})
     predictions = ClassPredictions(
         "train",
         [str(i) for i in range(num_samples)],
@@ -47,7 +47,7 @@ def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion:
     )
     return write_run(
         parent,
-        facts,
+        metadata,
         config=config_of(criteria={"accuracy": criterion} if criterion else {}),
         stages=finished_stages(),
         predictions=[predictions],
@@ -107,7 +107,7 @@ def test_gates_alone_may_pass(tmp_path: Path) -> None:
     """Criteria that a procedure without an evaluation cannot measure do not fail it."""
     gates = {name: PROCEDURE[name] for name in ("overfit_1", "overfit_10")}
     config = config_of(procedure=gates)
-    run = write_run(tmp_path, puzzle_facts(2, 3), config=config, stages=finished_stages()[:2])
+    run = write_run(tmp_path, puzzle_metadata(2, 3), config=config, stages=finished_stages()[:2])
     summary = summarize(run)
     assert (summary["status"], summary["verdict"]) == ("finished", "not judged")
     assert "no evaluation" in summary["verdict_reason"]
@@ -167,12 +167,14 @@ def test_regression_has_no_levels(tmp_path: Path) -> None:
 
 def test_nan_meets_nothing_and_is_valid_json(tmp_path: Path) -> None:
     """A loss that is no number is null in the file and fails its criterion."""
-    facts = puzzle_facts(2, 3)
-    assert facts.class_names is not None
-    good = answers("train", np.arange(6), facts.class_names, 1.0)
+    metadata = puzzle_metadata(2, 3)
+    assert metadata.class_names is not None
+    good = answers("train", np.arange(6), metadata.class_names, 1.0)
     broken = replace(good, probabilities=np.full((6, 6), np.nan, np.float32))
     config = config_of(criteria={"log_loss": "< 1"})
-    run = write_run(tmp_path, facts, config=config, stages=finished_stages(), predictions=[broken])
+    run = write_run(
+        tmp_path, metadata, config=config, stages=finished_stages(), predictions=[broken]
+    )
     summary = summarize(run)
     assert summary["metrics"]["train"]["log_loss"] is None
     assert summary["criteria"][0]["met"] is False

@@ -16,7 +16,7 @@ from expkit.metrics.cutoffs import (
     choose_high,
     choose_low,
     describe,
-    judge_share,
+    judge_fraction,
     needed_samples,
     split_halves,
 )
@@ -24,7 +24,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import keep_threshold, read_thresholds
 from expkit.reports.plots.gallery import draw_plots
 from expkit.reports.run.pages import refresh
-from expkit.reports.run.threshold import Wish, choose_threshold
+from expkit.reports.run.threshold import ThresholdRequest, choose_threshold
 from expkit.reports.run.threshold_page import threshold_screen, verdict
 
 # the class at .2 .6 .8 .9, the others at .1 .3 .7
@@ -68,7 +68,7 @@ def test_shares_by_hand() -> None:
     loose = describe(HALF, 0.65, 0.65)
     assert (loose["wrong_class"]["count"], loose["wrong_class"]["total"]) == (1, 3)
     assert (loose["wrong_other"]["count"], loose["wrong_other"]["total"]) == (2, 4)
-    assert describe(HALF, 0.15, None)["wrong_class"]["share"] is None
+    assert describe(HALF, 0.15, None)["wrong_class"]["fraction"] is None
 
 
 def test_halves_are_equal_stratified_and_seeded() -> None:
@@ -92,11 +92,15 @@ def cherries(parent: Path, share_right: float = 0.94) -> Run:
 def test_chosen_keeps_what_was_asked_and_the_other_half_tells(tmp_path: Path) -> None:
     """On the choosing half the bounds hold; the verdict is of the other."""
     for seed in range(4):
-        chosen = choose_threshold(cherries(tmp_path), Wish("pit", 0.97, 0.96, seed=seed))
+        chosen = choose_threshold(
+            cherries(tmp_path), ThresholdRequest("pit", 0.97, 0.96, seed=seed)
+        )
         first, second = chosen.evidence["chosen_on"], chosen.evidence["confirmed_on"]
-        assert first["recall"]["share"] >= 0.97
-        assert 1 - first["wrong_class"]["share"] >= 0.96
-        held = second["recall"]["share"] >= 0.97 and 1 - second["wrong_class"]["share"] >= 0.96
+        assert first["recall"]["fraction"] >= 0.97
+        assert 1 - first["wrong_class"]["fraction"] >= 0.96
+        held = (
+            second["recall"]["fraction"] >= 0.97 and 1 - second["wrong_class"]["fraction"] >= 0.96
+        )
         assert chosen.is_confirmed == held
         assert verdict(chosen).startswith("CONFIRMED" if held else "NOT CONFIRMED")
 
@@ -107,7 +111,9 @@ def test_a_missed_recall_is_said_plainly(tmp_path: Path) -> None:
     missed = [
         chosen
         for seed in range(8)
-        if not (chosen := choose_threshold(run, Wish("pit", 0.97, None, seed=seed))).is_confirmed
+        if not (
+            chosen := choose_threshold(run, ThresholdRequest("pit", 0.97, None, seed=seed))
+        ).is_confirmed
     ]
     assert missed
     text = " ".join(threshold_screen(missed[0], run.dataset).split())
@@ -118,14 +124,14 @@ def test_a_missed_recall_is_said_plainly(tmp_path: Path) -> None:
 def test_one_bound_gives_one_cut_off(tmp_path: Path) -> None:
     """Recall alone asks nothing of the precision, nor precision of the recall: no maybe."""
     run = cherries(tmp_path)
-    for wish in (Wish("pit", 0.97, None), Wish("pit", None, 0.97)):
-        chosen = choose_threshold(run, wish)
+    for request in (ThresholdRequest("pit", 0.97, None), ThresholdRequest("pit", None, 0.97)):
+        chosen = choose_threshold(run, request)
         assert chosen.low == chosen.high
-        assert (chosen.asked_recall, chosen.asked_precision) == (wish.recall, wish.precision)
+        assert (chosen.asked_recall, chosen.asked_precision) == (request.recall, request.precision)
         assert chosen.evidence["confirmed_on"]["maybe"]["count"] == 0
         assert "maybe" not in threshold_screen(chosen, run.dataset)
         assert "none was asked for" in " ".join(verdict(chosen).split())
-    assert chosen.evidence["chosen_on"]["wrong_class"]["share"] <= 0.03
+    assert chosen.evidence["chosen_on"]["wrong_class"]["fraction"] <= 0.03
 
 
 def test_needed_samples_by_hand() -> None:
@@ -152,13 +158,13 @@ def test_four_samples_confirm_no_recall_of_90_percent(
     count: int, total: int, expected: str
 ) -> None:
     """Where even all of them right would leave it open, that is the answer."""
-    assert judge_share(count, total, 0.9) == expected
+    assert judge_fraction(count, total, 0.9) == expected
 
 
 def test_too_few_samples_are_said_with_how_many_would_do(tmp_path: Path) -> None:
     """On the screen, in the page and over the curve; ten samples of a class, five in a half."""
     run = classes_run(tmp_path, ["clean", "pit"], share_right=1.0, per_class=10)
-    chosen = choose_threshold(run, Wish("pit", 0.9, None))
+    chosen = choose_threshold(run, ThresholdRequest("pit", 0.9, None))
     assert chosen.verdict == "too few samples"
     text = " ".join(threshold_screen(chosen, run.dataset).split())
     assert "TOO FEW SAMPLES TO CONFIRM" in text
@@ -168,18 +174,18 @@ def test_too_few_samples_are_said_with_how_many_would_do(tmp_path: Path) -> None
 
 def test_cut_offs_in_the_wrong_order_become_one(tmp_path: Path) -> None:
     """A precision reached below the cut-off that keeps the recall: both hold, no maybe."""
-    chosen = choose_threshold(cherries(tmp_path), Wish("pit", 0.5, 0.6))
+    chosen = choose_threshold(cherries(tmp_path), ThresholdRequest("pit", 0.5, 0.6))
     assert chosen.low == chosen.high
     first = chosen.evidence["chosen_on"]
     assert first["maybe"]["count"] == 0
-    assert first["recall"]["share"] >= 0.5
-    assert first["wrong_class"]["share"] <= 0.4
+    assert first["recall"]["fraction"] >= 0.5
+    assert first["wrong_class"]["fraction"] <= 0.4
 
 
 def test_one_of_many_classes_stands_against_the_rest(tmp_path: Path) -> None:
     """Ten digits: a threshold for the eights alone."""
     run = classes_run(tmp_path, per_class=50)
-    chosen = choose_threshold(run, Wish("8", 0.9, None))
+    chosen = choose_threshold(run, ThresholdRequest("8", 0.9, None))
     assert chosen.evidence["chosen_on"]["recall"]["total"] == 25
     assert "another class" in threshold_screen(chosen, run.dataset)
 
@@ -192,10 +198,13 @@ def test_unreachable_precision_says_what_is_reachable(tmp_path: Path) -> None:
     table = np.hstack([1 - random, random])
     run.__dict__["predictions"] = {"test": replace(answers, probabilities=table)}
     with pytest.raises(UserError, match=r"no cut-off reaches a precision of 99\.90 %") as caught:
-        choose_threshold(run, Wish("pit", None, 0.999))
+        choose_threshold(run, ThresholdRequest("pit", None, 0.999))
     assert "reachable: a precision of" in (caught.value.details["allowed"] or "")
     fix = caught.value.details["do"] or ""
-    assert choose_threshold(run, Wish("pit", None, float(fix.split()[-1]))).high is not None
+    assert (
+        choose_threshold(run, ThresholdRequest("pit", None, float(fix.split()[-1]))).high
+        is not None
+    )
 
 
 def test_unreachable_recall_says_so(tmp_path: Path) -> None:
@@ -204,47 +213,47 @@ def test_unreachable_recall_says_so(tmp_path: Path) -> None:
     table = np.full((600, 2), 0.5, np.float32)
     run.__dict__["predictions"] = {"test": replace(run.predictions["test"], probabilities=table)}
     with pytest.raises(UserError, match="short of calling every sample one") as caught:
-        choose_threshold(run, Wish("pit", 0.9, None))
+        choose_threshold(run, ThresholdRequest("pit", 0.9, None))
     assert "tells nothing apart" in (caught.value.details["allowed"] or "")
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("wanted", "words"),
     [
-        (Wish("pits", 0.9, None), "no class 'pits'"),
-        (Wish("pit", 99.0, None), "a share cannot be 99"),
-        (Wish("pit", None, 0.0), "a share cannot be 0"),
-        (Wish("pit", 0.9, None, "train"), "cannot be chosen on training samples"),
-        (Wish("pit", 0.9, None, "vall"), "no split 'vall'"),
+        (ThresholdRequest("pits", 0.9, None), "no class 'pits'"),
+        (ThresholdRequest("pit", 99.0, None), "a fraction cannot be 99"),
+        (ThresholdRequest("pit", None, 0.0), "a fraction cannot be 0"),
+        (ThresholdRequest("pit", 0.9, None, "train"), "cannot be chosen on training samples"),
+        (ThresholdRequest("pit", 0.9, None, "vall"), "no split 'vall'"),
     ],
 )
-def test_wrong_wishes_are_refused(tmp_path: Path, wish: Wish, words: str) -> None:
+def test_wrong_wishes_are_refused(tmp_path: Path, wanted: ThresholdRequest, words: str) -> None:
     """An unknown class, a share in percent, nothing at all, what was learnt, an unknown split."""
     with pytest.raises(UserError, match=words):
-        choose_threshold(cherries(tmp_path), wish)
+        choose_threshold(cherries(tmp_path), wanted)
 
 
 def test_runs_that_cannot_have_one_are_refused(tmp_path: Path) -> None:
     """No held-out split, too few samples of the class, answers that are not numbers."""
     with pytest.raises(UserError, match="training samples"):
-        choose_threshold(puzzle_run(tmp_path / "a", 2, 3), Wish("r00_c00", 0.9, None))
+        choose_threshold(puzzle_run(tmp_path / "a", 2, 3), ThresholdRequest("r00_c00", 0.9, None))
     with pytest.raises(UserError, match="training samples"):
-        choose_threshold(position_run(tmp_path / "b", 2, 3), Wish("x", 0.9, None))
+        choose_threshold(position_run(tmp_path / "b", 2, 3), ThresholdRequest("x", 0.9, None))
     with pytest.raises(UserError, match="two halves need"):
-        choose_threshold(classes_run(tmp_path / "c", per_class=1), Wish("3", 0.9, None))
+        choose_threshold(classes_run(tmp_path / "c", per_class=1), ThresholdRequest("3", 0.9, None))
     run = cherries(tmp_path / "d")
     table = np.full((600, 2), np.nan, np.float32)
     run.__dict__["predictions"] = {"test": replace(run.predictions["test"], probabilities=table)}
-    with pytest.raises(UserError, match="600 of the answers on test are not numbers"):
-        choose_threshold(run, Wish("pit", 0.9, None))
+    with pytest.raises(UserError, match="600 of the predictions on test are not finite"):
+        choose_threshold(run, ThresholdRequest("pit", 0.9, None))
 
 
 def test_the_pages_show_a_stored_threshold(tmp_path: Path) -> None:
     """The curve among the pictures, and the decision in the report."""
     run = cherries(tmp_path)
     assert not any("threshold" in path.stem for path in draw_plots(run, tmp_path / "plots"))
-    for wish in (Wish("pit", 0.97, None), Wish("clean", 0.9, 0.9)):
-        keep_threshold(choose_threshold(run, wish), run.path)
+    for request in (ThresholdRequest("pit", 0.97, None), ThresholdRequest("clean", 0.9, 0.9)):
+        keep_threshold(choose_threshold(run, request), run.path)
     assert len(read_thresholds(run.path)) == 2
     names = {path.stem for path in draw_plots(run, tmp_path / "plots")}
     assert {"threshold_1_pit", "threshold_2_clean"} <= names

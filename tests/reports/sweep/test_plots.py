@@ -15,7 +15,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.reports.plots import style
 from expkit.reports.sweep.axes import Objective, draw_levels, num_seeds, wants_log
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.page import draw_pictures
+from expkit.reports.sweep.page import draw_sweep_plots
 from expkit.reports.sweep.plots import shape_of
 
 
@@ -46,7 +46,7 @@ def test_each_shape_has_its_picture(shape: str, tmp_path: Path) -> None:
     """One that answers, and the course of training; both are there."""
     outcome = SweepOutcome.of(write_sweep(tmp_path, SHAPES[shape]))
     assert shape_of(outcome.groups) == shape
-    paths = draw_pictures(outcome, tmp_path / "plots")
+    paths = draw_sweep_plots(outcome, tmp_path / "plots")
     assert [path.name for path in paths] == ["objective.png", "curves.png"]
     assert all(path.stat().st_size > 5000 for path in paths)
 
@@ -63,7 +63,7 @@ def test_one_figure_is_nothing_to_compare(tmp_path: Path) -> None:
     """A sweep of one job, and one of which all others failed, have a course alone."""
     jobs = [FakeJob({"model": "a"}, 0.5), FakeJob({"model": "b"}, None, 0, "raised")]
     outcome = SweepOutcome.of(write_sweep(tmp_path, jobs))
-    paths = draw_pictures(outcome, tmp_path / "plots")
+    paths = draw_sweep_plots(outcome, tmp_path / "plots")
     assert [path.name for path in paths] == ["curves.png"]
 
 
@@ -71,7 +71,7 @@ def drawn(jobs: Sequence[FakeJob], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The figures as they were before they became pixels, by the name of their file."""
     kept = {}
     monkeypatch.setattr(style, "save", lambda figure, path, **_: kept.setdefault(path.stem, figure))
-    draw_pictures(SweepOutcome.of(write_sweep(tmp_path, jobs)), tmp_path / "plots")
+    draw_sweep_plots(SweepOutcome.of(write_sweep(tmp_path, jobs)), tmp_path / "plots")
     return kept
 
 
@@ -160,7 +160,7 @@ def test_a_level_far_off_is_named_where_it_cannot_be_drawn(
     jobs = [FakeJob({"model.width": n}, 0.9 + 0.01 * n) for n in (1, 2, 3)]
     axes = drawn(jobs, tmp_path, monkeypatch)["objective"].axes[0]
     assert axes.get_ylim()[0] > 80
-    assert axes.get_title(loc="left").startswith("↓ not in the picture: chance 25.0 %")
+    assert axes.get_title(loc="left").startswith("↓ not in the plot: chance 25.0 %")
 
 
 @pytest.mark.parametrize(("along", "level", "arrow"), [("x", 0.1, "←"), ("y", 0.99, "↑")])
@@ -171,7 +171,7 @@ def test_a_level_beyond_an_axis_is_named_above_the_picture(
     axes = style.new_figure(4, 3).add_subplot()
     ends = list(np.array([50.0, 60.0]))
     draw_levels(axes, Objective("val/accuracy", {"chance": level}), ends, along=along)
-    assert axes.get_title(loc="left").startswith(f"{arrow} not in the picture: chance")
+    assert axes.get_title(loc="left").startswith(f"{arrow} not in the plot: chance")
     assert not axes.texts
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic_runs import config_of, puzzle_facts, write_run
+from synthetic_runs import config_of, puzzle_metadata, write_run
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.errors import UserError
@@ -102,7 +102,7 @@ def test_other_sweeps_are_no_searches(tmp_path: Path) -> None:
     assert search_lines(sweep) == []
 
 
-FACTS = puzzle_facts(1, 2)
+FACTS = puzzle_metadata(1, 2)
 WITH_VAL = replace(FACTS, splits={"train": FACTS.splits["train"], "val": FACTS.splits["train"]})
 RECORDS = [
     {"stage": "overfit_1", "epoch": 1, "train/loss": 9.0, "train/accuracy": 0.0},

@@ -9,21 +9,21 @@ import pytest
 
 from expkit.errors import UserError
 from expkit.optim.schedule import Constant
-from expkit.records.run.metadata import DatasetFacts, SplitFacts
+from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 from expkit.runner.stages.training import Training
 
-FACTS = DatasetFacts(
+FACTS = DatasetMetadata(
     name="Made",
     task="classification",
     class_names=("a", "b"),
     target_names=None,
     image_shape=(1, 2, 2),
-    splits={"train": SplitFacts(4, (2, 2), "x"), "val": SplitFacts(4, (2, 2), "y")},
+    splits={"train": SplitMetadata(4, (2, 2), "x"), "val": SplitMetadata(4, (2, 2), "y")},
     layouts={},
 )
 
 
-PARTS = SimpleNamespace(facts=FACTS, schedule=Constant())
+PARTS = SimpleNamespace(metadata=FACTS, schedule=Constant())
 
 
 def records(*val_losses: float, accuracy: float = 0.5) -> list[dict[str, float]]:
@@ -87,6 +87,6 @@ def test_metrics_that_no_epoch_records_are_refused(options: dict[str, object]) -
 
 def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
     """The rate that was asked for would never be reached."""
-    parts = SimpleNamespace(facts=FACTS, schedule=Constant(warmup_epochs=9))
+    parts = SimpleNamespace(metadata=FACTS, schedule=Constant(warmup_epochs=9))
     with pytest.raises(UserError, match="warm-up"):
         Training(9, 1).check("procedure.train", parts, [])  # type: ignore[arg-type]

@@ -10,11 +10,13 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep.folder import Job, Sweep, SweepFolder
 from expkit.sweeps.launchers.exit_records import LastWords
-from expkit.sweeps.launchers.pool import Ending
+from expkit.sweeps.launchers.pool import ProcessResult
 
 
-def ending(code: int, key: str = "", *, timed_out: bool = False, is_lost: bool = False) -> Ending:
-    return Ending(key, code, 1.5, timed_out, is_lost)
+def ended(
+    code: int, key: str = "", *, timed_out: bool = False, is_lost: bool = False
+) -> ProcessResult:
+    return ProcessResult(key, code, 1.5, timed_out, is_lost)
 
 
 @pytest.fixture
@@ -42,12 +44,12 @@ def expecting(
 def test_a_group_that_dies_before_its_jobs_speak_is_accounted_for(folder: SweepFolder) -> None:
     """Each of its jobs, also one that was begun; one that has ended by itself keeps its end."""
     words = expecting(folder)
-    words.complete(jobs_of(folder), ending(1))
+    words.complete(jobs_of(folder), ended(1))
     assert told(folder) == [("exited", "the process ended with exit code 1")] * 2
     words.expect(jobs_of(folder))
     folder.note(jobs_of(folder)[0].id, "started")
     folder.note(jobs_of(folder)[1].id, "ended", status="raised", reason="its own")
-    words.complete(jobs_of(folder), ending(-11))
+    words.complete(jobs_of(folder), ended(-11))
     assert told(folder) == [("killed", "by signal 11"), ("raised", "its own")]
 
 
@@ -56,7 +58,7 @@ def test_an_earlier_end_is_no_word_of_this_life(folder: SweepFolder) -> None:
     for job in jobs_of(folder):
         folder.note(job.id, "ended", status="raised", reason="before")
     words = expecting(folder)
-    words.complete(jobs_of(folder), ending(-9))
+    words.complete(jobs_of(folder), ended(-9))
     assert told(folder) == [("killed", "by signal 9")] * 2
 
 
@@ -65,7 +67,7 @@ def test_what_another_process_has_finished_stays_so(folder: SweepFolder) -> None
     for job in jobs_of(folder):
         folder.note(job.id, "ended", status="pruned", reason="early")
     words = expecting(folder)
-    words.complete(jobs_of(folder), ending(0))
+    words.complete(jobs_of(folder), ended(0))
     assert told(folder) == [("pruned", "early")] * 2
 
 
@@ -81,7 +83,7 @@ def test_within_its_times_grace_a_job_may_end_otherwise(
     for job in jobs_of(folder):
         if said is not None:
             folder.note(job.id, "ended", status=said, reason="said")
-    words.complete(jobs_of(folder), ending(130, timed_out=True))
+    words.complete(jobs_of(folder), ended(130, timed_out=True))
     reason = "it took longer than 6 s" if expected == "timed out" else "said"
     assert told(folder) == [(expected, reason)] * 2
 
@@ -91,19 +93,19 @@ def test_who_was_asked_to_end_has_not_failed(folder: SweepFolder) -> None:
     first, second = jobs_of(folder)
     words = expecting(folder)
     words.stopped.add(first.id)
-    words.complete([first], ending(-9, first.id))
-    words.complete([second], ending(-9, second.id))
+    words.complete([first], ended(-9, first.id))
+    words.complete([second], ended(-9, second.id))
     assert told(folder) == [
         ("interrupted", "stopped, as another job had failed"),
         ("killed", "by signal 9"),
     ]
     words = expecting(folder, signals=[2, 2])
-    words.complete([first, second], ending(-9, first.id))
+    words.complete([first, second], ended(-9, first.id))
     assert told(folder) == [("interrupted", "")] * 2
 
 
 def test_a_server_that_dies_again_and_again_is_named(folder: SweepFolder) -> None:
     """The job has no part in it."""
     words = expecting(folder)
-    words.complete(jobs_of(folder), ending(255, is_lost=True))
+    words.complete(jobs_of(folder), ended(255, is_lost=True))
     assert told(folder) == [("killed", "its server died 4 times")] * 2

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from forked_functions import fall, hang, leave, raise_error, say_environment
 
-from expkit.sweeps.launchers.pool import SERVER, Ending, ForkedCalls
+from expkit.sweeps.launchers.pool import SERVER, ForkedCalls, ProcessResult
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def calls() -> Iterator[ForkedCalls]:
         yield calls
 
 
-def wait_for(calls: ForkedCalls, count: int) -> dict[str, Ending]:
-    endings: dict[str, Ending] = {}
+def wait_for(calls: ForkedCalls, count: int) -> dict[str, ProcessResult]:
+    results: dict[str, ProcessResult] = {}
     deadline = time.monotonic() + 30
-    while len(endings) < count and time.monotonic() < deadline:
-        endings.update({each.key: each for each in calls.wait(0.1)})
-    return endings
+    while len(results) < count and time.monotonic() < deadline:
+        results.update({each.key: each for each in calls.wait(0.1)})
+    return results
 
 
 def wait_until_gone(pids: list[int]) -> bool:
@@ -67,7 +67,7 @@ def test_each_ending_is_told_and_none_touches_the_others(
     ):
         output = tmp_path / f"{key}.txt"
         calls.start(key, call, arguments, output=output, environ={"GIVEN": "job's"})
-    codes = {key: ending.code for key, ending in wait_for(calls, 5).items()}
+    codes = {key: ended.code for key, ended in wait_for(calls, 5).items()}
     assert codes == {"zero": 0, "three": 3, "raised": 1, "killed": -9, "environ": 0}
     assert (tmp_path / "three.txt").read_text() == "said by 3\n"
     assert "told in the output" in (tmp_path / "raised.txt").read_text()
@@ -84,9 +84,9 @@ def test_one_that_takes_too_long_is_killed_with_all_that_it_started(
     output, mark = tmp_path / "out.txt", tmp_path / "mark"
     calls.start("hung", hang, (mark,), output=output, environ={}, timeout_seconds=1.0)
     pids = list(map(int, wait_for_file(mark).split()))
-    ending = wait_for(calls, 1)["hung"]
-    assert ending.timed_out
-    assert ending.code == -signal.SIGKILL
+    ended = wait_for(calls, 1)["hung"]
+    assert ended.timed_out
+    assert ended.code == -signal.SIGKILL
     assert wait_until_gone(pids)
 
 
@@ -96,8 +96,8 @@ def test_a_child_whose_server_died_is_found_and_ended(calls: ForkedCalls, tmp_pa
     calls.start("lost", hang, (mark,), output=output, environ={})
     pids = list(map(int, wait_for_file(mark).split()))
     os.kill(SERVER._forkserver_pid, signal.SIGKILL)
-    ending = wait_for(calls, 1)["lost"]
-    assert ending.is_lost
+    ended = wait_for(calls, 1)["lost"]
+    assert ended.is_lost
     assert wait_until_gone(pids)
     calls.start("next", leave, (4,), output=output, environ={})
     assert wait_for(calls, 1)["next"].code == 4

@@ -10,7 +10,7 @@ import pytest
 from expkit import hardware
 from expkit.hardware import find_gpus
 from expkit.sweeps.launchers import resources
-from expkit.sweeps.launchers.resources import Share, share_machine
+from expkit.sweeps.launchers.resources import Resources, divide_machine
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def share(**given: Any) -> Share:
+def share(**given: Any) -> Resources:
     usual = {
         "wanted": "auto",
         "num_planned": 100,
@@ -32,7 +32,7 @@ def share(**given: Any) -> Share:
         "jobs_per_device": 1,
     }
     values = {**usual, **given}
-    return share_machine(values.pop("wanted"), **values)
+    return divide_machine(values.pop("wanted"), **values)
 
 
 @pytest.mark.parametrize(
@@ -50,22 +50,22 @@ def test_the_cores_are_filled_and_not_fought_over(
     given: dict[str, Any], num_jobs: int, threads: int
 ) -> None:
     """Jobs times threads are the cores, unless the user says otherwise."""
-    assert share(**given) == Share(num_jobs, threads)
+    assert share(**given) == Resources(num_jobs, threads)
 
 
 def test_what_the_user_says_of_threads_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """OMP_NUM_THREADS is a job's."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert share() == Share(4, 2)
+    assert share() == Resources(4, 2)
 
 
 def test_each_gpu_is_one_jobs_or_as_many_as_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are told their GPU by the name by which it was granted."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-5a")
-    assert share() == Share(2, 4, ("2", "GPU-5a"))
-    assert share(jobs_per_device=2) == Share(4, 2, ("2", "GPU-5a", "2", "GPU-5a"))
-    assert share(wanted=1) == Share(1, 8, ("2",))
-    assert share(devices={"cpu"}) == Share(8, 1)
+    assert share() == Resources(2, 4, ("2", "GPU-5a"))
+    assert share(jobs_per_device=2) == Resources(4, 2, ("2", "GPU-5a", "2", "GPU-5a"))
+    assert share(wanted=1) == Resources(1, 8, ("2",))
+    assert share(devices={"cpu"}) == Resources(8, 1)
     assert share().environ(1) == {"CUDA_VISIBLE_DEVICES": "GPU-5a"}
 
 
@@ -81,5 +81,5 @@ def test_gpus_are_counted_by_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_an_apple_gpu_is_for_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has nobody who shares it out."""
     monkeypatch.setattr(resources, "has_apple_gpu", lambda: True)
-    assert share() == Share(1, 8)
-    assert share(devices={"cpu"}) == Share(8, 1)
+    assert share() == Resources(1, 8)
+    assert share(devices={"cpu"}) == Resources(8, 1)

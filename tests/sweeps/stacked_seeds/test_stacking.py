@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.losses.focal_module import FocalLoss
 from expkit.models.conv import ConvNet
@@ -27,7 +27,7 @@ from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, EpochPlan, evaluate, train_epoch
 
 DEVICE = Device(torch.device("cpu"), "fp32", channels_last=True, compile=False, reason="")
-UNIT = Normaliser(torch.ones(3) / 255, torch.zeros(3))
+UNIT = Normalizer(torch.ones(3) / 255, torch.zeros(3))
 NUM_CLASSES, NUM_SEEDS = 6, 3
 Make = Callable[[nn.Module], optim.Optimizer]
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn, optim
 
-from expkit.data.store.normalizer import Normaliser
+from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.sweeps.stacked_seeds import together
 from expkit.sweeps.stacked_seeds.together import EpochRequest, SeedRun, run_together
@@ -32,7 +32,7 @@ SPLIT = Split(
     torch.tensor([0, 1, 0, 1, 0, 1]),
     [*"abcdef"],
     ["no", "yes"],
-    Normaliser(torch.ones(2), torch.zeros(2)),
+    Normalizer(torch.ones(2), torch.zeros(2)),
 )
 
 

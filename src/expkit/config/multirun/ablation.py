@@ -1,4 +1,4 @@
-"""What each of a recipe's settings is worth: the recipe, and each named change of it alone."""
+"""Ablations: a recipe, and each named change of it alone."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def as_word(key: str, value: Any) -> str:
 
 
 def without_mark(words: Sequence[str]) -> list[str]:
-    """What a user would type for the job alone."""
+    """Return what a user would type for the job alone."""
     return [word for word in words if not word.startswith(MARK)]
 
 

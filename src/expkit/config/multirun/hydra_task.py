@@ -24,7 +24,7 @@ from expkit.errors import UserError
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job came to: its exit code, and its objective where it has one."""
+    """The result of a job: its exit code, and its objective where it has one."""
 
     code: int
     objective: float | None

@@ -43,7 +43,7 @@ class JobComposer:
         return self._by_choices[words]
 
     def _is_choice(self, override: Override) -> bool:
-        """Whether it may decide which files are read; Hydra's own keys may, too."""
+        """Tell whether it may decide which files are read; Hydra's own keys may, too."""
         key = override.key_or_group
         if key not in self._groups:
             self._groups[key] = bool(self._loader.get_group_options(key))

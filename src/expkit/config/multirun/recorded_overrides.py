@@ -44,7 +44,7 @@ def may_run_code(word: str) -> bool:
 
 
 def grants_trust(word: str) -> bool:
-    """Whether it says whose code may run, which is for the one who resumes to say."""
+    """Tell whether it says whose code may run, which is for the one who resumes to say."""
     key = re.split(r"[=.@]", word.lstrip("+~"))[0]
     return key == "trust"
 

@@ -1,4 +1,4 @@
-"""What the names in an annotation stand for, looked up where they are written."""
+"""The types that names in an annotation stand for, looked up where they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a type annotation allows a YAML value to be, read from its syntax and never evaluated."""
+"""The YAML values that a type annotation allows, read from its syntax, never evaluated."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def describe(annotation: ast.expr | None) -> str:
 
 
 def fits(value: object, annotation: ast.expr | None, *, unknown: bool = True) -> bool:
-    """Whether plain YAML data may be given where this annotation stands.
+    """Tell whether plain YAML data may be given where this annotation stands.
 
     `unknown` is the answer for a name that is not known here, such as a class; beside a simple
     type in a union it is never asked about a scalar, so that `float | Tensor` refuses text.

@@ -89,7 +89,7 @@ class TargetNotFoundError(LookupError):
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """What could have been meant: the names and submodules of the owner."""
+        """Return what could have been meant: the names and submodules of the owner."""
         folders = [str(Path.cwd())] if self.owner is None else self.owner.folders
         found = {each.name for each in pkgutil.iter_modules(folders)}
         found |= KNOWN_PACKAGES if self.owner is None else set()
@@ -100,13 +100,13 @@ class TargetNotFoundError(LookupError):
 
 @functools.cache
 def find(target: str) -> Found:
-    """What a dotted path from a top-level module leads to."""
+    """Return what a dotted path from a top-level module leads to."""
     top, *parts = target.split(".")
     return _descend(_top_level(top), parts)
 
 
 def resolve(module: Module, expression: ast.expr, trail: _Trail = frozenset()) -> Found:
-    """What an expression in the module's source means, where it is a name or `a.b.c`."""
+    """Return what an expression in the module's source means, where it is a name or `a.b.c`."""
     parts = ast.unparse(expression).split(".")
     if not all(map(str.isidentifier, parts)):
         return Opaque(module)
@@ -177,7 +177,7 @@ def _attribute(owner: Class, name: str) -> Found:
 
 
 def _member(module: Module, name: str, trail: _Trail) -> Found:
-    """What `module.name` is after the module has been imported."""
+    """Return what `module.name` is after the module has been imported."""
     names, is_dynamic = _read(module)
     found: Found | None = None
     if (module, name) not in trail:
@@ -204,7 +204,7 @@ def _choose(module: Module, bindings: Iterable[ast.AST | Link], trail: _Trail) -
 
 
 def _follow(module: Module, binding: ast.AST | Link, trail: _Trail) -> Found | None:
-    """What one binding leads to."""
+    """Return what one binding leads to."""
     match binding:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return Function(module, binding)
@@ -224,7 +224,7 @@ def _follow(module: Module, binding: ast.AST | Link, trail: _Trail) -> Found | N
 
 
 def _starred(star: str, name: str, trail: _Trail) -> Found | None:
-    """What `from star import *` binds the name to, or None where it does not."""
+    """Return what `from star import *` binds the name to, or None where it does not."""
     try:
         module = _module(star, trail)
         if name.startswith("_") or not _mentions(module, name):
@@ -309,7 +309,7 @@ def _source(module: Module) -> tuple[bytes, bool]:
 
 
 def _mentions(module: Module, name: str) -> bool:
-    """Whether a module can bind a name at all, told ten times faster than by parsing it."""
+    """Tell whether a module can bind a name at all, told ten times faster than by parsing it."""
     source, is_dynamic = _source(module)
     return is_dynamic or name.encode() in source or b"import *" in source
 

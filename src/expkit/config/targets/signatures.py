@@ -1,4 +1,4 @@
-"""What a `_target_` takes, read from the source of its function or class."""
+"""The parameters of a `_target_`, read from the source of its function or class."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def lineage(found: Class, below: frozenset[Class] = frozenset()) -> Iterator[Cla
 
 
 def _is_bare(found: Found, name: str | None) -> bool:
-    """Whether a base is known to bring no arguments, whether or not its source can tell."""
+    """Tell whether a base is known to bring no arguments, whether or not its source can tell."""
     home = found.name if isinstance(found, Module) else found.module.name
     is_form = home in {"builtins", "typing"} and name in {"object", "Generic", "Protocol"}
     return is_form or home in BARE_MODULES
@@ -204,7 +204,7 @@ def _add_fields(found: Class, parameters: dict[str, Parameter]) -> None:
 
 
 def _field_options(value: ast.expr | None) -> dict[str | None, ast.expr]:
-    """What a field is given in `= field(...)`, or its default as an option."""
+    """Return what a field is given in `= field(...)`, or its default as an option."""
     if isinstance(value, ast.Call) and last_name(value.func) == "field":
         return {each.arg: each.value for each in value.keywords}
     return {} if value is None else {"default": value}

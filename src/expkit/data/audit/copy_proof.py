@@ -1,7 +1,7 @@
-"""Whether two pictures that look alike are one: in colour, and in the noise of their flat parts.
+"""Whether two images that look alike are one: in colour, and in the noise of their flat parts.
 
 Two drawings of one shape agree in every edge. Copies agree in what nobody draws, too: the grain.
-Where a picture has no grain, colour alone is judged, and how often such pairs occur must tell.
+Where an image has no grain, colour alone is judged, and how often such pairs occur must tell.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MOST_GAIN = 2.0  # of contrast, one way or the other
 LEAST_GRAIN = 0.35
 LEAST_GRAIN_LEVELS = 1.0  # standard deviation: below, it is rounding
 EDGE = 3.0  # standard deviations of the grain: what departs further is drawn
-FLAT_SHARE = 30  # percent: even where shapes fill a picture so much of it is flat
-NORMAL_AT_FLAT_SHARE = 0.385  # standard deviations: what 30 % of normal numbers do not exceed
+FLAT_FRACTION = 30  # percent: even where shapes fill an image so much of it is flat
+NORMAL_AT_FLAT_FRACTION = 0.385  # standard deviations: what 30 % of normal numbers do not exceed
 
 
 def are_copies(ours_NHWC: Floats, theirs_NHWC: Floats) -> npt.NDArray[np.bool_]:
@@ -56,13 +56,13 @@ def _agree(ours: Floats, theirs: Floats) -> npt.NDArray[np.bool_]:
     return agree
 
 
-def _grain(pictures: Floats) -> tuple[Floats, Floats]:
+def _grain(images: Floats) -> tuple[Floats, Floats]:
     """What departs from the mean around a pixel, edges left out; and its standard deviation."""
     from scipy.ndimage import uniform_filter
 
-    detail = pictures - uniform_filter(pictures, (0, 3, 3), mode="nearest")
-    flat = np.percentile(np.abs(detail), FLAT_SHARE, axis=(1, 2), keepdims=True)
-    level = np.maximum(flat / NORMAL_AT_FLAT_SHARE, LEAST_GRAIN_LEVELS / 2)
+    detail = images - uniform_filter(images, (0, 3, 3), mode="nearest")
+    flat = np.percentile(np.abs(detail), FLAT_FRACTION, axis=(1, 2), keepdims=True)
+    level = np.maximum(flat / NORMAL_AT_FLAT_FRACTION, LEAST_GRAIN_LEVELS / 2)
     return np.where(np.abs(detail) < EDGE * level, detail, 0), level[:, 0, 0]
 
 
@@ -78,7 +78,7 @@ def _overlap(ours: Floats, theirs: Floats, down: int, right: int) -> tuple[Float
 def _relate(ours: Floats, theirs: Floats) -> tuple[Floats, Floats]:
     """Correlation, and the ratio of the spreads."""
     ours, theirs = (each - each.mean(1, keepdims=True) for each in (ours, theirs))
-    spreads = [np.sqrt(np.einsum("nd,nd->n", each, each)) + 1e-6 for each in (ours, theirs)]
-    correlation: Floats = np.einsum("nd,nd->n", ours, theirs) / (spreads[0] * spreads[1])
-    gain: Floats = spreads[0] / spreads[1]
+    norms = [np.sqrt(np.einsum("nd,nd->n", each, each)) + 1e-6 for each in (ours, theirs)]
+    correlation: Floats = np.einsum("nd,nd->n", ours, theirs) / (norms[0] * norms[1])
+    gain: Floats = norms[0] / norms[1]
     return correlation, gain

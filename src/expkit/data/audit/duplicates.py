@@ -1,4 +1,4 @@
-"""Pictures that stand twice in the data: byte for byte, and as a copy that was encoded anew."""
+"""Images that stand twice in the data: byte for byte, and as a copy that was encoded anew."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expkit.data.audit.image_stats import Glance
+from expkit.data.audit.image_stats import ImageStats
 from expkit.data.audit.near_duplicates import Pair, count_within, find_near_copies
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 LISTED = 200  # pairs or groups by name; all are counted
 
 
-def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict[str, Any]:
+def find_duplicates(stats: Mapping[str, ImageStats], *, has_classes: bool) -> dict[str, Any]:
     """What stands twice: across splits (near copies too), within one, and with two labels."""
-    exact = _exact_across(glances)
-    pairs = [*(pair for pair, _ in exact), *find_near_copies(glances)]
+    exact = _exact_across(stats)
+    pairs = [*(pair for pair, _ in exact), *find_near_copies(stats)]
     found: dict[str, Any] = {
         "across": {
             "count": len({(pair.split, pair.name) for pair in pairs}),
@@ -29,12 +29,12 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
             "near": sum(pair.alike < 1 for pair in pairs),
             "pairs": [list(vars(pair).values()) for pair in pairs[:LISTED]],
         },
-        "within": {name: _within(each) for name, each in glances.items()},
+        "within": {name: _within(each) for name, each in stats.items()},
     }
     if found["across"]["near"]:
-        found["near_within"] = count_within(glances["train"])
+        found["near_within"] = count_within(stats["train"])
     if has_classes:
-        found["conflicting"] = _conflicting(glances["train"])
+        found["conflicting"] = _conflicting(stats["train"])
         told = [
             [
                 [pair.split, pair.name, int(ours)],
@@ -47,22 +47,22 @@ def find_duplicates(glances: Mapping[str, Glance], *, has_classes: bool) -> dict
     return found
 
 
-def has_picture(seen: Glance) -> npt.NDArray[np.bool_]:
-    """Not one level throughout: two black pictures are no duplicates of each other."""
+def has_image(seen: ImageStats) -> npt.NDArray[np.bool_]:
+    """Not one level throughout: two black images are no duplicates of each other."""
     varies: npt.NDArray[np.bool_] = np.any(seen.lowest < seen.highest, axis=1)
     return varies
 
 
-def groups_of(seen: Glance) -> list[Indices]:
-    """Places of pictures with equal bytes, largest group first."""
-    places = np.flatnonzero(has_picture(seen))
+def groups_of(seen: ImageStats) -> list[Indices]:
+    """Places of images with equal bytes, largest group first."""
+    places = np.flatnonzero(has_image(seen))
     _, group, count = np.unique(seen.digests[places], return_inverse=True, return_counts=True)
     repeated = np.flatnonzero(count > 1)
     ordered = repeated[np.argsort(-count[repeated], kind="stable")]
     return [places[group == each] for each in ordered.tolist()]
 
 
-def _within(seen: Glance) -> dict[str, Any]:
+def _within(seen: ImageStats) -> dict[str, Any]:
     groups = groups_of(seen)
     return {
         "count": sum(len(each) - 1 for each in groups),
@@ -70,7 +70,7 @@ def _within(seen: Glance) -> dict[str, Any]:
     }
 
 
-def _conflicting(seen: Glance) -> dict[str, Any]:
+def _conflicting(seen: ImageStats) -> dict[str, Any]:
     groups = [each for each in groups_of(seen) if len(np.unique(seen.targets[each])) > 1]
     return {
         "count": sum(len(each) for each in groups),
@@ -81,24 +81,24 @@ def _conflicting(seen: Glance) -> dict[str, Any]:
     }
 
 
-def _exact_across(glances: Mapping[str, Glance]) -> list[tuple[Pair, tuple[Any, Any]]]:
+def _exact_across(stats: Mapping[str, ImageStats]) -> list[tuple[Pair, tuple[Any, Any]]]:
     """Each held-out sample once, with the first sample of an earlier split that is its equal.
 
     Beside the pair stand its two targets, which mean something where they are classes.
     """
     first: dict[int, tuple[str, int]] = {}
     pairs = []
-    for split, seen in glances.items():
-        places = np.flatnonzero(has_picture(seen))
+    for split, seen in stats.items():
+        places = np.flatnonzero(has_image(seen))
         digests = seen.digests[places].tolist()
         for place, digest in zip(places.tolist(), digests, strict=True):
             if digest in first:
                 other, there = first[digest]
                 (name,), (other_name,) = (
                     seen.names(np.array([place])),
-                    glances[other].names(np.array([there])),
+                    stats[other].names(np.array([there])),
                 )
-                targets = seen.targets[place], glances[other].targets[there]
+                targets = seen.targets[place], stats[other].targets[there]
                 pairs.append((Pair(split, name, other, other_name, 1.0), targets))
         for place, digest in zip(places.tolist(), digests, strict=True):
             first.setdefault(digest, (split, place))

@@ -1,4 +1,4 @@
-"""One pass over a split's pictures, or over an even part of them: thumbnails, levels, digests."""
+"""One pass over a split's images, or over an even part of them: thumbnails, levels, digests."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
     Indices = npt.NDArray[np.int64]
-    Pictures = npt.NDArray[np.uint8]
+    Images = npt.NDArray[np.uint8]
 
 THUMBNAIL_SIDE, GREY_SIDE = 16, 64  # pixels
-CHUNK_BYTES = 8 << 20  # of pictures at once; as floats they are four times as large
+CHUNK_BYTES = 8 << 20  # of images at once; as floats they are four times as large
 
 
 @dataclass(frozen=True)
-class Glance:
-    """What one pass saw of a split, a row for each picture that was looked at."""
+class ImageStats:
+    """What one pass saw of a split, a row for each image that was looked at."""
 
     samples: Samples
     chosen: Indices  # of the samples: which were looked at
-    thumbnails: Floats  # n x 16 x 16 x C, or smaller where the pictures are
-    grey: Pictures  # n x 64 x 64, or smaller
-    lowest: Pictures  # n x C
-    highest: Pictures  # n x C
+    thumbnails: Floats  # n x 16 x 16 x C, or smaller where the images are
+    grey: Images  # n x 64 x 64, or smaller
+    lowest: Images  # n x C
+    highest: Images  # n x C
     digests: npt.NDArray[np.uint64]  # n
     squares: npt.NDArray[np.float64]  # n x C: the mean of the squared pixels
-    num_levels: int  # distinct bytes among some of the pictures
+    num_levels: int  # distinct bytes among some of the images
 
-    def select(self, places: Indices) -> Glance:
-        """Some of the pictures that were looked at."""
+    def select(self, places: Indices) -> ImageStats:
+        """Some of the images that were looked at."""
         rows = ("chosen", "thumbnails", "grey", "lowest", "highest", "digests", "squares")
         return replace(self, **{name: getattr(self, name)[places] for name in rows})
 
@@ -58,35 +58,35 @@ def spread_evenly(total: int, count: int) -> Indices:
     return np.linspace(0, total - 1, count).round().astype(np.int64)
 
 
-def read_chunks(samples: Samples, chosen: Indices) -> Iterator[Pictures]:
-    """The pictures of these samples, a few megabytes at a time; a mapped file is read by row."""
+def read_chunks(samples: Samples, chosen: Indices) -> Iterator[Images]:
+    """The images of these samples, a few megabytes at a time; a mapped file is read by row."""
     file = RowFile(samples.images) if samples.is_mapped else None
     rows = chosen if samples.rows is None else samples.rows[chosen]
-    picture_bytes = int(np.prod(samples.images.shape[1:]))
-    step = max(1, CHUNK_BYTES // picture_bytes)
+    image_bytes = int(np.prod(samples.images.shape[1:]))
+    step = max(1, CHUNK_BYTES // image_bytes)
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
         yield samples.images[part] if file is None else file.read(part)
 
 
-def glance(samples: Samples, count: int, also: Indices | None = None) -> Glance:
-    """Look at so many of a split's pictures, evenly spread, and at some others besides."""
+def measure_images(samples: Samples, count: int, also: Indices | None = None) -> ImageStats:
+    """Look at so many of a split's images, evenly spread, and at some others besides."""
     chosen = spread_evenly(len(samples), count)
     if also is not None:
         chosen = np.union1d(chosen, also)
     thumbnails, greys, lowest, highest, squares, digests = [], [], [], [], [], []
     levels = np.zeros(256, bool)
-    for pictures in read_chunks(samples, chosen):
-        pixels = pictures.astype(np.float32)
+    for images in read_chunks(samples, chosen):
+        pixels = images.astype(np.float32)
         thumbnails.append(shrink(pixels, THUMBNAIL_SIDE))
         greys.append(shrink(to_grey(pixels)[..., None], GREY_SIDE)[..., 0].round().astype(np.uint8))
         squares.append(np.einsum("nhwc,nhwc->nc", pixels, pixels) / pixels[0, ..., 0].size)
-        lowest.append(_over_pixels(np.minimum, pictures))
-        highest.append(_over_pixels(np.maximum, pictures))
-        levels[np.unique(pictures[:: max(1, len(pictures) // 8)])] = True
+        lowest.append(_over_pixels(np.minimum, images))
+        highest.append(_over_pixels(np.maximum, images))
+        levels[np.unique(images[:: max(1, len(images) // 8)])] = True
         if samples.digests is None:
-            digests += [digest_of(picture) for picture in pictures]
-    return Glance(
+            digests += [digest_of(image) for image in images]
+    return ImageStats(
         samples=samples,
         chosen=chosen,
         thumbnails=np.concatenate(thumbnails),
@@ -101,15 +101,15 @@ def glance(samples: Samples, count: int, also: Indices | None = None) -> Glance:
     )
 
 
-def _over_pixels(ufunc: np.ufunc, pictures: Pictures) -> Pictures:
+def _over_pixels(ufunc: np.ufunc, images: Images) -> Images:
     """n x C: rows first, along which numpy is fast, although C is small."""
-    by_column = ufunc.reduce(pictures, axis=1)
-    result: Pictures = ufunc.reduce(by_column, axis=1)
+    by_column = ufunc.reduce(images, axis=1)
+    result: Images = ufunc.reduce(by_column, axis=1)
     return result
 
 
 def shrink(pixels_NHWC: Floats, side: int) -> Floats:
-    """Means over equal areas, at most `side` a side; smaller pictures stay as they are."""
+    """Means over equal areas, at most `side` a side; smaller images stay as they are."""
     n, height, width, channels = pixels_NHWC.shape
     rows = _areas(height, side) @ pixels_NHWC.reshape(n, height, width * channels)
     rows = rows.reshape(n, -1, width, channels)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.audit.duplicates import LISTED
-from expkit.data.audit.image_stats import glance, read_chunks
+from expkit.data.audit.image_stats import measure_images, read_chunks
 from expkit.data.audit.near_duplicates import count_within, find_near_copies
 from expkit.data.audit.profile import BYTES_PER_SECOND
 from expkit.data.store.cache import digest_of
@@ -86,14 +86,15 @@ def _find_near(
     every = {"train": train, **{f"{OTHER}{name}": each for name, each in others.items()}}
     num_bytes = sum(len(each) for each in every.values()) * int(np.prod(train.images.shape[1:]))
     fraction = min(1.0, max_seconds * BYTES_PER_SECOND / num_bytes)
-    glances = {
-        name: glance(each, max(1, round(fraction * len(each)))) for name, each in every.items()
+    stats = {
+        name: measure_images(each, max(1, round(fraction * len(each))))
+        for name, each in every.items()
     }
     equal = {name: {pair[0] for pair in pairs} for name, pairs in exact.items()}
     near: dict[str, Pairs] = {name: [] for name in others}
-    for pair in find_near_copies(glances):
+    for pair in find_near_copies(stats):
         name = pair.split.removeprefix(OTHER)
         if pair.name not in equal[name]:
             near[name].append((pair.name, pair.other_name, pair.alike))
-    within = count_within(glances["train"]) if any(near.values()) else {}
+    within = count_within(stats["train"]) if any(near.values()) else {}
     return near, within

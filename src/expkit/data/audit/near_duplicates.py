@@ -1,7 +1,7 @@
-"""Copies of training pictures that are not equal in their bytes: encoded anew, brighter, moved.
+"""Copies of training images that are not equal in their bytes: encoded anew, brighter, moved.
 
-Thumbnails and their spectra name a few likely twins for each held-out picture; then the fine
-detail of both, which another picture of the same thing does not share, is correlated over small
+Thumbnails and their spectra name a few likely twins for each held-out image; then the fine
+detail of both, which another image of the same thing does not share, is correlated over small
 shifts. How alike the likely twins of this data are that are no copies sets the bound: half of all
 cherries agree by 0.8 in their detail, and no two scans by 0.5.
 """
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.audit.copy_proof import are_copies
-from expkit.data.audit.image_stats import Glance, read_chunks, shrink, spread_evenly, to_grey
+from expkit.data.audit.image_stats import ImageStats, read_chunks, shrink, spread_evenly, to_grey
 
 if TYPE_CHECKING:
     from expkit.data.audit.image_stats import Floats, Indices
 
-MOST_TRAINING, MOST_HELD_OUT = 20_000, 3_000  # pictures compared for nearness
+MOST_TRAINING, MOST_HELD_OUT = 20_000, 3_000  # images compared for nearness
 COARSE_SIDE = 8  # pixels: a shift by two of 32 moves a quarter of such a pixel
-LIKELY_TWINS = 3  # a held-out picture and description; so that most of them are no copies
-HALVED_FROM = 48  # pixels: smaller pictures have no detail left at half their size
-LEAST_SIDE = 16  # pixels: below, two pictures of a thing agree as much as two copies
+LIKELY_TWINS = 3  # a held-out image and description; so that most of them are no copies
+HALVED_FROM = 48  # pixels: smaller images have no detail left at half their size
+LEAST_SIDE = 16  # pixels: below, two images of a thing agree as much as two copies
 LEAST_DETAIL = 1.5  # levels of 255: below, detail is rounding
-NUM_TYPICAL = 300  # training pictures whose likely twins say how alike such are
-NUM_WITHIN = 600  # training pictures that are asked for copies in train
+NUM_TYPICAL = 300  # training images whose likely twins say how alike such are
+NUM_WITHIN = 600  # training images that are asked for copies in train
 MOST_CONFIRMED = 300  # pairs at once, while some of them are likely
 MOST_LOOKS = 10  # of so many pairs: of all that are alike in every edge, few may be copies
 # A copy's detail departs at most an eighth as much as that of typical likely twins: measured on
@@ -38,7 +38,7 @@ DEPARTURE = 0.125
 
 @dataclass(frozen=True)
 class Pair:
-    """Two samples with one picture: `alike` is 1 where the bytes are equal."""
+    """Two samples with one image: `alike` is 1 where the bytes are equal."""
 
     split: str
     name: str
@@ -47,12 +47,12 @@ class Pair:
     alike: float
 
 
-def find_near_copies(glances: Mapping[str, Glance]) -> list[Pair]:
-    """Copies of training pictures in other splits that are not equal in their bytes."""
-    train = glances["train"]
+def find_near_copies(stats: Mapping[str, ImageStats]) -> list[Pair]:
+    """Copies of training images in other splits that are not equal in their bytes."""
+    train = stats["train"]
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return []
-    held_out = {name: each for name, each in glances.items() if name != "train"}
+    held_out = {name: each for name, each in stats.items() if name != "train"}
     total = sum(len(each.chosen) for each in held_out.values())
     pairs = []
     for name, each in held_out.items():
@@ -61,7 +61,7 @@ def find_near_copies(glances: Mapping[str, Glance]) -> list[Pair]:
     return pairs
 
 
-def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> list[Pair]:
+def _copies(train: ImageStats, split: str, held_out: ImageStats, places: Indices) -> list[Pair]:
     known = set(train.digests.tolist())
     new = np.array([each not in known for each in held_out.digests[places].tolist()], bool)
     ours, theirs = _likely_twins(held_out, places[new], train)
@@ -83,8 +83,8 @@ def _copies(train: Glance, split: str, held_out: Glance, places: Indices) -> lis
     ]
 
 
-def count_within(train: Glance) -> dict[str, Any]:
-    """How many training pictures have a near copy in train: as where all are merely alike."""
+def count_within(train: ImageStats) -> dict[str, Any]:
+    """Return how many training images have a near copy in train: as where all are merely alike."""
     if min(train.samples.images.shape[1:3]) < LEAST_SIDE:
         return {}
     places = spread_evenly(len(train.chosen), NUM_WITHIN)
@@ -95,9 +95,9 @@ def count_within(train: Glance) -> dict[str, Any]:
 
 
 def _likely_twins(
-    seen: Glance, places: Indices, train: Glance, few: int = LIKELY_TWINS
+    seen: ImageStats, places: Indices, train: ImageStats, few: int = LIKELY_TWINS
 ) -> tuple[Indices, Indices]:
-    """For each picture the few training pictures most like it: as it lies, or wherever it lies."""
+    """For each image the few training images most like it: as it lies, or wherever it lies."""
     candidates = spread_evenly(len(train.chosen), MOST_TRAINING)
     candidates, wanted = _with_structure(train, candidates), _with_structure(seen, places)
     pairs: set[tuple[int, int]] = set()
@@ -120,30 +120,30 @@ def _nearest(ours: Floats, theirs: Floats, few: int) -> Indices:
     return np.concatenate(nearest)
 
 
-def _with_structure(seen: Glance, places: Indices) -> Indices:
+def _with_structure(seen: ImageStats, places: Indices) -> Indices:
     chosen: Indices = places[to_grey(seen.thumbnails[places]).std((1, 2)) > LEAST_DETAIL]
     return chosen
 
 
-def _coarse(seen: Glance, places: Indices) -> Floats:
+def _coarse(seen: ImageStats, places: Indices) -> Floats:
     """n x 64, of mean 0 and length 1: products are correlations."""
     return _unit(shrink(to_grey(seen.thumbnails[places])[..., None], COARSE_SIDE))
 
 
-def _spectrum(seen: Glance, places: Indices) -> Floats:
-    """n x 144, how strong each wave is: a picture that was moved keeps it."""
+def _spectrum(seen: ImageStats, places: Indices) -> Floats:
+    """n x 144, how strong each wave is: an image that was moved keeps it."""
     return _unit(np.abs(np.fft.rfft2(to_grey(seen.thumbnails[places]))).astype(np.float32))
 
 
-def _unit(pictures: Floats) -> Floats:
-    flat = pictures.reshape(len(pictures), -1)
+def _unit(images: Floats) -> Floats:
+    flat = images.reshape(len(images), -1)
     flat = flat - flat.mean(1, keepdims=True)
     scaled: Floats = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     return scaled
 
 
 def _confirm(
-    seen: Glance, ours: Indices, train: Glance, theirs: Indices
+    seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices
 ) -> list[tuple[int, int, float]]:
     """The pairs whose detail agrees far better than that of this data's likely twins.
 
@@ -166,10 +166,10 @@ def _confirm(
     return confirmed
 
 
-def _typical_likeness(train: Glance) -> float:
-    """How alike training pictures and their likely twins are, which are no copies.
+def _typical_likeness(train: ImageStats) -> float:
+    """Return how alike training images and their likely twins are, which are no copies.
 
-    Held-out pictures of another brightness have likely twins that are like them in nothing.
+    Held-out images of another brightness have likely twins that are like them in nothing.
     """
     places = spread_evenly(len(train.chosen), NUM_TYPICAL)
     ours, theirs = _likely_twins(train, places, train)
@@ -179,8 +179,8 @@ def _typical_likeness(train: Glance) -> float:
     return float(np.median(_quick_look(train, ours[differ], train, theirs[differ])))
 
 
-def _quick_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
-    """As the close look, but of smaller pictures, and with borders that wrap around."""
+def _quick_look(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Floats:
+    """As the close look, but of smaller images, and with borders that wrap around."""
     here, there = (each.astype(np.float32) for each in (seen.grey[ours], train.grey[theirs]))
     best = _wrapped_agreement(here, there)
     side = min(here.shape[1:])
@@ -204,7 +204,7 @@ def _wrapped_agreement(ours: Floats, theirs: Floats) -> Floats:
     return np.concatenate(found).astype(np.float32)
 
 
-def _close_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Floats:
+def _close_look(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Floats:
     """The better of two scales: the full one knows a shift by a pixel, the half one a new JPEG."""
     full = min(128, *seen.samples.images.shape[1:3])
     sides: Sequence[int] = (full, full // 2) if full >= HALVED_FROM else (full,)
@@ -216,15 +216,15 @@ def _close_look(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> 
     return best
 
 
-def _are_copies(seen: Glance, ours: Indices, train: Glance, theirs: Indices) -> Any:
+def _are_copies(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Any:
     if not len(ours):
         return np.zeros(0, bool)
     side = min(128, *seen.samples.images.shape[1:3])
     return are_copies(_coloured(seen, ours, side), _coloured(train, theirs, side))
 
 
-def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
-    """n x side x side in grey; each picture is read once however often it is asked for."""
+def _reduced(seen: ImageStats, places: Indices, side: int) -> Floats:
+    """n x side x side in grey; each image is read once however often it is asked for."""
     unique, back = np.unique(places, return_inverse=True)
     chunks = read_chunks(seen.samples, seen.chosen[unique])
     grey = [shrink(to_grey(each.astype(np.float32))[..., None], side)[..., 0] for each in chunks]
@@ -232,7 +232,7 @@ def _reduced(seen: Glance, places: Indices, side: int) -> Floats:
     return reduced
 
 
-def _coloured(seen: Glance, places: Indices, side: int) -> Floats:
+def _coloured(seen: ImageStats, places: Indices, side: int) -> Floats:
     """n x side x side x C, likewise."""
     unique, back = np.unique(places, return_inverse=True)
     chunks = read_chunks(seen.samples, seen.chosen[unique])
@@ -259,14 +259,14 @@ def _agreement(ours: Floats, theirs: Floats, most_shift: int) -> Floats:
     return np.where(is_told, best, 0).astype(np.float32)
 
 
-def _detail(pictures: Floats) -> Floats:
-    """What is left when the mean around each pixel is taken away."""
+def _detail(images: Floats) -> Floats:
+    """Return what is left when the mean around each pixel is taken away."""
     from scipy.ndimage import uniform_filter
 
-    window = _window(pictures)
-    detail: Floats = pictures - uniform_filter(pictures, (0, window, window), mode="nearest")
+    window = _window(images)
+    detail: Floats = images - uniform_filter(images, (0, window, window), mode="nearest")
     return detail
 
 
-def _window(pictures: Floats) -> int:
-    return 9 if min(pictures.shape[1:]) >= HALVED_FROM else 5
+def _window(images: Floats) -> int:
+    return 9 if min(images.shape[1:]) >= HALVED_FROM else 5

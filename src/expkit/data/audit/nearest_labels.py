@@ -1,4 +1,4 @@
-"""How labels relate to pixels: what the nearest pictures say, before anything is trained.
+"""How labels relate to pixels: what the nearest images say, before anything is trained.
 
 Votes of neighbours tell three faults from hard data. Where the labels are unrelated, they are at
 chance. Where some labels are wrong, two halves of the data agree on a sample's class, and its own
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expkit.data.audit.image_stats import Glance, spread_evenly
+from expkit.data.audit.image_stats import ImageStats, spread_evenly
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,18 +26,18 @@ MOST_NEIGHBOURS = 10
 LEAST_PER_CLASS = 8  # samples, on average: below, a vote has no other member of the class
 MOST_SUSPECTS = 20  # samples by name, whose label departs from a clear vote
 MOST_LISTED = 100  # classes whose recalls are recorded
-NUM_FREQUENCIES = 16  # both ways, of pictures of 64 pixels a side at most
+NUM_FREQUENCIES = 16  # both ways, of images of 64 pixels a side at most
 NUM_COMPONENTS = 40
 LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 
 
-def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str, Any] | None:
-    """Votes of the nearest training pictures, by the view of the pictures that tells more."""
+def ask_neighbours(stats: Mapping[str, ImageStats], num_classes: int) -> dict[str, Any] | None:
+    """Votes of the nearest training images, by the view of the images that tells more."""
     few = {
         name: spread_evenly(len(each.chosen), MOST_TRAINING if name == "train" else MOST_HELD_OUT)
-        for name, each in glances.items()
+        for name, each in stats.items()
     }
-    targets = {name: each.targets[few[name]].astype(np.int64) for name, each in glances.items()}
+    targets = {name: each.targets[few[name]].astype(np.int64) for name, each in stats.items()}
     count = len(targets["train"])
     num_present = len(np.unique(targets["train"]))
     if num_present < 2 or count < LEAST_PER_CLASS * num_present:
@@ -46,22 +46,22 @@ def ask_neighbours(glances: Mapping[str, Glance], num_classes: int) -> dict[str,
     told = [
         _ask(view, features, targets, num_classes, num_neighbours)
         for view, features in (
-            ("thumbnails", {name: _flat(glances[name], few[name]) for name in glances}),
-            ("spectrum", {name: _spectrum(glances[name], few[name]) for name in glances}),
+            ("thumbnails", {name: _flat(stats[name], few[name]) for name in stats}),
+            ("spectrum", {name: _spectrum(stats[name], few[name]) for name in stats}),
         )
     ]
     best = max(told, key=lambda each: float(each["train"]["balanced_accuracy"]))
     suspects = np.array(best["train"].pop("suspects"), np.int64)
-    best["suspects"] = glances["train"].names(few["train"][suspects])
+    best["suspects"] = stats["train"].names(few["train"][suspects])
     return best
 
 
-def _flat(seen: Glance, places: Indices) -> Floats:
+def _flat(seen: ImageStats, places: Indices) -> Floats:
     return seen.thumbnails[places].reshape(len(places), -1)
 
 
-def _spectrum(seen: Glance, places: Indices) -> Floats:
-    """How strong each low frequency is: it knows textures, wherever they lie."""
+def _spectrum(seen: ImageStats, places: Indices) -> Floats:
+    """Return how strong each low frequency is: it knows textures, wherever they lie."""
     waves = np.abs(np.fft.rfft2(seen.grey[places]))[:, :NUM_FREQUENCIES, :NUM_FREQUENCIES]
     waves[:, 0, 0] = 0  # the mean, which the thumbnails know
     return np.log1p(waves).reshape(len(waves), -1).astype(np.float32)
@@ -136,19 +136,19 @@ def _vote(distances: Floats, one_hot: Floats, num_neighbours: int) -> Floats:
     return votes
 
 
-def _score(answers: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
+def _score(predictions: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
     counts = np.bincount(targets, minlength=num_classes)
-    right = np.bincount(targets[answers == targets], minlength=num_classes)
+    right = np.bincount(targets[predictions == targets], minlength=num_classes)
     present = counts > 0
     recalls = right[present] / counts[present]
-    answered = np.bincount(answers, minlength=num_classes) / len(answers)
+    predicted = np.bincount(predictions, minlength=num_classes) / len(predictions)
     told: dict[str, Any] = {
         "num_samples": len(targets),
-        "accuracy": float((answers == targets).mean()),
+        "accuracy": float((predictions == targets).mean()),
         "balanced_accuracy": float(recalls.mean()),
         "majority": float(counts.max() / len(targets)),
-        # what these answers would score if they had nothing to do with the labels
-        "unrelated": float(answered @ counts / len(targets)),
+        # what these predictions would score if they had nothing to do with the labels
+        "unrelated": float(predicted @ counts / len(targets)),
         "least_recall": float(recalls.min()),
     }
     if num_classes <= MOST_LISTED:
@@ -157,16 +157,16 @@ def _score(answers: Indices, targets: Indices, num_classes: int) -> dict[str, An
 
 
 def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
-    """How often a label departs from what two halves of the data agree on."""
-    answers = first.argmax(1)
-    agrees = np.flatnonzero(answers == second.argmax(1))
+    """Return how often a label departs from what two halves of the data agree on."""
+    predictions = first.argmax(1)
+    agrees = np.flatnonzero(predictions == second.argmax(1))
     told: dict[str, Any] = {"agreement": len(agrees) / len(targets), "suspects": []}
     quarter = len(targets) // 4
     if len(agrees) < quarter:
         return told
-    clearness = (first + second)[agrees, answers[agrees]]
+    clearness = (first + second)[agrees, predictions[agrees]]
     clearest = agrees[np.argsort(-clearness, kind="stable")][:quarter]
-    departs = answers != targets
+    departs = predictions != targets
     return {
         **told,
         "num_clearest": quarter,
@@ -176,7 +176,7 @@ def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
     }
 
 
-def _renumber(answers: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
+def _renumber(predictions: Indices, targets: Indices, num_classes: int) -> dict[str, Any]:
     """The best numbering of the votes on one half, judged on the other: fitted, it would flatter.
 
     Only classes that both halves move alike count as moved.
@@ -188,11 +188,11 @@ def _renumber(answers: Indices, targets: Indices, num_classes: int) -> dict[str,
         halves[1][members[1::2]] = True
     if min(np.bincount(targets[half], minlength=num_classes).min() for half in halves) < 2:
         return {}
-    numberings = [_best_numbering(answers[h], targets[h], num_classes) for h in halves]
+    numberings = [_best_numbering(predictions[h], targets[h], num_classes) for h in halves]
     same = np.arange(num_classes)
     sure = np.where(numberings[0] == numberings[1], numberings[0], same)
     right = [
-        (numbering[answers[half]] == targets[half]).sum()
+        (numbering[predictions[half]] == targets[half]).sum()
         for numbering, half in zip(numberings, reversed(halves), strict=True)
     ]
     return {
@@ -201,12 +201,14 @@ def _renumber(answers: Indices, targets: Indices, num_classes: int) -> dict[str,
     }
 
 
-def _best_numbering(answers: Indices, targets: Indices, num_classes: int) -> npt.NDArray[np.int64]:
-    """Which label each answered class stands for, so that most answers are right."""
+def _best_numbering(
+    predictions: Indices, targets: Indices, num_classes: int
+) -> npt.NDArray[np.int64]:
+    """Find the label that each predicted class stands for, so that most predictions are right."""
     from scipy.optimize import linear_sum_assignment
 
     confusion = np.zeros((num_classes, num_classes))
-    np.add.at(confusion, (answers, targets), 1)
+    np.add.at(confusion, (predictions, targets), 1)
     confusion += np.eye(num_classes) * 1e-3  # of equally good numberings the one that is
     numbering: npt.NDArray[np.int64] = linear_sum_assignment(confusion, maximize=True)[1]
     return numbering

@@ -1,6 +1,6 @@
-"""What can be said of the data before anything is trained, from the pictures and labels alone.
+"""What can be said of the data before anything is trained, from the images and labels alone.
 
-It is bounded by an even part of each split, and says how many pictures it looked at.
+It is bounded by an even part of each split, and says how many images it looked at.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expkit.data.audit.duplicates import find_duplicates, groups_of, has_picture
-from expkit.data.audit.image_stats import Glance, glance, spread_evenly, to_grey
+from expkit.data.audit.duplicates import find_duplicates, groups_of, has_image
+from expkit.data.audit.image_stats import ImageStats, measure_images, spread_evenly, to_grey
 from expkit.data.audit.nearest_labels import ask_neighbours
 from expkit.data.store.samples import Dataset
 
@@ -20,57 +20,57 @@ if TYPE_CHECKING:
 
     from expkit.data.audit.image_stats import Floats, Indices
 
-BYTES_PER_SECOND = 60e6  # of pictures, on one slow core; not a clock, so that a census is the same
+BYTES_PER_SECOND = 60e6  # of images, on one slow core; not a clock, so that profiles are equal
 LISTED = 20  # names
 MOST_REPEATED = 2000  # samples of a split that are looked at because another one is equal
-NUM_DRAWS = 8  # of a part of train, to see how alike mean pictures are by chance
-MOST_FOR_GRAIN = 300  # pictures of a split
-# What undoes them, of a picture H x W: readers that take rows for columns, or bottom for top.
+NUM_DRAWS = 8  # of a part of train, to see how alike mean images are by chance
+MOST_FOR_GRAIN = 300  # images of a split
+# What undoes them, of an image H x W: readers that take rows for columns, or bottom for top.
 SYMMETRIES: Mapping[str, Callable[[Floats], Floats]] = {
-    "flipped left to right": lambda picture: picture[:, ::-1],
-    "flipped upside down": lambda picture: picture[::-1],
-    "turned by a half": lambda picture: picture[::-1, ::-1],
-    "transposed": lambda picture: picture.T,
+    "flipped left to right": lambda image: image[:, ::-1],
+    "flipped upside down": lambda image: image[::-1],
+    "turned by a half": lambda image: image[::-1, ::-1],
+    "transposed": lambda image: image.T,
     "turned by a quarter": np.rot90,
-    "turned by three quarters": lambda picture: np.rot90(picture, 3),
-    "transposed along the other diagonal": lambda picture: picture[::-1, ::-1].T,
+    "turned by three quarters": lambda image: np.rot90(image, 3),
+    "transposed along the other diagonal": lambda image: image[::-1, ::-1].T,
 }
 MOST_CLASSES = 1000  # whose counts are recorded here too
 
 
-def take_census(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]:
+def profile_dataset(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, Any]:
     """Figures of each split, duplicates, and what neighbours say of the labels, as plain values."""
     total = sum(len(samples) for samples in dataset.splits.values())
-    picture_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
-    share = min(1.0, max_seconds * BYTES_PER_SECOND / (total * picture_bytes))
+    image_bytes = int(np.prod(dataset.splits["train"].images.shape[1:]))
+    fraction = min(1.0, max_seconds * BYTES_PER_SECOND / (total * image_bytes))
     repeated = _find_repeated(dataset)
-    counts = {name: max(1, round(share * len(each))) for name, each in dataset.splits.items()}
+    counts = {name: max(1, round(fraction * len(each))) for name, each in dataset.splits.items()}
     seen = {
-        name: glance(samples, counts[name], repeated.get(name))
+        name: measure_images(samples, counts[name], repeated.get(name))
         for name, samples in sorted(dataset.splits.items(), key=lambda each: each[0] != "train")
     }
     # those that were looked at because another is equal would weigh too much in all but that
-    glances = {
+    stats = {
         name: each.select(
             np.flatnonzero(np.isin(each.chosen, spread_evenly(len(each.samples), counts[name])))
         )
         for name, each in seen.items()
     }
     has_classes = dataset.class_names is not None
-    census: dict[str, Any] = {
-        "splits": {name: _describe(dataset, name, each) for name, each in glances.items()},
+    profile: dict[str, Any] = {
+        "splits": {name: _describe(dataset, name, each) for name, each in stats.items()},
         "duplicates": find_duplicates(seen, has_classes=has_classes),
     }
     for name, samples in dataset.splits.items():
-        # with all digests known, an equal picture would have been found wherever it stands
-        census["splits"][name]["num_compared"] = len(samples) if repeated else counts[name]
-    for name in glances:
+        # with all digests known, an equal image would have been found wherever it stands
+        profile["splits"][name]["num_compared"] = len(samples) if repeated else counts[name]
+    for name in stats:
         if name != "train":
-            census["splits"][name] |= _compare(glances["train"], glances[name])
+            profile["splits"][name] |= _compare(stats["train"], stats[name])
     if dataset.class_names is not None:
-        neighbours = ask_neighbours(glances, len(dataset.class_names))
-        census |= {"neighbours": neighbours} if neighbours else {}
-    return census
+        neighbours = ask_neighbours(stats, len(dataset.class_names))
+        profile |= {"neighbours": neighbours} if neighbours else {}
+    return profile
 
 
 def _find_repeated(dataset: Dataset) -> dict[str, Indices]:
@@ -97,7 +97,7 @@ def _leaked_first(digests: npt.NDArray[np.uint64], leaked: npt.NDArray[np.uint64
     return np.concatenate([places[:MOST_REPEATED] for places in chosen])
 
 
-def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
+def _describe(dataset: Dataset, name: str, seen: ImageStats) -> dict[str, Any]:
     counts = dataset.class_counts(name)
     means = seen.thumbnails.mean((1, 2), dtype=np.float64)  # n x C
     mean = means.mean(0)
@@ -106,8 +106,8 @@ def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
         "num_samples": len(seen.samples),
         "num_looked_at": len(seen.chosen),
         "mean": mean.tolist(),
-        "spread": np.sqrt((seen.squares.mean(0) - mean**2).clip(0)).tolist(),
-        "spread_of_means": means.std(0).tolist(),  # over pictures: what a split's mean varies by
+        "std": np.sqrt((seen.squares.mean(0) - mean**2).clip(0)).tolist(),
+        "std_of_means": means.std(0).tolist(),  # over images: what a split's mean varies by
         "quartiles_of_means": np.percentile(means.mean(1), [25, 50, 75]).tolist(),
         "min": lowest.tolist(),
         "max": highest.tolist(),
@@ -121,11 +121,11 @@ def _describe(dataset: Dataset, name: str, seen: Glance) -> dict[str, Any]:
     return described
 
 
-def _find_plain(seen: Glance) -> dict[str, Any]:
-    """Pictures of one level throughout, and the picture that stands most often."""
-    plain = np.flatnonzero(~has_picture(seen))
+def _find_plain(seen: ImageStats) -> dict[str, Any]:
+    """Images of one level throughout, and the image that stands most often."""
+    plain = np.flatnonzero(~has_image(seen))
     found: dict[str, Any] = {
-        "constant_pictures": {"count": len(plain), "names": seen.names(plain[:LISTED])},
+        "constant_images": {"count": len(plain), "names": seen.names(plain[:LISTED])},
         "num_distinct": len(np.unique(seen.digests)),
     }
     groups = groups_of(seen)
@@ -134,15 +134,15 @@ def _find_plain(seen: Glance) -> dict[str, Any]:
     return found
 
 
-def _compare(train: Glance, other: Glance) -> dict[str, Any]:
-    """How alike the mean pictures of two splits are: -1 where one is the other's negative."""
+def _compare(train: ImageStats, other: ImageStats) -> dict[str, Any]:
+    """Return how alike the mean images of two splits are: -1 where one is the other's negative."""
     ours, theirs = (to_grey(each.thumbnails).mean(0) for each in (train, other))
     errors = [
         float(to_grey(each.thumbnails).std(0).mean()) / np.sqrt(len(each.chosen))
         for each in (train, other)
     ]
     if min(ours.std(), theirs.std()) <= 5 * max(errors):
-        return {}  # the mean pictures are flat, but for chance
+        return {}  # the mean images are flat, but for chance
     correlation = _correlate(ours, theirs)
     turned = {
         name: _correlate(ours, turn(theirs))
@@ -152,29 +152,29 @@ def _compare(train: Glance, other: Glance) -> dict[str, Any]:
     best = max(turned, key=lambda name: turned[name])
     return {
         "least_correlation_by_chance": _correlation_by_chance(train, len(other.chosen)),
-        "mean_picture_correlation": correlation,
+        "mean_image_correlation": correlation,
         "best_symmetry": {"name": best, "correlation": turned[best]},
     }
 
 
-def _correlation_by_chance(train: Glance, count: int) -> float:
-    """The least that mean pictures of random parts of train agree with those of the rest."""
-    rng, pictures = np.random.default_rng(0), to_grey(train.thumbnails)
-    count = min(count, len(pictures) // 2)
-    orders = [rng.permutation(len(pictures)) for _ in range(NUM_DRAWS)]
-    return min(_correlate(pictures[o[:count]].mean(0), pictures[o[count:]].mean(0)) for o in orders)
+def _correlation_by_chance(train: ImageStats, count: int) -> float:
+    """The least that mean images of random parts of train agree with those of the rest."""
+    rng, images = np.random.default_rng(0), to_grey(train.thumbnails)
+    count = min(count, len(images) // 2)
+    orders = [rng.permutation(len(images)) for _ in range(NUM_DRAWS)]
+    return min(_correlate(images[o[:count]].mean(0), images[o[count:]].mean(0)) for o in orders)
 
 
 def _correlate(ours: Floats, theirs: Floats) -> float:
     return float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1])
 
 
-def _quartiles_of_grain(seen: Glance) -> list[float]:
-    """Of a picture's typical departure from the mean around a pixel: noise, texture, sharpness."""
+def _quartiles_of_grain(seen: ImageStats) -> list[float]:
+    """Of an image's typical departure from the mean around a pixel: noise, texture, sharpness."""
     from scipy.ndimage import uniform_filter
 
     chosen = spread_evenly(len(seen.chosen), MOST_FOR_GRAIN)
-    pictures = seen.grey[chosen].astype(np.float32)
-    detail = np.abs(pictures - uniform_filter(pictures, (0, 3, 3), mode="nearest"))
+    images = seen.grey[chosen].astype(np.float32)
+    detail = np.abs(images - uniform_filter(images, (0, 3, 3), mode="nearest"))
     quartiles: list[float] = np.percentile(np.median(detail, axis=(1, 2)), [25, 50, 75]).tolist()
     return quartiles

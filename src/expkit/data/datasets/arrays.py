@@ -1,4 +1,4 @@
-"""Pictures and labels that lie as arrays in .npy or .npz files, with or without splits."""
+"""Images and labels that lie as arrays in .npy or .npz files, with or without splits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 
 from expkit.data.store.memory import count_memory_bytes
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
 
@@ -38,7 +38,7 @@ class Arrays(Selection):
     images: str
     labels: str | None = None
     class_names: Sequence[str] | None = None
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def read(self, watch: Watch) -> Dataset:
@@ -63,7 +63,7 @@ class Arrays(Selection):
             files = {each.stem: each for each in sorted(path.glob("*.npy"))}
         elif path.suffix == ".npy":
             raise UserError(
-                f"'{path}' holds pictures alone",
+                f"'{path}' holds images alone",
                 where="dataset.labels=null",
                 fix="dataset.labels=FILE.npy",
             )
@@ -77,7 +77,7 @@ class Arrays(Selection):
         if not pairs or ("train" not in pairs and not self.evaluate_only):
             what = "" if self.evaluate_only else " to train on"
             raise UserError(
-                f"there are no pictures with labels{what} in '{path}'",
+                f"there are no images with labels{what} in '{path}'",
                 where=f"dataset.images={path}: found {', '.join(files) or 'no arrays'}",
                 allowed=NAMES,
             )
@@ -116,7 +116,7 @@ class Arrays(Selection):
     def _check_size(self, path: Path) -> None:
         if path.is_file() and not self._fits(path.stat().st_size):
             raise UserError(
-                f"'{path}' does not fit the share of the memory that it may take",
+                f"'{path}' does not fit the fraction of the memory that it may take",
                 where=f"dataset.memory_fraction={self.memory_fraction:g}",
                 fix="save the arrays as .npy files in a folder, which can be mapped",
             )
@@ -203,7 +203,7 @@ def check_pair(images: Array, labels: Array, split: str) -> Pair:
     where += str(labels.shape)
     if images.dtype != np.uint8:
         raise UserError(
-            f"the pictures are {images.dtype} and not uint8 (0 to 255){_find_nan(images)}",
+            f"the images are {images.dtype} and not uint8 (0 to 255){_find_nan(images)}",
             where=where,
             fix="save (images * 255).round().astype('uint8') where they are in [0, 1]",
         )
@@ -212,7 +212,7 @@ def check_pair(images: Array, labels: Array, split: str) -> Pair:
     if images.ndim != 4 or images.shape[-1] > MOST_CHANNELS or 0 in images.shape[1:]:
         is_first = images.ndim == 4 and images.shape[1] <= MOST_CHANNELS
         raise UserError(
-            "the pictures are not laid out as N x H x W or N x H x W x C",
+            "the images are not laid out as N x H x W or N x H x W x C",
             where=where,
             allowed=f"1 to {MOST_CHANNELS} channels, on the last axis",
             fix="save images.transpose(0, 2, 3, 1)" if is_first else None,
@@ -230,13 +230,13 @@ def check_pair(images: Array, labels: Array, split: str) -> Pair:
             ) from error
     if labels.ndim != 1 or labels.dtype.kind not in "iubU":
         raise UserError(
-            f"the labels are not one whole number or text for each picture{_find_nan(labels)}",
+            f"the labels are not one whole number or text for each image{_find_nan(labels)}",
             where=where,
             allowed="N class indices 0 to C - 1, or N names",
             fix="labels.argmax(1) where they are one-hot" if labels.ndim == 2 else None,
         )
     if len(images) != len(labels) or not len(labels):
-        raise UserError(f"there are {len(images)} pictures and {len(labels)} labels", where=where)
+        raise UserError(f"there are {len(images)} images and {len(labels)} labels", where=where)
     return images, np.asarray(labels)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(Selection):
-    """1,797 pictures of 8 x 8 in 17 grey levels, split by class and seed."""
+    """1,797 images of 8 x 8 in 17 grey levels, split by class and seed."""
 
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
 
     def read(self, watch: Watch) -> Dataset:
         import numpy as np

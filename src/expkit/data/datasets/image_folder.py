@@ -1,4 +1,4 @@
-"""A folder of picture files: decoded once, kept in a cache, split by folders or by class."""
+"""A folder of image files: decoded once, kept in a cache, split by folders or by class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from expkit.data.store.cache import FORMAT, Store
 from expkit.data.store.decode_options import Decoded
 from expkit.data.store.decoding import Decoding, decode_all
-from expkit.data.store.folder_tree import PictureTree, list_some, read_tree
+from expkit.data.store.folder_tree import ImageTree, list_some, read_tree
 from expkit.data.store.progress import Watch
 from expkit.data.store.samples import Dataset, Samples
 from expkit.data.store.splitting import tell_made
@@ -23,7 +23,7 @@ from expkit.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(Decoded):
-    """root/{train,val,test}/class/picture, or root/class/picture with splits made here."""
+    """root/{train,val,test}/class/image, or root/class/image with splits made here."""
 
     root: str
     on_error: Literal["error", "skip"] = "error"
@@ -58,7 +58,7 @@ class ImageFolder(Decoded):
         )
 
 
-def collect_samples(tree: PictureTree, store: Store) -> dict[str, Samples]:
+def collect_samples(tree: ImageTree, store: Store) -> dict[str, Samples]:
     """Each split's readable files as rows of the store, which has them in the tree's order."""
     splits = {}
     place = row = 0
@@ -84,8 +84,8 @@ def key_of(root: Path, files: Sequence[Path], decoding: Decoding) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), decoding.to_json()]).encode())
     for path in files:
         try:
-            facts = path.stat()
-            line = f"{path.relative_to(root)}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+            metadata = path.stat()
+            line = f"{path.relative_to(root)}\0{metadata.st_size}\0{metadata.st_mtime_ns}\n"
         except OSError:  # a link to nowhere, which decoding tells of
             line = f"{path.relative_to(root)}\n"
         digest.update(line.encode(errors="surrogateescape"))
@@ -101,7 +101,7 @@ def _describe_unreadable(
 
 def _unreadable(root: Path, files: Sequence[Path], unreadable: Mapping[int, str]) -> UserError:
     return UserError(
-        f"{len(unreadable)} of {len(files)} pictures cannot be read",
+        f"{len(unreadable)} of {len(files)} images cannot be read",
         where=f"dataset.root={root}\n" + _describe_unreadable(root, files, unreadable, "\n"),
         fix="mend or remove them, or leave them out: dataset.on_error=skip",
     )
@@ -111,4 +111,4 @@ def _remarks(root: Path, files: Sequence[Path], unreadable: Mapping[int, str]) -
     if not unreadable:
         return []
     listed = _describe_unreadable(root, files, unreadable, "; ")
-    return [f"{len(unreadable)} unreadable pictures left out: {listed}"]
+    return [f"{len(unreadable)} unreadable images left out: {listed}"]

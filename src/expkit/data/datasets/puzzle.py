@@ -1,4 +1,4 @@
-"""A picture cut into pieces: which cell does each come from, where is it, how is it turned?"""
+"""An image cut into pieces: which cell does each come from, where is it, how is it turned?"""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
-from expkit.data.store.decoding import UnreadablePictureError, open_picture, without_remarks
+from expkit.data.store.decoding import UnreadableImageError, open_image, without_remarks
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Cutting, Dataset, Normalisation, Samples
+from expkit.data.store.samples import Cutting, Dataset, Normalization, Samples
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Picture = npt.NDArray[np.uint8]
+    Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 100_000_000
 QUARTER_TURNS = ("0", "90", "180", "270")  # degrees, anticlockwise
@@ -33,7 +33,7 @@ class Puzzle:
     columns: Annotated[int, Ge(1)] = 38
     piece_size: Annotated[int, Ge(1)] = 64
     target: Literal["cell", "position", "rotation"] = "cell"
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     landscape_seed: Annotated[int, Ge(0)] = 2
 
     def __post_init__(self) -> None:
@@ -47,42 +47,42 @@ class Puzzle:
         num_pixels = self.rows * self.columns * self.piece_size**2
         if num_pixels > MAX_PIXELS:
             raise UserError(
-                f"a picture of {num_pixels:,} pixels is too large to keep in memory",
+                f"an image of {num_pixels:,} pixels is too large to keep in memory",
                 where=f"dataset.rows={self.rows}, dataset.columns={self.columns}, "
                 f"dataset.piece_size={self.piece_size}",
                 allowed=f"rows x columns x piece_size^2 <= {MAX_PIXELS:,}",
             )
 
     def read(self, watch: Watch) -> Dataset:
-        pictures = {"train": self._picture(self.image, "image")}
+        images = {"train": self._whole_image(self.image, "image")}
         if self.held_out_image is not None:
-            pictures["val"] = self._picture(self.held_out_image, "held_out_image")
-        splits = {name: self._cut(picture) for name, picture in pictures.items()}
+            images["val"] = self._whole_image(self.held_out_image, "held_out_image")
+        splits = {name: self._cut(image) for name, image in images.items()}
         return Dataset(
             splits=splits,
             normalise=self.normalise,
             class_names=self._class_names(),
             target_names=("x", "y") if self.target == "position" else None,
             cuttings={
-                name: Cutting(picture, self.rows, self.columns, self._cells_of_samples())
-                for name, picture in pictures.items()
+                name: Cutting(image, self.rows, self.columns, self._cells_of_samples())
+                for name, image in images.items()
             },
         )
 
-    def _picture(self, path: str | None, key: str) -> Picture:
-        """The whole picture at the size of its pieces put together."""
+    def _whole_image(self, path: str | None, key: str) -> Pixels:
+        """The whole image at the size of its pieces put together."""
         from expkit.data.synthetic.landscape import draw_landscape
 
         height, width = self.rows * self.piece_size, self.columns * self.piece_size
         if path is None:
             return draw_landscape(height, width, self.landscape_seed)
-        return load_picture(Path(path), height, width, (self.rows, self.columns), f"dataset.{key}")
+        return load_image(Path(path), height, width, (self.rows, self.columns), f"dataset.{key}")
 
-    def _cut(self, picture: Picture) -> Samples:
+    def _cut(self, image: Pixels) -> Samples:
         import numpy as np
 
         rows, columns, size = self.rows, self.columns, self.piece_size
-        pieces = picture.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
+        pieces = image.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
         pieces = pieces.reshape(rows * columns, size, size, 3)
         names = self._cell_names()
         if self.target == "rotation":
@@ -92,7 +92,7 @@ class Puzzle:
             return Samples(turned.reshape(-1, size, size, 3), turns, names)
         cells = np.arange(rows * columns)
         if self.target == "position":
-            # centres of the cells, as fractions of the picture's width and height
+            # centres of the cells, as fractions of the image's width and height
             x, y = (cells % columns + 0.5) / columns, (cells // columns + 0.5) / rows
             return Samples(pieces, np.stack([x, y], axis=1).astype(np.float32), names)
         return Samples(pieces, cells, names)
@@ -116,32 +116,32 @@ class Puzzle:
         return [cell for cell in range(self.rows * self.columns) for _ in range(repeats)]
 
 
-def load_picture(path: Path, height: int, width: int, grid: tuple[int, int], key: str) -> Picture:
-    """Any picture that Pillow reads, upright, in RGB, fitted to height x width."""
+def load_image(path: Path, height: int, width: int, grid: tuple[int, int], key: str) -> Pixels:
+    """Any image that Pillow reads, upright, in RGB, fitted to height x width."""
     import numpy as np
     from PIL import Image
 
     where = f"{key}={path}"
     try:
         if path.is_dir():
-            raise UserError(f"'{path}' is a directory", where=where, allowed="one picture file")
+            raise UserError(f"'{path}' is a directory", where=where, allowed="one image file")
         if not path.exists():
             raise UserError(f"there is no file '{path}'", where=where, fix=f"{key}=FILE")
         with without_remarks():
-            picture = open_picture(path).convert("RGB")
-    except (UnreadablePictureError, OSError) as error:  # a path may be too long to look for
+            image = open_image(path).convert("RGB")
+    except (UnreadableImageError, OSError) as error:  # a path may be too long to look for
         raise UserError(
-            f"'{path}' cannot be read as a picture: {error}",
+            f"'{path}' cannot be read as an image: {error}",
             where=where,
-            allowed="a whole picture file that Pillow reads: PNG, JPEG, TIFF, WebP, ...",
+            allowed="a whole image file that Pillow reads: PNG, JPEG, TIFF, WebP, ...",
         ) from error
     rows, columns = grid
-    if picture.height < rows or picture.width < columns:
+    if image.height < rows or image.width < columns:
         raise UserError(
-            f"'{path}' has {picture.width} x {picture.height} pixels, "
+            f"'{path}' has {image.width} x {image.height} pixels, "
             f"too few for {columns} x {rows} pieces",
             where=where,
-            fix=f"dataset.rows={min(rows, picture.height)} "
-            f"dataset.columns={min(columns, picture.width)}, or a larger picture",
+            fix=f"dataset.rows={min(rows, image.height)} "
+            f"dataset.columns={min(columns, image.width)}, or a larger image",
         )
-    return np.array(picture.resize((width, height), Image.Resampling.LANCZOS))
+    return np.array(image.resize((width, height), Image.Resampling.LANCZOS))

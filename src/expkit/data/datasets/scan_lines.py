@@ -8,11 +8,16 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from expkit.data.store.progress import Watch
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
 
-SHARES = (0.088, 0.439, 0.169, 0.304)  # of the tips in microscope.TIPS; log 3's weights mean these
+FRACTION = (
+    0.088,
+    0.439,
+    0.169,
+    0.304,
+)  # of the tips in microscope.TIPS; log 3's weights mean these
 PIXELS_AT_ONCE = 2**21  # that are drawn: memory stays small beside the images themselves
 MAX_PIXELS = 2_000_000_000
 
@@ -28,7 +33,7 @@ class ScanLines(Selection):
     num_samples: Annotated[int, Ge(40)] = 1700
     size: Annotated[int, Ge(16), Le(1024)] = 128
     seed: Annotated[int, Ge(0)] = 0
-    normalise: Normalisation = "scan_line"
+    normalise: Normalization = "scan_line"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,7 +51,7 @@ class ScanLines(Selection):
         from expkit.data.synthetic.microscope import TIPS, draw_scans
 
         rng = np.random.default_rng(self.seed)
-        tips = rng.permutation(np.repeat(np.arange(len(SHARES)), class_counts(self.num_samples)))
+        tips = rng.permutation(np.repeat(np.arange(len(FRACTION)), class_counts(self.num_samples)))
         images = np.empty((self.num_samples, self.size, self.size, 1), np.uint8)
         step = max(1, PIXELS_AT_ONCE // self.size**2)
         for start in range(0, self.num_samples, step):
@@ -60,9 +65,9 @@ class ScanLines(Selection):
 
 def class_counts(num_samples: int) -> list[int]:
     """How many samples of each class: the shares rounded down, and what is left to the nearest."""
-    exact = [share * num_samples for share in SHARES]
+    exact = [fraction * num_samples for fraction in FRACTION]
     counts = [int(number) for number in exact]
-    most_cut = sorted(range(len(SHARES)), key=lambda tip: counts[tip] - exact[tip])
+    most_cut = sorted(range(len(FRACTION)), key=lambda tip: counts[tip] - exact[tip])
     for tip in most_cut[: num_samples - sum(counts)]:
         counts[tip] += 1
     return counts

@@ -10,10 +10,10 @@ import numpy as np
 from annotated_types import Ge, Le, Len
 
 from expkit.data.store.cache import digest_of, same_size
-from expkit.data.store.decoding import Decoding, UnreadablePictureError, to_8_bits
+from expkit.data.store.decoding import Decoding, UnreadableImageError, to_8_bits
 from expkit.data.store.memory import count_memory_bytes
 from expkit.data.store.progress import Watch, tell_progress
-from expkit.data.store.samples import Dataset, Normalisation, Samples
+from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
 
@@ -41,7 +41,7 @@ class OwnDataset(Selection):
     )
     resize: Literal["crop", "squash"] = "crop"
     channels: Literal[1, 3] | None = None
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def read(self, watch: Watch) -> Dataset:
@@ -49,7 +49,7 @@ class OwnDataset(Selection):
         parts = {split: part for split, part in parts.items() if part is not None}
         for split, part in parts.items():
             _check_kind(part, split)
-        decoding = self._decoding(as_picture(*_sample(self.train, "train", 0), "train", 0))
+        decoding = self._decoding(as_image(*_sample(self.train, "train", 0), "train", 0))
         remarks = list(_changing(self.train))
         images, labels = self._read_all(parts, decoding, watch)
         names, targets = self._encode(labels)
@@ -83,22 +83,23 @@ class OwnDataset(Selection):
             for split, index in tell_progress(indices, len(indices), watch):
                 image, label = _sample(parts[split], split, index)
                 labels[split].append(label)
-                yield decoding.arrange(as_picture(image, label, split, index))
+                yield decoding.arrange(as_image(image, label, split, index))
 
-        for row, picture in enumerate(same_size(decode())):
-            assert not isinstance(picture, UnreadablePictureError), "a sample that fails is refused"
+        for row, pixels in enumerate(same_size(decode())):
+            assert not isinstance(pixels, UnreadableImageError), "a sample that fails is refused"
             if images is None:
-                self._check_memory(len(indices) * picture.nbytes)
-                images = np.empty((len(indices), *picture.shape), np.uint8)
-            if picture.shape == images.shape[1:]:  # others are refused once they are counted
-                images[row] = picture
+                self._check_memory(len(indices) * pixels.nbytes)
+                images = np.empty((len(indices), *pixels.shape), np.uint8)
+            if pixels.shape == images.shape[1:]:  # others are refused once they are counted
+                images[row] = pixels
         assert images is not None, "every split was seen to have samples"
         return images, labels
 
     def _check_memory(self, num_bytes: int) -> None:
         if num_bytes > self.memory_fraction * count_memory_bytes():
             raise UserError(
-                f"{num_bytes / 1e9:.1f} GB of images do not fit the share of the memory that they "
+                f"{num_bytes / 1e9:.1f} GB of images do not fit the fraction of the memory that "
+                "they "
                 "may take",
                 where=f"dataset.memory_fraction={self.memory_fraction:g}",
                 fix="write them as files once: dataset=image_folder and dataset=arrays map theirs",
@@ -167,7 +168,7 @@ def _size(value: Any) -> int:
     return int(value.numel()) if callable(size) else int(size or 0)
 
 
-def as_picture(image: Any, label: Any, split: str, index: int) -> Image.Image:
+def as_image(image: Any, label: Any, split: str, index: int) -> Image.Image:
     """An image of any of the usual kinds as Pillow has it, in 8 bits."""
     from PIL import Image
 
@@ -236,7 +237,7 @@ def _changing(part: Any) -> list[str]:
     """A remark where samples change from one reading to the next: the store keeps the first."""
     for index in range(min(NUM_COMPARED, len(part))):
         once, twice = (
-            np.asarray(as_picture(*_sample(part, "train", index), "train", index)) for _ in range(2)
+            np.asarray(as_image(*_sample(part, "train", index), "train", index)) for _ in range(2)
         )
         if once.shape != twice.shape or not np.array_equal(once, twice):
             return [

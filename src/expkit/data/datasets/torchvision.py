@@ -129,8 +129,8 @@ class Torchvision(Decoded):
     def _decode(self, parts: Sequence[Any], watch: Watch) -> Iterator[Any]:
         indices = [(part, index) for part in parts for index in range(len(part))]
         for part, index in tell_progress(indices, len(indices), watch):
-            picture, _ = self._sample(part, index)
-            yield self.decoding.arrange(to_8_bits(picture))
+            image, _ = self._sample(part, index)
+            yield self.decoding.arrange(to_8_bits(image))
 
     def _sample(self, part: Any, index: int) -> tuple[Any, int]:
         from PIL import Image
@@ -139,7 +139,7 @@ class Torchvision(Decoded):
         is_labelled = isinstance(sample, tuple) and len(sample) == 2
         if not is_labelled or not isinstance(sample[0], Image.Image) or not _is_class(sample[1]):
             raise UserError(
-                f"{self.name} is no classification dataset: a sample is not a picture and a class",
+                f"{self.name} is no classification dataset: a sample is not an image and a class",
                 where=f"dataset.name={self.name}",
                 allowed="CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, STL10, Flowers102, ...",
             )
@@ -156,8 +156,8 @@ class Torchvision(Decoded):
 
     def _key(self, parts: Mapping[str, Any]) -> str:
         sizes = {split: len(part) for split, part in parts.items()}
-        facts = [FORMAT, self.name, dict(self.arguments), str(self._root.resolve()), sizes]
-        text = json.dumps([*facts, self.decoding.to_json()])
+        metadata = [FORMAT, self.name, dict(self.arguments), str(self._root.resolve()), sizes]
+        text = json.dumps([*metadata, self.decoding.to_json()])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

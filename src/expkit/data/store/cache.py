@@ -1,4 +1,4 @@
-"""Decoded pictures in a file, so that a second start decodes nothing: made aside, then renamed."""
+"""Decoded images in a file, so that a second start decodes nothing: made aside, then renamed."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from expkit.data.store.decoding import UnreadablePictureError
+from expkit.data.store.decoding import UnreadableImageError
 from expkit.data.store.memory import count_memory_bytes
 from expkit.errors import UserError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from expkit.data.store.decoding import Picture
+    from expkit.data.store.decoding import Pixels
 
-    Decoded = Iterator[Picture | UnreadablePictureError]
+    Decoded = Iterator[Pixels | UnreadableImageError]
 
 FORMAT = 1  # of the files below; another one is made anew
-PICTURES, DIGESTS, FACTS = "pictures.npy", "digests.npy", "facts.json"
+IMAGES, DIGESTS, FACTS = "pictures.npy", "digests.npy", "facts.json"
 MAKING = ".making_"  # begins the name of a store that is being made
-ENOUGH_SIZES = 1000  # pictures looked at before they are refused for being of several sizes
+ENOUGH_SIZES = 1000  # images looked at before they are refused for being of several sizes
 
 
 @dataclass(frozen=True)
 class Store:
-    """The pictures that could be read, in order, resident or mapped."""
+    """The images that could be read, in order, resident or mapped."""
 
     images: npt.NDArray[np.uint8]  # N x H x W x C
     digests: npt.NDArray[np.uint64]
@@ -47,13 +47,13 @@ class Store:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of stores, and the share of the memory that a store may take to be resident."""
+    """A folder of stores, and the fraction of the memory that a store may take to be resident."""
 
     folder: Path
     memory_fraction: float
 
     def open(self, key: str, count: int, decode: Callable[[], Decoded]) -> Store:
-        """The store of this key; `decode` gives its `count` pictures where there is none yet."""
+        """The store of this key; `decode` gives its `count` images where there is none yet."""
         clear_leftovers(self.folder)
         store = self._load(key)
         if store is not None:
@@ -92,28 +92,28 @@ class Cache:
             _remove(self.folder / key)  # torn, or made by another version
         raise AssertionError("a store that was just written cannot be read")
 
-    def _keep(self, pictures: Decoded, count: int, reason: str) -> Store:
+    def _keep(self, decoded: Decoded, count: int, reason: str) -> Store:
         """Resident, where no cache can be written."""
-        remark = f"no cache could be written ({reason}): the pictures are decoded at every start"
+        remark = f"no cache could be written ({reason}): the images are decoded at every start"
         images: npt.NDArray[np.uint8] | None = None
         digests: list[int] = []
         unreadable: dict[int, str] = {}
-        for place, picture in enumerate(same_size(pictures)):
-            if isinstance(picture, UnreadablePictureError):
-                unreadable[place] = str(picture)
+        for place, pixels in enumerate(same_size(decoded)):
+            if isinstance(pixels, UnreadableImageError):
+                unreadable[place] = str(pixels)
                 continue
             if images is None:
-                if not self._fits(count * picture.nbytes):
+                if not self._fits(count * pixels.nbytes):
                     raise UserError(
-                        f"no cache can be written, and {count * picture.nbytes / 1e9:.1f} GB of "
-                        "pictures do not fit the share of the memory that they may take",
+                        f"no cache can be written, and {count * pixels.nbytes / 1e9:.1f} GB of "
+                        "images do not fit the fraction of the memory that they may take",
                         where=f"dataset.cache_dir: {reason}",
                         fix="dataset.cache_dir=FOLDER, one that can be written",
                     )
-                images = np.empty((count, *picture.shape), np.uint8)
-            if picture.shape == images.shape[1:]:  # others are refused once they are counted
-                images[len(digests)] = picture
-                digests.append(digest_of(picture))
+                images = np.empty((count, *pixels.shape), np.uint8)
+            if pixels.shape == images.shape[1:]:  # others are refused once they are counted
+                images[len(digests)] = pixels
+                digests.append(digest_of(pixels))
         if images is None:
             images = np.empty((0, 1, 1, 1), np.uint8)
         return Store(
@@ -152,23 +152,23 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expkit"
 
 
-def write_store(folder: Path, pictures: Decoded, count: int) -> None:
-    """One after another: no more than one picture is in memory, and none needs to fit it."""
+def write_store(folder: Path, decoded: Decoded, count: int) -> None:
+    """One after another: no more than one image is in memory, and none needs to fit it."""
     digests: list[int] = []
     unreadable: dict[int, str] = {}
     shape: tuple[int, ...] = (1, 1, 1)
-    with (folder / PICTURES).open("wb") as file:
-        for place, picture in enumerate(pictures):
-            if isinstance(picture, UnreadablePictureError):
-                unreadable[place] = str(picture)
+    with (folder / IMAGES).open("wb") as file:
+        for place, pixels in enumerate(decoded):
+            if isinstance(pixels, UnreadableImageError):
+                unreadable[place] = str(pixels)
                 continue
             if not digests:
-                shape = picture.shape
-                _check_space(folder, count * picture.nbytes)
+                shape = pixels.shape
+                _check_space(folder, count * pixels.nbytes)
                 _write_header(file, (count, *shape))
-            file.write(picture.tobytes())
-            digests.append(digest_of(picture))
-        # numpy pads headers, so that the first axis may change: the pictures stay where they are
+            file.write(pixels.tobytes())
+            digests.append(digest_of(pixels))
+        # numpy pads headers, so that the first axis may change: the images stay where they are
         file.seek(0)
         _write_header(file, (len(digests), *shape))
         file.flush()
@@ -184,45 +184,45 @@ def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
 
 
 def load_store(folder: Path, fits: Callable[[int], bool]) -> Store | None:
-    """What was written there; None where it is not whole."""
+    """Return what was written there; None where it is not whole."""
     try:
         facts = json.loads((folder / FACTS).read_text())
         digests = np.load(folder / DIGESTS, allow_pickle=False)
-        images = np.load(folder / PICTURES, mmap_mode="c", allow_pickle=False)
+        images = np.load(folder / IMAGES, mmap_mode="c", allow_pickle=False)
         unreadable = {int(place): str(reason) for place, reason in facts["unreadable"].items()}
         is_whole = facts["format"] == FORMAT and (images.ndim, images.dtype) == (4, np.uint8)
         if not is_whole or (len(images),) != digests.shape or digests.dtype != np.uint64:
             return None
         if fits(images.nbytes):
-            images = np.load(folder / PICTURES, allow_pickle=False)
+            images = np.load(folder / IMAGES, allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
     return Store(images, digests, unreadable)
 
 
-def digest_of(picture: Picture) -> int:
-    """Of the bytes alone, so that the same picture has the same one in any dataset."""
-    return int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "little")
+def digest_of(pixels: Pixels) -> int:
+    """Of the bytes alone, so that the same image has the same one in any dataset."""
+    return int.from_bytes(hashlib.blake2b(pixels.tobytes(), digest_size=8).digest(), "little")
 
 
-def same_size(pictures: Decoded) -> Decoded:
-    """The same pictures, refused as soon as enough of them are seen to differ in size."""
+def same_size(decoded: Decoded) -> Decoded:
+    """The same images, refused as soon as enough of them are seen to differ in size."""
     sizes: Counter[tuple[int, int]] = Counter()
-    for picture in pictures:
-        if not isinstance(picture, UnreadablePictureError):
-            height, width, _ = picture.shape
+    for pixels in decoded:
+        if not isinstance(pixels, UnreadableImageError):
+            height, width, _ = pixels.shape
             sizes[width, height] += 1
             if len(sizes) > 1 and sizes.total() >= ENOUGH_SIZES:
                 break
-        yield picture
+        yield pixels
     if len(sizes) > 1:
         common = sizes.most_common(5)
         listed = ", ".join(f"{width} x {height} ({number})" for (width, height), number in common)
         rest = f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""
         side = min(common[0][0])
         raise UserError(
-            f"the pictures are of {len(sizes)} sizes, and a batch needs them alike",
-            where=f"dataset.size=null; width x height (pictures): {listed}{rest}",
+            f"the images are of {len(sizes)} sizes, and a batch needs them alike",
+            where=f"dataset.size=null; width x height (images): {listed}{rest}",
             allowed="null where all are alike; one number, or [height, width], in pixels",
             fix=f"dataset.size={side}",
         )
@@ -239,7 +239,7 @@ def _check_space(folder: Path, num_bytes: int) -> None:
 
 def _full_disk(folder: Path, reason: str) -> UserError:
     return UserError(
-        "the disk is too full for the cache of decoded pictures",
+        "the disk is too full for the cache of decoded images",
         where=f"{folder}: {reason}",
         fix="free some space, or dataset.cache_dir=FOLDER on another disk",
     )

@@ -1,4 +1,4 @@
-"""What datasets share whose pictures are decoded here: how, and where they are kept."""
+"""What datasets share whose images are decoded here: how, and where they are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Len
 
 from expkit.data.store.cache import Cache, default_folder
 from expkit.data.store.decoding import Decoding, Interpolation
-from expkit.data.store.samples import Normalisation
+from expkit.data.store.samples import Normalization
 from expkit.data.store.splitting import Selection
 
 Side = Annotated[int, Ge(1), Le(16384)]  # pixels; more would fill the memory with one image
@@ -19,14 +19,14 @@ Side = Annotated[int, Ge(1), Le(16384)]  # pixels; more would fill the memory wi
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded(Selection):
-    """The fields of datasets whose pictures are decoded here, and kept in a cache."""
+    """The fields of datasets whose images are decoded here, and kept in a cache."""
 
     size: Side | Annotated[Sequence[Side], Len(2, 2)] | None = None
     crop_fraction: Annotated[float, Gt(0), Le(1)] = 1.0
     resize: Literal["crop", "squash"] = "crop"
     interpolation: Interpolation = "bicubic"
     channels: Literal[1, 3] = 3
-    normalise: Normalisation = "dataset"
+    normalise: Normalization = "dataset"
     cache_dir: str | None = None
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 

@@ -1,4 +1,4 @@
-"""Picture files to bytes: any that Pillow reads, upright, in 8 bits, at the size that is asked."""
+"""Image files to bytes: any that Pillow reads, upright, in 8 bits, at the size that is asked."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-    Picture = npt.NDArray[np.uint8]
+    Pixels = npt.NDArray[np.uint8]
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-CHUNK = 512  # pictures handed to the threads at once: more would only wait in memory
+CHUNK = 512  # images handed to the threads at once: more would only wait in memory
 
 
-class UnreadablePictureError(Exception):
-    """A file that is no whole picture, with the reason in words."""
+class UnreadableImageError(Exception):
+    """A file that is no whole image, with the reason in words."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a file becomes a picture of H x W x C, by the rules of timm's evaluation transforms.
+    """How a file becomes an image of H x W x C, by the rules of timm's evaluation transforms.
 
     `crop` brings the shorter side to size / crop_fraction, `squash` both sides; then the centre is
     cut out.
@@ -42,31 +42,31 @@ class Decoding:
     interpolation: Interpolation = "bicubic"
     channels: Literal[1, 3] = 3
 
-    def decode(self, path: Path) -> Picture:
-        """One file; UnreadablePictureError where it is none."""
+    def decode(self, path: Path) -> Pixels:
+        """One file; UnreadableImageError where it is none."""
         with without_remarks():
-            return self.arrange(open_picture(path))
+            return self.arrange(open_image(path))
 
-    def arrange(self, picture: Image.Image) -> Picture:
-        """An opened picture in the asked channels and size."""
-        picture = picture.convert("L" if self.channels == 1 else "RGB")
+    def arrange(self, image: Image.Image) -> Pixels:
+        """An opened image in the asked channels and size."""
+        image = image.convert("L" if self.channels == 1 else "RGB")
         if self.size is not None:
-            picture = self._fit(picture, *self.size)
-        return np.asarray(picture).reshape(picture.height, picture.width, self.channels)
+            image = self._fit(image, *self.size)
+        return np.asarray(image).reshape(image.height, image.width, self.channels)
 
-    def _fit(self, picture: Image.Image, height: int, width: int) -> Image.Image:
+    def _fit(self, image: Image.Image, height: int, width: int) -> Image.Image:
         from PIL import Image
 
         # at least as large as the crop, whatever 0.3 / 0.1 comes to
         tall = max(height, int(height / self.crop_fraction))
         wide = max(width, int(width / self.crop_fraction))
         if self.resize == "crop":
-            tall, wide = _cover(picture.height, picture.width, tall, wide)
+            tall, wide = _cover(image.height, image.width, tall, wide)
         method = Image.Resampling[self.interpolation.upper()]
-        if picture.size != (wide, tall):
-            picture = picture.resize((wide, tall), method)
+        if image.size != (wide, tall):
+            image = image.resize((wide, tall), method)
         top, left = round((tall - height) / 2), round((wide - width) / 2)
-        return picture.crop((left, top, left + width, top + height))
+        return image.crop((left, top, left + width, top + height))
 
     def to_json(self) -> dict[str, Any]:
         """The rule as JSON has it, which knows no tuples: recorded and live ones are equal."""
@@ -80,14 +80,14 @@ class Decoding:
 
 
 def _cover(height: int, width: int, tall: int, wide: int) -> tuple[int, int]:
-    """The size, of the same shape, at which a picture just covers tall x wide."""
+    """The size, of the same shape, at which an image just covers tall x wide."""
     if height * wide <= width * tall:
         return tall, max(wide, tall * width // height)
     return max(tall, wide * height // width), wide
 
 
-def open_picture(path: Path) -> Image.Image:
-    """A whole picture, upright and in 8 bits; UnreadablePictureError where it is none."""
+def open_image(path: Path) -> Image.Image:
+    """A whole image, upright and in 8 bits; UnreadableImageError where it is none."""
     from PIL import Image, ImageOps
 
     try:
@@ -97,18 +97,18 @@ def open_picture(path: Path) -> Image.Image:
     except Exception as error:  # a broken file makes Pillow's plugins raise whatever it will
         reason = str(error) or type(error).__name__
         # a reason stands in lists beside the path, which Pillow repeats
-        raise UnreadablePictureError(reason.replace(f" '{path}'", "")) from error
+        raise UnreadableImageError(reason.replace(f" '{path}'", "")) from error
 
 
-def to_8_bits(picture: Image.Image) -> Image.Image:
+def to_8_bits(image: Image.Image) -> Image.Image:
     """Pillow clips 16 bits to white where it converts them; wider numbers have no known white."""
     from PIL import Image
 
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"its pixels are 32-bit numbers (mode {picture.mode}), not levels")
-    if not picture.mode.startswith("I;16"):
-        return picture
-    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are 32-bit numbers (mode {image.mode}), not levels")
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 @contextlib.contextmanager
@@ -121,14 +121,14 @@ def without_remarks() -> Iterator[None]:
 
 def decode_all(
     paths: Sequence[Path], decoding: Decoding, watch: Watch
-) -> Iterator[Picture | UnreadablePictureError]:
-    """Each file's picture, or why there is none, in order, decoded by all cores."""
+) -> Iterator[Pixels | UnreadableImageError]:
+    """Each file's image, or why there is none, in order, decoded by all cores."""
     from concurrent.futures import ThreadPoolExecutor
 
-    def decode(path: Path) -> Picture | UnreadablePictureError:
+    def decode(path: Path) -> Pixels | UnreadableImageError:
         try:
-            return decoding.arrange(open_picture(path))
-        except UnreadablePictureError as error:
+            return decoding.arrange(open_image(path))
+        except UnreadableImageError as error:
             return error
 
     pool = ThreadPoolExecutor(count_cores())  # Pillow lets go of the interpreter as it decodes

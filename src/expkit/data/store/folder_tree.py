@@ -1,4 +1,4 @@
-"""A folder of pictures as people lay it out: split/class/picture, or class/picture."""
+"""A folder of images as people lay it out: split/class/image, or class/image."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from expkit.errors import UserError, nearest_of
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-LAYOUT = """ROOT/train/CLASS/PICTURE, with val and test beside train where there are
-or ROOT/CLASS/PICTURE, of which val and test are made here"""
+LAYOUT = """ROOT/train/CLASS/IMAGE, with val and test beside train where there are
+or ROOT/CLASS/IMAGE, of which val and test are made here"""
 LAYOUT_TO_EVALUATE = """ROOT/test/CLASS/IMAGE, or val or train for test
 or ROOT/CLASS/IMAGE, all of which are evaluated"""
 MOST_LISTED = 10
 
 
 @dataclass(frozen=True)
-class PictureTree:
-    """By split, the classes that have pictures there, each with its files in order."""
+class ImageTree:
+    """By split, the classes that have images there, each with its files in order."""
 
     splits: Mapping[str, Mapping[str, Sequence[Path]]]
     folders: Mapping[str, Path]  # of each split
@@ -39,7 +39,7 @@ class _Leavings:
     def remarks(self) -> Iterator[str]:
         if self.files:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.files.most_common(5))
-            yield f"{self.files.total()} files left out, by their names no pictures: {kinds}"
+            yield f"{self.files.total()} files left out, by their names no images: {kinds}"
         if self.folders:
             listed = list_some(self.folders, ", ")
             yield f"{len(self.folders)} folders left out that are no split or class: {listed}"
@@ -50,8 +50,8 @@ class _Leavings:
 
 def read_tree(
     root: Path, allow_missing: Collection[str], *, evaluate_only: bool = False
-) -> PictureTree:
-    """List every picture, and refuse what is no such layout or differs between splits.
+) -> ImageTree:
+    """List every image, and refuse what is no such layout or differs between splits.
 
     What is only evaluated needs no train, nor every class in every split.
     """
@@ -62,13 +62,13 @@ def read_tree(
     if evaluate_only:
         if not names:
             raise _wrong_layout(root, f"'{root}' has no images in folders of classes", True)
-        return PictureTree(splits, folders, names, list(left.remarks()))
+        return ImageTree(splits, folders, names, list(left.remarks()))
     if len(names) < 2:
         raise _wrong_layout(
-            root, f"'{root}' has pictures of {len(names)} classes, not of two or more"
+            root, f"'{root}' has images of {len(names)} classes, not of two or more"
         )
     _check_classes(splits, names, allow_missing, root)
-    return PictureTree(splits, folders, names, list(left.remarks()))
+    return ImageTree(splits, folders, names, list(left.remarks()))
 
 
 def _find_splits(root: Path, left: _Leavings, *, evaluate_only: bool) -> dict[str, Path]:
@@ -106,31 +106,31 @@ def _find_splits(root: Path, left: _Leavings, *, evaluate_only: bool) -> dict[st
 def _read_classes(folder: Path, left: _Leavings) -> dict[str, list[Path]]:
     classes = {}
     for each in _subfolders(folder):
-        pictures = _read_pictures(each, left)
-        if pictures:
-            classes[each.name] = pictures
+        images = _read_images(each, left)
+        if images:
+            classes[each.name] = images
         else:
             left.empty.append(f"{folder.name}/{each.name}")
     return classes
 
 
-def _read_pictures(folder: Path, left: _Leavings) -> list[Path]:
-    suffixes = picture_suffixes()
-    pictures = []
+def _read_images(folder: Path, left: _Leavings) -> list[Path]:
+    suffixes = image_suffixes()
+    images = []
     for entry in sorted(os.scandir(folder), key=lambda each: each.name):
         path = folder / entry.name
         if entry.name.startswith("."):
             continue
-        if path.suffix.lower() in suffixes and _may_be_picture(entry):
-            pictures.append(path)
+        if path.suffix.lower() in suffixes and _may_be_image(entry):
+            images.append(path)
         elif path.is_dir():
             left.folders.append(f"{folder.name}/{entry.name}")
         else:
             left.files[path.suffix or entry.name] += 1
-    return pictures
+    return images
 
 
-def _may_be_picture(entry: os.DirEntry[str]) -> bool:
+def _may_be_image(entry: os.DirEntry[str]) -> bool:
     """A file, or a link to nowhere, which is told as unreadable; a pipe would be waited for."""
     try:
         return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
@@ -138,7 +138,7 @@ def _may_be_picture(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def picture_suffixes() -> frozenset[str]:
+def image_suffixes() -> frozenset[str]:
     """Of the files that Pillow can open, with their dots."""
     from PIL import Image
 
@@ -181,7 +181,7 @@ def _check_classes(
         raise UserError(
             "the splits differ in their classes",
             where="\n".join([f"dataset.root={root}", *lines]),
-            allowed="the same class folders, with pictures in them, in every split",
+            allowed="the same class folders, with images in them, in every split",
             fix=f"'dataset.allow_missing=[{','.join(absent)}]' if they are meant to be missing"
             if len(absent) <= MOST_LISTED
             else "make the names of the class folders agree",
@@ -203,7 +203,7 @@ def _wrong_layout(root: Path, what: str, evaluate_only: bool = False) -> UserErr
 
 
 def _describe(root: Path) -> str:
-    """What was found there, down to the second level."""
+    """Return what was found there, down to the second level."""
     inside = [f"{folder.name} ({_count(folder)})" for folder in _subfolders(root)]
     listed = list_some(inside, ", ") if inside else "no folders"
     num_files = sum(each.is_file() for each in root.iterdir())

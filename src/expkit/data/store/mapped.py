@@ -1,4 +1,4 @@
-"""Pictures that stay in a file: taken by index as from a tensor, and brought to the device."""
+"""Images that stay in a file: taken by index as from a tensor, and brought to the device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from expkit.data.store.row_file import RowFile
 
 
-class MappedPictures:
+class MappedImages:
     """N x H x W x C in uint8, of which only what is taken comes into memory."""
 
     def __init__(
@@ -20,23 +20,23 @@ class MappedPictures:
         self._store = store
         self._file = RowFile(store)
         self._rows = np.arange(len(store)) if rows is None else rows
-        self._picture_shape = store.shape[1:]
+        self._image_shape = store.shape[1:]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self), *self._picture_shape)
+        return (len(self), *self._image_shape)
 
-    def select(self, chosen: Tensor) -> MappedPictures:
+    def select(self, chosen: Tensor) -> MappedImages:
         """Some of them, still in their file."""
-        return MappedPictures(self._store, self._rows[chosen.cpu().numpy()], self.device)
+        return MappedImages(self._store, self._rows[chosen.cpu().numpy()], self.device)
 
     def __getitem__(self, chosen: slice | Tensor) -> Tensor:
         places = chosen if isinstance(chosen, slice) else chosen.cpu().numpy()
         return torch.from_numpy(self._file.read(self._rows[places])).to(self.device)
 
     def index_select(self, dim: int, chosen: Tensor) -> Tensor:
-        assert dim == 0, "pictures are taken whole"
+        assert dim == 0, "images are taken whole"
         return self[chosen]

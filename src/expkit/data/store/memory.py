@@ -19,7 +19,7 @@ def count_memory_bytes() -> int:
 
 
 def count_own_bytes() -> int:
-    """What this process holds now, or at the most so far where the system does not tell."""
+    """Return what this process holds now, or at the most so far where the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

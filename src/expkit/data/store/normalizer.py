@@ -1,4 +1,4 @@
-"""Bytes to the floats that a model is trained on: fitted to the training pictures, or known."""
+"""Bytes to the floats that a model is trained on: fitted to the training images, or known."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from expkit.data.store.mapped import MappedPictures
-from expkit.data.store.samples import Normalisation
+from expkit.data.store.mapped import MappedImages
+from expkit.data.store.samples import Normalization
 from expkit.errors import UserError
 
-SMALLEST_SPREAD = 1.0  # of 255: less is rounding, which is not blown up
+SMALLEST_STD = 1.0  # of 255: less is rounding, which is not blown up
 # of RGB in [0, 1]; timm's IMAGENET_DEFAULT_MEAN and IMAGENET_DEFAULT_STD
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_SPREAD = (0.229, 0.224, 0.225)
-CHUNK_BYTES = 32 << 20  # of pictures counted at once: no copy of all of them is made
-AXES = {"sample": (1, 2, 3), "row": (2, 3)}  # of B x H x W x C, over which each is normalised
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CHUNK_BYTES = 32 << 20  # of images counted at once: no copy of all of them is made
+AXES = {"sample": (1, 2, 3), "row": (2, 3)}  # of B x H x W x C, over which each is normalized
 
 
 @dataclass(frozen=True)
-class Normaliser:
-    """Pictures in 0 to 255 to floats: scale * x + shift by channel, or each sample or row alone."""
+class Normalizer:
+    """Images in 0 to 255 to floats: scale * x + shift by channel, or each sample or row alone."""
 
     scale_C: Tensor
     shift_C: Tensor
@@ -32,56 +32,56 @@ class Normaliser:
     def __call__(self, images_BHWC: Tensor) -> Tensor:
         if self.by != "channel":
             images = images_BHWC.float()
-            spread, mean = torch.std_mean(images, dim=AXES[self.by], correction=0, keepdim=True)
-            return (images - mean) / spread.clamp_min(SMALLEST_SPREAD)
+            std, mean = torch.std_mean(images, dim=AXES[self.by], correction=0, keepdim=True)
+            return (images - mean) / std.clamp_min(SMALLEST_STD)
         # repeated over a row of pixels: the CPU has no fast loop over 3 channels
         width = images_BHWC.shape[2]
         scale_WC, shift_WC = self.scale_C.repeat(width), self.shift_C.repeat(width)
         rows = torch.addcmul(shift_WC, images_BHWC.flatten(2).float(), scale_WC)
         return rows.view(images_BHWC.shape)
 
-    def to(self, device: torch.device) -> Normaliser:
-        return Normaliser(self.scale_C.to(device), self.shift_C.to(device), self.by)
+    def to(self, device: torch.device) -> Normalizer:
+        return Normalizer(self.scale_C.to(device), self.shift_C.to(device), self.by)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exactly: what serving a model needs of the data it was trained on."""
         return {"by": self.by, "scale": self.scale_C.tolist(), "shift": self.shift_C.tolist()}
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Normaliser:
+    def from_json(cls, record: Mapping[str, Any]) -> Normalizer:
         return cls(torch.tensor(record["scale"]), torch.tensor(record["shift"]), record["by"])
 
 
-def fit_normaliser(images_NHWC: Tensor | MappedPictures, how: Normalisation) -> Normaliser:
-    """What the training pictures say of their channels; the other splits are treated alike."""
+def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> Normalizer:
+    """Return what the training images say of their channels; the other splits are treated alike."""
     channels = images_NHWC.shape[-1]
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     match how:
         case "none":
-            return Normaliser(ones, zeros)
+            return Normalizer(ones, zeros)
         case "unit":
-            return Normaliser(ones / 255, zeros)
+            return Normalizer(ones / 255, zeros)
         case "dataset":
             return _centre(*_measure(images_NHWC))
         case "imagenet":
             return _centre(*_recall_imagenet(channels))
         case "sample":
-            return Normaliser(ones, zeros, by="sample")
+            return Normalizer(ones, zeros, by="sample")
         case "scan_line":
-            return Normaliser(ones, zeros, by="row")
+            return Normalizer(ones, zeros, by="row")
 
 
-def _centre(mean_C: Tensor, spread_C: Tensor) -> Normaliser:
+def _centre(mean_C: Tensor, std_C: Tensor) -> Normalizer:
     """Mean 0 and spread 1; a channel that is the same everywhere is 0 whatever comes.
 
     Augmentation moves it by less than a byte, and that would be as large as what others say.
     """
-    scale_C = torch.where(spread_C > 0, spread_C.clamp_min(SMALLEST_SPREAD).reciprocal(), 0.0)
-    return Normaliser(scale_C.float(), (-mean_C * scale_C).float())
+    scale_C = torch.where(std_C > 0, std_C.clamp_min(SMALLEST_STD).reciprocal(), 0.0)
+    return Normalizer(scale_C.float(), (-mean_C * scale_C).float())
 
 
-def _measure(images_NHWC: Tensor | MappedPictures) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each channel, by counting levels: exact for any number of pictures."""
+def _measure(images_NHWC: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each channel, by counting levels: exact for any number of images."""
     num_samples, *shape = images_NHWC.shape
     channels = shape[-1]
     counts = torch.zeros(channels, 256, dtype=torch.long)
@@ -100,9 +100,9 @@ def _measure(images_NHWC: Tensor | MappedPictures) -> tuple[Tensor, Tensor]:
 def _recall_imagenet(channels: int) -> tuple[Tensor, Tensor]:
     if channels not in (1, 3):
         raise UserError(
-            f"ImageNet's figures are for pictures of 3 channels, and these have {channels}",
+            f"ImageNet's figures are for images of 3 channels, and these have {channels}",
             where="dataset.normalise=imagenet",
             fix="dataset.normalise=dataset",
         )
-    mean, spread = (torch.tensor(x).double() * 255 for x in (IMAGENET_MEAN, IMAGENET_SPREAD))
-    return (mean, spread) if channels == 3 else (mean.mean()[None], spread.mean()[None])
+    mean, std = (torch.tensor(x).double() * 255 for x in (IMAGENET_MEAN, IMAGENET_STD))
+    return (mean, std) if channels == 3 else (mean.mean()[None], std.mean()[None])

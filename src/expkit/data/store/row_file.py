@@ -1,7 +1,7 @@
-"""Pictures read from their file by row: what is not asked for takes no memory.
+"""Images read from their file by row: what is not asked for takes no memory.
 
 Reading is as fast as looking through a mapping, and holds one batch: the kernel maps up to 2 MB
-around every picture that is looked at, which comes to the whole file within an epoch.
+around every image that is looked at, which comes to the whole file within an epoch.
 """
 
 from __future__ import annotations

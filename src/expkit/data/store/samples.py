@@ -18,18 +18,18 @@ from expkit.errors import UserError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Normalisation = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
+Normalization = Literal["none", "unit", "dataset", "sample", "scan_line", "imagenet"]
 """0 to 255 as they are; 0 to 1; or mean 0 and standard deviation 1: of a channel over the training
-pictures, of each picture, of each of its rows, or of a channel over ImageNet."""
+images, of each image, of each of its rows, or of a channel over ImageNet."""
 
-HASHED_AT_ONCE = 1024  # pictures: no copy of all of them is made
+HASHED_AT_ONCE = 1024  # images: no copy of all of them is made
 
 
 @dataclass(frozen=True)
 class Samples:
-    """One split: a class index or some numbers for each sample, and its picture in uint8.
+    """One split: a class index or some numbers for each sample, and its image in uint8.
 
-    Where `rows` are given, they say which pictures of the store `images` are the samples', as
+    Where `rows` are given, they say which images of the store `images` are the samples', as
     always of a mapped file that splits share; else all are, in order.
     """
 
@@ -37,14 +37,14 @@ class Samples:
     targets: npt.NDArray[np.int64] | npt.NDArray[np.float32]
     names: Sequence[str]
     rows: npt.NDArray[np.int64] | None = None
-    digests: npt.NDArray[np.uint64] | None = None  # of each sample's picture, where a cache has it
+    digests: npt.NDArray[np.uint64] | None = None  # of each sample's image, where a cache has it
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the pictures lie in a file, and are not to be copied into memory."""
+        """Tell whether the images lie in a file, and are not to be copied into memory."""
         return isinstance(self.images, np.memmap)
 
     def select(self, chosen: npt.NDArray[np.int64]) -> Samples:
@@ -110,9 +110,9 @@ class Samples:
 
 @dataclass(frozen=True)
 class Cutting:
-    """A split whose samples are the cells of one picture: for pages that show them in place."""
+    """A split whose samples are the cells of one image: for pages that show them in place."""
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     rows: int
     columns: int
     cells: Sequence[int]  # of each sample: row * columns + column
@@ -123,15 +123,15 @@ class Dataset:
     """Splits (train, and val or test where there are) with one kind of target."""
 
     splits: Mapping[str, Samples]
-    normalise: Normalisation
+    normalise: Normalization
     class_names: Sequence[str] | None = None  # for classification
     target_names: Sequence[str] | None = None  # for regression
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)
     remarks: Sequence[str] = ()  # what the user should know of how it was read
-    decoding: Decoding | None = None  # how another picture file becomes such a sample
+    decoding: Decoding | None = None  # how another image file becomes such a sample
 
     def class_counts(self, split: str) -> tuple[int, ...] | None:
-        """How many samples of each class, absent classes included."""
+        """Return how many samples of each class, absent classes included."""
         if self.class_names is None:
             return None
         counts = np.bincount(
@@ -145,7 +145,7 @@ def _check_shapes(dataset: Dataset) -> None:
     if len(set(shapes.values())) > 1:
         told = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         raise UserError(
-            "the splits differ in the shape of their pictures",
+            "the splits differ in the shape of their images",
             where=f"dataset: {', '.join(told)}",
             allowed="one height, width and number of channels",
         )

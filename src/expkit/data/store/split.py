@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from expkit.data.store.mapped import MappedPictures
-from expkit.data.store.normalizer import Normaliser, fit_normaliser
+from expkit.data.store.mapped import MappedImages
+from expkit.data.store.normalizer import Normalizer, fit_normalizer
 from expkit.data.store.samples import Dataset, Samples
 
 Augment = Callable[[Tensor], Tensor]
-"""From and to pictures B x C x H x W in [0, 1], channels last in memory, on the device."""
+"""From and to images B x C x H x W in [0, 1], channels last in memory, on the device."""
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,18 @@ class Split:
     """The samples of one split with everything that the loop and the pages ask of them."""
 
     name: str
-    images_NHWC: Tensor | MappedPictures
+    images_NHWC: Tensor | MappedImages
     targets: Tensor  # N class indices, or N x T numbers
     sample_names: Sequence[str]
     class_names: Sequence[str] | None
-    normaliser: Normaliser
+    normalizer: Normalizer
 
     def __len__(self) -> int:
         return len(self.images_NHWC)
 
     @property
     def class_counts(self) -> list[int] | None:
-        """How many samples of each class, absent classes included."""
+        """Return how many samples of each class, absent classes included."""
         if self.class_names is None:
             return None
         counts: list[int] = torch.bincount(self.targets, minlength=len(self.class_names)).tolist()
@@ -47,7 +47,7 @@ class Split:
         balanced: bool = False,
         augment: Augment | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pictures B x C x H x W (channels last in memory) and targets, on the device.
+        """Images B x C x H x W (channels last in memory) and targets, on the device.
 
         `balanced` draws with replacement, each class that is there equally often.
         """
@@ -70,7 +70,7 @@ class Split:
         return torch.randperm(len(self), generator=generator).to(self.targets.device)
 
     def gather(self, chosen: Tensor, augment: Augment | None = None) -> tuple[Tensor, Tensor]:
-        """The pictures and targets of some samples, prepared, by indices on the device."""
+        """The images and targets of some samples, prepared, by indices on the device."""
         # twenty times as fast on bytes as indexing with a tensor
         images = self._prepare(self.images_NHWC.index_select(0, chosen), augment)
         return images, self.targets.index_select(0, chosen)
@@ -85,7 +85,7 @@ class Split:
         if augment is not None:
             images_BCHW = augment(images_BHWC.float().div_(255).permute(0, 3, 1, 2))
             images_BHWC = images_BCHW.permute(0, 2, 3, 1).contiguous() * 255
-        return self.normaliser(images_BHWC).permute(0, 3, 1, 2)
+        return self.normalizer(images_BHWC).permute(0, 3, 1, 2)
 
     def spread_out(self, count: int) -> Split:
         """A few samples, evenly spaced: sorted by class as they may lie, they differ in it."""
@@ -93,7 +93,7 @@ class Split:
         return replace(few, images_NHWC=few.images_NHWC[: len(few)])  # out of their file
 
     def select(self, chosen: Tensor) -> Split:
-        """Some of the samples; pictures that lie in a file stay there."""
+        """Some of the samples; images that lie in a file stay there."""
         images = self.images_NHWC
         on_device = chosen.to(self.targets.device)
         return Split(
@@ -102,7 +102,7 @@ class Split:
             self.targets[on_device],
             [self.sample_names[i] for i in chosen.tolist()],
             self.class_names,
-            self.normaliser,
+            self.normalizer,
         )
 
 
@@ -118,7 +118,7 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     """Move a dataset to the device once; what holds no train is only evaluated."""
     first = dataset.splits.get("train") or next(iter(dataset.splits.values()))
     fitted = _place_images(first, torch.device("cpu"))
-    normaliser = fit_normaliser(fitted, dataset.normalise).to(device)
+    normalizer = fit_normalizer(fitted, dataset.normalise).to(device)
 
     def place(name: str, samples: Samples) -> Split:
         return Split(
@@ -127,13 +127,13 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
             targets=torch.from_numpy(samples.targets).to(device),
             sample_names=samples.names,
             class_names=dataset.class_names,
-            normaliser=normaliser,
+            normalizer=normalizer,
         )
 
     return {name: place(name, samples) for name, samples in dataset.splits.items()}
 
 
-def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedPictures:
+def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedImages:
     if samples.is_mapped:
-        return MappedPictures(samples.images, samples.rows, device)
+        return MappedImages(samples.images, samples.rows, device)
     return torch.from_numpy(samples.settle().images).to(device)

@@ -100,10 +100,10 @@ class Selection:
             raise UserError("no sample is left to be split", where="dataset")
         classes, counts = np.unique(targets, return_counts=True)
         asked = {"val": val_fraction, "test": test_fraction}
-        held_out = [share for share in asked.values() if share]
+        held_out = [fraction for fraction in asked.values() if fraction]
         wanted = len(held_out) + 1
         if counts.min() >= wanted and all(
-            share * len(targets) >= len(classes) for share in held_out
+            fraction * len(targets) >= len(classes) for fraction in held_out
         ):
             return
         fewest = int(counts.argmin())
@@ -125,14 +125,18 @@ class Selection:
         """Return the words for larger fractions, or for a val alone, by which this can be split."""
         num_classes = len(np.unique(targets))
         least = math.ceil(100 * num_classes / len(targets)) / 100
-        larger = {name: max(share, least) if share else 0.0 for name, share in asked.items()}
-        for shares in (larger, {"val": larger["val"] or least, "test": 0.0}):
+        larger = {
+            name: max(fraction, least) if fraction else 0.0 for name, fraction in asked.items()
+        }
+        for fractions in (larger, {"val": larger["val"] or least, "test": 0.0}):
             try:
-                parts = split_by_class(targets, shares["val"], shares["test"], self.split_seed)
+                parts = split_by_class(
+                    targets, fractions["val"], fractions["test"], self.split_seed
+                )
             except ValueError:
                 continue
             if all(len(np.unique(targets[part])) == num_classes for part in parts.values()):
-                return " ".join(f"dataset.{k}_fraction={v:g}" for k, v in shares.items())
+                return " ".join(f"dataset.{k}_fraction={v:g}" for k, v in fractions.items())
         return None
 
     def _take_fold(self, splits: Mapping[str, Samples], fold: int) -> dict[str, Samples]:

@@ -94,7 +94,7 @@ def clip_places(field: Field, length: int) -> Places:
 
 
 def to_image(field: Field) -> Image.Image:
-    """A grey picture from H x W, a coloured one from 3 x H x W."""
+    """A grey image from H x W, a coloured one from 3 x H x W."""
     pixels = np.clip(field, 0, 255).astype(np.uint8)
     if pixels.ndim == 2:
         return Image.fromarray(pixels)

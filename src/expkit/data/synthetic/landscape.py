@@ -1,6 +1,6 @@
 """A generated landscape, so that the puzzle needs no download and no one's photograph.
 
-The picture has two readers. A person should see an alpine lake at first glance; a small network
+The image has two readers. A person should see an alpine lake at first glance; a small network
 should know each 64 x 64 cell from every other, so no place may be flat: the sky carries clouds,
 the water a bent reflection, and a last veil of tint and grain differs from place to place.
 
@@ -51,7 +51,7 @@ class Meadow(NamedTuple):
 
 
 def draw_landscape(height: int, width: int, seed: int) -> npt.NDArray[np.uint8]:
-    """A picture of height x width x 3; the same arguments give the same bytes."""
+    """An image of height x width x 3; the same arguments give the same bytes."""
     rng = np.random.default_rng(seed)
     light = palette.choose_light(rng)
     shore = max(1, round(height * SHORE_FRACTION))
@@ -265,7 +265,7 @@ def _colour_meadow(rng: np.random.Generator, near: Field, path: Field, light: Li
 def _plant_frame(
     rng: np.random.Generator, draw: ImageDraw.ImageDraw, crest: Field, height: int, light: Light
 ) -> None:
-    """A few tall trees opposite the sun close the picture and give it its depth."""
+    """A few tall trees opposite the sun close the image and give it its depth."""
     inset = np.array((0.15, 0.02, 0.195, 0.105, 0.05)) + rng.normal(0, 0.008, 5)
     closer = np.array((0.0, 0.15, 0.2, 0.55, 0.9))
     x = crest.size * (inset if light.side > 0 else 1 - inset)
@@ -279,7 +279,7 @@ def _scatter(
 ) -> tuple[Field, Places, Places]:
     """Random spots (y, x) off the path, then their rows and columns in the half-size fields.
 
-    Far ones come first so that near plants cover them; tiny pictures get few, or plants hide all.
+    Far ones come first so that near plants cover them; tiny images get few, or plants hide all.
     """
     length = meadow.height - meadow.top
     count = int(min(density * meadow.width / meadow.height, 0.05 * length * meadow.width))
@@ -324,7 +324,7 @@ def _draw_flower(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, pet
 
 
 def _veil(rng: np.random.Generator, canvas: Image.Image) -> Image.Image:
-    """Lays a tint and a grain that differ from place to place over the whole picture.
+    """Lays a tint and a grain that differ from place to place over the whole image.
 
     For the network: the same cloud or wave never looks quite the same in two cells.
     """

@@ -80,7 +80,7 @@ def draw_scans(
 
 
 def _columns(x: Reals, size: int) -> npt.NDArray[np.float32]:
-    """How waves, tilt, creep and offset go along a line: N x terms x size."""
+    """Return how waves, tilt, creep and offset go along a line: N x terms x size."""
     pixels = np.arange(size)
     waves = np.exp(1j * x.swapaxes(1, 2) * pixels)
     straight = np.stack([np.linspace(-1, 1, size), np.exp(-pixels / CREEP_LENGTH), np.ones(size)])
@@ -136,7 +136,7 @@ def _draw_surfaces(
 
 
 def _transfer(tips: Tips, x: Reals, y: Reals) -> npt.NDArray[np.complexfloating]:
-    """What a tip makes of each wave, N x H x waves: a blur, a ghost beside it, a shift."""
+    """Return what a tip makes of each wave, N x H x waves: a blur, a ghost beside it, a shift."""
     blur, ghost, ghost_x, ghost_y, shift_x = (each[..., None] for each in tips[:5])
     seen = np.exp(-0.5 * (x**2 + y**2) * blur**2) * np.exp(-1j * x * shift_x)
     doubled = (1 + ghost * np.exp(-1j * (x * ghost_x + y * ghost_y))) / (1 + ghost)

@@ -66,7 +66,7 @@ MOODS = (GOLDEN_HOUR, CLEAR_MORNING, ROSE_DUSK)
 
 
 class Light(NamedTuple):
-    """Where the sun stands, in fractions of the picture, and the mood it makes."""
+    """Where the sun stands, in fractions of the image, and the mood it makes."""
 
     sun_x: float
     sun_y: float

@@ -1,4 +1,4 @@
-"""What comparisons need of a finished run, small enough to read ten thousand of."""
+"""A digest of a finished run for comparisons, small enough to read ten thousand of."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.safe_open import is_file
 from expkit.records.typed_values import Count, check_shape
 
@@ -24,7 +24,7 @@ class Labels:
     targets: Sequence[Count]
 
     @classmethod
-    def read(cls, run_path: Path, facts: DatasetFacts) -> Labels | None:
+    def read(cls, run_path: Path, metadata: DatasetMetadata) -> Labels | None:
         """Read the labels that a run with this data was given; None where it was given none."""
         path = run_path / FILE
         if not is_file(path):
@@ -35,7 +35,7 @@ class Labels:
             if max(record["targets"], default=0) >= len(record["class_names"]):
                 raise ValueError("a label is of no class")
             labels = cls(record["class_names"], record["targets"])
-            labels._check_sense(facts)
+            labels._check_sense(metadata)
             return labels
         except ValueError as error:
             raise UserError(
@@ -44,28 +44,28 @@ class Labels:
                 fix="bring the file back from a copy",
             ) from error
 
-    def _check_sense(self, facts: DatasetFacts) -> None:
+    def _check_sense(self, metadata: DatasetMetadata) -> None:
         """Raise a ValueError where these cannot be the labels of this data."""
-        names = facts.class_names or ()
+        names = metadata.class_names or ()
         if tuple(self.class_names[: len(names)]) != names:
             raise ValueError("its classes do not begin with those of dataset.json")
         if len(set(self.class_names)) < len(self.class_names):
             raise ValueError("two classes have one name")
-        num_samples = facts.splits["train"].num_samples
-        if facts.trained_by is None and len(self.targets) != num_samples:
+        num_samples = metadata.splits["train"].num_samples
+        if metadata.trained_by is None and len(self.targets) != num_samples:
             raise ValueError(f"{len(self.targets)} labels for {num_samples} samples")
 
     def write(self, run_path: Path) -> None:
         write_json(run_path / FILE, asdict(self))
 
-    def apply(self, facts: DatasetFacts) -> DatasetFacts:
+    def apply(self, metadata: DatasetMetadata) -> DatasetMetadata:
         """The facts with the new class: among the training samples, and nowhere else."""
         counts = Counter(self.targets)
-        new = len(self.class_names) - (facts.num_classes or 0)
+        new = len(self.class_names) - (metadata.num_classes or 0)
         splits = {
             name: replace(split, class_counts=(*(split.class_counts or ()), *[0] * new))
-            for name, split in facts.splits.items()
+            for name, split in metadata.splits.items()
         }
         here = tuple(counts[index] for index in range(len(self.class_names)))
         splits["train"] = replace(splits["train"], class_counts=here)
-        return replace(facts, class_names=tuple(self.class_names), splits=splits)
+        return replace(metadata, class_names=tuple(self.class_names), splits=splits)

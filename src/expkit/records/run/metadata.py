@@ -1,4 +1,4 @@
-"""What a run writes down about its data and its stages, in the shape in which it is read again."""
+"""The metadata of a run's data and stages, in the shape in which it is read again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_IMAGE = 100_000_000  # pixels: more than any model is given
 
 
 class RecordedDecoding(TypedDict, total=False):
-    """The rule by which picture files were brought to what the model is given."""
+    """The rule by which image files were brought to what the model is given."""
 
     size: tuple[Positive, Positive] | None
     crop_fraction: Annotated[float, Ge(0.01), Le(1)]
@@ -26,8 +26,8 @@ class RecordedDecoding(TypedDict, total=False):
     channels: int
 
 
-class RecordedNormaliser(TypedDict):
-    """The numbers by which images were normalised."""
+class RecordedNormalizer(TypedDict):
+    """The numbers by which images were normalized."""
 
     by: Literal["channel", "sample", "row"]
     scale: Sequence[Finite]
@@ -35,7 +35,7 @@ class RecordedNormaliser(TypedDict):
 
 
 @dataclass(frozen=True)
-class SplitFacts:
+class SplitMetadata:
     """One split: how many samples, how many of each class, and a fingerprint of the bytes."""
 
     num_samples: Count
@@ -45,9 +45,9 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the samples of a split lie in one picture that was cut into a grid of cells."""
+    """Where the samples of a split lie in one image that was cut into a grid of cells."""
 
-    picture: str
+    image: str
     rows: Positive
     columns: Positive
     cells: tuple[Count, ...]  # for each sample: row * columns + column
@@ -99,7 +99,7 @@ class Leaks:
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
+class DatasetMetadata:
     """All that a page needs to know about the data without having the data."""
 
     name: str
@@ -107,9 +107,9 @@ class DatasetFacts:
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
     image_shape: tuple[Positive, Positive, Positive]  # channels, height, width
-    splits: Mapping[str, SplitFacts]
+    splits: Mapping[str, SplitMetadata]
     layouts: Mapping[str, Layout]
-    # how a picture file becomes what the model is given: its decoding and its normaliser
+    # how an image file becomes what the model is given: its decoding and its normalizer
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     trained_by: TrainedBy | None = None  # another run, whose weights are evaluated here
 
@@ -138,12 +138,12 @@ class DatasetFacts:
 
     @property
     def num_outputs(self) -> int:
-        """How many numbers a model answers with."""
+        """Return the number of outputs that a model needs."""
         return len(self.class_names or self.target_names or ())
 
     @property
     def chance_accuracy(self) -> float | None:
-        """What guessing every class equally often would score."""
+        """Return what guessing every class equally often would score."""
         return None if self.num_classes is None else 1 / self.num_classes
 
     @property
@@ -152,7 +152,7 @@ class DatasetFacts:
         return None if self.num_classes is None else math.log(self.num_classes)
 
     def majority_accuracy(self, split: str) -> float | None:
-        """What always answering the split's largest class would score."""
+        """Return what always predicting the split's largest class would score."""
         counts = self.splits[split].class_counts
         return None if counts is None else max(counts) / sum(counts)
 
@@ -169,13 +169,13 @@ class DatasetFacts:
 
     @property
     def has_training_samples(self) -> bool:
-        """Whether the split train is what the weights were trained on."""
+        """Tell whether the split train is what the weights were trained on."""
         trained_by = self.trained_by
         here = self.splits["train"].fingerprint
         return trained_by is None or trained_by.fingerprints["train"] == here
 
     def _judged_on_for(self, trained_by: TrainedBy) -> str:
-        """What is known of these samples by their fingerprint, and no more than that."""
+        """Return what is known of these samples by their fingerprint, and no more than that."""
         split = self.splits[self.judged_split]
         where = f"{self.judged_split}, {split.num_samples}"
         theirs = {fingerprint: name for name, fingerprint in trained_by.fingerprints.items()}
@@ -211,7 +211,7 @@ class DatasetFacts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> DatasetFacts:
+    def from_json(cls, record: Mapping[str, Any]) -> DatasetMetadata:
         check_shape(record, cls)
         _check_sense(record)
 
@@ -225,14 +225,14 @@ class DatasetFacts:
             target_names=as_tuple(record["target_names"]),
             image_shape=as_tuple(record["image_shape"]),
             splits={
-                name: SplitFacts(
+                name: SplitMetadata(
                     split["num_samples"], as_tuple(split["class_counts"]), split["fingerprint"]
                 )
                 for name, split in record["splits"].items()
             },
             layouts={
                 name: Layout(
-                    layout["picture"], layout["rows"], layout["columns"], tuple(layout["cells"])
+                    layout["image"], layout["rows"], layout["columns"], tuple(layout["cells"])
                 )
                 for name, layout in record["layouts"].items()
             },
@@ -259,24 +259,24 @@ def _check_sense(record: Mapping[str, Any]) -> None:
     if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")
     _check_preprocessing(record["image_shape"], record.get("preprocessing", {}))
-    for split, facts in splits.items():
-        counts = facts["class_counts"]
+    for split, metadata in splits.items():
+        counts = metadata["class_counts"]
         if counts is not None and (len(counts) != len(names or ()) or not any(counts)):
             raise ValueError(f"the counts of {split} are not those of the classes")
     for split, layout in record["layouts"].items():
         if split not in splits or len(layout["cells"]) != splits[split]["num_samples"]:
             raise ValueError(f"the layout of {split} is not that of its samples")
         if max(layout["cells"], default=0) >= layout["rows"] * layout["columns"]:
-            raise ValueError(f"the layout of {split} has a cell outside of its picture")
-        place = PurePosixPath(layout["picture"])
+            raise ValueError(f"the layout of {split} has a cell outside of its image")
+        place = PurePosixPath(layout["image"])
         if place.is_absolute() or not place.parts or ".." in place.parts:
-            raise ValueError(f"the picture of {split} lies outside of the run")
+            raise ValueError(f"the image of {split} lies outside of the run")
 
 
 def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> None:
     """Raise a ValueError where no image can be brought to a model in this way."""
     channels, height, width = shape
-    decoding, normaliser = record.get("decoding"), record.get("normaliser")
+    decoding, normalizer = record.get("decoding"), record.get("normalizer")
     if decoding is not None:
         check_shape(decoding, RecordedDecoding)
         height, width = decoding.get("size") or (height, width)
@@ -285,15 +285,15 @@ def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> Non
     crop_fraction = 1 if decoding is None else decoding.get("crop_fraction", 1)
     if height * width / crop_fraction**2 > LARGEST_IMAGE:
         raise ValueError("no image is as large as these")
-    if normaliser is not None:
-        check_shape(normaliser, RecordedNormaliser)
-        if {len(normaliser["scale"]), len(normaliser["shift"])} != {channels}:
-            raise ValueError("the normaliser is not that of the channels")
+    if normalizer is not None:
+        check_shape(normalizer, RecordedNormalizer)
+        if {len(normalizer["scale"]), len(normalizer["shift"])} != {channels}:
+            raise ValueError("the normalizer is not that of the channels")
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """How one stage ended: what it was asked, what it reached, and why it stopped."""
+    """The result of a stage: what it was asked, what it reached, and why it stopped."""
 
     stage: str
     passed: bool

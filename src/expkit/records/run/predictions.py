@@ -85,7 +85,7 @@ def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
 
 
 def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, ClassPredictions]:
-    """The classification answers of a run by split."""
+    """The classification predictions of a run by split."""
     import numpy as np
 
     index = {name: number for number, name in enumerate(class_names)}
@@ -112,7 +112,7 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
 
 
 def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str, ValuePredictions]:
-    """The regression answers of a run by split."""
+    """The regression predictions of a run by split."""
     import numpy as np
 
     header = value_header(target_names)

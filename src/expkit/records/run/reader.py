@@ -23,9 +23,9 @@ from expkit.records.arrays import (
     read_image,
 )
 from expkit.records.files import Record, read_json, read_lines, read_yaml
-from expkit.records.former_names import with_present_names
+from expkit.records.former_names import with_present_fields, with_present_names
 from expkit.records.run.labels import Labels
-from expkit.records.run.metadata import DatasetFacts, Layout, StageResult
+from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
 from expkit.records.run.schema import (
     FORMAT_VERSION,
@@ -106,19 +106,19 @@ class Run:
         return environment
 
     @functools.cached_property
-    def dataset(self) -> DatasetFacts:
+    def dataset(self) -> DatasetMetadata:
         """The data as the last stage met it, with the labels that an earlier one may have given."""
         return (
             self.dataset_as_read if self.labels is None else self.labels.apply(self.dataset_as_read)
         )
 
-    def dataset_of(self, stage: str) -> DatasetFacts:
+    def dataset_of(self, stage: str) -> DatasetMetadata:
         """The data as one stage met it: with new labels only where it learns them."""
         learns_labels = (self.config["procedure"].get(stage) or {}).get("labels_from")
         return (self.relabelled if learns_labels else None) or self.dataset_as_read
 
     @functools.cached_property
-    def relabelled(self) -> DatasetFacts | None:
+    def relabelled(self) -> DatasetMetadata | None:
         """The data with the labels that a stage has given; None where none has."""
         labels = Labels.read(self.path, self.dataset_as_read)
         return None if labels is None else labels.apply(self.dataset_as_read)
@@ -133,11 +133,11 @@ class Run:
         return Labels.read(self.path, self.dataset_as_read)
 
     @functools.cached_property
-    def dataset_as_read(self) -> DatasetFacts:
+    def dataset_as_read(self) -> DatasetMetadata:
         """The data as it came, before any stage gave it new labels."""
         path = self._need("dataset.json")
         with explain_damage(path):
-            return DatasetFacts.from_json(read_json(path))
+            return DatasetMetadata.from_json(with_present_fields(read_json(path)))
 
     @functools.cached_property
     def history(self) -> list[Record]:
@@ -145,8 +145,9 @@ class Run:
 
     @functools.cached_property
     def signals(self) -> list[Record]:
-        """What was measured of data, model, loss, steps and epochs, for the rules."""
-        return read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
+        """Return what was measured of data, model, loss, steps and epochs, for the rules."""
+        lines = read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
+        return [with_present_fields(line) for line in lines]
 
     @functools.cached_property
     def stages(self) -> list[StageResult]:
@@ -170,11 +171,11 @@ class Run:
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
             return {}
-        facts = self.dataset
+        metadata = self.dataset
         try:
-            if facts.class_names is not None:
-                return read_class_predictions(path, facts.class_names)
-            return read_value_predictions(path, facts.target_names or ())
+            if metadata.class_names is not None:
+                return read_class_predictions(path, metadata.class_names)
+            return read_value_predictions(path, metadata.target_names or ())
         except (KeyError, ValueError) as error:  # pandas' are ValueErrors
             raise UserError(
                 f"predictions.csv and dataset.json of '{self.name}' do not agree, "
@@ -241,7 +242,7 @@ class Run:
         return self.path / "checkpoints" / stage / f"{which}.safetensors"
 
     def snapshots(self) -> Iterator[tuple[str, int, Mapping[str, npt.NDArray[np.generic]]]]:
-        """The answers recorded in the middle of training, by stage and epoch."""
+        """The predictions recorded in the middle of training, by stage and epoch."""
         for path in list_inside(self.path / "snapshots", "*/epoch_*.npz", self.path):
             number = path.stem.removeprefix("epoch_")
             if number.isdecimal():
@@ -250,7 +251,7 @@ class Run:
                 yield path.parent.name, int(number), arrays
 
     def samples(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
-        """Pictures that the run kept for its pages: `augmented`, `wrong_val`; None without."""
+        """Images that the run kept for its pages: `augmented`, `wrong_val`; None without."""
         path = self.path / "samples" / f"{name}.npz"
         if not is_file(path, self.path):
             return None
@@ -259,9 +260,9 @@ class Run:
         check_samples(arrays, path, self.dataset.num_classes)
         return arrays
 
-    def picture(self, layout: Layout) -> Image | None:
+    def image(self, layout: Layout) -> Image | None:
         """The image that a split was cut from; None where the run does not hold it."""
-        path = self.path / layout.picture
+        path = self.path / layout.image
         return read_image(path, self.path) if is_file(path, self.path) else None
 
     def _need(self, name: str) -> Path:
@@ -359,7 +360,7 @@ def match_names(text: str, paths: Sequence[Path]) -> list[Path]:
 
 
 def no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
-    """What to answer where a word names no run, or several."""
+    """Return what to answer where a word names no run, or several."""
     listed = "\n".join(path.name for path in (matches or runs)[-8:])
     if matches:
         what = f"'{text}' is a part of {len(matches)} runs' names"

@@ -29,7 +29,7 @@ class RecordedStage(TypedDict, total=False):
 
 
 class RecordedReference(TypedDict, total=False):
-    """What somebody else measured."""
+    """Figures that somebody else measured."""
 
     source: str | None
     figures: Mapping[str, float | None] | None

@@ -12,6 +12,7 @@ from expkit.errors import UserError
 from expkit.metrics.cutoff_verdicts import Verdict
 from expkit.metrics.tasks import MAYBE
 from expkit.records.files import read_json, write_json
+from expkit.records.former_names import with_present_fields
 from expkit.records.safe_open import is_file
 from expkit.records.typed_values import Finite, check_shape
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 FILE = "threshold.json"
 HALVES = ("chosen_on", "confirmed_on")
-SHARES = ("recall", MAYBE, "wrong_class", "wrong_other")  # of either half
+FRACTION = ("recall", MAYBE, "wrong_class", "wrong_other")  # of either half
 VERDICTS: Sequence[Verdict] = ("confirmed", "not confirmed", "too few samples")
 
 
@@ -51,19 +52,19 @@ class Threshold:
     def _is_sound(self) -> bool:
         highest = 1 if self.high is None else self.high
         has_names = self.class_name in self.class_names and self.verdict in VERDICTS
-        shares = [self.evidence[half][name] for half in HALVES for name in SHARES]
-        has_shares = all(_is_share(**each) for each in shares)
-        return has_names and has_shares and 0 <= self.low <= highest <= 1
+        fractions = [self.evidence[half][name] for half in HALVES for name in FRACTION]
+        has_fractions = all(_is_fraction(**each) for each in fractions)
+        return has_names and has_fractions and 0 <= self.low <= highest <= 1
 
 
-def _is_share(
-    count: int, total: int, share: float | None, interval: Sequence[float] | None
+def _is_fraction(
+    count: int, total: int, fraction: float | None, interval: Sequence[float] | None
 ) -> bool:
-    """Tell whether a count of a total has a share and its interval, or neither if it is of none."""
-    if share is None or interval is None:
+    """Tell whether a count of a total has its fraction and interval, or neither if of none."""
+    if fraction is None or interval is None:
         return count == total == 0
     low, high = interval
-    return 0 <= count <= total and 0 <= low <= share <= high <= 1
+    return 0 <= count <= total and 0 <= low <= fraction <= high <= 1
 
 
 def read_thresholds(run_path: Path) -> Sequence[Threshold]:
@@ -72,7 +73,7 @@ def read_thresholds(run_path: Path) -> Sequence[Threshold]:
     if not is_file(path):
         return ()
     try:
-        record = read_json(path)
+        record = with_present_fields(read_json(path))
         # of one class alone, as they were written before several could stand side by side
         listed = [_renamed(record)] if "class_name" in record else record["thresholds"]
         check_shape(listed, list[Threshold])
@@ -119,10 +120,10 @@ def decide(
         if each.high is not None:
             claims += own >= each.high
             claimed[own >= each.high] = each.class_index
-    answers = np.where(claims == 1, claimed, len(names))
+    predictions = np.where(claims == 1, claimed, len(names))
     if len(thresholds) < len(names):
-        answers[is_other] = others[is_other].argmax(axis=1)
-    return list(np.array([*names, MAYBE], dtype=object)[answers])
+        predictions[is_other] = others[is_other].argmax(axis=1)
+    return list(np.array([*names, MAYBE], dtype=object)[predictions])
 
 
 def _renamed(record: dict[str, Any]) -> dict[str, Any]:

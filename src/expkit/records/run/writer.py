@@ -104,11 +104,11 @@ class RunFolder:
     def write_snapshot(
         self, stage: str, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]
     ) -> None:
-        """What the model answered in the middle of training, for the pictures of that epoch."""
+        """What the model predicted in the middle of training, for the images of that epoch."""
         self._write_arrays(Path("snapshots") / stage / f"epoch_{epoch:04d}.npz", arrays)
 
     def write_samples(self, name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Pictures of a few samples, so that a page can show them without the data."""
+        """Images of a few samples, so that a page can show them without the data."""
         self._write_arrays(Path("samples") / f"{name}.npz", arrays)
 
     def _write_arrays(self, place: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
@@ -194,7 +194,7 @@ def hold_file(path: Path, root: Path | None = None) -> int:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process is writing into this run folder now."""
+    """Tell whether a process is writing into this run folder now."""
     return is_file_locked(path / ".lock")
 
 

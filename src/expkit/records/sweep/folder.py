@@ -131,7 +131,7 @@ class Job:
 
     @property
     def is_held(self) -> bool:
-        """Whether a process is at it now."""
+        """Tell whether a process is at it now."""
         return is_file_locked(self.events_path)
 
     @property
@@ -146,7 +146,7 @@ class Job:
 
     @property
     def seconds(self) -> float | None:
-        """How long its last process lived."""
+        """Return how long its last process lived."""
         last = self.events[-1] if self.events else {}
         return last.get("seconds")
 
@@ -156,7 +156,7 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """What it printed."""
+        """Return what it printed."""
         path = self.sweep / "jobs" / f"{self.id}.txt"
         refuse_links(path, self.sweep)
         return path
@@ -178,7 +178,7 @@ class Sweep:
         return one_line(self.path.name)
 
     @functools.cached_property
-    def facts(self) -> Record:
+    def metadata(self) -> Record:
         """The command, the objective, and where and by what it was started."""
         return read_json(self.path / "sweep.json")
 
@@ -188,7 +188,7 @@ class Sweep:
 
     @property
     def objective(self) -> str:
-        """What its jobs are sorted by, and a search chooses by."""
+        """Return what its jobs are sorted by, and a search chooses by."""
         return for_choosing(self._fact("objective", str))
 
     @property
@@ -200,7 +200,7 @@ class Sweep:
         return command
 
     def _fact(self, key: str, kind: type[Kind]) -> Kind:
-        value = self.facts.get(key)
+        value = self.metadata.get(key)
         if not isinstance(value, kind):
             raise self._damaged(key)
         return value
@@ -269,7 +269,7 @@ class SweepFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, facts: Record) -> SweepFolder:
+    def create(cls, path: Path, metadata: Record) -> SweepFolder:
         """A folder that nobody else has."""
         with explain_disk_errors(path.parent):
             path.mkdir(parents=True, exist_ok=True)  # a sweeper of Hydra's may have made it
@@ -281,7 +281,7 @@ class SweepFolder:
                     where=f"hydra.sweep.dir={path}",
                     fix=f"expkit resume {shlex.quote(str(path))}   (or leave hydra.sweep.dir out)",
                 ) from None
-            write_json(path / "sweep.json", facts)
+            write_json(path / "sweep.json", metadata)
         return cls(path)
 
     def hold(self) -> int:
@@ -319,9 +319,9 @@ class SweepFolder:
         if is_file(plan) and not read_file(plan).endswith(b"\n"):
             write_lines(plan, read_lines(plan))  # a torn last line would swallow the next one
 
-    def remember(self, **facts: Any) -> None:
+    def remember(self, **metadata: Any) -> None:
         """Add to what sweep.json says."""
-        write_json(self.path / "sweep.json", {**read_json(self.path / "sweep.json"), **facts})
+        write_json(self.path / "sweep.json", {**read_json(self.path / "sweep.json"), **metadata})
 
     def plan(
         self,

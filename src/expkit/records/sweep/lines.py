@@ -1,4 +1,4 @@
-"""What lines of a sweep's records hold, looked at first: their ids and names become paths."""
+"""Checks of a sweep's recorded lines, whose ids and names become paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample by sample: what one model mends, and what it breaks, of another's answers."""
+"""Sample by sample: what one model mends, and what it breaks, of another's predictions."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Kind = Literal["fixed", "broken", "both wrong"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "both wrong")
 HEADER = (
-    *("run", "baseline", "sample", "target", "baseline_answer", "baseline_confidence"),
-    *("answer", "confidence", "kind"),
+    *("run", "baseline", "sample", "target", "baseline_prediction", "baseline_confidence"),
+    *("prediction", "confidence", "kind"),
 )
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Two models' answers to the same samples."""
+    """Two models' predictions for the same samples."""
 
     ours: ClassPredictions
     theirs: ClassPredictions
@@ -48,21 +48,21 @@ class Changes:
                 yield (
                     self.ours.samples[place],
                     self.ours.class_names[self.ours.targets[place]],
-                    *answer_of(self.theirs, place),
-                    *answer_of(self.ours, place),
+                    *prediction_of(self.theirs, place),
+                    *prediction_of(self.ours, place),
                     kind,
                 )
 
 
 def changes_between(ours: Predictions | None, theirs: Predictions | None) -> Changes | None:
-    """None where the answers are numbers, or are to other samples."""
+    """None where the predictions are numbers, or are to other samples."""
     if not isinstance(ours, ClassPredictions) or not isinstance(theirs, ClassPredictions):
         return None
     return Changes(ours, theirs) if are_same_samples(ours, theirs) else None
 
 
-def answer_of(predictions: ClassPredictions, place: int) -> tuple[str, str]:
-    """The class that was answered, and the probability that it was given."""
+def prediction_of(predictions: ClassPredictions, place: int) -> tuple[str, str]:
+    """The class that was predicted, and the probability that it was given."""
     index = int(predictions.predictions[place])
     confidence = float(predictions.probabilities[place, index])
     return predictions.class_names[index], f"{confidence:.6g}"
@@ -79,7 +79,7 @@ def changes_table(told: Iterable[tuple[str, str, Changes]]) -> str:
 
 
 def are_same_samples(ours: Predictions, theirs: Predictions) -> bool:
-    """The same names in the same order, with the same right answers."""
+    """The same names in the same order, with the same correct predictions."""
     import numpy as np
 
     if list(ours.samples) != list(theirs.samples):

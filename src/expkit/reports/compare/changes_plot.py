@@ -1,4 +1,4 @@
-"""Pictures of the samples that one model mends, and of those that it breaks."""
+"""Images of the samples that one model mends, and of those that it breaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import SubFigure
 
 from expkit.records.run.reader import Run
-from expkit.reports.compare.changes import Changes, Kind, answer_of
+from expkit.reports.compare.changes import Changes, Kind, prediction_of
 from expkit.reports.formatting import percent, samples_of
 from expkit.reports.plots import style
 from expkit.reports.plots.confident_errors import as_colours
@@ -23,12 +23,12 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def draw_changes(changes: Changes, ours: Run, theirs: Run, path: Path) -> list[Path]:
-    """A grid for the fixed and one for the broken, the surest of the wrong answers first.
+    """A grid for the fixed and one for the broken, the most confident errors first.
 
-    Only of samples whose pictures the runs' records hold; nothing where there are none.
+    Only of samples whose images the runs' records hold; nothing where there are none.
     """
-    pictures = pictures_of(changes, ours, theirs)
-    chosen = {kind: _surest(changes, kind, pictures) for kind in SHOWN}
+    images = images_of(changes, ours, theirs)
+    chosen = {kind: _most_confident(changes, kind, images) for kind in SHOWN}
     if not any(chosen.values()):
         return []
     num_rows = {kind: -(-len(chosen[kind]) // COLUMNS) for kind in SHOWN}
@@ -39,30 +39,31 @@ def draw_changes(changes: Changes, ours: Run, theirs: Run, path: Path) -> list[P
     figure.suptitle(style.wrapped(title, 1.8 * COLUMNS), fontsize=11)
     parts = figure.subfigures(len(SHOWN), 1, squeeze=False, height_ratios=heights).ravel()
     for part, kind in zip(parts, SHOWN, strict=True):
-        head = _head(kind, changes.where(kind).tolist(), pictures)
+        head = _head(kind, changes.where(kind).tolist(), images)
         part.suptitle(head, fontsize=10, ha="left", x=0.01)
         if num_rows[kind]:
-            _draw_kind(part, changes, chosen[kind], pictures, num_rows[kind])
+            _draw_kind(part, changes, chosen[kind], images, num_rows[kind])
     return [style.save(figure, path)]
 
 
-def _head(kind: Kind, places: Sequence[int], pictures: Mapping[int, Pixels]) -> str:
-    """How many are shown of how many, and why not all."""
-    num_kept = sum(place in pictures for place in places)
+def _head(kind: Kind, places: Sequence[int], images: Mapping[int, Pixels]) -> str:
+    """Return how many are shown of how many, and why not all."""
+    num_kept = sum(place in images for place in places)
     if not places:
         return f"{kind}: none"
     if not num_kept:
-        return f"{kind}: {len(places)}, of which the records hold no picture"
-    told = f"{kind}: the {min(num_kept, MAX_OF_A_KIND)} surest wrong answers of {len(places)}"
+        return f"{kind}: {len(places)}, of which the records hold no image"
+    shown = min(num_kept, MAX_OF_A_KIND)
+    told = f"{kind}: the {shown} most confident wrong predictions of {len(places)}"
     if num_kept < len(places):
-        return f"{told}, and of {num_kept} whose pictures the records hold"
+        return f"{told}, and of {num_kept} whose images the records hold"
     return told if num_kept > MAX_OF_A_KIND else f"{kind}: all {len(places)}"
 
 
-def _surest(changes: Changes, kind: Kind, pictures: Mapping[int, Pixels]) -> list[int]:
+def _most_confident(changes: Changes, kind: Kind, images: Mapping[int, Pixels]) -> list[int]:
     wrong = changes.theirs if kind == "fixed" else changes.ours
-    places = [place for place in changes.where(kind).tolist() if place in pictures]
-    places.sort(key=lambda place: -float(answer_of(wrong, place)[1]))
+    places = [place for place in changes.where(kind).tolist() if place in images]
+    places.sort(key=lambda place: -float(prediction_of(wrong, place)[1]))
     return places[:MAX_OF_A_KIND]
 
 
@@ -70,18 +71,18 @@ def _draw_kind(
     part: SubFigure,
     changes: Changes,
     places: list[int],
-    pictures: Mapping[int, Pixels],
+    images: Mapping[int, Pixels],
     num_rows: int,
 ) -> None:
     panels = part.subplots(num_rows, COLUMNS, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
     for panel, place in zip(panels, places, strict=False):
-        panel.imshow(as_colours(pictures[place]), interpolation="nearest", vmin=0, vmax=255)
+        panel.imshow(as_colours(images[place]), interpolation="nearest", vmin=0, vmax=255)
         answers = [
             f"{style.shortened(name, LINE_LENGTH - 10)}, {percent(float(confidence))}"
             for name, confidence in (
-                answer_of(side, place) for side in (changes.theirs, changes.ours)
+                prediction_of(side, place) for side in (changes.theirs, changes.ours)
             )
         ]
         target = changes.ours.class_names[changes.ours.targets[place]]
@@ -91,8 +92,8 @@ def _draw_kind(
         panel.text(0.5, -0.03, name, transform=panel.transAxes, ha="center", va="top", fontsize=6)
 
 
-def pictures_of(changes: Changes, ours: Run, theirs: Run) -> dict[int, Pixels]:
-    """By place in the split: from the runs' kept mistakes, or cut from a puzzle's picture."""
+def images_of(changes: Changes, ours: Run, theirs: Run) -> dict[int, Pixels]:
+    """By place in the split: from the runs' kept mistakes, or cut from a puzzle's image."""
     split = changes.ours.split
     found = {}
     places = {name: place for place, name in enumerate(changes.ours.samples)}
@@ -107,7 +108,7 @@ def pictures_of(changes: Changes, ours: Run, theirs: Run) -> dict[int, Pixels]:
 
 def _pieces(run: Run, split: str) -> dict[int, Pixels]:
     layout = run.dataset.layouts.get(split)
-    image = None if layout is None else run.picture(layout)
+    image = None if layout is None else run.image(layout)
     if layout is None or image is None:
         return {}
     pixels = np.asarray(image)

@@ -1,4 +1,4 @@
-"""What forbids to hold two runs' figures against each other, and what only makes it doubtful."""
+"""Reasons not to compare two runs' figures, and reasons to doubt the comparison."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from expkit.reports.compare.recipes import Recipe
 
 PACKAGES = ("expkit", "torch")
-# settings of datasets that change what is made of a picture, and not which picture it is
+# settings of datasets that change what is made of an image, and not which image it is
 PREPARATION = {
     *("size", "resize", "crop_fraction", "interpolation", "channels", "piece_size", "normalise"),
     *("memory_fraction", "cache_dir"),

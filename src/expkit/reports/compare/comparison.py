@@ -1,6 +1,6 @@
 """Recipes beside a baseline: the differences that their records prove, and those that they do not.
 
-A recipe with one run is tested on its answers to the samples; one with several seeds, over these.
+A recipe with one run is tested on its predictions; one with several seeds, over these.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list
 
 
 def main_metric(names: Collection[str]) -> str:
-    """What to judge by where nobody said: the accuracy, of numbers the error."""
+    """Return what to judge by where nobody said: the accuracy, of numbers the error."""
     return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 
@@ -141,7 +141,7 @@ def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Re
     if found.is_forbidden:
         return found
     ours, theirs = _matching(group, baseline)
-    mine, other = records.answers(ours, split), records.answers(theirs, split)
+    mine, other = records.predictions(ours, split), records.predictions(theirs, split)
     if mine is not None and other is not None:
         changes = changes_between(mine, other)
         found = replace(found, changes=changes, changes_of=(ours, theirs))
@@ -170,7 +170,7 @@ def _why_untested(row: Compared, baseline: Recipe, metric: str) -> str:
         return f"neither has a figure of {metric} for two seeds"
     if row.changes is not None:
         return f"{metric} is no sum over samples, so its noise is not known"
-    return "not both have recorded answers to the same samples"
+    return "not both have recorded predictions for the same samples"
 
 
 def _matching(group: Recipe, baseline: Recipe) -> tuple[Member, Member]:
@@ -187,7 +187,7 @@ class Records:
     baseline: Recipe
     kept: dict[Path, Predictions | None] = field(default_factory=dict)
 
-    def answers(self, member: Member, split: str) -> Predictions | None:
+    def predictions(self, member: Member, split: str) -> Predictions | None:
         """On a split; empty: on the one that the run is judged by."""
         if member.path in self.kept:
             return self.kept[member.path]
@@ -204,7 +204,7 @@ def _on_samples(
     theirs: tuple[Member, Predictions | None],
     metrics: Sequence[str],
 ) -> dict[str, Difference]:
-    """By metric as it was asked for; empty where not both answered the same samples."""
+    """By metric as it was asked for; empty where not both predicted the same samples."""
     if ours[1] is None or theirs[1] is None:
         return {}
     if not are_same_samples(ours[1], theirs[1]):

@@ -1,4 +1,4 @@
-"""A comparison as files: a page, its table, the samples that changed, and their pictures."""
+"""A comparison as files: a page, its table, the samples that changed, and plots of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from expkit.reports.compare import table as tables
 from expkit.reports.compare.changes import KINDS, changes_table
 from expkit.reports.compare.comparison import Comparison
 from expkit.reports.compare.verdicts import ONE_SEED_EACH
-from expkit.reports.plots.files import find_pictures, format_of, link_to
+from expkit.reports.plots.files import find_plots, format_of, link_to
 
-NO_PICTURE = "The runs' records hold no picture of a sample that changed."
+NO_IMAGE = "The runs' records hold no image of a sample that changed."
 
 
 def write_comparison(
     comparison: Comparison,
     folder: Path,
     left_out: Sequence[str] = (),
-    picture_format: str | None = None,
+    plot_format: str | None = None,
 ) -> list[Path]:
-    """compare.csv, changes.csv, the pictures of what changed and, last, compare.md."""
+    """compare.csv, changes.csv, the plots of what changed and, last, compare.md."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "compare.csv", folder / "changes.csv"]
     write_aside(paths[0], tables.comparison_csv(comparison).encode())
@@ -33,20 +33,20 @@ def write_comparison(
         if row.changes is not None and row.changes_of is not None
     ]
     write_aside(paths[1], changes_table(told).encode())
-    pictures = list(_draw(comparison, folder, picture_format))
-    for path in set(find_pictures(folder, "changes*")) - set(pictures):
+    plots = list(_draw(comparison, folder, plot_format))
+    for path in set(find_plots(folder, "changes*")) - set(plots):
         path.unlink()  # of an earlier comparison
     page = folder / "compare.md"
-    write_aside(page, _page(comparison, left_out, pictures).encode())
-    return [page, *paths, *pictures]
+    write_aside(page, _page(comparison, left_out, plots).encode())
+    return [page, *paths, *plots]
 
 
-def _draw(comparison: Comparison, folder: Path, picture_format: str | None) -> Iterator[Path]:
+def _draw(comparison: Comparison, folder: Path, plot_format: str | None) -> Iterator[Path]:
     from expkit.reports.compare.changes_plot import draw_changes
     from expkit.reports.plots import style
 
     baseline = Run(comparison.baseline.members[0].path)
-    with style.styled(), style.in_format(picture_format or format_of(baseline.config)):
+    with style.styled(), style.in_format(plot_format or format_of(baseline.config)):
         for row in comparison.rows:
             if row.changes is None or row.changes_of is None:
                 continue
@@ -55,7 +55,7 @@ def _draw(comparison: Comparison, folder: Path, picture_format: str | None) -> I
             yield from draw_changes(row.changes, ours, theirs, folder / f"changes{end}.png")
 
 
-def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Path]) -> str:
+def _page(comparison: Comparison, left_out: Sequence[str], plots: Sequence[Path]) -> str:
     groups = tables.shown_groups(comparison)
     names = [
         (
@@ -89,13 +89,13 @@ def _page(comparison: Comparison, left_out: Sequence[str], pictures: Sequence[Pa
         "## Figures",
         plain(f"{tables.judged_on(comparison)}."),
         markdown.table(figures[0], figures[1:]),
-        *_changes(comparison, pictures),
-        *(link_to(path, path.name) for path in pictures),
+        *_changes(comparison, plots),
+        *(link_to(path, path.name) for path in plots),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _changes(comparison: Comparison, pictures: Sequence[Path]) -> list[str]:
+def _changes(comparison: Comparison, plots: Sequence[Path]) -> list[str]:
     rows = [
         (row.group.label, *(str(len(row.changes.where(kind))) for kind in KINDS))
         for row in comparison.rows
@@ -107,4 +107,4 @@ def _changes(comparison: Comparison, pictures: Sequence[Path]) -> list[str]:
         "Right with the run and wrong with the baseline is fixed; every sample is in changes.csv."
     )
     table = markdown.table(("", *KINDS), rows)
-    return ["## Samples", told, table, "" if pictures else NO_PICTURE]
+    return ["## Samples", told, table, "" if plots else NO_IMAGE]

@@ -20,7 +20,7 @@ FEW = 4  # recipes that have a column each, and a sentence on their samples
 
 
 def comparison_screen(comparison: Comparison) -> str:
-    """What was compared, what differs, the figures, and what they prove."""
+    """Return what was compared, what differs, the figures, and what they prove."""
     parts = [
         *([_runs(comparison)] if _are_few(comparison) else []),
         _settings(comparison),

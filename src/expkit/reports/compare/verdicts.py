@@ -1,4 +1,4 @@
-"""What a comparison comes to in words: better, worse, or no evidence of a difference."""
+"""Verdicts of a comparison: better, worse, or no evidence of a difference."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def difference_shown(metric: str, difference: Difference) -> str:
 
 def ends_shown(metric: str, ends: tuple[float, float]) -> str:
     """`-0.98 to +1.31`; an end beside 0 has so many digits that it is not shown as 0."""
-    scale, kind = (100, "f") if formatting.is_share(metric) else (1, "g")
+    scale, kind = (100, "f") if formatting.is_fraction(metric) else (1, "g")
     texts = []
     for end in ends:
         for digits in range(2 if kind == "f" else 3, 10):

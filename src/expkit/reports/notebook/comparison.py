@@ -86,7 +86,7 @@ def results(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _ignorant(pairs: Sequence[Pair]) -> list[str]:
-    """Each run that is no better than never looking at its pictures."""
+    """Each run that is no better than never looking at its images."""
     names = labels([run for run, _ in pairs])
     told = [formatting.against_ignorance(summary) for _, summary in pairs]
     found = [f"- {name} is {text}" for name, text in zip(names, told, strict=True) if text]
@@ -158,7 +158,7 @@ def references(pairs: Sequence[Pair]) -> list[str]:
 
 
 def stages_table(pairs: Sequence[Pair]) -> str:
-    """How each stage ended; a stage that did not has a dash."""
+    """Return how each stage ended; a stage that did not has a dash."""
     names = labels([run for run, _ in pairs])
     found = [{stage["stage"]: stage for stage in summary["stages"]} for _, summary in pairs]
     stages = dict.fromkeys(stage for stages in found for stage in stages)

@@ -25,18 +25,18 @@ from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.summary import Summary, summarize
 from expkit.reports.sweep.caveats import sweep_answer
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.page import draw_pictures, sections
+from expkit.reports.sweep.page import draw_sweep_plots, sections
 
-PICTURES = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
+PLOTS = ("curves_train", "puzzle_accuracy", "puzzle_grid", "puzzle_position")
 INSTEAD_OF_PUZZLE = ("confusion", "confused_pairs", "classes", "reliability", "regression")
 NOTES = "## Notes"
 NOTES_LINE = rb"\n## Notes[ \t]*(?:\r?\n|\Z)"  # some editors leave no line break at the end
-MAX_PICTURE_WIDTH = 1100
-MAX_PICTURE_BYTES = 350_000
+MAX_PLOT_WIDTH = 1100
+MAX_PLOT_BYTES = 350_000
 
 
 def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
-    """README.md and pictures; the first run is the subject, the others are what it stands beside.
+    """README.md and plots; the first run is the subject, the others are what it stands beside.
 
     Whatever a person wrote under `## Notes` is kept.
     """
@@ -44,8 +44,8 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
     pairs = [(run, summarize(run)) for run in runs]
     notes = kept_notes(page)
     with made_whole(folder):
-        pictures = _copy_pictures(runs[0], folder)
-        write_aside(page, _page(pairs, pictures).encode() + notes)
+        plots = _copy_plots(runs[0], folder)
+        write_aside(page, _page(pairs, plots).encode() + notes)
         write_result(folder, _result(pairs))
     return page
 
@@ -58,12 +58,12 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
     hypothesis = sweep.jobs[0].config.get("hypothesis") if sweep.jobs else ""
     with made_whole(folder):
         with tempfile.TemporaryDirectory() as aside:
-            pictures = [_shrink(path, folder) for path in draw_pictures(outcome, Path(aside))]
+            plots = [_shrink(path, folder) for path in draw_sweep_plots(outcome, Path(aside))]
         parts = [
             f"# {markdown.plain(folder.name)}",
             f"Hypothesis: {markdown.plain(hypothesis or 'none was stated.')}",
             *map(_portable, sections(outcome)),
-            *_shown(pictures),
+            *_shown(plots),
             NOTES,
         ]
         text = "\n\n".join(part for part in parts if part) + "\n"
@@ -74,7 +74,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
 
 
 def _result(pairs: Sequence[Pair]) -> Result:
-    """What the index of all experiments needs of this one."""
+    """Return what the index of all experiments needs of this one."""
     run, summary = pairs[0]
     judged = summary["judged_split"]
     criterion = next((each["metric"] for each in summary["criteria"]), "")
@@ -111,9 +111,9 @@ def _samples_of(run: Run, split: str) -> str:
     """
     source = {k: v for k, v in run.config.get("dataset", {}).items() if k not in PREPARATION}
     known = [source, split, run.dataset.splits[split].num_samples]
-    answered = run.predictions.get(split)
-    if answered is not None:
-        known += [list(answered.samples), answered.targets.tolist()]
+    predicted = run.predictions.get(split)
+    if predicted is not None:
+        known += [list(predicted.samples), predicted.targets.tolist()]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -137,7 +137,7 @@ def kept_notes(page: Path) -> bytes:
     return parts[1]
 
 
-def _page(pairs: Sequence[Pair], pictures: Sequence[Path]) -> str:
+def _page(pairs: Sequence[Pair], plots: Sequence[Path]) -> str:
     """Up to the notes."""
     run, summary = pairs[0]
     title = run.config.get("name") or run.name
@@ -156,16 +156,16 @@ def _page(pairs: Sequence[Pair], pictures: Sequence[Path]) -> str:
         comparison.stages_table(pairs),
         "## Repeat it",
         *_commands([run for run, _ in pairs]),
-        *_shown(pictures),
+        *_shown(plots),
         NOTES,
     ]
     text = "\n\n".join(part for part in parts if part)
     return text + "\n"
 
 
-def _shown(pictures: Sequence[Path]) -> list[str]:
-    links = [link_to(path, path.name) for path in pictures]
-    return ["## Pictures", *links] if links else []
+def _shown(plots: Sequence[Path]) -> list[str]:
+    links = [link_to(path, path.name) for path in plots]
+    return ["## Plots", *links] if links else []
 
 
 def _compared(run: Run) -> list[str]:
@@ -174,7 +174,7 @@ def _compared(run: Run) -> list[str]:
 
 
 def _findings(summary: Summary) -> list[str]:
-    """What was found on the subject; the commands name no place of this machine."""
+    """Return what was found on the subject; the commands name no place of this machine."""
     return [_portable(part) for part in markdown_section(summary["findings"])]
 
 
@@ -189,34 +189,34 @@ def _commands(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _copy_pictures(run: Run, folder: Path) -> list[Path]:
-    """The subject's pictures, drawn from its records, made small enough for a repository."""
+def _copy_plots(run: Run, folder: Path) -> list[Path]:
+    """The subject's plots, drawn from its records, made small enough for a repository."""
     from expkit.reports.plots.gallery import draw_plots
 
     with tempfile.TemporaryDirectory() as aside:
         drawn = draw_plots(run, Path(aside), snapshots=False)
-        chosen = [path for path in drawn if path.stem.startswith(PICTURES)]
+        chosen = [path for path in drawn if path.stem.startswith(PLOTS)]
         if not any(path.stem.startswith("puzzle") for path in chosen):
             chosen += [path for path in drawn if path.stem.startswith(INSTEAD_OF_PUZZLE)]
         return [_shrink(path, folder) for path in chosen]
 
 
-def _shrink(picture: Path, folder: Path) -> Path:
+def _shrink(plot: Path, folder: Path) -> Path:
     """A PNG where that is small, else a JPEG; lines are small as they are."""
-    if picture.suffix != ".png":
-        write_aside(folder / picture.name, picture.read_bytes())
-        return folder / picture.name
+    if plot.suffix != ".png":
+        write_aside(folder / plot.name, plot.read_bytes())
+        return folder / plot.name
     from PIL import Image
 
-    with Image.open(picture) as opened:
+    with Image.open(plot) as opened:
         image = opened.convert("RGB")
-    if image.width > MAX_PICTURE_WIDTH:
-        height = round(image.height * MAX_PICTURE_WIDTH / image.width)
-        image = image.resize((MAX_PICTURE_WIDTH, height), Image.Resampling.LANCZOS)
+    if image.width > MAX_PLOT_WIDTH:
+        height = round(image.height * MAX_PLOT_WIDTH / image.width)
+        image = image.resize((MAX_PLOT_WIDTH, height), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
-    path, other = folder / picture.name, folder / f"{picture.stem}.jpg"
-    if stream.tell() > MAX_PICTURE_BYTES:
+    path, other = folder / plot.name, folder / f"{plot.stem}.jpg"
+    if stream.tell() > MAX_PLOT_BYTES:
         stream = io.BytesIO()
         image.save(stream, "JPEG", quality=85)
         path, other = other, path

@@ -24,26 +24,26 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 # matplotlib would cost more time to load than all of this takes
 PAIRS_IN_A_ROW, SINGLES_IN_A_ROW = 4, 8
 MIN_ALIKE = 0.999  # correlation, but for rounding
-MIN_SIDE, MAX_SIDE = 96, 160  # pixels of one picture
+MIN_SIDE, MAX_SIDE = 96, 160  # pixels of one image
 GAP, CAPTION, HEAD = 12, 18, 26
 INK, PAPER, FAINT = (17, 17, 17), (255, 255, 255), (119, 119, 119)
 
 
-def draw_mosaic(run: Run, folder: Path, picture_format: str | None = None) -> list[Path]:
-    """Pairs of pictures with their classes, from the run's record of augmented samples."""
+def draw_mosaic(run: Run, folder: Path, plot_format: str | None = None) -> list[Path]:
+    """Pairs of images with their classes, from the run's record of augmented samples."""
     arrays = run.samples("augmented")
     if arrays is None or len(arrays["stored"]) == 0:
         return []
     columns, head, tiles = _choose_tiles(run, arrays)
     canvas = _arrange(tiles, columns, head)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"augmented.{picture_format or format_of(run.config)}"
+    path = folder / f"augmented.{plot_format or format_of(run.config)}"
     write_aside(path, _encode(canvas, path.suffix))
     return [path]
 
 
 def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]]:
-    """Pairs, or single pictures where a pair would show the same one twice; how many in a row."""
+    """Pairs, or single images where a pair would show the same one twice; how many in a row."""
     stored, seen = arrays["stored"], arrays["seen"]
     changed = np.asarray(arrays.get("changed", True), bool)
     if changed.shape != (len(stored),):  # an older run's records do not tell
@@ -57,7 +57,7 @@ def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]
         marks = ["" if each else "unchanged" for each in changed.tolist()]
         names = [", ".join(filter(None, pair)) for pair in zip(names, marks, strict=True)]
     else:
-        head = "each pair: stored | as the model sees it, normalised; no augmentation"
+        head = "each pair: stored | as the model sees it, normalized; no augmentation"
     tiles = [_tile(pair, name) for *pair, name in zip(stored, seen, names, strict=True)]
     return PAIRS_IN_A_ROW, head, tiles
 
@@ -87,7 +87,7 @@ def _looks_alike(stored_NHWC: Pixels, seen_NHWC: Pixels) -> bool:
 
 
 def _encode(canvas: Image.Image, suffix: str) -> bytes:
-    """The picture's bytes; an SVG holds its pixels as a PNG."""
+    """The image's bytes; an SVG holds its pixels as a PNG."""
     stream = io.BytesIO()
     if suffix == ".pdf":
         canvas.save(stream, "PDF")
@@ -110,15 +110,15 @@ def _caption(run: Run, target: np.generic) -> str:
 
 
 def _tile(images_HWC: Sequence[Pixels], name: str) -> Image.Image:
-    """Pictures side by side over a name, which is cut where it is too long."""
-    pictures = [enlarge(image) for image in images_HWC]
-    width = sum(each.width for each in pictures) + 2 * (len(pictures) - 1)
-    height = max(each.height for each in pictures)
+    """Images side by side over a name, which is cut where it is too long."""
+    enlarged = [enlarge(image) for image in images_HWC]
+    width = sum(each.width for each in enlarged) + 2 * (len(enlarged) - 1)
+    height = max(each.height for each in enlarged)
     tile = Image.new("RGB", (width, height + CAPTION), PAPER)
     left = 0
-    for picture in pictures:
-        tile.paste(picture, (left, 0))
-        left += picture.width + 2
+    for each in enlarged:
+        tile.paste(each, (left, 0))
+        left += each.width + 2
     font, text = _font(12), name[:width]  # of characters that are a pixel wide at least
     while len(text) > 1 and font.getlength(text) > width:
         text = text[:-2] + "…"
@@ -131,7 +131,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def enlarge(image_HWC: Pixels) -> Image.Image:
-    """By whole steps, so that every pixel stays a square; a large picture is made smaller."""
+    """By whole steps, so that every pixel stays a square; a large image is made smaller."""
     grey = image_HWC.shape[-1] != 3
     image = Image.fromarray(image_HWC[..., 0] if grey else image_HWC).convert("RGB")
     longest = max(image.size)

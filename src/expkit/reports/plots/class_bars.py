@@ -23,16 +23,16 @@ ZOOMED_FROM = 50  # percent: where all lies above, the axis begins near the lowe
 
 def draw_classes(run: Run, folder: Path) -> list[Path]:
     """On the judged split; nothing where each class is a single sample, which is right or wrong."""
-    answers = run.predictions.get(run.dataset.judged_split)
-    if not isinstance(answers, ClassPredictions):
+    predictions = run.predictions.get(run.dataset.judged_split)
+    if not isinstance(predictions, ClassPredictions):
         return []
-    found = measure_each_class(answers)
+    found = measure_each_class(predictions)
     if all(figures.count <= 1 for figures in found):
         return []
     shown = choose_classes(found)
     figure = style.new_figure(9, 1.7 + 0.5 * len(shown))
     axes = figure.add_subplot()
-    where = samples_of(answers.split, len(answers.targets))
+    where = samples_of(predictions.split, len(predictions.targets))
     few = "each class" if len(shown) == len(found) else f"the {len(shown)} worst of {len(found)}"
     title = f"{run.name}\n{few} on {where}, line: 95 % interval of the recall"
     figure.suptitle(style.wrapped(title, 8.6), fontsize=11)

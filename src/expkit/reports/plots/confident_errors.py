@@ -17,7 +17,7 @@ LINE_LENGTH = 24
 
 
 def draw_mistakes(run: Run, folder: Path) -> list[Path]:
-    """A grid of pictures of the judged split, the surest mistake first."""
+    """A grid of images of the judged split, the most confident error first."""
     split, class_names = run.dataset.judged_split, run.dataset.class_names
     arrays = run.samples(f"wrong_{split}")
     if arrays is None or class_names is None or len(arrays["images"]) == 0:
@@ -26,7 +26,7 @@ def draw_mistakes(run: Run, folder: Path) -> list[Path]:
     rows = -(-len(images) // COLUMNS)
     figure = style.new_figure(1.85 * COLUMNS, 2.55 * rows + 0.8)
     where = samples_of(split, run.dataset.splits[split].num_samples)
-    title = f"{run.name}\nthe {len(images)} surest mistakes on {where}: target → predicted"
+    title = f"{run.name}\nthe {len(images)} most confident errors on {where}: target → predicted"
     figure.suptitle(style.wrapped(title, 1.8 * COLUMNS), fontsize=11)
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel in panels:

@@ -24,7 +24,7 @@ LOSS_OF_ZERO = 1e-8  # where a log axis shows a loss of 0, which it has no place
 
 
 def draw_curves(run: Run, folder: Path) -> list[Path]:
-    """A picture a stage with more than one line in the history."""
+    """A plot a stage with more than one line in the history."""
     names = dict.fromkeys(record["stage"] for record in run.history)
     paths = []
     for stage in names:
@@ -70,14 +70,16 @@ def train_label(run: Run, stage: str, metric: str) -> str:
         return "one batch"
     notes = ["mean while training"]
     if (run.config["procedure"].get(stage) or {}).get("balanced_sampling"):
-        weighted = any("weighted_to_class_shares" in s for s in run.signals if s["stage"] == stage)
+        weighted = any(
+            "weighted_to_class_fractions" in s for s in run.signals if s["stage"] == stage
+        )
         is_comparable = weighted and metric == "accuracy"
         notes.append(
             "drawn by class, weighted back" if is_comparable else "of classes drawn equally often"
         )
     augment = run.config.get("augment") or {}
     if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
-        notes.append("of mixed pictures")
+        notes.append("of mixed images")
     told = ",\n".join(notes)
     return f"train ({told})"
 
@@ -99,10 +101,10 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     axes.set_ylabel("loss")
     _line(axes, records, "train/loss", 1, TRAIN, train_label(run, stage, "loss"))
     _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
-    facts = run.dataset_of(stage)
-    chance = facts.chance_loss
+    metadata = run.dataset_of(stage)
+    chance = metadata.chance_loss
     if chance:
-        _level(axes, chance, f"chance: ln({facts.num_classes}) = {chance:.3f}", ":")
+        _level(axes, chance, f"chance: ln({metadata.num_classes}) = {chance:.3f}", ":")
     bound = gate_bound(run, stage)
     if bound is not None:
         _level(axes, bound, f"bound to pass: {bound:g}", "--")
@@ -133,15 +135,15 @@ def _mark_broken(axes: Axes, records: Records) -> None:
 
 
 def _draw_accuracy(axes: Axes, run: Run, stage: str, records: Records) -> None:
-    facts, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
+    metadata, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
     axes.set_ylabel("accuracy in %")
     _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, top 5")
     _line(axes, records, "train/accuracy", 100, TRAIN, label)
     _line(axes, records, "val/accuracy", 100, HELD_OUT, "held out (val)")
     axes.set_ylim(-4, 104)
-    if facts.chance_accuracy is not None:
-        chance = facts.chance_accuracy
-        majority = facts.majority_accuracy(facts.monitored_split) or 0
+    if metadata.chance_accuracy is not None:
+        chance = metadata.chance_accuracy
+        majority = metadata.majority_accuracy(metadata.monitored_split) or 0
         if majority - chance < 0.005:
             _level(axes, 100 * chance, f"chance = largest class: {percent(chance)}", ":")
         else:

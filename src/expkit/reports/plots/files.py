@@ -1,4 +1,4 @@
-"""The files of pictures: in which format they are drawn, and which lie in a folder."""
+"""The files of plots: in which format they are drawn, and which lie in a folder."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def format_of(config: Mapping[str, Any]) -> str:
 def add_format(parser: ArgumentParser) -> None:
     """Add `--format` to a command that draws."""
     parser.add_argument(
-        "--format", choices=FORMATS, help="of the pictures (what the runs' plots.format says)"
+        "--format", choices=FORMATS, help="of the plots (what the runs' plots.format says)"
     )
 
 
-def find_pictures(folder: Path, stem: str = "*", root: Path | None = None) -> list[Path]:
+def find_plots(folder: Path, stem: str = "*", root: Path | None = None) -> list[Path]:
     """The images of a folder in any format, by name; `stem` is a glob, `root` the run's."""
     return sorted(
         path for each in FORMATS for path in list_inside(folder, f"{stem}.{each}", root or folder)
     )
 
 
-def link_to(picture: Path, place: str) -> str:
-    """Markdown that shows a picture, or leads to a PDF, which no page shows."""
-    return f"{'' if picture.suffix == '.pdf' else '!'}{link(picture.stem, place)}"
+def link_to(plot: Path, place: str) -> str:
+    """Markdown that shows a plot, or leads to a PDF, which no page shows."""
+    return f"{'' if plot.suffix == '.pdf' else '!'}{link(plot.stem, place)}"

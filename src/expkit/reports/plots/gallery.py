@@ -1,4 +1,4 @@
-"""All pictures that the records of a run allow, in the order in which a reader wants them."""
+"""All plots that the records of a run allow, in the order in which a reader wants them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from expkit.reports.plots.confident_errors import draw_mistakes
 from expkit.reports.plots.confusion import draw_confusion
 from expkit.reports.plots.curves import draw_curves
 from expkit.reports.plots.files import format_of
-from expkit.reports.plots.heatmap import Answer, draw_grid, draw_heatmap
+from expkit.reports.plots.heatmap import PiecePrediction, draw_grid, draw_heatmap
 from expkit.reports.plots.position import draw_positions
 from expkit.reports.plots.precision_recall import draw_precision_recall
 from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
@@ -32,7 +32,7 @@ NUM_SHOWN = 8
 
 
 def draw_plots(
-    run: Run, folder: Path, *, snapshots: bool = True, picture_format: str | None = None
+    run: Run, folder: Path, *, snapshots: bool = True, plot_format: str | None = None
 ) -> list[Path]:
     """Draw everything into a folder; the records decide what there is to draw.
 
@@ -40,7 +40,7 @@ def draw_plots(
     none is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with style.styled(), style.in_format(picture_format or format_of(run.config)):
+    with style.styled(), style.in_format(plot_format or format_of(run.config)):
         return [
             *draw_curves(run, folder),
             *draw_confusion(run, folder),
@@ -57,7 +57,7 @@ def draw_plots(
 
 @dataclass(frozen=True)
 class Shot:
-    """Answers to all samples of a puzzle at one time, with all probabilities of a few."""
+    """Predictions for all samples of a puzzle at one time, with all probabilities of a few."""
 
     targets: npt.NDArray[np.int64]
     predictions: npt.NDArray[np.int64]
@@ -66,12 +66,12 @@ class Shot:
     probabilities: npt.NDArray[np.float32]  # shown x classes
 
     @classmethod
-    def of_predictions(cls, answers: ClassPredictions) -> Shot:
+    def of_predictions(cls, recorded: ClassPredictions) -> Shot:
         """The shown ones stand at equal distances: nobody chose them for their result."""
-        shown = np.unique(np.linspace(0, len(answers.targets) - 1, NUM_SHOWN).astype(np.int64))
-        right = answers.ranks == 0
-        probabilities = answers.probabilities[shown]
-        return cls(answers.targets, answers.predictions, right, shown, probabilities)
+        shown = np.unique(np.linspace(0, len(recorded.targets) - 1, NUM_SHOWN).astype(np.int64))
+        right = recorded.ranks == 0
+        probabilities = recorded.probabilities[shown]
+        return cls(recorded.targets, recorded.predictions, right, shown, probabilities)
 
     @classmethod
     def of_snapshot(cls, arrays: Mapping[str, Any]) -> Shot:
@@ -79,9 +79,9 @@ class Shot:
         right = predictions == targets
         return cls(targets, predictions, right, arrays["shown"], arrays["probabilities"])
 
-    def answers(self) -> list[Answer]:
+    def pieces(self) -> list[PiecePrediction]:
         return [
-            Answer(
+            PiecePrediction(
                 int(self.targets[sample]),
                 int(self.predictions[sample]),
                 bool(self.right[sample]),
@@ -99,13 +99,16 @@ def _draw_puzzles(run: Run, folder: Path, *, snapshots: bool) -> Iterator[Path]:
             continue
         suffix = "" if len(layouts) == 1 else f"_{split}"
         where = samples_of(split, len(layout.cells))
-        answers = run.predictions.get(split)
-        if isinstance(answers, ClassPredictions):
-            shot = Shot.of_predictions(answers)
+        predictions = run.predictions.get(split)
+        if isinstance(predictions, ClassPredictions):
+            shot = Shot.of_predictions(predictions)
             yield from _draw_shot(puzzle, shot, (run.name, where), folder, suffix)
-        elif isinstance(answers, ValuePredictions) and tuple(answers.target_names) == ("x", "y"):
+        elif isinstance(predictions, ValuePredictions) and tuple(predictions.target_names) == (
+            "x",
+            "y",
+        ):
             path = folder / f"puzzle_position{suffix}.png"
-            yield draw_positions(puzzle, answers, f"{run.name}\npositions of {where}", path)
+            yield draw_positions(puzzle, predictions, f"{run.name}\npositions of {where}", path)
         if snapshots and number == 0 and run.dataset.task == "classification":
             for stage, epoch, arrays in run.snapshots():
                 head = f"{run.name}, {stage}, epoch {epoch}", where
@@ -116,18 +119,18 @@ def _draw_puzzles(run: Run, folder: Path, *, snapshots: bool) -> Iterator[Path]:
 def _draw_shot(
     puzzle: Puzzle, shot: Shot, head: tuple[str, str], folder: Path, suffix: str
 ) -> Iterator[Path]:
-    """The three pictures of the logs; two of them need classes that are the cells."""
+    """The three plots of the logs; two of them need classes that are the cells."""
     name, where = head
     title = f"{name}\n{where}"
     yield draw_accuracy(puzzle, shot.right, title, folder / f"puzzle_accuracy{suffix}.png")
     classes_are_cells = shot.probabilities.shape[1] == puzzle.rows * puzzle.columns
     if not (classes_are_cells and np.array_equal(shot.targets, puzzle.cells)):
         return
-    answers = shot.answers()
+    pieces = shot.pieces()
     title = f"{name}\nwhere the model puts piece {shot.shown[0]} of {where}"
-    yield draw_heatmap(puzzle, answers[0], title, folder / f"puzzle_heatmap{suffix}.png")
+    yield draw_heatmap(puzzle, pieces[0], title, folder / f"puzzle_heatmap{suffix}.png")
     title = (
-        f"{name}\n{len(answers)} of {where}, at equal distances, beside their probabilities\n"
+        f"{name}\n{len(pieces)} of {where}, at equal distances, beside their probabilities\n"
         "solid green: target, dashed orange: prediction where it is another"
     )
-    yield draw_grid(puzzle, answers, title, folder / f"puzzle_grid{suffix}.png")
+    yield draw_grid(puzzle, pieces, title, folder / f"puzzle_grid{suffix}.png")

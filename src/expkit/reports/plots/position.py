@@ -1,4 +1,4 @@
-"""Where a model that answers with a position puts each piece of a puzzle."""
+"""Where a model that returns a position puts each piece of a puzzle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def in_cells(values: Floats, targets: Floats, places: Floats, count: int) -> Flo
     """Values of one axis in columns or rows, whatever unit the targets are in.
 
     The targets stand on a straight line over the places that they name; with a single place no
-    line can be found, and the values are taken as shares of the picture.
+    line can be found, and the values are taken as shares of the image.
     """
     spread = targets - targets.mean()
     if not (spread**2).sum() > 0:
@@ -28,11 +28,11 @@ def in_cells(values: Floats, targets: Floats, places: Floats, count: int) -> Flo
     return np.asarray(places.mean() + slope * (values - targets.mean()))
 
 
-def draw_positions(puzzle: Puzzle, answers: ValuePredictions, title: str, path: Path) -> Path:
+def draw_positions(puzzle: Puzzle, predictions: ValuePredictions, title: str, path: Path) -> Path:
     """An arrow from the true to the predicted place of every piece, coloured by its length."""
     columns, rows = puzzle.cells % puzzle.columns, puzzle.cells // puzzle.columns
-    targets = answers.targets.astype(np.float64)
-    predicted = answers.predictions.astype(np.float64)
+    targets = predictions.targets.astype(np.float64)
+    predicted = predictions.predictions.astype(np.float64)
     x = in_cells(predicted[:, 0], targets[:, 0], columns.astype(np.float64), puzzle.columns)
     y = in_cells(predicted[:, 1], targets[:, 1], rows.astype(np.float64), puzzle.rows)
     errors = np.hypot(x - columns, y - rows)

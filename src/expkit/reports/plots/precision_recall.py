@@ -1,4 +1,4 @@
-"""What each cut-off finds of a class, and how much of what it finds is right."""
+"""Precision-recall curves of the classes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_LINES = 10
 
 def draw_precision_recall(run: Run, folder: Path) -> list[Path]:
     """On the judged split: the second of two classes, or each of up to ten against the rest."""
-    answers = run.predictions.get(run.dataset.judged_split)
-    if not isinstance(answers, ClassPredictions) or len(answers.class_names) > MAX_LINES:
+    predictions = run.predictions.get(run.dataset.judged_split)
+    if not isinstance(predictions, ClassPredictions) or len(predictions.class_names) > MAX_LINES:
         return []
     curves = [
         (number, belongs, scores)
-        for number, belongs, scores in one_vs_rest(answers)
+        for number, belongs, scores in one_vs_rest(predictions)
         if belongs.any() and not belongs.all() and np.isfinite(scores).all()
     ]
     if not curves:
@@ -32,12 +32,12 @@ def draw_precision_recall(run: Run, folder: Path) -> list[Path]:
 
     figure = style.new_figure(8.5, 5.4)
     axes = figure.add_subplot()
-    where = samples_of(answers.split, len(answers.targets))
+    where = samples_of(predictions.split, len(predictions.targets))
     title = f"{run.name}\nprecision over recall at every cut-off, on {where}"
     figure.suptitle(style.wrapped(title, 8), fontsize=11)
     for number, belongs, scores in curves:
         precision, recall, _ = precision_recall_curve(belongs, scores)
-        name = style.shortened(answers.class_names[number], 24)
+        name = style.shortened(predictions.class_names[number], 24)
         area = average_precision_score(belongs, scores)
         axes.plot(
             100 * recall,

@@ -1,4 +1,4 @@
-"""The accuracy map: a picture that was cut into pieces, each marked right or wrong."""
+"""The accuracy map: an image that was cut into pieces, each marked right or wrong."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 MAX_WIDTH, MAX_HEIGHT, MAX_CELL = 1290, 900, 260
-RIGHT_TINT, WRONG_TINT = 0.1, 0.65  # how much of a mark's colour lies over the picture
-SHARES = LinearSegmentedColormap.from_list("shares", [style.RED, "#F4EFE0", style.GREEN])
+RIGHT_TINT, WRONG_TINT = 0.1, 0.65  # how much of a mark's colour lies over the image
+FRACTION = LinearSegmentedColormap.from_list("fractions", [style.RED, "#F4EFE0", style.GREEN])
 
 
 @dataclass(frozen=True)
 class Puzzle:
-    """A picture resized so that each cell takes a whole number of pixels."""
+    """An image resized so that each cell takes a whole number of pixels."""
 
     original: style.Pixels
-    picture: style.Pixels  # rows * cell_height x columns * cell_width x 3
+    image: style.Pixels  # rows * cell_height x columns * cell_width x 3
     rows: int
     columns: int
     cells: Ints  # of each sample
 
     @classmethod
     def load(cls, run: Run, layout: Layout) -> Puzzle | None:
-        """None where the picture is not in the run folder."""
-        image = run.picture(layout)
+        """None where the image is not in the run folder."""
+        image = run.image(layout)
         if image is None:
             return None
         aspect = (image.height / layout.rows) / (image.width / layout.columns)
@@ -53,18 +53,18 @@ class Puzzle:
 
     @property
     def cell_height(self) -> int:
-        return int(self.picture.shape[0]) // self.rows
+        return int(self.image.shape[0]) // self.rows
 
     @property
     def cell_width(self) -> int:
-        return int(self.picture.shape[1]) // self.columns
+        return int(self.image.shape[1]) // self.columns
 
     def place(self, cell: int) -> tuple[int, int]:
         """(column, row), as the titles of the pieces say it."""
         return int(cell) % self.columns, int(cell) // self.columns
 
     def piece(self, cell: int) -> style.Pixels:
-        """One piece in the resolution of the picture in the run folder."""
+        """One piece in the resolution of the image in the run folder."""
         column, row = self.place(cell)
         height, width = self.original.shape[:2]
         top, left = row * height // self.rows, column * width // self.columns
@@ -77,11 +77,11 @@ class Puzzle:
         return np.repeat(tall, self.cell_width, axis=1)
 
     def dimmed(self) -> style.Pixels:
-        """The picture in pale grey, so that every colour on it is one that we put there.
+        """The image in pale grey, so that every colour on it is one that we put there.
 
         Sixty levels look the same as all, and make a file half as large.
         """
-        grey = self.picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+        grey = self.image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
         pale = 255 * (0.35 + 0.6 * np.round(grey * 60) / 60)
         return np.repeat(pale[..., None].astype(np.uint8), 3, axis=2)
 
@@ -90,11 +90,11 @@ def draw_accuracy(puzzle: Puzzle, right: Flags, title: str, path: Path) -> Path:
     """Each cell green or red; a cross marks wrong ones for whoever cannot tell these apart."""
     counts = np.bincount(puzzle.cells, minlength=puzzle.rows * puzzle.columns)
     sums = np.bincount(puzzle.cells, weights=right, minlength=len(counts))
-    shares = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    fractions = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
     figure, axes = framed(puzzle, f"{title}, {percent(float(right.mean()))} right", legend=True)
-    show(axes, puzzle, _overlay(puzzle, shares.reshape(puzzle.rows, puzzle.columns)))
+    show(axes, puzzle, _overlay(puzzle, fractions.reshape(puzzle.rows, puzzle.columns)))
     single = counts.max() <= 1
-    _add_legend(figure, _verdict_patches(right) if single else _share_patches(shares))
+    _add_legend(figure, _verdict_patches(right) if single else _share_patches(fractions))
     return style.save(figure, path, num_colors=256)
 
 
@@ -106,11 +106,11 @@ def _verdict_patches(right: Flags) -> list[Patch]:
     ]
 
 
-def _share_patches(shares: Floats) -> list[Patch]:
-    known = shares[np.isfinite(shares)]
+def _share_patches(fractions: Floats) -> list[Patch]:
+    known = fractions[np.isfinite(fractions)]
     steps = np.unique(np.round(known, 4)) if len(np.unique(known)) <= 5 else np.linspace(0, 1, 5)
     patches = [
-        Patch(facecolor=SHARES(step), edgecolor=style.GREY, label=f"{100 * step:.0f} %")
+        Patch(facecolor=FRACTION(step), edgecolor=style.GREY, label=f"{100 * step:.0f} %")
         for step in steps
     ]
     label = "of the samples of a cell are right; crossed: less than half"
@@ -121,23 +121,25 @@ def _add_legend(figure: Figure, patches: list[Patch]) -> None:
     figure.legend(handles=patches, loc="lower center", ncols=len(patches), fontsize=10)
 
 
-def _overlay(puzzle: Puzzle, shares: Floats) -> style.Pixels:
+def _overlay(puzzle: Puzzle, fractions: Floats) -> style.Pixels:
     """One array for all cells, as a thousand patches would take seconds to draw.
 
-    A cell that is all right keeps the picture's colours under its border; the rest are tinted.
+    A cell that is all right keeps the image's colours under its border; the rest are tinted.
     """
     height, width = puzzle.cell_height, puzzle.cell_width
-    tint = np.where(np.isnan(shares)[..., None], 0.8, SHARES(np.nan_to_num(shares))[..., :3])
+    tint = np.where(
+        np.isnan(fractions)[..., None], 0.8, FRACTION(np.nan_to_num(fractions))[..., :3]
+    )
     tinted = puzzle.enlarge(255 * tint)
-    strength = puzzle.enlarge(np.where(shares == 1, RIGHT_TINT, WRONG_TINT)[..., None])
+    strength = puzzle.enlarge(np.where(fractions == 1, RIGHT_TINT, WRONG_TINT)[..., None])
     edge = 0 if min(height, width) < 6 else 1 if min(height, width) < 48 else 3
     border = np.ones((height, width), dtype=np.bool_)
     border[edge : height - edge, edge : width - edge] = False
-    strength[np.tile(border, shares.shape)] = 1.0
-    pixels = blend(puzzle.picture, tinted, strength)
-    is_wrong = np.nan_to_num(shares, nan=1.0) < 0.5
+    strength[np.tile(border, fractions.shape)] = 1.0
+    pixels = blend(puzzle.image, tinted, strength)
+    is_wrong = np.nan_to_num(fractions, nan=1.0) < 0.5
     crossed = (
-        np.tile(_cross(height, width), shares.shape)
+        np.tile(_cross(height, width), fractions.shape)
         & (puzzle.enlarge(is_wrong[..., None]) > 0)[..., 0]
     )
     pixels[crossed] = (25, 12, 0)
@@ -145,7 +147,7 @@ def _overlay(puzzle: Puzzle, shares: Floats) -> style.Pixels:
 
 
 def blend(below: style.Pixels, above: Singles, strength: Singles) -> style.Pixels:
-    """`above` over the picture, in bytes: a thousand cells in floats would take 150 MB more."""
+    """`above` over the image, in bytes: a thousand cells in floats would take 150 MB more."""
     mixed = below.astype(np.float32)
     mixed += strength * (above - mixed)
     return np.round(mixed).astype(np.uint8)
@@ -163,8 +165,8 @@ def _cross(height: int, width: int) -> Flags:
 
 
 def framed(puzzle: Puzzle, title: str, *, legend: bool = False) -> tuple[Figure, Axes]:
-    """A figure with axes that show the picture pixel by pixel, numbered in columns and rows."""
-    image_height, image_width = puzzle.picture.shape[:2]
+    """A figure with axes that show the image pixel by pixel, numbered in columns and rows."""
+    image_height, image_width = puzzle.image.shape[:2]
     width = max(image_width, 620) + 110
     lines = style.wrapped(title, (width - 40) / style.DPI)
     top = 34 + 19 * (lines.count("\n") + 1)
@@ -188,6 +190,6 @@ def _ticks(count: int, pixels: int) -> list[int]:
 
 
 def show(axes: Axes, puzzle: Puzzle, pixels: style.Pixels) -> None:
-    """The picture, or what was made of it, in columns and rows."""
+    """The image, or what was made of it, in columns and rows."""
     extent = (-0.5, puzzle.columns - 0.5, puzzle.rows - 0.5, -0.5)
     axes.imshow(pixels, extent=extent, aspect="auto", interpolation="nearest")

@@ -1,4 +1,4 @@
-"""How often a model is right beside how sure it is."""
+"""The reliability diagram: accuracy beside confidence."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from expkit.reports.plots import style
 
 def draw_reliability(run: Run, folder: Path) -> list[Path]:
     """On the judged split; a bar on the diagonal is as right as it is sure."""
-    answers = run.predictions.get(run.dataset.judged_split)
-    if not isinstance(answers, ClassPredictions):
+    predictions = run.predictions.get(run.dataset.judged_split)
+    if not isinstance(predictions, ClassPredictions):
         return []
-    calibration = Calibration.of(answers)
+    calibration = Calibration.of(predictions)
     if calibration is None:
         return []
     figure = style.new_figure(8.5, 7.2)
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
-    where = samples_of(answers.split, len(answers.targets))
+    where = samples_of(predictions.split, len(predictions.targets))
     error = 100 * calibration.error
     title = f"{run.name}\ncalibration error (ECE) {error:.2f} points on {where}"
     figure.suptitle(style.wrapped(title, 8), fontsize=11)

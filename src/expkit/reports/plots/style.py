@@ -1,4 +1,4 @@
-"""How all pictures look, and how one is put on disk."""
+"""The style of all plots, and how one is saved."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from expkit.reports.plots.files import FORMATS
 GREEN, RED, BLUE, SKY = "#009E73", "#D55E00", "#0072B2", "#56B4E9"
 ORANGE, PURPLE, GREY, BLACK = "#E69F00", "#CC79A7", "#777777", "#111111"
 STRIPE = "#f4f4f4"  # behind every second row
-LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)  # of one picture, in their order
+LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)  # of one plot, in their order
 
-# of the pictures that are being drawn
+# of the plots that are being drawn
 FORMAT: ContextVar[str] = ContextVar("FORMAT", default=FORMATS[0])
 
 DPI = 110
@@ -62,9 +62,9 @@ def styled() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_format(picture_format: str) -> Iterator[None]:
-    """Save every picture in this format, whatever its path ends with."""
-    token = FORMAT.set(picture_format)
+def in_format(plot_format: str) -> Iterator[None]:
+    """Save every plot in this format, whatever its path ends with."""
+    token = FORMAT.set(plot_format)
     try:
         yield
     finally:
@@ -95,7 +95,7 @@ def pixel_axes(figure: Figure, left: int, top: int, width: int, height: int) -> 
 
 
 def save(figure: Figure, path: Path, *, num_colors: int | None = None) -> Path:
-    """Write a picture in the format that is asked for; the path that it was given.
+    """Write a plot in the format that is asked for; the path that it was given.
 
     A palette makes a PNG of few colours over a photograph smaller.
     """

@@ -16,22 +16,22 @@ from expkit.reports.run.threshold_page import WORDS, too_few
 
 
 def draw_thresholds(run: Run, folder: Path) -> list[Path]:
-    """A picture for each class that has a threshold."""
+    """A plot for each class that has a threshold."""
     drawn = []
     for number, threshold in enumerate(read_thresholds(run.path), start=1):
-        answers = run.predictions.get(threshold.split)
-        if isinstance(answers, ClassPredictions):
+        predictions = run.predictions.get(threshold.split)
+        if isinstance(predictions, ClassPredictions):
             name = re.sub(r"[^\w-]+", "_", threshold.class_name)[:60]
             path = folder / f"threshold_{number}_{name}.png"
-            drawn.append(_draw(run, threshold, answers, path))
+            drawn.append(_draw(run, threshold, predictions, path))
     return drawn
 
 
-def _draw(run: Run, threshold: Threshold, answers: ClassPredictions, path: Path) -> Path:
+def _draw(run: Run, threshold: Threshold, predictions: ClassPredictions, path: Path) -> Path:
     """Precision over recall of both halves, with the cut-offs and what was asked."""
     from sklearn.metrics import precision_recall_curve
 
-    halves = split_halves(answers, threshold.class_name, threshold.seed)
+    halves = split_halves(predictions, threshold.class_name, threshold.seed)
     figure = style.new_figure(8.5, 5.6)
     axes = figure.add_subplot()
     looks = (("chosen on", style.GREY, "--"), ("confirmed on", style.BLUE, "-"))
@@ -59,8 +59,8 @@ def _draw(run: Run, threshold: Threshold, answers: ClassPredictions, path: Path)
     title = f"{run.name}\n{threshold.class_name}: {WORDS[threshold.verdict]} on the half of "
     title += f"{threshold.split} that did not choose"
     if threshold.low != threshold.high:
-        share = threshold.evidence["confirmed_on"][MAYBE]["share"]
-        title += f"; {percent(share)} sent to {MAYBE}"
+        fraction = threshold.evidence["confirmed_on"][MAYBE]["fraction"]
+        title += f"; {percent(fraction)} sent to {MAYBE}"
     title += "".join(f"\n{sentence}" for sentence in too_few(threshold))
     figure.suptitle(style.wrapped(title, 8), fontsize=11)
     axes.set(xlabel="recall in %", ylabel="precision in %", xlim=(0, 102), ylim=(0, 103))

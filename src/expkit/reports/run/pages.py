@@ -15,7 +15,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.records.safe_open import make_inside
 from expkit.reports import formatting, markdown
-from expkit.reports.plots.files import find_pictures, link_to
+from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.settings import settings_parts
@@ -26,8 +26,8 @@ PLOTS = "plots"
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
-def refresh(run_path: Path, *, plots: bool, picture_format: str | None = None) -> Summary:
-    """Write every page anew from the records; without `plots` the pictures stay as they are.
+def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> Summary:
+    """Write every page anew from the records; without `plots` the images stay as they are.
 
     summary.json comes last: where it stands, the other pages stand too.
     """
@@ -38,12 +38,12 @@ def refresh(run_path: Path, *, plots: bool, picture_format: str | None = None) -
         from expkit.reports.plots.gallery import draw_plots
 
         make_inside(run_path / PLOTS, run_path)
-        pictures = draw_plots(run, run_path / PLOTS, picture_format=picture_format)
-        for path in set(find_pictures(run_path / PLOTS, root=run_path)) - set(pictures):
+        paths = draw_plots(run, run_path / PLOTS, plot_format=plot_format)
+        for path in set(find_plots(run_path / PLOTS, root=run_path)) - set(paths):
             path.unlink()  # its records are no longer there, or it is of another format
     else:
-        pictures = find_pictures(run_path / PLOTS, root=run_path)
-    write_aside(run_path / "report.md", report(run, summary, pictures).encode())
+        paths = find_plots(run_path / PLOTS, root=run_path)
+    write_aside(run_path / "report.md", report(run, summary, paths).encode())
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
     return summary
@@ -59,14 +59,14 @@ def history_table(run: Run) -> str:
     return stream.getvalue()
 
 
-def report(run: Run, summary: Summary, pictures: Sequence[Path]) -> str:
-    """The page that says what a run came to: the verdict, the pictures, then the figures."""
+def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
+    """The page that says what a run came to: the verdict, the plots, then the figures."""
     parts = [
         f"# {markdown.plain(run.name)}",
         f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])} "
         f"({summary['status']}).",
         f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
-        *_pictures(run, pictures),
+        *_plots(run, plots),
         *_results(run, summary),
         *markdown_section(summary["findings"]),
         *_thresholds(run),
@@ -120,12 +120,12 @@ def _speed(summary: Summary) -> str:
     return ", ".join(parts) + "."
 
 
-def _pictures(run: Run, pictures: Sequence[Path]) -> list[str]:
+def _plots(run: Run, plots: Sequence[Path]) -> list[str]:
     """Those of the end; the course of a puzzle before it is folded."""
-    early = [path for path in pictures if re.search(r"_epoch_\d+$", path.stem)]
-    links = {path: link_to(path, path.relative_to(run.path).as_posix()) for path in pictures}
+    early = [path for path in plots if re.search(r"_epoch_\d+$", path.stem)]
+    links = {path: link_to(path, path.relative_to(run.path).as_posix()) for path in plots}
     parts = [link for path, link in links.items() if path not in early]
     if early:
         shown = "\n\n".join(links[path] for path in early)
-        parts.append(markdown.folded(f"{counted(len(early), 'picture')} of earlier epochs", shown))
-    return ["## Pictures", *parts] if parts else []
+        parts.append(markdown.folded(f"{counted(len(early), 'plot')} of earlier epochs", shown))
+    return ["## Plots", *parts] if parts else []

@@ -1,4 +1,4 @@
-"""What a run came to, on one screen of the terminal."""
+"""The result of a run, on one screen of the terminal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def short(path: Path) -> str:
 
 
 def handle(path: Path) -> str:
-    """The word that names a run to a command: its name where runs are looked for, else its path."""
+    """Return what a command finds the run by: its name where runs are looked for, else its path."""
     is_found = path.resolve().parent == Path.cwd() / "outputs"
     return shlex.quote(one_line(path.name) if is_found else short(path))
 

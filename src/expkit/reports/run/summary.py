@@ -1,4 +1,4 @@
-"""What a run came to: each stage's verdict, each metric, each criterion, computed from records."""
+"""The summary of a run: each stage's verdict, metric and criterion, from the records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expkit.metrics.baselines import chance_levels, constant_levels
 from expkit.metrics.classification import decisive_sample
 from expkit.metrics.criteria import Criterion, parse_criterion
 from expkit.metrics.selective import Sure
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent
 from expkit.reports.run.figures import Figure, Measured
@@ -37,10 +37,10 @@ def recall(run: Run) -> Summary:
 
 def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
-    facts = run.dataset
-    measured = {split: Measured.of(answers) for split, answers in run.predictions.items()}
+    metadata = run.dataset
+    measured = {split: Measured.of(predictions) for split, predictions in run.predictions.items()}
     metrics = {split: found.figures for split, found in measured.items()}
-    judged = run.predictions.get(facts.judged_split)
+    judged = run.predictions.get(metadata.judged_split)
     stages = _stages(run)
     criteria = [_judge(criterion, run, measured) for criterion in criteria_of(run)]
     verdict, reason = _verdict(run, stages, criteria, metrics)
@@ -51,12 +51,12 @@ def summarize(run: Run) -> Summary:
         "status": run.status,
         "verdict": verdict,
         "verdict_reason": reason,
-        "judged_split": facts.judged_split,
-        "judged_on": facts.judged_on,
-        "num_judged": facts.splits[facts.judged_split].num_samples,
-        "chance_accuracy": facts.chance_accuracy,
-        "majority_accuracy": facts.majority_accuracy(facts.judged_split),
-        "chance_loss": facts.chance_loss,
+        "judged_split": metadata.judged_split,
+        "judged_on": metadata.judged_on,
+        "num_judged": metadata.splits[metadata.judged_split].num_samples,
+        "chance_accuracy": metadata.chance_accuracy,
+        "majority_accuracy": metadata.majority_accuracy(metadata.judged_split),
+        "chance_loss": metadata.chance_loss,
         "stages": stages,
         "progress": _progress(run),
         "levels": {
@@ -71,13 +71,13 @@ def summarize(run: Run) -> Summary:
         "classes": {split: found.class_rows() for split, found in measured.items()},
         "decisive_samples": {
             split: asdict(found)
-            for split, answers in run.predictions.items()
-            if (found := decisive_sample(answers)) is not None
+            for split, predictions in run.predictions.items()
+            if (found := decisive_sample(predictions)) is not None
         },
         "sure": _sure(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
-        "held_out_gap": _held_out_gap(facts, metrics),
+        "held_out_gap": _held_out_gap(metadata, metrics),
         "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
         "wall_seconds": sum(stage["seconds"] for stage in stages),
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
@@ -90,12 +90,12 @@ def _sure(run: Run) -> dict[str, dict[str, object]]:
     if run.labels is None:
         return {}
     label = run.labels.class_names[-1]
-    found = {split: Sure.of(answers, label) for split, answers in run.predictions.items()}
+    found = {split: Sure.of(predictions, label) for split, predictions in run.predictions.items()}
     return {split: sure.to_json() for split, sure in found.items() if sure is not None}
 
 
 def all_passed(summary: Mapping[str, Any]) -> bool:
-    """Whether a run may exit with 0: every stage passed, which an unfinished run's have not.
+    """Tell whether a run may exit with 0: every stage passed, which an unfinished run's have not.
 
     Criteria that nothing could measure do not count against a procedure without an evaluation;
     where there was one, a criterion left open is no success.
@@ -220,11 +220,11 @@ def _verdict(
     return verdict, f"{num_met} of {len(criteria)} criteria met"
 
 
-def _nothing_stated(facts: DatasetFacts, metrics: Mapping[str, Mapping[str, float]]) -> str:
+def _nothing_stated(metadata: DatasetMetadata, metrics: Mapping[str, Mapping[str, float]]) -> str:
     """The words of a run without criteria, with what its accuracy is to be held against."""
     reason = "no criteria were stated"
-    accuracy = metrics.get(facts.judged_split, {}).get("accuracy")
-    majority, chance = facts.majority_accuracy(facts.judged_split), facts.chance_accuracy
+    accuracy = metrics.get(metadata.judged_split, {}).get("accuracy")
+    majority, chance = metadata.majority_accuracy(metadata.judged_split), metadata.chance_accuracy
     if accuracy is None or majority is None or chance is None:
         return reason
     return (
@@ -234,11 +234,11 @@ def _nothing_stated(facts: DatasetFacts, metrics: Mapping[str, Mapping[str, floa
 
 
 def _held_out_gap(
-    facts: DatasetFacts, metrics: Mapping[str, Mapping[str, float]]
+    metadata: DatasetMetadata, metrics: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any] | None:
-    """How much worse the held-out samples do than those trained on; None without both."""
-    judged = facts.judged_split
-    if not facts.has_training_samples:
+    """Return how much worse the held-out samples do than those trained on; None without both."""
+    judged = metadata.judged_split
+    if not metadata.has_training_samples:
         return None
     if judged == "train" or not {"train", judged} <= metrics.keys():
         return None

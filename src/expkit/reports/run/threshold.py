@@ -16,7 +16,7 @@ from expkit.metrics.cutoffs import (
     choose_low,
     curve_of,
     describe,
-    judge_share,
+    judge_fraction,
     split_halves,
 )
 from expkit.metrics.predictions import ClassPredictions
@@ -26,8 +26,8 @@ from expkit.reports.formatting import percent
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a user asks of a class; of recall and precision at least one."""
+class ThresholdRequest:
+    """A request for a class's threshold; of recall and precision at least one."""
 
     class_name: str
     recall: float | None
@@ -36,26 +36,26 @@ class Wish:
     seed: int = 0
 
 
-def choose_threshold(run: Run, wish: Wish) -> Threshold:
+def choose_threshold(run: Run, request: ThresholdRequest) -> Threshold:
     """The cut-offs with their evidence.
 
     `low` is the highest cut-off that keeps the recall, `high` the lowest with the precision.
     Where only one of them is asked for, or `high` is the lower, one does for both and leaves no
     maybe.
     """
-    answers = _held_out_answers(run, wish)
-    _check_bounds(wish)
-    chooser, confirmer = split_halves(answers, wish.class_name, wish.seed)
+    predictions = _held_out_predictions(run, request)
+    _check_bounds(request)
+    chooser, confirmer = split_halves(predictions, request.class_name, request.seed)
     cuts = []
-    if wish.recall is not None:
-        low = choose_low(chooser, wish.recall)
+    if request.recall is not None:
+        low = choose_low(chooser, request.recall)
         if low is None:
-            raise _unreachable_recall(run, wish, chooser, wish.recall)
+            raise _unreachable_recall(run, request, chooser, request.recall)
         cuts.append(low)
-    if wish.precision is not None:
-        high = choose_high(chooser, wish.precision)
+    if request.precision is not None:
+        high = choose_high(chooser, request.precision)
         if high is None:
-            raise _unreachable_precision(run, wish, chooser, wish.precision)
+            raise _unreachable_precision(run, request, chooser, request.precision)
         cuts.append(high)
     low, high = min(cuts), cuts[-1]
     evidence = {
@@ -63,112 +63,117 @@ def choose_threshold(run: Run, wish: Wish) -> Threshold:
         "confirmed_on": describe(confirmer, low, high),
     }
     return Threshold(
-        class_name=wish.class_name,
-        class_names=list(answers.class_names),
+        class_name=request.class_name,
+        class_names=list(predictions.class_names),
         low=low,
         high=high,
-        asked_recall=wish.recall,
-        asked_precision=wish.precision,
-        split=answers.split,
-        seed=wish.seed,
-        verdict=_judge(evidence["confirmed_on"], wish),
+        asked_recall=request.recall,
+        asked_precision=request.precision,
+        split=predictions.split,
+        seed=request.seed,
+        verdict=_judge(evidence["confirmed_on"], request),
         evidence=evidence,
     )
 
 
-def _held_out_answers(run: Run, wish: Wish) -> ClassPredictions:
-    facts = run.dataset
-    split = wish.split or facts.judged_split
+def _held_out_predictions(run: Run, request: ThresholdRequest) -> ClassPredictions:
+    metadata = run.dataset
+    split = request.split or metadata.judged_split
     if split == "train":
         raise UserError(
             "a cut-off cannot be chosen on training samples: the model is surer of what it learnt "
             "by heart than of anything it will meet",
-            where="--split train" if wish.split else f"{run.name} has no held-out split",
-            allowed=", ".join(name for name in facts.splits if name != "train") or None,
+            where="--split train" if request.split else f"{run.name} has no held-out split",
+            allowed=", ".join(name for name in metadata.splits if name != "train") or None,
         )
-    if split not in facts.splits:
-        held_out = [name for name in facts.splits if name != "train"]
+    if split not in metadata.splits:
+        held_out = [name for name in metadata.splits if name != "train"]
         raise UserError(
             f"the run has no split '{split}'",
             where=f"--split {split}",
             nearest=nearest_of(split, held_out),
             allowed=", ".join(held_out),
         )
-    if facts.class_names is None:
+    if metadata.class_names is None:
         raise UserError(
             f"'{run.name}' predicts numbers: only classes have cut-offs", where=str(run.path)
         )
-    if wish.class_name not in facts.class_names:
+    if request.class_name not in metadata.class_names:
         raise UserError(
-            f"the run has no class '{wish.class_name}'",
-            where=f"--class {wish.class_name}",
-            nearest=nearest_of(wish.class_name, facts.class_names),
-            allowed=", ".join(facts.class_names[:30]),
+            f"the run has no class '{request.class_name}'",
+            where=f"--class {request.class_name}",
+            nearest=nearest_of(request.class_name, metadata.class_names),
+            allowed=", ".join(metadata.class_names[:30]),
         )
-    answers = run.predictions.get(split)
-    if not isinstance(answers, ClassPredictions):
+    predictions = run.predictions.get(split)
+    if not isinstance(predictions, ClassPredictions):
         raise UserError(
             f"'{run.name}' recorded no predictions on {split}: it was not evaluated",
             where=str(run.path),
         )
-    _refuse_too_few(answers, wish.class_name)
-    return answers
+    _refuse_too_few(predictions, request.class_name)
+    return predictions
 
 
-def _refuse_too_few(answers: ClassPredictions, class_name: str) -> None:
+def _refuse_too_few(predictions: ClassPredictions, class_name: str) -> None:
     import numpy as np
 
-    number = list(answers.class_names).index(class_name)
-    belongs, scores = answers.targets == number, answers.probabilities[:, number]
+    number = list(predictions.class_names).index(class_name)
+    belongs, scores = predictions.targets == number, predictions.probabilities[:, number]
     if min(belongs.sum(), (~belongs).sum()) < 2:
         raise UserError(
-            f"'{class_name}' has {belongs.sum()} of {len(belongs)} samples in {answers.split}: "
+            f"'{class_name}' has {belongs.sum()} of {len(belongs)} samples in {predictions.split}: "
             "two halves need two of it and two of the rest",
             where=f"--class {class_name}",
         )
     if not np.isfinite(scores).all():
         raise UserError(
-            f"{(~np.isfinite(scores)).sum()} of the answers on {answers.split} are not numbers",
+            f"{(~np.isfinite(scores)).sum()} of the predictions on {predictions.split} "
+            "are not finite",
             where="predictions.csv",
         )
 
 
-def _check_bounds(wish: Wish) -> None:
-    for option, value in (("--recall", wish.recall), ("--precision", wish.precision)):
+def _check_bounds(request: ThresholdRequest) -> None:
+    for option, value in (("--recall", request.recall), ("--precision", request.precision)):
         if value is not None and not 0 < value <= 1:
             raise UserError(
-                f"a share cannot be {value:g}",
+                f"a fraction cannot be {value:g}",
                 where=f"{option} {value:g}",
                 allowed="more than 0, at most 1: 99 % is 0.99",
             )
-    assert wish.recall is not None or wish.precision is not None, "the command asks for one"
+    assert request.recall is not None or request.precision is not None, "the command asks for one"
 
 
-def _judge(found: dict[str, Any], wish: Wish) -> Verdict:
+def _judge(found: dict[str, Any], request: ThresholdRequest) -> Verdict:
     """The verdict of the half that did not choose, on what was asked alone.
 
     Where even a perfect outcome of so few samples would leave the bound inside its
     interval, nothing was confirmed, unless the bound was missed beyond doubt.
     """
     judged = []
-    if wish.recall is not None:
-        judged.append(judge_share(found["recall"]["count"], found["recall"]["total"], wish.recall))
-    if wish.precision is not None:
+    if request.recall is not None:
+        judged.append(
+            judge_fraction(found["recall"]["count"], found["recall"]["total"], request.recall)
+        )
+    if request.precision is not None:
         wrong, total = found["wrong_class"]["count"], found["wrong_class"]["total"]
-        judged.append(judge_share(total - wrong, total, wish.precision))
+        judged.append(judge_fraction(total - wrong, total, request.precision))
     verdicts: Sequence[Verdict] = ("not confirmed", "too few samples", "confirmed")
     return next(verdict for verdict in verdicts if verdict in judged)
 
 
-def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> UserError:
+def _unreachable_recall(
+    run: Run, request: ThresholdRequest, half: Half, recall: float
+) -> UserError:
     precisions, recalls, _ = curve_of(half)
     reachable = "every sample has the same probability: the model tells nothing apart"
     fix = None
     if len(recalls) > 1:
         reachable = f"a recall of {percent(recalls[1])}, at a precision of {percent(precisions[1])}"
-        fix = _command(run, replace(wish, recall=_rounded_down(recalls[1])))
+        fix = _command(run, replace(request, recall=_rounded_down(recalls[1])))
     return UserError(
-        f"no cut-off keeps a recall of {percent(recall)} of '{wish.class_name}', "
+        f"no cut-off keeps a recall of {percent(recall)} of '{request.class_name}', "
         "short of calling every sample one",
         where=f"the {len(half.scores)} samples that choose",
         allowed=f"reachable: {reachable}",
@@ -176,26 +181,29 @@ def _unreachable_recall(run: Run, wish: Wish, half: Half, recall: float) -> User
     )
 
 
-def _unreachable_precision(run: Run, wish: Wish, half: Half, precision: float) -> UserError:
+def _unreachable_precision(
+    run: Run, request: ThresholdRequest, half: Half, precision: float
+) -> UserError:
     precisions, recalls, _ = curve_of(half)
     best = int(precisions.argmax())
     return UserError(
-        f"no cut-off reaches a precision of {percent(precision)} for '{wish.class_name}'",
+        f"no cut-off reaches a precision of {percent(precision)} for '{request.class_name}'",
         where=f"the {len(half.scores)} samples that choose",
         allowed=f"reachable: a precision of {percent(precisions[best])}, "
         f"at a recall of {percent(recalls[best])}",
-        fix=_command(run, replace(wish, precision=_rounded_down(precisions[best]))),
+        fix=_command(run, replace(request, precision=_rounded_down(precisions[best]))),
     )
 
 
-def _rounded_down(share: float) -> float:
+def _rounded_down(fraction: float) -> float:
     """So that the command which is offered works."""
-    return math.floor(1000 * share) / 1000
+    return math.floor(1000 * fraction) / 1000
 
 
-def _command(run: Run, wish: Wish) -> str:
-    asked = {"recall": wish.recall, "precision": wish.precision}
-    options = " ".join(f"--{name} {share:g}" for name, share in asked.items() if share is not None)
-    return (
-        f"expkit threshold {shlex.quote(run.name)} --class={shlex.quote(wish.class_name)} {options}"
+def _command(run: Run, request: ThresholdRequest) -> str:
+    asked = {"recall": request.recall, "precision": request.precision}
+    options = " ".join(
+        f"--{name} {fraction:g}" for name, fraction in asked.items() if fraction is not None
     )
+    name = shlex.quote(request.class_name)
+    return f"expkit threshold {shlex.quote(run.name)} --class={name} {options}"

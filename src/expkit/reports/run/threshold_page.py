@@ -11,7 +11,7 @@ from expkit.metrics.criteria import shown_bound, value_beside
 from expkit.metrics.cutoff_verdicts import Verdict
 from expkit.metrics.cutoffs import needed_samples
 from expkit.metrics.tasks import MAYBE
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.thresholds import HALVES, Threshold
 from expkit.reports.formatting import interval, percent
 
@@ -23,11 +23,11 @@ WORDS: Mapping[Verdict, str] = {
 }
 
 
-def threshold_screen(threshold: Threshold, facts: DatasetFacts) -> str:
+def threshold_screen(threshold: Threshold, metadata: DatasetMetadata) -> str:
     """For the terminal: the cut-offs, a table of the halves, and the verdict."""
     sizes = [threshold.evidence[half]["num_samples"] for half in HALVES]
     also = ""
-    if threshold.split == facts.monitored_split:
+    if threshold.split == metadata.monitored_split:
         also = f"\n  {threshold.split} also chose the epoch, which flatters both halves a little"
     lines = [
         f"{threshold.class_name}: chosen on {sizes[0]} held-out samples of {threshold.split}, "
@@ -76,11 +76,11 @@ def _table_lines(threshold: Threshold) -> list[str]:
     return lines
 
 
-def _cell(share: Mapping[str, Any]) -> str:
-    if share["share"] is None:
+def _cell(fraction: Mapping[str, Any]) -> str:
+    if fraction["fraction"] is None:
         return "none predicted so"
-    ends = interval("accuracy", share["interval"])
-    return f"{percent(share['share'])} of {share['total']} ({ends})"
+    ends = interval("accuracy", fraction["interval"])
+    return f"{percent(fraction['fraction'])} of {fraction['total']} ({ends})"
 
 
 def verdict(threshold: Threshold) -> str:
@@ -93,20 +93,20 @@ def verdict(threshold: Threshold) -> str:
 def _told(threshold: Threshold) -> list[str]:
     found = threshold.evidence["confirmed_on"]
     recall, wrong = found["recall"], found["wrong_class"]
-    said = [_beside("recall", recall["share"], recall["interval"], threshold.asked_recall)]
-    if wrong["share"] is None:
+    said = [_beside("recall", recall["fraction"], recall["interval"], threshold.asked_recall)]
+    if wrong["fraction"] is None:
         return [*said, f"nothing was surely '{threshold.class_name}'"]
     low, high = wrong["interval"]
-    ends, precision = (1 - high, 1 - low), 1 - wrong["share"]
+    ends, precision = (1 - high, 1 - low), 1 - wrong["fraction"]
     return [*said, _beside("precision", precision, ends, threshold.asked_precision)]
 
 
-def _beside(name: str, share: float, ends: Sequence[float], bound: float | None) -> str:
+def _beside(name: str, fraction: float, ends: Sequence[float], bound: float | None) -> str:
     if bound is None:
-        return f"{name} is {percent(share)} (none was asked for)"
-    side = "misses" if share < bound else "reaches"
-    value = value_beside(share, ">=", bound, is_share=True)
-    text = f"{name} is {value} and {side} {shown_bound(bound, is_share=True)}"
+        return f"{name} is {percent(fraction)} (none was asked for)"
+    side = "misses" if fraction < bound else "reaches"
+    value = value_beside(fraction, ">=", bound, is_fraction=True)
+    text = f"{name} is {value} and {side} {shown_bound(bound, is_fraction=True)}"
     return f"{text} (within the noise)" if ends[0] <= bound <= ends[1] else text
 
 
@@ -125,6 +125,6 @@ def too_few(threshold: Threshold) -> list[str]:
             needed = needed_samples(bound)
             enough = f"{needed:.0f} could" if math.isfinite(needed) else "no number could"
             said.append(
-                f"{total} cannot show a {name} of {shown_bound(bound, is_share=True)} ({enough})"
+                f"{total} cannot show a {name} of {shown_bound(bound, is_fraction=True)} ({enough})"
             )
     return said

@@ -1,4 +1,4 @@
-"""What short trials of proposed changes came to, beside the unchanged run."""
+"""The results of short trials of proposed changes, beside the unchanged run."""
 
 from __future__ import annotations
 

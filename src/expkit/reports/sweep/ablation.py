@@ -1,4 +1,4 @@
-"""What each change of an ablation is worth: held against the recipe, seed by seed."""
+"""The effect of each change of an ablation, against the recipe, seed by seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Worth:
 
     @property
     def gain(self) -> float:
-        """How much larger the figure is with the change; each seed counts once."""
+        """Return how much larger the figure is with the change; each seed counts once."""
         if self.difference is not None:
             return self.difference.value
         return statistics.fmean(ours - theirs for ours, theirs in self.pairs)

@@ -33,7 +33,7 @@ def draw_ablation(sweep: Sweep, folder: Path) -> Path | None:
 
 def draw_forest(result: AblationResult, shown: Sequence[Worth]) -> Figure:
     """A row a change with its figures beside it, on one axis."""
-    scale = 100 if formatting.is_share(result.objective) else 1
+    scale = 100 if formatting.is_fraction(result.objective) else 1
     limits = _limits(shown, scale)
     figure = style.new_figure(10.5, 1.9 + ROW_INCHES * len(shown))
     figure.suptitle(style.wrapped(describe(result), 10), fontsize=11)
@@ -103,7 +103,7 @@ def _label(axes: Axes, result: AblationResult, shown: Sequence[Worth]) -> None:
     axes.axvline(0, color=style.BLACK, linewidth=1, zorder=0)
     axes.set_yticks(range(len(shown)), [style.shortened(worth.name, 32) for worth in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
-    unit = " in points" if formatting.is_share(result.objective) else ""
+    unit = " in points" if formatting.is_fraction(result.objective) else ""
     side = "left" if is_lower_better(result.objective) else "right"
     counts = {worth.num_seeds for worth in shown}
     seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"

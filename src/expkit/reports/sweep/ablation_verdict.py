@@ -62,7 +62,7 @@ class AblationVerdict:
 def judge_hypothesis(sweep: Sweep) -> AblationVerdict | None:
     """None where the sweep is no ablation, or states no claim."""
     result = measure_ablation(sweep)
-    stated = sweep.facts.get("claims")
+    stated = sweep.metadata.get("claims")
     if result is None or not isinstance(stated, dict) or not stated:
         return None
     changes = dict.fromkeys([worth.name for worth in result.worths])
@@ -104,7 +104,7 @@ def in_words(objective: str, claim: Claim) -> str:
     verb = "gains" if bound > 0 else "costs"
     more = "more" if is_above == (bound > 0) else "less"
     amount = f"{abs(bound):g}"
-    if formatting.is_share(objective):
+    if formatting.is_fraction(objective):
         amount = f"{100 * abs(bound):g}"
         amount += " point" if amount == "1" else " points"
     return f"{verb} {more} than {amount}"

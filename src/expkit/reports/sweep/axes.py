@@ -1,4 +1,4 @@
-"""What the pictures of a sweep share: the figure's axis, the levels beside it, and its title."""
+"""The axes of a sweep's plots: the figure's axis, the levels beside it, and its title."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Objective:
 
     @property
     def scale(self) -> float:
-        return 100.0 if formatting.is_share(self.name) else 1.0
+        return 100.0 if formatting.is_fraction(self.name) else 1.0
 
     @property
     def label(self) -> str:
@@ -116,7 +116,7 @@ def draw_levels(
     inside: bool = False,
     along: Literal["x", "y"] = "y",
 ) -> None:
-    """Lines across, named at their end; a level far off is named above the picture alone.
+    """Lines across, named at their end; a level far off is named above the plot alone.
 
     `values` are those drawn, in the axis's unit; names stand inside where others stand beside.
     """
@@ -144,7 +144,7 @@ def draw_levels(
     if far:  # above, where nothing that is drawn can cross it
         below, above = ("←", "→") if along == "x" else ("↓", "↑")
         arrow = below if far[0][0] < low else above
-        text = f"{arrow} not in the picture: {', '.join(text for _, text in far)}"
+        text = f"{arrow} not in the plot: {', '.join(text for _, text in far)}"
         pad = 18 if along == "x" and near else None  # above the names of the lines
         axes.set_title(text, loc="left", fontsize=9, color=style.GREY, pad=pad)
 

@@ -1,4 +1,4 @@
-"""What a sweep proves and what it does not: honest words beside its best figure."""
+"""Caveats of a sweep: what its best figure proves and what it does not."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def records_of(group: Group) -> list[tuple[Digest, Run]]:
 
 def _why(row: Compared) -> str:
     reasons = "; ".join(objection.text for objection in row.objections)
-    return f": {reasons}" if reasons else ", as their answers to the samples were not kept"
+    return f": {reasons}" if reasons else ", as their predictions for the samples were not kept"
 
 
 def folds(outcome: SweepOutcome) -> list[str]:

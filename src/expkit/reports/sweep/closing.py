@@ -1,4 +1,4 @@
-"""What a sweep came to, on one screen of the terminal."""
+"""The outcome of a sweep, on one screen of the terminal."""
 
 from __future__ import annotations
 

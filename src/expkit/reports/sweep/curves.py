@@ -31,7 +31,7 @@ def draw_group_curves(groups: Sequence[Group], objective: Objective, folder: Pat
     key = _column_of([h for each in histories.values() for h in each], objective.metric)
     if key is None:
         return []
-    scale = 100.0 if formatting.is_share(key) else 1.0
+    scale = 100.0 if formatting.is_fraction(key) else 1.0
     figure = style.new_figure(9, 4.8)
     axes = figure.add_subplot()
     ends = []
@@ -97,7 +97,7 @@ def _has_bands(groups: Sequence[Group]) -> bool:
 
 
 def _legend(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """The names beside the picture, in the order in which the lines end, highest first."""
+    """The names beside the plot, in the order in which the lines end, highest first."""
     high = 0.98
     for _, _, name, color in sorted(ends, key=lambda end: -end[1]):
         lines = textwrap.wrap(style.shortened(name, 66), 33)

@@ -111,7 +111,7 @@ def _settings(row: Row, inner: Collection[str]) -> dict[str, Value]:
 
 
 def _with_inner(rows: Sequence[Row], inner: Collection[str]) -> dict[str, Value]:
-    """What goes with seed and fold, too, where that alone tells a recipe from another.
+    """Return what goes with seed and fold, too, where that alone tells a recipe from another.
 
     As a plain run beside the folds of the same recipe: `null` and `0, 1`.
     """

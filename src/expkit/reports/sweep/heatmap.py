@@ -94,7 +94,7 @@ def draw_scatter(groups: Sequence[Group], objective: Objective, folder: Path) ->
 
 
 def _axes_of(groups: Sequence[Group]) -> tuple[str, str]:
-    """The key with more values across; a picture is wider than high."""
+    """The key with more values across; a plot is wider than high."""
     counts = {key: len({group.settings[key] for group in groups}) for key in groups[0].settings}
     first, second = sorted(counts, key=lambda key: -counts[key])[:2]
     return first, second

@@ -1,4 +1,4 @@
-"""What a sweep came to, for its table, its page and its screen alike."""
+"""The outcome of a sweep, for its table, its page and its screen alike."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ class SweepOutcome:
         if run is None or measure.metric != "accuracy":
             return {}
         try:
-            facts = Run(run).dataset
+            metadata = Run(run).dataset
         except UserError:
             return {}
-        if measure.split not in facts.splits:
+        if measure.split not in metadata.splits:
             return {}
-        found = facts.chance_accuracy, facts.majority_accuracy(measure.split)
+        found = metadata.chance_accuracy, metadata.majority_accuracy(measure.split)
         names = ("chance", "largest class")
         return {name: at for name, at in zip(names, found, strict=True) if at is not None}
 

@@ -14,7 +14,7 @@ from expkit.records.safe_open import refuse_links
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.cross_validation import pooled_cell
-from expkit.reports.plots.files import find_pictures, format_of, link_to
+from expkit.reports.plots.files import find_plots, format_of, link_to
 from expkit.reports.sweep.ablation_page import ablation_section
 from expkit.reports.sweep.caveats import records_of, sweep_answer, told_of
 from expkit.reports.sweep.groups import Group, spread
@@ -32,24 +32,24 @@ WHOLE = ("finished", "reused")  # jobs whose time is that of a whole one
 BESIDE = ("accuracy", "macro_f1", "log_loss", "rmse", "r2")  # metrics that a page has room for
 
 
-def refresh_sweep(path: Path, picture_format: str | None = None) -> SweepOutcome:
+def refresh_sweep(path: Path, plot_format: str | None = None) -> SweepOutcome:
     """Write every page anew from the records; in the jobs' own format where none is given."""
     from expkit.reports.sweep.table import SweepTable
 
     refuse_links(path / PLOTS, path)
     SweepTable(path).write()
     outcome = SweepOutcome.of(path)
-    pictures = draw_pictures(outcome, path / PLOTS, picture_format)
-    write_aside(path / "sweep.md", page(outcome, pictures).encode())
+    plots = draw_sweep_plots(outcome, path / PLOTS, plot_format)
+    write_aside(path / "sweep.md", page(outcome, plots).encode())
     return outcome
 
 
-def draw_pictures(
-    outcome: SweepOutcome, folder: Path, picture_format: str | None = None
+def draw_sweep_plots(
+    outcome: SweepOutcome, folder: Path, plot_format: str | None = None
 ) -> list[Path]:
-    """Those of the records that are; an old picture without records goes."""
+    """Those of the records that are; an old plot without records goes."""
     if outcome.best is None:
-        pictures = []
+        plots = []
     else:
         from expkit.reports.plots import style
         from expkit.reports.sweep.ablation_plot import draw_ablation
@@ -58,28 +58,28 @@ def draw_pictures(
 
         objective = Objective(outcome.objective, outcome.levels)
         jobs = outcome.sweep.jobs
-        with style.in_format(picture_format or format_of(jobs[0].config)):
-            pictures = draw_sweep(outcome.groups, objective, folder)
+        with style.in_format(plot_format or format_of(jobs[0].config)):
+            plots = draw_sweep(outcome.groups, objective, folder)
             worth = draw_ablation(outcome.sweep, folder)
-        pictures = pictures if worth is None else [worth, *pictures]
-    for old in set(find_pictures(folder)) - set(pictures):
+        plots = plots if worth is None else [worth, *plots]
+    for old in set(find_plots(folder)) - set(plots):
         old.unlink()
-    return pictures
+    return plots
 
 
-def page(outcome: SweepOutcome, pictures: Sequence[Path]) -> str:
+def page(outcome: SweepOutcome, plots: Sequence[Path]) -> str:
     """The answer first."""
     parts = [
         f"# {markdown.plain(outcome.sweep.name)}",
         *sections(outcome),
-        *(["## Pictures"] if pictures else []),
-        *(link_to(path, f"plots/{path.name}") for path in pictures),
+        *(["## Plots"] if plots else []),
+        *(link_to(path, f"plots/{path.name}") for path in plots),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def sections(outcome: SweepOutcome) -> list[str]:
-    """All but the title and the pictures."""
+    """All but the title and the plots."""
     sweep = outcome.sweep
     answer = sweep_answer(outcome) if outcome.is_ablation else outcome.headline()
     return [
@@ -97,7 +97,7 @@ def sections(outcome: SweepOutcome) -> list[str]:
 
 
 def command_of(sweep: Sweep) -> str:
-    """What was typed; the folder's own word is not the user's."""
+    """Return what was typed; the folder's own word is not the user's."""
     words = [word for word in sweep.command if not word.startswith("hydra.sweep.dir=")]
     return shlex.join(words)
 

@@ -92,8 +92,8 @@ def _draw_objective_axis(
     axes: Axes, index: int, low: float, high: float, objective: Objective
 ) -> None:
     axes.axvline(index, color=style.GREY, linewidth=1)
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0) if low < high else (0.0,):
-        _name(axes, index, share, objective.figure(low + share * (high - low)))
+    for fraction in (0.0, 0.25, 0.5, 0.75, 1.0) if low < high else (0.0,):
+        _name(axes, index, fraction, objective.figure(low + fraction * (high - low)))
 
 
 def _name(axes: Axes, x: float, y: float, text: str) -> None:

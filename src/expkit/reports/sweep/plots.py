@@ -1,4 +1,4 @@
-"""The pictures of a sweep: the one that suits its shape, and the course of training."""
+"""The plots of a sweep: the one that suits its shape, and the course of training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from expkit.reports.sweep.groups import Group
 
 Shape = Literal["seeds", "line", "choices", "lines", "heatmap", "scatter", "parallel"]
 
-MAX_LINES = 6  # of one picture, each with its name beside it
+MAX_LINES = 6  # of one plot, each with its name beside it
 FILLED = 0.5  # share of a grid's cells that must have a figure for a heatmap
 
 
 def shape_of(groups: Sequence[Group]) -> Shape | None:
-    """Which picture tells most; None where there is nothing to compare."""
+    """Which plot tells most; None where there is nothing to compare."""
     keys = list(groups[0].settings) if groups else []
     if sum(len(group.values) for group in groups) < 2:
         return None
@@ -41,7 +41,7 @@ def shape_of(groups: Sequence[Group]) -> Shape | None:
 
 
 def draw_sweep(groups: Sequence[Group], objective: Objective, folder: Path) -> list[Path]:
-    """Every picture that the records have something for; the first is the answer."""
+    """Every plot that the records have something for; the first is the answer."""
     from expkit.reports.plots import style
     from expkit.reports.sweep.bars import draw_choices, draw_seeds
     from expkit.reports.sweep.curves import draw_group_curves

@@ -54,7 +54,7 @@ class SweepProgress:
         return changed
 
     def look_at(self, identity: str) -> bool:
-        """Whether something happened to this job."""
+        """Tell whether something happened to this job."""
         size = _size_of(self.jobs[identity].events_path)
         if self.statuses[identity] in DONE or size == self._sizes[identity]:
             return False
@@ -111,7 +111,7 @@ class SweepProgress:
         return f"#{job.number} {describe_settings(settings)}".strip()
 
     def outcome(self, job: Job) -> str:
-        """What an ended job came to, with its figure or its reason."""
+        """Return what an ended job came to, with its figure or its reason."""
         row = read_row(job, self._variation, self._objective)
         time = formatting.duration(row.seconds) if row.seconds else ""
         if row.is_failed:

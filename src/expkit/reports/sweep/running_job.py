@@ -75,7 +75,7 @@ class RunningJob:
 
     @property
     def fraction(self) -> float:
-        """How much of its training is done."""
+        """Return how much of its training is done."""
         epochs = {
             name: stage["max_epochs"]
             for name, stage in self.job.procedure.items()

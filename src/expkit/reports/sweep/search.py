@@ -15,7 +15,7 @@ from expkit.reports.sweep.rows import Row, read_rows
 
 
 def course(run: Run, objective: str) -> list[float]:
-    """What the history has of the objective, an epoch of training after the other.
+    """Return what the history has of the objective, an epoch of training after the other.
 
     Of a metric that no epoch measures, what is better on the same side: accuracy, or the loss.
     """

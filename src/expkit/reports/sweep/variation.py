@@ -1,4 +1,4 @@
-"""What varies between the jobs of a sweep, by the words that were swept."""
+"""The settings that vary between the jobs of a sweep."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Variation:
         return cls([key for key, value in said if key != SEED and asked.get(key) != value])
 
     def settings(self, job: Job) -> dict[str, Value]:
-        """What a job has for each key; where no word said it, what its config came to."""
+        """Return what a job has for each key; where no word said it, what its config came to."""
         words = {CHANGE: job.change or BASE, **words_of(job.overrides)}
         unsaid = [key for key in self.keys if key not in words]
         flat = flatten(job.config) if unsaid else {}

@@ -18,12 +18,12 @@ from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
 from expkit.runner.session import Session
 from expkit.runner.stages.training import Training, check_trained
-from expkit.training.inference import answer
+from expkit.training.inference import compute_outputs
 from expkit.training.loop import EpochPlan, train_epochs
 from expkit.training.seeding import seed_for
 
 Indices = npt.NDArray[np.int64]
-NO_ANSWER = -1  # where an output is NaN or infinite
+NO_PREDICTION = -1  # where an output is NaN or infinite
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class MistakeCollection:
 
     Batches, rates, epochs and what is trainable are those of stage `like`. Nothing is held out to
     choose an epoch or to stop by, so every model trains all of `max_epochs` from fresh weights and
-    answers with its last.
+    returns its last.
     What such a model gets wrong in its fold, which it has not seen, is labelled `label`. A model
-    that answered its own training samples would find next to nothing wrong.
+    that predicted its own training samples would find next to nothing wrong.
     """
 
     like: str
@@ -51,7 +51,7 @@ class MistakeCollection:
                 where=f"{key}, schedule.metric={parts.schedule.watched_metric}",
                 fix="schedule=cosine, or another that follows the epochs",
             )
-        names, counts = parts.facts.class_names, parts.facts.splits["train"].class_counts
+        names, counts = parts.metadata.class_names, parts.metadata.splits["train"].class_counts
         if names is None or counts is None:
             raise UserError("numbers have no class that could be labelled anew", where=key)
         if self.label in names:
@@ -73,20 +73,23 @@ class MistakeCollection:
         assert isinstance(training, Training), "check refused anything else"
         assert split.class_names is not None, "check refused numbers"
         session.folder.forget_after(session.stage, 0)
-        session.watcher.stage_started(session.stage, self.num_folds * training.max_epochs)
-        is_wrong, is_answered = np.zeros(len(split), dtype=bool), np.ones(len(split), dtype=bool)
+        session.display.stage_started(session.stage, self.num_folds * training.max_epochs)
+        is_wrong, is_predicted = np.zeros(len(split), dtype=bool), np.ones(len(split), dtype=bool)
         targets = split.targets.cpu().numpy()
         for fold, (others, mine) in enumerate(self._folds(targets, session.seed)):
-            answers = self._answer_unseen(session, training, fold, others, mine)
-            is_wrong[mine], is_answered[mine] = answers != targets[mine], answers != NO_ANSWER
+            predicted = self._predict_unseen(session, training, fold, others, mine)
+            is_wrong[mine], is_predicted[mine] = (
+                predicted != targets[mine],
+                predicted != NO_PREDICTION,
+            )
         count = int(is_wrong.sum())
         reason = (
-            f"{count} of {len(split)} training samples answered wrongly by models that had "
+            f"{count} of {len(split)} training samples predicted wrongly by models that had "
             f"not seen them: labelled {self.label}"
         )
-        if not is_answered.all():
-            reason = "the model of a fold answers with numbers that are not finite: it has diverged"
-        passed = count > 0 and bool(is_answered.all())
+        if not is_predicted.all():
+            reason = "the model of a fold returns numbers that are not finite: it has diverged"
+        passed = count > 0 and bool(is_predicted.all())
         if passed:
             names = [*split.class_names, self.label]
             relabelled = np.where(is_wrong, len(names) - 1, targets)
@@ -110,10 +113,10 @@ class MistakeCollection:
         folds = StratifiedKFold(self.num_folds, shuffle=True, random_state=seed % 2**32)
         yield from folds.split(np.zeros(len(targets)), targets)
 
-    def _answer_unseen(
+    def _predict_unseen(
         self, session: Session, training: Training, fold: int, others: Indices, mine: Indices
     ) -> Indices:
-        """What a model that learns the other folds answers to this one."""
+        """Return what a model that learns the other folds predicts for this one."""
         parts, seed = session.parts, seed_for(session.seed, "fold", fold)
         learner = training.new_learner(parts, session.new_model(), session.stage, [])
         epochs = train_epochs(
@@ -136,7 +139,7 @@ class MistakeCollection:
             )
         unseen = session.train_split.select(torch.from_numpy(mine))
         batches = (images for images, _ in unseen.batches(self.batch_size))
-        outputs = answer(learner.eval_model, batches, parts.device)
+        outputs = compute_outputs(learner.eval_model, batches, parts.device)
         finite = outputs.isfinite().all(1)
-        answers: Indices = outputs.argmax(1).where(finite, NO_ANSWER).cpu().numpy()
-        return answers
+        predicted: Indices = outputs.argmax(1).where(finite, NO_PREDICTION).cpu().numpy()
+        return predicted

@@ -1,4 +1,4 @@
-"""What the trained model answers, written down for whoever measures it."""
+"""The evaluation stage: records the trained model's predictions for every sample."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from expkit.data.store.mapped import MappedPictures
+from expkit.data.store.mapped import MappedImages
 from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, Predictions
@@ -77,27 +77,27 @@ class Evaluation:
 
     def run(self, session: Session) -> StageResult:
         started = time.perf_counter()
-        session.watcher.stage_started(session.stage, 1)
+        session.display.stage_started(session.stage, 1)
         session = self._with_labels(session)
         parts = session.parts
         if parts.evaluated is not None:
-            session.diagnosis.look()  # samples that it was trained on are told before any figure
+            session.diagnosis.check()  # samples that it was trained on are told before any figure
         model = session.new_model()
         epoch = self._load(session, model)
-        names = parts.facts.target_names or ()
-        answers = [
+        names = parts.metadata.target_names or ()
+        predictions = [
             predict(model, split, parts.device, self.batch_size, names)
             for split in parts.splits.values()
         ]
-        session.folder.write_predictions(answers)
-        self._keep_mistakes(session, answers)
+        session.folder.write_predictions(predictions)
+        self._keep_mistakes(session, predictions)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} answered by the weights of epoch {epoch}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of epoch {epoch}",
             num_samples=num_samples,
             best_epoch=epoch,
             seconds=seconds,
@@ -105,10 +105,10 @@ class Evaluation:
             peak_memory_bytes=parts.device.peak_memory_bytes(),
         )
 
-    def _keep_mistakes(self, session: Session, answers: Sequence[Predictions]) -> None:
-        """Pictures of the surest mistakes, so that pages can show them without the data."""
-        judged = session.parts.facts.judged_split
-        found = next((each for each in answers if each.split == judged), None)
+    def _keep_mistakes(self, session: Session, predictions: Sequence[Predictions]) -> None:
+        """Images of the most confident errors, so that pages can show them without the data."""
+        judged = session.parts.metadata.judged_split
+        found = next((each for each in predictions if each.split == judged), None)
         if isinstance(found, ClassPredictions):
             images = session.parts.splits[judged].images_NHWC
             session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
@@ -120,7 +120,7 @@ class Evaluation:
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)
 
     def _with_labels(self, session: Session) -> Session:
-        """The session with the classes that the weights answer with."""
+        """The session with the classes that the weights predict."""
         evaluated = session.parts.evaluated
         if evaluated is None:
             stage = session.parts.stages[self.of or self._last_trained(session)]
@@ -148,17 +148,17 @@ class Evaluation:
 
 
 def surest_mistakes(
-    answers: ClassPredictions, images_NHWC: Tensor | MappedPictures
+    predictions: ClassPredictions, images_NHWC: Tensor | MappedImages
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """The wrong answers with the highest probabilities, first, and their pictures."""
-    wrong = np.flatnonzero(answers.ranks != 0)
-    confidences = answers.probabilities[wrong, answers.predictions[wrong]]
+    """The wrong predictions with the highest probabilities, first, and their images."""
+    wrong = np.flatnonzero(predictions.ranks != 0)
+    confidences = predictions.probabilities[wrong, predictions.predictions[wrong]]
     order = np.argsort(-confidences, kind="stable")[:NUM_MISTAKES]
     chosen = wrong[order]
     return {
         "images": images_NHWC[torch.from_numpy(chosen)].cpu().numpy(),
-        "names": np.array([answers.samples[i] for i in chosen], dtype=np.str_),
-        "targets": answers.targets[chosen],
-        "predictions": answers.predictions[chosen],
+        "names": np.array([predictions.samples[i] for i in chosen], dtype=np.str_),
+        "targets": predictions.targets[chosen],
+        "predictions": predictions.predictions[chosen],
         "confidences": confidences[order],
     }

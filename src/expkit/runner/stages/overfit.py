@@ -55,7 +55,7 @@ class OverfitGate:
     def run(self, session: Session) -> StageResult:
         split = session.train_split.spread_out(self.num_samples)
         if len(split) < self.num_samples:
-            session.watcher.say(
+            session.display.say(
                 f"{session.stage}: asked for {self.num_samples} samples, "
                 f"the training split has {len(split)}: all are used"
             )
@@ -71,7 +71,7 @@ class OverfitGate:
             ),
         )
         session.folder.forget_after(session.stage, -1)
-        session.watcher.stage_started(session.stage, self.max_steps)
+        session.display.stage_started(session.stage, self.max_steps)
         records: list[Record] = []
         for step in steps:
             records.append(session.record(step))
@@ -83,7 +83,7 @@ class OverfitGate:
         return self._judge(session, records, len(split))
 
     def _shortfalls(self, record: Record) -> list[str]:
-        """What is missing, in words; nothing where the gate is passed."""
+        """Return what is missing, in words; nothing where the gate is passed."""
         loss, accuracy = record["train/loss"], record.get("train/accuracy")
         bound = self.max_regression_loss if accuracy is None else self.max_loss
         missing = []

@@ -1,4 +1,4 @@
-"""What can be found before training is paid for: in the data, the model and the configuration."""
+"""Checks before training: of the data, the model and the configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
-from expkit.data.audit.profile import take_census
+from expkit.data.audit.profile import profile_dataset
 from expkit.probes.machine import describe_machine, repeats_itself
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
@@ -17,7 +17,7 @@ from expkit.runner.monitor import attempt, observe_loss, observe_model, probe_ba
 from expkit.runner.session import Session
 from expkit.runner.stages.training import Training
 from expkit.training.learner import Learner
-from expkit.training.lr_finder import sweep_rates
+from expkit.training.lr_finder import sweep_lrs
 
 
 @dataclass(frozen=True)
@@ -35,33 +35,35 @@ class Preflight:
     def run(self, session: Session) -> StageResult:
         started = time.perf_counter()
         session.folder.forget_after(session.stage, -1)
-        session.watcher.stage_started(session.stage, 1)
+        session.display.stage_started(session.stage, 1)
         parts = session.parts
-        session.note("machine", 0, describe_machine(parts.reading.config.device, parts.device))
+        session.note("machine", 0, describe_machine(parts.inputs.config.device, parts.device))
         seconds = self.max_seconds / 2
-        census = attempt(session, lambda: take_census(parts.reading.dataset, max_seconds=seconds))
-        if census:
-            session.note("data", 0, census)
+        profile = attempt(
+            session, lambda: profile_dataset(parts.inputs.dataset, max_seconds=seconds)
+        )
+        if profile:
+            session.note("data", 0, profile)
         first = self._first_training(parts)
         if first is not None:
             self._observe_learning(session, *first, started=started)
-        session.diagnosis.look()
+        session.diagnosis.check()
         return StageResult(
             stage=session.stage,
             kind=type(self).__name__,
             passed=True,  # what ends a run is for the procedure to say
             reason=self._tell(session),
-            num_samples=sum(split.num_samples for split in parts.facts.splits.values()),
+            num_samples=sum(split.num_samples for split in parts.metadata.splits.values()),
             seconds=time.perf_counter() - started,
         )
 
     def _tell(self, session: Session) -> str:
-        found = sorted(session.diagnosis.told)
+        found = sorted(session.diagnosis.reported)
         return f"found: {', '.join(found)}" if found else "nothing found"
 
     def _observe_repeats(self, session: Session, learner: Learner) -> None:
         """Whether the same step comes out the same, where that was asked for."""
-        if session.parts.reading.config.device.get("deterministic"):
+        if session.parts.inputs.config.device.get("deterministic"):
             batch = probe_batch(session)
             model, loss, device = learner.model, learner.loss, learner.device
             found = attempt(
@@ -91,7 +93,7 @@ class Preflight:
         left = self.max_seconds - (time.perf_counter() - started)
 
         def sweep() -> dict[str, Any]:
-            found = sweep_rates(
+            found = sweep_lrs(
                 learner,
                 session.train_split,
                 batch_size=stage.batch_size,
@@ -100,5 +102,5 @@ class Preflight:
             )
             return found or {}
 
-        if rates := attempt(session, sweep):
-            session.note("rates", 0, rates)
+        if lrs := attempt(session, sweep):
+            session.note("rates", 0, lrs)

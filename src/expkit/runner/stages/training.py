@@ -69,7 +69,7 @@ class Training:
         if self.start_from is not None:
             check_trained(self.start_from, f"{key}.start_from", before)
             self._check_start(key, before[self.start_from])
-        if self.balanced_sampling and parts.facts.task != "classification":
+        if self.balanced_sampling and parts.metadata.task != "classification":
             raise UserError(
                 "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
             )
@@ -83,7 +83,7 @@ class Training:
             try_step(parts, trial, smallest, f"{key}.batch_size")
 
     def _check_start(self, key: str, start: Stage) -> None:
-        """Weights that answer with a class more fit no model without it."""
+        """Weights with an output more fit no model without it."""
         assert isinstance(start, Training), "it was checked to train"
         if start.labels_from is not None and self.labels_from is None:
             raise UserError(
@@ -107,20 +107,20 @@ class Training:
                 where=f"{key}.labels_from={self.labels_from}",
                 allowed=", ".join(labelling) or "null: no stage before this one gives labels",
             )
-        names = [*(parts.facts.class_names or ()), labelling[self.labels_from].label]
+        names = [*(parts.metadata.class_names or ()), labelling[self.labels_from].label]
         return relabel(parts, Labels(names, parts.splits["train"].targets.tolist()))
 
     def _check_warmup(self, key: str, parts: Parts) -> None:
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
-                "the warm-up is as long as the training: its rate would never be reached",
+                "the warm-up is as long as the training: its learning rate would never be reached",
                 where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
                 f"{key}.max_epochs={self.max_epochs}",
                 allowed=f"warmup_epochs < {self.max_epochs}",
             )
 
     def _check_metrics(self, key: str, parts: Parts) -> None:
-        monitored, known = parts.facts.monitored_split, parts.facts.recorded_metrics
+        monitored, known = parts.metadata.monitored_split, parts.metadata.recorded_metrics
         watched = [(f"{key}.monitor", self.monitor)]
         for criterion in self.wanted(f"{key}.stop_at"):
             watched.append((f"{key}.stop_at", criterion.name))
@@ -141,7 +141,7 @@ class Training:
         self, parts: Parts, model: nn.Module, key: str, records: list[Record]
     ) -> Learner:
         """The model with what it learns by; the schedule reads the records as they grow."""
-        lr = parts.reading.config.optimizer.get("lr")
+        lr = parts.inputs.config.optimizer.get("lr")
         if lr is None:
             raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
         groups = parameter_groups(
@@ -174,31 +174,31 @@ class Training:
         records: list[Record] = []
         learner = self._begin(session, records)
         records += session.resume(learner)
-        monitored = session.parts.facts.monitored_split
+        monitored = session.parts.metadata.monitored_split
         observer = Observer.of(session, learner, self.max_epochs)
         if not records:
             observer.observe_start()
-        is_look = not records or observer.is_told(records)
-        session.watcher.stage_started(session.stage, self.max_epochs)
+        is_probe_epoch = not records or observer.is_probe_epoch(records)
+        session.display.stage_started(session.stage, self.max_epochs)
         plan = self._plan(session, observer.probe_epochs)
         epochs = session.train_epochs(learner, plan, len(records) + 1)
         # a resumed run is diagnosed where the uninterrupted one was
-        doomed = session.diagnosis.look() if is_look else None
-        while doomed is None and self.why_stop(records, monitored) is None:
-            is_look = self._learn(session, observer, next(epochs), records)
-            doomed = session.diagnosis.look() if is_look else None
+        stopped_by = session.diagnosis.check() if is_probe_epoch else None
+        while stopped_by is None and self.why_stop(records, monitored) is None:
+            is_probe_epoch = self._learn(session, observer, next(epochs), records)
+            stopped_by = session.diagnosis.check() if is_probe_epoch else None
         reason = self.why_stop(records, monitored) or ""
         best = self.best_epoch(records, monitored)
         finite = all(math.isfinite(record["train/loss"]) for record in records)
-        if doomed is not None:
+        if stopped_by is not None:
             saved = self.max_epochs - len(records)
             reason = (
-                f"ended after epoch {len(records)} by {doomed.rule} ({doomed.severity}): "
+                f"ended after epoch {len(records)} by {stopped_by.rule} ({stopped_by.severity}): "
                 f"{saved} of {self.max_epochs} epochs saved"
             )
         elif best is None and finite:
             reason = f"{with_split(self.monitor, monitored)} was never a number: {reason}"
-        passed = finite and best is not None and doomed is None
+        passed = finite and best is not None and stopped_by is None
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=best)
 
@@ -237,7 +237,7 @@ class Training:
         self, session: Session, observer: Observer, epoch: Epoch, records: list[Record]
     ) -> bool:
         """Measure, record and keep what an epoch has taught; whether it was looked at closely."""
-        monitored = session.parts.facts.monitored_split
+        monitored = session.parts.metadata.monitored_split
         started, held_out = time.perf_counter(), None
         if monitored != "train":
             split, closely = session.parts.splits[monitored], epoch.number in observer.probe_epochs
@@ -252,10 +252,10 @@ class Training:
         self._take_snapshot(session, observer.learner, epoch.number)
         best = self.best_epoch(records, monitored)
         session.save(observer.learner, epoch.number, is_best=best == epoch.number)
-        return observer.is_told(records)
+        return observer.is_probe_epoch(records)
 
     def wanted(self, key: str) -> list[Criterion]:
-        """What must be reached, all of it, for training to end early."""
+        """Return what must be reached, all of it, for training to end early."""
         return [parse_criterion(name, value, key) for name, value in (self.stop_at or {}).items()]
 
     def best_epoch(self, records: list[Record], monitored: str) -> int | None:
@@ -285,18 +285,20 @@ class Training:
         return None
 
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
-        """Where samples lie in a picture, what the model answers now, for the pictures."""
+        """Where samples lie in an image, what the model predicts now, for the images."""
         due = self.snapshot_every is not None and (epoch == 1 or epoch % self.snapshot_every == 0)
-        if not due or "train" not in session.parts.facts.layouts:
+        if not due or "train" not in session.parts.metadata.layouts:
             return
-        answers = predict(learner.eval_model, session.train_split, session.parts.device, 256, ())
-        if isinstance(answers, ClassPredictions):
-            shown = np.linspace(0, len(answers.samples) - 1, NUM_SHOWN).round().astype(np.int64)
+        predictions = predict(
+            learner.eval_model, session.train_split, session.parts.device, 256, ()
+        )
+        if isinstance(predictions, ClassPredictions):
+            shown = np.linspace(0, len(predictions.samples) - 1, NUM_SHOWN).round().astype(np.int64)
             arrays: dict[str, npt.NDArray[np.generic]] = {
-                "targets": answers.targets,
-                "predictions": answers.predictions,
+                "targets": predictions.targets,
+                "predictions": predictions.predictions,
                 "shown": shown,
-                "probabilities": answers.probabilities[shown],
+                "probabilities": predictions.probabilities[shown],
             }
             session.folder.write_snapshot(session.stage, epoch, arrays)
 

@@ -17,7 +17,7 @@ from expkit.sweeps.job import run_planned
 
 @dataclass(frozen=True)
 class NodeWork:
-    """What a node gets of a sweep: where it lies. The plan there has the configs, composed."""
+    """The part of a sweep that a node gets: where it lies. The plan there has the configs."""
 
     sweep: Path
     directory: Path = field(default_factory=Path.cwd)  # paths in configs count from here

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from expkit.records.sweep.folder import DONE, Job, SweepFolder
 from expkit.sweeps.launchers.memory_kills import count_memory_kills
-from expkit.sweeps.launchers.pool import Ending
+from expkit.sweeps.launchers.pool import ProcessResult
 
 MOST_LOSSES = 3  # of one job's process with its server, after which it is given up
 
@@ -29,42 +29,42 @@ class LastWords:
         for job in jobs:
             self._num_said[job.id] = len(job.again().events)
 
-    def complete(self, jobs: Sequence[Job], ending: Ending) -> None:
+    def complete(self, jobs: Sequence[Job], ended: ProcessResult) -> None:
         """Write down how the process of these jobs ended, for those that have not done so."""
-        status, reason = self._explain(ending)
+        status, reason = self._explain(ended)
         for job in map(Job.again, jobs):
-            if self._has_said(job, ending):
+            if self._has_said(job, ended):
                 continue
             SweepFolder(self.sweep).note(
                 job.id,
                 "ended",
                 status=status,
                 reason=reason,
-                exit_code=ending.code,
-                seconds=round(ending.seconds, 3),
+                exit_code=ended.code,
+                seconds=round(ended.seconds, 3),
             )
 
-    def _has_said(self, job: Job, ending: Ending) -> bool:
-        if ending.code == 0 and job.status in DONE:  # by another process, as this one has found
+    def _has_said(self, job: Job, ended: ProcessResult) -> bool:
+        if ended.code == 0 and job.status in DONE:  # by another process, as this one has found
             return True
         last = job.events[-1] if len(job.events) > self._num_said[job.id] else {}
         if last.get("event") != "ended":
             return False
         # within its time's grace it may have ended otherwise, which then holds
-        return not (ending.timed_out and last["status"] == "interrupted")
+        return not (ended.timed_out and last["status"] == "interrupted")
 
-    def _explain(self, ending: Ending) -> tuple[str, str]:
-        if ending.timed_out:
+    def _explain(self, ended: ProcessResult) -> tuple[str, str]:
+        if ended.timed_out:
             return "timed out", f"it took longer than {self.timeout_seconds:g} s"
         if self.signals:
             return "interrupted", ""
-        if ending.key in self.stopped:
+        if ended.key in self.stopped:
             return "interrupted", "stopped, as another job had failed"
-        if ending.is_lost:
+        if ended.is_lost:
             return "killed", f"its server died {MOST_LOSSES + 1} times"
-        if ending.code >= 0:
-            return "exited", f"the process ended with exit code {ending.code}"
+        if ended.code >= 0:
+            return "exited", f"the process ended with exit code {ended.code}"
         before, self._memory_kills = self._memory_kills, count_memory_kills()
-        if ending.code == -9 and self._memory_kills > before:
+        if ended.code == -9 and self._memory_kills > before:
             return "killed", "by signal 9, as the machine ran out of memory"
-        return "killed", f"by signal {-ending.code}"
+        return "killed", f"by signal {-ended.code}"

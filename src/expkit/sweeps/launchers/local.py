@@ -1,4 +1,4 @@
-"""Who runs the jobs of a sweep on this machine."""
+"""The launcher that runs the jobs of a sweep on this machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from annotated_types import Ge, Gt
 from expkit.records.sweep.folder import FAILURES, Job, Sweep, SweepFolder
 from expkit.sweeps.job import conduct
 from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
-from expkit.sweeps.launchers.pool import Ending, ForkedCalls
+from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult
 from expkit.sweeps.launchers.preloading import list_modules
-from expkit.sweeps.launchers.resources import Share, share_machine
+from expkit.sweeps.launchers.resources import Resources, divide_machine
 from expkit.sweeps.live_view import SweepScreen
 from expkit.terminal.signals import note_signals
 
@@ -29,7 +29,7 @@ class Launcher(Protocol):
     def run(self, sweep: Path, jobs: Sequence[str]) -> None: ...
 
 
-class Watcher(Protocol):
+class SweepDisplay(Protocol):
     """Whoever looks on at a sweep."""
 
     def started(self, job: str) -> None: ...
@@ -55,23 +55,24 @@ class LocalLauncher:
         planned = Sweep(sweep).jobs
         wanted = set(jobs)
         open_ = [job for job in planned if job.id in wanted]
-        share = self._share(sweep, planned)
+        resources = self._resources(sweep, planned)
         with (
-            contextlib.closing(SweepScreen(sweep)) as watcher,
+            contextlib.closing(SweepScreen(sweep)) as display,
             ForkedCalls(
-                list_modules(job.config for job in open_), {"OMP_NUM_THREADS": str(share.threads)}
+                list_modules(job.config for job in open_),
+                {"OMP_NUM_THREADS": str(resources.threads)},
             ) as calls,
             note_signals() as signals,
         ):
             words = LastWords(sweep, signals, self.timeout)
-            _Conductor(self, sweep, share, calls, watcher, signals, words, deque(open_)).run()
+            _Conductor(self, sweep, resources, calls, display, signals, words, deque(open_)).run()
 
-    def _share(self, sweep: Path, planned: Sequence[Job]) -> Share:
+    def _resources(self, sweep: Path, planned: Sequence[Job]) -> Resources:
         """The same threads for each job, also when the sweep is resumed or grows: sums differ."""
         devices = [job.config["device"] for job in planned]
         asked = [device["threads"] for device in devices if device.get("threads")]
-        remembered = Sweep(sweep).facts.get("threads")
-        share = share_machine(
+        remembered = Sweep(sweep).metadata.get("threads")
+        resources = divide_machine(
             self.jobs,
             num_planned=len(planned),
             devices={device.get("name", "auto") for device in devices},
@@ -79,8 +80,8 @@ class LocalLauncher:
             jobs_per_device=self.jobs_per_device,
         )
         if remembered is None:
-            SweepFolder(sweep).remember(threads=share.threads)
-        return share
+            SweepFolder(sweep).remember(threads=resources.threads)
+        return resources
 
 
 @dataclass
@@ -89,9 +90,9 @@ class _Conductor:
 
     launcher: LocalLauncher
     sweep: Path
-    share: Share
+    resources: Resources
     calls: ForkedCalls
-    watcher: Watcher
+    display: SweepDisplay
     signals: Sequence[int]
     words: LastWords
     waiting: deque[Job]
@@ -102,15 +103,15 @@ class _Conductor:
         while self.waiting or self.running:
             if self.signals:
                 self._stop(at_once=len(self.signals) > 1)
-            while self.waiting and len(self.running) < self.share.num_jobs:
+            while self.waiting and len(self.running) < self.resources.num_jobs:
                 self._start(self.waiting.popleft())
-            for ending in self.calls.wait(TICK_SECONDS) if self.running else ():
-                self._settle(ending)
-            self.watcher.tick()
+            for ended in self.calls.wait(TICK_SECONDS) if self.running else ():
+                self._settle(ended)
+            self.display.tick()
 
     def _start(self, job: Job) -> None:
         taken = {place for _, place in self.running.values()}
-        place = next(each for each in range(self.share.num_jobs) if each not in taken)
+        place = next(each for each in range(self.resources.num_jobs) if each not in taken)
         self.running[job.id] = (job, place)
         self.words.expect([job])
         self.calls.start(
@@ -118,10 +119,10 @@ class _Conductor:
             conduct,
             (self.sweep, job.id),
             output=job.output,
-            environ=self.share.environ(place),
+            environ=self.resources.environ(place),
             timeout_seconds=self.launcher.timeout,
         )
-        self.watcher.started(job.id)
+        self.display.started(job.id)
 
     def _stop(self, *, at_once: bool) -> None:
         self.waiting.clear()
@@ -131,14 +132,14 @@ class _Conductor:
         else:
             self.calls.stop()
 
-    def _settle(self, ending: Ending) -> None:
+    def _settle(self, ended: ProcessResult) -> None:
         """Write down what the job itself could not."""
-        job = self.running.pop(ending.key)[0]
-        if ending.is_lost and not self.signals and self.losses[job.id] < MOST_LOSSES:
+        job = self.running.pop(ended.key)[0]
+        if ended.is_lost and not self.signals and self.losses[job.id] < MOST_LOSSES:
             self.losses[job.id] += 1
             self.waiting.appendleft(job)
             return
-        self.words.complete([job], ending)
-        self.watcher.ended(job.id)
+        self.words.complete([job], ended)
+        self.display.ended(job.id)
         if self.launcher.fail_fast and job.again().status in FAILURES:
             self._stop(at_once=False)

@@ -1,4 +1,4 @@
-"""Whether the kernel has killed processes for want of memory."""
+"""The count of processes that the kernel has killed for want of memory."""
 
 from __future__ import annotations
 

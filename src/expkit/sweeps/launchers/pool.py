@@ -36,8 +36,8 @@ _server_has: dict[str, Any] = {}  # what the one that runs, or runs next, begins
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a call's process ended; what it came to, it has written down itself if it could."""
+class ProcessResult:
+    """The result of a call's process; its own results it has written down if it could."""
 
     key: str
     code: int  # as subprocess has it: a signal is negative
@@ -137,7 +137,7 @@ class ForkedCalls:
                 return process
         raise AssertionError
 
-    def wait(self, seconds: float) -> list[Ending]:
+    def wait(self, seconds: float) -> list[ProcessResult]:
         """The calls that have ended since, at once where there are any."""
         now = time.monotonic()
         deadlines = [child.next_deadline for child in self._children.values()]
@@ -166,7 +166,7 @@ class ForkedCalls:
                 child.timed_out = True
                 child.stop(now)
 
-    def _end(self, key: str) -> Ending:
+    def _end(self, key: str) -> ProcessResult:
         child = self._children.pop(key)
         child.process.join()
         code = child.process.exitcode
@@ -176,10 +176,10 @@ class ForkedCalls:
             _send(os.kill, child.process, signal.SIGKILL)
         _send(os.killpg, child.process, signal.SIGKILL)  # what it has left behind
         seconds = time.monotonic() - child.began
-        return Ending(key, code, seconds, child.timed_out, is_lost)
+        return ProcessResult(key, code, seconds, child.timed_out, is_lost)
 
     def _server_has_died(self, pid: int) -> bool:
-        """Whether the server that had this number is dead; there is another one then."""
+        """Tell whether the server that had this number is dead; there is another one then."""
         deadline = time.monotonic() + DYING_SECONDS
         while True:
             with _server_environment(self._environ):
@@ -208,7 +208,7 @@ def _stop_server() -> None:
 
 @contextlib.contextmanager
 def _server_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """What a server and its children inherit that are started now.
+    """Yield what a server and its children inherit that are started now.
 
     These variables, no Ctrl-C while modules load, no `__main__`, which would run again, and no
     module from the working directory, where `python -c` looks first.

@@ -1,4 +1,4 @@
-"""What the processes of a sweep's jobs find loaded, so that each starts in a tenth of a second."""
+"""The modules that a sweep's jobs find loaded, so that each starts in a tenth of a second."""
 
 from __future__ import annotations
 

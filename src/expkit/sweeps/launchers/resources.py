@@ -1,4 +1,4 @@
-"""What each of several runs at once gets of this machine: cores, and a GPU; torch is not asked."""
+"""The cores and the GPU that each of several runs at once gets; torch is not asked."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from expkit.hardware import count_cores, find_gpus, has_apple_gpu
 
 
 @dataclass(frozen=True)
-class Share:
-    """How many jobs at once, the threads of each, and the GPU of each one's place."""
+class Resources:
+    """The number of jobs at once, the threads of each, and the GPU of each one's place."""
 
     num_jobs: int
     threads: int
     gpus: tuple[str, ...] = ()  # one a place, as CUDA_VISIBLE_DEVICES names it
 
     def environ(self, place: int) -> dict[str, str]:
-        """What the job in this place is to see."""
+        """Return what the job in this place is to see."""
         return {"CUDA_VISIBLE_DEVICES": self.gpus[place]} if self.gpus else {}
 
 
-def share_machine(
+def divide_machine(
     wanted: Literal["auto"] | int,
     *,
     num_planned: int,
     devices: Collection[str],
     threads: int | None,
     jobs_per_device: int,
-) -> Share:
+) -> Resources:
     """Fill the machine without a fight over it; small nets learn fastest on a core each.
 
     `devices` are the names that the jobs ask for, `threads` the most that one of them asks for.
@@ -49,11 +49,11 @@ def share_machine(
         num_jobs = 1
     else:
         num_jobs = max(1, min(cores // (threads or own_threads() or 1), num_planned))
-    share = threads or own_threads() or max(1, cores // num_jobs)
-    return Share(num_jobs, share, places)
+    num_threads = threads or own_threads() or max(1, cores // num_jobs)
+    return Resources(num_jobs, num_threads, places)
 
 
 def own_threads() -> int | None:
-    """What the user has said of threads by OMP_NUM_THREADS."""
+    """Return what the user has said of threads by OMP_NUM_THREADS."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() and int(text) > 0 else None

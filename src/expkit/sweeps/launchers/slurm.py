@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from submitit import AutoExecutor, SlurmJob
     from submitit.core.utils import DelayedSubmission
 
-    from expkit.sweeps.launchers.local import Watcher
+    from expkit.sweeps.launchers.local import SweepDisplay
 
 LONGEST_ARRAY = 1000  # SLURM's own MaxArraySize is 1001
 POLL_SECONDS = 1.0
@@ -176,7 +176,7 @@ class SlurmWork(NodeWork):
 def _wait(
     folder: SweepFolder,
     waiting: dict[str, SlurmJob[None]],
-    screen: Watcher,
+    screen: SweepDisplay,
     num_said: Mapping[str, int],
 ) -> None:
     """Take each off the list that is over."""
@@ -196,7 +196,7 @@ def _state(ticket: SlurmJob[None]) -> str:
 
 
 def _end_of(ticket: SlurmJob[None]) -> tuple[Status, str]:
-    """What SLURM says of a job; COMPLETED also of one that raised before it began.
+    """Return what SLURM says of a job; COMPLETED also of one that raised before it began.
 
     Submitit leaves its error as a pickle, and as text, which is safe to read.
     """
@@ -215,7 +215,7 @@ def _batched(jobs: Sequence[str], size: int) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def _explain_refusal() -> Iterator[None]:
-    """What sbatch or submitit do not take is the user's to put right."""
+    """Yield what sbatch or submitit do not take is the user's to put right."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:

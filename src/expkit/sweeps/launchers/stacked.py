@@ -21,7 +21,7 @@ from expkit.sanitize import CleanStream
 from expkit.sweeps.job import run_job, run_planned
 from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
 from expkit.sweeps.launchers.local import TICK_SECONDS
-from expkit.sweeps.launchers.pool import Ending, ForkedCalls
+from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult
 from expkit.sweeps.launchers.preloading import list_modules
 from expkit.sweeps.live_view import SweepScreen
 from expkit.terminal.signals import (
@@ -48,10 +48,10 @@ class StackedLauncher:
                 if len(group) > 1 and not signals:
                     _refuse_unstackable(group, calls, signals)
             words = LastWords(sweep, signals)
-            with contextlib.closing(SweepScreen(sweep)) as watcher:
+            with contextlib.closing(SweepScreen(sweep)) as display:
                 for group in groups:
                     if not signals:
-                        _watch_group(group, calls, watcher, signals, words)
+                        _watch_group(group, calls, display, signals, words)
 
 
 def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Sequence[int]) -> None:
@@ -71,7 +71,7 @@ def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Seque
 
 
 def conduct_check(sweep: Path, identity: str, refusal: Path) -> int:
-    """Whether a group can be stacked, by one of its jobs, as the work of a whole process."""
+    """Tell whether a group can be stacked, by one of its jobs, as the work of a whole process."""
     try:
         check_group([Sweep(sweep).find_job(identity)])
     except UserError as error:
@@ -83,7 +83,7 @@ def conduct_check(sweep: Path, identity: str, refusal: Path) -> int:
 def _watch_group(
     group: Sequence[Job],
     calls: ForkedCalls,
-    watcher: SweepScreen,
+    display: SweepScreen,
     signals: Sequence[int],
     words: LastWords,
 ) -> None:
@@ -94,26 +94,26 @@ def _watch_group(
         arguments = (first.sweep, [job.id for job in group])
         calls.start(first.id, conduct_group, arguments, output=first.output, environ={})
         for job in group:
-            watcher.started(job.id)
-        ending = _await_end(calls, signals, watcher.tick)
-        if signals or not ending.is_lost:
+            display.started(job.id)
+        ended = _await_end(calls, signals, display.tick)
+        if signals or not ended.is_lost:
             break
-    words.complete(group, ending)
+    words.complete(group, ended)
     for job in group:
-        watcher.ended(job.id)
+        display.ended(job.id)
 
 
 def _await_end(
     calls: ForkedCalls, signals: Sequence[int], tick: Callable[[], None] = lambda: None
-) -> Ending:
+) -> ProcessResult:
     """Of the one call under way."""
-    endings: list[Ending] = []
-    while not endings:
+    results: list[ProcessResult] = []
+    while not results:
         if signals:
             (calls.kill if len(signals) > 1 else calls.stop)()
-        endings = calls.wait(TICK_SECONDS)
+        results = calls.wait(TICK_SECONDS)
         tick()
-    return endings[0]
+    return results[0]
 
 
 def conduct_group(sweep: Path, identities: Sequence[str]) -> int:

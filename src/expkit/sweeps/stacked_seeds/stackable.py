@@ -1,4 +1,4 @@
-"""Whether learners can be stacked: tried on two of them, and held against each one alone."""
+"""The check that learners can be stacked: two of them, against each one alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from expkit.errors import UserError
-from expkit.probes.preserve_state import untouched
+from expkit.probes.preserve_state import preserve_state
 from expkit.sweeps.stacked_seeds.stack import Stack
 from expkit.training.learner import Learner
 
@@ -40,7 +40,7 @@ def refuse_unstackable(
     """
     first, device = learners[0], learners[0].device
     _refuse_settings(first, key)
-    with untouched(first.model, first.loss):
+    with preserve_state(first.model, first.loss):
         _refuse_draws(first, images_BCHW, targets_B)
     for learner in learners:
         learner.device = replace(device, precision="fp32")
@@ -144,7 +144,7 @@ def _hooks(
 
 def _gradients_alone(learner: Learner, images_BCHW: Tensor, targets_B: Tensor) -> Gradients:
     learner.train_mode()
-    with untouched(learner.model):
+    with preserve_state(learner.model):
         loss = learner.loss(learner.model(learner.device.arrange(images_BCHW)), targets_B)
         loss.backward()
     gradients = _gradients_of(learner)

@@ -21,7 +21,7 @@ MOST_WEIGHTS = 100_000  # of a net
 
 
 def pays(learner: Learner, plan: EpochPlan) -> bool:
-    """Whether a stack is faster than one after another: on a processor, where steps are small.
+    """Tell whether a stack is faster than one after another: on a processor, where steps are small.
 
     Those are mostly overhead, and a stack takes half their time. Else batched convolutions, which
     become grouped ones, take twice the time of their parts, and in bf16 always.
@@ -94,7 +94,7 @@ def _draw_batches(plans: Sequence[EpochPlan], number: int) -> Iterator[tuple[Ten
 
 
 def _weights_of(learner: Learner, targets_SB: Tensor) -> Tensor | None:
-    """What the mean losses are means over; None where it is samples."""
+    """Return what the mean losses are means over; None where it is samples."""
     weight_C: Tensor | None = getattr(learner.loss, "weight", None)
     if weight_C is None or targets_SB.is_floating_point():
         return None

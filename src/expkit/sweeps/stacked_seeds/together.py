@@ -33,7 +33,7 @@ def with_seed(parts: Parts, config: Config) -> Parts:
     """The parts of another seed's run: it has the same data, which lies in memory once."""
     return replace(
         parts,
-        reading=replace(parts.reading, config=config),
+        inputs=replace(parts.inputs, config=config),
         loss=copy.deepcopy(parts.loss),
         gate_loss=copy.deepcopy(parts.gate_loss),
     )
@@ -61,7 +61,7 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
         ),
         (
             parts.schedule.watched_metric is not None,
-            "a schedule that follows a metric has a rate of its own for each seed",
+            "a schedule that follows a metric has a learning rate of its own for each seed",
             f"schedule.metric={parts.schedule.watched_metric}",
         ),
     ):

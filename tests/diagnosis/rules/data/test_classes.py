@@ -11,7 +11,7 @@ import pytest
 from damaged_data import digits, evidence_of
 from rule_findings import findings
 from sure_predictions import answers
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
+from synthetic_evidence import CONFIG, make_evidence, make_history, make_metadata
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.records.run.metadata import StageResult
@@ -21,8 +21,8 @@ FOLDS = {"fold": None, "num_folds": 5}
 
 def test_missing_classes_are_named_either_way() -> None:
     """One that train lacks, and one that val lacks, in one finding."""
-    facts = make_facts(train=(50, 50, 0), val=(10, 0, 10))
-    (found,) = findings("missing_classes", make_evidence(facts=facts))
+    metadata = make_metadata(train=(50, 50, 0), val=(10, 0, 10))
+    (found,) = findings("missing_classes", make_evidence(metadata=metadata))
     assert found.severity == "warning"
     assert found.evidence["missing_in_train"] == ["class_2"]
     assert found.evidence["missing_in_val"] == ["class_1"]
@@ -30,30 +30,30 @@ def test_missing_classes_are_named_either_way() -> None:
 
 def test_classes_missing_on_purpose_are_not_told() -> None:
     """Those that the config allows."""
-    facts = make_facts(train=(50, 50), val=(10, 0))
+    metadata = make_metadata(train=(50, 50), val=(10, 0))
     allowed = {**CONFIG["dataset"], "allow_missing": ["class_1"]}
-    assert findings("missing_classes", make_evidence(facts=facts, dataset=allowed)) == []
-    assert len(findings("missing_classes", make_evidence(facts=facts))) == 1
+    assert findings("missing_classes", make_evidence(metadata=metadata, dataset=allowed)) == []
+    assert len(findings("missing_classes", make_evidence(metadata=metadata))) == 1
 
 
 def test_a_class_that_a_stage_makes_of_mistakes_is_missing_nowhere() -> None:
     """The rules on data are asked of the data as it came."""
-    evidence = make_evidence(facts=make_facts(train=(50, 50), val=(10, 10)))
-    relabelled = make_facts(train=(45, 45, 10), val=(10, 10, 0))
+    evidence = make_evidence(metadata=make_metadata(train=(50, 50), val=(10, 10)))
+    relabelled = make_metadata(train=(45, 45, 10), val=(10, 10, 0))
     assert findings("missing_classes", replace(evidence, relabelled=relabelled)) == []
 
 
 def test_a_split_smaller_than_the_classes_is_no_fault() -> None:
     """Five held-out samples of ten classes; and none held out at all says nothing."""
-    small = make_facts(val=(1,) * 5 + (0,) * 5)
-    (found,) = findings("missing_classes", make_evidence(facts=small))
+    small = make_metadata(val=(1,) * 5 + (0,) * 5)
+    (found,) = findings("missing_classes", make_evidence(metadata=small))
     assert found.severity == "info"
-    assert findings("missing_classes", make_evidence(facts=make_facts(val=None))) == []
+    assert findings("missing_classes", make_evidence(metadata=make_metadata(val=None))) == []
     assert findings("missing_classes", evidence_of(digits())) == []
 
 
 def imbalanced(**config: Any) -> Evidence:
-    return make_evidence(facts=make_facts(train=(900, 60), val=(90, 6)), **config)
+    return make_evidence(metadata=make_metadata(train=(900, 60), val=(90, 6)), **config)
 
 
 def test_untreated_imbalance_is_told() -> None:
@@ -96,16 +96,16 @@ def test_imbalance_that_did_no_harm_is_left_alone() -> None:
 
 def test_shares_of_log_3_are_no_severe_imbalance() -> None:
     """Five to one; and a puzzle of one sample a class is even."""
-    log_3 = make_facts(train=(105, 522, 201, 362), val=(22, 112, 43, 78))
-    assert findings("class_imbalance", make_evidence(facts=log_3)) == []
-    puzzle = make_facts(train=(1,) * 950, val=None)
-    assert findings("class_imbalance", make_evidence(facts=puzzle)) == []
+    log_3 = make_metadata(train=(105, 522, 201, 362), val=(22, 112, 43, 78))
+    assert findings("class_imbalance", make_evidence(metadata=log_3)) == []
+    puzzle = make_metadata(train=(1,) * 950, val=None)
+    assert findings("class_imbalance", make_evidence(metadata=puzzle)) == []
 
 
 def test_too_few_samples_are_told_with_what_they_can_prove() -> None:
     """Eight a class, and 80 held out: 1.96 / (2 sqrt(80 + 1.96^2)) is 11 points either way."""
-    facts = make_facts(train=(8,) * 10, val=(8,) * 10)
-    (found,) = findings("too_few_samples", make_evidence(facts=facts))
+    metadata = make_metadata(train=(8,) * 10, val=(8,) * 10)
+    (found,) = findings("too_few_samples", make_evidence(metadata=metadata))
     assert found.severity == "info"
     assert found.evidence["half_interval"] == pytest.approx(0.10703, abs=1e-4)
     assert found.evidence["num_small_classes"] == 10
@@ -127,9 +127,9 @@ def test_the_way_to_more_samples_is_one_that_can_be_taken(
     smallest: int, dataset: Mapping[str, Any], evaluates: str | None, command: str
 ) -> None:
     """No folds of a puzzle, of a fold, or of an evaluation, which trains on nothing."""
-    facts = make_facts(train=(smallest, 40), val=(smallest, 6))
+    metadata = make_metadata(train=(smallest, 40), val=(smallest, 6))
     own: dict[str, Any] = {"dataset": {**CONFIG["dataset"], **dataset}, "evaluates": evaluates}
-    evidence = make_evidence(facts=facts, overrides=["seed=3"], **own)
+    evidence = make_evidence(metadata=metadata, overrides=["seed=3"], **own)
     (found,) = findings("too_few_samples", evidence)
     assert command in found.command
     assert ("to train on" in found.sentence) == (evaluates is None)
@@ -137,7 +137,7 @@ def test_the_way_to_more_samples_is_one_that_can_be_taken(
 
 def test_one_is_said_in_the_singular() -> None:
     """Of one class with few samples, and one sample held out."""
-    (found,) = findings("too_few_samples", make_evidence(facts=make_facts((3, 40), (0, 1))))
+    (found,) = findings("too_few_samples", make_evidence(metadata=make_metadata((3, 40), (0, 1))))
     assert found.sentence == (
         "1 class has fewer than 10 samples to train on; an accuracy on 1 held-out sample is "
         "uncertain by up to 45 points either way"
@@ -147,8 +147,8 @@ def test_one_is_said_in_the_singular() -> None:
 def test_enough_samples_are_left_alone() -> None:
     """Digits; and a puzzle, which holds nothing out."""
     assert findings("too_few_samples", evidence_of(digits())) == []
-    puzzle = make_facts(train=(1,) * 950, val=None)
-    assert findings("too_few_samples", make_evidence(facts=puzzle)) == []
+    puzzle = make_metadata(train=(1,) * 950, val=None)
+    assert findings("too_few_samples", make_evidence(metadata=puzzle)) == []
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_handful_of_each_class_is_a_fault_where_it_went_badly(
     """Three a class: a warning where train is known and val is not, once training ended."""
     ended = [StageResult("train", True, "", "Training")] if is_over else []
     evidence = make_evidence(
-        facts=make_facts(train=(3,) * 10),
+        metadata=make_metadata(train=(3,) * 10),
         history=make_history(train__accuracy=[0.5, 1.0], val__accuracy=[0.2, val]),
         stages=ended,
     )

@@ -44,7 +44,7 @@ def test_leaked_pictures_are_listed_by_name() -> None:
     (found,) = findings("duplicates_across_splits", evidence_of(leaky))
     assert (found.severity, found.evidence["identical"]) == ("warning", 9)
     names = dataset.splits["train"].names
-    assert found.evidence["pictures"] == [f"val/copy_{i} = train/{names[i]}" for i in range(9)]
+    assert found.evidence["images"] == [f"val/copy_{i} = train/{names[i]}" for i in range(9)]
 
 
 def test_one_identical_picture_of_hundreds_is_a_warning() -> None:
@@ -53,7 +53,7 @@ def test_one_identical_picture_of_hundreds_is_a_warning() -> None:
     leaky = enlarge(dataset, "val", some_of(dataset.splits["train"], 1))
     (found,) = findings("duplicates_across_splits", evidence_of(leaky))
     assert found.severity == "warning"
-    assert found.sentence == "1 picture is, pixel for pixel, in both val and train"
+    assert found.sentence == "1 image is, pixel for pixel, in both val and train"
     assert (found.evidence["identical"], "near copies" in found.evidence) == (1, False)
 
 
@@ -71,7 +71,7 @@ def test_test_pictures_among_those_that_choose_the_epoch_are_told() -> None:
     dataset = digits()
     leaky = enlarge(dataset, "test", some_of(dataset.splits["val"], 2))
     (found,) = findings("duplicates_across_splits", evidence_of(leaky))
-    assert found.sentence == "2 pictures are, pixel for pixel, in both test and val"
+    assert found.sentence == "2 images are, pixel for pixel, in both test and val"
     assert "the epoch is chosen" in found.cause
 
 
@@ -97,7 +97,7 @@ def test_conflicting_labels_are_listed() -> None:
     three = int(np.flatnonzero(train.targets == 3)[0])
     twin = Samples(train.images[[three]], np.array([5]), ["twin"])
     (found,) = findings("conflicting_duplicates", evidence_of(enlarge(dataset, "train", twin)))
-    assert found.evidence["pictures"] == [f"{train.names[three]} (3) = twin (5)"]
+    assert found.evidence["images"] == [f"{train.names[three]} (3) = twin (5)"]
 
 
 def test_repeated_pictures_are_a_note() -> None:
@@ -111,7 +111,7 @@ def test_repeated_pictures_are_a_note() -> None:
 
 @pytest.mark.parametrize(("within", "severity"), [(30, "info"), (0, "warning")])
 def test_near_copies_count_where_train_is_not_as_near_to_itself(within: int, severity: str) -> None:
-    """Forty of 541: no leak where 30 of 600 training pictures have such a twin, too."""
+    """Forty of 541: no leak where 30 of 600 training images have such a twin, too."""
     assert found_across(near=40, exact=0, within=within).severity == severity
 
 
@@ -119,7 +119,7 @@ def test_as_many_near_copies_as_train_has_of_itself_are_explained() -> None:
     """30 of 600 in train: of 541 there may be 54 and three standard deviations of 7.4, and one."""
     found = found_across(near=40, exact=0, within=30)
     assert found.evidence["no sign of a leak up to"] == 77
-    assert "of 600 training pictures that were compared with the others 30 are" in found.sentence
+    assert "of 600 training images that were compared with the others 30 are" in found.sentence
     assert "up to 77 would be no sign of a leak" in found.sentence
 
 

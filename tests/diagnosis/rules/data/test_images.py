@@ -121,8 +121,8 @@ def test_pieces_of_another_picture_may_differ() -> None:
     dataset = change(colours(), "val", images=lambda images: images // 3)
     evidence = evidence_of(dataset)
     assert len(findings("splits_prepared_differently", evidence)) == 1
-    facts = replace(evidence.facts, layouts={"val": Layout("other.jpg", 10, 10, (0,))})
-    told = replace(evidence, facts=facts)
+    metadata = replace(evidence.metadata, layouts={"val": Layout("other.jpg", 10, 10, (0,))})
+    told = replace(evidence, metadata=metadata)
     assert findings("splits_prepared_differently", told) == []
 
 
@@ -167,7 +167,7 @@ def test_nearly_symmetric_pictures_upside_down_are_told() -> None:
     turned = change(sound, "val", images=lambda images: images[:, ::-1])
     (found,) = findings(rule, evidence_of(turned))
     assert "upside down" in found.sentence
-    assert found.evidence["mean_picture_correlation"] > 0.9
+    assert found.evidence["mean_image_correlation"] > 0.9
     assert findings(rule, evidence_of(sound)) == []
 
 

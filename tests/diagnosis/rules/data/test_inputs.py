@@ -117,10 +117,10 @@ def test_masks_are_no_lost_pictures() -> None:
     assert "0 and 1 alone" in found.sentence
 
 
-@pytest.mark.parametrize(("relative_spread", "count"), [(0.0006, 1), (0.36, 0)])
-def test_inputs_that_the_model_divides_too_are_told(relative_spread: float, count: int) -> None:
+@pytest.mark.parametrize(("relative_std", "count"), [(0.0006, 1), (0.36, 0)])
+def test_inputs_that_the_model_divides_too_are_told(relative_std: float, count: int) -> None:
     """The first layer varies by 0.0006 of its level, all the rest being its bias."""
-    layer = {"name": "conv", "type": "Conv2d", "rms": 0.19, "relative_spread": relative_spread}
+    layer = {"name": "conv", "type": "Conv2d", "rms": 0.19, "relative_std": relative_std}
     weight = {"name": "conv.weight", "weight_rms": 0.2}
     record = probe(0.3, 0.4, layers=[layer], parameters=[weight])
     found = findings("inputs_scaled_twice", evidence_of(digits(), [record]))

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from damaged_data import change, digits, evidence_of, facts_of, flip, of_arrays
+from damaged_data import change, digits, evidence_of, flip, metadata_of, of_arrays
 from rule_findings import findings
 from sure_predictions import answers
-from synthetic_evidence import make_evidence, make_facts, make_history, make_signal
+from synthetic_evidence import make_evidence, make_history, make_metadata, make_signal
 
 from expkit.data.datasets.scan_lines import ScanLines
 from expkit.data.store.progress import silent
@@ -19,7 +19,7 @@ from expkit.data.store.samples import Dataset
 from expkit.diagnosis.evidence import Evidence
 
 
-def course(train: Sequence[float], val: Sequence[float], **others: Any) -> Evidence:
+def curves(train: Sequence[float], val: Sequence[float], **others: Any) -> Evidence:
     """Accuracies of the epochs of a training on ten even classes, 1,000 and 200 samples."""
     return make_evidence(history=make_history(train__accuracy=train, val__accuracy=val), **others)
 
@@ -76,11 +76,13 @@ def test_imbalance_is_not_taken_for_wrong_labels() -> None:
 def looks_at(accuracies: Sequence[float], shares: Sequence[float], count: int) -> Evidence:
     """Epochs of ten classes, with the errors among the answers that the net is surest of."""
     signals = [
-        make_signal("epoch", epoch=i + 1, confident_error={"val": {"share": share, "count": count}})
+        make_signal(
+            "epoch", epoch=i + 1, confident_error={"val": {"fraction": share, "count": count}}
+        )
         for i, share in enumerate(shares)
     ]
     loss = {"label_smoothing": 0.0}
-    return course(accuracies, accuracies, signals=signals, loss=loss)
+    return curves(accuracies, accuracies, signals=signals, loss=loss)
 
 
 def test_wrong_labels_show_in_the_surest_answers() -> None:
@@ -98,7 +100,7 @@ def test_wrong_labels_show_in_the_surest_answers() -> None:
         ([0.3] * 4, [0.6] * 4, 250),  # knows too little to judge labels
         ([0.78] * 4, [0.21] * 4, 20),  # too few answers
         ([0.97] * 4, [0.03] * 4, 250),  # hardly any
-        ([0.78] * 2, [0.21] * 2, 250),  # two looks, which luck can bring
+        ([0.78] * 2, [0.21] * 2, 250),  # two probe epochs, which luck can bring
     ],
 )
 def test_hard_or_early_epochs_are_not_suspected(
@@ -117,12 +119,12 @@ def test_a_small_net_on_cherries_has_no_wrong_labels() -> None:
         make_signal(
             "epoch",
             epoch=i + 1,
-            confident_error={s: {"share": sure[s][i], "count": counts[s]} for s in counts},
+            confident_error={s: {"fraction": sure[s][i], "count": counts[s]} for s in counts},
         )
         for i in range(5)
     ]
-    facts = make_facts(train=(1978, 1698), val=(660, 566))
-    evidence = course(accuracy["train"], accuracy["val"], signals=signals, facts=facts)
+    metadata = make_metadata(train=(1978, 1698), val=(660, 566))
+    evidence = curves(accuracy["train"], accuracy["val"], signals=signals, metadata=metadata)
     assert findings("label_noise", evidence) == []
 
 
@@ -141,7 +143,7 @@ def test_wrong_labels_show_in_held_out_answers() -> None:
 
 def test_labels_learnt_by_heart_are_unrelated() -> None:
     """From 10 to 90 % in train, and 9 to 11 % of 200 held-out samples: chance."""
-    evidence = course([0.1, 0.3, 0.5, 0.7, 0.9], [0.1, 0.09, 0.11, 0.1, 0.1])
+    evidence = curves([0.1, 0.3, 0.5, 0.7, 0.9], [0.1, 0.09, 0.11, 0.1, 0.1])
     (found,) = findings("labels_unrelated", evidence)
     assert (found.severity, found.epoch) == ("warning", 5)
     assert found.evidence["val/accuracy"] == pytest.approx(0.1)
@@ -170,13 +172,13 @@ def test_unrelated_labels_are_fatal_where_neighbours_agree() -> None:
 )
 def test_related_labels_are_left_alone(train: list[float], val: list[float]) -> None:
     """A net that overfits, that starts slowly, or that has just begun."""
-    assert findings("labels_unrelated", course(train, val)) == []
+    assert findings("labels_unrelated", curves(train, val)) == []
 
 
 def test_tiny_held_out_data_proves_nothing() -> None:
     """At chance on 20 samples of two classes: the net may still know 20 points more."""
-    facts = make_facts(train=(50, 50), val=(10, 10))
-    evidence = course([0.7, 0.9, 1.0, 1.0], [0.5, 0.55, 0.5, 0.5], facts=facts)
+    metadata = make_metadata(train=(50, 50), val=(10, 10))
+    evidence = curves([0.7, 0.9, 1.0, 1.0], [0.5, 0.55, 0.5, 0.5], metadata=metadata)
     assert findings("labels_unrelated", evidence) == []
 
 
@@ -216,10 +218,10 @@ def test_shuffled_labels_are_no_class_map() -> None:
 
 def test_accuracy_far_below_chance_is_a_class_map() -> None:
     """Two classes at 4 % held out, while train is learnt; at 45 % it is merely bad."""
-    facts = make_facts(train=(100, 100), val=(50, 50))
-    (found,) = findings("class_map_differs", course([0.8, 0.95], [0.1, 0.04], facts=facts))
+    metadata = make_metadata(train=(100, 100), val=(50, 50))
+    (found,) = findings("class_map_differs", curves([0.8, 0.95], [0.1, 0.04], metadata=metadata))
     assert (found.epoch, found.severity) == (2, "fatal")
-    assert findings("class_map_differs", course([0.8, 0.95], [0.5, 0.45], facts=facts)) == []
+    assert findings("class_map_differs", curves([0.8, 0.95], [0.5, 0.45], metadata=metadata)) == []
 
 
 def test_class_map_shows_in_the_answers() -> None:
@@ -244,15 +246,15 @@ def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
 
     from expkit.records.run.metadata import Layout
 
-    facts = replace(facts_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
-    assert findings("labels_unrelated", course([0.5] * 5, [0.1] * 5, facts=facts)) == []
+    metadata = replace(metadata_of(digits()), layouts={"val": Layout("other.jpg", 1, 1, (0,))})
+    assert findings("labels_unrelated", curves([0.5] * 5, [0.1] * 5, metadata=metadata)) == []
 
 
 def test_mixed_pictures_prove_no_wrong_labels() -> None:
     """Mix-up makes training answers wrong at any confidence."""
-    share = {"train": {"share": 0.4, "count": 300}}
+    share = {"train": {"fraction": 0.4, "count": 300}}
     signals = [make_signal("epoch", epoch=i + 1, confident_error=share) for i in range(3)]
-    sound = course([0.6] * 3, [0.9] * 3, signals=signals)
+    sound = curves([0.6] * 3, [0.9] * 3, signals=signals)
     assert len(findings("label_noise", sound)) == 1
     augment = {**sound.config["augment"], "mixup_alpha": 1.0}
     mixed = replace(sound, config={**sound.config, "augment": augment})
@@ -287,7 +289,7 @@ def test_shuffled_labels_that_fit_a_class_by_chance_are_unrelated() -> None:
 
 def test_slow_learning_by_heart_is_unrelated_too() -> None:
     """A quarter right in train, a sixth of the way, and no sign of it in held-out samples."""
-    evidence = course([0.1, 0.2, 0.24, 0.25, 0.26], [0.1, 0.09, 0.11, 0.1, 0.1])
+    evidence = curves([0.1, 0.2, 0.24, 0.25, 0.26], [0.1, 0.09, 0.11, 0.1, 0.1])
     assert len(findings("labels_unrelated", evidence)) == 1
 
 

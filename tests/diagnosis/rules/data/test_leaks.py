@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rule_findings import findings
-from synthetic_evidence import make_evidence, make_facts
+from synthetic_evidence import make_evidence, make_metadata
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.records.run.metadata import DatasetFacts, Leaks, SplitLeaks, TrainedBy
+from expkit.records.run.metadata import DatasetMetadata, Leaks, SplitLeaks, TrainedBy
 
 
-def facts_with(unchecked: str | None = None, **splits: SplitLeaks) -> DatasetFacts:
+def facts_with(unchecked: str | None = None, **splits: SplitLeaks) -> DatasetMetadata:
     trained_by = TrainedBy("a", {"train": "t", "val": "v"}, "val", Leaks(unchecked, splits))
-    facts = make_facts(train=(50, 50), val=(10, 10))
-    return replace(facts, trained_by=trained_by)
+    metadata = make_metadata(train=(50, 50), val=(10, 10))
+    return replace(metadata, trained_by=trained_by)
 
 
 def evaluated(unchecked: str | None = None, **splits: SplitLeaks) -> Evidence:
-    return make_evidence(facts=facts_with(unchecked, **splits))
+    return make_evidence(metadata=facts_with(unchecked, **splits))
 
 
 def test_equal_images_are_a_warning() -> None:
@@ -34,9 +34,9 @@ def test_equal_images_are_a_warning() -> None:
 
 def test_all_held_out_splits_are_told_at_once_and_the_judged_one_first() -> None:
     """A rule is told once: what is wrong with the figures must not hide behind the rest."""
-    facts = facts_with(val=SplitLeaks(7, 0, 1.0, []), test=SplitLeaks(2, 0, 1.0, []))
-    splits = {**facts.splits, "test": facts.splits["val"]}
-    (found,) = findings("leaked_samples", make_evidence(facts=replace(facts, splits=splits)))
+    metadata = facts_with(val=SplitLeaks(7, 0, 1.0, []), test=SplitLeaks(2, 0, 1.0, []))
+    splits = {**metadata.splits, "test": metadata.splits["val"]}
+    (found,) = findings("leaked_samples", make_evidence(metadata=replace(metadata, splits=splits)))
     assert found.sentence.startswith("2 of 20 samples of test and 7 of 20 samples of val are")
     assert found.sentence.endswith("9 byte for byte")
 
@@ -49,7 +49,7 @@ def test_a_train_that_nothing_is_judged_on_is_not_warned_of() -> None:
     assert found.sentence.startswith("1 of 20 samples of val is a training sample")
     alone = facts_with(train=own)
     alone = replace(alone, splits={"train": alone.splits["train"]})
-    (found,) = findings("leaked_samples", make_evidence(facts=alone))
+    (found,) = findings("leaked_samples", make_evidence(metadata=alone))
     assert found.sentence.startswith("100 of 100 samples of train are")
 
 
@@ -69,15 +69,15 @@ def test_an_open_question_is_told() -> None:
 
 def test_absent_classes_of_an_evaluation_are_no_fault_of_a_split() -> None:
     """They are named, and the figures are said to be over the others."""
-    facts = facts_with()
-    splits = {"train": facts.splits["train"], "val": replace(facts.splits["val"])}
+    metadata = facts_with()
+    splits = {"train": metadata.splits["train"], "val": replace(metadata.splits["val"])}
     splits["val"] = replace(splits["val"], class_counts=(20, 0))
-    (found,) = findings("missing_classes", make_evidence(facts=replace(facts, splits=splits)))
+    (found,) = findings("missing_classes", make_evidence(metadata=replace(metadata, splits=splits)))
     assert found.severity == "info"
     assert found.evidence["absent"] == ["class_1"]
 
 
 def test_leaks_survive_their_record() -> None:
     """Written as JSON has it and read again."""
-    facts = facts_with(val=SplitLeaks(1, 2, 1.5, [("x", "y", 0.9)], part_of="val"))
-    assert DatasetFacts.from_json(facts.to_json()) == facts
+    metadata = facts_with(val=SplitLeaks(1, 2, 1.5, [("x", "y", 0.9)], part_of="val"))
+    assert DatasetMetadata.from_json(metadata.to_json()) == metadata

@@ -108,17 +108,17 @@ class TestDataBound:
 
 
 class TestDenormals:
-    def look(self, share: float, *, flush: bool, used: str = "cpu") -> Evidence:
+    def probe_epoch(self, share: float, *, flush: bool, used: str = "cpu") -> Evidence:
         signals = [
             make_signal("machine", "preflight", used=used, flush_denormals=flush),
-            make_signal("epoch", epoch=1, parameters=[], denormal_share=share),
+            make_signal("epoch", epoch=1, parameters=[], denormal_fraction=share),
         ]
         history = make_history(train__loss=[1.0])
         return make_evidence(history=history, signals=signals)
 
     def test_they_are_named_with_the_switch(self) -> None:
         """2 % of the weights, on a processor that computes them."""
-        finding = found_by("denormals", self.look(0.02, flush=False))
+        finding = found_by("denormals", self.probe_epoch(0.02, flush=False))
         assert finding is not None
         assert list(map(list, finding.remedies)) == [["device.flush_denormals=true"]]
 
@@ -130,7 +130,7 @@ class TestDenormals:
         self, share: float, flush: bool, used: str
     ) -> None:
         """GPUs compute them at full speed."""
-        assert found_by("denormals", self.look(share, flush=flush, used=used)) is None
+        assert found_by("denormals", self.probe_epoch(share, flush=flush, used=used)) is None
 
 
 class TestMemoryNearLimit:

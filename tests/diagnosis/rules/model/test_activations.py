@@ -20,7 +20,7 @@ def test_a_dead_layer_is_fatal() -> None:
     with torch.no_grad():
         model[2].bias.fill_(-99.0)
     (finding,) = findings("dead_units", probed(model))
-    assert (finding.severity, finding.evidence["dead_share"]) == ("fatal", 1.0)
+    assert (finding.severity, finding.evidence["dead_fraction"]) == ("fatal", 1.0)
 
 
 def test_nearly_all_units_dead() -> None:
@@ -35,9 +35,12 @@ def test_nearly_all_units_dead() -> None:
 
 def test_units_that_rest_while_the_net_learns() -> None:
     """Most units of a layer may rest at a look of a net whose loss falls."""
-    layer = {"name": "2", "type": "ReLU", "units": 64, "dead_share": 0.95, "non_finite": 0}
-    look = make_look(8, loss=1.0, layers=[layer, layer], spread=0.5)
-    assert findings("dead_units", make_evidence(signals=[look], history=[{"stage": "train"}])) == []
+    layer = {"name": "2", "type": "ReLU", "units": 64, "dead_fraction": 0.95, "non_finite": 0}
+    probe_epoch = make_look(8, loss=1.0, layers=[layer, layer], spread=0.5)
+    assert (
+        findings("dead_units", make_evidence(signals=[probe_epoch], history=[{"stage": "train"}]))
+        == []
+    )
     stuck = make_look(8, loss=2.3026, layers=[layer, layer], spread=0.5)
     evidence = make_evidence(signals=[stuck], history=[{"stage": "train"}])
     (finding,) = findings("dead_units", evidence)
@@ -54,22 +57,22 @@ def test_saturated_units() -> None:
     assert findings("saturated_units", probed(conv_net(activation=nn.Tanh))) == []
 
 
-def collapse(*looks: dict[str, Any], hidden: float, batch_norms: int = 0) -> Evidence:
-    outputs = {"rms": 1.0, "spread_across_samples": hidden / 2, "non_finite": 0}
+def collapse(*probe_epochs: dict[str, Any], hidden: float, batch_norms: int = 0) -> Evidence:
+    outputs = {"rms": 1.0, "std_across_samples": hidden / 2, "non_finite": 0}
     start = {"layers": flat(hidden), "outputs": outputs, "batch_norms": batch_norms}
     start |= {"parameters": [], "loss": 2.3, "gradient_norm": 1.0}
     made = make_signal("model", **start)
     history = [{"stage": "train", "epoch": 1}]
-    return make_evidence(signals=[made, *looks], history=history)
+    return make_evidence(signals=[made, *probe_epochs], history=history)
 
 
 def test_collapsed_features() -> None:
     """Flat at the start, levelled by the second epoch, loss at chance: log 1's deep head."""
-    looks = [
+    probe_epochs = [
         make_look(1, loss=2.32, layers=flat(0.2), spread=0.02),
         make_look(2, loss=2.303, layers=flat(0.02), spread=0.0006),
     ]
-    (finding,) = findings("collapsed_features", collapse(*looks, hidden=0.048))
+    (finding,) = findings("collapsed_features", collapse(*probe_epochs, hidden=0.048))
     assert (finding.severity, finding.epoch) == ("fatal", 2)
     both, *alone = finding.remedies
     assert both == ["model.init=kaiming", "dataset.normalise=dataset"]
@@ -90,8 +93,10 @@ def test_features_that_are_flat_for_a_time(
     start: float, now: float, loss: float, spread: float, update: float, norms: int
 ) -> None:
     """Every one of the conditions is needed."""
-    look = make_look(2, loss=loss, layers=flat(now), spread=spread, update=update)
-    assert findings("collapsed_features", collapse(look, hidden=start, batch_norms=norms)) == []
+    probe_epoch = make_look(2, loss=loss, layers=flat(now), spread=spread, update=update)
+    assert (
+        findings("collapsed_features", collapse(probe_epoch, hidden=start, batch_norms=norms)) == []
+    )
 
 
 class LogNet(nn.Module):
@@ -115,9 +120,9 @@ def test_first_layer_that_is_not_finite() -> None:
 def test_a_diverged_training_blames_no_layer() -> None:
     """Where a step's gradient was NaN already, all layers are, and none is at fault."""
     layers = [{**each, "non_finite": 3} for each in flat(0.3)]
-    look = make_look(3, loss=float("nan"), layers=layers, spread=0.1)
-    look["parameters"][0]["gradient_rms"] = float("nan")
-    evidence = make_evidence(signals=[look], history=[{"stage": "train"}])
+    probe_epoch = make_look(3, loss=float("nan"), layers=layers, spread=0.1)
+    probe_epoch["parameters"][0]["gradient_rms"] = float("nan")
+    evidence = make_evidence(signals=[probe_epoch], history=[{"stage": "train"}])
     assert findings("non_finite_layer", evidence) == []
 
 

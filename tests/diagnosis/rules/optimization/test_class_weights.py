@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic_evidence import make_evidence, make_facts
+from synthetic_evidence import make_evidence, make_metadata
 
 from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.rules.optimization.class_weights import unsound_weights
@@ -15,13 +15,13 @@ LOSS = {"_target_": "expkit.losses.cross_entropy.CrossEntropy"}
 
 def find(weights: Any, train: tuple[int, ...] = (100,) * 10) -> list[Any]:
     loss = {**LOSS, "class_weights": weights}
-    return list(unsound_weights(make_evidence(facts=make_facts(train), loss=loss)))
+    return list(unsound_weights(make_evidence(metadata=make_metadata(train), loss=loss)))
 
 
 def test_a_class_that_drowns_the_others() -> None:
     """10,000 of 10,009 parts; the rule on the loss's settings tells it."""
     (found,) = find([10000.0] + [1.0] * 9)
-    assert found.evidence["share of the loss"] == pytest.approx(10000 / 10009)
+    assert found.evidence["fraction of the loss"] == pytest.approx(10000 / 10009)
     loss = {**LOSS, "class_weights": [10000] + [1] * 9}
     (told,) = load_rules()["loss_settings"].find(make_evidence(loss=loss))
     assert told.remedies[0] == ["loss.class_weights=balanced"]

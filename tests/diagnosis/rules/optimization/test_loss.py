@@ -9,7 +9,7 @@ import pytest
 import torch
 from probed_models import DEVICE
 from rule_findings import findings
-from synthetic_evidence import make_evidence, make_facts, make_signal
+from synthetic_evidence import make_evidence, make_metadata, make_signal
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,7 +32,7 @@ def evidence_of(measured: Any, num_classes: int = 10, **config: Any) -> Evidence
     module = measured if isinstance(measured, nn.Module) else Function(measured)
     record = probe_loss(module, num_classes, torch.arange(num_classes), DEVICE)
     return make_evidence(
-        facts=make_facts((9,) * num_classes, None),
+        metadata=make_metadata((9,) * num_classes, None),
         signals=[make_signal("loss", **record)],
         **config,
     )
@@ -135,8 +135,8 @@ def test_sum_over_samples() -> None:
 def test_regression_losses() -> None:
     """Squares are sound; squares with a turned sign are not."""
     targets = torch.rand(9, 2)
-    facts = make_facts((9,) * 2, None)
+    metadata = make_metadata((9,) * 2, None)
     for loss, count in ((nn.MSELoss(), 0), (Function(lambda x, t: -((x - t) ** 2).mean()), 1)):
         record = probe_loss(loss, 2, targets, DEVICE)
-        evidence = make_evidence(facts=facts, signals=[make_signal("loss", **record)])
+        evidence = make_evidence(metadata=metadata, signals=[make_signal("loss", **record)])
         assert len(findings("loss_mismatch", evidence)) == count

@@ -87,8 +87,8 @@ def test_a_rate_that_is_gone_where_all_is_learnt() -> None:
 def test_a_rate_that_ends_with_the_training() -> None:
     """A cosine over all of its 12 epochs is near zero in the last ones."""
     losses, rates = [2.0 * 0.9**i for i in range(12)], [1e-3] * 9 + [4e-4, 8e-6, 1e-7]
-    course = make_course(losses, rates=rates, stage={"max_epochs": 12})
-    assert not find("schedule_ends_early", course)
+    curves = make_course(losses, rates=rates, stage={"max_epochs": 12})
+    assert not find("schedule_ends_early", curves)
 
 
 def test_a_rate_that_fell_since_nothing_got_better() -> None:
@@ -121,8 +121,8 @@ def test_no_warm_up_is_missed_where_there_is_one_or_none_is_needed() -> None:
     warm = {"warmup_epochs": 1.0}
     cycle = {"warmup_epochs": 0.0, "rise_fraction": 0.3}
     for schedule in (warm, cycle):
-        course = make_course(losses, first_losses=LEAP, model=VIT, schedule=schedule)
-        assert not find("warmup_missing", course)
+        curves = make_course(losses, first_losses=LEAP, model=VIT, schedule=schedule)
+        assert not find("warmup_missing", curves)
     assert not find("warmup_missing", make_course(losses, first_losses=LEAP))
     assert not find("warmup_missing", make_course(losses, model=VIT))
     learning = make_course([2.6, 1.9, 1.2], first_losses=LEAP, model=VIT)
@@ -144,7 +144,7 @@ def test_a_transformer_set_back_by_a_rate_out_of_all_usual(
     """A rise by half in the first steps, and not much learnt in three epochs."""
     adam = {"_target_": "torch.optim.AdamW", "lr": rate}
     rise = (2.3, *[3.6] * 19)
-    course = make_course(
+    curves = make_course(
         losses,
         first_losses=rise,
         model=VIT,
@@ -152,16 +152,16 @@ def test_a_transformer_set_back_by_a_rate_out_of_all_usual(
         rates=rate,
         signals=[make_model_record("train")],
     )
-    assert len(find("warmup_missing", course)) == count
+    assert len(find("warmup_missing", curves)) == count
 
 
 WIDE = [2.0, 1.5, 1.2, 1.0, 0.8, 0.7, 1.2, 0.6, 1.3, 0.7, 1.1, 0.6, 1.2, 0.6, 1.3]
 
 
 def beside_held_out(losses: list[float], held_out: list[float]) -> Evidence:
-    course = make_course(losses, ratio=0.001)
-    history = [{**r, "val/loss": v} for r, v in zip(course.history, held_out, strict=True)]
-    return Evidence(course.config, course.facts, history=history, signals=course.signals)
+    curves = make_course(losses, ratio=0.001)
+    history = [{**r, "val/loss": v} for r, v in zip(curves.history, held_out, strict=True)]
+    return Evidence(curves.config, curves.metadata, history=history, signals=curves.signals)
 
 
 def test_a_wide_swing_of_both_losses_needs_no_other_proof() -> None:

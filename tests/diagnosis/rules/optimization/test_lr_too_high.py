@@ -68,8 +68,8 @@ def test_a_plateau_without_a_leap_is_none() -> None:
 def test_a_scattering_of_tiny_batches_is_no_leap() -> None:
     """A step of one sample costs five times the mean now and then; the mean over 20 does not."""
     steps = [2.3, 11.0, *[1.0, 2.0, 3.0] * 6]
-    course = make_course([2.4, 2.3, 2.3, 2.3], first_losses=steps, stage={"batch_size": 1})
-    assert not too_high(course)
+    curves = make_course([2.4, 2.3, 2.3, 2.3], first_losses=steps, stage={"batch_size": 1})
+    assert not too_high(curves)
 
 
 def test_losing_what_was_learnt_in_large_steps() -> None:
@@ -118,10 +118,10 @@ def test_the_lower_estimate_counts_for_adam() -> None:
     """By the range test 0.01; by weights of 0.1, of which a step is to change 1 %, 0.001."""
     signals = [make_signal("rates", "preflight", suggested=0.01, diverged_at=0.2)]
     signals.append(make_model_record())
-    course = make_course(
+    curves = make_course(
         [90.0, 2.4, 2.4], first_losses=LEAP, signals=signals, optimizer={"lr": 1.0}, rates=1.0
     )
-    (found,) = too_high(course)
+    (found,) = too_high(curves)
     assert found.remedies[0] == ["optimizer.lr=0.001"]
 
 
@@ -130,10 +130,10 @@ def test_sgd_takes_the_mean_of_both_estimates() -> None:
     sgd = {"_target_": "torch.optim.SGD", "lr": 10.0, "momentum": 0.9}
     signals = [make_signal("rates", "preflight", suggested=0.04, diverged_at=0.8)]
     signals.append(make_model_record())
-    course = make_course(
+    curves = make_course(
         [90.0, 2.4, 2.4], first_losses=LEAP, signals=signals, optimizer=sgd, rates=10.0
     )
-    (found,) = too_high(course)
+    (found,) = too_high(curves)
     assert found.remedies[0] == ["optimizer.lr=0.06"]
 
 
@@ -199,10 +199,10 @@ def test_a_gate_at_a_usual_rate_has_another_fault() -> None:
 
 def relapsing(ratio: float, accuracies: list[float], losses: list[float]) -> Evidence:
     small = make_model_record(weight_rms=0.02)  # at rate 0.001 a step is a twentieth
-    course = make_course(losses, ratio=ratio, signals=[small])
-    pairs = zip(course.history, accuracies, strict=True)
+    curves = make_course(losses, ratio=ratio, signals=[small])
+    pairs = zip(curves.history, accuracies, strict=True)
     history = [{**record, "train/accuracy": right} for record, right in pairs]
-    return Evidence(course.config, course.facts, history=history, signals=course.signals)
+    return Evidence(curves.config, curves.metadata, history=history, signals=curves.signals)
 
 
 LOST = [0.4, 0.5, 0.6, 0.66, 0.55, 0.47, 0.5]
@@ -246,7 +246,7 @@ def test_weights_drawn_far_too_small_are_not_the_rates_doing(weight_rms: float, 
     gate = make_gate(CRAWL, signals=[start])
     slow = {**gate.config, "optimizer": {"_target_": "torch.optim.SGD", "lr": 1e-4}}
     evidence = Evidence(
-        slow, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+        slow, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
     )
     assert len(too_low(evidence)) == count
 
@@ -271,6 +271,8 @@ def test_a_class_token_hides_no_rate_too_low() -> None:
     gate = make_gate([2.3 - 1e-6 * i for i in range(500)], signals=[record])
     slow = {**gate.config, "optimizer": {**gate.config["optimizer"], "lr": 1e-7}}
     (found,) = too_low(
-        Evidence(slow, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages)
+        Evidence(
+            slow, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
+        )
     )
     assert found.evidence["update_ratio"] == pytest.approx(1e-6)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from synthetic_curves import make_course
-from synthetic_evidence import make_evidence, make_facts, make_history, make_signal
+from synthetic_evidence import make_evidence, make_history, make_metadata, make_signal
 
 from expkit.diagnosis.constant_predictor import constant_loss
 from expkit.diagnosis.evidence import Evidence
@@ -75,14 +75,14 @@ def test_a_plateau_below_chance_is_none() -> None:
 def test_the_loss_of_a_constant_answer(loss: dict[str, Any], expected: float | None) -> None:
     """By the classes' shares, as the loss weighs them; None of a loss that nobody measured."""
     config = {"_target_": "expkit.losses.cross_entropy.CrossEntropy", **loss}
-    evidence = make_evidence(facts=make_facts((75, 25), None), loss=config)
+    evidence = make_evidence(metadata=make_metadata((75, 25), None), loss=config)
     assert constant_loss(evidence, "train") == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_measured_loss_counts_before_a_known_one() -> None:
     """Half of ln 2 at uniform outputs, whatever the loss is called."""
     measured = make_signal("loss", at_uniform=math.log(2) / 2)
-    evidence = make_evidence(facts=make_facts((50, 50), None), signals=[measured])
+    evidence = make_evidence(metadata=make_metadata((50, 50), None), signals=[measured])
     assert constant_loss(evidence, "train") == pytest.approx(math.log(2) / 2)
 
 

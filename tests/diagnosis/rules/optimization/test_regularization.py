@@ -21,10 +21,10 @@ def find(rule: str, evidence: Evidence) -> list[Finding]:
 
 def test_weights_that_are_gone_at_chance() -> None:
     """A hundredth of them is left after two epochs."""
-    course = make_course([2.3, 2.303], weights=0.001, optimizer=ADAMW, signals=[START])
-    (found,) = find("weight_decay_crushes", course)
+    curves = make_course([2.3, 2.303], weights=0.001, optimizer=ADAMW, signals=[START])
+    (found,) = find("weight_decay_crushes", curves)
     assert found.severity == "fatal"
-    assert found.evidence["share_left"] == pytest.approx(0.01)
+    assert found.evidence["fraction_left"] == pytest.approx(0.01)
     assert found.remedies[0] == ["optimizer.weight_decay=0.01"]
 
 
@@ -56,7 +56,7 @@ def decayed(evidence: Evidence) -> Evidence:
     config = {**evidence.config, "optimizer": ADAMW}
     return Evidence(
         config,
-        evidence.facts,
+        evidence.metadata,
         history=evidence.history,
         signals=evidence.signals,
         stages=evidence.stages,
@@ -108,8 +108,8 @@ def test_noise_that_leaves_nothing_to_see(transform: dict[str, float], remedy: s
 def test_augmentation_that_leaves_next_to_nothing() -> None:
     """At 2.2 of ln 10 with it, at 0.4 without: few steps teach. Half of that gap is mixup's."""
     augment = {"transforms": {"blank": {"_target_": "blank"}}, "mixup_alpha": 0.0}
-    course = make_course([2.2] * 12, probe_loss=0.4, augment=augment)
-    (found,) = find("regularisation_too_strong", course)
+    curves = make_course([2.2] * 12, probe_loss=0.4, augment=augment)
+    (found,) = find("regularisation_too_strong", curves)
     assert found.remedies == [["~augment.transforms.blank"]]
     assert not find("regularisation_too_strong", make_course([2.2] * 9, probe_loss=0.4))
     assert not find("regularisation_too_strong", make_course([1.2] * 12, probe_loss=0.4))
@@ -139,7 +139,7 @@ def failed_gate(dropout: float, gap: float, lr: float = 0.001) -> Evidence:
     config = {**gate.config, "model": model}
     config["optimizer"] = {**gate.config["optimizer"], "lr": lr}
     return Evidence(
-        config, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+        config, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
     )
 
 

@@ -32,12 +32,12 @@ def test_gradients_that_stay_are_fatal() -> None:
 def test_gradients_of_what_no_step_moves_stay_by_nature() -> None:
     """An optimizer that misses a weight cannot clear it, which is another fault."""
     missed = make_model_record("train", optimised=False)
-    course = make_course([2.3], signal={"gradients_left": True}, signals=[missed])
-    assert not find("gradients_accumulate", course)
+    curves = make_course([2.3], signal={"gradients_left": True}, signals=[missed])
+    assert not find("gradients_accumulate", curves)
 
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.01, "momentum": 0.9}
-CUT = {"clipped_share": 1.0}
+CUT = {"clipped_fraction": 1.0}
 
 
 def clipped(bound: float, losses: tuple[float, ...] = (2.2, 2.1, 2.0), **options: Any) -> Evidence:
@@ -59,7 +59,7 @@ def test_every_step_cut_to_a_hundredth() -> None:
 def test_clipping_that_guards_is_none() -> None:
     """Half of the gradient is left, or some steps are whole, or there is no bound, or no time."""
     assert not find("clipping_always_active", clipped(0.5))
-    assert not find("clipping_always_active", clipped(0.01, signal={"clipped_share": 0.5}))
+    assert not find("clipping_always_active", clipped(0.01, signal={"clipped_fraction": 0.5}))
     assert not find("clipping_always_active", make_course([2.2, 2.1, 2.0], optimizer=SGD))
     assert not find("clipping_always_active", clipped(0.01, (2.2, 2.1)))
 
@@ -68,8 +68,8 @@ def test_adam_is_slowed_only_where_eps_counts() -> None:
     """A norm of 1e-7 over 110 numbers leaves 1e-8 of each: no more than eps."""
     adam = {"_target_": "torch.optim.Adam", "lr": 0.001, "eps": 1e-8}
     for bound, severity in ((0.01, "info"), (1e-7, "warning")):
-        course = clipped(bound, optimizer=adam, signals=[make_model_record()])
-        (found,) = find("clipping_always_active", course)
+        curves = clipped(bound, optimizer=adam, signals=[make_model_record()])
+        (found,) = find("clipping_always_active", curves)
         assert found.severity == severity
 
 
@@ -178,7 +178,7 @@ def test_fp16_that_skips_step_after_step() -> None:
     skipping = {"loss_scale": 0.25, "skipped_steps": 8}
     (found,) = find("half_precision_range", make_course([2.3, 2.2], signal=skipping, device=FP16))
     assert found.severity == "warning"
-    assert found.evidence["skipped_share"] == 0.25
+    assert found.evidence["skipped_fraction"] == 0.25
     assert not find("half_precision_range", make_course([2.3], signal=skipping, device=FP16))
     sound = {"loss_scale": 32768.0, "skipped_steps": 1}
     assert not find("half_precision_range", make_course([2.3, 2.2], signal=sound, device=FP16))

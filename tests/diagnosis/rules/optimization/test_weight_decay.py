@@ -19,8 +19,8 @@ def find(
 ) -> list[Finding]:
     optimizer = {"_target_": f"torch.optim.{kind}", "lr": 0.001, "weight_decay": decay}
     start = make_model_record("train")
-    course = make_course(losses, optimizer=optimizer, ratio=ratio, signals=[start], **more)
-    return list(load_rules()["weight_decay_crushes"].find(course))
+    curves = make_course(losses, optimizer=optimizer, ratio=ratio, signals=[start], **more)
+    return list(load_rules()["weight_decay_crushes"].find(curves))
 
 
 def test_a_decay_that_takes_what_a_step_gives() -> None:
@@ -63,6 +63,6 @@ def test_a_gate_whose_loss_comes_to_rest_under_a_decay(
     optimizer = {"_target_": "torch.optim.AdamW", "lr": 0.001, "weight_decay": decay}
     config = {**gate.config, "optimizer": optimizer}
     evidence = Evidence(
-        config, gate.facts, history=gate.history, signals=gate.signals, stages=gate.stages
+        config, gate.metadata, history=gate.history, signals=gate.signals, stages=gate.stages
     )
     assert len(list(load_rules()["weight_decay_crushes"].find(evidence))) == expected

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from evaluated_runs import TRAINED
 from rule_findings import found_by
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
+from synthetic_evidence import CONFIG, make_evidence, make_history, make_metadata
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.metrics.predictions import ClassPredictions
@@ -23,7 +23,7 @@ def recorded(split: str, right: int, total: int) -> ClassPredictions:
 
 
 class TestHeldOutBetterThanTrain:
-    facts = make_facts(train=(500, 500), val=(200, 200))
+    facts = make_metadata(train=(500, 500), val=(200, 200))
 
     def evidence(self, train: float, val: float, **config: Any) -> Evidence:
         history = make_history(train__accuracy=[train] * 8, val__accuracy=[val] * 8)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from evaluated_runs import TRAINED, answers, evaluated, with_right
 from rule_findings import found_by
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history
+from synthetic_evidence import CONFIG, make_evidence, make_history, make_metadata
 
 from expkit.metrics.predictions import ValuePredictions
 
 BALANCED_LOSS = {**CONFIG["loss"], "class_weights": "balanced"}
 
 
-LOG_3 = make_facts(train=(88 * 8, 439 * 8, 169 * 8, 304 * 8), val=(88, 439, 169, 304))
+LOG_3 = make_metadata(train=(88 * 8, 439 * 8, 169 * 8, 304 * 8), val=(88, 439, 169, 304))
 
 
 def log_3_answers(right: Sequence[int]) -> Any:
@@ -81,18 +81,18 @@ class TestNotBetterThanMajority:
     @pytest.mark.parametrize("right", [560, 700, 1000])
     def test_a_net_above_it_is_not_called(self, right: int) -> None:
         """From 56 % of 1000 on, two classes alike."""
-        facts = make_facts(train=(500, 500), val=(500, 500))
+        facts = make_metadata(train=(500, 500), val=(500, 500))
         evidence = evaluated(facts, with_right(right, 1000))
         assert found_by("not_better_than_majority", evidence) is None
 
     def test_twenty_samples_leave_it_open(self) -> None:
         """11 of 20 may be 77 % in truth: too few to say."""
-        facts = make_facts(train=(50, 50), val=(10, 10))
+        facts = make_metadata(train=(50, 50), val=(10, 10))
         assert found_by("not_better_than_majority", evaluated(facts, with_right(11, 20))) is None
 
     def test_puzzle_pieces_without_a_held_out_split(self) -> None:
         """950 classes of one sample: one right is the majority's, ten are far above it."""
-        facts = make_facts(train=(1,) * 950, val=None)
+        facts = make_metadata(train=(1,) * 950, val=None)
         for accuracy, is_found in ((1 / 950, True), (40 / 950, False)):
             history = make_history(train__loss=[6.857] * 9, train__accuracy=[accuracy] * 9)
             evidence = make_evidence(facts=facts, history=history, stages=[TRAINED])
@@ -101,7 +101,7 @@ class TestNotBetterThanMajority:
     def test_numbers_are_held_against_their_mean(self) -> None:
         """Targets -1 and 1 spread by 1; an answer of 2 to all is worse, of 0.5 x target better."""
         targets = np.array([[-1.0], [1.0]] * 10, np.float32)
-        facts = replace(make_facts(), task="regression", class_names=None, target_names=("x",))
+        facts = replace(make_metadata(), task="regression", class_names=None, target_names=("x",))
         for predictions, is_found in ((targets * 0 + 2, True), (targets / 2, False)):
             names = [str(i) for i in range(20)]
             values = ValuePredictions("val", names, targets, predictions, ("x",))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from evaluated_runs import evaluated, with_right
 from rule_findings import found_by
-from synthetic_evidence import CONFIG, make_facts
+from synthetic_evidence import CONFIG, make_metadata
 
 from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.examine import load_rules
@@ -16,7 +16,7 @@ from expkit.diagnosis.examine import load_rules
 class TestWithinNoiseOfBaseline:
     def test_a_reference_within_the_interval_is_named(self) -> None:
         """1155 of 1226 leaves 92.8 to 95.4 % open (Wilson), as the summary has it."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         reference = {"source": "another run", "figures": {"accuracy": 0.9405}}
         evidence = evaluated(facts, with_right(1155, 1226), reference=reference)
         finding = found_by("within_noise_of_baseline", evidence)
@@ -32,7 +32,7 @@ class TestWithinNoiseOfBaseline:
 
         An accuracy equal to the largest class's is told apart by no number of samples.
         """
-        facts = make_facts(train=(100, 100), val=(20, 20))
+        facts = make_metadata(train=(100, 100), val=(20, 20))
         evidence = evaluated(facts, with_right(right, 40))
         evidence = replace(evidence, overrides=["dataset=digits", "seed=7"])
         finding = found_by("within_noise_of_baseline", evidence)
@@ -43,7 +43,7 @@ class TestWithinNoiseOfBaseline:
 
     def test_a_criterion_met_by_luck_is_named(self) -> None:
         """1160 of 1226 is above 94.5 %, and might as well have been below."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         evidence = evaluated(facts, with_right(1160, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("within_noise_of_baseline", evidence)
         assert finding is not None
@@ -51,13 +51,13 @@ class TestWithinNoiseOfBaseline:
 
     def test_far_from_every_baseline_there_is_nothing_to_say(self) -> None:
         """1155 of 1226 against 50 % and 85 %."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         evidence = evaluated(facts, with_right(1155, 1226), criteria={"accuracy": "> 0.85"})
         assert found_by("within_noise_of_baseline", evidence) is None
 
     def test_log_4s_two_winners_are_no_evidence_of_a_difference(self) -> None:
         """94.21 and 94.05 %: 2 of 1226 pictures. 40 are right in one alone, 38 in the other."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         # 71 and 73 wrong, 33 of them the same: 38 and 40 that only one has wrong
         runs = {
             "resnet": evaluated(facts, with_right(1155, 1226)),
@@ -75,7 +75,7 @@ class TestWithinNoiseOfBaseline:
 
         0.031 proves it of one comparison; of the two that are left of three it is doubled.
         """
-        facts = make_facts(train=(100, 100), val=(200, 200))
+        facts = make_metadata(train=(100, 100), val=(200, 200))
         runs = {
             "best": evaluated(facts, with_right(390, 400)),
             "near": evaluated(facts, with_right(384, 400), batch_size=2),
@@ -93,7 +93,7 @@ class TestWithinNoiseOfBaseline:
 
     def test_seeds_of_one_recipe_are_no_rivals(self) -> None:
         """None is to be better than the others; nor where a split seed goes with the seed."""
-        facts = make_facts(train=(100, 100), val=(200, 200))
+        facts = make_metadata(train=(100, 100), val=(200, 200))
         runs = {
             f"seed_{seed}": evaluated(
                 facts,
@@ -107,7 +107,7 @@ class TestWithinNoiseOfBaseline:
 
     def test_a_difference_that_is_proven_is_not_doubted(self) -> None:
         """1155 against 1100 of the same 1226; and other samples are not compared at all."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         runs = {
             "good": evaluated(facts, with_right(1155, 1226)),
             "poor": evaluated(facts, with_right(1100, 1226), batch_size=64),

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from evaluated_runs import TRAINED, answers, evaluated
 from rule_findings import found_by
-from synthetic_evidence import CONFIG, make_evidence, make_facts, make_history, make_signal
+from synthetic_evidence import CONFIG, make_evidence, make_history, make_metadata, make_signal
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
-from expkit.records.run.metadata import DatasetFacts
+from expkit.records.run.metadata import DatasetMetadata
 
-CHERRIES = make_facts(train=(1978, 1698), val=(660, 566))
+CHERRIES = make_metadata(train=(1978, 1698), val=(660, 566))
 
 
 def under_way(
-    facts: DatasetFacts,
+    facts: DatasetMetadata,
     shares: Sequence[float],
     losses: Sequence[float],
     split: str = "val",
@@ -61,7 +61,7 @@ class TestPredictsOneClass:
 
     def test_log_5s_net_that_only_predicts_complex_is_called_while_it_trains(self) -> None:
         """Four classes alike, nine epochs of one answer, a loss that stays at ln 4."""
-        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        facts = make_metadata(train=(140,) * 4, val=(40,) * 4)
         finding = found_by("predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12))
         assert finding is not None
         assert (finding.severity, finding.epoch) == ("warning", 12)
@@ -80,12 +80,12 @@ class TestPredictsOneClass:
         self, shares: Sequence[float], losses: Sequence[float]
     ) -> None:
         """Before enough epochs alike, or while the loss falls."""
-        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        facts = make_metadata(train=(140,) * 4, val=(40,) * 4)
         assert found_by("predicts_one_class", under_way(facts, shares, losses)) is None
 
     def test_epochs_of_a_warm_up_do_not_count(self) -> None:
         """At 1e-6 nothing moves: of 12 epochs alike, 5 were the warm-up's."""
-        facts = make_facts(train=(140,) * 4, val=(40,) * 4)
+        facts = make_metadata(train=(140,) * 4, val=(40,) * 4)
         schedule = {**CONFIG["schedule"], "warmup_epochs": 5}
         evidence = under_way(facts, [1.0] * 12, [1.386] * 12, schedule=schedule)
         assert found_by("predicts_one_class", evidence) is None
@@ -101,13 +101,13 @@ class TestPredictsOneClass:
 
     def test_a_good_net_on_one_sided_data_is_none(self) -> None:
         """95 % of the samples are one class, and so are 96 % of the answers."""
-        facts = make_facts(train=(950, 50), val=(190, 10))
+        facts = make_metadata(train=(950, 50), val=(190, 10))
         val = answers([0] * 190 + [1] * 10, [0] * 192 + [1] * 8)
         assert found_by("predicts_one_class", evaluated(facts, val)) is None
 
     def test_a_few_samples_prove_nothing(self) -> None:
         """Five alike."""
-        facts = make_facts(train=(10, 10), val=(3, 2))
+        facts = make_metadata(train=(10, 10), val=(3, 2))
         assert (
             found_by("predicts_one_class", evaluated(facts, answers([0, 0, 0, 1, 1], [0] * 5)))
             is None

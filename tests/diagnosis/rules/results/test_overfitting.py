@@ -16,7 +16,7 @@ from training_curves import procedure, wiggle
 from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.rules.results.overfitting import stopped_early
 
-WEIGHTED = {"weighted_to_class_shares": True}
+WEIGHTED = {"weighted_to_class_fractions": True}
 FALL = np.geomspace(2.3, 1e-3, 60).tolist()
 
 

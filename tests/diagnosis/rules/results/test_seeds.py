@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evaluated_runs import evaluated, with_right
-from synthetic_evidence import CONFIG, make_facts
+from synthetic_evidence import CONFIG, make_metadata
 
 from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.evidence import Evidence
@@ -18,7 +18,7 @@ from expkit.records.run.metadata import StageResult
 
 class TestSeedDependent:
     def runs(self, rights: Sequence[int], **config: Any) -> dict[str, Evidence]:
-        facts = make_facts(train=(100, 100), val=(100, 100))
+        facts = make_metadata(train=(100, 100), val=(100, 100))
         return {
             f"seed_{seed}": evaluated(facts, with_right(right, 200), seed=seed, **config)
             for seed, right in enumerate(rights)

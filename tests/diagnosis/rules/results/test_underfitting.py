@@ -36,7 +36,7 @@ def test_three_features_for_ten_classes(losses: list[float]) -> None:
     gate = make_gate(losses, signals=[probe(3)])
     gate = Evidence(
         {**gate.config, "model": {**CONFIG["model"], "widths": [3, 3, 3]}},
-        gate.facts,
+        gate.metadata,
         history=gate.history,
         signals=gate.signals,
         stages=gate.stages,

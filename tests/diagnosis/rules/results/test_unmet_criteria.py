@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evaluated_runs import answers, evaluated, with_right
 from rule_findings import found_by
-from synthetic_evidence import make_facts
+from synthetic_evidence import make_metadata
 
 from expkit.diagnosis.rules.results.unmet_criteria import Miss
 from expkit.metrics.criteria import parse_criterion
@@ -14,7 +14,7 @@ from expkit.metrics.criteria import parse_criterion
 class TestCriterionMissed:
     def test_log_4s_winner_missed_its_target(self) -> None:
         """1155 of 1226 is 94.21 %: 0.29 points and 4 pictures below 94.5 %."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         evidence = evaluated(facts, with_right(1155, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
@@ -45,7 +45,7 @@ class TestCriterionMissed:
 
     def test_log_loss_is_that_of_the_table(self) -> None:
         """One of two samples at probability 0: 36.04 / 2, as scikit-learn has it."""
-        evidence = evaluated(make_facts(), answers([0, 1], [0, 0]), criteria={"log_loss": "< 1"})
+        evidence = evaluated(make_metadata(), answers([0, 1], [0, 0]), criteria={"log_loss": "< 1"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
         (numbers,) = finding.evidence.values()
@@ -53,13 +53,13 @@ class TestCriterionMissed:
 
     def test_a_criterion_met_is_no_finding(self) -> None:
         """1159 of 1226 is 94.535 %."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         evidence = evaluated(facts, with_right(1159, 1226), criteria={"accuracy": "> 0.945"})
         assert found_by("criterion_missed", evidence) is None
 
     def test_far_off_nobody_takes_it_for_met(self) -> None:
         """80 % of 1226 against 94.5 %: told, without alarm."""
-        facts = make_facts(train=(100, 100), val=(613, 613))
+        facts = make_metadata(train=(100, 100), val=(613, 613))
         evidence = evaluated(facts, with_right(981, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("criterion_missed", evidence)
         assert finding is not None
@@ -79,7 +79,7 @@ class TestCriterionMissed:
     )
     def test_other_measures_by_hand(self, criterion: str, value: float) -> None:
         """Of 6 and 4 samples 5 and 2 right: class 1 answered three times, class 0 seven times."""
-        facts = make_facts(train=(6, 4), val=(6, 4))
+        facts = make_metadata(train=(6, 4), val=(6, 4))
         val = answers([0] * 6 + [1] * 4, [0] * 5 + [1] + [1, 1, 0, 0])
         evidence = evaluated(facts, val, criteria={criterion: "> 0.99"})
         finding = found_by("criterion_missed", evidence)

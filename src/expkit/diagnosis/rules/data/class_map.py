@@ -13,7 +13,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.data.labels import judged_epochs
-from expkit.diagnosis.sampling import above_chance, census_of, deviation, held_out_names, listed
+from expkit.diagnosis.sampling import above_chance, deviation, held_out_names, listed, profile_of
 from expkit.metrics.predictions import ClassPredictions
 
 
@@ -23,12 +23,14 @@ class ClassMapDiffers(Rule):
 
     least_gain: Annotated[float, Gt(0)] = 0.08  # accuracy, by another numbering
     deviations: Annotated[float, Gt(0)] = 4.0  # of chance
-    least_knowledge: Annotated[float, Gt(0)] = 0.2  # of who answers, from chance to all right
-    least_share: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, answered as one
+    least_knowledge: Annotated[float, Gt(0)] = (
+        0.2  # of what is known to the predictor, from chance to all right
+    )
+    least_fraction: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, predicted as one
     least_samples: Annotated[int, Ge(1)] = 10  # of a class
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        if evidence.facts.class_names is None:
+        if evidence.metadata.class_names is None:
             return
         for split in held_out_names(evidence):
             found = (
@@ -41,7 +43,7 @@ class ClassMapDiffers(Rule):
                 return
 
     def _by_neighbours(self, evidence: Evidence, split: str) -> Finding | None:
-        told = census_of(evidence).get("neighbours", {})
+        told = profile_of(evidence).get("neighbours", {})
         score, train = told.get(split, {}), told.get("train", {})
         if not score.get("moved") or "recalls" not in score:
             return None
@@ -49,11 +51,11 @@ class ClassMapDiffers(Rule):
         if above_chance(train["balanced_accuracy"], chance) < self.least_knowledge:
             return None  # of shuffled labels one prevails in a cluster by luck, and so moves it
         before, after = score["accuracy"], score["renumbered_accuracy"]
-        spread = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
-        moved = score["moved"]  # answered class, and the label that it stands for
+        std = deviation(before, score["num_samples"]) + deviation(after, score["num_samples"])
+        moved = score["moved"]  # predicted class, and the label that it stands for
         ours = statistics.fmean(score["recalls"][label] or 0 for _, label in moved)
         theirs = statistics.fmean(train["recalls"][label] or 0 for _, label in moved)
-        if after - before < max(self.least_gain, self.deviations * spread / 2) or ours > theirs / 2:
+        if after - before < max(self.least_gain, self.deviations * std / 2) or ours > theirs / 2:
             return None
         return _renumbered(
             evidence,
@@ -73,11 +75,15 @@ class ClassMapDiffers(Rule):
             known = train.targets == label
             if members.sum() < self.least_samples or not known.any():
                 continue
-            answers = ours.predictions[members]
-            values, counts = _unique(answers)
+            predictions = ours.predictions[members]
+            values, counts = _unique(predictions)
             favourite = int(values[counts.argmax()])
-            is_learnt = (train.predictions[known] == label).mean() >= self.least_share
-            if favourite != label and counts.max() / len(answers) >= self.least_share and is_learnt:
+            is_learnt = (train.predictions[known] == label).mean() >= self.least_fraction
+            if (
+                favourite != label
+                and counts.max() / len(predictions) >= self.least_fraction
+                and is_learnt
+            ):
                 moved[label] = favourite
         # numbered otherwise: a collapse onto one class, or mistakes, are no permutation
         moved = {label: to for label, to in moved.items() if to in moved}
@@ -90,8 +96,8 @@ class ClassMapDiffers(Rule):
     def _by_accuracy(self, evidence: Evidence, split: str) -> Finding | None:
         """Far below chance: that takes knowledge, which stands under other numbers."""
         for stage in evidence.trainings:
-            count = evidence.facts.splits[split].num_samples
-            majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
+            count = evidence.metadata.splits[split].num_samples
+            majority = evidence.metadata_of(stage).majority_accuracy("train") or 0.0
             epochs = list(judged_epochs(evidence, stage, split))
             below = [
                 e
@@ -121,8 +127,8 @@ def _renumbered(
     stage: str = "",
     epoch: int | None = None,
 ) -> Finding:
-    names = evidence.facts.class_names or ()
-    told = [f"{names[answer]} is labelled {names[label]}" for answer, label in moved]
+    names = evidence.metadata.class_names or ()
+    told = [f"{names[predicted]} is labelled {names[label]}" for predicted, label in moved]
     which = f": {listed(told, 3)}" if told else ", as an accuracy far below chance shows"
     return Finding(
         severity="fatal",

@@ -17,7 +17,7 @@ from expkit.diagnosis.sampling import above_chance, held_out_names, listed
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 
-# figures that a class which is never answered pulls down, however rare it is
+# figures that a class which is never predicted pulls down, however rare it is
 FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "[")
 
 
@@ -26,16 +26,16 @@ class MissingClasses(Rule):
     """A class that stands in one split and not in another."""
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        names = evidence.facts.class_names
-        train = evidence.facts.splits["train"].class_counts
+        names = evidence.metadata.class_names
+        train = evidence.metadata.splits["train"].class_counts
         if names is None or train is None:
             return
-        if evidence.facts.trained_by is not None:
-            yield from _absent(evidence, evidence.facts.trained_by.run)
+        if evidence.metadata.trained_by is not None:
+            yield from _absent(evidence, evidence.metadata.trained_by.run)
             return
         allowed = {str(each) for each in evidence.config["dataset"].get("allow_missing") or ()}
         for split in held_out_names(evidence):
-            counts = evidence.facts.splits[split].class_counts
+            counts = evidence.metadata.splits[split].class_counts
             if counts is None:
                 continue
             pairs = [
@@ -52,8 +52,8 @@ class MissingClasses(Rule):
 
 def _absent(evidence: Evidence, run: str) -> Iterator[Finding]:
     """Other data may lack classes of the model: its figures are over those that are there."""
-    split, names = evidence.facts.judged_split, evidence.facts.class_names or ()
-    counts = evidence.facts.splits[split].class_counts or ()
+    split, names = evidence.metadata.judged_split, evidence.metadata.class_names or ()
+    counts = evidence.metadata.splits[split].class_counts or ()
     absent = [name for name, count in zip(names, counts, strict=True) if not count]
     if absent:
         yield Finding(
@@ -74,9 +74,9 @@ def _missing(
         told.append(f"train has no sample of {listed(unlearnable)}, which {split} asks for")
     if unjudged:
         told.append(f"{split} has no sample of {listed(unjudged)}, which train has")
-    num_samples = evidence.facts.splits[split].num_samples
+    num_samples = evidence.metadata.splits[split].num_samples
     # a split smaller than the list of classes cannot have them all
-    is_small = not unlearnable and num_samples < 2 * len(evidence.facts.class_names or ())
+    is_small = not unlearnable and num_samples < 2 * len(evidence.metadata.class_names or ())
     return Finding(
         severity="info" if is_small else "warning",
         sentence="; ".join(told),
@@ -94,18 +94,18 @@ def _missing(
 class ClassImbalance(Rule):
     """Rare classes that neither the loss, nor the sampling, nor the verdict takes care of."""
 
-    # At ten to one a net that never answers the rare class of two is right in 91 %.
+    # At ten to one a net that never predicts the rare class of two is right in 91 %.
     least_ratio: Annotated[float, Gt(1)] = 10.0  # largest to smallest class
     least_fairness: Annotated[float, Gt(0)] = 0.8  # rare classes' recall to the rest's: then fine
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        counts = evidence.facts.splits["train"].class_counts
+        counts = evidence.metadata.splits["train"].class_counts
         present = [count for count in counts or () if count]
         if len(present) < 2 or max(present) < self.least_ratio * min(present):
             return
         if _is_treated(evidence) or self._is_learnt(evidence, counts or ()):
             return
-        names = evidence.facts.class_names or ()
+        names = evidence.metadata.class_names or ()
         rare = [
             name
             for name, count in zip(names, counts or (), strict=True)
@@ -122,7 +122,8 @@ class ClassImbalance(Rule):
                 "rare_classes": rare[:20],
                 "majority_accuracy": max(present) / sum(present),
             },
-            cause="plain cross-entropy on such shares may give up the rare classes, and plain "
+            cause="plain cross-entropy on such class fractions may give up the rare classes, and "
+            "plain "
             "accuracy does not show it",
             remedies=[
                 *([["loss.class_weights=balanced"]] if has_weights else []),
@@ -131,8 +132,8 @@ class ClassImbalance(Rule):
         )
 
     def _is_learnt(self, evidence: Evidence, counts: Sequence[int]) -> bool:
-        """Whether the answers after training show that the rare classes were not given up."""
-        given = evidence.predictions.get(evidence.facts.judged_split)
+        """Whether the predictions after training show that the rare classes were not given up."""
+        given = evidence.predictions.get(evidence.metadata.judged_split)
         if not isinstance(given, ClassPredictions):
             return False
         right = given.predictions == given.targets
@@ -180,10 +181,10 @@ class TooFewSamples(Rule):
     )
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        facts = evidence.facts
-        counts = facts.splits["train"].class_counts
-        held_out = facts.splits[facts.judged_split].num_samples
-        if counts is None or facts.judged_split == "train":
+        metadata = evidence.metadata
+        counts = metadata.splits["train"].class_counts
+        held_out = metadata.splits[metadata.judged_split].num_samples
+        if counts is None or metadata.judged_split == "train":
             return
         is_trained = evidence.config.get("evaluates") is None
         few = [n for n in counts if 0 < n < self.least_per_class] if is_trained else []
@@ -219,12 +220,12 @@ class TooFewSamples(Rule):
         """Whether a typical class has a handful, and weights are not brought from elsewhere."""
         present = [count for count in counts if count]
         is_pretrained = bool(evidence.config["model"].get("pretrained"))
-        if is_pretrained or evidence.facts.judged_split in evidence.facts.layouts:
+        if is_pretrained or evidence.metadata.judged_split in evidence.metadata.layouts:
             return False
         return statistics.median(present) < self.hopeless_per_class and self._went_badly(evidence)
 
     def _went_badly(self, evidence: Evidence) -> bool:
-        """Whether training ended, and what was learnt of train holds for few others."""
+        """Tell whether training ended, and what was learnt of train holds for few others."""
         split = evidence.monitored
         if not evidence.trainings or split == "train":
             return False
@@ -232,7 +233,7 @@ class TooFewSamples(Rule):
         lines = [each for each in evidence.epochs(stage) if f"{split}/accuracy" in each]
         if not lines or evidence.result(stage) is None or not evidence.has_plain_accuracy(stage):
             return False
-        majority = evidence.facts_of(stage).majority_accuracy(split) or 0.0
+        majority = evidence.metadata_of(stage).majority_accuracy(split) or 0.0
         best = max(lines, key=lambda each: float(each[f"{split}/accuracy"]))[f"{split}/accuracy"]
         gap = max(float(each["train/accuracy"]) for each in lines) - best
         return above_chance(best, majority) < self.most_known and gap >= self.least_gap
@@ -246,9 +247,9 @@ def _ways_to_more(evidence: Evidence) -> str:
     if dataset.get("fold") is not None:
         return "judge all folds together: train each, and expkit show SWEEP"
     counts = [
-        evidence.facts.splits[name].class_counts or ()
+        evidence.metadata.splits[name].class_counts or ()
         for name in ("train", "val")
-        if name in evidence.facts.splits
+        if name in evidence.metadata.splits
     ]
     fewest = min((sum(each) for each in zip(*counts, strict=False) if sum(each)), default=0)
     num_folds = min(fewest, int(dataset.get("num_folds") or 0))

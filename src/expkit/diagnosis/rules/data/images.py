@@ -1,4 +1,4 @@
-"""Pictures that show nothing, and splits whose pictures were made in different ways."""
+"""Images that show nothing, and splits whose images were made in different ways."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantPictures(Rule):
-    """Pictures of one level throughout: nothing can be seen in them."""
+class ConstantImages(Rule):
+    """Images of one level throughout: nothing can be seen in them."""
 
-    least_share: Annotated[float, Gt(0), Le(1)] = 0.01  # of a split's pictures, to be a warning
+    least_fraction: Annotated[float, Gt(0), Le(1)] = 0.01  # of a split's images, to be a warning
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)
@@ -31,30 +31,30 @@ class ConstantPictures(Rule):
         if splits["train"]["num_distinct"] == 1 and splits["train"]["num_looked_at"] > 1:
             yield _all_alike(splits["train"])
             return
-        worst = max(splits, key=lambda name: self._share(splits[name]))
-        share, plain = self._share(splits[worst]), splits[worst]["constant_pictures"]
-        if share:
+        worst = max(splits, key=lambda name: self._fraction(splits[name]))
+        fraction, plain = self._fraction(splits[worst]), splits[worst]["constant_images"]
+        if fraction:
             yield Finding(
-                severity="warning" if share >= self.least_share else "info",
-                sentence=f"{counted(plain['count'], 'picture')} of {worst} "
-                f"({percent(share, 1)}) {'has' if plain['count'] == 1 else 'have'} one level "
+                severity="warning" if fraction >= self.least_fraction else "info",
+                sentence=f"{counted(plain['count'], 'image')} of {worst} "
+                f"({percent(fraction, 1)}) {'has' if plain['count'] == 1 else 'have'} one level "
                 f"throughout: {listed(plain['names'], 3)}",
-                evidence={"count": plain["count"], "share": share, "pictures": plain["names"]},
-                cause="empty or broken pictures: what they are labelled as cannot be seen",
-                command="look at the listed pictures, and leave them out",
+                evidence={"count": plain["count"], "fraction": fraction, "images": plain["names"]},
+                cause="empty or broken images: what they are labelled as cannot be seen",
+                command="look at the listed images, and leave them out",
             )
 
-    def _share(self, split: Split) -> float:
-        return float(split["constant_pictures"]["count"] / split["num_looked_at"])
+    def _fraction(self, split: Split) -> float:
+        return float(split["constant_images"]["count"] / split["num_looked_at"])
 
 
 def _all_alike(train: Split) -> Finding:
     return Finding(
         severity="fatal",
-        sentence=f"all {train['num_looked_at']} training pictures are the same",
+        sentence=f"all {train['num_looked_at']} training images are the same",
         evidence={"num_distinct": 1, "num_looked_at": train["num_looked_at"], "max": train["max"]},
-        cause="the pictures were lost when they were read or written: no label can be learnt",
-        command="look at a few of the pictures as files",
+        cause="the images were lost when they were read or written: no label can be learnt",
+        command="look at a few of the images as files",
     )
 
 
@@ -75,40 +75,40 @@ class ConstantChannel(Rule):
         can_be_grey = "channels" in evidence.config["dataset"] and len(constant) == 2
         yield Finding(
             severity="info",
-            sentence=f"the {which} channel of every training picture is {levels[0]:g}",
+            sentence=f"the {which} channel of every training image is {levels[0]:g}",
             evidence={"channels": constant, "levels": levels, "num_channels": channels},
-            cause="the pictures were put together from fewer channels than they have",
+            cause="the images were put together from fewer channels than they have",
             remedies=[["dataset.channels=1"]] if can_be_grey else [],
-            command="" if can_be_grey else "nothing: normalising leaves a constant channel at zero",
+            command="" if can_be_grey else "nothing: normalizing leaves a constant channel at zero",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitsPreparedDifferently(Rule):
-    """Held-out pictures that differ from the training pictures as a whole, not one by one."""
+    """Held-out images that differ from the training images as a whole, not one by one."""
 
     least_deviations: Annotated[float, Gt(0)] = 6.0  # of a split's mean, by chance
-    # Splits of one kind of picture differ by hundredths of the spread, other scales by tenths.
+    # Splits of one kind of image differ by hundredths of the spread, other scales by tenths.
     least_shift: Annotated[float, Gt(0)] = 0.4  # of a mean, in spreads of the training pixels
     least_ratio: Annotated[float, Gt(1)] = 1.6  # of the spreads
     least_swap: Annotated[float, Gt(0)] = 0.08  # of means that another order of channels explains
-    least_negative: Annotated[float, Gt(0), Le(1)] = 0.7  # correlation of the mean pictures
-    # Mean pictures of random halves agree by 0.95 and more; where they tell nothing, none is kept.
+    least_negative: Annotated[float, Gt(0), Le(1)] = 0.7  # correlation of the mean images
+    # Mean images of random halves agree by 0.95 and more; where they tell nothing, none is kept.
     least_turned: Annotated[float, Gt(0), Le(1)] = 0.85  # correlation, once turned back
     least_gain_by_turning: Annotated[float, Gt(0)] = 0.4
-    # Nearly symmetric mean pictures gain little by it, but then all that chance leaves to gain.
+    # Nearly symmetric mean images gain little by it, but then all that chance leaves to gain.
     most_left: Annotated[float, Gt(0), Le(1)] = 0.25  # of the disagreement, once turned back
     least_excess: Annotated[float, Gt(1)] = 4.0  # of the disagreement to the most by chance
-    # Ratio of how far apart pictures' own means lie, by spread and by quartiles alike.
+    # Ratio of how far apart images' own means lie, by spread and by quartiles alike.
     least_ratio_of_means: Annotated[float, Gt(1)] = 2.5
     least_grain_ratio: Annotated[float, Gt(1)] = 2.0  # of quartiles apart, a level added to each
-    least_count: Annotated[int, Ge(2)] = 30  # pictures of each
+    least_count: Annotated[int, Ge(2)] = 30  # images of each
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)
         for name in held_out_names(evidence):
-            if name not in splits or name in evidence.facts.layouts:
-                continue  # the pieces of another picture are other pictures
+            if name not in splits or name in evidence.metadata.layouts:
+                continue  # the pieces of another image are other images
             found = self._compare(splits["train"], splits[name], name)
             if found:
                 yield found
@@ -119,7 +119,7 @@ class SplitsPreparedDifferently(Rule):
             return None
         # a sky that lies below is the negative of one above, too, but its levels are the same
         turned = "" if self._is_other_scale(train, other) else self._turned(other)
-        correlation = other.get("mean_picture_correlation", 0)
+        correlation = other.get("mean_image_correlation", 0)
         is_negative = not turned and correlation < -self.least_negative
         order = None if is_negative else self._swapped_order(train, other)
         if is_negative:
@@ -132,7 +132,7 @@ class SplitsPreparedDifferently(Rule):
             what, cause = "0 and 1 alone", "scaled to 0 to 1 before they became bytes"
         elif self._is_other_scale(train, other):
             what = "of other levels than train's"
-            cause = "another range, brightness or normalisation, or another kind of picture"
+            cause = "another range, brightness or normalization, or another kind of image"
         elif grain := self._other_grain(train, other) or self._other_contrast(train, other):
             what = f"{grain} than train's"
             cause = "noise, blur, another size before resizing, or another compression"
@@ -140,28 +140,28 @@ class SplitsPreparedDifferently(Rule):
             return None
         return Finding(
             severity="warning",
-            sentence=f"the pictures of {name} are {what}: mean {_told(other['mean'])} and spread "
-            f"{_told(other['spread'])}, in train {_told(train['mean'])} and "
-            f"{_told(train['spread'])}",
+            sentence=f"the images of {name} are {what}: mean {_told(other['mean'])} and std "
+            f"{_told(other['std'])}, in train {_told(train['mean'])} and "
+            f"{_told(train['std'])}",
             evidence={
                 "train/mean": train["mean"],
-                "train/spread": train["spread"],
+                "train/std": train["std"],
                 f"{name}/mean": other["mean"],
-                f"{name}/spread": other["spread"],
-                "mean_picture_correlation": other.get("mean_picture_correlation"),
+                f"{name}/std": other["std"],
+                "mean_image_correlation": other.get("mean_image_correlation"),
                 "best_symmetry": other.get("best_symmetry"),
                 "train/grain": train.get("grain"),
                 f"{name}/grain": other.get("grain"),
             },
             cause=f"{name} was prepared otherwise than train: {cause}",
-            command=f"prepare the pictures of {name} as those of train",
+            command=f"prepare the images of {name} as those of train",
         )
 
     def _turned(self, other: Split) -> str:
         best = other.get("best_symmetry")
         if best is None or best["correlation"] < self.least_turned:
             return ""
-        gain = best["correlation"] - other["mean_picture_correlation"]
+        gain = best["correlation"] - other["mean_image_correlation"]
         is_turned = gain >= self.least_gain_by_turning or self._is_slightly_turned(other)
         return str(best["name"]) if is_turned else ""
 
@@ -171,26 +171,26 @@ class SplitsPreparedDifferently(Rule):
             return False
         by_chance = 1 - other["least_correlation_by_chance"]
         left = 1 - other["best_symmetry"]["correlation"]
-        departs = 1 - other["mean_picture_correlation"]
+        departs = 1 - other["mean_image_correlation"]
         is_explained = left <= self.most_left * departs and left <= 2 * by_chance
         return bool(is_explained and departs > self.least_excess * by_chance)
 
     def _other_contrast(self, train: Split, other: Split) -> str:
-        """Whole pictures differ far more in brightness: fewer pixels, or a range each."""
+        """Whole images differ far more in brightness: fewer pixels, or a range each."""
         if "quartiles_of_means" not in train or "quartiles_of_means" not in other:
             return ""
         apart = [
             each["quartiles_of_means"][2] - each["quartiles_of_means"][0] + 1
             for each in (train, other)
         ]
-        spreads = [statistics.fmean(each["spread_of_means"]) + 1 for each in (train, other)]
-        if min(apart[1] / apart[0], spreads[1] / spreads[0]) > self.least_ratio_of_means:
+        stds = [statistics.fmean(each["std_of_means"]) + 1 for each in (train, other)]
+        if min(apart[1] / apart[0], stds[1] / stds[0]) > self.least_ratio_of_means:
             return "less alike in brightness"
-        is_less = min(apart[0] / apart[1], spreads[0] / spreads[1]) > self.least_ratio_of_means
+        is_less = min(apart[0] / apart[1], stds[0] / stds[1]) > self.least_ratio_of_means
         return "more alike in brightness" if is_less else ""
 
     def _other_grain(self, train: Split, other: Split) -> str:
-        """Three quarters of a split's pictures are far rougher than three quarters of another's."""
+        """Three quarters of a split's images are far rougher than three quarters of another's."""
         if "grain" not in train or "grain" not in other:
             return ""
         (low, _, high), (others_low, _, others_high) = train["grain"], other["grain"]
@@ -199,13 +199,13 @@ class SplitsPreparedDifferently(Rule):
         return "smoother" if (low + 1) / (others_high + 1) > self.least_grain_ratio else ""
 
     def _is_other_scale(self, train: Split, other: Split) -> bool:
-        for channel, spread in enumerate(train["spread"]):
+        for channel, std in enumerate(train["std"]):
             if channel in train["constant_channels"]:
                 continue
             shift = abs(other["mean"][channel] - train["mean"][channel])
-            ratio = (other["spread"][channel] + 1) / (spread + 1)  # a level more: of rounding
+            ratio = (other["std"][channel] + 1) / (std + 1)  # a level more: of rounding
             is_sure = shift > self.least_deviations * _error(train, other, channel)
-            if is_sure and (shift > self.least_shift * spread):
+            if is_sure and (shift > self.least_shift * std):
                 return True
             if max(ratio, 1 / ratio) > self.least_ratio:
                 return True
@@ -222,7 +222,7 @@ class SplitsPreparedDifferently(Rule):
         }
         best = min(errors, key=lambda order: errors[order])
         shift = max(
-            abs(other["mean"][c] - train["mean"][c]) / (train["spread"][c] + 1) for c in channels
+            abs(other["mean"][c] - train["mean"][c]) / (train["std"][c] + 1) for c in channels
         )
         is_sure = errors[tuple(channels)] > 2 * self.least_deviations**2
         is_better = errors[best] * 10 < errors[tuple(channels)]
@@ -232,9 +232,9 @@ class SplitsPreparedDifferently(Rule):
 
 
 def _error(train: Split, other: Split, channel: int) -> float:
-    """The standard deviation of the difference of two splits' means, pictures being drawn."""
+    """The standard deviation of the difference of two splits' means, images being drawn."""
     variances = [
-        each["spread_of_means"][channel] ** 2 / each["num_looked_at"] for each in (train, other)
+        each["std_of_means"][channel] ** 2 / each["num_looked_at"] for each in (train, other)
     ]
     return math.sqrt(sum(variances)) + 0.05  # levels: two equal splits have no error
 

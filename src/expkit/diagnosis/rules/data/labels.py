@@ -1,4 +1,4 @@
-"""Labels that have nothing to do with their pictures."""
+"""Labels that have nothing to do with their images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, census_of, deviation
+from expkit.diagnosis.sampling import above_chance, deviation, profile_of
 from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
@@ -20,18 +20,18 @@ from expkit.records.files import Record
 def unrelated_accuracy(
     evidence: Evidence, stage: str, split: str, epoch: Record | None
 ) -> float | None:
-    """What these answers would score if they had nothing to do with the labels.
+    """Return what these predictions would score if they had nothing to do with the labels.
 
-    By the shares of the answers where they were recorded; else the majority's share, where the
+    By the shares of the predictions where they were recorded; else the majority's share, where the
     classes are so even that it makes no difference.
     """
-    counts = evidence.facts_of(stage).splits[split].class_counts
+    counts = evidence.metadata_of(stage).splits[split].class_counts
     if not counts:
         return None
     total = sum(counts)
-    shares = (epoch or {}).get("predicted", {}).get(split, {}).get("shares")
-    if shares:
-        return float(sum(s * c for s, c in zip(shares, counts, strict=True))) / total
+    fractions = (epoch or {}).get("predicted", {}).get(split, {}).get("fractions")
+    if fractions:
+        return float(sum(s * c for s, c in zip(fractions, counts, strict=True))) / total
     majority = max(counts) / total
     return majority if majority * len(counts) < 1.5 else None
 
@@ -39,7 +39,7 @@ def unrelated_accuracy(
 def judged_epochs(
     evidence: Evidence, stage: str, split: str
 ) -> Iterator[tuple[int, float, float, float]]:
-    """Epoch, training accuracy, accuracy of the split, and what unrelated answers would score."""
+    """Epoch, training accuracy, the split's accuracy, and what unrelated predictions score."""
     signals = {each["epoch"]: each for each in evidence.of_kind("epoch", stage)}
     for line in evidence.epochs(stage):
         accuracy = line.get(f"{split}/accuracy")
@@ -49,32 +49,34 @@ def judged_epochs(
 
 
 def neighbours_know(told: Mapping[str, Any], split: str, deviations: float = 4) -> bool | None:
-    """Whether the votes of neighbours beat chance; None where they were not asked."""
+    """Tell whether the votes of neighbours beat chance; None where they were not asked."""
     if split not in told:
         return None
     score = told[split]
-    spread = deviation(score["unrelated"], score["num_samples"])
-    return bool(score["accuracy"] > score["unrelated"] + deviations * spread)
+    std = deviation(score["unrelated"], score["num_samples"])
+    return bool(score["accuracy"] > score["unrelated"] + deviations * std)
 
 
 def classes_show(told: Mapping[str, Any], split: str) -> bool:
-    """Whether pictures of a class look alike in a split, though train's labels do not say so.
+    """Tell whether images of a class look alike in a split, though train's labels do not say so.
 
-    Votes of unrelated labels fall alike for pictures that lie together: another numbering of
-    them, fitted on one half of the split, is right on the other. Hard pictures gain nothing by it.
+    Votes of unrelated labels fall alike for images that lie together: another numbering of
+    them, fitted on one half of the split, is right on the other. Hard images gain nothing by it.
     """
     if neighbours_know(told, "train", 2) is not False or split not in told:
         return False
     score = told[split]
     chance = max(score["unrelated"], score["majority"])
-    spread = deviation(chance, score["num_samples"])
-    return bool(score.get("renumbered_accuracy", 0) > chance + 5 * spread)
+    std = deviation(chance, score["num_samples"])
+    return bool(score.get("renumbered_accuracy", 0) > chance + 5 * std)
 
 
 def _moves(evidence: Evidence, stage: str) -> bool:
     """Whether the last look saw weights change by a usual share a step: no rate is to blame."""
-    looks = evidence.looks(stage)
-    ratios = [each["update_ratio"] for each in looks[-1]["parameters"]] if looks else []
+    probe_epochs = evidence.probe_epochs(stage)
+    ratios = (
+        [each["update_ratio"] for each in probe_epochs[-1]["parameters"]] if probe_epochs else []
+    )
     known = [each for each in ratios if each is not None]
     return bool(known) and 1e-4 < statistics.median(known) < 0.1
 
@@ -98,11 +100,11 @@ class LabelsUnrelated(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         split = evidence.monitored
-        if evidence.facts.num_classes is None or split == "train":
+        if evidence.metadata.num_classes is None or split == "train":
             return
-        if split in evidence.facts.layouts:
-            return  # the cells of another picture: no relation is expected
-        told = census_of(evidence).get("neighbours", {})
+        if split in evidence.metadata.layouts:
+            return  # the cells of another image: no relation is expected
+        told = profile_of(evidence).get("neighbours", {})
         if neighbours_know(told, split):
             return  # pixels do tell the class, so labels are no cause
         for stage in evidence.trainings:
@@ -116,31 +118,31 @@ class LabelsUnrelated(Rule):
     def _look(
         self, evidence: Evidence, stage: str, split: str, told: Mapping[str, Any]
     ) -> Finding | None:
-        majority = evidence.facts_of(stage).majority_accuracy("train") or 0.0
+        majority = evidence.metadata_of(stage).majority_accuracy("train") or 0.0
         epochs = list(judged_epochs(evidence, stage, split))
         least = self._least_learnt(evidence, majority, told, len(epochs))
         learnt = [e for e in epochs if above_chance(e[1], majority) >= least]
         if len(learnt) < self.least_epochs or learnt[-1] != epochs[-1]:
             return None
-        count = evidence.facts.splits[split].num_samples
+        count = evidence.metadata.splits[split].num_samples
         accuracy = statistics.fmean(each[2] for each in learnt)
         chance = statistics.fmean(each[3] for each in learnt)
-        spread = deviation(chance, count)
-        hopeless = above_chance(accuracy + 2 * spread, chance) < self.most_above_chance
-        is_at_chance = abs(accuracy - chance) <= 2 * spread  # far below is knowledge, too
+        std = deviation(chance, count)
+        hopeless = above_chance(accuracy + 2 * std, chance) < self.most_above_chance
+        is_at_chance = abs(accuracy - chance) <= 2 * std  # far below is knowledge, too
         # by chance, some shuffled labels are right for most of a class
-        is_far_behind = classes_show(told, split) and learnt[-1][1] > 2 * (accuracy + 2 * spread)
+        is_far_behind = classes_show(told, split) and learnt[-1][1] > 2 * (accuracy + 2 * std)
         if not (is_at_chance and hopeless) and not is_far_behind:
             return None
-        return self._finding(stage, split, learnt, (accuracy, chance, spread, count), told)
+        return self._finding(stage, split, learnt, (accuracy, chance, std, count), told)
 
     def _least_learnt(
         self, evidence: Evidence, majority: float, told: Mapping[str, Any], num_epochs: int
     ) -> float:
-        """Where the nearest pictures know nothing either, whatever chance does not learn."""
+        """Where the nearest images know nothing either, whatever chance does not learn."""
         if neighbours_know(told, "train") is not False or num_epochs < self.patience:
             return self.learnt
-        count = evidence.facts.splits["train"].num_samples
+        count = evidence.metadata.splits["train"].num_samples
         sure = above_chance(majority + 4 * deviation(majority, count), majority)
         return min(self.learnt, sure)
 
@@ -156,14 +158,14 @@ class LabelsUnrelated(Rule):
             return None
         if not _moves(evidence, stage) or not _passed_gates(evidence):
             return None
-        count = evidence.facts.splits["train"].num_samples
+        count = evidence.metadata.splits["train"].num_samples
         if any(each[1] > each[3] + 3 * deviation(each[3], count) for each in epochs):
             return None
         epoch, accuracy, _, chance = epochs[-1]
         return Finding(
             severity="warning",
-            sentence=f"after {epoch} epochs training accuracy is what unrelated answers score "
-            f"({percent(accuracy, 1)}, chance {percent(chance, 1)}), and the nearest pictures "
+            sentence=f"after {epoch} epochs training accuracy is what unrelated predictions score "
+            f"({percent(accuracy, 1)}, chance {percent(chance, 1)}), and the nearest images "
             f"know no more",
             evidence={
                 "train/accuracy": accuracy,
@@ -172,7 +174,7 @@ class LabelsUnrelated(Rule):
                 "neighbours/accuracy": told["train"]["accuracy"],
                 "neighbours/chance": told["train"]["unrelated"],
             },
-            cause="the labels do not belong to their pictures, or the pictures do not show them",
+            cause="the labels do not belong to their images, or the images do not show them",
             command="look at a few training samples beside their labels",
             stage=stage,
             epoch=epoch,
@@ -186,14 +188,14 @@ class LabelsUnrelated(Rule):
         level: tuple[float, float, float, int],
         told: Mapping[str, Any],
     ) -> Finding:
-        accuracy, chance, spread, count = level
+        accuracy, chance, std, count = level
         epoch, train_accuracy = learnt[-1][:2]
         at_chance = neighbours_know(told, "train") is False
         evidence = {
             "train/accuracy": train_accuracy,
             f"{split}/accuracy": accuracy,
             "chance": chance,
-            "chance_spread": spread,
+            "chance_std": std,
             "num_samples": count,
             "num_epochs": len(learnt),
         }
@@ -202,11 +204,11 @@ class LabelsUnrelated(Rule):
         return Finding(
             severity="fatal" if at_chance else "warning",
             sentence=f"training accuracy is {percent(train_accuracy, 1)}, but {split} stays at "
-            f"what unrelated answers score: {percent(accuracy, 1)} of {count} samples, chance "
+            f"what unrelated predictions score: {percent(accuracy, 1)} of {count} samples, chance "
             f"{percent(chance, 1)}",
             evidence=evidence,
-            cause="the labels do not belong to their pictures (shuffled, or joined in another "
-            "order), or the pictures do not show what the labels say: the net learns by heart",
+            cause="the labels do not belong to their images (shuffled, or joined in another "
+            "order), or the images do not show what the labels say: the net learns by heart",
             command=f"look at a few samples of train and {split} beside their labels",
             stage=stage,
             epoch=epoch,

@@ -10,7 +10,7 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.records.run.metadata import Leaks, SplitLeaks, TrainedBy
 
-LEARNT = "the model has been shown the answers: on these samples it recalls, and is not tested"
+LEARNT = "the model has been shown the labels: on these samples it recalls, and is not tested"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +18,12 @@ class LeakedSamples(Rule):
     """Training samples of the evaluated run in the data that it is evaluated on."""
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        trained_by = evidence.facts.trained_by
+        trained_by = evidence.metadata.trained_by
         if trained_by is None or trained_by.leaks is None:
             return
         if trained_by.leaks.unchecked is not None:
             yield _not_checked(trained_by, trained_by.leaks, evidence)
-        judged = evidence.facts.judged_split
+        judged = evidence.metadata.judged_split
         # a train that nothing is judged on holds nothing out, and is often the run's own
         there = [
             each for each in trained_by.leaks.splits.items() if each[0] in ("val", "test", judged)
@@ -73,14 +73,14 @@ def _not_checked(trained_by: TrainedBy, leaks: Leaks, evidence: Evidence) -> Fin
         severity="info",
         sentence=f"training samples of {trained_by.run} could not all be looked for: "
         f"{leaks.unchecked}",
-        evidence={"training samples": evidence.facts.splits["train"].num_samples},
+        evidence={"training samples": evidence.metadata.splits["train"].num_samples},
         cause="its training data was moved, changed or deleted after the training",
         command="bring the training data back, and evaluate again",
     )
 
 
 def _told(counts: Mapping[str, int], evidence: Evidence) -> str:
-    totals = {name: evidence.facts.splits[name].num_samples for name in counts}
+    totals = {name: evidence.metadata.splits[name].num_samples for name in counts}
     return " and ".join(f"{n} of {totals[name]} samples of {name}" for name, n in counts.items())
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from annotated_types import Gt, Le
 
-from expkit.diagnosis.curves import Course, courses
+from expkit.diagnosis.curves import TrainingCurves, all_curves
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
@@ -23,59 +23,59 @@ class HalfPrecisionRange(Rule):
     finding the scale. Many later mean that there is no scale for the largest and the smallest.
     """
 
-    max_skipped_share: Annotated[float, Gt(0), Le(1)] = 0.2  # of an epoch's steps
+    max_skipped_fraction: Annotated[float, Gt(0), Le(1)] = 0.2  # of an epoch's steps
     min_scale: Annotated[float, Gt(0)] = 1.0  # below, small gradients become zero
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         if evidence.config["device"].get("precision") != "fp16":
             return
-        for course in courses(evidence):
-            found = self._judge_overflow(course) or self._judge_scale(course)
+        for curves in all_curves(evidence):
+            found = self._judge_overflow(curves) or self._judge_scale(curves)
             if found is not None:
                 yield found
                 return
 
-    def _judge_overflow(self, course: Course) -> Finding | None:
+    def _judge_overflow(self, curves: TrainingCurves) -> Finding | None:
         """Sound until then, and no rise before it: the range ended, not the training."""
-        broken = next((s for s in course.signals if s["first_non_finite_step"]), None)
-        first = course.first_loss
-        if broken is None or first is None or course.burst > 2:
+        broken = next((s for s in curves.signals if s["first_non_finite_step"]), None)
+        first = curves.first_loss
+        if broken is None or first is None or curves.burst > 2:
             return None
         step = broken["first_non_finite_step"]
         return self._tell(
-            course,
+            curves,
             f"in fp16 the loss is no number any more at step {step} of epoch {broken['epoch']}",
             {"first_non_finite_step": step, "first_loss": first, "origin": broken.get("origin")},
         )
 
-    def _judge_scale(self, course: Course) -> Finding | None:
-        steps_an_epoch = course.num_steps / course.num_epochs
-        for signal in course.signals[1:]:
+    def _judge_scale(self, curves: TrainingCurves) -> Finding | None:
+        steps_an_epoch = curves.num_steps / curves.num_epochs
+        for signal in curves.signals[1:]:
             scale, skipped = signal.get("loss_scale"), signal.get("skipped_steps")
             if scale is None:
                 continue
-            share = (skipped or 0) / steps_an_epoch
-            too_many = share > self.max_skipped_share and (skipped or 0) >= 3
+            fraction = (skipped or 0) / steps_an_epoch
+            too_many = fraction > self.max_skipped_fraction and (skipped or 0) >= 3
             if too_many or not scale >= self.min_scale:
                 return self._tell(
-                    course,
+                    curves,
                     f"in fp16 {skipped or 0} steps of epoch {signal['epoch']} were skipped, and "
                     f"the loss scale is {scale:.3g}",
-                    {"skipped_steps": skipped, "skipped_share": share, "loss_scale": scale},
+                    {"skipped_steps": skipped, "skipped_fraction": fraction, "loss_scale": scale},
                 )
         return None
 
-    def _tell(self, course: Course, sentence: str, numbers: dict[str, object]) -> Finding:
+    def _tell(self, curves: TrainingCurves, sentence: str, numbers: dict[str, object]) -> Finding:
         return Finding(
-            severity="warning" if math.isfinite(course.losses[-1]) else "fatal",
+            severity="warning" if math.isfinite(curves.losses[-1]) else "fatal",
             sentence=sentence,
             evidence=numbers,
             cause="activations or gradients do not fit into fp16, which ends at 65504",
             remedies=[
                 ["device.precision=bf16"],
                 ["device.precision=fp32"],
-                [f"procedure.{course.stage}.max_gradient_norm=1.0"],
+                [f"procedure.{curves.stage}.max_gradient_norm=1.0"],
             ],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )

@@ -1,4 +1,4 @@
-"""What a run ran on, beside what was asked for and what was there."""
+"""Rules on the machine of a run: what it used, was asked to use, and could have used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from expkit.records.files import Record
 
 
 def machine_of(evidence: Evidence) -> Record:
-    """What the run found its machine to be; empty where it was not written down."""
+    """Return what the run found its machine to be; empty where it was not written down."""
     machine: Record = {}
     for record in evidence.of_kind("machine"):
         machine |= record
@@ -78,7 +78,7 @@ def _num_parameters(evidence: Evidence) -> int | None:
 
 
 def _duration(evidence: Evidence) -> str:
-    """What it costs, as soon as an epoch was timed."""
+    """Return what it costs, as soon as an epoch was timed."""
     for stage in evidence.trainings[-1:]:
         records = evidence.epochs(stage)
         if len(records) > 1:
@@ -91,7 +91,7 @@ def _duration(evidence: Evidence) -> str:
 class MemoryNearLimit(Rule):
     """A little more, and the run ends for want of memory."""
 
-    max_share: Annotated[float, Gt(0), Le(1)] = 0.9
+    max_fraction: Annotated[float, Gt(0), Le(1)] = 0.9
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for stage in reversed(evidence.trainings):
@@ -100,7 +100,9 @@ class MemoryNearLimit(Rule):
                 for each in evidence.of_kind("epoch", stage)
                 if each.get("memory_bytes") and each["memory_bytes"].get("total")
             ]
-            full = [pair for pair in found if pair[1]["used"] > self.max_share * pair[1]["total"]]
+            full = [
+                pair for pair in found if pair[1]["used"] > self.max_fraction * pair[1]["total"]
+            ]
             if full:
                 record, memory = full[-1]
                 given = evidence.stage_config(stage)
@@ -111,8 +113,8 @@ class MemoryNearLimit(Rule):
                     severity="warning",
                     sentence=f"memory is {percent(memory['used'] / memory['total'], 0)} full: "
                     f"{memory['used'] / 1e9:.1f} of {memory['total'] / 1e9:.1f} GB",
-                    evidence={**memory, "share": memory["used"] / memory["total"]},
-                    cause="batch, pictures and net together nearly fill the device",
+                    evidence={**memory, "fraction": memory["used"] / memory["total"]},
+                    cause="batch, images and net together nearly fill the device",
                     remedies=[halved] if size > 1 else [],
                     stage=stage,
                     epoch=int(record["epoch"]),

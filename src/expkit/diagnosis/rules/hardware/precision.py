@@ -22,7 +22,7 @@ class PrecisionDisagrees(Rule):
     """
 
     times: Annotated[float, Gt(1)] = 10.0
-    least_share: Annotated[float, Gt(0)] = 0.5  # of the whole gradient: less is rounding
+    least_fraction: Annotated[float, Gt(0)] = 0.5  # of the whole gradient: less is rounding
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in evidence.of_kind("model"):
@@ -35,7 +35,9 @@ class PrecisionDisagrees(Rule):
                 return
 
     def _is_other(self, total: float, whole: float, half: float) -> bool:
-        return not math.isfinite(half) or half > max(self.times * whole, self.least_share * total)
+        return not math.isfinite(half) or half > max(
+            self.times * whole, self.least_fraction * total
+        )
 
     def _finding(
         self, stage: str, parameter: str, precision: str, whole: float, half: float

@@ -21,10 +21,10 @@ from expkit.records.files import Record
 class DataBound(Rule):
     """The device waits for its batches."""
 
-    max_share: Annotated[float, Gt(0), Lt(1)] = 0.5
+    max_fraction: Annotated[float, Gt(0), Lt(1)] = 0.5
     min_seconds: Annotated[float, Gt(0)] = 5.0  # spent waiting so far: less is nobody's trouble
     # a short trial tells what a long run will be like, where all but nothing goes to learning
-    clear_share: Annotated[float, Gt(0), Lt(1)] = 0.9
+    clear_fraction: Annotated[float, Gt(0), Lt(1)] = 0.9
     clear_seconds: Annotated[float, Gt(0)] = 1.0
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -33,9 +33,9 @@ class DataBound(Rule):
             timed = [each for each in evidence.of_kind("epoch", stage)[1:] if each.get("seconds")]
             waiting = sum(float(each["seconds"].get("data") or 0.0) for each in timed)
             working = sum(float(each["seconds"].get("steps") or 0.0) for each in timed)
-            share = waiting / max(waiting + working, 1e-9)
-            is_costly = waiting >= self.min_seconds and share >= self.max_share
-            if not is_costly and (waiting < self.clear_seconds or share < self.clear_share):
+            fraction = waiting / max(waiting + working, 1e-9)
+            is_costly = waiting >= self.min_seconds and fraction >= self.max_fraction
+            if not is_costly and (waiting < self.clear_seconds or fraction < self.clear_fraction):
                 continue
             yield self._tell(evidence, stage, timed, waiting, working)
             return
@@ -48,28 +48,28 @@ class DataBound(Rule):
         waiting: float,
         working: float,
     ) -> Finding:
-        share = waiting / (waiting + working)
+        fraction = waiting / (waiting + working)
         max_epochs = int(evidence.stage_config(stage)["max_epochs"])
         in_all = waiting / len(timed) * max_epochs
         augment = evidence.config["augment"]
         is_augmented = bool(augment.get("transforms"))
         return Finding(
             severity="warning",
-            sentence=f"{percent(share, 0)} of training goes to waiting for batches: "
+            sentence=f"{percent(fraction, 0)} of training goes to waiting for batches: "
             f"{minutes(in_all)} of {max_epochs} epochs",
             evidence={
                 "seconds waiting": waiting,
                 "seconds working": working,
-                "share": share,
+                "fraction": fraction,
                 "epochs": len(timed),
                 "transforms": list(augment.get("transforms") or ()),
             },
             cause="augmenting a batch takes longer than learning it"
             if is_augmented
-            else "the pictures come from a slow place, or do not fit into memory and are read anew",
+            else "the images come from a slow place, or do not fit into memory and are read anew",
             command="try it without, to see what it costs: augment=none"
             if is_augmented
-            else "smaller pictures (dataset.size), or the data on a faster disk",
+            else "smaller images (dataset.size), or the data on a faster disk",
             stage=stage,
             epoch=int(timed[-1]["epoch"]),
         )
@@ -81,7 +81,7 @@ class Denormals(Rule):
 
     # a denormal costs many processors some 150 cycles, and a product less than one: of a
     # thousandth on, that is more than a tenth of the time
-    max_share: Annotated[float, Gt(0), Lt(1)] = 0.001
+    max_fraction: Annotated[float, Gt(0), Lt(1)] = 0.001
     min_epochs: Annotated[int, Ge(1)] = 1
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -90,15 +90,15 @@ class Denormals(Rule):
         if flushes or machine.get("used", "cpu") != "cpu":
             return
         for stage in reversed(evidence.trainings):
-            found = [each for each in evidence.looks(stage) if each.get("denormal_share")]
-            slow = [each for each in found if each["denormal_share"] > self.max_share]
+            found = [each for each in evidence.probe_epochs(stage) if each.get("denormal_fraction")]
+            slow = [each for each in found if each["denormal_fraction"] > self.max_fraction]
             if len(slow) >= self.min_epochs:
-                share = float(slow[-1]["denormal_share"])
+                fraction = float(slow[-1]["denormal_fraction"])
                 yield Finding(
                     severity="warning",
-                    sentence=f"{percent(share, 1)} of the weights are denormal, and the "
+                    sentence=f"{percent(fraction, 1)} of the weights are denormal, and the "
                     f"processor does not flush them: a step may take many times longer",
-                    evidence={"denormal share": share, "device.flush_denormals": False},
+                    evidence={"denormal share": fraction, "device.flush_denormals": False},
                     cause="weights that a decay or a dead layer lets fade are kept down to 1e-45",
                     remedies=[["device.flush_denormals=true"]],
                     stage=stage,

@@ -15,15 +15,15 @@ from expkit.diagnosis.layer_probes import (
     is_blocked,
     is_failing,
     is_start,
-    output_spread,
+    output_std,
     start_before,
     ways_to_redraw,
 )
 from expkit.diagnosis.model_probes import (
     epoch_of,
-    looks,
-    lower_rate,
+    lower_lr,
     models,
+    probe_epochs,
 )
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
@@ -44,7 +44,7 @@ def hidden_units_of(record: Record) -> list[Record]:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadUnits(Rule):
-    """Rectifiers that answer zero to every sample.
+    """Rectifiers that output zero to every sample.
 
     Of a healthy net two thirds of a layer's units may rest in the middle of training, as those of
     the puzzle's convolutions do, and nearly all of a layer after the first epoch, to come back
@@ -57,19 +57,19 @@ class DeadUnits(Rule):
     epochs: Annotated[int, Ge(1)] = 6  # at chance: earlier it may still come back
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             start = start_before(evidence, record)
             if start is not None and not is_start(record) and dies_out(start):
                 return  # units that are given next to nothing: their own start is to blame
-            measured = [each for each in units_of(record) if each.get("dead_share") is not None]
-            whole = [each for each in measured if each["dead_share"] == 1]
+            measured = [each for each in units_of(record) if each.get("dead_fraction") is not None]
+            whole = [each for each in measured if each["dead_fraction"] == 1]
             if whole and is_blocked(record):
                 yield self._finding(evidence, record, whole, is_blocked=True)
                 return
             many = [
                 each
                 for each in measured
-                if each["dead_share"] >= self.dead and each.get("units", 0) >= self.num_units
+                if each["dead_fraction"] >= self.dead and each.get("units", 0) >= self.num_units
             ]
             if many and (is_start(record) or self._lasts(evidence, record)):
                 yield self._finding(evidence, record, many, is_blocked=False)
@@ -82,24 +82,24 @@ class DeadUnits(Rule):
     def _finding(
         self, evidence: Evidence, record: Record, layers: Sequence[Record], *, is_blocked: bool
     ) -> Finding:
-        worst = max(layers, key=lambda each: float(each["dead_share"]))
+        worst = max(layers, key=lambda each: float(each["dead_fraction"]))
         names = [each["name"] for each in layers]
         tail = ": no sample can be told from another behind it" if is_blocked else ""
         at_start = not record["epoch"]
         return Finding(
             severity="fatal" if is_blocked else "warning",
-            sentence=f"{percent(worst['dead_share'], 0)} of the units of {worst['name']} answer "
+            sentence=f"{percent(worst['dead_fraction'], 0)} of the units of {worst['name']} output "
             f"zero to every sample{tail}",
             evidence={
                 "layers": names[:20],
-                "dead_share": worst["dead_share"],
-                "output_spread": output_spread(record),
+                "dead_fraction": worst["dead_fraction"],
+                "output_std": output_std(record),
             },
             cause="their biases or weights start far below zero, or their inputs are far off"
             if at_start
             else "a step that was too large has pushed them below zero, where no gradient "
             "brings them back",
-            remedies=() if at_start else [lower_rate(evidence)],
+            remedies=() if at_start else [lower_lr(evidence)],
             command=f"look at how the layer before {worst['name']} starts: its bias should be "
             "near zero"
             if at_start
@@ -113,38 +113,38 @@ class DeadUnits(Rule):
 class SaturatedUnits(Rule):
     """Sigmoids and tanhs that stand at their limits, where they have no slope.
 
-    The last layer is left out: answers may be sure.
+    The last layer is left out: outputs may be sure.
     """
 
-    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's answers, within 1 % of a limit
+    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's outputs, within 1 % of a limit
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             if not is_start(record) and not is_failing(evidence, record):
                 continue
             stuck = [
                 each
                 for each in hidden_units_of(record)
-                if (each.get("saturated_share") or 0.0) >= self.saturated
+                if (each.get("saturated_fraction") or 0.0) >= self.saturated
             ]
             if not stuck:
                 continue
-            worst = max(stuck, key=lambda each: float(each["saturated_share"]))
+            worst = max(stuck, key=lambda each: float(each["saturated_fraction"]))
             ways = ways_to_redraw(evidence)
             yield Finding(
                 severity="warning",
-                sentence=f"{percent(worst['saturated_share'], 0)} of the answers of "
+                sentence=f"{percent(worst['saturated_fraction'], 0)} of the outputs of "
                 f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
                 evidence={
                     "layers": [each["name"] for each in stuck][:20],
-                    "saturated_share": worst["saturated_share"],
+                    "saturated_fraction": worst["saturated_fraction"],
                 },
                 cause="the weights before it, or its inputs, are too large",
                 remedies=ways,
                 command=""
                 if ways
                 else f"start the layer before {worst['name']} with smaller "
-                "weights, or normalise what it is given",
+                "weights, or normalize what it is given",
                 stage=record["stage"],
                 epoch=epoch_of(record),
             )

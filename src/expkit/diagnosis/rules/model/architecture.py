@@ -27,14 +27,14 @@ LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 MOST = 0.5  # of the parameters: what is left cannot stand for the model
 
 
-def share_of(record: Record, chosen: Sequence[Record]) -> float:
+def fraction_of(record: Record, chosen: Sequence[Record]) -> float:
     total = sum(each["size"] for each in record["parameters"])
     return sum(each["size"] for each in chosen) / total if total else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetachedParameters(Rule):
-    """Parameters that are to learn and that no gradient reaches, in layers that do answer.
+    """Parameters that are to learn and that no gradient reaches, in layers that are used.
 
     A gradient of zero has arrived: biases before a norm, and what stands behind a last layer that
     starts at zero, are no such case. Layers that are never called are only told as unused.
@@ -42,16 +42,16 @@ class DetachedParameters(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
-            if evidence.facts.task == "classification" and not _loss_pulls(evidence, record):
+            if evidence.metadata.task == "classification" and not _loss_pulls(evidence, record):
                 continue  # no parameter could get a gradient
             waiting = [p for p in record["parameters"] if p["trainable"] and p["optimised"]]
             cut = [p for p in waiting if p["gradient_rms"] is None]
             called = {layer["name"].split(" (call")[0] for layer in record["layers"]}
-            answering = [p for p in cut if p["name"].rpartition(".")[0] in called]
-            if answering:
-                yield self._detached(record, waiting, answering)
+            in_use = [p for p in cut if p["name"].rpartition(".")[0] in called]
+            if in_use:
+                yield self._detached(record, waiting, in_use)
                 return
-            if share_of(record, cut) > 0.05:  # less is a token that only pre-training uses
+            if fraction_of(record, cut) > 0.05:  # less is a token that only pre-training uses
                 yield self._unused(record, cut)
                 return
 
@@ -59,15 +59,15 @@ class DetachedParameters(Rule):
         self, record: Record, waiting: Sequence[Record], cut: Sequence[Record]
     ) -> Finding:
         names = [each["name"] for each in cut]
-        share = share_of(record, cut)
+        fraction = fraction_of(record, cut)
         return Finding(
-            severity="fatal" if share > MOST else "warning",
+            severity="fatal" if fraction > MOST else "warning",
             sentence=f"no gradient reaches {len(cut)} of {len(waiting)} tensors that are to learn "
-            f"({percent(share, 1)} of all parameters): {listed(names)}",
-            evidence={"names": names[:20], "tensors": len(cut), "share": share},
+            f"({percent(fraction, 1)} of all parameters): {listed(names)}",
+            evidence={"names": names[:20], "tensors": len(cut), "fraction": fraction},
             cause="the forward pass is cut behind them: by detach(), no_grad(), .data, a "
-            "conversion to numpy, an operation without a derivative, or an answer that is dropped",
-            command=f"look at what the forward pass does with the answer of {_last_module(names)}",
+            "conversion to numpy, an operation without a derivative, or an output that is dropped",
+            command=f"look at what the forward pass does with the output of {_last_module(names)}",
             stage=record["stage"],
             epoch=epoch_of(record),
         )
@@ -76,10 +76,10 @@ class DetachedParameters(Rule):
         names = [each["name"] for each in cut]
         return Finding(
             severity="info",
-            sentence=f"{percent(share_of(record, cut), 1)} of the parameters stand in layers "
+            sentence=f"{percent(fraction_of(record, cut), 1)} of the parameters stand in layers "
             f"that the forward pass does not use: {listed(names)}",
-            evidence={"names": names[:20], "share": share_of(record, cut)},
-            cause="these layers are made and never called, or their answer is dropped",
+            evidence={"names": names[:20], "fraction": fraction_of(record, cut)},
+            cause="these layers are made and never called, or their output is dropped",
             command="call them, or take them out of the model",
             stage=record["stage"],
             epoch=epoch_of(record),
@@ -117,13 +117,13 @@ class FrozenParameters(Rule):
             ]
             drawn = record.get("frozen_drawn")  # None in older runs
             frozen = [p for p in frozen if drawn is None or p["name"] in drawn]
-            share = share_of(record, frozen)
-            if share >= self.smallest:
-                yield self._finding(evidence, record, frozen, share)
+            fraction = fraction_of(record, frozen)
+            if fraction >= self.smallest:
+                yield self._finding(evidence, record, frozen, fraction)
                 return
 
     def _finding(
-        self, evidence: Evidence, record: Record, frozen: Sequence[Record], share: float
+        self, evidence: Evidence, record: Record, frozen: Sequence[Record], fraction: float
     ) -> Finding:
         stage = training_of(evidence, record["stage"])
         config = evidence.config["procedure"].get(stage) or {}
@@ -135,9 +135,9 @@ class FrozenParameters(Rule):
         remedy = [f"procedure.{stage}.trainable=all", f"procedure.{stage}.frozen_up_to=null"]
         return Finding(
             severity="info" if goes_on and by_config else "warning",
-            sentence=f"{percent(share, 1)} of the parameters are frozen as they were drawn at "
+            sentence=f"{percent(fraction, 1)} of the parameters are frozen as they were drawn at "
             f"random: {listed(names)}",
-            evidence={"names": names[:20], "tensors": len(names), "share": share},
+            evidence={"names": names[:20], "tensors": len(names), "fraction": fraction},
             cause=f"procedure.{stage} trains only a part of a model that has no trained weights"
             if by_config
             else "the model itself turns off the gradient of these weights",
@@ -160,13 +160,13 @@ class OptimizerMissesParameters(Rule):
             if not missed and not strangers:
                 continue
             names = [each["name"] for each in missed]
-            share = share_of(record, missed)
-            what = f"misses {percent(share, 1)} of the parameters" if missed else "misses none"
+            fraction = fraction_of(record, missed)
+            what = f"misses {percent(fraction, 1)} of the parameters" if missed else "misses none"
             of_others = f", and moves {strangers} tensors that are not the model's"
             yield Finding(
-                severity="fatal" if share > MOST else "warning",
+                severity="fatal" if fraction > MOST else "warning",
                 sentence=f"the optimizer {what}{of_others if strangers else ''}",
-                evidence={"names": names[:20], "share": share, "strangers": strangers},
+                evidence={"names": names[:20], "fraction": fraction, "strangers": strangers},
                 cause="the optimizer was given the parameters of another model"
                 if strangers
                 else "the optimizer was given only a part of the model's parameters",
@@ -179,7 +179,7 @@ class OptimizerMissesParameters(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class SamplesMixed(Rule):
-    """An answer that hangs on the other samples of its batch, in eval mode.
+    """An output that depends on the other samples of its batch, in eval mode.
 
     In a sound net that share is exactly zero; the bound leaves room for rounding alone.
     """
@@ -193,7 +193,7 @@ class SamplesMixed(Rule):
                 continue
             yield Finding(
                 severity="fatal",
-                sentence="the answer to a sample depends on the other samples of its batch: "
+                sentence="the output to a sample depends on the other samples of its batch: "
                 f"by {mixed:.2g} times as much as on itself",
                 evidence={"cross_sample_gradient": mixed},
                 cause="an operation runs along the batch: a mean, norm or softmax over dimension "
@@ -210,7 +210,7 @@ class SamplesMixed(Rule):
 def stacked(record: Record) -> list[list[str]]:
     """The learning linear layers of a net that is one linear map, each with the next.
 
-    None where there is but one, nor where one is narrower than the answer: that is low rank.
+    None where there is but one, nor where one is narrower than the output: that is low rank.
     """
     learning = {p["name"] for p in record["parameters"] if p["trainable"]}
     layers = [

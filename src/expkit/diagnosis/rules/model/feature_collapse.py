@@ -13,14 +13,14 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.layer_probes import (
     NEVER,
     lost_gate,
-    output_spread,
+    output_std,
     start_before,
     ways_to_redraw,
 )
 from expkit.diagnosis.model_probes import (
     is_at_chance,
-    looks,
     models,
+    probe_epochs,
     start_of,
 )
 from expkit.diagnosis.rule import Rule
@@ -45,7 +45,7 @@ class CollapsedFeatures(Rule):
     answers: Annotated[float, Gt(0)] = 0.003  # of the outputs at a look: levelled
     answers_for_long: Annotated[float, Gt(0)] = 0.05  # after `epochs_at_chance` at chance
     epochs_at_chance: Annotated[int, Ge(2)] = 6
-    moved: Annotated[float, Gt(0)] = 3e-4  # a step's share of a weight: smaller is a slow start
+    moved: Annotated[float, Gt(0)] = 3e-4  # a step's fraction of a weight: smaller is a slow start
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -53,21 +53,21 @@ class CollapsedFeatures(Rule):
                 yield found
                 return
         moved: dict[str, float] = {}
-        for look in looks(evidence):
-            stage = look["stage"]
-            moved[stage] = max(moved.get(stage, 0.0), typical_update(look))
+        for probe_epoch in probe_epochs(evidence):
+            stage = probe_epoch["stage"]
+            moved[stage] = max(moved.get(stage, 0.0), typical_update(probe_epoch))
             start = start_of(evidence, stage)
-            if start is None or start.get("batch_norms") or look["epoch"] < 2:
+            if start is None or start.get("batch_norms") or probe_epoch["epoch"] < 2:
                 continue
-            flat_start = hidden_spread(start)
+            flat_start = hidden_std(start)
             if (
                 flat_start is not None
                 and flat_start < self.at_start
                 and moved[stage] >= self.moved
-                and self._is_flat(look)
-                and is_at_chance(evidence, look)
+                and self._is_flat(probe_epoch)
+                and is_at_chance(evidence, probe_epoch)
             ):
-                yield self._finding(evidence, start, look)
+                yield self._finding(evidence, start, probe_epoch)
                 return
 
     def _at_gate(self, evidence: Evidence, record: Record) -> Finding | None:
@@ -76,10 +76,10 @@ class CollapsedFeatures(Rule):
         What a step did to the features is another's fault; so are units that died.
         """
         start = start_before(evidence, record)
-        if start is None or any(layer.get("dead_share") == 1 for layer in start["layers"]):
+        if start is None or any(layer.get("dead_fraction") == 1 for layer in start["layers"]):
             return None
-        before = hidden_spread(start)
-        same = output_spread(start) <= NEVER < start["outputs"]["rms"]
+        before = hidden_std(start)
+        same = output_std(start) <= NEVER < start["outputs"]["rms"]
         is_flat = before is not None and before < self.at_gate and not start.get("batch_norms")
         if not same and not is_flat:
             return None
@@ -87,71 +87,73 @@ class CollapsedFeatures(Rule):
         ways = ways_to_redraw(evidence)
         return Finding(
             severity="fatal",
-            sentence=f"at the start the model's {'features' if is_flat else 'answers'} {by} "
+            sentence=f"at the start the model's {'features' if is_flat else 'outputs'} {by} "
             f"between samples, and the gate {record['stage']} could not tell a few apart",
             evidence={
-                "hidden_spread_at_start": before,
-                "hidden_spread": hidden_spread(record),
-                "output_spread": output_spread(record),
+                "hidden_std_at_start": before,
+                "hidden_std": hidden_std(record),
+                "output_std": output_std(record),
                 "loss": record["loss"],
             },
             cause="layer after layer shrinks what tells samples apart: inputs next to their "
-            "biases, weights or activations that flatten, or a part that never sees the picture",
+            "biases, weights or activations that flatten, or a part that never sees the image",
             remedies=ways,
             command=""
             if ways
-            else "look where the samples' spread is lost from layer to layer, "
-            "and scale or normalise what comes in there",
+            else "look where the samples' std is lost from layer to layer, "
+            "and scale or normalize what comes in there",
             stage=record["stage"],
             epoch=record["epoch"],
         )
 
-    def _is_flat(self, look: Record) -> bool:
-        hidden, answers = hidden_spread(look), output_spread(look)
+    def _is_flat(self, probe_epoch: Record) -> bool:
+        hidden, answers = hidden_std(probe_epoch), output_std(probe_epoch)
         if hidden is None or not hidden < self.features:
             return False
-        for_long = look["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
+        for_long = probe_epoch["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
         return answers < self.answers or for_long
 
-    def _finding(self, evidence: Evidence, start: Record, look: Record) -> Finding:
+    def _finding(self, evidence: Evidence, start: Record, probe_epoch: Record) -> Finding:
         ways = ways_to_redraw(evidence)
-        hidden = hidden_spread(start)
+        hidden = hidden_std(start)
         assert hidden is not None, "the start was chosen by it"
         numbers: dict[str, Any] = {
-            "hidden_spread_at_start": hidden,
-            "hidden_spread": hidden_spread(look),
-            "output_spread": output_spread(look),
-            "train_loss": look["train/loss"],
+            "hidden_std_at_start": hidden,
+            "hidden_std": hidden_std(probe_epoch),
+            "output_std": output_std(probe_epoch),
+            "train_loss": probe_epoch["train/loss"],
         }
         return Finding(
             severity="fatal",
             sentence=f"the model's features are nearly equal for all samples: at the start they "
-            f"differed by {percent(hidden, 1)}, and the answers now by "
-            f"{percent(output_spread(look))}, with "
-            f"the loss at chance ({look['train/loss']:.4g})",
+            f"differed by {percent(hidden, 1)}, and the outputs now by "
+            f"{percent(output_std(probe_epoch))}, with "
+            f"the loss at chance ({probe_epoch['train/loss']:.4g})",
             evidence=numbers,
             cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
-            "to layer what tells samples apart: the first steps learn the answer common to all, "
+            "to layer what tells samples apart: the first steps learn the output common to all, "
             "and level the rest; it is no want of capacity",
             remedies=ways,
             command=""
             if ways
             else "draw the weights for the activation (Kaiming's for ReLU), "
-            "normalise the inputs, or put a norm between layers",
-            stage=look["stage"],
-            epoch=look["epoch"],
+            "normalize the inputs, or put a norm between layers",
+            stage=probe_epoch["stage"],
+            epoch=probe_epoch["epoch"],
         )
 
 
-def hidden_spread(record: Record) -> float | None:
-    """How much samples differ in what the last layer is given."""
+def hidden_std(record: Record) -> float | None:
+    """Return how much samples differ in what the last layer is given."""
     layers = record["layers"]
-    return float(layers[-2]["relative_spread"]) if len(layers) > 1 else None
+    return float(layers[-2]["relative_std"]) if len(layers) > 1 else None
 
 
-def typical_update(look: Record) -> float:
-    """The median weight's last change, as a share of the weight; 0 where none was measured."""
+def typical_update(probe_epoch: Record) -> float:
+    """The median weight's last change, as a fraction of the weight; 0 where none was measured."""
     ratios = sorted(
-        each["update_ratio"] for each in look.get("parameters", ()) if each.get("update_ratio")
+        each["update_ratio"]
+        for each in probe_epoch.get("parameters", ())
+        if each.get("update_ratio")
     )
     return float(ratios[len(ratios) // 2]) if ratios else 0.0

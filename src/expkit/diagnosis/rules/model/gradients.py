@@ -21,8 +21,8 @@ from expkit.diagnosis.layer_probes import (
 )
 from expkit.diagnosis.model_probes import (
     epoch_of,
-    looks,
     models,
+    probe_epochs,
 )
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
@@ -61,7 +61,7 @@ class VanishingGradients(Rule):
     at_chance: Annotated[float, Gt(0)] = 1e-3  # of the same, where training learns nothing
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             if is_start(record) and record["gradient_norm"] == 0 and self._wants_some(record):
                 yield self._none_at_all(record)
                 return
@@ -93,7 +93,7 @@ class VanishingGradients(Rule):
         return record["kind"] == "model" or is_failing(evidence, record)
 
     def _wants_some(self, record: Record) -> bool:
-        """Whether there is something to learn, and parameters that asked for a gradient."""
+        """Tell whether there is something to learn, and parameters that asked for a gradient."""
         asked = any(row["gradient_rms"] is not None for row in record["parameters"])
         return asked and record["loss"] > 0.1 * (record.get("expected_loss") or math.inf)
 
@@ -103,9 +103,9 @@ class VanishingGradients(Rule):
             sentence=f"every gradient is exactly zero before the first step, at a loss of "
             f"{record['loss']:.3g}: nothing can be learnt",
             evidence={"gradient_norm": 0.0, "loss": record["loss"]},
-            cause="answers are multiplied by zero, rounded or clamped, or the loss is clamped "
+            cause="outputs are multiplied by zero, rounded or clamped, or the loss is clamped "
             "where it stands",
-            command="look at what the end of the model's forward, and the loss, do with answers",
+            command="look at what the end of the model's forward, and the loss, do with outputs",
             stage=record["stage"],
         )
 
@@ -116,7 +116,7 @@ class VanishingGradients(Rule):
         ways = ways_to_redraw(evidence)
         return Finding(
             severity="warning",
-            sentence=f"what the layers answer dies out: at the start {size:.1e} of the inputs' "
+            sentence=f"what the layers output dies out: at the start {size:.1e} of the inputs' "
             "size reaches the last one, and as little comes back as gradients of the weights",
             evidence={
                 "hidden_size": size,

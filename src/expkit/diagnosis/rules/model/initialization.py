@@ -17,8 +17,8 @@ from expkit.diagnosis.layer_probes import is_failing, start_before, ways_to_redr
 from expkit.diagnosis.model_probes import (
     begins_untrained,
     epoch_of,
-    looks,
     models,
+    probe_epochs,
     training_of,
 )
 from expkit.diagnosis.rule import Rule
@@ -64,7 +64,7 @@ class ExplodingGradients(Rule):
 
         Only where they did harm: the first loss is high, or nothing was learnt.
         """
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             start = start_before(evidence, record)
             if start is None or not begins_untrained(evidence, start):
                 continue
@@ -90,12 +90,12 @@ class ExplodingGradients(Rule):
                 "expected_loss": start.get("expected_loss"),
                 "gradient_norm": start["gradient_norm"],
             },
-            cause="weights are drawn with too large a spread: attention and answers start out "
+            cause="weights are drawn with too large a std: attention and outputs start out "
             "certain of nothing true, and a step changes little of such weights",
             remedies=ways,
             command=""
             if ways
-            else "draw the weights smaller: a spread of about 1 / root of a layer's inputs",
+            else "draw the weights smaller: a std of about 1 / root of a layer's inputs",
             stage=record["stage"],
             epoch=epoch_of(record),
         )

@@ -16,8 +16,8 @@ from expkit.diagnosis.model_probes import (
     chance_loss,
     epoch_of,
     listed,
-    looks,
     models,
+    probe_epochs,
     starts_from,
 )
 from expkit.diagnosis.rule import Rule
@@ -36,7 +36,7 @@ class NonFiniteLayer(Rule):
     growth: Annotated[float, Gt(1)] = 2.0  # of the loss before: beyond, steps are to blame
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for record in [*models(evidence), *looks(evidence)]:
+        for record in [*models(evidence), *probe_epochs(evidence)]:
             if record.get("inputs", {}).get("non_finite"):
                 return  # not the model's doing
             if found := _at_start(evidence, record):
@@ -84,7 +84,7 @@ class NonFiniteLayer(Rule):
         where = bad[0] if bad else "a step behind the last layer"
         return Finding(
             severity="fatal",
-            sentence=f"{where} answers with numbers that are not finite, from finite weights",
+            sentence=f"{where} returns numbers that are not finite, from finite weights",
             evidence={
                 "first_layer": where,
                 "layers": listed(list(bad), 10),
@@ -100,7 +100,7 @@ class NonFiniteLayer(Rule):
 
 
 def _at_start(evidence: Evidence, record: Record) -> Finding | None:
-    """Weights, or the gradients of finite answers, that are no numbers before any step."""
+    """Weights, or the gradients of finite outputs, that are no numbers before any step."""
     if not is_start(record) or starts_from(evidence, record["stage"]):
         return None
     rows = record["parameters"]
@@ -126,7 +126,7 @@ def _at_start(evidence: Evidence, record: Record) -> Finding | None:
         evidence={"last_parameter": lost[-1], "parameters": lost[:20], "loss": record["loss"]},
         cause="what follows that layer has no finite slope where it stands: a root or a norm of "
         "zero, a power below one, 0 / 0 behind a where()",
-        command=f"look at what is done with the answer of {lost[-1].rpartition('.')[0]}: add a "
+        command=f"look at what is done with the output of {lost[-1].rpartition('.')[0]}: add a "
         "small eps under the root, before it is taken",
         stage=record["stage"],
     )
@@ -136,7 +136,7 @@ def _of_origin(record: Record, origin: Mapping[str, Any], before: float) -> Find
     where = origin["layer"]
     return Finding(
         severity="fatal",
-        sentence=f"in batch {origin['batch']} of epoch {record['epoch']} the answer of {where} "
+        sentence=f"in batch {origin['batch']} of epoch {record['epoch']} the output of {where} "
         f"({origin['type']}) is the first that is not finite, from finite weights; the loss "
         f"before was {before:.3g}",
         evidence={**origin, "loss_before": before},

@@ -15,9 +15,9 @@ from expkit.diagnosis.model_probes import (
     epoch_of,
     is_pretrained,
     listed,
-    looks,
-    lower_rate,
+    lower_lr,
     models,
+    probe_epochs,
     start_of,
     starts_from,
 )
@@ -31,12 +31,14 @@ class BatchNormSmallBatch(Rule):
     """Batch norm that learns over so few samples that their mean is mostly chance.
 
     Two samples tell of a channel at most their mean and their difference. Larger batches are
-    judged by what comes of them: the same samples, answered in eval mode, must be much worse.
+    judged by what comes of them: the same samples, predicted in eval mode, must be much worse.
     """
 
     too_few: Annotated[int, Ge(1)] = 2
     few: Annotated[int, Ge(1)] = 8
-    worse: Annotated[float, Gt(1)] = 2.0  # times the training loss, at each of two looks in a row
+    worse: Annotated[float, Gt(1)] = (
+        2.0  # times the training loss, at each of two probe epochs in a row
+    )
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for stage in evidence.trainings:
@@ -54,15 +56,18 @@ class BatchNormSmallBatch(Rule):
     def _finding(self, start: Record, stage: str, batch_size: int, gaps: list[Record]) -> Finding:
         numbers = {"batch_size": batch_size, "batch_norms": start["batch_norms"]}
         if gaps:
-            look = gaps[-1]
-            numbers |= {"train_loss": look["train/loss"], "eval_mode_loss": look["probe_loss"]}
+            probe_epoch = gaps[-1]
+            numbers |= {
+                "train_loss": probe_epoch["train/loss"],
+                "eval_mode_loss": probe_epoch["probe_loss"],
+            }
         return Finding(
             severity="warning",
-            sentence=f"{start['batch_norms']} batch norms take their mean and spread from "
+            sentence=f"{start['batch_norms']} batch norms take their mean and std from "
             f"{batch_size} sample(s) at a time",
             evidence=numbers,
             cause="statistics of so few samples are mostly chance: what is learnt by them does "
-            "not fit the running averages that answers are made with",
+            "not fit the running averages that outputs are made with",
             remedies=[[f"procedure.{stage}.batch_size=32"], [f"procedure.{stage}.batch_size=16"]],
             stage=stage,
             epoch=gaps[-1]["epoch"] if gaps else None,
@@ -70,16 +75,22 @@ class BatchNormSmallBatch(Rule):
 
 
 def lasting_gaps(evidence: Evidence, stage: str, worse: float) -> list[Record]:
-    """The last two looks, where at both the training samples are answered much worse in eval mode.
+    """The last two looks, where at both the training samples are predicted much worse in eval mode.
 
-    The mean of weights (ema_decay) answers late by itself: it is no sign.
+    The mean of weights (ema_decay) lags by itself: it is no sign.
     """
     if evidence.stage_config(stage).get("ema_decay"):
         return []
-    measured = [look for look in looks(evidence) if look["stage"] == stage][-2:]
+    measured = [
+        probe_epoch for probe_epoch in probe_epochs(evidence) if probe_epoch["stage"] == stage
+    ][-2:]
     # after a few steps running averages still hold what they started from
-    settled = [look for look in measured if look["step"] >= 100]
-    gaps = [look for look in settled if look["probe_loss"] > worse * look["train/loss"]]
+    settled = [probe_epoch for probe_epoch in measured if probe_epoch["step"] >= 100]
+    gaps = [
+        probe_epoch
+        for probe_epoch in settled
+        if probe_epoch["probe_loss"] > worse * probe_epoch["train/loss"]
+    ]
     return gaps if len(gaps) == 2 and gaps[0]["epoch"] >= 2 else []
 
 
@@ -92,7 +103,7 @@ class BatchNormMode(Rule):
     """
 
     worse: Annotated[float, Gt(1)] = 4.0  # eval-mode loss, times the training loss
-    random: Annotated[float, Gt(0)] = 1e-3  # of the answers' size: beyond what rounding does
+    random: Annotated[float, Gt(0)] = 1e-3  # of the outputs' size: beyond what rounding does
     half: Annotated[float, Gt(0)] = 0.5  # of chance: learnt in one mode, and not in the other
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
@@ -126,9 +137,9 @@ class BatchNormMode(Rule):
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
             cause="the model overrides train() or eval(), or switches the layers itself: "
             + (
-                "answers then depend on the other samples of the batch"
+                "outputs then depend on the other samples of the batch"
                 if is_awake
-                else "they normalise by the statistics that they were made with"
+                else "they normalize by the statistics that they were made with"
             ),
             command="leave train() and eval() to torch, or freeze the norms by "
             "procedure.STAGE.frozen_up_to",
@@ -144,7 +155,7 @@ class BatchNormMode(Rule):
             f"{'has' if len(names) == 1 else 'have'} no averages but those of the batch, in "
             f"evaluation too: {listed(names)}",
             evidence={"names": names[:20], "batch_norms": record["batch_norms"]},
-            cause="track_running_stats=False: answers depend on the other samples of the batch",
+            cause="track_running_stats=False: outputs depend on the other samples of the batch",
             command="leave track_running_stats as it is, or take group or layer norm",
             stage=record["stage"],
             epoch=epoch_of(record),
@@ -154,7 +165,7 @@ class BatchNormMode(Rule):
         gap, awake = record["repeat_gap"], record["not_evaluating"]
         return Finding(
             severity="warning",
-            sentence=f"in eval mode two answers to the same samples differ by {percent(gap, 1)} "
+            sentence=f"in eval mode two outputs to the same samples differ by {percent(gap, 1)} "
             f"of their size: the model draws at random in evaluation",
             evidence={"repeat_gap": gap, "not_evaluating": awake[:20]},
             cause=f"{listed(awake)} stay in training mode"
@@ -178,23 +189,27 @@ class BatchNormMode(Rule):
                 each["train/loss"] < self.half * chance < each["probe_loss"] for each in gaps
             ):
                 continue
-            look = gaps[-1]
+            probe_epoch = gaps[-1]
+            loss = probe_epoch["probe_loss"]
             yield Finding(
                 severity="warning",
-                sentence=f"in eval mode the loss on training samples is {look['probe_loss']:.3g}, "
-                f"and in training mode {look['train/loss']:.3g}",
-                evidence={"eval_mode_loss": look["probe_loss"], "train_loss": look["train/loss"]},
+                sentence=f"in eval mode the loss on training samples is {loss:.3g}, "
+                f"and in training mode {probe_epoch['train/loss']:.3g}",
+                evidence={
+                    "eval_mode_loss": probe_epoch["probe_loss"],
+                    "train_loss": probe_epoch["train/loss"],
+                },
                 cause="the running averages of batch norm do not follow the batches: their "
                 "momentum is too small, or the batches differ too much",
-                remedies=[lower_rate(evidence), [f"procedure.{stage}.batch_size=64"]],
+                remedies=[lower_lr(evidence), [f"procedure.{stage}.batch_size=64"]],
                 stage=stage,
-                epoch=look["epoch"],
+                epoch=probe_epoch["epoch"],
             )
             return
 
 
 def ignores_seed(evidence: Evidence) -> bool:
-    """Whether the same step under one seed gave two results, which not_deterministic tells."""
+    """Tell whether the same step under one seed gave two results, which not_deterministic tells."""
     records = [*evidence.of_kind("machine"), *evidence.of_kind("model")]
     is_asked = bool((evidence.config.get("device") or {}).get("deterministic"))
     return is_asked and any(each.get("repeats") is False for each in records)
@@ -212,9 +227,9 @@ def _by_momentum(record: Record) -> Finding | None:
         sentence=f"the running averages of batch norm {does}: its momentum is "
         f"{least if least <= 0 else most:g}",
         evidence={"least_momentum": least, "largest_momentum": most},
-        cause="torch's momentum is the share of the new batch, and not of the old average"
+        cause="torch's momentum is the fraction of the new batch, and not of the old average"
         if most >= 1
-        else "a momentum of 0 lets no batch into the averages that answers are made with",
+        else "a momentum of 0 lets no batch into the averages that outputs are made with",
         command="give the batch norms torch's momentum of 0.1, or 1 less what other libraries "
         "call by that name",
         stage=record["stage"],

@@ -1,4 +1,4 @@
-"""Rules on what a model answers before it has learnt anything."""
+"""Rules on what a model outputs before it has learnt anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_probes import MULTIPLIED, answers_multiplied
+from expkit.diagnosis.layer_probes import MULTIPLIED, output_multiplier
 from expkit.diagnosis.model_probes import (
     begins_untrained,
     chance_loss,
@@ -31,7 +31,7 @@ LIMITS = {"softmax": (0.0, 1.0), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 @dataclass(frozen=True, kw_only=True)
 class ProbabilitiesBeforeLoss(Rule):
-    """A model that squashes its answers before a loss that does so itself.
+    """A model that squashes its outputs before a loss that does so itself.
 
     Told by the operation that made the outputs, or by rows of numbers in [0, 1] that sum to 1,
     which 8 samples of logits never do.
@@ -45,7 +45,7 @@ class ProbabilitiesBeforeLoss(Rule):
             squashed = self._squashed_by(record)
             if squashed is None or not takes_logits(evidence, record["stage"]):
                 continue
-            classes = evidence.facts_of(record["stage"]).num_classes or 0
+            classes = evidence.metadata_of(record["stage"]).num_classes or 0
             floor = lowest_loss(record, squashed, classes)
             # a clamp against overflow, far out, is no squashing
             if squashed != "clamp" or floor > self.harmless * math.log(max(2, classes)):
@@ -67,7 +67,7 @@ class ProbabilitiesBeforeLoss(Rule):
         outputs = record["outputs"]
         return Finding(
             severity="warning",
-            sentence=f"the model's last step is a {squashed}, and the loss takes logits: answers "
+            sentence=f"the model's last step is a {squashed}, and the loss takes logits: outputs "
             f"lie between {outputs['min']:.3g} and {outputs['max']:.3g}"
             + (f", and cross-entropy cannot fall below {floor:.2g}" if floor else ""),
             evidence={
@@ -78,7 +78,7 @@ class ProbabilitiesBeforeLoss(Rule):
                 "smallest_row_sum": outputs["row_sum_min"],
                 "largest_row_sum": outputs["row_sum_max"],
             },
-            cause="cross-entropy applies its own softmax: answers that are already squashed keep "
+            cause="cross-entropy applies its own softmax: outputs that are already squashed keep "
             "the loss high and its gradient small, whatever the model learns",
             command=f"take the {squashed} out of the model's forward, then train again",
             stage=record["stage"],
@@ -87,8 +87,8 @@ class ProbabilitiesBeforeLoss(Rule):
 
 
 def lowest_loss(record: Record, squashed: str, num_classes: int) -> float:
-    """Cross-entropy of the surest answer within the limits: one class at the top, all else not."""
-    low, high = LIMITS.get(squashed) or record.get("answer_limits") or (None, None)
+    """Cross-entropy of the most confident prediction that the limits allow."""
+    low, high = LIMITS.get(squashed) or record.get("output_limits") or (None, None)
     if low is None or high is None:
         return 0.0
     return math.log1p((num_classes - 1) * math.exp(low - high))
@@ -96,7 +96,7 @@ def lowest_loss(record: Record, squashed: str, num_classes: int) -> float:
 
 def takes_logits(evidence: Evidence, stage: str) -> bool:
     """Whether the loss is at home with any numbers: at large right ones it is finite and low."""
-    if evidence.facts.task != "classification":
+    if evidence.metadata.task != "classification":
         return False
     for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
         if record.get("error") or record.get("at_uniform") is None:
@@ -110,7 +110,7 @@ def takes_logits(evidence: Evidence, stage: str) -> bool:
 class InitialLoss(Rule):
     """A first loss far above that of a model that says nothing.
 
-    Random answers with standard deviation s raise it by s^2 / 2 at first, by s later; a sound last
+    Random outputs with standard deviation s raise it by s^2 / 2 at first, by s later; a sound last
     layer has s below 1. Some well-known nets draw theirs larger (timm's EfficientNets start 1 to
     5 above, its MNASNet 13), and learn: they are told, and no more.
     """
@@ -130,14 +130,14 @@ class InitialLoss(Rule):
             if expected is None or not begins_untrained(evidence, record):
                 continue
             bound = expected + max(self.excess, self.relative_excess * expected)
-            # where answers are small in eval mode it is dropout that makes them large
+            # where outputs are small in eval mode it is dropout that makes them large
             is_last = record["outputs"]["rms"] > 1 or gain_of_last(record) > self.usual_gain
             if bound < loss < float("inf") and is_last:
                 yield self._finding(evidence, record, loss, expected)
                 return
 
     def _lost_epochs(self, evidence: Evidence) -> int:
-        """How many epochs in a row, from the first, cost more than saying nothing would."""
+        """Return how many epochs in a row, from the first, cost more than saying nothing would."""
         for stage in evidence.trainings[:1]:
             level = chance_loss(evidence, stage) or math.inf
             losses = [each["train/loss"] for each in evidence.epochs(stage)]
@@ -148,7 +148,7 @@ class InitialLoss(Rule):
 
     def _finding(self, evidence: Evidence, record: Record, loss: float, expected: float) -> Finding:
         gain, lost = gain_of_last(record), self._lost_epochs(evidence)
-        factor = answers_multiplied(record)
+        factor = output_multiplier(record)
         is_costly = loss > expected + self.costly_excess or gain > self.largest_gain
         is_costly = is_costly or lost >= self.lost_epochs
         tail = f"; {lost} epochs went by until it was there" if lost >= self.lost_epochs else ""
@@ -159,15 +159,15 @@ class InitialLoss(Rule):
             evidence={
                 "loss": loss,
                 "expected_loss": expected,
-                "answers_rms": record["outputs"]["rms"],
+                "outputs_rms": record["outputs"]["rms"],
                 "last_layer_gain": gain,
                 "epochs_above": lost,
                 "factor": factor,
             },
-            cause=f"the model multiplies its last layer's answers by about {factor:.3g}: a "
+            cause=f"the model multiplies its last layer's outputs by about {factor:.3g}: a "
             "temperature or scale the wrong way"
             if factor > MULTIPLIED
-            else "the last layer starts with answers that are too large: the first epochs are "
+            else "the last layer starts with outputs that are too large: the first epochs are "
             "spent on unlearning them",
             command=f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
             "as large as torch draws them",

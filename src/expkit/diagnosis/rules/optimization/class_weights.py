@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from expkit.diagnosis.constant_predictor import class_shares
+from expkit.diagnosis.constant_predictor import class_fractions
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.metrics.percentages import percent
@@ -19,19 +19,21 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
     Balanced weights give each of C classes 1 / C of the loss; a rare class of a hundredth that is
     weighed fiftyfold has a third.
     """
-    counts = evidence.facts.splits["train"].class_counts
+    counts = evidence.metadata.splits["train"].class_counts
     weights = evidence.config["loss"].get("class_weights")
     if counts is None or not isinstance(weights, list | tuple) or len(weights) != len(counts):
         return
-    plain, weighed = class_shares(counts), class_shares(counts, [float(w) for w in weights])
+    plain, weighed = class_fractions(counts), class_fractions(counts, [float(w) for w in weights])
     if len(counts) < 2 or not weighed or not plain:
         return
     top = max(range(len(counts)), key=weighed.__getitem__)
-    muted = [i for i, share in enumerate(weighed) if plain[i] > 0 and share < MUTED * plain[i]]
+    muted = [
+        i for i, fraction in enumerate(weighed) if plain[i] > 0 and fraction < MUTED * plain[i]
+    ]
     drowns = weighed[top] > DROWNS and plain[top] < 0.5
     if not drowns and not muted:
         return
-    names = evidence.facts.class_names or tuple(map(str, range(len(counts))))
+    names = evidence.metadata.class_names or tuple(map(str, range(len(counts))))
     told = ", ".join(f"'{names[i]}'" for i in muted[:5])
     yield Finding(
         severity="warning",
@@ -42,8 +44,8 @@ def unsound_weights(evidence: Evidence) -> Iterator[Finding]:
         evidence={
             "class_weights": list(weights)[:20],
             "class": names[top],
-            "share of the loss": weighed[top],
-            "share of the samples": plain[top],
+            "fraction of the loss": weighed[top],
+            "fraction of the samples": plain[top],
             "classes without a say": len(muted),
         },
         cause="the loss hardly knows the other classes: they will not be learnt"

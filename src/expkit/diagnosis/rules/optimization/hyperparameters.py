@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
 
-from expkit.diagnosis.curves import courses, optimizer_name
+from expkit.diagnosis.curves import all_curves, optimizer_name
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
@@ -34,8 +34,8 @@ class MomentumOutOfReason(Rule):
         if not wrong:
             return
         learns = any(
-            course.level is not None and course.losses[-1] < 0.05 * course.level
-            for course in courses(evidence)
+            curves.level is not None and curves.losses[-1] < 0.05 * curves.level
+            for curves in all_curves(evidence)
         )
         key, value, why, remedy = wrong[0]
         yield Finding(

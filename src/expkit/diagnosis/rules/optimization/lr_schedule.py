@@ -13,11 +13,11 @@ from annotated_types import Ge, Gt, Lt
 
 from expkit.diagnosis.curves import (
     USUAL_ADAPTIVE_RATE,
-    Course,
-    courses,
+    TrainingCurves,
+    all_curves,
     is_adaptive,
+    lr_of,
     plainly,
-    rate_of,
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
@@ -36,67 +36,70 @@ class LearningRateOscillates(Rule):
     min_epochs: Annotated[int, Ge(6)] = 12
     min_swing: Annotated[float, Gt(0)] = 0.08  # standard deviation of the epochs' losses, of a mean
     clear_swing: Annotated[float, Gt(0)] = 0.18  # which needs no measure of the steps beside it
-    min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
+    min_loss_fraction: Annotated[float, Gt(0)] = (
+        0.1  # of a constant prediction's: below, all is learnt
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        for course in courses(evidence):
-            late = course.losses[-max(6, course.num_epochs // 3) :]
-            if course.num_epochs >= self.min_epochs and self._oscillates(course, late):
-                yield self._tell(course, late)
+        for curves in all_curves(evidence):
+            late = curves.losses[-max(6, curves.num_epochs // 3) :]
+            if curves.num_epochs >= self.min_epochs and self._oscillates(curves, late):
+                yield self._tell(curves, late)
                 return
 
-    def _oscillates(self, course: Course, late: Sequence[float]) -> bool:
-        if course.level is None or not all(map(math.isfinite, course.losses)) or min(late) <= 0:
+    def _oscillates(self, curves: TrainingCurves, late: Sequence[float]) -> bool:
+        if curves.level is None or not all(map(math.isfinite, curves.losses)) or min(late) <= 0:
             return False
-        if max(course.rates) > 1.01 * min(course.rates[-len(late) :]):  # it falls already
+        if max(curves.lrs) > 1.01 * min(curves.lrs[-len(late) :]):  # it falls already
             return False
-        mean, before = fmean(late), fmean(course.losses[-2 * len(late) : -len(late)])
-        share = mean / course.level
+        mean, before = fmean(late), fmean(curves.losses[-2 * len(late) : -len(late)])
+        fraction = mean / curves.level
         no_better = before - mean < pstdev(late)
-        if share > 0.9 or not no_better or turns(late) < 0.5:
+        if fraction > 0.9 or not no_better or turns(late) < 0.5:
             return False
-        if share > self.min_loss_share and swing(late) > self.min_swing:
-            return has_large_steps(course) or self._swings_clearly(course, late)
-        return share > self.min_loss_share / 2 and self._swings_clearly(course, late)
+        if fraction > self.min_loss_fraction and swing(late) > self.min_swing:
+            return has_large_steps(curves) or self._swings_clearly(curves, late)
+        return fraction > self.min_loss_fraction / 2 and self._swings_clearly(curves, late)
 
-    def _swings_clearly(self, course: Course, late: Sequence[float]) -> bool:
+    def _swings_clearly(self, curves: TrainingCurves, late: Sequence[float]) -> bool:
         """So far that it is no chance of the batches, and the held-out loss with it."""
-        held_out = column(course.records, f"{course.evidence.monitored}/loss")[-len(late) :]
+        held_out = column(curves.records, f"{curves.evidence.monitored}/loss")[-len(late) :]
         is_shared = len(held_out) == len(late) and min(held_out) > 0
         is_shared = is_shared and swing(held_out) > self.clear_swing and turns(held_out) >= 0.4
-        signals = course.signals[-len(late) :]
-        steps = max(course.num_steps / course.num_epochs, 1)
+        signals = curves.signals[-len(late) :]
+        steps = max(curves.num_steps / curves.num_epochs, 1)
         chances = [float(each["step_loss"]["std"]) / math.sqrt(steps) for each in signals]
         is_chance = bool(chances) and pstdev(late) < 2 * fmean(chances)
         return is_shared and not is_chance and swing(late) > self.clear_swing
 
-    def _tell(self, course: Course, late: Sequence[float]) -> Finding:
-        rate = rate_of(course.evidence.config)
+    def _tell(self, curves: TrainingCurves, late: Sequence[float]) -> Finding:
+        lr = lr_of(curves.evidence.config)
         return Finding(
             severity="warning",
             sentence=f"for {len(late)} epochs the training loss has swung by "
             f"{percent(swing(late), 0)} "
-            f"around {fmean(late):.3g} at the constant rate {rate:g}, and gets no better",
+            f"around {fmean(late):.3g} at the constant learning rate {lr:g}, and gets no better",
             evidence={
-                "learning_rate": rate,
+                "learning_rate": lr,
                 "mean_loss": fmean(late),
                 "swing": swing(late),
-                "turning_share": turns(late),
-                "best_loss_before": min(course.losses[: -len(late)]),
+                "turning_fraction": turns(late),
+                "best_loss_before": min(curves.losses[: -len(late)]),
             },
-            cause="steps of this size leap over what is left to learn; a rate that falls settles",
-            remedies=[["schedule=cosine"], [f"optimizer.lr={plainly(rate / 5)}"]],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            cause="steps of this size leap over what is left to learn; a decaying learning rate "
+            "settles",
+            remedies=[["schedule=cosine"], [f"optimizer.lr={plainly(lr / 5)}"]],
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
 
-def has_large_steps(course: Course) -> bool:
+def has_large_steps(curves: TrainingCurves) -> bool:
     """Larger than what should do: else it is few samples or dropout that make the loss swing."""
-    good = estimate(course.evidence, rate_of(course.evidence.config))
+    good = estimate(curves.evidence, lr_of(curves.evidence.config))
     if good is not None:
-        return max(course.rates) > 3 * good
-    return (course.update_ratio or 0.0) > 0.03
+        return max(curves.lrs) > 3 * good
+    return (curves.update_ratio or 0.0) > 0.03
 
 
 def swing(losses: Sequence[float]) -> float:
@@ -113,79 +116,86 @@ def turns(losses: Sequence[float]) -> float:
 class ScheduleEndsEarly(Rule):
     """The rate is as good as zero long before the end, and the model had not done learning."""
 
-    gone_share: Annotated[float, Gt(0), Lt(1)] = 0.01  # of the highest rate so far
-    early_share: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the epochs
-    min_loss_share: Annotated[float, Gt(0)] = 0.1  # of a constant answer's: below, all is learnt
+    gone_fraction: Annotated[float, Gt(0), Lt(1)] = 0.01  # of the highest rate so far
+    early_fraction: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the epochs
+    min_loss_fraction: Annotated[float, Gt(0)] = (
+        0.1  # of a constant prediction's: below, all is learnt
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        for course in courses(evidence):
-            found = self._judge_zero(course) or self._judge_gone(course)
+        for curves in all_curves(evidence):
+            found = self._judge_zero(curves) or self._judge_gone(curves)
             if found is not None:
                 yield found
                 return
 
-    def _judge_zero(self, course: Course) -> Finding | None:
-        if max(course.rates) > 0 or course.num_epochs <= course.warmup_epochs:
+    def _judge_zero(self, curves: TrainingCurves) -> Finding | None:
+        if max(curves.lrs) > 0 or curves.num_epochs <= curves.warmup_epochs:
             return None
         return Finding(
             severity="fatal",
             sentence=f"the learning rate was 0 from first to last: "
-            f"{counted(course.num_epochs, 'epoch')}",
-            evidence={"rates": course.rates[-3:], "last_loss": course.losses[-1]},
-            cause="the schedule or the optimizer sets the rate to 0: nothing can be learnt",
-            remedies=remedies_for(course),
-            stage=course.stage,
-            epoch=course.num_epochs,
+            f"{counted(curves.num_epochs, 'epoch')}",
+            evidence={"rates": curves.lrs[-3:], "last_loss": curves.losses[-1]},
+            cause="the schedule or the optimizer sets the learning rate to 0: nothing can be "
+            "learnt",
+            remedies=remedies_for(curves),
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
-    def _judge_gone(self, course: Course) -> Finding | None:
-        peak = max(course.rates)
-        gone = 1.001 * self.gone_share * peak  # 0.1 x 0.1 is a little more than 0.01
-        useful = [i for i, rate in enumerate(course.rates) if rate > gone]
-        if peak == 0 or course.level is None:
+    def _judge_gone(self, curves: TrainingCurves) -> Finding | None:
+        peak = max(curves.lrs)
+        gone = 1.001 * self.gone_fraction * peak  # 0.1 x 0.1 is a little more than 0.01
+        useful = [i for i, lr in enumerate(curves.lrs) if lr > gone]
+        if peak == 0 or curves.level is None:
             return None
         num_useful = useful[-1] + 1
         # two epochs at the low rate: the last of a schedule, or of one step, may be low by design
-        if course.num_epochs < num_useful + 2 or num_useful > self.early_share * course.max_epochs:
+        if (
+            curves.num_epochs < num_useful + 2
+            or num_useful > self.early_fraction * curves.max_epochs
+        ):
             return None
-        loss = course.losses[-1]
-        if not loss > self.min_loss_share * course.level or not was_falling(course, num_useful):
+        loss = curves.losses[-1]
+        if not loss > self.min_loss_fraction * curves.level or not was_falling(curves, num_useful):
             return None
         return Finding(
             severity="warning",
-            sentence=f"after epoch {num_useful} of {course.max_epochs} the rate is at most "
-            f"{percent(self.gone_share, 0)} of its peak, while the loss was still falling: "
+            sentence=f"after epoch {num_useful} of {curves.max_epochs} the learning rate is at "
+            "most "
+            f"{percent(self.gone_fraction, 0)} of its peak, while the loss was still falling: "
             f"{loss:.3g}",
             evidence={
                 "useful_epochs": num_useful,
-                "max_epochs": course.max_epochs,
+                "max_epochs": curves.max_epochs,
                 "peak_rate": peak,
-                "rate": course.rates[-1],
+                "rate": curves.lrs[-1],
                 "loss": loss,
-                "constant_answer_loss": course.level,
+                "constant_answer_loss": curves.level,
             },
             cause="the schedule ends long before the training does",
-            remedies=remedies_for(course),
-            stage=course.stage,
-            epoch=course.num_epochs,
+            remedies=remedies_for(curves),
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
 
-def was_falling(course: Course, num_epochs: int) -> bool:
-    """Whether the last epochs at a high rate still bettered the loss, by a fiftieth each."""
-    peak = max(course.rates)
-    high = [i for i in range(num_epochs) if course.rates[i] >= 0.1 * peak]
+def was_falling(curves: TrainingCurves, num_epochs: int) -> bool:
+    """Tell whether the last epochs at a high rate still bettered the loss, by a fiftieth each."""
+    peak = max(curves.lrs)
+    high = [i for i in range(num_epochs) if curves.lrs[i] >= 0.1 * peak]
     begin, end = max(high[-1] - 3, 0), high[-1]
     if begin == end:  # one epoch was all that it had
         return True
-    return course.losses[end] < course.losses[begin] * 0.98 ** (end - begin)
+    return curves.losses[end] < curves.losses[begin] * 0.98 ** (end - begin)
 
 
-def remedies_for(course: Course) -> list[list[str]]:
+def remedies_for(curves: TrainingCurves) -> list[list[str]]:
     """Another schedule, and where the rate falls in steps, later ones."""
     remedies = [["schedule=cosine"], ["schedule=constant"]]
-    if "every_epochs" in course.evidence.config["schedule"]:
-        later = max(1, course.max_epochs // 3)
+    if "every_epochs" in curves.evidence.config["schedule"]:
+        later = max(1, curves.max_epochs // 3)
         remedies.insert(0, [f"schedule.every_epochs={later}"])
     return remedies
 
@@ -194,57 +204,59 @@ def remedies_for(course: Course) -> list[list[str]]:
 class WarmupMissing(Rule):
     """A transformer at full rate from its first step, and first steps that went up.
 
-    Its early updates are the largest, where normalisers and attention are the least settled.
+    Its early updates are the largest, where normalizers and attention are the least settled.
     """
 
     min_burst: Annotated[float, Gt(1)] = 3.0  # of the loss, to the one before any step
-    min_loss_share: Annotated[float, Gt(0)] = 0.8  # of a constant answer's
+    min_loss_fraction: Annotated[float, Gt(0)] = 0.8  # of a constant prediction's
     # a rise that is recovered from only slowly, at a rate that a transformer seldom bears at once
     set_back_burst: Annotated[float, Gt(1)] = 1.4
-    set_back_share: Annotated[float, Gt(0)] = 0.6  # of a constant answer's, after three epochs
+    set_back_fraction: Annotated[float, Gt(0)] = (
+        0.6  # of a constant prediction's, after three epochs
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         schedule = evidence.config["schedule"]
         rises = schedule.get("warmup_epochs", 0) > 0 or "rise_fraction" in schedule
         if rises or "warmup_epochs" not in schedule or not is_transformer(evidence):
             return
-        for course in courses(evidence):
-            is_lost = course.burst > self.min_burst and course.is_stuck(self.min_loss_share)
-            if is_lost or self._is_set_back(course):
-                yield self._tell(course)
+        for curves in all_curves(evidence):
+            is_lost = curves.burst > self.min_burst and curves.is_stuck(self.min_loss_fraction)
+            if is_lost or self._is_set_back(curves):
+                yield self._tell(curves)
                 return
 
-    def _is_set_back(self, course: Course) -> bool:
-        """The first epoch taught nothing, the third not much, and the rate is out of all usual."""
-        if course.level is None or course.num_epochs < 3:
+    def _is_set_back(self, curves: TrainingCurves) -> bool:
+        """The first epochs taught little, and the learning rate is far above a usual one."""
+        if curves.level is None or curves.num_epochs < 3:
             return False
-        rate, good = max(course.rates), estimate(course.evidence, rate_of(course.evidence.config))
-        is_high = is_adaptive(course.evidence.config) and rate > USUAL_ADAPTIVE_RATE
+        lr, good = max(curves.lrs), estimate(curves.evidence, lr_of(curves.evidence.config))
+        is_high = is_adaptive(curves.evidence.config) and lr > USUAL_ADAPTIVE_RATE
         return (
             is_high
             and good is not None
-            and rate > 5 * good
-            and course.burst > self.set_back_burst
-            and course.losses[0] > 0.95 * course.level
-            and min(course.losses) > self.set_back_share * course.level
+            and lr > 5 * good
+            and curves.burst > self.set_back_burst
+            and curves.losses[0] > 0.95 * curves.level
+            and min(curves.losses) > self.set_back_fraction * curves.level
         )
 
-    def _tell(self, course: Course) -> Finding:
-        epochs = max(1, min(5, course.max_epochs // 10))
+    def _tell(self, curves: TrainingCurves) -> Finding:
+        epochs = max(1, min(5, curves.max_epochs // 10))
         return Finding(
             severity="warning",
-            sentence=f"without a warm-up the loss of the transformer rose to {course.burst:.2g} "
-            f"times its start, and is {course.losses[-1]:.3g} after {course.num_epochs} epochs",
+            sentence=f"without a warm-up the loss of the transformer rose to {curves.burst:.2g} "
+            f"times its start, and is {curves.losses[-1]:.3g} after {curves.num_epochs} epochs",
             evidence={
-                "burst_ratio": course.burst,
-                "last_loss": course.losses[-1],
-                "constant_answer_loss": course.level,
-                "learning_rate": rate_of(course.evidence.config),
+                "burst_ratio": curves.burst,
+                "last_loss": curves.losses[-1],
+                "constant_answer_loss": curves.level,
+                "learning_rate": lr_of(curves.evidence.config),
             },
             cause="the first steps are too large for weights that are not settled yet",
             remedies=[[f"schedule.warmup_epochs={epochs}"]],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
 

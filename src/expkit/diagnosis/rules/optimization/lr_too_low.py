@@ -10,10 +10,10 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from expkit.diagnosis.curves import Course, first_found, plainly, rate_of, share_point
+from expkit.diagnosis.curves import TrainingCurves, first_found, lr_of, plainly, share_point
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.lr_estimate import expected_updates, higher_rate
+from expkit.diagnosis.lr_estimate import expected_updates, higher_lr
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
 
@@ -38,40 +38,40 @@ class LearningRateTooLow(Rule):
             return
         yield from first_found(evidence, self._judge, self._judge_gate)
 
-    def _judge(self, course: Course) -> Finding | None:
-        ratio, level = course.common_update_ratio, course.level
-        if not ratio or level is None or course.num_steps < self.min_steps:
+    def _judge(self, curves: TrainingCurves) -> Finding | None:
+        ratio, level = curves.common_update_ratio, curves.level
+        if not ratio or level is None or curves.num_steps < self.min_steps:
             return None
-        if course.num_epochs < max(2, course.warmup_epochs + 1):
+        if curves.num_epochs < max(2, curves.warmup_epochs + 1):
             return None
-        path = ratio * course.planned_steps
+        path = ratio * curves.planned_steps
         if ratio > self.max_update_ratio or path > self.max_path:
             return None
-        if not math.isfinite(course.losses[-1]):
+        if not math.isfinite(curves.losses[-1]):
             return None
-        end = expected_end(course.losses, course.max_epochs)
-        if course.losses[-1] < 0.8 * level or end < 0.5 * level or course.losses[-1] > 2 * level:
+        end = expected_end(curves.losses, curves.max_epochs)
+        if curves.losses[-1] < 0.8 * level or end < 0.5 * level or curves.losses[-1] > 2 * level:
             return None
-        rate = rate_of(course.evidence.config)
-        better = higher_rate(course.evidence, rate, ratio)
+        lr = lr_of(curves.evidence.config)
+        better = higher_lr(curves.evidence, lr, ratio)
         return Finding(
             severity="warning",
             sentence=f"a step changes hardly any weight by more than {ratio:.1e} of itself: all "
-            f"{course.planned_steps} steps together come to {percent(path, 1)}, and the loss "
+            f"{curves.planned_steps} steps together come to {percent(path, 1)}, and the loss "
             f"will not be below {end:.3g}",
             evidence={
-                "learning_rate": rate,
+                "learning_rate": lr,
                 "update_ratio": ratio,
-                "planned_steps": course.planned_steps,
-                "last_loss": course.losses[-1],
+                "planned_steps": curves.planned_steps,
+                "last_loss": curves.losses[-1],
                 "expected_end_loss": end,
                 "constant_answer_loss": level,
                 "suggested_rate": better,
             },
-            cause=f"the learning rate {rate:g} is too low; about {plainly(better)} would do",
+            cause=f"the learning rate {lr:g} is too low; about {plainly(better)} would do",
             remedies=[[f"optimizer.lr={plainly(better)}"]],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
     def _judge_gate(self, evidence: Evidence, gate: str) -> Finding | None:
@@ -85,7 +85,7 @@ class LearningRateTooLow(Rule):
         record = next(iter(evidence.of_kind("model")), None)
         updates = [] if record is None else expected_updates(evidence.config, record)
         ratio = share_point(updates)
-        rate = rate_of(evidence.config)
+        lr = lr_of(evidence.config)
         if ratio is None or ratio * len(losses) > self.max_path:
             return None
         # so short a path needs no other proof; dropout would hide the fall
@@ -93,21 +93,21 @@ class LearningRateTooLow(Rule):
             return None
         if min(losses[-20:]) < 0.5 * losses[0]:
             return None
-        better = higher_rate(evidence, rate, ratio)
+        better = higher_lr(evidence, lr, ratio)
         return Finding(
             severity="fatal",
             sentence=f"the loss of the gate went from {losses[0]:.4g} to only {losses[-1]:.4g} in "
             f"{len(losses)} steps: a step changes hardly any weight by more than {ratio:.1e} of "
             "itself",
             evidence={
-                "learning_rate": rate,
+                "learning_rate": lr,
                 "first_loss": losses[0],
                 "last_loss": losses[-1],
                 "num_steps": len(losses),
                 "update_ratio": ratio,
                 "suggested_rate": better,
             },
-            cause=f"the learning rate {rate:g} is too low; about {plainly(better)} would do",
+            cause=f"the learning rate {lr:g} is too low; about {plainly(better)} would do",
             remedies=[[f"optimizer.lr={plainly(better)}"]],
             stage=gate,
             epoch=len(losses),
@@ -115,7 +115,7 @@ class LearningRateTooLow(Rule):
 
 
 def is_drawn_too_small(evidence: Evidence, min_gain: float) -> bool:
-    """Whether typical weights let next to nothing through before any step: no rate mends that.
+    """Tell whether typical weights let next to nothing through before any step: no rate mends that.
 
     A layer's inputs are not recorded: the root of its size stands for them.
     """
@@ -127,9 +127,9 @@ def is_drawn_too_small(evidence: Evidence, min_gain: float) -> bool:
 
 
 def falls_steadily(losses: list[float]) -> bool:
-    """Whether the second half falls nearly as much as the first, and both do not fall far.
+    """Tell whether the second half falls nearly as much as the first, and both do not fall far.
 
-    A model that has found the constant answer falls no further; one that learns falls faster.
+    A model that has found the constant prediction falls no further; one that learns falls faster.
     """
     middle = len(losses) // 2
     first, second = losses[0] - losses[middle], losses[middle] - losses[-1]

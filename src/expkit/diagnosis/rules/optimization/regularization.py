@@ -1,4 +1,4 @@
-"""Regularisation that leaves nothing to be learnt."""
+"""Regularization that leaves nothing to be learnt."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from expkit.diagnosis.curves import (
     USUAL_ADAPTIVE_RATE,
     USUAL_RATES,
-    Course,
-    courses,
+    TrainingCurves,
+    all_curves,
+    lr_of,
     optimizer_name,
-    rate_of,
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
@@ -23,34 +23,36 @@ from expkit.metrics.percentages import percent
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegularisationTooStrong(Rule):
+class RegularizationTooStrong(Rule):
     """Neither in training nor without dropout and noise is the training set learnt, under settings
     that take most of the signal away.
 
-    A high loss in training mode alone is what strong regularisation is meant to do.
+    A high loss in training mode alone is what strong regularization is meant to do.
     """
 
     min_dropout: Annotated[float, Gt(0), Lt(1)] = 0.7
     min_noise: Annotated[float, Gt(0)] = 0.4  # standard deviation, of the range of a pixel
-    min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all pictures
-    stuck_share: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant answer
+    min_lost_fraction: Annotated[float, Gt(0), Le(1)] = 0.7  # of the lines, of almost all images
+    stuck_fraction: Annotated[float, Gt(0)] = 0.6  # of the loss of a constant prediction
     min_epochs: Annotated[int, Ge(2)] = 5
     min_steps: Annotated[int, Gt(0)] = 100
     # in training mode as good as nothing is recognised, and without noise most is
-    drowned_share: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant answer
+    drowned_fraction: Annotated[float, Gt(0), Le(1)] = 0.9  # of the loss of a constant prediction
     drowned_gap: Annotated[float, Gt(0), Le(1)] = 0.3  # of it, down to the loss without noise
-    learnt_share: Annotated[float, Gt(0), Le(1)] = 0.7  # of it, without noise: something is known
+    learnt_fraction: Annotated[float, Gt(0), Le(1)] = (
+        0.7  # of it, without noise: something is known
+    )
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        is_usual = has_usual_rate(evidence.config)
+        is_usual = has_usual_lr(evidence.config)
         strong = dict(self._strong(evidence.config)) if is_usual else {}
-        is_regular = is_usual and is_regularised(evidence)
-        for course in courses(evidence):
-            if strong and self._is_stuck(course):
-                yield self._tell(course, strong)
+        is_regular = is_usual and is_regularized(evidence)
+        for curves in all_curves(evidence):
+            if strong and self._is_stuck(curves):
+                yield self._tell(curves, strong)
                 return
-            if is_regular and self._is_drowned(course):
-                yield self._tell_drowned(course, strong)
+            if is_regular and self._is_drowned(curves):
+                yield self._tell_drowned(curves, strong)
                 return
         for gate in evidence.gates:
             if strong and (found := self._judge_gate(evidence, gate, strong)) is not None:
@@ -69,50 +71,50 @@ class RegularisationTooStrong(Rule):
             if often and transform.get("fraction", 0.0) >= self.min_lost_fraction:
                 yield f"{key}.fraction", transform["fraction"]
 
-    def _is_stuck(self, course: Course) -> bool:
-        if course.num_epochs < self.min_epochs or course.num_steps < self.min_steps:
+    def _is_stuck(self, curves: TrainingCurves) -> bool:
+        if curves.num_epochs < self.min_epochs or curves.num_steps < self.min_steps:
             return False
-        if course.level is None or not course.looks:
+        if curves.level is None or not curves.probe_epochs:
             return False
-        bound = self.stuck_share * course.level
-        return course.losses[-1] > bound and course.looks[-1]["probe_loss"] > bound
+        bound = self.stuck_fraction * curves.level
+        return curves.losses[-1] > bound and curves.probe_epochs[-1]["probe_loss"] > bound
 
-    def _tell(self, course: Course, strong: Mapping[str, float]) -> Finding:
-        probe = course.looks[-1]["probe_loss"]
+    def _tell(self, curves: TrainingCurves, strong: Mapping[str, float]) -> Finding:
+        probe = curves.probe_epochs[-1]["probe_loss"]
         words = ", ".join(f"{key}={value:g}" for key, value in strong.items())
         return Finding(
             severity="warning",
-            sentence=f"after {course.num_epochs} epochs the training loss is "
-            f"{course.losses[-1]:.3g}, and {probe:.3g} without dropout and augmentation, under "
-            f"{words}; a constant answer costs {course.level:.3g}",
+            sentence=f"after {curves.num_epochs} epochs the training loss is "
+            f"{curves.losses[-1]:.3g}, and {probe:.3g} without dropout and augmentation, under "
+            f"{words}; a constant prediction costs {curves.level:.3g}",
             evidence={
-                "train_loss": course.losses[-1],
+                "train_loss": curves.losses[-1],
                 "probe_loss": probe,
-                "constant_answer_loss": course.level,
+                "constant_answer_loss": curves.level,
                 **strong,
             },
-            cause="the regularisation takes away more than the steps can teach",
+            cause="the regularization takes away more than the steps can teach",
             remedies=[[f"{key}={weaker(key)}" for key in strong]],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
-    def _is_drowned(self, course: Course) -> bool:
+    def _is_drowned(self, curves: TrainingCurves) -> bool:
         """After twice the epochs, for a strong augmentation is slow: most that is learnt in a step
-        is learnt of pictures that show next to nothing."""
-        early = course.num_epochs < 2 * self.min_epochs or course.num_steps < 3 * self.min_steps
-        if early or course.level is None or not course.looks:
+        is learnt of images that show next to nothing."""
+        early = curves.num_epochs < 2 * self.min_epochs or curves.num_steps < 3 * self.min_steps
+        if early or curves.level is None or not curves.probe_epochs:
             return False
-        trained, probe = course.recent_loss(), course.looks[-1]["probe_loss"]
-        is_lost = trained > self.drowned_share * course.level
+        trained, probe = curves.recent_loss(), curves.probe_epochs[-1]["probe_loss"]
+        is_lost = trained > self.drowned_fraction * curves.level
         gap = trained - probe
-        is_learnt = 0.05 * course.level < probe < self.learnt_share * course.level
-        return is_lost and gap > self.drowned_gap * course.level and is_learnt
+        is_learnt = 0.05 * curves.level < probe < self.learnt_fraction * curves.level
+        return is_lost and gap > self.drowned_gap * curves.level and is_learnt
 
-    def _tell_drowned(self, course: Course, strong: Mapping[str, float]) -> Finding:
-        config = course.evidence.config
+    def _tell_drowned(self, curves: TrainingCurves, strong: Mapping[str, float]) -> Finding:
+        config = curves.evidence.config
         transforms = list(config["augment"].get("transforms") or ())
-        probe = course.looks[-1]["probe_loss"]
+        probe = curves.probe_epochs[-1]["probe_loss"]
         remedies = [[f"{key}={weaker(key)}" for key in strong]] if strong else []
         mixed = [k for k in ("mixup_alpha", "cutmix_alpha") if config["augment"].get(k)]
         without = [f"~augment.transforms.{name}" for name in transforms]
@@ -122,22 +124,22 @@ class RegularisationTooStrong(Rule):
         names = ", ".join([*strong, *transforms, *mixed]) or "what works in training alone"
         return Finding(
             severity="warning",
-            sentence=f"after {course.num_epochs} epochs the training loss is "
-            f"{course.recent_loss():.3g}, where a constant answer costs {course.level:.3g}; "
+            sentence=f"after {curves.num_epochs} epochs the training loss is "
+            f"{curves.recent_loss():.3g}, where a constant prediction costs {curves.level:.3g}; "
             f"without augmentation and dropout it is {probe:.3g} on the same samples",
             evidence={
-                "train_loss": course.recent_loss(),
+                "train_loss": curves.recent_loss(),
                 "probe_loss": probe,
-                "constant_answer_loss": course.level,
+                "constant_answer_loss": curves.level,
                 "transforms": transforms,
                 **strong,
             },
-            cause=f"augmentation or dropout ({names}) leaves next to nothing of most pictures: "
+            cause=f"augmentation or dropout ({names}) leaves next to nothing of most images: "
             "few steps teach anything",
             remedies=remedies,
             command="" if remedies else "train without what works in training mode alone",
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
     def _judge_gate(
@@ -151,10 +153,10 @@ class RegularisationTooStrong(Rule):
             return None
         gaps = [record.get("train_eval_gap") for record in evidence.of_kind("model")]
         gap = next((each for each in gaps if each is not None), None)
-        if gap is not None and gap < 1:  # it hardly changes the answers
+        if gap is not None and gap < 1:  # it hardly changes the outputs
             return None
         words = ", ".join(f"{key}={value:g}" for key, value in drops.items())
-        differ = "" if gap is None else f", and changes the answers by {gap:.2g} times their size"
+        differ = "" if gap is None else f", and changes the outputs by {gap:.2g} times their size"
         return Finding(
             severity="fatal",
             sentence=f"{gate} ended at a loss of {losses[-1]:.3g} under {words}: it leaves "
@@ -172,12 +174,12 @@ class RegularisationTooStrong(Rule):
         )
 
 
-def has_usual_rate(config: Mapping[str, Any]) -> bool:
+def has_usual_lr(config: Mapping[str, Any]) -> bool:
     """A rate beyond what is usual may be the cause itself, whatever else is strong."""
-    return rate_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
+    return lr_of(config) <= 3 * USUAL_RATES.get(optimizer_name(config), USUAL_ADAPTIVE_RATE)
 
 
-def is_regularised(evidence: Evidence) -> bool:
+def is_regularized(evidence: Evidence) -> bool:
     """Whether anything works in training alone: else it is the steps that part the two losses."""
     config = evidence.config
     augment = config["augment"]

@@ -13,12 +13,12 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.curves import (
     USUAL_ADAPTIVE_RATE,
     USUAL_RATES,
-    Course,
-    courses,
+    TrainingCurves,
+    all_curves,
     is_adaptive,
+    lr_of,
     optimizer_name,
     plainly,
-    rate_of,
 )
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity, counted
@@ -66,52 +66,52 @@ class ClippingAlwaysActive(Rule):
     gradients come near its eps.
     """
 
-    min_share: Annotated[float, Gt(0), Le(1)] = 0.95  # of the steps
-    max_kept_share: Annotated[float, Gt(0), Le(1)] = 0.1  # of the typical gradient's norm
-    slow_share: Annotated[float, Gt(0)] = 0.5  # of the loss of a constant answer
+    min_fraction: Annotated[float, Gt(0), Le(1)] = 0.95  # of the steps
+    max_kept_fraction: Annotated[float, Gt(0), Le(1)] = 0.1  # of the typical gradient's norm
+    slow_fraction: Annotated[float, Gt(0)] = 0.5  # of the loss of a constant prediction
     min_epochs: Annotated[int, Ge(2)] = 3
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        for course in courses(evidence):
-            shares = [signal["clipped_share"] for signal in course.signals]
-            bound, norm = course.config.get("max_gradient_norm"), course.gradient_norm
-            if bound is None or norm is None or len(shares) < self.min_epochs:
+        for curves in all_curves(evidence):
+            fractions = [signal["clipped_fraction"] for signal in curves.signals]
+            bound, norm = curves.config.get("max_gradient_norm"), curves.gradient_norm
+            if bound is None or norm is None or len(fractions) < self.min_epochs:
                 continue
-            if any(share is None or share < self.min_share for share in shares):
+            if any(fraction is None or fraction < self.min_fraction for fraction in fractions):
                 continue
-            if bound < self.max_kept_share * norm:
-                yield self._tell(course, float(bound), norm, fmean(shares))
+            if bound < self.max_kept_fraction * norm:
+                yield self._tell(curves, float(bound), norm, fmean(fractions))
                 return
 
-    def _tell(self, course: Course, bound: float, norm: float, share: float) -> Finding:
-        is_slow = course.level is not None and course.losses[-1] > self.slow_share * course.level
-        severity: Severity = "warning" if is_slow and has_weak_steps(course, bound) else "info"
+    def _tell(self, curves: TrainingCurves, bound: float, norm: float, fraction: float) -> Finding:
+        is_slow = curves.level is not None and curves.losses[-1] > self.slow_fraction * curves.level
+        severity: Severity = "warning" if is_slow and has_weak_steps(curves, bound) else "info"
         return Finding(
             severity=severity,
-            sentence=f"{percent(share, 0)} of all steps are cut to the norm {bound:g}, where "
+            sentence=f"{percent(fraction, 0)} of all steps are cut to the norm {bound:g}, where "
             f"gradients typically have {norm:.2g}",
             evidence={
-                "clipped_share": share,
+                "clipped_fraction": fraction,
                 "max_gradient_norm": bound,
                 "typical_gradient_norm": norm,
-                "last_loss": course.losses[-1],
+                "last_loss": curves.losses[-1],
             },
             cause="the bound is not a guard against rare steps: it sets the size of all of them",
             remedies=[
-                [f"procedure.{course.stage}.max_gradient_norm={plainly(2 * norm)}"],
-                [f"procedure.{course.stage}.max_gradient_norm=null"],
+                [f"procedure.{curves.stage}.max_gradient_norm={plainly(2 * norm)}"],
+                [f"procedure.{curves.stage}.max_gradient_norm=null"],
             ],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
 
-def has_weak_steps(course: Course, bound: float) -> bool:
-    """Whether the cut gradients make small steps, and not only equal ones."""
-    config = course.evidence.config
+def has_weak_steps(curves: TrainingCurves, bound: float) -> bool:
+    """Tell whether the cut gradients make small steps, and not only equal ones."""
+    config = curves.evidence.config
     if not is_adaptive(config):
         return True
-    sizes = [record["parameters"] for record in course.evidence.of_kind("model")]
+    sizes = [record["parameters"] for record in curves.evidence.of_kind("model")]
     num_weights = sum(row["size"] for row in sizes[0]) if sizes else 1
     # a cut gradient's root mean square, beside what the optimizer adds to it
     return bound / math.sqrt(num_weights) < 10 * float(config["optimizer"].get("eps", 0.0))
@@ -122,59 +122,60 @@ class BatchTooSmallForRate(Rule):
     """A usual rate, but steps led by so few samples that their noise undoes what they teach."""
 
     max_samples: Annotated[int, Ge(1)] = 8  # a step
-    stuck_share: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant answer
+    stuck_fraction: Annotated[float, Gt(0)] = 0.8  # of the loss of a constant prediction
     min_noise: Annotated[float, Gt(0)] = 0.12  # standard deviation of the steps' losses, of a mean
     min_steps: Annotated[int, Gt(0)] = 300
-    max_rate: Annotated[float, Ge(1)] = 12.0  # times the usual: above, the rate alone is to blame
+    max_lr: Annotated[float, Ge(1)] = 12.0  # times the usual: above, the rate alone is to blame
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         usual = USUAL_RATES.get(optimizer_name(evidence.config), USUAL_ADAPTIVE_RATE)
-        bound = self.max_rate * usual
-        for course in courses(evidence):
-            noise = noise_of(course)
-            if noise > self.min_noise and max(course.rates) <= bound and self._is_stuck(course):
-                yield self._tell(course, noise)
+        bound = self.max_lr * usual
+        for curves in all_curves(evidence):
+            noise = noise_of(curves)
+            if noise > self.min_noise and max(curves.lrs) <= bound and self._is_stuck(curves):
+                yield self._tell(curves, noise)
                 return
 
-    def _is_stuck(self, course: Course) -> bool:
+    def _is_stuck(self, curves: TrainingCurves) -> bool:
         """After enough steps of few samples, of a size that larger batches would bear."""
-        too_few = course.samples_per_step <= self.max_samples
-        enough = course.num_steps >= self.min_steps and course.num_epochs >= 3
-        if not too_few or not enough or course.level is None:
+        too_few = curves.samples_per_step <= self.max_samples
+        enough = curves.num_steps >= self.min_steps and curves.num_epochs >= 3
+        if not too_few or not enough or curves.level is None:
             return False
-        good = estimate(course.evidence, rate_of(course.evidence.config))
-        is_large = good is not None and max(course.rates) > 2 * good
-        return course.recent_loss() > self.stuck_share * course.level and (
-            course.has_died or is_large
+        good = estimate(curves.evidence, lr_of(curves.evidence.config))
+        is_large = good is not None and max(curves.lrs) > 2 * good
+        return curves.recent_loss() > self.stuck_fraction * curves.level and (
+            curves.has_died or is_large
         )
 
-    def _tell(self, course: Course, noise: float) -> Finding:
-        rate = rate_of(course.evidence.config)
+    def _tell(self, curves: TrainingCurves, noise: float) -> Finding:
+        lr = lr_of(curves.evidence.config)
         return Finding(
             severity="warning",
-            sentence=f"a step of {counted(course.samples_per_step, 'sample')} at rate {rate:g}: "
+            sentence=f"a step of {counted(curves.samples_per_step, 'sample')} at rate {lr:g}: "
             f"the losses of "
             f"steps scatter by {percent(noise, 0)}, and their mean stays at "
-            f"{course.recent_loss():.3g}",
+            f"{curves.recent_loss():.3g}",
             evidence={
-                "samples_per_step": course.samples_per_step,
-                "learning_rate": rate,
+                "samples_per_step": curves.samples_per_step,
+                "learning_rate": lr,
                 "noise": noise,
-                "mean_loss": course.recent_loss(),
-                "constant_answer_loss": course.level,
-                "update_ratio": course.update_ratio,
+                "mean_loss": curves.recent_loss(),
+                "constant_answer_loss": curves.level,
+                "update_ratio": curves.update_ratio,
             },
-            cause="the gradients of so few samples are mostly noise, and the rate lets it in",
+            cause="the gradients of so few samples are mostly noise, and the learning rate lets "
+            "it in",
             remedies=[
-                [f"procedure.{course.stage}.batch_size=32"],
-                [f"optimizer.lr={plainly(rate * course.samples_per_step / 64)}"],
+                [f"procedure.{curves.stage}.batch_size=32"],
+                [f"optimizer.lr={plainly(lr * curves.samples_per_step / 64)}"],
             ],
-            stage=course.stage,
-            epoch=course.num_epochs,
+            stage=curves.stage,
+            epoch=curves.num_epochs,
         )
 
 
-def noise_of(course: Course) -> float:
-    """The most that the losses of an epoch's steps scattered, as a share of their mean."""
-    losses = [signal["step_loss"] for signal in course.signals]
+def noise_of(curves: TrainingCurves) -> float:
+    """The most that the losses of an epoch's steps scattered, as a fraction of their mean."""
+    losses = [signal["step_loss"] for signal in curves.signals]
     return max((float(e["std"] / e["mean"]) for e in losses if e["mean"] > 0), default=0.0)

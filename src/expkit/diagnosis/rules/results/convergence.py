@@ -39,11 +39,11 @@ class NoImprovement(Rule):
                 continue
             split = evidence.monitored
             names = {monitor_of(evidence, stage), f"{split}/loss", f"{split}/accuracy"}
-            courses = {name: values for name in names if (values := column(records, name))}
-            if not courses:
+            all_curves = {name: values for name in names if (values := column(records, name))}
+            if not all_curves:
                 continue
             # a figure is as good as it was: any of them that still gets better is progress
-            best = max(best_index(values, falls=is_loss(n)) for n, values in courses.items())
+            best = max(best_index(values, falls=is_loss(n)) for n, values in all_curves.items())
             idle = len(records) - 1 - best
             max_epochs = int(config["max_epochs"])
             if idle >= max(self.min_epochs, self.min_fraction * max_epochs):
@@ -68,7 +68,7 @@ class NoImprovement(Rule):
                 "epochs left": left,
                 "minutes left": left * each / 60,
             },
-            cause="the net has learnt what it can with this rate and these samples",
+            cause="the net has learnt what it can with this learning rate and these samples",
             remedies=[[f"procedure.{stage}.patience={patience}"]],
             stage=stage,
             epoch=last,
@@ -106,15 +106,16 @@ class BestEpochFirst(Rule):
                     "noise of an epoch": noise(figures[1:]),
                     "epochs": len(figures),
                 },
-                cause="the weights that it started from are spoilt by a rate too high, or what it "
+                cause="the weights that it started from are spoilt by too high a learning rate, "
+                "or what it "
                 "learns of the training samples does not hold for the others",
-                remedies=_lower_rate(evidence),
+                remedies=_lower_lr(evidence),
                 stage=stage,
                 epoch=1,
             )
 
 
-def _lower_rate(evidence: Evidence) -> list[list[str]]:
+def _lower_lr(evidence: Evidence) -> list[list[str]]:
     lr = evidence.config["optimizer"].get("lr")
     return [[f"optimizer.lr={lr / 10:g}"]] if isinstance(lr, float | int) else []
 

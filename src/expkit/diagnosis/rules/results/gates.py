@@ -37,14 +37,14 @@ class GateFailed(Rule):
                 if needs_steps
                 else "model, loss and optimizer together cannot learn so few samples by heart: "
                 "they will not learn many",
-                remedies=[[steps]] if needs_steps else other_rates(evidence),
+                remedies=[[steps]] if needs_steps else other_lrs(evidence),
                 stage=result.stage,
                 epoch=len(losses) or None,
             )
             return
 
 
-def other_rates(evidence: Evidence) -> list[list[str]]:
+def other_lrs(evidence: Evidence) -> list[list[str]]:
     """A tenth of the learning rate, and ten times as much."""
-    rate = float(evidence.config["optimizer"].get("lr") or 1e-3)
-    return [[f"optimizer.lr={rate / 10:.3g}"], [f"optimizer.lr={rate * 10:.3g}"]]
+    lr = float(evidence.config["optimizer"].get("lr") or 1e-3)
+    return [[f"optimizer.lr={lr / 10:.3g}"], [f"optimizer.lr={lr * 10:.3g}"]]

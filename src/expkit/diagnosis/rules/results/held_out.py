@@ -17,7 +17,7 @@ from expkit.diagnosis.rule import Rule
 from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions
 
-REGULARISED = (
+REGULARIZED = (
     "while it trains, the net is held back by {}: measured so, its training figures are too low, "
     "and that is no fault"
 )
@@ -44,8 +44,8 @@ class Gap:
     def sigmas(self) -> float:
         """As if the shares were equal, which is what is doubted."""
         total = self.num_train + self.num_held_out
-        share = (self.train * self.num_train + self.held_out * self.num_held_out) / total
-        error = math.sqrt(share * (1 - share) * (1 / self.num_train + 1 / self.num_held_out))
+        fraction = (self.train * self.num_train + self.held_out * self.num_held_out) / total
+        error = math.sqrt(fraction * (1 - fraction) * (1 / self.num_train + 1 / self.num_held_out))
         return self.size / error if error > 0 else 0.0
 
 
@@ -76,7 +76,7 @@ class HeldOutBetterThanTrain(Rule):
                 "held-out samples": gap.num_held_out,
                 "measured": "standing still" if is_evaluated else "while training",
             },
-            cause=REGULARISED.format(", ".join(held_back)) if held_back else EASIER,
+            cause=REGULARIZED.format(", ".join(held_back)) if held_back else EASIER,
             command="look at train's own figures after an evaluation"
             if held_back
             else "look for samples that stand in both, and at how the split was made",
@@ -94,7 +94,7 @@ class HeldOutBetterThanTrain(Rule):
             return None
         # a training figure is the mean over its epoch: it belongs between two held-out ones
         between = [(a + b) / 2 for a, b in zip(held_out[-4:], held_out[-3:], strict=False)]
-        splits = evidence.facts.splits
+        splits = evidence.metadata.splits
         return Gap(
             split,
             statistics.fmean(train[-3:]),
@@ -105,10 +105,10 @@ class HeldOutBetterThanTrain(Rule):
 
 
 def _gap_in_answers(evidence: Evidence) -> Gap | None:
-    """Of the recorded answers, the net standing still for both."""
-    split = evidence.facts.judged_split
+    """Of the recorded predictions, the net standing still for both."""
+    split = evidence.metadata.judged_split
     train, held_out = evidence.predictions.get("train"), evidence.predictions.get(split)
-    if split == "train" or not evidence.facts.has_training_samples:
+    if split == "train" or not evidence.metadata.has_training_samples:
         return None
     if not isinstance(train, ClassPredictions) or not isinstance(held_out, ClassPredictions):
         return None
@@ -124,7 +124,7 @@ def _gap_in_answers(evidence: Evidence) -> Gap | None:
 
 
 def _what_holds_back(evidence: Evidence) -> list[str]:
-    """What works on training samples alone, as the config has it."""
+    """Return what works on training samples alone, as the config has it."""
     config, found = evidence.config, []
     if any("drop" in str(key) and value for key, value in config["model"].items()):
         found.append("dropout")
@@ -132,7 +132,7 @@ def _what_holds_back(evidence: Evidence) -> list[str]:
     if augment.get("transforms"):
         found.append("augmentation")
     if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
-        found.append("mixed pictures")
+        found.append("mixed images")
     stages = [evidence.stage_config(name) for name in evidence.trainings]
     if any(stage.get("balanced_sampling") for stage in stages):
         found.append("balanced sampling")

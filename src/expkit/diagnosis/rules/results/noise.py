@@ -12,7 +12,7 @@ from expkit.diagnosis.across_runs import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, counted
-from expkit.diagnosis.success_counts import Outcome, answers_of, outcome_of
+from expkit.diagnosis.success_counts import Outcome, outcome_of, predictions_of
 from expkit.metrics.criteria import parse_criterion, shown_bound
 from expkit.metrics.mcnemar import McNemar, round_up
 from expkit.metrics.p_values import corrected_for, holm, p_value
@@ -33,10 +33,10 @@ class WithinNoiseOfBaseline(CrossRule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         """Against what was stated beforehand: the largest class, the criterion, the reference."""
-        if answers_of(evidence) is None:
+        if predictions_of(evidence) is None:
             return
         outcome = outcome_of(evidence)
-        assert outcome is not None, "there are answers"
+        assert outcome is not None, "there are predictions"
         low, high = outcome.interval
         near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
         named = [f"{name}, {_written(name, value)}" for name, value in near.items()]
@@ -60,15 +60,15 @@ class WithinNoiseOfBaseline(CrossRule):
             )
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
-        """The best run beside those of other recipes that answered the same samples.
+        """The best run beside those of other recipes that predicted the same samples.
 
         The seeds and folds of a recipe are no rivals; recipes of several are compared over these
         (expkit compare).
         """
         alone = [recipe for recipe in recipes_of(evidences)[0] if len(recipe) == 1]
         runs = {name: evidence for recipe in alone for name, evidence in recipe.items()}
-        for answered in _on_same_samples(runs):
-            right = {name: answers.ranks == 0 for name, answers in answered.items()}
+        for predicted in _on_same_samples(runs):
+            right = {name: predictions.ranks == 0 for name, predictions in predicted.items()}
             best = max(right, key=lambda name: int(right[name].sum()))
             pairs = {name: McNemar.of(right[best], right[name]) for name in right if name != best}
             corrected = holm([pair.p for pair in pairs.values()])
@@ -76,22 +76,22 @@ class WithinNoiseOfBaseline(CrossRule):
                 name: p for name, p in zip(pairs, corrected, strict=True) if p >= self.significance
             }
             if doubted:
-                yield _no_evidence(best, pairs, doubted, answered[best], right)
+                yield _no_evidence(best, pairs, doubted, predicted[best], right)
 
 
 def _written(name: str, value: float) -> str:
     """A bound as it was stated, and a figure as figures are."""
-    return shown_bound(value, is_share=True) if name == MET else percent(value)
+    return shown_bound(value, is_fraction=True) if name == MET else percent(value)
 
 
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
-    """What the accuracy is held against, by its name."""
+    """Return what the accuracy is held against, by its name."""
     found = {"the largest class": outcome.majority}
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)
         is_ours = (
             criterion.metric == "accuracy"
-            and criterion.split(evidence.facts.judged_split) == outcome.split
+            and criterion.split(evidence.metadata.judged_split) == outcome.split
         )
         if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
             found[MET] = criterion.bound
@@ -121,14 +121,14 @@ def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
 
 
 def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
-    """The runs' answers, those to the very same samples together."""
+    """The runs' predictions, those to the very same samples together."""
     groups: dict[tuple[Any, ...], dict[str, ClassPredictions]] = {}
     for name, evidence in evidences.items():
-        answers = answers_of(evidence)
-        if answers is not None:
-            print_ = evidence.facts.splits[answers.split].fingerprint
-            key = (print_, tuple(answers.samples), tuple(answers.class_names))
-            groups.setdefault(key, {})[name] = answers
+        predictions = predictions_of(evidence)
+        if predictions is not None:
+            print_ = evidence.metadata.splits[predictions.split].fingerprint
+            key = (print_, tuple(predictions.samples), tuple(predictions.class_names))
+            groups.setdefault(key, {})[name] = predictions
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -136,11 +136,11 @@ def _no_evidence(
     best: str,
     pairs: Mapping[str, McNemar],
     doubted: Mapping[str, float],
-    answers: ClassPredictions,
+    predictions: ClassPredictions,
     right: Mapping[str, Any],
 ) -> Finding:
     """Name those, of all that the best was held against, that it is not shown to be better than."""
-    total = len(answers.targets)
+    total = len(predictions.targets)
     told = [
         f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
         f"samples, p {p_value(p)}"
@@ -150,7 +150,7 @@ def _no_evidence(
     return Finding(
         severity="info",
         sentence=f"no evidence that {best}, {percent(float(right[best].mean()))} on "
-        f"{answers.split}, is better than {'; '.join(told)} ({McNemar.test}{after})",
+        f"{predictions.split}, is better than {'; '.join(told)} ({McNemar.test}{after})",
         evidence={
             "best": best,
             "samples": total,

@@ -123,7 +123,7 @@ class Overfitting(Rule):
         remedies = []
         if evidence.stage_config(stage).get("patience") is None:
             remedies.append([f"procedure.{stage}.patience={stop['patience']}"])
-        if evidence.config["augment"].get("mixup_alpha") == 0 and evidence.facts.num_classes:
+        if evidence.config["augment"].get("mixup_alpha") == 0 and evidence.metadata.num_classes:
             remedies.append(["augment.mixup_alpha=0.2"])
         apart = "" if gap is None else f"; train is {100 * gap:.1f} points better in accuracy"
         return Finding(
@@ -160,7 +160,7 @@ def gap_of(records: Sequence[Record], split: str) -> float | None:
 
 
 def _keeps_last(evidence: Evidence, stage: str) -> bool:
-    """Whether the last epoch's weights are the ones that are judged or trained on."""
+    """Tell whether the last epoch's weights are the ones that are judged or trained on."""
     for other in evidence.config["procedure"].values():
         if other.get("of") in (None, stage) and "weights" in other:
             return bool(other["weights"] == "last")
@@ -168,7 +168,7 @@ def _keeps_last(evidence: Evidence, stage: str) -> bool:
 
 
 def stopped_early(records: Sequence[Record], monitor: str, patience: int) -> dict[str, Any]:
-    """What waiting no longer than so many epochs for a better figure would have come to."""
+    """Return what waiting no longer than so many epochs for a better figure would have come to."""
     figures = column(records, monitor)
     sign = 1 if is_loss(monitor) else -1
     best, best_at, stops_at = float("inf"), 0, len(figures)

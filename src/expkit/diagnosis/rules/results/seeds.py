@@ -23,7 +23,7 @@ class SeedDependent(CrossRule):
 
     # chi-squared over runs as if each had samples of its own: the same samples spread less still
     significance: Annotated[float, Gt(0), Lt(1)] = 0.001
-    min_spread: Annotated[float, Gt(0), Lt(1)] = 0.03  # of which many samples prove too little
+    min_range: Annotated[float, Gt(0), Lt(1)] = 0.03  # of which many samples prove too little
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
         recipes, followers = recipes_of(evidences)
@@ -35,35 +35,36 @@ class SeedDependent(CrossRule):
             found = {name: outcome_of(each) for name, each in group.items() if each.is_over}
             outcomes = {name: outcome for name, outcome in found.items() if outcome is not None}
             if len(outcomes) > 1:
-                yield from self._with_spread(outcomes, group)
+                yield from self._with_std(outcomes, group)
 
-    def _with_spread(self, outcomes: Mapping[str, Outcome], group: Evidences) -> Iterable[Finding]:
+    def _with_std(self, outcomes: Mapping[str, Outcome], group: Evidences) -> Iterable[Finding]:
         from scipy.stats import chi2_contingency
 
         rights = [(o.right, o.count - o.right) for o in outcomes.values()]
-        shares = [outcome.accuracy for outcome in outcomes.values()]
-        spread = max(shares) - min(shares)
-        if spread < self.min_spread or not all(map(sum, zip(*rights, strict=True))):
+        fractions = [outcome.accuracy for outcome in outcomes.values()]
+        gap = max(fractions) - min(fractions)
+        if gap < self.min_range or not all(map(sum, zip(*rights, strict=True))):
             return
         p = float(chi2_contingency(rights, correction=False).pvalue)
         if p > self.significance:
             return
         first = next(iter(outcomes.values()))
-        sampling = statistics.fmean((s * (1 - s) / first.count) ** 0.5 for s in shares)
+        sampling = statistics.fmean((s * (1 - s) / first.count) ** 0.5 for s in fractions)
         yield Finding(
             severity="warning",
-            sentence=f"the result hangs on the seed: {percent(min(shares))} to "
-            f"{percent(max(shares))} on {first.split} over {len(shares)} seeds",
+            sentence=f"the result hangs on the seed: {percent(min(fractions))} to "
+            f"{percent(max(fractions))} on {first.split} over {len(fractions)} seeds",
             evidence={
                 "accuracy": {name: outcome.accuracy for name, outcome in outcomes.items()},
                 "seeds": {name: group[name].config["seed"] for name in outcomes},
                 "samples": first.count,
-                "standard deviation over seeds": statistics.stdev(shares),
+                "standard deviation over seeds": statistics.stdev(fractions),
                 "of sampling alone": sampling,
                 "p, chi-squared": p,
             },
-            cause="training is unstable at the start (rate, initialisation), or far from its end",
-            command="report mean and spread over seeds; try a warm-up: schedule.warmup_epochs=1",
+            cause="training is unstable at the start (learning rate, initialization), or far "
+            "from its end",
+            command="report mean and std over seeds; try a warm-up: schedule.warmup_epochs=1",
         )
 
 
@@ -94,7 +95,8 @@ def _with_failures(group: Evidences, drawn: str) -> Iterable[Finding]:
                 "passed": [name for name, stage in failed.items() if not stage],
                 "seeds": {name: group[name].config["seed"] for name in failed},
             },
-            cause="training is unstable at the start: the rate is near its limit, or the "
-            "initialisation is poor",
-            command="try a warm-up, or a lower rate, over the same seeds: schedule.warmup_epochs=1",
+            cause="training is unstable at the start: the learning rate is near its limit, or the "
+            "initialization is poor",
+            command="try a warm-up, or a lower learning rate, over the same seeds: "
+            "schedule.warmup_epochs=1",
         )

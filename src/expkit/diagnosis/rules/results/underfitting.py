@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
-from expkit.diagnosis.curves import rate_of
+from expkit.diagnosis.curves import lr_of
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column, slope
 from expkit.diagnosis.finding import Finding
@@ -24,7 +24,7 @@ class Underfitting(Rule):
     """Even the training samples were hardly learnt, and it got no better at the end."""
 
     min_epochs: Annotated[int, Ge(1)] = 10
-    # of the way from always answering the largest class to all right
+    # of the way from always predicting the largest class to all right
     max_way: Annotated[float, Gt(0), Le(1)] = 0.25
     max_fall: Annotated[float, Gt(0), Le(1)] = 0.02  # of the training loss in the last third
     # where the last layer is given fewer features than the classes' numbers have binary digits
@@ -38,7 +38,7 @@ class Underfitting(Rule):
                 return
         is_narrow = narrowness(evidence) < 1
         for stage in evidence.trainings[-1:]:
-            majority = evidence.facts_of(stage).majority_accuracy("train")
+            majority = evidence.metadata_of(stage).majority_accuracy("train")
             records = evidence.epochs(stage)
             losses, accuracies = column(records, "train/loss"), column(records, "train/accuracy")
             if evidence.result(stage) is None or len(losses) < self.min_epochs:
@@ -65,14 +65,14 @@ class Underfitting(Rule):
             return None
         if not all(map(math.isfinite, losses)) or max(losses[:20]) > 2 * losses[0]:
             return None
-        good, rate = estimate(evidence, rate_of(evidence.config)), rate_of(evidence.config)
-        if good is not None and not good / 100 < rate < 3 * good:
+        good, lr = estimate(evidence, lr_of(evidence.config)), lr_of(evidence.config)
+        if good is not None and not good / 100 < lr < 3 * good:
             return None
         stands = losses[-1] > 0.85 * losses[len(losses) // 2]
         learns = losses[-1] < 0.98 * losses[0]
         if not learns or not (ratio < 1 or stands):
             return None
-        features, classes = features_of(evidence), evidence.facts.num_classes
+        features, classes = features_of(evidence), evidence.metadata.num_classes
         return Finding(
             severity="fatal",
             sentence=f"{gate} ended at a loss of {losses[-1]:.3g} after {len(losses)} steps: its "
@@ -83,7 +83,7 @@ class Underfitting(Rule):
                 "classes": classes,
                 "first_loss": losses[0],
                 "last_loss": losses[-1],
-                "learning_rate": rate,
+                "learning_rate": lr,
             },
             cause="the net is too small: so few features keep hardly more samples apart than that",
             remedies=wider(evidence.config["model"]),
@@ -112,7 +112,8 @@ class Underfitting(Rule):
             },
             cause=f"the net is too small: its last layer is given {features} features"
             if is_narrow
-            else "the net is too small or held back too much, its rate does not fit, or its "
+            else "the net is too small or held back too much, its learning rate does not fit, or "
+            "its "
             "inputs do not tell the classes apart",
             remedies=wider(evidence.config["model"]) if is_narrow else (),
             command=""
@@ -125,8 +126,8 @@ class Underfitting(Rule):
 
 
 def features_of(evidence: Evidence) -> int | None:
-    """What the last layer is given: its weights by the number of classes."""
-    classes, records = evidence.facts.num_classes, evidence.of_kind("model")
+    """Return what the last layer is given: its weights by the number of classes."""
+    classes, records = evidence.metadata.num_classes, evidence.of_kind("model")
     if not classes or not records:
         return None
     weights = [row["size"] for row in records[0]["parameters"] if row["kind"] == "weight"]
@@ -138,7 +139,7 @@ def features_of(evidence: Evidence) -> int | None:
 
 def narrowness(evidence: Evidence) -> float:
     """Features of the last layer, beside the binary digits that it takes to number the classes."""
-    features, classes = features_of(evidence), evidence.facts.num_classes
+    features, classes = features_of(evidence), evidence.metadata.num_classes
     if features is None or not classes or classes < 3:  # two classes are told by one
         return math.inf
     return features / math.ceil(math.log2(classes))

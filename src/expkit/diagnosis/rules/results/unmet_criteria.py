@@ -14,14 +14,14 @@ from expkit.diagnosis.rule import Rule
 from expkit.metrics.criteria import Criterion, parse_criterion, shown_bound, value_beside
 from expkit.metrics.intervals import wilson
 from expkit.metrics.log_loss import log_losses
-from expkit.metrics.names import SHARES
+from expkit.metrics.names import FRACTION
 from expkit.metrics.percentages import points
 from expkit.metrics.predictions import ClassPredictions, Predictions
 
 
 @dataclass(frozen=True)
 class Miss:
-    """A criterion with what was measured; the counts where it is a share of samples."""
+    """A criterion with what was measured; the counts where it is a fraction of samples."""
 
     criterion: Criterion
     split: str
@@ -29,12 +29,12 @@ class Miss:
     count: int | None = None
 
     @property
-    def is_share(self) -> bool:
-        return self.criterion.measure.metric in SHARES
+    def is_fraction(self) -> bool:
+        return self.criterion.measure.metric in FRACTION
 
     @property
     def samples_short(self) -> int | None:
-        """How many more samples would have met it: at 1155 of 1226, 4 for > 94.5 %."""
+        """Return how many more samples would have met it: at 1155 of 1226, 4 for > 94.5 %."""
         if self.count is None or not self.criterion.relation.startswith(">"):
             return None
         right = round(self.value * self.count)
@@ -45,7 +45,7 @@ class Miss:
 
     @property
     def is_near(self) -> bool:
-        """Whether other samples might have met it: it is then easily taken for met."""
+        """Tell whether other samples might have met it: it is then easily taken for met."""
         if self.count is not None:
             ends = wilson(round(self.value * self.count), self.count)
             return ends is not None and ends[0] <= self.criterion.bound <= ends[1]
@@ -53,14 +53,14 @@ class Miss:
 
     def __str__(self) -> str:
         relation, bound = self.criterion.relation, self.criterion.bound
-        value = value_beside(self.value, relation, bound, is_share=self.is_share)
-        text = f"{value} is not {relation} {shown_bound(bound, is_share=self.is_share)}"
+        value = value_beside(self.value, relation, bound, is_fraction=self.is_fraction)
+        text = f"{value} is not {relation} {shown_bound(bound, is_fraction=self.is_fraction)}"
         if not math.isfinite(self.value):
             return text
         gap = abs(self.value - bound)
         if not gap:
             return f"{text}, but equal to it"
-        by = points(gap).removeprefix("+") if self.is_share else f"{gap:.2g}"
+        by = points(gap).removeprefix("+") if self.is_fraction else f"{gap:.2g}"
         short = self.samples_short
         return f"{text}: missed by {by}" + (
             "" if short is None else f", {short} of {self.count} samples"
@@ -96,11 +96,11 @@ class CriterionMissed(Rule):
 def _misses(evidence: Evidence) -> Iterable[Miss]:
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)
-        split = criterion.split(evidence.facts.judged_split)
-        answers = evidence.predictions.get(split)
-        if answers is None or not len(answers.targets):
+        split = criterion.split(evidence.metadata.judged_split)
+        predictions = evidence.predictions.get(split)
+        if predictions is None or not len(predictions.targets):
             continue
-        measured = _measure(criterion, answers)
+        measured = _measure(criterion, predictions)
         if measured is not None and not criterion.is_met(measured[0]):
             yield Miss(criterion, split, *measured)
 
@@ -112,27 +112,27 @@ def _numbers(miss: Miss) -> dict[str, Any]:
     return numbers
 
 
-def _measure(criterion: Criterion, answers: Predictions) -> tuple[float, int | None] | None:
+def _measure(criterion: Criterion, predictions: Predictions) -> tuple[float, int | None] | None:
     """The figure, and of how many samples it is the share; None for a metric not known here."""
     metric, class_name = criterion.measure.metric, criterion.measure.class_name
-    if not isinstance(answers, ClassPredictions):
-        return _measure_values(metric, answers)
+    if not isinstance(predictions, ClassPredictions):
+        return _measure_values(metric, predictions)
     if class_name is not None:
-        return _measure_class(metric, class_name, answers)
-    total = len(answers.targets)
+        return _measure_class(metric, class_name, predictions)
+    total = len(predictions.targets)
     best = {"accuracy": 1, "top5_accuracy": 5}.get(metric)
     if best is not None:
-        return float((answers.ranks < best).mean()), total
-    value = _measure_all(metric, answers)
+        return float((predictions.ranks < best).mean()), total
+    value = _measure_all(metric, predictions)
     return None if value is None else (value, None)
 
 
-def _measure_all(metric: str, answers: ClassPredictions) -> float | None:
-    """As the pages have it: means over the classes that occur or are answered."""
+def _measure_all(metric: str, predictions: ClassPredictions) -> float | None:
+    """As the pages have it: means over the classes that occur or are predicted."""
     import numpy as np
     from sklearn import metrics
 
-    targets, given = answers.targets, answers.predictions
+    targets, given = predictions.targets, predictions.predictions
     if metric in ("balanced_accuracy", "macro_recall"):
         return float(
             metrics.recall_score(targets, given, average="macro", labels=np.unique(targets))
@@ -142,19 +142,19 @@ def _measure_all(metric: str, answers: ClassPredictions) -> float | None:
         labels = np.unique(targets)
         return float(score(targets, given, average="macro", labels=labels, zero_division=0))
     if metric == "log_loss":
-        return float(log_losses(answers.probabilities, targets).mean())
-    if metric == "auroc" and len(answers.class_names) == 2 and len(np.unique(targets)) == 2:
-        scores = answers.probabilities[:, 1]
+        return float(log_losses(predictions.probabilities, targets).mean())
+    if metric == "auroc" and len(predictions.class_names) == 2 and len(np.unique(targets)) == 2:
+        scores = predictions.probabilities[:, 1]
         return float(metrics.roc_auc_score(targets, scores)) if np.isfinite(scores).all() else None
     return None
 
 
 def _measure_class(
-    metric: str, class_name: str, answers: ClassPredictions
+    metric: str, class_name: str, predictions: ClassPredictions
 ) -> tuple[float, int | None] | None:
-    index = list(answers.class_names).index(class_name)
-    truly, answered = answers.targets == index, answers.predictions == index
-    right, true, given = (int(each.sum()) for each in (truly & answered, truly, answered))
+    index = list(predictions.class_names).index(class_name)
+    truly, predicted = predictions.targets == index, predictions.predictions == index
+    right, true, given = (int(each.sum()) for each in (truly & predicted, truly, predicted))
     if metric == "recall" and true:
         return right / true, true
     if metric == "precision" and given:
@@ -164,14 +164,14 @@ def _measure_class(
     return math.nan, None
 
 
-def _measure_values(metric: str, answers: Any) -> tuple[float, None] | None:
+def _measure_values(metric: str, predictions: Any) -> tuple[float, None] | None:
     import numpy as np
 
-    targets = answers.targets.astype(np.float64)
-    errors = answers.predictions.astype(np.float64) - targets
+    targets = predictions.targets.astype(np.float64)
+    errors = predictions.predictions.astype(np.float64) - targets
     if metric == "mae":
         return float(np.abs(errors).mean()), None
     if metric == "rmse":
         return math.sqrt(float((errors**2).mean())), None
-    spread = float(((targets - targets.mean(0)) ** 2).sum())
-    return (1 - float((errors**2).sum()) / spread if spread else math.nan), None
+    total = float(((targets - targets.mean(0)) ** 2).sum())
+    return (1 - float((errors**2).sum()) / total if total else math.nan), None

@@ -48,7 +48,7 @@ def evaluated(
         train__loss=losses, val__loss=losses, train__accuracy=half, val__accuracy=half
     )
     return make_evidence(
-        facts=facts,
+        metadata=facts,
         history=history,
         stages=[TRAINED, EVALUATED],
         predictions={"val": val},

@@ -27,7 +27,7 @@ class TestHeldOutBetterThanTrain:
 
     def evidence(self, train: float, val: float, **config: Any) -> Evidence:
         history = make_history(train__accuracy=[train] * 8, val__accuracy=[val] * 8)
-        return make_evidence(facts=self.facts, history=history, stages=[TRAINED], **config)
+        return make_evidence(metadata=self.facts, history=history, stages=[TRAINED], **config)
 
     def test_augmentation_explains_it(self) -> None:
         """80 against 90 %, 4.5 standard errors: measured on pictures made harder."""
@@ -45,7 +45,7 @@ class TestHeldOutBetterThanTrain:
         augment = {**CONFIG["augment"], "transforms": {"flip": {}}}
         answers = {"train": recorded("train", 800, 1000), "val": recorded("val", 360, 400)}
         evidence = make_evidence(
-            facts=self.facts, stages=[TRAINED], predictions=answers, augment=augment
+            metadata=self.facts, stages=[TRAINED], predictions=answers, augment=augment
         )
         finding = found_by("held_out_better_than_train", evidence)
         assert finding is not None
@@ -60,5 +60,5 @@ class TestHeldOutBetterThanTrain:
         """It is the mean over an epoch: while both rise by 6 points an epoch, val seems ahead."""
         val = [0.3 + 0.06 * e for e in range(8)]
         history = make_history(train__accuracy=[v - 0.03 for v in val], val__accuracy=val)
-        evidence = make_evidence(facts=self.facts, history=history, stages=[TRAINED])
+        evidence = make_evidence(metadata=self.facts, history=history, stages=[TRAINED])
         assert found_by("held_out_better_than_train", evidence) is None

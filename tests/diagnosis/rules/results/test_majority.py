@@ -36,7 +36,7 @@ class TestNotBetterThanMajority:
         finding = found_by("not_better_than_majority", evaluated(LOG_3, val, last_loss=2.0))
         assert finding is not None
         assert finding.severity == "warning"
-        assert finding.sentence == ("36.00 % on val is below always answering 'class_1', 43.90 %")
+        assert finding.sentence == ("36.00 % on val is below always predicting 'class_1', 43.90 %")
 
     def test_without_an_evaluation_the_best_epoch_counts(self) -> None:
         """39.2 % at the lowest loss; the last epoch's 50 % is not what was kept."""
@@ -45,7 +45,7 @@ class TestNotBetterThanMajority:
             val__loss=[1.4, 1.3, 1.2, 1.3, 1.4, 1.5],
             val__accuracy=[0.3, 0.35, 0.392, 0.4, 0.45, 0.5],
         )
-        evidence = make_evidence(facts=LOG_3, history=history, stages=[TRAINED])
+        evidence = make_evidence(metadata=LOG_3, history=history, stages=[TRAINED])
         finding = found_by("not_better_than_majority", evidence)
         assert finding is not None
         assert "39.20 %" in finding.sentence
@@ -95,7 +95,7 @@ class TestNotBetterThanMajority:
         facts = make_metadata(train=(1,) * 950, val=None)
         for accuracy, is_found in ((1 / 950, True), (40 / 950, False)):
             history = make_history(train__loss=[6.857] * 9, train__accuracy=[accuracy] * 9)
-            evidence = make_evidence(facts=facts, history=history, stages=[TRAINED])
+            evidence = make_evidence(metadata=facts, history=history, stages=[TRAINED])
             assert (found_by("not_better_than_majority", evidence) is not None) == is_found
 
     def test_numbers_are_held_against_their_mean(self) -> None:

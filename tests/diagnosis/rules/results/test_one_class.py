@@ -29,7 +29,7 @@ def under_way(
     """A run whose answers went to class 0 by these shares, an epoch each."""
     signals = [
         make_signal(
-            "epoch", epoch=i + 1, predicted={split: {"largest_share": s, "largest_class": 0}}
+            "epoch", epoch=i + 1, predicted={split: {"largest_fraction": s, "largest_class": 0}}
         )
         for i, s in enumerate(shares)
     ]
@@ -37,7 +37,7 @@ def under_way(
         train__loss=losses, val__accuracy=[0.1 + i / 1e4 for i, _ in enumerate(losses)]
     )
     stages = [TRAINED] if is_over else []
-    return make_evidence(facts=facts, history=history, signals=signals, stages=stages, **config)
+    return make_evidence(metadata=facts, history=history, signals=signals, stages=stages, **config)
 
 
 class TestPredictsOneClass:
@@ -48,8 +48,8 @@ class TestPredictsOneClass:
         assert finding is not None
         assert finding.severity == "fatal"
         assert finding.sentence == (
-            "100.00 % of the answers on val are 'class_0'; its accuracy, 53.83 %, is exactly that "
-            "of always answering the largest class"
+            "100.00 % of the predictions on val are 'class_0'; its accuracy, 53.83 %, is exactly "
+            "that of always predicting the largest class"
         )
         assert finding.evidence["samples of the class"] == 660
 
@@ -65,7 +65,7 @@ class TestPredictsOneClass:
         finding = found_by("predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12))
         assert finding is not None
         assert (finding.severity, finding.epoch) == ("warning", 12)
-        assert finding.sentence.endswith("always answering the largest class, 25.00 %")
+        assert finding.sentence.endswith("always predicting the largest class, 25.00 %")
 
     @pytest.mark.parametrize(
         ("shares", "losses"),
@@ -94,7 +94,7 @@ class TestPredictsOneClass:
         """660 / 1226 exactly, epoch after epoch; one sample off, and it is no collapse."""
         for right, is_found in ((660, True), (661, False)):
             history = make_history(train__loss=[0.69] * 6, val__accuracy=[right / 1226] * 6)
-            evidence = make_evidence(facts=CHERRIES, history=history, stages=[TRAINED])
+            evidence = make_evidence(metadata=CHERRIES, history=history, stages=[TRAINED])
             finding = found_by("predicts_one_class", evidence)
             assert (finding is not None) == is_found
             assert finding is None or finding.severity == "fatal"

@@ -51,11 +51,11 @@ class TestSeedDependent:
             name: replace(
                 run,
                 config={**run.config, "dataset": {**CONFIG["dataset"], "split_seed": seed}},
-                facts=replace(
-                    run.facts,
+                metadata=replace(
+                    run.metadata,
                     splits={
                         split: replace(each, fingerprint=f"{split}{seed}")
-                        for split, each in run.facts.splits.items()
+                        for split, each in run.metadata.splits.items()
                     },
                 ),
             )

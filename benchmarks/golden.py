@@ -70,6 +70,14 @@ VOLATILE = re.compile(
 )
 TEXT = re.compile(r"[a-z].*\s", re.IGNORECASE | re.DOTALL)  # a sentence, which may be worded anew
 RANGE_TEST = "rates"  # of the learning rate: it goes as far as a second of this machine carries it
+# what findings called their numbers, and runs their folder of images, before the field's words
+EVIDENCE = {
+    "pictures": "images",
+    "answers": "predictions",
+    "answers_rms": "outputs_rms",
+    "share_left": "fraction_left",
+    "weighted_to_class_shares": "weighted_to_class_fractions",
+}
 IGNORED_FILES = {"log.txt", ".lock", "digests.jsonl", "environment.json", "digest.json"}
 DATED = re.compile(r"\d{8}_\d{6}_(\d+_)?|(?<=\D)_\d+$")
 
@@ -138,10 +146,10 @@ def compare(old: Path, new: Path) -> int:
 def former_names() -> Mapping[str, str]:
     """The names that parts and recorded fields had, with those that they have now."""
     try:
-        names: Mapping[str, str] = import_module("expkit.records.former_names").MODULES
+        table = import_module("expkit.records.former_names")
     except ModuleNotFoundError:
         return {}
-    return names
+    return {**table.MODULES, **table.FIELDS, **EVIDENCE}
 
 
 def read_all(place: Path, former: Mapping[str, str]) -> dict[str, Any]:
@@ -171,7 +179,9 @@ def rename(text: str, former: Mapping[str, str]) -> str:
 
     def present(word: re.Match[str]) -> str:
         module, _, name = word[0].rpartition(".")
-        return f"{former[module]}.{name}" if module in former else former.get(word[0], word[0])
+        if "." in module and module in former:
+            return f"{former[module]}.{name}"
+        return ".".join(former.get(part, part) for part in word[0].split("."))
 
     return re.sub(r"[A-Za-z_][\w.]*", present, text)
 

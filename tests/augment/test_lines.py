@@ -1,4 +1,4 @@
-"""Lost scan lines: whole, chosen for each picture by itself, as many as were asked for."""
+"""Lost scan lines: whole, chosen for each image by itself, as many as were asked for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from expkit.augment.lines import LineDropout
 
 
 def dropped(transform: LineDropout) -> tuple[Tensor, Tensor]:
-    """64 pictures of 2 channels and 100 lines, and which lines of them were changed."""
+    """64 images of 2 channels and 100 lines, and which lines of them were changed."""
     torch.manual_seed(0)
     images = torch.rand(64, 2, 100, 16)
     result = transform(images)
     is_lost = (result != images).any(dim=(1, 3))
-    # a lost line is its picture's mean in every pixel, and no other line has changed at all
+    # a lost line is its image's mean in every pixel, and no other line has changed at all
     means = images.mean((2, 3), keepdim=True)
     expected = torch.where(is_lost.view(64, 1, 100, 1), means, images)
     torch.testing.assert_close(result, expected, rtol=0, atol=0)

@@ -28,7 +28,7 @@ def mixed(augmentation: Augmentation, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("augmentation", [MIXUP, CUTMIX, BOTH], ids=["mixup", "cutmix", "both"])
 def test_labels_have_the_shares_of_the_pixels(augmentation: Augmentation) -> None:
-    """A picture's mean is the mean of the levels that it is made of, by its labels' shares."""
+    """An image's mean is the mean of the levels that it is made of, by its labels' shares."""
     assert augmentation.mixes
     images, soft = mixed(augmentation)
     torch.testing.assert_close(soft.sum(1), torch.ones(NUM))
@@ -47,7 +47,7 @@ def test_only_the_two_classes_of_a_pair_have_shares(augmentation: Augmentation) 
 
 
 def test_mixup_is_the_same_in_every_pixel() -> None:
-    """By hand: a share s of 1 and the rest of 0 is s everywhere, in the picture and its label."""
+    """By hand: a share s of 1 and the rest of 0 is s everywhere, in the image and its label."""
     torch.manual_seed(0)
     black_and_white = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).repeat(1, 3, 4, 4)
     images, soft = MIXUP.mix(black_and_white, torch.tensor([0, 1]), 2)
@@ -100,7 +100,7 @@ def test_a_coin_of_each_sample_chooses_between_both() -> None:
 
 @pytest.mark.parametrize("augmentation", [MIXUP, CUTMIX, BOTH], ids=["mixup", "cutmix", "both"])
 def test_mixing_follows_the_seed(augmentation: Augmentation) -> None:
-    """The same one gives the same pictures and labels, another one others."""
+    """The same one gives the same images and labels, another one others."""
     (images, soft), (again, soft_again) = mixed(augmentation), mixed(augmentation)
     assert torch.equal(images, again)
     assert torch.equal(soft, soft_again)

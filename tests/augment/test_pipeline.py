@@ -64,7 +64,7 @@ def test_none_hands_back_what_it_was_given() -> None:
 @pytest.mark.parametrize("name", READY)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ready_choices_keep_shape_range_and_layout(name: str, channels: int) -> None:
-    """They make new pictures in [0, 1], channels last, and leave the given ones alone."""
+    """They make new images in [0, 1], channels last, and leave the given ones alone."""
     images = pictures(channels=channels)
     given = images.clone()
     augmentation = build(name)
@@ -147,7 +147,7 @@ def test_transforms_run_in_order_and_end_in_range() -> None:
 
 
 def test_cherry_leaves_an_empty_channel_empty() -> None:
-    """The green channel of log 4's pictures is zero: anything in it would not be in the others."""
+    """The green channel of log 4's images is zero: anything in it would not be in the others."""
     images = pictures()
     images[:, 1] = 0
     assert augmented(build("cherry"), images, seed=1)[:, 1].abs().max() == 0
@@ -163,7 +163,7 @@ def test_cherry_leaves_an_empty_channel_empty() -> None:
         (("+augment.transforms.new={_target_: kornia.augmentation.Normalize, mean: 0.5,"
           " std: 0.2}",), (3, 24, 32), "leaves the range"),
         (("+augment.transforms.new={_target_: torch.nn.MaxPool2d, kernel_size: 2,"
-          " return_indices: true}",), (3, 24, 32), "a tuple, not with pictures"),
+          " return_indices: true}",), (3, 24, 32), "a tuple, not images"),
     ],
 )  # fmt: skip
 def test_what_does_not_suit_the_pictures_is_refused(

@@ -400,7 +400,7 @@ def test_wrong_requests(run_here: Expkit, outputs: Path, words: tuple[str, ...],
 
 
 def test_compare_needs_no_torch(run_without_torch: Expkit, outputs: Path) -> None:
-    """Years later, on a machine without it, with its pictures."""
+    """Years later, on a machine without it, with its images."""
     done = run_without_torch("compare", "outputs", "--to", "page")
     assert (done.code, done.err) == (0, "")
 

@@ -17,7 +17,7 @@ from expkit.config.request import Request
 from expkit.config.suggested_command import refuse_flags
 from expkit.errors import UserError
 
-FOLDER = "dataset=image_folder dataset.root=pictures"
+FOLDER = "dataset=image_folder dataset.root=images"
 
 # what was typed, and the whole command that the screen is to propose
 WHOLE = [
@@ -50,7 +50,7 @@ WHOLE = [
         "dataset=digits procedure.train.max_epochs=5 optimizer.lr=0.1",
     ),
     ("--seed 3 -m --batch-size 8,16", "-m seed=3 procedure.train.batch_size=8,16"),
-    ("pictures seed=3", f"seed=3 {FOLDER}"),
+    ("images seed=3", f"seed=3 {FOLDER}"),
 ]
 
 
@@ -145,3 +145,11 @@ def test_a_flag_that_is_no_setting_either_is_not_advised(words: list[str]) -> No
     with pytest.raises(UserError, match="is no flag") as caught:
         refuse_flags(words)
     assert (caught.value.details["do"] or "").startswith("expkit train --help")
+
+
+def test_a_short_flag_that_there_is_not_is_refused_on_one_screen() -> None:
+    """Hydra's parser would print its usage, which names none of our commands."""
+    with pytest.raises(UserError, match="'-v' is no flag") as caught:
+        refuse_flags(["model=simple_conv", "-v"])
+    assert caught.value.details["do"] == "expkit train --help"
+    refuse_flags(["-m", "seed=0,1", "-cd", "conf", "-sc"])

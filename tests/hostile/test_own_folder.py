@@ -1,4 +1,4 @@
-"""A user's own folder gone wrong: broken choices in conf/, pictures and arrays that are none."""
+"""A user's own folder gone wrong: broken choices in conf/, images and arrays that are none."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_the_conf_folder_is_none(kind: str, arena: Arena) -> None:
     arena.ask("list", "model", codes=(PASSED,))
 
 
-# Pictures.
+# Images.
 
 
 def png(width: int, height: int, data: bytes = b"") -> bytes:
@@ -197,7 +197,7 @@ def animated() -> bytes:
 
 BROKEN: dict[str, bytes] = {
     "nothing": b"",
-    "a text": b"not a picture",
+    "a text": b"not an image",
     "a header alone": png(8, 8)[:33],
     "half of itself": saved("RGB", "PNG", (64, 64))[:-60],
     "a JPEG cut off": saved("RGB", "JPEG", (64, 64))[:300],
@@ -288,7 +288,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "a class of codes": lambda root: _put(root / "train" / "\x1b[2J" / "a.png", b"x"),
     "a class in a link to itself": lambda root: (root / "train" / "cow").symlink_to("cow"),
     "a class in a link to the root": lambda root: (root / "train" / "cow").symlink_to("/"),
-    "no pictures at all": lambda root: [path.unlink() for path in root.rglob("*.png")],
+    "no images at all": lambda root: [path.unlink() for path in root.rglob("*.png")],
     "one class": lambda root: [(path.unlink()) for path in root.glob("*/dog/*.png")],
     "val twice": lambda root: (root / "valid").mkdir(),
     "no train": lambda root: (root / "train").rename(root.parent / "train"),
@@ -337,19 +337,19 @@ ARRAYS: dict[str, Callable[[Arena], bytes]] = {
     "labels of codes": lambda _: npz(
         train_images=IMAGES[:2], train_labels=np.array(["\x1b[2J", "\u202e"])
     ),
-    "pictures of nothing": lambda _: npz(
+    "images of nothing": lambda _: npz(
         train_images=np.zeros((0, 8, 8, 3), np.uint8), train_labels=np.zeros(0, int)
     ),
-    "pictures of no size": lambda _: npz(
+    "images of no size": lambda _: npz(
         train_images=np.zeros((6, 0, 0, 3), np.uint8), train_labels=np.arange(6) % 2
     ),
-    "pictures of numbers": lambda _: npz(
+    "images of numbers": lambda _: npz(
         train_images=np.zeros((6, 8, 8, 3), complex), train_labels=np.arange(6) % 2
     ),
-    "pictures that are none": lambda _: npz(
+    "images that are none": lambda _: npz(
         train_images=np.full((6, 8, 8, 3), np.nan), train_labels=np.arange(6) % 2
     ),
-    "pictures of seven axes": lambda _: npz(
+    "images of seven axes": lambda _: npz(
         train_images=np.zeros((6, 1, 1, 1, 1, 8, 8), np.uint8), train_labels=np.arange(6) % 2
     ),
     "a header of code": lambda _: npy_header("__import__('os')"),

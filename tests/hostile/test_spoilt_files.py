@@ -219,7 +219,7 @@ ARRAYS: dict[str, Callable[[Gift], bytes]] = {
 @pytest.mark.parametrize("kind", ARRAYS)
 @pytest.mark.parametrize("name", ["samples/augmented.npz", "snapshots/train/epoch_0001.npz"])
 def test_an_array_is_something_else(name: str, kind: str, arena: Arena) -> None:
-    """Numbers only, of no more than a picture of them needs."""
+    """Numbers only, of no more than an image of them needs."""
     ask_of_gift(arena, ("plot",), _bytes(name, ARRAYS[kind]))
 
 

@@ -88,13 +88,13 @@ DATASET: dict[str, Change] = {
     "a preprocessing of a list": put("preprocessing", [1]),
     "a normaliser of a text": put("preprocessing", "normalizer", "x"),
     "a normaliser of texts": put("preprocessing", "normalizer", {"mean": ["a"], "std": ["b"]}),
-    "a picture outside": put(
+    "an image outside": put(
         "layouts", {"test": {"image": "../../beside/picture.png", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
-    "a picture anywhere": put(
+    "an image anywhere": put(
         "layouts", {"test": {"image": "/etc/passwd", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
-    "a picture that is a device": put(
+    "an image that is a device": put(
         "layouts", {"test": {"image": "/dev/zero", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
     "a layout of a billion": put(
@@ -114,7 +114,7 @@ DATASET: dict[str, Change] = {
 
 @pytest.mark.parametrize("name", DATASET)
 def test_facts_of_the_data_that_cannot_be(name: str, arena: Arena) -> None:
-    """dataset.json, which says what the model answers and how pictures are brought to it."""
+    """dataset.json, which says what the model answers and how images are brought to it."""
 
     def spoil(gift: Gift) -> None:
         gift.json("dataset.json", DATASET[name])
@@ -415,7 +415,7 @@ NAMES = {
 @pytest.mark.draws
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_class_is_named_by_a_stranger(kind: str, arena: Arena) -> None:
-    """Cleaned or escaped at each way out: terminal, pages, tables, file names and pictures."""
+    """Cleaned or escaped at each way out: terminal, pages, tables, file names and images."""
     name = NAMES[kind]
     arena.have()
     for command in ("show", "plot", "predict", "report", "compare"):
@@ -431,7 +431,7 @@ def test_a_class_is_named_by_a_stranger(kind: str, arena: Arena) -> None:
         text = page.read_bytes().decode("utf-8", "replace")
         assert not CONTROL.search(text), f"{page.name} has control characters"
         assert "<script>" not in text, f"{page.name} has markup"
-        assert "![x](http" not in text, f"{page.name} fetches a picture"
+        assert "![x](http" not in text, f"{page.name} fetches an image"
     for table in arena.work.rglob("*.csv"):
         if table.parent.name in ("gift", "honest") and table.name == "predictions.csv":
             continue  # the stranger's own

@@ -155,6 +155,6 @@ def test_dropout_leaves_the_drawn_weights_alone() -> None:
 
 
 def test_group_norm_of_narrow_widths_learns_from_one_sample() -> None:
-    """Where the picture has shrunk to one pixel, a group of one channel has nothing to norm by."""
+    """Where the image has shrunk to one pixel, a group of one channel has nothing to norm by."""
     net = ConvNet((4, 4, 8), norm="group", image_shape=(1, 8, 8), num_outputs=10)
     assert net.train()(torch.rand(1, 1, 8, 8)).isfinite().all()

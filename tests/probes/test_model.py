@@ -100,7 +100,7 @@ def test_probing_changes_nothing(make: Any) -> None:
 
 
 class Linear(nn.Module):
-    """y = w x of pictures of one pixel, with w = (1, -1): everything can be worked out."""
+    """y = w x of images of one pixel, with w = (1, -1): everything can be worked out."""
 
     def __init__(self) -> None:
         super().__init__()

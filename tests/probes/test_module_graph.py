@@ -92,7 +92,7 @@ def test_separable_convolutions_of_grey_pictures_are_no_fault() -> None:
 
 
 class Grey(nn.Module):
-    """Pictures of one channel."""
+    """Images of one channel."""
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return images_BCHW.mean(1, keepdim=True)

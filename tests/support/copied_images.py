@@ -43,7 +43,7 @@ def roughen(picture: Picture) -> Picture:
 
 
 def leak(dataset: Dataset, copy: Callable[[Picture], Picture]) -> Dataset:
-    """Copies of some training pictures at the end of val."""
+    """Copies of some training images at the end of val."""
     train, val = dataset.splits["train"], dataset.splits["val"]
     copies = np.stack([copy(train.images[i]) for i in COPIED])
     leaky = Samples(

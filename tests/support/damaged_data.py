@@ -26,7 +26,7 @@ def digits() -> Dataset:
 
 
 def of_arrays(**splits: tuple[Array, Array]) -> Dataset:
-    """Pictures and labels by split; a sample's name is its split and number."""
+    """Images and labels by split; a sample's name is its split and number."""
     classes = max(int(labels.max()) for _, labels in splits.values()) + 1
     return Dataset(
         {
@@ -46,7 +46,7 @@ def change(
     images: Callable[[Array], Array] | None = None,
     targets: Callable[[Array], Array] | None = None,
 ) -> Dataset:
-    """One split with other pictures or other labels."""
+    """One split with other images or other labels."""
     samples = dataset.splits[split]
     changed = replace(
         samples,

@@ -19,7 +19,7 @@ LINE = Normalizer(torch.ones(1), torch.zeros(1))  # a pixel is its own number
 
 
 def points(xs: Sequence[int], targets: Tensor) -> Split:
-    """Pictures of one pixel, x."""
+    """Images of one pixel, x."""
     images = torch.tensor(xs, dtype=torch.uint8).view(-1, 1, 1, 1)
     return Split("train", images, targets, [str(x) for x in xs], None, LINE)
 

@@ -21,7 +21,7 @@ NUM_CLASSES = 5
 
 
 def smooth_pictures(count: int = 32, size: int = 32) -> Split:
-    """Pictures that differ as photographs do: in their large areas, about zero and one."""
+    """Images that differ as photographs do: in their large areas, about zero and one."""
     generator = torch.Generator().manual_seed(1)
     coarse = torch.rand(count, 3, 4, 4, generator=generator)
     images = nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")

@@ -91,7 +91,7 @@ def write_run(
 
 
 def landscape(height: int, width: int) -> np.ndarray:
-    """Sky, hills and some grain, so that a picture drawn over it meets light and dark."""
+    """Sky, hills and some grain, so that an image drawn over it meets light and dark."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     hills = 0.35 * height / max(height, width) * (1.2 + np.sin(9 * x) * 0.3 + np.sin(31 * x) * 0.1)
     ground = y > hills
@@ -292,7 +292,7 @@ def classes_run(
 
 
 def position_run(parent: Path, rows: int = 25, columns: int = 38, noise: float = 0.03) -> Run:
-    """Where in the picture a piece lies, as x and y between 0 and 1."""
+    """Where in the image a piece lies, as x and y between 0 and 1."""
     cells = np.arange(rows * columns)
     targets = np.stack(
         [(cells % columns + 0.5) / columns, (cells // columns + 0.5) / rows], 1

@@ -128,8 +128,8 @@ def test_what_only_torch_can_tell_leaves_no_folder_either(
 
 
 def test_pictures_that_are_none(run_here: Expkit, tmp_path: Path) -> None:
-    """Not a picture, cut off in the middle, and smaller than its grid."""
-    (tmp_path / "text.png").write_text("not a picture")
+    """Not an image, cut off in the middle, and smaller than its grid."""
+    (tmp_path / "text.png").write_text("not an image")
     Image.new("RGB", (64, 64), "red").save(tmp_path / "whole.png")
     data = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "half.png").write_bytes(data[: len(data) // 2])

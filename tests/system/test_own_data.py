@@ -21,7 +21,7 @@ FEW = (
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Dark and bright pictures without green, as the cherries have none; caches lie beside."""
+    """Dark and bright images without green, as the cherries have none; caches lie beside."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     rng = np.random.default_rng(0)
     for split, count in (("train", 12), ("val", 4)):
@@ -59,7 +59,7 @@ def test_a_folder_is_trained_on(
 def test_mapped_and_resident_runs_are_the_same(
     run_here: Expkit, tmp_path: Path, pictures: Path
 ) -> None:
-    """Where the pictures lie decides nothing: the same losses, the same fingerprints."""
+    """Where the images lie decides nothing: the same losses, the same fingerprints."""
     seen = []
     for memory_fraction in (0.0, 0.25):
         output = tmp_path / f"outputs_{memory_fraction}"
@@ -88,7 +88,7 @@ def test_mapped_and_resident_runs_are_the_same(
         (("dataset=image_folder", "dataset.root=none"), ("is not there", "CLASS/IMAGE")),
         (
             ("dataset=image_folder", "dataset.root=pictures/train/dark"),
-            ("pictures of 0 classes", "found no folders, and 12 files"),
+            ("images of 0 classes", "found no folders, and 12 files"),
         ),
         (
             ("dataset=image_folder", "dataset.root=pictures", "dataset.size=[1,2,3]"),

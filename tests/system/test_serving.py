@@ -42,7 +42,7 @@ def write_pictures(root: Path, count: int = 20) -> None:
 
 @pytest.fixture
 def trained(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    """A run on a folder of pictures, trained once a session."""
+    """A run on a folder of images, trained once a session."""
 
     def train(place: Path) -> None:
         write_pictures(place / "pictures")
@@ -93,7 +93,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(
     run_here: Expkit, trained: Path, tmp_path: Path
 ) -> None:
     """Exit code 1, a reason for the one, an answer for the others, also in the CSV."""
-    (tmp_path / "pictures" / "dark" / "torn.png").write_bytes(b"no picture")
+    (tmp_path / "pictures" / "dark" / "torn.png").write_bytes(b"no image")
     done = run_here("predict", trained.name, "pictures/dark", "--csv", "out.csv")
     assert done.code == 1
     assert "torn.png" in done.err
@@ -109,7 +109,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(
 def test_pictures_of_another_size_are_brought_to_the_models(
     run_here: Expkit, trained: Path, tmp_path: Path
 ) -> None:
-    """A larger grey picture is decoded as the run's own would be."""
+    """A larger grey image is decoded as the run's own would be."""
     Image.new("L", (40, 60), 220).save(tmp_path / "large.png")
     (row,) = table(run_here("predict", trained.name, "large.png"))
     assert row["prediction"] == "bright"
@@ -145,7 +145,7 @@ def test_evaluating_again_gives_the_same_answers(run_here: Expkit, trained: Path
 def test_other_pictures_are_normalised_as_the_training_pictures_were(
     run_here: Expkit, trained: Path, tmp_path: Path
 ) -> None:
-    """A folder of bright pictures alone is not centred by its own mean, which would darken it."""
+    """A folder of bright images alone is not centred by its own mean, which would darken it."""
     shutil.copytree(tmp_path / "pictures" / "bright", tmp_path / "other" / "bright")
     shutil.copytree(tmp_path / "pictures" / "bright", tmp_path / "other" / "dark")
     done = run_here(

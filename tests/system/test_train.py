@@ -163,7 +163,7 @@ def test_a_diverging_run_fails_and_says_where(run_here: Expkit) -> None:
 
 
 def test_a_training_picture_is_not_held_out(run_here: Expkit, tmp_path: Path) -> None:
-    """The same picture twice would be judged on what it was trained on."""
+    """The same image twice would be judged on what it was trained on."""
     from PIL import Image
 
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

@@ -15,6 +15,7 @@ HYDRAS_FLAGS = (
     *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
     *("--experimental-rerun", "--info"),
 )
+HYDRAS_LETTERS = "hmcprsi"  # -h -m -c -cp -cn -cd -p -r -sc -i
 # text before, the words proposed, and a remark in brackets behind
 _ADVICE = re.compile(rf"^(?P<before>.*?){TRAIN}(?P<words>( .*?)?)(?P<remark>   \(.*)?$")
 
@@ -39,6 +40,8 @@ def refuse_flags(words: Sequence[str]) -> None:
     while rest:
         word = rest.pop(0)
         name, _, value = word.partition("=")
+        if re.match("-[A-Za-z]", word) and word[1] not in HYDRAS_LETTERS:
+            raise UserError(f"'{word}' is no flag", where=word, fix=f"{TRAIN} --help")
         if not name.startswith("--") or any(flag.startswith(name) for flag in HYDRAS_FLAGS):
             suggested.append(word)
             continue

@@ -96,6 +96,8 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
     """Return how far the held-out samples lie behind those that were trained on."""
     name, value = held_out_gap["metric"], held_out_gap["gap"]
     shown = difference(name, abs(value), 0.0).removeprefix("+")
+    if not float(shown.split()[0]):
+        return f"train is as good as {held_out_gap['split']} in {name}"
     side = "better" if value >= 0 else "worse"
     return f"train is {shown} {side} in {name} than {held_out_gap['split']}"
 

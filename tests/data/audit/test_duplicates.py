@@ -1,4 +1,4 @@
-"""Duplicates: every copy is found by name, and pictures that are merely alike are left alone."""
+"""Duplicates: every copy is found by name, and images that are merely alike are left alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_moved_copies_are_mostly_found(scans: Dataset) -> None:
 
 
 def test_pictures_of_one_template_are_no_copies() -> None:
-    """Where all pictures of a class are one pattern and noise, each is alike to all others."""
+    """Where all images of a class are one pattern and noise, each is alike to all others."""
     rng = np.random.default_rng(0)
     templates = rng.integers(0, 256, (3, 32, 32, 1))
     labels = np.arange(240) % 3
@@ -99,7 +99,7 @@ def squares(noise: float) -> Dataset:
 
 
 def test_shapes_in_one_place_are_no_copies() -> None:
-    """Other colours, or another grain, are another picture, though every edge agrees."""
+    """Other colours, or another grain, are another image, though every edge agrees."""
     assert profile_dataset(squares(noise=10))["duplicates"]["across"]["count"] == 0
 
 
@@ -127,7 +127,7 @@ def test_pictures_without_grain_are_as_near_within_train() -> None:
 
 
 def test_twins_within_train_and_their_labels(scans: Dataset) -> None:
-    """A picture three times under two labels: two repeats, and three samples in conflict."""
+    """An image three times under two labels: two repeats, and three samples in conflict."""
     train = scans.splits["train"]
     images = np.concatenate([train.images, train.images[[7, 7, 9]]])
     other = (train.targets[7] + 1) % 4

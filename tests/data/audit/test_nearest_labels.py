@@ -72,7 +72,7 @@ def test_textures_are_known_by_their_spectrum() -> None:
 
 @pytest.mark.parametrize("count", [24, 300])
 def test_fewer_pictures_than_features_are_as_far_apart_as_by_all_directions(count: int) -> None:
-    """The small product of 24 pictures has the strengths of the one of 192 features."""
+    """The small product of 24 images has the strengths of the one of 192 features."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(20, 192)) * np.linspace(1, 0.1, 20)[:, None]
     train, val = ((rng.normal(size=(n, 20)) @ mixing).astype(np.float32) for n in (count, 6))

@@ -18,7 +18,7 @@ from expkit.data.store.samples import Dataset, Samples
 
 
 def of_pictures(images: np.ndarray, **others: np.ndarray) -> Dataset:
-    """Pictures with numbers as targets, so that nothing is asked of classes."""
+    """Images with numbers as targets, so that nothing is asked of classes."""
     splits = {"train": images, **others}
     return Dataset(
         {
@@ -65,7 +65,7 @@ def test_large_data_is_looked_at_in_part_and_says_so(monkeypatch: pytest.MonkeyP
 
 
 def test_mapped_pictures_give_the_same_census(tmp_path: Path) -> None:
-    """Pictures in a file, reached by shuffled rows, are counted as those in memory."""
+    """Images in a file, reached by shuffled rows, are counted as those in memory."""
     dataset = Digits().read(silent)
     samples = dataset.splits["train"]
     order = np.random.default_rng(0).permutation(len(samples))
@@ -97,7 +97,7 @@ def test_a_puzzle_has_no_neighbours_and_numbers_have_no_classes() -> None:
 
 
 def test_black_pictures_alone_are_counted_and_compared_with_nothing() -> None:
-    """Two black pictures are no duplicates, and their mean pictures have no correlation."""
+    """Two black images are no duplicates, and their mean images have no correlation."""
     profile = profile_dataset(
         of_pictures(np.zeros((30, 8, 8, 1), np.uint8), val=np.zeros((9, 8, 8, 1), np.uint8))
     )

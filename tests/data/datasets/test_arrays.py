@@ -86,7 +86,7 @@ def test_splits_of_its_own(
 
 
 def test_splits_are_made_where_there_are_none(tmp_path: Path) -> None:
-    """By class, and each picture keeps its label; the mapped file is not copied."""
+    """By class, and each image keeps its label; the mapped file is not copied."""
     images = np.arange(40).astype(np.uint8).reshape(40, 1, 1).repeat(3, 1).repeat(3, 2)
     dataset = read_pair(
         tmp_path, images, np.arange(40) % 2, val_fraction=0.1, test_fraction=0.1, memory_fraction=0
@@ -113,7 +113,7 @@ LABELS = np.arange(4) % 2
         (noise(4, 3, 4).astype(np.uint16), LABELS, "are uint16", "uint16 (4, 3, 4)"),
         (noise(4, 3, 20, 20), LABELS, "not laid out", "images.transpose(0, 2, 3, 1)"),
         (noise(4, 12), LABELS, "not laid out", "1 to 4 channels"),
-        (noise(4, 3, 4), np.arange(5) % 2, "4 pictures and 5 labels", "labels int64 (5,)"),
+        (noise(4, 3, 4), np.arange(5) % 2, "4 images and 5 labels", "labels int64 (5,)"),
         (noise(4, 3, 4), np.array([0, 1, 1, 3]), "not the class indices", "no sample has 2"),
         (noise(4, 3, 4), np.array([1, 2, 2, 1]), "not the class indices", "no sample has 0"),
         (noise(4, 3, 4), np.array([-1, 0, 1, 1]), "not the class indices", "from -1 to 1"),
@@ -121,7 +121,7 @@ LABELS = np.arange(4) % 2
         (noise(4, 3, 4), np.array([b"\xff", b"a", b"a", b"b"]), "bytes that are no UTF-8", "S1"),
         (noise(4, 3, 4), np.array([0, 1, np.nan, 1]), "and 1 of their numbers are NaN", "float64"),
         (noise(4, 3, 4), np.eye(4)[:, :2], "not one whole number or text", "labels.argmax(1)"),
-        (noise(0, 3, 4), LABELS[:0], "0 pictures and 0 labels", "split train"),
+        (noise(0, 3, 4), LABELS[:0], "0 images and 0 labels", "split train"),
     ],
 )
 def test_unclear_arrays_are_refused(
@@ -158,8 +158,8 @@ def test_files_that_hold_no_arrays_are_refused(tmp_path: Path) -> None:
     for name, what in {
         "none.npz": "there is no file",
         "torn.npz": "cannot be read as arrays",
-        "alone.npy": "holds pictures alone",
-        "odd.npz": "no pictures with labels",
+        "alone.npy": "holds images alone",
+        "odd.npz": "no images with labels",
     }.items():
         with pytest.raises(UserError, match=what) as caught:
             Arrays(images=str(tmp_path / name)).read(silent)

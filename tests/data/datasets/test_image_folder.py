@@ -1,4 +1,4 @@
-"""Folders of pictures: both layouts, what is left out, and what is refused with all its names."""
+"""Folders of images: both layouts, what is left out, and what is refused with all its names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from expkit.errors import UserError
 
 
 def put(root: Path, *names: str, size: tuple[int, int] = (5, 4)) -> None:
-    """Pictures whose levels differ, each by its path."""
+    """Images whose levels differ, each by its path."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,11 +111,11 @@ def test_two_folders_for_one_split_are_refused(root: Path) -> None:
 
 
 def test_what_is_no_picture_is_left_out_and_told(root: Path) -> None:
-    """Notes beside pictures, hidden files, folders in classes and folders beside splits."""
+    """Notes beside images, hidden files, folders in classes and folders beside splits."""
     put_splits(root, ("train", "val"))
     put(root, "extra/1.png", "train/cat/deeper/1.png", "train/.thumbnails/1.png")
     for name in ("train/cat/README.txt", "train/cat/Thumbs.db", "val/dog/.DS_Store", "notes.txt"):
-        (root / name).write_text("no picture")
+        (root / name).write_text("no image")
     dataset = read(root)
     assert {name: dataset.class_counts(name) for name in dataset.splits} == {
         "train": (3, 3),
@@ -312,7 +312,7 @@ def test_a_pipe_named_like_a_picture_is_left_out(root: Path) -> None:
 
 
 def test_links_in_a_circle_are_told_with_the_unreadable(root: Path) -> None:
-    """They are named like any picture that cannot be opened."""
+    """They are named like any image that cannot be opened."""
     put_splits(root)
     link = root / "train" / "cat" / "circle.png"
     link.symlink_to(link)

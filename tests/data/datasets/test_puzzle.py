@@ -1,4 +1,4 @@
-"""Pictures cut into pieces: where, how turned, from which files, and which are refused."""
+"""Images cut into pieces: where, how turned, from which files, and which are refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_cells_are_cut_where_they_lie(picture: str) -> None:
 
 
 def test_the_whole_picture_is_kept_for_the_pages(picture: str) -> None:
-    """The cutting holds the picture that the pieces come from, and the cell of each."""
+    """The cutting holds the image that the pieces come from, and the cell of each."""
     cutting = small(picture).read(silent).cuttings["train"]
     assert np.array_equal(cutting.image, telling_pixels(2 * SIZE, 3 * SIZE))
     assert (cutting.rows, cutting.columns, list(cutting.cells)) == (2, 3, [0, 1, 2, 3, 4, 5])
@@ -118,7 +118,7 @@ def test_positions_are_the_centres_of_cells(picture: str) -> None:
 
 
 def test_held_out_image_is_cut_alike_as_val(tmp_path: Path, picture: str) -> None:
-    """The second picture gives the split val with the same classes, and its own pixels."""
+    """The second image gives the split val with the same classes, and its own pixels."""
     other = save(tmp_path / "other.png", 200 - telling_pixels(2 * SIZE, 3 * SIZE))
     dataset = small(picture, held_out_image=other).read(silent)
     assert list(dataset.splits) == ["train", "val"]
@@ -141,7 +141,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path, orientation: int, quarters
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK"])
 def test_other_kinds_of_pictures_are_read_as_rgb(tmp_path: Path, mode: str) -> None:
-    """Grey, transparent, palette, black-and-white and print pictures mean the same in RGB."""
+    """Grey, transparent, palette, black-and-white and print images mean the same in RGB."""
     pixels = np.zeros((2 * SIZE, 3 * SIZE, 3), np.uint8)
     pixels[:, SIZE:] = 255  # black and white, which every mode can say
     path = tmp_path / ("picture.tif" if mode == "CMYK" else "picture.png")
@@ -175,13 +175,13 @@ def test_missing_picture_is_refused(tmp_path: Path) -> None:
 
 
 def test_directory_is_refused(tmp_path: Path) -> None:
-    """A folder is no picture, and the message says that it is one."""
+    """A folder is no image, and the message says that it is one."""
     assert refusal(tmp_path).what == f"'{tmp_path}' is a directory"
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Other files, even ones that begin like a picture, end in the same sentence."""
+    """Other files, even ones that begin like an image, end in the same sentence."""
     (tmp_path / "text.png").write_bytes(content)
     assert "cannot be read as an image" in refusal(tmp_path / "text.png").what
 
@@ -228,12 +228,12 @@ def test_16_bit_grey_keeps_its_levels(tmp_path: Path, suffix: str, dtype: type, 
     pixels = np.tile(np.array([0, 64 * 257, 128 * 257, top], dtype), (4, 1))
     Image.fromarray(pixels).save(tmp_path / f"scan.{suffix}")
     puzzle = Puzzle(str(tmp_path / f"scan.{suffix}"), rows=2, columns=2, piece_size=2)
-    assert puzzle.read(silent).cuttings["train"].picture[0, :, 0].tolist() == [0, 64, 128, 255]
+    assert puzzle.read(silent).cuttings["train"].image[0, :, 0].tolist() == [0, 64, 128, 255]
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 1), (1, 2), (2, 2)])
 def test_any_grid_of_a_file_reaches_the_device(tmp_path: Path, rows: int, columns: int) -> None:
-    """torch warns of read-only arrays, and a picture from Pillow is one."""
+    """torch warns of read-only arrays, and an image from Pillow is one."""
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "p.png")
     puzzle = Puzzle(str(tmp_path / "p.png"), rows=rows, columns=columns, piece_size=4)
     with warnings.catch_warnings():

@@ -118,7 +118,7 @@ def test_failed_download_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_no_classification_is_refused(root: Path) -> None:
-    """A film of moving digits is no picture and has no class."""
+    """A film of moving digits is no image and has no class."""
     (root / "MovingMNIST").mkdir()
     np.save(root / "MovingMNIST" / "mnist_test_seq.npy", np.zeros((20, 12, 64, 64), np.uint8))
     assert "is no classification dataset" in refusal(root, "MovingMNIST").what

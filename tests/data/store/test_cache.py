@@ -1,4 +1,4 @@
-"""Stores of decoded pictures: made once, whole or not at all, resident where they fit."""
+"""Stores of decoded images: made once, whole or not at all, resident where they fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "0123456789abcdef"
 
 
 def pictures(count: int = 5, unreadable: tuple[int, ...] = ()) -> Decoded:
-    """Picture i is all i."""
+    """Image i is all i."""
     for number in range(count):
         if number in unreadable:
             yield UnreadableImageError(f"reason {number}")
@@ -41,7 +41,7 @@ def levels(store: Store) -> list[int]:
 
 @pytest.mark.parametrize("memory_fraction", [0.0, 0.5])
 def test_second_opening_decodes_nothing(tmp_path: Path, memory_fraction: float) -> None:
-    """The same pictures, digests and reasons, mapped or resident as the fraction says."""
+    """The same images, digests and reasons, mapped or resident as the fraction says."""
     cache = Cache(tmp_path, memory_fraction)
     first = cache.open(KEY, 5, lambda: pictures(unreadable=(0, 3)))
     again = cache.open(KEY, 5, refuse)
@@ -214,7 +214,7 @@ def test_stores_of_killed_processes_are_cleared(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_being_made_is_left_alone(tmp_path: Path) -> None:
-    """Another start, with other pictures, in the middle of a decoding: both end well."""
+    """Another start, with other images, in the middle of a decoding: both end well."""
 
     def decode_meanwhile() -> Decoded:
         yield from pictures(3)

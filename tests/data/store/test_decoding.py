@@ -1,4 +1,4 @@
-"""Files to pictures: every kind that Pillow reads, upright, and by timm's rules of size."""
+"""Files to images: every kind that Pillow reads, upright, and by timm's rules of size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from timm.data import create_transform
 
-from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
+from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all, open_image
 from expkit.data.store.progress import silent
 
 
@@ -99,11 +99,11 @@ def test_crop_takes_the_middle_of_an_oblong(tmp_path: Path) -> None:
 def test_any_shape_gives_the_asked_size(
     tmp_path: Path, size: tuple[int, int], shape: tuple[int, int], crop_fraction: float
 ) -> None:
-    """Rounding never leaves a picture a pixel short of its crop."""
+    """Rounding never leaves an image a pixel short of its crop."""
     path = save(tmp_path / "p.png", np.full((*shape, 3), 200, np.uint8))
     decoded = Decoding(size=size, crop_fraction=crop_fraction).decode(path)
     assert decoded.shape == (*size, 3)
-    assert (decoded == 200).all()  # nothing is cut from beyond the picture, which would be black
+    assert (decoded == 200).all()  # nothing is cut from beyond the image, which would be black
 
 
 @pytest.mark.parametrize("size", [None, (5, 7)])
@@ -116,7 +116,7 @@ def test_decoding_is_written_and_read_as_plain_values(size: tuple[int, int] | No
 
 
 def test_all_are_decoded_in_order_with_reasons(tmp_path: Path) -> None:
-    """Each file's picture stands in its place, and so does the reason where there is none."""
+    """Each file's image stands in its place, and so does the reason where there is none."""
     paths = [save(tmp_path / f"{i}.png", np.full((2, 2), i, np.uint8)) for i in range(200)]
     paths[7].write_bytes(paths[7].read_bytes()[:40])
     paths[9] = tmp_path / "missing.png"
@@ -140,3 +140,11 @@ def test_broken_files_are_reasons_and_not_tracebacks(tmp_path: Path) -> None:
         (result,) = decode_all([path], Decoding(), silent)
         assert isinstance(result, UnreadableImageError)
         assert str(path) not in str(result)  # it stands beside the path, which need not be twice
+
+
+def test_a_program_is_no_image(tmp_path: Path) -> None:
+    """Pillow would hand a PostScript file to Ghostscript, whatever it is called."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path, format="EPS")
+    with pytest.raises(UnreadableImageError, match="EPS is a program"):
+        open_image(path)

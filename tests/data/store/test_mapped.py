@@ -1,4 +1,4 @@
-"""Pictures that stay in their file: the same batches as from memory, from views of one store."""
+"""Images that stay in their file: the same batches as from memory, from views of one store."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def walk(split: Split, **options: object) -> Iterator[torch.Tensor]:
 
 
 def test_selecting_from_a_file_copies_nothing(store: np.ndarray) -> None:
-    """All splits look at the one store; from memory each has its own pictures."""
+    """All splits look at the one store; from memory each has its own images."""
     for samples in split_up(store).values():
         assert samples.images is store
         assert samples.rows is not None

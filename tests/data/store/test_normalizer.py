@@ -1,4 +1,4 @@
-"""Normalisers: known constants, figures of the pictures, and their way to a file and back."""
+"""Normalisers: known constants, figures of the images, and their way to a file and back."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_counting_in_chunks_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("how", ["none", "unit", "dataset", "sample", "scan_line", "imagenet"])
 def test_normalizers_come_back_from_plain_numbers(how: Normalization) -> None:
-    """Through JSON and back each answers bit for bit the same, also to pictures of another size."""
+    """Through JSON and back each answers bit for bit the same, also to images of another size."""
     fitted = fit_normalizer(noise(5, 4, 6, 3), how)
     again = Normalizer.from_json(json.loads(json.dumps(fitted.to_json())))
     images = noise(2, 7, 3, 3)

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def place(how: Normalization, **splits: np.ndarray) -> dict[str, Split]:
-    """Splits of these pictures, sample i of class i % 2."""
+    """Splits of these images, sample i of class i % 2."""
     samples = {
         name: Samples(images, np.arange(len(images)) % 2, [f"s{i}" for i in range(len(images))])
         for name, images in splits.items()
@@ -26,7 +26,7 @@ def place(how: Normalization, **splits: np.ndarray) -> dict[str, Split]:
 
 
 def pictures(*pixels: Sequence[int]) -> np.ndarray:
-    """Grey pictures of one row each."""
+    """Grey images of one row each."""
     return np.array(pixels, np.uint8)[:, None, :, None]
 
 
@@ -39,14 +39,14 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def test_unit_maps_to_zero_and_one() -> None:
-    """0 is 0, 255 is 1 and 51 is a fifth, whatever the pictures hold."""
+    """0 is 0, 255 is 1 and 51 is a fifth, whatever the images hold."""
     images = all_images(place("unit", train=pictures([0, 51, 255], [51, 51, 51]))["train"])
     expected = torch.tensor([[0, 0.2, 1], [0.2, 0.2, 0.2]])
     torch.testing.assert_close(images[:, 0, 0], expected)
 
 
 def test_dataset_normalises_each_channel() -> None:
-    """Over the training pictures each channel has mean 0 and standard deviation 1."""
+    """Over the training images each channel has mean 0 and standard deviation 1."""
     train = noise(7, 5, 6, 3) // np.array([1, 2, 5], np.uint8)
     images = all_images(place("dataset", train=train)["train"])
     spread, mean = torch.std_mean(images, dim=(0, 2, 3), correction=0)
@@ -81,7 +81,7 @@ def test_constant_channel_stays_zero_under_augmentation() -> None:
 
 
 def test_sample_normalises_each_picture() -> None:
-    """Each picture has mean 0 and standard deviation 1 over all its pixels and channels."""
+    """Each image has mean 0 and standard deviation 1 over all its pixels and channels."""
     train = noise(4, 5, 5, 3) // np.array([1, 2, 3, 4], np.uint8)[:, None, None, None]
     images = all_images(place("sample", train=train)["train"])
     spread, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0)

@@ -21,7 +21,7 @@ def samples_of(*counts: int, start: int = 0) -> Samples:
 
 
 def names_of(splits: dict[str, Samples]) -> dict[str, list[int]]:
-    for samples in splits.values():  # pictures, targets and names went the same way
+    for samples in splits.values():  # images, targets and names went the same way
         assert samples.rows is None
         assert samples.images.flatten().tolist() == [int(name) for name in samples.names]
     return {split: [int(name) for name in samples.names] for split, samples in splits.items()}

@@ -19,7 +19,7 @@ def describe_cells(height: int, width: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def test_same_arguments_same_bytes() -> None:
-    """A run can be repeated, whatever other pictures were drawn meanwhile."""
+    """A run can be repeated, whatever other images were drawn meanwhile."""
     first = draw_landscape(96, 160, seed=2)
     draw_landscape(64, 64, seed=5)
     assert draw_landscape(96, 160, seed=2).tobytes() == first.tobytes()
@@ -50,5 +50,5 @@ def test_every_cell_is_told_apart() -> None:
     traits = np.concatenate([colours, textures], axis=1)
     distances = np.linalg.norm(traits[:, None] - traits[None, :], axis=-1)
     nearest = distances[~np.eye(len(traits), dtype=bool)].min()
-    assert nearest > 3  # of 255 levels; 3.9 when written, 0 in a flat picture
+    assert nearest > 3  # of 255 levels; 3.9 when written, 0 in a flat image
     assert textures.min() > 6  # 9.3 when written, 4.0 without the last veil

@@ -1,6 +1,6 @@
 """Every rule beside real records of everything that ships: none may fail on any of it.
 
-The recipes are trained as they are but for their size: a few small pictures, three epochs, and
+The recipes are trained as they are but for their size: a few small images, three epochs, and
 timm's nets for tests in place of the large ones.
 """
 
@@ -40,7 +40,7 @@ TINY_NETS = {
 
 @pytest.fixture(scope="module")
 def pits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures of the cherry recipes' two classes in train and val."""
+    """Images of the cherry recipes' two classes in train and val."""
     root, rng = tmp_path_factory.mktemp("pits"), np.random.default_rng(0)
     for split, count in (("train", 12), ("val", 8)):
         for label, name in enumerate(("cherry_clean", "cherry_pit")):
@@ -84,7 +84,7 @@ def made_small(recipe: str, pits: Path) -> list[str]:
         words += ["schedule.warmup_epochs=1", "dataset.num_samples=80", "dataset.size=16"]
         return [*words, "model.width=16", "model.heads=2", "model.feed_forward=32"]
     assert recipe.startswith("cherry"), f"say here how {recipe} is made small"
-    size = 32 if "convnext" in recipe else "null"  # it halves its pictures five times
+    size = 32 if "convnext" in recipe else "null"  # it halves its images five times
     words += [f"dataset.root={pits}", f"dataset.size={size}"]
     tiny = [f"model.name={net}" for part, net in TINY_NETS.items() if part in recipe]
     return [*words, *tiny, *(["model.pretrained=false"] if tiny else [])]

@@ -133,7 +133,7 @@ def test_seeds_alone_are_compared_with_each_other() -> None:
 
 
 def test_other_data_is_another_recipe() -> None:
-    """The same words mean other pictures once somebody has changed the folder."""
+    """The same words mean other images once somebody has changed the folder."""
     other = member(seed=1)
     other = replace(other, digest=replace(other.digest, fingerprints={"train": "a", "val": "z"}))
     assert len(fold([member(seed=0), other])) == 2
@@ -236,7 +236,7 @@ def test_a_named_split_counts() -> None:
 
 
 def test_another_resolution_is_no_other_data() -> None:
-    """The same pictures read at another size are compared, and that is said; other ones are not."""
+    """The same images read at another size are compared, and that is said; other ones are not."""
     small = CONFIG | {"dataset.root": "cherry", "dataset.size": 64}
     large = small | {"dataset.size": 128}
     elsewhere = large | {"dataset.root": "cherry_2"}

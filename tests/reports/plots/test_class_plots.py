@@ -1,4 +1,4 @@
-"""The pictures of a classification: which there are, and that they show what was recorded."""
+"""The images of a classification: which there are, and that they show what was recorded."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_two_classes_have_every_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("contrast", "changed", "size"),
     [
-        # a picture of 96 pixels, a caption of 18 and gaps of 12: eight in a row
+        # an image of 96 pixels, a caption of 18 and gaps of 12: eight in a row
         (2, False, (8 * 108 + 12, 26 + 126)),
         (2, True, (4 * 206 + 12, 26 + 2 * 126)),  # two side by side, 2 apart: four in a row
         (None, False, (4 * 206 + 12, 26 + 2 * 126)),  # normalised otherwise than by a channel
@@ -69,7 +69,7 @@ def test_two_classes_have_every_picture(tmp_path: Path) -> None:
 def test_the_same_picture_is_not_shown_twice(
     contrast: int | None, changed: bool, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    """Without an augmentation a pair would hold one picture, but for its contrast."""
+    """Without an augmentation a pair would hold one image, but for its contrast."""
     run = classes_run(tmp_path, ["clean", "pit"])
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 100, (8, 8, 8, 3), np.uint8)
@@ -160,7 +160,7 @@ def test_mosaic_is_quick_and_needs_no_matplotlib(tmp_path: Path) -> None:
 
 
 def test_samples_that_were_not_kept_draw_nothing(tmp_path: Path) -> None:
-    """Runs from before have neither picture, and no error comes of it."""
+    """Runs from before have neither image, and no error comes of it."""
     run = classes_run(tmp_path, ["clean", "pit"], num_epochs=2)
     assert run.samples("augmented") is None
     assert draw_mosaic(run, tmp_path) == []

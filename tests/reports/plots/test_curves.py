@@ -44,7 +44,7 @@ def test_balanced_draws_are_said_to_be_weighted_back_where_they_are(tmp_path: Pa
 
 
 def test_mixed_pictures_are_said(tmp_path: Path) -> None:
-    """Their accuracy is of other pictures than those held out."""
+    """Their accuracy is of other images than those held out."""
     run = classes_run(tmp_path, config=config_of(augment={"mixup_alpha": 0.2}))
     assert "of mixed images" in train_label(run, "train", "accuracy")
 

@@ -1,4 +1,4 @@
-"""Pictures as PNG, SVG or PDF, as the config asks."""
+"""Images as PNG, SVG or PDF, as the config asks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_picture_of_a_run_is_drawn_in_the_format(
 
 
 def test_the_config_names_the_format_and_another_one_replaces_it(tmp_path: Path) -> None:
-    """No picture stands twice, and the page shows those that are there."""
+    """No image stands twice, and the page shows those that are there."""
     run = classes_run(tmp_path, config=config_of(plots={"format": "svg"}))
     refresh(run.path, plots=True)
     names = [path.name for path in find_plots(run.path / "plots")]
@@ -48,7 +48,7 @@ def test_the_config_names_the_format_and_another_one_replaces_it(tmp_path: Path)
 @pytest.mark.broad(1)
 @pytest.mark.parametrize("kind", ["svg", "pdf"])
 def test_the_same_records_give_the_same_bytes(kind: str, tmp_path: Path) -> None:
-    """No date and no number by chance stands in a picture."""
+    """No date and no number by chance stands in an image."""
     run = classes_run(tmp_path)
     first, second = (
         [path.read_bytes() for path in draw_plots(run, tmp_path / name, plot_format=kind)]

@@ -1,4 +1,4 @@
-"""The pictures: which are drawn from which records, and what stands in them."""
+"""The images: which are drawn from which records, and what stands in them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def names_of(run: Run, tmp_path: Path) -> list[str]:
 
 
 def test_puzzle_run_has_every_picture_in_order(tmp_path: Path) -> None:
-    """Curves a stage, confusion, then the logs' three pictures, at the end and at epoch 1."""
+    """Curves a stage, confusion, then the logs' three images, at the end and at epoch 1."""
     assert names_of(puzzle_run(tmp_path), tmp_path) == [
         "curves_overfit_1",
         "curves_overfit_10",
@@ -65,7 +65,7 @@ def seconds_of(draw: Callable[[], object]) -> float:
 
 
 def draw_plain(path: Path) -> None:
-    """A figure of four axes and one line each: the unit that the pictures are timed in."""
+    """A figure of four axes and one line each: the unit that the images are timed in."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     for axes in figure.subplots(2, 2).flat:
         axes.plot(range(100))
@@ -73,7 +73,7 @@ def draw_plain(path: Path) -> None:
 
 
 def test_puzzle_pictures_are_quick_and_small(tmp_path: Path) -> None:
-    """Ten pictures of 950 classes take the time of 60 plain figures at most, and 1.5 MB each."""
+    """Ten images of 950 classes take the time of 60 plain figures at most, and 1.5 MB each."""
     run = puzzle_run(tmp_path)
     draw_plain(tmp_path / "first.png")
     plain = min(seconds_of(lambda: draw_plain(tmp_path / "plain.png")) for _ in range(3))
@@ -91,7 +91,7 @@ def test_few_classes_give_a_matrix(tmp_path: Path) -> None:
 
 
 def test_regression_has_arrows_and_a_scatter(tmp_path: Path) -> None:
-    """A position target is drawn over the picture, and has no confusion."""
+    """A position target is drawn over the image, and has no confusion."""
     names = names_of(position_run(tmp_path, 4, 5), tmp_path)
     assert names == ["curves_train", "regression", "puzzle_position"]
 
@@ -107,7 +107,7 @@ def test_run_without_predictions_has_curves_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 2), (3, 200), (2, 3)])
 def test_any_grid_is_drawn(tmp_path: Path, rows: int, columns: int) -> None:
-    """Very flat and very small puzzles have their pictures as well."""
+    """Very flat and very small puzzles have their images as well."""
     names = names_of(puzzle_run(tmp_path, rows, columns), tmp_path)
     assert "puzzle_grid" in names
 
@@ -162,7 +162,7 @@ def test_accuracy_map_colours_the_right_cells(tmp_path: Path) -> None:
     path = draw_accuracy(puzzle, np.array([True, False]), "two cells", tmp_path / "map.png")
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
-    # the picture stands in the middle; look a little inside its left and right ends
+    # the image stands in the middle; look a little inside its left and right ends
     middle = pixels.shape[0] // 2
     left, right = (pixels.shape[1] - 520) // 2 + 20, (pixels.shape[1] + 520) // 2 - 20
     assert pixels[middle, left, 1] > pixels[middle, left, 0]
@@ -202,7 +202,7 @@ def test_confusions_are_counted_true_by_predicted() -> None:
 
 
 def test_positions_are_put_into_cells_whatever_their_unit() -> None:
-    """Shares of the picture, pixels, or one column alone all lead to the same places."""
+    """Shares of the image, pixels, or one column alone all lead to the same places."""
     places = np.array([0.0, 1.0, 2.0, 3.0])
     for scale, offset in ((0.25, 0.125), (64.0, 32.0), (-2.0, 1.0)):
         targets = places * scale + offset

@@ -30,7 +30,7 @@ def test_a_finding_says_where_what_why_and_what_next() -> None:
     """All that a reader needs stands in the one text."""
     text = describe(FOUND)
     assert text.startswith("WARN  loss_at_chance (train, epoch 5): the loss is 6.857")
-    assert "evidence loss 6.857, pictures [picture_0.png," in text
+    assert "evidence loss 6.857, images [picture_0.png," in text
     assert "cause    nothing was learnt" in text
     assert text.endswith("next     expkit train optimizer.lr=0.0001")
 
@@ -45,7 +45,7 @@ def test_a_page_folds_a_long_list_and_has_all_of_it() -> None:
     """The line of evidence has its first few; a short list is not folded."""
     _, line, folded, _ = markdown_section([FOUND.to_json()])
     assert "and 12 more" in line
-    assert folded.startswith("<details>\n<summary>pictures: all 16</summary>")
+    assert folded.startswith("<details>\n<summary>images: all 16</summary>")
     assert all(f"picture_{i}.png" in folded for i in range(16))
     short = replace(FOUND, evidence={"pictures": ["a.png", "b.png"]})
     assert "<details>" not in "".join(markdown_section([short.to_json()]))

@@ -21,12 +21,12 @@ REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accur
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages without pictures, which take seconds."""
+    """Pages without images, which take seconds."""
     monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
 
 def test_refresh_writes_every_page(tmp_path: Path) -> None:
-    """Summary, table, report and pictures are there, and the report shows the pictures."""
+    """Summary, table, report and images are there, and the report shows the images."""
     run = puzzle_run(tmp_path, 4, 5)
     summary = refresh(run.path, plots=True)
     assert json.loads((run.path / "summary.json").read_text()) == summary
@@ -139,7 +139,7 @@ def test_notebook_compares(tmp_path: Path) -> None:
 
 
 def test_notebook_names_no_place_of_this_machine(tmp_path: Path) -> None:
-    """Neither the run's folder nor a picture's place on somebody's disk is in the page."""
+    """Neither the run's folder nor an image's place on somebody's disk is in the page."""
     page = write_notebook([puzzle_run(tmp_path, 4, 5)], tmp_path / "page").read_text()
     assert str(tmp_path) not in page
     assert "/home/" not in page
@@ -148,7 +148,7 @@ def test_notebook_names_no_place_of_this_machine(tmp_path: Path) -> None:
 
 
 def test_notebook_pictures_are_small(tmp_path: Path) -> None:
-    """The whole folder stays under 1.5 MB, every link leads to a picture, none is too wide."""
+    """The whole folder stays under 1.5 MB, every link leads to an image, none is too wide."""
     page = write_notebook([puzzle_run(tmp_path)], tmp_path / "page")
     links = [ln for ln in page.read_text().splitlines() if ln.startswith("![")]
     pictures = [page.parent / ln.partition("](")[2].rstrip(")") for ln in links]

@@ -249,7 +249,7 @@ def test_runs_that_cannot_have_one_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_pages_show_a_stored_threshold(tmp_path: Path) -> None:
-    """The curve among the pictures, and the decision in the report."""
+    """The curve among the images, and the decision in the report."""
     run = cherries(tmp_path)
     assert not any("threshold" in path.stem for path in draw_plots(run, tmp_path / "plots"))
     for request in (ThresholdRequest("pit", 0.97, None), ThresholdRequest("clean", 0.9, 0.9)):

@@ -246,7 +246,7 @@ def test_an_interval_that_leaves_the_axis_has_an_arrow(tmp_path: Path) -> None:
 
 
 def test_an_ordinary_sweep_has_no_such_section(tmp_path: Path) -> None:
-    """Nor a picture."""
+    """Nor an image."""
     sweep = Sweep(write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.5), FakeJob({"lr": 2}, 0.6)]))
     assert ablation_section(sweep) == []
     assert draw_ablation(sweep, tmp_path) is None

@@ -162,7 +162,7 @@ def test_the_best_is_held_against_the_second_over_seeds(tmp_path: Path) -> None:
 
 
 def test_a_sweep_of_which_all_failed_has_a_page(tmp_path: Path) -> None:
-    """It says so, draws nothing and takes old pictures away."""
+    """It says so, draws nothing and takes old images away."""
     jobs = [FakeJob({"model": name}, None, 0, "raised", "Oops: no") for name in "ab"]
     path = write_sweep(tmp_path, jobs)
     (path / "plots").mkdir()

@@ -1,4 +1,4 @@
-"""Which picture a sweep gets, and the numbers that are put in."""
+"""Which image a sweep gets, and the numbers that are put in."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def test_what_cannot_be_stacked_is_refused_before_any_job(
 def test_a_setting_that_cannot_be_shared_is_refused(
     plan: Plan, recipe: Mapping[str, Any], changes: Mapping[str, Any], where: str
 ) -> None:
-    """Draws for each picture, and rates that follow a seed's own figures."""
+    """Draws for each image, and rates that follow a seed's own figures."""
     jobs = plan("sweep", (0, 1), **{k: {**recipe[k], **v} for k, v in changes.items()})
     with pytest.raises(UserError) as refused:
         StackedLauncher().run(jobs[0].sweep, [job.id for job in jobs])

@@ -92,6 +92,8 @@ def open_image(path: Path) -> Image.Image:
 
     try:
         with Image.open(path) as opened:
+            if opened.format == "EPS":  # Pillow would hand it to Ghostscript, which runs it
+                raise ValueError("EPS is a program, and no image of pixels")
             opened.load()
             return to_8_bits(ImageOps.exif_transpose(opened))
     except Exception as error:  # a broken file makes Pillow's plugins raise whatever it will

@@ -38,7 +38,7 @@ def test_sound_digits_have_no_duplicates(rule: str) -> None:
 
 
 def test_leaked_pictures_are_listed_by_name() -> None:
-    """Nine held-out pictures that stand in train, each beside its twin."""
+    """Nine held-out images that stand in train, each beside its twin."""
     dataset = digits()
     leaky = enlarge(dataset, "val", some_of(dataset.splits["train"], 9))
     (found,) = findings("duplicates_across_splits", evidence_of(leaky))
@@ -91,7 +91,7 @@ def test_an_identical_picture_under_another_label_is_said() -> None:
 
 
 def test_conflicting_labels_are_listed() -> None:
-    """A picture that is a 3 here and a 5 there."""
+    """An image that is a 3 here and a 5 there."""
     dataset = digits()
     train = dataset.splits["train"]
     three = int(np.flatnonzero(train.targets == 3)[0])

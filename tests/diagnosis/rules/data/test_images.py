@@ -1,4 +1,4 @@
-"""Rules on pictures that show nothing, and on splits that were prepared differently."""
+"""Rules on images that show nothing, and on splits that were prepared differently."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_touch_brighter_is_left_alone() -> None:
 
 
 def test_pieces_of_another_picture_may_differ() -> None:
-    """The held-out picture of a puzzle is another one by intent."""
+    """The held-out image of a puzzle is another one by intent."""
     dataset = change(colours(), "val", images=lambda images: images // 3)
     evidence = evidence_of(dataset)
     assert len(findings("splits_prepared_differently", evidence)) == 1
@@ -142,7 +142,7 @@ def test_turned_pictures_are_told(turn: Callable[[Array], Array], told: str) -> 
 
 
 def test_noise_in_one_split_is_told() -> None:
-    """Training pictures with noise of 60 levels, val without, both of one mean."""
+    """Training images with noise of 60 levels, val without, both of one mean."""
     noise = np.random.default_rng(0).normal(0, 60, (300, 8, 8, 3))
     noisy = change(
         colours(), "train", images=lambda images: (images + noise).clip(0, 255).astype(np.uint8)
@@ -161,7 +161,7 @@ def domes(count: int, seed: int) -> tuple[Array, Array]:
 
 
 def test_nearly_symmetric_pictures_upside_down_are_told() -> None:
-    """Mean pictures agree by 0.98 upside down, and as parts of train do once turned back."""
+    """Mean images agree by 0.98 upside down, and as parts of train do once turned back."""
     rule = "splits_prepared_differently"
     sound = of_arrays(train=domes(300, 0), val=domes(100, 1))
     turned = change(sound, "val", images=lambda images: images[:, ::-1])
@@ -174,7 +174,7 @@ def test_nearly_symmetric_pictures_upside_down_are_told() -> None:
 def test_lost_detail_shows_in_the_means_of_pictures() -> None:
     """Noise of 16 x 16 pixels, and of its every eighth: means lie eight times as far apart.
 
-    A few empty pictures move the spread of means, and not their quartiles.
+    A few empty images move the spread of means, and not their quartiles.
     """
     rule = "splits_prepared_differently"
     images = np.random.default_rng(0).integers(0, 256, (400, 16, 16, 1)).astype(np.uint8)

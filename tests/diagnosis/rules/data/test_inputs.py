@@ -32,7 +32,7 @@ def probe(mean: float, std: float, non_finite: int = 0, **others: Any) -> dict[s
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.3, 0.25), (-0.5, 0.05)])
 def test_usual_inputs_are_left_alone(rule: str, mean: float, std: float) -> None:
-    """Normalised, in [0, 1], and dark pictures; and a run without any probe."""
+    """Normalised, in [0, 1], and dark images; and a run without any probe."""
     assert findings(rule, evidence_of(digits(), [probe(mean, std)])) == []
     assert findings(rule, make_evidence()) == []
 
@@ -93,7 +93,7 @@ def to_unit(images: Array) -> Array:
 
 
 def test_inputs_scaled_twice_are_told() -> None:
-    """By the probe; and without one by the pictures, which hold 0 and 1 and are divided by 255."""
+    """By the probe; and without one by the images, which hold 0 and 1 and are divided by 255."""
     (found,) = findings("inputs_scaled_twice", make_evidence(signals=[probe(0.001, 0.002)]))
     assert list(found.remedies) == [["dataset.normalise=dataset"]]
     dataset = change(change(digits(), "train", to_unit), "val", to_unit)

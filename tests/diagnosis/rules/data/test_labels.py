@@ -44,7 +44,7 @@ def test_wrong_labels_are_counted_before_training(share: float) -> None:
 
 
 def overlapping(num_classes: int, distance: float) -> Dataset:
-    """Normal clouds in a plane of the pictures' 64 dimensions, which overlap."""
+    """Normal clouds in a plane of the images' 64 dimensions, which overlap."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, num_classes, 2000)
     angles = 2 * np.pi * labels / num_classes
@@ -65,7 +65,7 @@ def test_overlapping_classes_have_no_wrong_labels(num_classes: int, distance: fl
 
 
 def test_imbalance_is_not_taken_for_wrong_labels() -> None:
-    """Of 95 to 5 with pictures of noise all votes agree, and a twentieth departs, as it must."""
+    """Of 95 to 5 with images of noise all votes agree, and a twentieth departs, as it must."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (1000, 8, 8, 1), dtype=np.uint8)
     labels = (np.arange(1000) % 20 == 0).astype(np.int64)
@@ -241,7 +241,7 @@ def test_class_map_shows_in_the_answers() -> None:
 
 
 def test_held_out_picture_of_a_puzzle_needs_no_relation() -> None:
-    """Cells of another picture are at chance by their nature, and their layout says so."""
+    """Cells of another image are at chance by their nature, and their layout says so."""
     from dataclasses import replace
 
     from expkit.records.run.metadata import Layout

@@ -123,7 +123,7 @@ class AlongTheBatch(nn.Module):
 
 
 def test_attention_along_the_batch() -> None:
-    """Seen within the net, where the answers themselves hang on no picture at all."""
+    """Seen within the net, where the answers themselves hang on no image at all."""
     (finding,) = findings("samples_mixed", probed(AlongTheBatch(batch_first=False)))
     assert finding.severity == "fatal"
     assert findings("samples_mixed", probed(AlongTheBatch(batch_first=True))) == []

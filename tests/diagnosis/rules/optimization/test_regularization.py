@@ -98,7 +98,7 @@ def test_usual_dropout_is_not_to_blame() -> None:
     ],
 )
 def test_noise_that_leaves_nothing_to_see(transform: dict[str, float], remedy: str | None) -> None:
-    """Five times the range from black to white, or nine of ten lines; in a few pictures, none."""
+    """Five times the range from black to white, or nine of ten lines; in a few images, none."""
     augment = {"transforms": {"it": {"_target_": "noise", **transform}}}
     plain = {"_target_": "expkit.models.conv.ConvNet"}
     found = find("regularisation_too_strong", regularised(2.3, 2.3, model=plain, augment=augment))

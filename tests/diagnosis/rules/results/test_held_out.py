@@ -30,7 +30,7 @@ class TestHeldOutBetterThanTrain:
         return make_evidence(metadata=self.facts, history=history, stages=[TRAINED], **config)
 
     def test_augmentation_explains_it(self) -> None:
-        """80 against 90 %, 4.5 standard errors: measured on pictures made harder."""
+        """80 against 90 %, 4.5 standard errors: measured on images made harder."""
         augment = {**CONFIG["augment"], "transforms": {"flip": {}}}
         finding = found_by("held_out_better_than_train", self.evidence(0.8, 0.9, augment=augment))
         assert finding is not None

@@ -56,7 +56,7 @@ class TestWithinNoiseOfBaseline:
         assert found_by("within_noise_of_baseline", evidence) is None
 
     def test_log_4s_two_winners_are_no_evidence_of_a_difference(self) -> None:
-        """94.21 and 94.05 %: 2 of 1226 pictures. 40 are right in one alone, 38 in the other."""
+        """94.21 and 94.05 %: 2 of 1226 images. 40 are right in one alone, 38 in the other."""
         facts = make_metadata(train=(100, 100), val=(613, 613))
         # 71 and 73 wrong, 33 of them the same: 38 and 40 that only one has wrong
         runs = {

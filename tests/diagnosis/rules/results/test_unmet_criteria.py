@@ -13,7 +13,7 @@ from expkit.metrics.criteria import parse_criterion
 
 class TestCriterionMissed:
     def test_log_4s_winner_missed_its_target(self) -> None:
-        """1155 of 1226 is 94.21 %: 0.29 points and 4 pictures below 94.5 %."""
+        """1155 of 1226 is 94.21 %: 0.29 points and 4 images below 94.5 %."""
         facts = make_metadata(train=(100, 100), val=(613, 613))
         evidence = evaluated(facts, with_right(1155, 1226), criteria={"accuracy": "> 0.945"})
         finding = found_by("criterion_missed", evidence)

@@ -26,7 +26,8 @@ from pathlib import Path
 
 from bounds import Bounds, parse_arguments, say_load
 
-from expkit.records.sweep.folder import Job, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import Job
 
 NETS = '''
 import time

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bounds import Bounds, inform, run_quietly, say_load
 
-from expkit.records.sweep.folder import Job, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import Job
 
 # fp32 and 500 epochs of six pieces: two seconds of one core
 TRAINING = [

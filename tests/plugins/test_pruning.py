@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from synthetic_runs import config_of, puzzle_metadata, write_run
 
-from expkit.records.sweep.folder import Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import job_id
 from hydra_plugins.expkit import _pruning
 from hydra_plugins.expkit._pruning import Pruning, pruning
 

@@ -15,7 +15,8 @@ from expkit.records.files import write_json
 from expkit.records.run.digest import Digest
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.writer import RunFolder
-from expkit.records.sweep.folder import SweepFolder, job_id
+from expkit.records.sweep.folder import SweepFolder
+from expkit.records.sweep.job import job_id
 
 PROCEDURE = {"train": {"max_epochs": 20}, "evaluate": {"weights": "best"}}
 

@@ -21,7 +21,8 @@ from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.writer import RunFolder, hold_file
-from expkit.records.sweep.folder import Job, Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import Job, job_id
 from expkit.terminal.signals import stop_on_signals
 
 JOB = "0123456789abcdef"

@@ -18,7 +18,8 @@ from expkit.config.multirun.hydra_task import Outcome
 from expkit.config.request import Request
 from expkit.config.schema import Sweep as SweepSettings
 from expkit.errors import UserError
-from expkit.records.sweep.folder import Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import job_id
 
 
 @dataclass

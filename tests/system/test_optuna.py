@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from running_expkit import TINY_GATES, Expkit
 
-from expkit.records.sweep.folder import Job, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import Job
 
 HAS_OPTUNA = find_spec("hydra_plugins.hydra_optuna_sweeper") is not None
 needs_optuna = pytest.mark.skipif(

@@ -26,7 +26,7 @@ from expkit.records.run.environment import describe_environment
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder
 from expkit.records.safe_open import make_inside
-from expkit.records.sweep.folder import job_id
+from expkit.records.sweep.job import job_id
 from expkit.terminal.progress import Progress, ReadingBar
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.records.sweep.folder import DONE, Job, Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import DONE, Job, job_id
 from expkit.runner.resume import resume_run
 from expkit.runner.run import (
     EXIT_INTERRUPTED,

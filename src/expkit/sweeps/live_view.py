@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from expkit.records.sweep.folder import FAILURES, Job, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import FAILURES, Job
 from expkit.reports.sweep.progress import SweepProgress
 from expkit.reports.sweep.table import SweepTable
 from expkit.terminal.live_block import TerminalBlock

@@ -11,7 +11,8 @@ from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Task
 from expkit.config.multirun.recorded_overrides import grants_trust, may_run_code
 from expkit.errors import UserError
-from expkit.records.sweep.folder import FAILED, Status, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import FAILED, Status
 from expkit.runner.run import run_request
 from expkit.sweeps.closing import concluded
 from expkit.sweeps.sweep import MISSING, Resumption, run_job, run_jobs

@@ -22,17 +22,8 @@ from expkit.metrics.names import refuse_unknown
 from expkit.records.run.environment import describe_environment
 from expkit.records.seed_groups import flatten
 from expkit.records.sweep.claims import parse_claims
-from expkit.records.sweep.folder import (
-    DONE,
-    FAILED,
-    NOT_IDENTITY,
-    Job,
-    Status,
-    Sweep,
-    SweepFolder,
-    hold_planning,
-    job_id,
-)
+from expkit.records.sweep.folder import Sweep, SweepFolder, hold_planning
+from expkit.records.sweep.job import DONE, FAILED, NOT_IDENTITY, Job, Status, job_id
 from expkit.records.sweep.reuse import find_finished
 from expkit.runner.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
 from expkit.sweeps.job import EXIT_REFUSED, run_planned

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from expkit.records.sweep.folder import Job, Sweep, SweepFolder, is_sweep
+from expkit.records.sweep.folder import Sweep, SweepFolder, is_sweep
+from expkit.records.sweep.job import Job
 from expkit.reports.sweep.search import course
 
 LOOK_SECONDS = 0.5

@@ -18,7 +18,8 @@ from expkit.errors import UserError
 from expkit.hardware import count_cores
 from expkit.metrics.names import for_choosing, is_lower_better, refuse_unknown
 from expkit.metrics.percentages import percent
-from expkit.records.sweep.folder import Job, Sweep, is_sweep
+from expkit.records.sweep.folder import Sweep, is_sweep
+from expkit.records.sweep.job import Job
 from expkit.reports.run.digests import recall_digest
 from expkit.reports.sweep.search import course, search_lines
 from expkit.sweeps.launchers.resources import divide_machine

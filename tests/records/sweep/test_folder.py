@@ -11,7 +11,8 @@ import pytest
 
 from expkit.records.files import read_lines
 from expkit.records.run.writer import hold_lock
-from expkit.records.sweep.folder import Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import job_id
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.records.files import write_json, write_lines
 from expkit.records.run.digest import read_digest
 from expkit.records.run.metadata import StageResult
-from expkit.records.sweep.folder import DONE, FAILED, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import DONE, FAILED
 from expkit.reports import markdown
 from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome

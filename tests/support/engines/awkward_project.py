@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from expkit.records.sweep.folder import Job, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import Job
 
 CHOICE = """# A net that does as it is told
 _target_: awkward_net.Net

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import expkit.sweeps.launchers.cluster as clusters
-from expkit.records.sweep.folder import Job, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import Job
 from expkit.sweeps.launchers.cluster import NodeWork, settle
 from expkit.sweeps.launchers.slurm import SlurmWork
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
-from expkit.records.sweep.folder import Job, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import Job
 from expkit.sweeps.launchers.exit_records import LastWords
 from expkit.sweeps.launchers.pool import ProcessResult
 

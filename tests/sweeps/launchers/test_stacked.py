@@ -16,7 +16,8 @@ from expkit.config.request import OF_THE_SWEEP
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.reader import Run
-from expkit.records.sweep.folder import Job, Sweep, SweepFolder, job_id
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import Job, job_id
 from expkit.reports.run import pages
 from expkit.sweeps.job import run_planned
 from expkit.sweeps.launchers import stacked as stacking

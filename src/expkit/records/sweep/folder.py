@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import platform
@@ -12,9 +11,9 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 from expkit.errors import UserError
 from expkit.metrics.names import for_choosing
@@ -32,138 +31,17 @@ from expkit.records.run.writer import (
     explain_disk_errors,
     hold_file,
     hold_lock,
-    is_file_locked,
     is_locked,
 )
 from expkit.records.safe_open import is_file, open_regular, read_file, refuse_links
-from expkit.records.sweep.lines import is_event, is_id, is_plan, is_ticket
+from expkit.records.sweep.job import Job, events_of, events_path_of
+from expkit.records.sweep.lines import is_id, is_plan, is_ticket
 from expkit.sanitize import one_line
 
 Kind = TypeVar("Kind")
-Status = Literal[
-    "waiting",
-    "running",
-    "finished",
-    "failed",
-    "reused",
-    "pruned",
-    "interrupted",
-    "raised",
-    "refused",
-    "killed",
-    "exited",
-    "timed out",
-]
-# nothing is left to do; of one that failed, a gate or another stage says that it would again
-DONE = ("finished", "failed", "reused", "pruned")
-FAILED: tuple[Status, ...] = ("raised", "refused", "killed", "exited", "timed out")  # run again
-FAILURES: tuple[Status, ...] = ("failed", *FAILED)  # all that a table tells as such
-CUT_OFF: tuple[Status, ...] = (
-    "interrupted",
-    "killed",
-    "timed out",
-)  # unless the run was brought to its end since, pages included
-
 SETTLING_SECONDS = 60.0  # a younger folder may be one that a job is about to hold
-# what decides where a run lies, which code it may use and how it is drawn, but no number of it
-NOT_IDENTITY = ("output_dir", "trust", "plots")
 SEARCHES = "hydra/sweeper=optuna"  # the word that makes a sweep a search
 PLANNED = ("job", "number", "overrides", "config")  # what a line of plan.jsonl has
-
-
-def job_id(config: Mapping[str, Any]) -> str:
-    """A job is what its config says: the same wherever, whenever and as which number it runs."""
-    identity = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
-    read_back = json.loads(json.dumps(identity))  # keys that are numbers sort otherwise as words
-    return hashlib.sha256(json.dumps(read_back, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _is_event(record: Record) -> bool:
-    return is_event(record, get_args(Status))
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep, as its records tell it."""
-
-    id: str
-    number: int
-    overrides: list[str]
-    config: Mapping[str, Any]
-    events: list[Record]
-    sweep: Path
-    change: str | None = None  # of an ablation; None of its recipe
-    choices: Mapping[str, str] = field(default_factory=dict)  # by group
-
-    @property
-    def procedure(self) -> Mapping[str, Any]:
-        """The stages of its config."""
-        return self.config.get("procedure") or {}
-
-    @functools.cached_property
-    def run(self) -> Run | None:
-        """Its run folder, once there is one; that of an earlier sweep where it was taken over."""
-        names = [event["run"] for event in self.events if event["event"] in ("run", "reused")]
-        for name in reversed(names):
-            if not Path(name).is_absolute():  # a reused one's path is
-                refuse_links(self.sweep / name, self.sweep)
-            if is_run(self.sweep / name):
-                return Run(self.sweep / name)
-        return None
-
-    @functools.cached_property
-    def status(self) -> Status:
-        """Its last word, or what its run says where a process was killed before it spoke."""
-        last: Record = self.events[-1] if self.events else {"event": "waiting"}
-        if last["event"] == "waiting":
-            return "waiting"
-        if last["event"] == "reused":
-            return "reused"
-        told: Status = "interrupted" if last["event"] != "ended" else last["status"]
-        if told in CUT_OFF:
-            if self.is_held:
-                return "running"
-            if self.run is not None and self.run.status == "running":
-                return "running"
-            if self.run is not None and self.run.has_pages:
-                return "failed" if self.run.status == "failed" else "finished"
-        return told
-
-    @property
-    def is_held(self) -> bool:
-        """Tell whether a process is at it now."""
-        return is_file_locked(self.events_path)
-
-    @property
-    def events_path(self) -> Path:
-        return _events_path(self.sweep, self.id)
-
-    @property
-    def reason(self) -> str:
-        """Why it ended as it did, in a few words; empty where that needs none."""
-        last = self.events[-1] if self.events else {}
-        return str(last.get("reason") or "")
-
-    @property
-    def seconds(self) -> float | None:
-        """Return how long its last process lived."""
-        last = self.events[-1] if self.events else {}
-        return last.get("seconds")
-
-    def again(self) -> Job:
-        """As its records tell it now."""
-        return replace(self, events=_events(self.sweep, self.id))
-
-    @property
-    def output(self) -> Path:
-        """Return what it printed."""
-        path = self.sweep / "jobs" / f"{self.id}.txt"
-        refuse_links(path, self.sweep)
-        return path
-
-
-def _events(sweep: Path, identity: str) -> list[Record]:
-    return read_lines(_events_path(sweep, identity), ("event",), _is_event, root=sweep)
 
 
 @dataclass(frozen=True)
@@ -224,7 +102,7 @@ class Sweep:
         return read_lines(self.path / "plan.jsonl", PLANNED, is_plan)
 
     def _job(self, record: Record) -> Job:
-        events = _events(self.path, record["job"])
+        events = events_of(self.path, record["job"])
         return Job(
             **{key: record[key] for key in PLANNED if key != "job"},
             id=record["job"],
@@ -255,7 +133,7 @@ class Sweep:
         return {record["job"]: record for record in records}  # the last one counts
 
     def count_events(self, identity: str) -> int:
-        return len(_events(self.path, identity))
+        return len(events_of(self.path, identity))
 
     @property
     def by_id(self) -> dict[str, Job]:
@@ -302,7 +180,7 @@ class SweepFolder:
 
         An orphan of a killed sweep, or a job that a scheduler starts twice, ends first.
         """
-        lock = hold_file(_events_path(self.path, identity), self.path)
+        lock = hold_file(events_path_of(self.path, identity), self.path)
         try:
             yield
         finally:
@@ -356,7 +234,7 @@ class SweepFolder:
     def note(self, identity: str, event: str, **values: Any) -> None:
         """What happened to a job; the last word counts."""
         record = {"event": event, "at": time.time(), "host": platform.node(), "pid": os.getpid()}
-        path = _events_path(self.path, identity)
+        path = events_path_of(self.path, identity)
         append_line(path, json.dumps({**record, **values}), self.path)
 
 
@@ -370,10 +248,6 @@ def hold_planning(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _events_path(sweep: Path, identity: str) -> Path:
-    return sweep / "jobs" / f"{identity}.jsonl"
 
 
 def is_sweep(path: Path) -> bool:

@@ -6,7 +6,8 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
-from expkit.records.sweep.folder import DONE, FAILURES, Job, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import DONE, FAILURES, Job
 from expkit.reports import formatting
 from expkit.reports.run.screen import short
 from expkit.reports.sweep.groups import measured

@@ -10,7 +10,8 @@ from expkit.errors import UserError
 from expkit.records.run.digest import Digest, read_digest
 from expkit.records.run.metadata import StageResult
 from expkit.records.seed_groups import fold_of
-from expkit.records.sweep.folder import DONE, FAILED, FAILURES, Job, Status, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import DONE, FAILED, FAILURES, Job, Status
 from expkit.reports.run.digests import recall_digest
 from expkit.reports.sweep.variation import Value, Variation, seed_of
 

@@ -13,7 +13,7 @@ from expkit.metrics.percentages import percent
 from expkit.records.files import Record, parse_json
 from expkit.records.run.schema import is_epoch
 from expkit.records.safe_open import open_regular, refuse_links
-from expkit.records.sweep.folder import Job
+from expkit.records.sweep.job import Job
 
 MAX_UNREAD = 65_536  # bytes of a file that is read from its end where it has gained more
 FINDING = re.compile(r"^\S+ \S+  ((?:FATAL|WARN|INFO) +\w+)")  # as a run's log has it

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from expkit.metrics.names import Measure, is_lower_better
 from expkit.records.run.reader import Run
-from expkit.records.sweep.folder import FAILURES, Sweep
+from expkit.records.sweep.folder import Sweep
+from expkit.records.sweep.job import FAILURES
 from expkit.reports import formatting
 from expkit.reports.sweep.groups import measured
 from expkit.reports.sweep.rows import Row, read_rows

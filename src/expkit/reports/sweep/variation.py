@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from expkit.records.seed_groups import flatten
-from expkit.records.sweep.folder import Job
+from expkit.records.sweep.job import Job
 
 Value = str | int | float
 

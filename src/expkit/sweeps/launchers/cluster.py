@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from expkit.records.sweep.folder import DONE, FAILED, Status, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import DONE, FAILED, Status
 from expkit.sanitize import clean_streams
 from expkit.sweeps.job import run_planned
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from expkit.records.sweep.folder import DONE, Job, SweepFolder
+from expkit.records.sweep.folder import SweepFolder
+from expkit.records.sweep.job import DONE, Job
 from expkit.sweeps.launchers.memory_kills import count_memory_kills
 from expkit.sweeps.launchers.pool import ProcessResult
 

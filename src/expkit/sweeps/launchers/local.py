@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Protocol
 
 from annotated_types import Ge, Gt
 
-from expkit.records.sweep.folder import FAILURES, Job, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import FAILURES, Job
 from expkit.sweeps.job import conduct
 from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
 from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult

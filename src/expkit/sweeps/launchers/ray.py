@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
-from expkit.records.sweep.folder import Status, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import Status
 from expkit.sweeps.launchers.cluster import NodeWork, settle
 from expkit.sweeps.live_view import SweepScreen
 from expkit.terminal.signals import raise_if_interrupted

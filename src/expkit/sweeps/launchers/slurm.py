@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge
 
 from expkit.errors import UserError
-from expkit.records.sweep.folder import DONE, Status, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import DONE, Status
 from expkit.sweeps.launchers.cluster import NodeWork, settle
 from expkit.sweeps.live_view import SweepScreen
 from expkit.terminal.signals import raise_if_interrupted, stop_on_signals

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
-from expkit.records.sweep.folder import NOT_IDENTITY, Job, Sweep, SweepFolder
+from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.sweep.job import NOT_IDENTITY, Job
 from expkit.runner.run import EXIT_INTERRUPTED, Build, build
 from expkit.sanitize import CleanStream
 from expkit.sweeps.job import run_job, run_planned

@@ -83,6 +83,6 @@ def test_a_loss_that_would_have_to_learn_is_refused() -> None:
 def test_mixed_images_need_a_loss_that_takes_shares_of_classes() -> None:
     """Cross-entropy does; a loss that picks the target's column cannot."""
     refuse_mixed(nn.CrossEntropyLoss(), 3, "torch")
-    with pytest.raises(UserError, match="shares of classes") as caught:
+    with pytest.raises(UserError, match="fractions of classes") as caught:
         refuse_mixed(Hinge(), 3, "my.Hinge")
     assert "augment.mixup_alpha=0" in str(caught.value.details["do"])

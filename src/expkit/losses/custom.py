@@ -105,7 +105,7 @@ def why_unusable(loss: Loss, outputs: Tensor, targets: Tensor) -> str | None:
 
 
 def refuse_mixed(loss: Loss, num_classes: int, target: str) -> None:
-    """Refuse mixed images where the loss does not take their shares of classes, B x C."""
+    """Refuse mixed images where the loss does not take their fractions of classes, B x C."""
     outputs = torch.randn(6, num_classes, generator=torch.Generator().manual_seed(0))
     reason = why_unusable(loss, outputs, outputs.softmax(1).roll(1, 0))
     if reason is not None:

@@ -64,9 +64,8 @@ def read_tree(
             raise _wrong_layout(root, f"'{root}' has no images in folders of classes", True)
         return ImageTree(splits, folders, names, list(left.remarks()))
     if len(names) < 2:
-        raise _wrong_layout(
-            root, f"'{root}' has images of {len(names)} classes, not of two or more"
-        )
+        found = "1 class" if names else "0 classes"
+        raise _wrong_layout(root, f"'{root}' has images of {found}, not of two or more")
     _check_classes(splits, names, allow_missing, root)
     return ImageTree(splits, folders, names, list(left.remarks()))
 

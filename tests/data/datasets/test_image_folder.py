@@ -243,7 +243,7 @@ def test_missing_class_may_be_allowed_by_name(root: Path) -> None:
     [
         ((), "has images of 0 classes"),
         (("1.png", "2.png"), "has images of 0 classes"),
-        (("cat/1.png",), "has images of 1 classes"),
+        (("cat/1.png",), "has images of 1 class,"),
         (("train/1.png", "val/1.png"), "has images of 0 classes"),
         (("test/cat/1.png", "val/cat/1.png"), "there is test, val in"),
     ],

@@ -66,7 +66,7 @@ ALL_ALIKE = "device=cpu device.threads=1"
 VOLATILE = re.compile(
     r"seconds|_at$|^at$|memory|per_second|^speed|^host|^pid|_mb$|^gb|commit|^code|^command"
     r"|^environ|^sources|^packages|^versions|^python|^path$|^folder|^started|^ended|^run$|^id$|^job"
-    r"|digest|sha256|date|hash|_dir$|^time|^load|_gb$|minutes"
+    r"|digest|sha256|date|hash|_dir$|^time|^load|_gb$|minutes|^format_version"
 )
 TEXT = re.compile(r"[a-z].*\s", re.IGNORECASE | re.DOTALL)  # a sentence, which may be worded anew
 RANGE_TEST = "rates"  # of the learning rate: it goes as far as a second of this machine carries it
@@ -79,6 +79,7 @@ EVIDENCE = {
     "weighted_to_class_shares": "weighted_to_class_fractions",
 }
 IGNORED_FILES = {"log.txt", ".lock", "digests.jsonl", "environment.json", "digest.json"}
+JOB = re.compile(r"\b[0-9a-f]{16}\b")  # a hash of its config, of the names in it too
 DATED = re.compile(r"\d{8}_\d{6}_(\d+_)?|(?<=\D)_\d+$")
 
 
@@ -157,15 +158,19 @@ def read_all(place: Path, former: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     paths = sorted(p for p in place.rglob("*") if p.is_file())
     dated = sorted({part for path in paths for part in path.parts if DATED.match(part)})
+    plans = [path.read_text() for path in paths if path.name == "plan.jsonl"]
+    jobs = [json.loads(line)["job"] for plan in plans for line in plan.splitlines()]
     for path in paths:
         relative = path.relative_to(place)
-        if {"cache", "images"} & set(relative.parts) or path.name in IGNORED_FILES:
+        is_ours = relative.parts[0] == "images" or "cache" in relative.parts
+        if is_ours or path.name in IGNORED_FILES:
             continue
-        # the runs of a sweep in the order in which they began
+        # the runs of a sweep in the order in which they began, its jobs in that of its plan
         parts = [
             f"{dated.index(p)}_{DATED.sub('', p)}" if p in dated else p for p in relative.parts
         ]
-        name = rename("/".join(parts), former)
+        name = JOB.sub(lambda found: f"job_{jobs.index(found[0])}", "/".join(parts))
+        name = rename(name, former)
         if path.name != "screen.txt":
             values[name] = "is there"
         for key, value in read_file(path):
@@ -237,7 +242,7 @@ def shorten(value: object) -> str:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["record", folder, *names]:
-            record(Path(folder), names)
+            record(Path(folder).resolve(), names)
         case ["compare", old, new]:
             sys.exit(compare(Path(old), Path(new)))
         case _:

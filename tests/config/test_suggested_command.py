@@ -59,7 +59,7 @@ def test_advice_keeps_the_other_words_and_is_taken_as_it_stands(
     typed: str, proposed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without them the default dataset would be trained in place of the user's."""
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["expkit"])
     monkeypatch.setattr(train, "Task", lambda *_: accepting())

@@ -17,7 +17,7 @@ from expkit.reports.run.trials import TrialResult, best_cure, trial_table
 FOUND = Finding(
     severity="warning",
     sentence="the loss is 6.857",
-    evidence={"loss": 6.85678, "pictures": [f"picture_{i}.png" for i in range(16)]},
+    evidence={"loss": 6.85678, "images": [f"picture_{i}.png" for i in range(16)]},
     cause="nothing was learnt",
     command="expkit train optimizer.lr=0.0001",
     stage="train",
@@ -47,13 +47,13 @@ def test_a_page_folds_a_long_list_and_has_all_of_it() -> None:
     assert "and 12 more" in line
     assert folded.startswith("<details>\n<summary>images: all 16</summary>")
     assert all(f"picture_{i}.png" in folded for i in range(16))
-    short = replace(FOUND, evidence={"pictures": ["a.png", "b.png"]})
+    short = replace(FOUND, evidence={"images": ["a.png", "b.png"]})
     assert "<details>" not in "".join(markdown_section([short.to_json()]))
 
 
 def test_a_name_cannot_leave_its_fence() -> None:
     """Files may be called anything."""
-    odd = replace(FOUND, evidence={"pictures": ["```", "<img src=x>", *"abc"]})
+    odd = replace(FOUND, evidence={"images": ["```", "<img src=x>", *"abc"]})
     folded = markdown_section([odd.to_json()])[2]
     fence = folded.split("\n")[3]
     assert fence == "````"

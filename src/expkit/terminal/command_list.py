@@ -12,7 +12,7 @@ COMMANDS = {
     "diagnose": "what is wrong with a run, why, and what to try next",
     "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",
     "evaluate": "a run's model on any data that fits it",
-    "predict": "what a run's model says to new images",
+    "predict": "what a run's model predicts for new images",
     "latency": "how long a run's model takes, and how large it is",
     "parity": "a device and precision held against this CPU in fp32, layer by layer",
     "report": "write an experiment's page from its runs, and the index of all",

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 
 class LineDropout(nn.Module):
     """Loses whole lines, as where a tip left the surface: they become the image's mean."""
 
-    def __init__(
-        self,
-        fraction: Annotated[float, Ge(0), Le(1)] = 0.1,
-        p: Annotated[float, Ge(0), Le(1)] = 0.5,
-    ) -> None:
+    def __init__(self, fraction: float = 0.1, p: float = 0.5) -> None:
         """`p` chooses images, and each line of these is lost with probability `fraction`."""
         super().__init__()
         self.fraction = fraction

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 
+from expkit.augment import arguments
 from expkit.augment.mixing import mix_pairs
 from expkit.errors import UserError
 
@@ -18,15 +17,11 @@ MOST_OUTSIDE = 0.5  # of the trial's values: strong noise stays below, a normali
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(arguments.Augmentation):
     """Named transforms in order, then mixed pairs; all draw from torch's global generators.
 
     Nothing is remembered from batch to batch, so whoever seeds each epoch also resumes it.
     """
-
-    transforms: Mapping[str, nn.Module] = field(default_factory=dict)
-    mixup_alpha: Annotated[float, Ge(0)] = 0.0
-    cutmix_alpha: Annotated[float, Ge(0)] = 0.0
 
     def __post_init__(self) -> None:
         for name, transform in self.transforms.items():

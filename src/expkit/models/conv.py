@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Lt, MinLen
 from torch import Tensor, nn
 
-Initialization = Literal["default", "kaiming", "xavier", "orthogonal"]
-Norm = Literal["none", "batch", "group"]
+from expkit.models.arguments import ImageShape, Initialization, Norm
 
 GROUPS = 8  # of group norm, or as many as divide the width
 
@@ -23,15 +20,16 @@ class ConvNet(nn.Module):
     with unnormalized input a deep head then sees nearly the same features for all samples.
     """
 
+    # arguments.py states which values a config may give
     def __init__(
         self,
-        widths: Annotated[Sequence[Annotated[int, Ge(1)]], MinLen(1)] = (16, 32, 64),
-        hidden: Sequence[Annotated[int, Ge(1)]] = (),
+        widths: Sequence[int] = (16, 32, 64),
+        hidden: Sequence[int] = (),
         init: Initialization = "default",
         norm: Norm = "none",
-        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        dropout: float = 0.0,
         *,
-        image_shape: tuple[int, int, int],
+        image_shape: ImageShape,
         num_outputs: int,
     ) -> None:
         super().__init__()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import torch
-from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
 from expkit.errors import UserError
+from expkit.models.arguments import ImageShape, Pooling
 
 POSITION_STD = 0.02  # of the learned positions and the class token at the start, as in ViT
 
@@ -20,17 +18,18 @@ class ScanLineTransformer(nn.Module):
     then: from the first place it would see nothing but itself.
     """
 
+    # arguments.py states which values a config may give
     def __init__(
         self,
-        layers: Annotated[int, Ge(1)] = 6,
-        width: Annotated[int, Ge(1)] = 256,
-        heads: Annotated[int, Ge(1)] = 8,
-        feed_forward: Annotated[int, Ge(1)] = 1024,
-        dropout: Annotated[float, Ge(0), Lt(1)] = 0.1,
-        pooling: Literal["class_token", "mean"] = "class_token",
+        layers: int = 6,
+        width: int = 256,
+        heads: int = 8,
+        feed_forward: int = 1024,
+        dropout: float = 0.1,
+        pooling: Pooling = "class_token",
         causal: bool = False,
         *,
-        image_shape: tuple[int, int, int],
+        image_shape: ImageShape,
         num_outputs: int,
     ) -> None:
         super().__init__()

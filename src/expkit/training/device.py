@@ -9,15 +9,15 @@ import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from expkit.data.store.memory import count_memory_bytes, count_own_bytes
 from expkit.errors import UserError
+from expkit.training import arguments
 from expkit.training.small_maps import guard_small_maps
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -66,16 +66,8 @@ class Device:
 
 
 @dataclass(frozen=True)
-class DeviceChoice:
+class DeviceChoice(arguments.DeviceChoice):
     """A device as the config asks for it."""
-
-    name: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    channels_last: bool = True
-    compile: bool = False
-    threads: Annotated[int, Ge(1), Le(1024)] | None = None
-    deterministic: bool = False
-    flush_denormals: bool = True
 
     def open(self) -> Device:
         found = available_devices()

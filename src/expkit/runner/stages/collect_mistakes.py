@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from annotated_types import Ge, MinLen
 
 from expkit.errors import UserError
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
 from expkit.runner.session import Session
+from expkit.runner.stages import arguments
 from expkit.runner.stages.training import Training, check_trained
 from expkit.training.inference import compute_outputs
 from expkit.training.loop import EpochPlan, train_epochs
@@ -27,7 +26,7 @@ NO_PREDICTION = -1  # where an output is NaN or infinite
 
 
 @dataclass(frozen=True)
-class MistakeCollection:
+class MistakeCollection(arguments.MistakeCollection):
     """Trains a model for each fold of the training split on the others, and asks it for the fold.
 
     Batches, rates, epochs and what is trainable are those of stage `like`. Nothing is held out to
@@ -36,11 +35,6 @@ class MistakeCollection:
     What such a model gets wrong in its fold, which it has not seen, is labelled `label`. A model
     that predicted its own training samples would find next to nothing wrong.
     """
-
-    like: str
-    label: Annotated[str, MinLen(1)] = "maybe"
-    num_folds: Annotated[int, Ge(2)] = 5
-    batch_size: Annotated[int, Ge(1)] = 256
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """There must be classes, enough samples of each, and a stage to take after."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from expkit.data.store.mapped import MappedImages
@@ -23,6 +21,7 @@ from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
+from expkit.runner.stages import arguments
 from expkit.runner.stages.training import Training, check_trained
 from expkit.training.checkpoint import load_weights
 from expkit.training.inference import predict
@@ -31,13 +30,8 @@ NUM_MISTAKES = 24
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(arguments.Evaluation):
     """Records every split's predictions; all figures of the verdict are computed from them."""
-
-    of: str | None = None
-    weights: Literal["best", "last"] = "best"
-    unknown_classes: Literal["refuse", "leave_out"] = "refuse"  # samples of them in other data
-    batch_size: Annotated[int, Ge(1)] = 256
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Somebody must have trained before."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -17,23 +15,18 @@ from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage, try_step
 from expkit.runner.monitor import observe_loss, observe_model
 from expkit.runner.session import Session
+from expkit.runner.stages import arguments
 from expkit.training.learner import Learner
 from expkit.training.loop import EpochPlan, train_epochs
 
 
 @dataclass(frozen=True)
-class OverfitGate:
+class OverfitGate(arguments.OverfitGate):
     """Passes as soon as one step finds all samples right and the loss under its bound.
 
     Loss and accuracy are those of the forward pass in training mode, before the step's update.
     With one sample, batch norm stands on its initial statistics: there is no batch to norm by.
     """
-
-    num_samples: Annotated[int, Ge(1)]
-    max_steps: Annotated[int, Ge(1)]
-    max_loss: Annotated[float, Gt(0)]
-    min_accuracy: Annotated[float, Gt(0), Le(1)] = 1.0
-    max_regression_loss: Annotated[float, Gt(0)] = 0.001
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Try a step; fewer samples than asked for are said and used."""

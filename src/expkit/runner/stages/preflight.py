@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
-
-from annotated_types import Gt
+from typing import Any
 
 from expkit.data.audit.profile import profile_dataset
 from expkit.probes.machine import describe_machine, repeats_itself
@@ -15,19 +13,18 @@ from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
 from expkit.runner.monitor import attempt, observe_loss, observe_model, probe_batch
 from expkit.runner.session import Session
+from expkit.runner.stages import arguments
 from expkit.runner.stages.training import Training
 from expkit.training.learner import Learner
 from expkit.training.lr_finder import sweep_lrs
 
 
 @dataclass(frozen=True)
-class Preflight:
+class Preflight(arguments.Preflight):
     """Measures the data, the loss, the model and the rate; the rules say what is wrong with them.
 
     Nothing that it does changes a number of the stages after it.
     """
-
-    max_seconds: Annotated[float, Gt(0)] = 10.0
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """It can look at whatever there is."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 
 from expkit.data.store.split import batch_bounds
@@ -30,6 +28,7 @@ from expkit.runner.components import Parts, Stage, try_step
 from expkit.runner.monitor import Observer, attempt
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
+from expkit.runner.stages import arguments
 from expkit.training.inference import predict
 from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, EpochPlan, score, train_epoch
@@ -38,29 +37,12 @@ NUM_SHOWN = 8  # pieces whose every probability a snapshot keeps
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(arguments.Training):
     """Trains until a target, the end of patience, or the last epoch; keeps the best and the last.
 
     A metric without a split is the monitored split's: val where there is one, else train.
     Whether to stop, and which epoch is best, is read off the records: a resumed run agrees.
     """
-
-    max_epochs: Annotated[int, Ge(1)]
-    batch_size: Annotated[int, Ge(1)]
-    batches_per_step: Annotated[int, Ge(1)] = 1
-    balanced_sampling: bool = False
-    start_from: str | None = None
-    labels_from: str | None = None
-    trainable: Literal["all", "head"] | Sequence[str] = "all"
-    frozen_up_to: str | None = None
-    groups: Mapping[str, Mapping[str, Any]] | None = None
-    layer_decay: Annotated[float, Gt(0), Le(1)] | None = None
-    ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
-    stop_at: Mapping[str, object] | None = None
-    monitor: str = "loss"
-    patience: Annotated[int, Ge(1)] | None = None
-    max_gradient_norm: Annotated[float, Gt(0)] | None = None
-    snapshot_every: Annotated[int, Ge(1)] | None = 50
 
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """Refuse metrics that no epoch records, and batches that cannot be learnt from."""

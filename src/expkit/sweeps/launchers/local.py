@@ -7,13 +7,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
-
-from annotated_types import Ge, Gt
+from typing import Protocol
 
 from expkit.records.sweep.folder import Sweep, SweepFolder
 from expkit.records.sweep.job import FAILURES, Job
 from expkit.sweeps.job import conduct
+from expkit.sweeps.launchers import arguments
 from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
 from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult
 from expkit.sweeps.launchers.preloading import list_modules
@@ -44,13 +43,8 @@ class SweepDisplay(Protocol):
 
 
 @dataclass(frozen=True)
-class LocalLauncher:
+class LocalLauncher(arguments.LocalLauncher):
     """Each job in a process of its own."""
-
-    jobs: Literal["auto"] | Annotated[int, Ge(1)] = "auto"
-    jobs_per_device: Annotated[int, Ge(1)] = 1
-    timeout: Annotated[float, Gt(0)] | None = None
-    fail_fast: bool = False
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None:
         planned = Sweep(sweep).jobs

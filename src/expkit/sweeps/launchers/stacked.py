@@ -20,6 +20,7 @@ from expkit.records.sweep.job import NOT_IDENTITY, Job
 from expkit.runner.run import EXIT_INTERRUPTED, Build, build
 from expkit.sanitize import CleanStream
 from expkit.sweeps.job import run_job, run_planned
+from expkit.sweeps.launchers import arguments
 from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
 from expkit.sweeps.launchers.local import TICK_SECONDS
 from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StackedLauncher:
+class StackedLauncher(arguments.StackedLauncher):
     """Groups of seeds one after another, each in a process of its own; runs are as alone."""
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None:
@@ -63,8 +64,8 @@ def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Seque
     first = group[0]
     with tempfile.TemporaryDirectory() as folder:
         refusal = Path(folder) / "refusal.json"
-        arguments = (first.sweep, first.id, refusal)
-        calls.start(first.id, conduct_check, arguments, output=first.output, environ={})
+        given = (first.sweep, first.id, refusal)
+        calls.start(first.id, conduct_check, given, output=first.output, environ={})
         _await_end(calls, signals)
         if refusal.exists():
             record = read_json(refusal)
@@ -92,8 +93,8 @@ def _watch_group(
     first = group[0]
     for _ in range(MOST_LOSSES + 1):
         words.expect(group)
-        arguments = (first.sweep, [job.id for job in group])
-        calls.start(first.id, conduct_group, arguments, output=first.output, environ={})
+        given = (first.sweep, [job.id for job in group])
+        calls.start(first.id, conduct_group, given, output=first.output, environ={})
         for job in group:
             display.started(job.id)
         ended = _await_end(calls, signals, display.tick)

@@ -93,7 +93,7 @@ def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
     for target, kind in (("builtins.object", "object"), ("builtins.dict", "dict")):
         node = {"_target_": target, **({"_partial_": True} if kind == "dict" else {})}
         with pytest.raises(UserError, match=f"model cannot be a {kind}"):
-            make_model(node, image_shape=(3, 4, 4), num_outputs=2)
+            make_model(node, ["builtins"], image_shape=(3, 4, 4), num_outputs=2)
 
 
 def test_weights_in_a_yaml_are_for_expkits_own_loss() -> None:

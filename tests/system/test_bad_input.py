@@ -26,6 +26,11 @@ BEFORE_TORCH = [
     (("train", "modle=simple_conv"), "no key 'modle'", "expkit train model=simple_conv"),
     (("train", "model=larger_bakbone"), "no model called", "expkit train model=larger_backbone"),
     (("train", "optimizer.lrr=1"), "no key 'optimizer.lrr'", "optimizer.lr"),
+    (("train", "optimizer.amsgrad=true"), "no key", "expkit train +optimizer.amsgrad=true"),
+    (("train", "optimizer.amsgrate=true"), "no key 'optimizer.amsgrate'", "optimizer"),
+    (("train", "device.threads=0"), "device.threads cannot be 0", ">= 1"),
+    (("train", "procedure.overfit_1.max_loss=0"), "max_loss cannot be 0", "a number > 0"),
+    (("train", "augment.mixup_alpha=-1"), "augment.mixup_alpha cannot be -1", ">= 0"),
     (("train", "lr=0.1"), "no key 'lr'", "expkit train optimizer.lr=0.1"),
     (("train", "optimizer.lr=abc"), "optimizer.lr cannot be 'abc'", "a number"),
     (("train", "optimizer.lr=-1"), "optimizer.lr cannot be -1", "a number > 0"),
@@ -37,7 +42,7 @@ BEFORE_TORCH = [
     (("train", "procedure.train.batch_size=0"), "batch_size cannot be 0", ">= 1"),
     (("train", "dataset.rows=0"), "dataset.rows cannot be 0", ">= 1"),
     (("train", "dataset.rows=1", "dataset.columns=1"), "needs two", "rows x columns >= 2"),
-    (("train", "model._target_=expkit.models.conv.ConvNett"), "no 'ConvNett'", "conv.ConvNet"),
+    (("train", "model._target_=expkit.models.conv.ConvNett"), "cannot be", "conv.ConvNet\n"),
     (("train", "+model.foo=1"), "no argument 'foo'", "widths"),
     (("train", "+foo=1"), "no setting 'foo'", "seed"),
     (("train", "model._target_=os.system"), "outside the known packages", "trust=[os]"),
@@ -78,6 +83,8 @@ BEFORE_TORCH = [
 ]  # fmt: skip
 
 AFTER_TORCH = [
+    (("+optimizer.foo=1",), "optimizer has no argument 'foo'", "betas"),
+    (("optimizer.betas=[0.9]",), "optimizer.betas cannot be [0.9]", "a list of 2 numbers"),
     (("device=cuda",), "no cuda device", "device=cpu"),
     (("device=mps",), "no mps device", "device=cpu"),
     (("loss.class_weights=[1,2]",), "6 classes and 2 weights", "a number for each class"),

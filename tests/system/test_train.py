@@ -232,6 +232,17 @@ def test_an_impossible_job_is_refused_before_the_first(run_here: Expkit, tmp_pat
     assert not (tmp_path / "outputs").exists()
 
 
+def test_an_impossible_part_of_a_library_is_refused_before_the_first_job(
+    run_here: Expkit, tmp_path: Path
+) -> None:
+    """Its class is looked at for every job, and no folder is left."""
+    done = run_here("train", "-m", *TINY, "optimizer.eps=1e-8,small")
+    assert done.code == 2
+    assert "optimizer.eps cannot be 'small'" in done.err
+    assert "job 1: " in done.err
+    assert not (tmp_path / "outputs").exists()
+
+
 @pytest.mark.slow
 def test_hydra_words_work(expkit: Expkit, tmp_path: Path) -> None:
     """Flags, additions, deletions, interpolations and a config folder of one's own."""

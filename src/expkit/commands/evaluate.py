@@ -9,7 +9,7 @@ from typing import Any
 from expkit.config.compose import change_parts, compose_output_dir
 from expkit.config.plain_data import with_own_cache
 from expkit.config.suggested_command import with_whole_command
-from expkit.config.targets.signatures import read_signature
+from expkit.config.targets.check import signature_of
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.reader import Run, find_run
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     places = [word for word in arguments.overrides if word.startswith("output_dir=")]
     words_of_parts = [word for word in arguments.overrides if word not in places]
     try:
-        plain = describe_evaluation(run, words_of_parts)
+        plain = describe_evaluation(run, words_of_parts, arguments.trust)
     except UserError as error:
         raise with_whole_command(error, words, ("expkit", "evaluate")) from error
     # the run may be a stranger's, who has no say in where the user's files go
@@ -72,7 +72,9 @@ def main(words: Sequence[str]) -> int:
         return run_experiment(parts, make_folder(parts, config, arguments.overrides, command))
 
 
-def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
+def describe_evaluation(
+    run: Run, overrides: Sequence[str], trusted: Sequence[str] = ()
+) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
     from expkit.runner.inputs import without_downloads
 
@@ -85,7 +87,7 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
         )
     config = with_own_cache(without_downloads(run.config))
     changed = change_parts({name: config[name] for name in CHANGEABLE}, overrides)
-    changed["dataset"] = _as_other_data(run, changed["dataset"], overrides)
+    changed["dataset"] = _as_other_data(run, changed["dataset"], overrides, trusted)
     return {
         **config,
         **changed,
@@ -98,14 +100,16 @@ def describe_evaluation(run: Run, overrides: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _as_other_data(run: Run, dataset: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def _as_other_data(
+    run: Run, dataset: dict[str, Any], overrides: Sequence[str], trusted: Sequence[str] = ()
+) -> dict[str, Any]:
     """Evaluate other data whole, decoded as the run's own was, where no word says else."""
     from expkit.runner.evaluation_data import decoding_of
 
     own = run.config["dataset"]
     if all(dataset.get(key) == own.get(key) for key in {*dataset, *own} - OF_THE_SAME_DATA):
         return dataset
-    signature = read_signature(dataset["_target_"])
+    signature = signature_of(str(dataset.get("_target_")), "dataset", "dataset", trusted)
     known = {} if signature is None else signature.parameters
     typed = {word.lstrip("+~").partition("=")[0].removeprefix("dataset.") for word in overrides}
     given: dict[str, Any] = {"evaluate_only": not typed & SPLITTING}

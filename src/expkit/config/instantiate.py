@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 import copy
-import re
-import traceback
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hydra.utils import instantiate
 
-from expkit.config.plain_data import refuse_interpolations
-from expkit.config.user_code import find_here, let_in, own_folder, targets_in
-from expkit.errors import UserError
+from expkit.config.build_errors import explain_failure
+from expkit.config.targets.check import check_part
 
 
-def build_part(node: Mapping[str, Any], key: str) -> Any:
+def build_part(node: Mapping[str, Any], key: str, trusted: Collection[str] = ()) -> Any:
     """Build what a mapping's `_target_` makes; a partial one still wants its runtime values.
 
-    It is built from what was checked: nothing in it is an interpolation, which Hydra would resolve.
+    What is built has been looked at just before, whoever has forgotten to.
     """
-    refuse_interpolations(node, key)
-    let_in(targets_in(node))
+    check_part(node, key, trusted=trusted)
     return explain_failure(
         node, key, lambda: instantiate(copy.deepcopy(dict(node)), _convert_="all")
-    )
-
-
-def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any]) -> Any:
-    """Call `build`; what it raises becomes a message that names the key and the target."""
-    try:
-        return build()
-    except UserError:
-        raise
-    except Exception as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        if isinstance(cause, UserError):
-            raise cause from error
-        # of a part within the part; Hydra tells it in its message alone
-        inner = re.search(r"^full_key: (\S+)", str(error), re.MULTILINE)
-        full_key = f"{key}.{inner[1]}" if inner else key
-        where = full_key if inner else f"{key}._target_={node.get('_target_')}"
-        frame = traceback.extract_tb(cause.__traceback__)[-1]
-        place = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
-        raise UserError(
-            f"{full_key} cannot be built: {cause or type(cause).__name__}",
-            where=f"{where}\n{place}",
-            fix=_how_to_let_in(cause)
-            or f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
-            "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)",
-        ) from error
-
-
-def _how_to_let_in(error: BaseException) -> str | None:
-    """Say how a module of the user's is found that own code names at run time alone."""
-    if not isinstance(error, ModuleNotFoundError) or not error.name or "." in error.name:
-        return None
-    if own_folder() is None or find_here(error.name) is None:
-        return None
-    return (
-        f"write `import {error.name}` somewhere in your code: modules are found by their import "
-        "statements, and not where a name is made up at run time"
     )

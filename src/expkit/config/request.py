@@ -93,7 +93,7 @@ class Request:
     def sweep(self) -> Sweep:
         """Return how the whole sweep is judged, and what of it need not run."""
         given = self._plain["sweep"]
-        check_fields(given, "expkit.config.schema.Sweep", "sweep")
+        check_fields(given, Sweep, "sweep")
         return Sweep(**{field.name: given[field.name] for field in fields(Sweep)})
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,10 +11,11 @@ from typing import Any
 
 from expkit.config.key_synonyms import CHOICES, DEVICES, NOT_SET, names_for, squeezed
 from expkit.config.paths import content_of, list_choices, values_to_give
-from expkit.config.targets.check import RUN_TIME_NAMES
-from expkit.config.targets.resolver import TargetNotFoundError
-from expkit.config.targets.signatures import read_signature
-from expkit.errors import nearest_of
+from expkit.config.targets.allowed import is_expkits, role_at
+from expkit.config.targets.check import RUN_TIME_NAMES, signature_of
+from expkit.config.targets.modules import locate
+from expkit.config.targets.trust import refuse_words
+from expkit.errors import UserError, nearest_of
 
 # mappings whose names a user may add to; others hold what their part or the run takes
 OPEN = frozenset({"criteria", "reference", "ablation", "hydra"})
@@ -120,13 +122,36 @@ def _takes(node: Mapping[str, Any], path: Sequence[str], name: str) -> bool:
     """Tell whether a part takes an argument that its choice leaves out, or a mapping any name."""
     if "_target_" not in node:
         return path[0] in OPEN or path[-1] in ("options", "arguments")
+    target, key, role = str(node["_target_"]), ".".join(path), role_at(path)
     try:
-        signature = read_signature(str(node["_target_"]))
-    except TargetNotFoundError:
+        refuse_words(target, key, role, ())
+    except UserError:
         return False
-    if signature is None or signature.takes_any:
-        return True
-    return name in signature.parameters and name not in RUN_TIME_NAMES
+    if name in RUN_TIME_NAMES:
+        return False
+    if not is_expkits(target, role):
+        return _is_in_source(name, target)
+    signature = signature_of(target, key, role)
+    return signature is None or signature.takes_any or name in signature.parameters
+
+
+def _is_in_source(argument: str, target: str) -> bool:
+    """Tell whether a class or function takes an argument, from its source: no torch is loaded."""
+    module, names = locate(target)
+    start = re.compile(rf"^(?:def|class) {re.escape(names[-1])}\b", re.MULTILINE)
+    files = module.location.parent.rglob("*.py") if module.folders else [module.location]
+    for file in files:
+        is_source = file.suffix == ".py" and file.is_file()
+        text = file.read_text("utf-8", "replace") if is_source else ""
+        if found := start.search(text):
+            body = re.split(r"^(?=class |def |@)", text[found.end() :], maxsplit=1, flags=re.M)[0]
+            _, has_init, after = body.partition("def __init__(")
+            is_function = text[found.start()] == "d"
+            taken = after if has_init else body  # the fields of a dataclass stand in its body
+            if has_init or is_function:
+                taken = re.split(r"\)\s*(?:->[^:]*)?:\n", taken, maxsplit=1)[0]
+            return "**" in taken or bool(re.search(rf"\b{re.escape(argument)}\s*[:=,]", taken))
+    return True
 
 
 def _in_other_choices(

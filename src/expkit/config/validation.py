@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from expkit.config.paths import conf_folders, list_choices
 from expkit.config.plain_data import refuse_interpolations
-from expkit.config.schema import PARTS, Config
+from expkit.config.schema import PARTS, Config, Diagnosis, Plots, Reference
+from expkit.config.targets.annotations import spelled
 from expkit.config.targets.check import check_fields, check_part
-from expkit.config.targets.resolver import KNOWN_PACKAGES, spelled_module
+from expkit.config.targets.modules import locate
 from expkit.config.user_code import targets_in
 from expkit.errors import UserError, nearest_of
 from expkit.sanitize import one_line
@@ -22,42 +23,54 @@ MAX_NAME_BYTES = 150  # a folder's name has room for 255, and a date stands befo
 
 
 def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = None) -> Config:
-    """The typed config; imports nothing that a target names.
+    """The typed config, of which expkit's own parts are sound and all code is allowed by its name.
 
-    `trusted` stands in for the config's own `trust` where the config may be a stranger's.
+    `trusted` takes the place of the config's own `trust` where the config may be a stranger's.
+    Parts of a library or of the user's own are looked at by `check_others`, which imports them.
     """
     _check_text(plain)
     refuse_interpolations(plain, "")
-    check_fields(plain, "expkit.config.schema.Config", "")
+    check_fields(plain, Config, "")
     given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
     config = Config(**given)
     _check_name(config.name)
     _check_rate(config.optimizer)
     if config.reference is not None:
-        check_fields(config.reference, "expkit.config.schema.Reference", "reference")
-    check_fields(config.diagnosis, "expkit.config.schema.Diagnosis", "diagnosis")
+        check_fields(config.reference, Reference, "reference")
+    check_fields(config.diagnosis, Diagnosis, "diagnosis")
     _check_ignored(config.diagnosis)
-    check_fields(config.plots, "expkit.config.schema.Plots", "plots")
-    trust = config.trust if trusted is None else trusted
-    for key in PARTS:
-        check_part(getattr(config, key), key, trusted=trust)
+    check_fields(config.plots, Plots, "plots")
+    if trusted is not None:
+        config = replace(config, trust=list(trusted))
     if not config.procedure:
         raise UserError("the procedure has no stage", where="procedure", fix="procedure=standard")
     for name, stage in config.procedure.items():
         if not isinstance(stage, Mapping):
             raise UserError(f"the stage '{name}' is not a mapping", where=f"procedure.{name}")
-        check_part(stage, f"procedure.{name}", trusted=trust)
+    _check_parts(config, import_others=False)
     return config
+
+
+def check_others(config: Config) -> None:
+    """Refuse what is wrong with parts of libraries and of the user's own: it imports them."""
+    _check_parts(config, import_others=True)
+
+
+def _check_parts(config: Config, *, import_others: bool) -> None:
+    parts = {key: getattr(config, key) for key in PARTS}
+    parts |= {f"procedure.{name}": stage for name, stage in config.procedure.items()}
+    for key, part in parts.items():
+        check_part(part, key, trusted=config.trust, import_others=import_others)
 
 
 def refuse_runs_beside_code(output_dir: str, config: Config) -> None:
     """Refuse to make runs beside the user's own modules: what lies there is code no more."""
     folder = Path(output_dir).resolve()
     for target in targets_in(config.to_plain()):
-        if target.partition(".")[0] in {*KNOWN_PACKAGES, *config.trust}:
+        module, _ = locate(target)
+        if module.is_known or module.package in config.trust:
             continue
-        module = spelled_module(target)
-        location = Path(module.path or module.folders[0])
+        location = module.location
         if folder.is_relative_to(Path.cwd()) and location.is_relative_to(folder):
             raise UserError(
                 f"runs would lie beside your own {location.name}, which is then taken for "
@@ -103,7 +116,12 @@ def _check_name(name: str) -> None:
 def _check_rate(optimizer: Mapping[str, Any]) -> None:
     """Every optimizer has a rate, and torch would refuse it only after it is loaded."""
     lr = optimizer.get("lr", 1.0)
-    if isinstance(lr, int | float) and not 0 < lr <= sys.float_info.max:
+    is_number = isinstance(lr, int | float) and not isinstance(lr, bool)
+    is_in_range = isinstance(lr, int | float) and 0 < lr <= sys.float_info.max
+    if isinstance(lr, int | float | str) and not (is_number and is_in_range):
+        shown = f"'{lr:.40}'" if isinstance(lr, str) else spelled(lr)
         raise UserError(
-            f"optimizer.lr cannot be {lr}", where=f"optimizer.lr={lr}", allowed="a number > 0"
+            f"optimizer.lr cannot be {shown}",
+            where=f"optimizer.lr={shown}",
+            allowed="a number > 0",
         )

@@ -60,10 +60,8 @@ def _build(name: str, path: Path) -> Rule:
     node = _read(path)
     if not path.is_relative_to(builtin_conf()):
         from expkit.config.targets.check import check_part
-        from expkit.config.user_code import let_in
 
         check_part(node, f"{GROUP}/{name}")
-        let_in([node["_target_"]])
     module, _, kind = str(node.pop("_target_")).rpartition(".")
     try:
         rule = getattr(import_module(module), kind)(**node)

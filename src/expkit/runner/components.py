@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from expkit.config.instantiate import build_part, explain_failure
+from expkit.config.build_errors import explain_failure
+from expkit.config.instantiate import build_part
 from expkit.data.store.split import Split, place_splits
 from expkit.errors import UserError
 from expkit.losses.custom import refuse_mixed
@@ -90,7 +91,9 @@ class Parts:
 def build_parts(inputs: LoadedInputs) -> Parts:
     """Build all parts; whatever is wrong with one of them is said here and not an hour later."""
     config, metadata = inputs.config, inputs.metadata
-    choice = require(build_part(config.device, "device"), "device", config.device, "open")
+    choice = require(
+        build_part(config.device, "device", config.trust), "device", config.device, "open"
+    )
     device = choice.open()
     if not isinstance(device, Device):
         raise wrong_part("device", device, config.device)
@@ -105,7 +108,9 @@ def build_parts(inputs: LoadedInputs) -> Parts:
         )
     trained_on = metadata if evaluated is None else evaluated.dataset_as_read
     counts = trained_on.splits["train"].class_counts
-    augmentation = as_augmentation(build_part(config.augment, "augment"), config.augment)
+    augmentation = as_augmentation(
+        build_part(config.augment, "augment", config.trust), config.augment
+    )
     loss = inputs.loss.build(counts)
     _check_augmentation(augmentation, metadata, loss, str(config.loss["_target_"]))
     parts = Parts(
@@ -117,18 +122,21 @@ def build_parts(inputs: LoadedInputs) -> Parts:
         loss=loss.to(device.torch_device),
         gate_loss=inputs.loss.build(counts, plain=True).to(device.torch_device),
         schedule=as_schedule(
-            build_part(config.schedule, "schedule"),
+            build_part(config.schedule, "schedule", config.trust),
             config.schedule,
             float(config.optimizer.get("lr", 1.0)),
         ),
-        stages={name: _build_stage(name, node) for name, node in config.procedure.items()},
+        stages={
+            name: _build_stage(name, node, config.trust) for name, node in config.procedure.items()
+        },
         make_model=partial(
             make_model,
             config.model,
+            config.trust,
             image_shape=metadata.image_shape,
             num_outputs=metadata.num_outputs,
         ),
-        make_optimizer=partial(_make_optimizer, config.optimizer),
+        make_optimizer=partial(_make_optimizer, config.optimizer, config.trust),
     )
     _try_out(parts)
     before: dict[str, Stage] = {}
@@ -140,9 +148,9 @@ def build_parts(inputs: LoadedInputs) -> Parts:
     return replace(parts, num_parameters=count)  # and without the model of the checks
 
 
-def _build_stage(name: str, node: Mapping[str, Any]) -> Stage:
+def _build_stage(name: str, node: Mapping[str, Any], trusted: Sequence[str]) -> Stage:
     key = f"procedure.{name}"
-    stage: Stage = require(build_part(node, key), key, node, "check", "run")
+    stage: Stage = require(build_part(node, key, trusted), key, node, "check", "run")
     return stage
 
 
@@ -161,10 +169,14 @@ def _check_augmentation(
 
 
 def make_model(
-    node: Mapping[str, Any], *, image_shape: tuple[int, int, int], num_outputs: int
+    node: Mapping[str, Any],
+    trusted: Sequence[str] = (),
+    *,
+    image_shape: tuple[int, int, int],
+    num_outputs: int,
 ) -> nn.Module:
     """The net: a partial target wants the data's shape, any other makes what is called with it."""
-    make = build_part(node, "model")
+    make = build_part(node, "model", trusted)
     if isinstance(make, nn.Module):
         raise UserError(
             "the model was built without knowing the data's shape",
@@ -189,8 +201,10 @@ def make_model(
     return net
 
 
-def _make_optimizer(node: Mapping[str, Any], groups: Any) -> torch.optim.Optimizer:
-    make = build_part({**node, "_partial_": True}, "optimizer")
+def _make_optimizer(
+    node: Mapping[str, Any], trusted: Sequence[str], groups: Any
+) -> torch.optim.Optimizer:
+    make = build_part({**node, "_partial_": True}, "optimizer", trusted)
     made = explain_failure(node, "optimizer", lambda: make(groups))
     if not isinstance(made, torch.optim.Optimizer):
         raise wrong_part("optimizer", made, node)

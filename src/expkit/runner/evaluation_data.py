@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.config.plain_data import with_own_cache
-from expkit.config.targets.check import check_part
 from expkit.data.audit.leaks import find_leaks
 from expkit.data.store.decoding import Decoding
 from expkit.data.store.samples import Dataset, Samples, check_dataset
@@ -71,7 +70,7 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, read: Read) -> Le
     }
     is_same = dict(with_own_cache(run.config)["dataset"]) == dict(config.dataset)
     try:
-        theirs = dataset if is_same else _read_training_data(config, run, read)
+        theirs = dataset if is_same else _read_training_data(run, read)
     except Exception as error:  # somebody else's data, with whatever is wrong with it now
         what = error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         reason = f"its training data could not be read: {what}"
@@ -98,20 +97,12 @@ def _known_by_fingerprint(wanted: Mapping[str, Samples], own: str) -> dict[str, 
     }
 
 
-def _read_training_data(config: Config, run: Run, read: Read) -> Dataset:
+def _read_training_data(run: Run, read: Read) -> Dataset:
     """The run's own data, without fetching anything; a part that may be a stranger's."""
     part = dict(with_own_cache(run.config)["dataset"])
     if "download" in part:
         part["download"] = False
-    check_part(part, "dataset", trusted=_trusted(part, config))
     return read(part)
-
-
-def _trusted(part: Mapping[str, Any], config: Config) -> list[str]:
-    """The package of a dataset of the same class, which was checked already; expkit needs none."""
-    target = str(config.dataset["_target_"])
-    is_same = part["_target_"] == target
-    return [target.partition(".")[0]] if is_same and not target.startswith("expkit.") else []
 
 
 def adopt_classes(dataset: Dataset, run: Run, *, leave_out: bool) -> Dataset:

@@ -38,22 +38,24 @@ class LoadedInputs:
 def load_inputs(config: Config, watch: Watch = silent) -> LoadedInputs:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
-        build_part(config.model, "model")  # what it knows to be wrong, it says before torch
+        build_part(
+            config.model, "model", config.trust
+        )  # what it knows to be wrong, it says before torch
     if config.evaluates is None:
-        dataset = _read_dataset(config.dataset, watch)
+        dataset = _read_dataset(config.dataset, config.trust, watch)
         check_dataset(dataset)
         metadata = collect_metadata(dataset, config)
         _check_held_out(metadata)
     else:
         dataset, metadata = _read_evaluation(config, watch)
     refuse_listed_weights(config.loss)
-    loss = as_loss(build_part(config.loss, "loss"), config.loss, metadata)
+    loss = as_loss(build_part(config.loss, "loss", config.trust), config.loss, metadata)
     _check_task(loss, metadata, config)
     return LoadedInputs(config, dataset, metadata, loss, check_criteria(config.criteria, metadata))
 
 
-def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
-    dataset = as_dataset(build_part(node, "dataset"), node).read(watch)
+def _read_dataset(node: Mapping[str, Any], trusted: Sequence[str], watch: Watch) -> Dataset:
+    dataset = as_dataset(build_part(node, "dataset", trusted), node).read(watch)
     if not isinstance(dataset, Dataset):
         raise wrong_part("dataset", dataset, node)
     return dataset
@@ -63,7 +65,7 @@ def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetMeta
     """Read other data for a run's weights, and search it for what they were trained on."""
     assert config.evaluates is not None, "it is an evaluation's"
     run = Run(Path(config.evaluates)).trained
-    read = partial(_read_dataset, watch=watch)
+    read = partial(_read_dataset, trusted=config.trust, watch=watch)
     dataset = read_other_data(config, run, read)
     leaks = look_for_leaks(dataset, config, run, read)
     return dataset, adopt_metadata(collect_metadata(dataset, config), run, leaks)

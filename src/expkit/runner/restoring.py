@@ -35,11 +35,14 @@ def restore(
     """Build the run's model on a device, as its config has it but for the keys in `device`."""
     weights = run.weights
     config = check_config(without_downloads(run.config), trusted=trusted)
-    choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device")
+    choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device", config.trust)
     opened = choice.open()
     metadata = run.dataset
     model = make_model(
-        config.model, image_shape=metadata.image_shape, num_outputs=metadata.num_outputs
+        config.model,
+        config.trust,
+        image_shape=metadata.image_shape,
+        num_outputs=metadata.num_outputs,
     )
     load_weights(weights, model)
     return Restored(run, opened.place(model).eval(), opened, read_normalizer(run, opened))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import gc
 import hashlib
 import json
@@ -21,6 +22,7 @@ import yaml
 from expkit.config.request import Request
 from expkit.config.schema import Config
 from expkit.config.user_code import hash_own_code
+from expkit.config.validation import check_others
 from expkit.errors import UserError
 from expkit.records.run.environment import describe_environment
 from expkit.records.run.reader import Run
@@ -65,9 +67,16 @@ def build(config: Config) -> Parts:
     from expkit.runner.inputs import load_inputs
 
     load_rules()
+    look = functools.cache(lambda: check_others(config))
     with without_collector():
         with contextlib.closing(ReadingBar()) as bar:
-            inputs = load_inputs(config, bar)
+
+            def watch(what: str, done: int, total: int) -> None:
+                look()  # a wrong argument of a library's class is told before a long reading
+                bar(what, done, total)
+
+            inputs = load_inputs(config, watch)
+        look()
         from expkit.runner.components import build_parts
 
         return build_parts(inputs)

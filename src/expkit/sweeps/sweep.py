@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expkit.config.instantiate import build_part
-from expkit.config.multirun.hydra_task import Outcome
+from expkit.config.multirun.hydra_task import Outcome, check_others_of
 from expkit.config.request import Request
 from expkit.config.user_code import hash_own_code
 from expkit.errors import UserError
@@ -25,7 +25,7 @@ from expkit.records.sweep.claims import parse_claims
 from expkit.records.sweep.folder import Sweep, SweepFolder, hold_planning
 from expkit.records.sweep.job import DONE, FAILED, NOT_IDENTITY, Job, Status, job_id
 from expkit.records.sweep.reuse import find_finished
-from expkit.runner.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED
+from expkit.runner.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, without_collector
 from expkit.sweeps.job import EXIT_REFUSED, run_planned
 from expkit.terminal.signals import raise_if_interrupted
 
@@ -46,6 +46,9 @@ class Resumption:
 def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) -> list[Outcome]:
     """Run what is not done yet of these jobs; what each came to."""
     first = requests[0]
+    _refuse_unknown_names(first)
+    with without_collector():
+        check_others_of(requests)
     folder = open_sweep(first)
     with _conducted(folder):
         if resumption is not None and resumption.is_fixed:
@@ -54,7 +57,8 @@ def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) 
         _say_duplicates(identities, requests)
         open_ = _find_open(folder, identities, first, resumption)
         if open_:
-            launcher: Launcher = build_part(first.launcher, "launcher")
+            key = "launcher" if first.engine is None else "hydra.launcher"
+            launcher: Launcher = build_part(first.launcher, key, first.config.trust)
             launcher.run(folder.path, open_)
         raise_if_interrupted()
     sweep = Sweep(folder.path)
@@ -93,17 +97,24 @@ def open_sweep(request: Request) -> SweepFolder:
     if (path / "sweep.json").exists():
         _refuse_other_words(Sweep(path), command)
         return SweepFolder(path)
-    refuse_unknown(request.sweep.objective)
-    claims = request.ablation.get("claims") or {}
-    left_out = [word.removeprefix("~ablation.changes.") for word in command if word[0] == "~"]
-    parse_claims(claims, [*(request.ablation.get("changes") or {}), *left_out])
+    _refuse_unknown_names(request)
     metadata = {
-        "claims": claims,
+        "claims": request.ablation.get("claims") or {},
         **describe_environment(command, "", ""),
         "cwd": str(Path.cwd()),
         **asdict(request.sweep),
     }
     return SweepFolder.create(path, metadata)
+
+
+def _refuse_unknown_names(request: Request) -> None:
+    """A sweep is judged by metrics, and an ablation's claims are of its changes."""
+    refuse_unknown(request.sweep.objective)
+    left_out = [
+        word.removeprefix("~ablation.changes.") for word in sys.argv[1:] if word.startswith("~")
+    ]
+    changes = [*(request.ablation.get("changes") or {}), *left_out]
+    parse_claims(request.ablation.get("claims") or {}, changes)
 
 
 def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:

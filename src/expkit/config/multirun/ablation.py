@@ -38,7 +38,7 @@ class Ablation:
         given = OmegaConf.to_container(composed.ablation)
         assert isinstance(given, dict)
         values = {str(key): value for key, value in given.items()}
-        check_fields(values, "expkit.config.multirun.ablation.Ablation", "ablation")
+        check_fields(values, cls, "ablation")
         ablation = cls(**values)
         ablation._check_names()
         return ablation

@@ -19,6 +19,7 @@ from expkit.config.multirun.ablation import change_of, without_mark
 from expkit.config.multirun.job_composer import JobComposer
 from expkit.config.override_errors import explain_composition
 from expkit.config.request import Request, current_choices
+from expkit.config.validation import check_others
 from expkit.errors import UserError
 
 
@@ -112,7 +113,8 @@ def _compose_job(
         config = composer.compose(overrides)
     except Exception as error:  # the words of an ablation's change are first composed here
         GlobalHydra.instance().clear()  # the sweep ends; what explains it composes anew
-        raise _of_job(explain_composition(overrides, error), overrides, number) from error
+        explained = explain_composition(overrides, error)
+        raise _of_job(explained, without_mark(overrides), number, change_of(overrides)) from error
     with open_dict(config):
         config.hydra.job.id = str(number)
         config.hydra.job.num = number
@@ -126,13 +128,24 @@ def _compose_job(
     try:
         _ = request.config, request.sweep, request.launcher
     except UserError as error:
-        raise _of_job(error, overrides, number) from error
+        raise _of_job(error, without_mark(overrides), number, change_of(overrides)) from error
     return request
 
 
-def _of_job(error: UserError, overrides: Sequence[str], number: int) -> UserError:
-    job = f"job {number}: {' '.join(without_mark(overrides))}"
-    if (change := change_of(overrides)) is not None:
+def check_others_of(requests: Sequence[Request]) -> None:
+    """Refuse what is wrong with the jobs' parts of libraries, which may load torch: the last."""
+    for request in requests:
+        try:
+            check_others(request.config)
+        except UserError as error:
+            raise _of_job(error, request.overrides, request.number, request.change) from error
+
+
+def _of_job(
+    error: UserError, overrides: Sequence[str], number: int, change: str | None
+) -> UserError:
+    job = f"job {number}: {' '.join(overrides)}"
+    if change is not None:
         job = f"the ablation's change '{change}'\n{job}"
     return UserError(
         error.what,

@@ -2,7 +2,7 @@
 
 For each part these are the targets that ship in its folder of conf/, and classes of the libraries
 that derive from what such a part is: never a function that merely lies in a known package, since
-packages also hold functions that read, write and unpickle files. All is told from source.
+packages also hold functions that read, write and unpickle files.
 """
 
 from __future__ import annotations
@@ -11,38 +11,45 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 from expkit.config.paths import builtin_conf
-from expkit.config.targets.resolver import Class, Found, Function
-from expkit.config.targets.signatures import decorators_of, lineage
 
 
 @dataclass(frozen=True)
 class Family:
-    """The classes of a package that derive from one; of functions those with its decorator."""
+    """The classes of a package that derive from one, or the models that torchvision registers."""
 
     package: str
     ancestor: str = ""
-    decorator: str = ""
 
     def __str__(self) -> str:
-        if self.decorator:
+        if not self.ancestor:
             return f"models that {self.package} registers"
         return f"{self.ancestor.rpartition('.')[2]}s of {self.package}"
 
-    def holds(self, found: Found) -> bool:
-        if isinstance(found, Function):
-            is_model = found.owner is None and self.decorator in decorators_of(found.node)
-            return bool(self.decorator) and is_model and self._is_inside(found)
-        if not isinstance(found, Class) or not self.ancestor or not self._is_inside(found):
-            return False
-        return any(
-            each is not None and f"{each.module.name}.{each.node.name}" == self.ancestor
-            for each in lineage(found)
-        )
+    def may_be_named(self, module: str, names: Sequence[str]) -> bool:
+        """Tell whether words could mean one of these: a module of theirs, and one name in it."""
+        face = self.package.partition(".modules")[0]  # torch.nn is that of torch.nn.modules
+        return len(names) == 1 and _is_within(module, face)
 
-    def _is_inside(self, found: Class | Function) -> bool:
-        return f"{found.module.name}.".startswith(f"{self.package}.")
+    def holds(self, found: object) -> bool:
+        """Tell whether this very object is one of these, wherever it was found."""
+        if not _is_within(str(getattr(found, "__module__", "")), self.package):
+            return False
+        if not self.ancestor:
+            return _is_registered(found)
+        module, _, name = self.ancestor.rpartition(".")
+        return isinstance(found, type) and issubclass(found, getattr(import_module(module), name))
+
+
+def _is_within(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")
+
+
+def _is_registered(found: object) -> bool:
+    registry = import_module("torchvision.models")
+    return any(registry.get_model_builder(name) is found for name in registry.list_models())
 
 
 MODULE = "torch.nn.modules.module.Module"
@@ -52,7 +59,7 @@ TRANSFORMS = Family("kornia.augmentation", MODULE)
 FAMILIES: Mapping[str, Sequence[Family]] = {
     "model": (
         LAYERS,
-        Family("torchvision.models", decorator="register_model"),
+        Family("torchvision.models"),
     ),
     "loss": (Family("torch.nn.modules.loss", MODULE),),
     "optimizer": (Family("torch.optim", OPTIMIZER), Family("pytorch_optimizer", OPTIMIZER)),
@@ -76,14 +83,15 @@ def role_of(key: str) -> str:
     return key if key in GROUPS else re.split(r"[./\[]", key)[0]
 
 
+def role_at(path: Sequence[str]) -> str:
+    """Return the role of the part at a path of keys, which may be one within a part."""
+    role, *below = path
+    return role_within(role) if below[1 if role == "procedure" else 0 :] else role
+
+
 def role_within(role: str) -> str:
     """Return the role of a part within a part: a transform, or a layer, loss or optimizer of it."""
     return "transform" if role in ("augment", "transform") else "component"
-
-
-def can_play(role: str, target: str, found: Found) -> bool:
-    """Tell whether a target, and what it leads to, is on the list of a role."""
-    return target in shipped_targets(role) or any(each.holds(found) for each in families_of(role))
 
 
 def families_of(role: str) -> Sequence[Family]:
@@ -104,6 +112,11 @@ def shipped_targets(role: str) -> frozenset[str]:
     return frozenset(
         target for path in files for target in TARGET_LINE.findall(path.read_text("utf-8"))
     )
+
+
+def is_expkits(target: str, role: str) -> bool:
+    """Tell whether a target is a part of expkit's own, which is looked at before torch loads."""
+    return target.startswith("expkit.") and target in shipped_targets(role)
 
 
 def describe_role(role: str) -> str:

@@ -1,14 +1,23 @@
-"""The YAML values that a type annotation allows, read from its syntax, never evaluated."""
+"""The YAML values that a type annotation allows, with the words for them.
+
+pydantic reads the same annotations, but its import and its first adapter would double the time of a
+refusal, and in its strict mode it refuses a YAML's list for a tuple and a part for a class, and
+takes true for `Literal[1]` and whole numbers beyond 64 bits.
+"""
 
 from __future__ import annotations
 
-import ast
+import collections.abc as abc
+import enum
 import itertools
 import math
+import numbers
 import operator
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import NoneType
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, is_typeddict
 
 # A scalar's YAML types, and a user's words for one and for many.
 SCALARS: Mapping[str, tuple[frozenset[type], str, str]] = {
@@ -18,22 +27,24 @@ SCALARS: Mapping[str, tuple[frozenset[type], str, str]] = {
     "str": (frozenset({str}), "text", "text"),
     "None": (frozenset({NoneType}), "null", "null"),
 }
-SYNONYMS = {
-    "object": "Any",
-    "Integral": "int",
-    **dict.fromkeys(["Real", "Number"], "float"),
-    **dict.fromkeys(["List", "Sequence", "MutableSequence", "Collection", "Iterable"], "list"),
-    **dict.fromkeys(["set", "Set", "AbstractSet", "frozenset", "FrozenSet"], "list"),
-    "Tuple": "tuple",
-    **dict.fromkeys(["Dict", "Mapping", "MutableMapping", "OrderedDict"], "dict"),
-    **dict.fromkeys(["defaultdict", "DefaultDict"], "dict"),
-    **dict.fromkeys(["InitVar", "Required", "NotRequired", "ReadOnly"], "Final"),
+SCALAR_NAMES: Mapping[object, str] = {
+    int: "int",
+    float: "float",
+    bool: "bool",
+    str: "str",
+    None: "None",
+    NoneType: "None",
+    numbers.Integral: "int",
+    numbers.Real: "float",
+    numbers.Number: "float",
 }
 FORMS = frozenset({"Any", "Literal", "Union", "list", "tuple", "dict"})
-# Names whose meaning is settled here; nobody need look up where they come from.
-KNOWN_NAMES = frozenset(
-    {*SCALARS, *SYNONYMS, *FORMS, "Final", "Optional", "Annotated", "Callable", "type", "Type"}
+LISTS = frozenset(
+    {list, set, frozenset, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable}
+    | {abc.Set, abc.MutableSet}
 )
+# bases whose instances plain YAML data may pass for
+PLAIN_BASES = (str, int, float, tuple, dict, enum.Enum)
 BOUNDS: Mapping[str, tuple[str, Callable[[float, float], bool]]] = {
     "ge": (">=", operator.ge),
     "gt": (">", operator.gt),
@@ -42,46 +53,20 @@ BOUNDS: Mapping[str, tuple[str, Callable[[float, float], bool]]] = {
     "min_length": ("at least", operator.ge),
     "max_length": ("at most", operator.le),
 }
-LENGTHS = {
-    "MinLen": ("min_length",),
-    "MaxLen": ("max_length",),
-    "Len": ("min_length", "max_length"),
-}
 
 
-def describe(annotation: ast.expr | None) -> str:
+def describe(annotation: Any) -> str:
     """A user's words for what is allowed, such as "a whole number >= 1 or null"."""
     return _words(_read(annotation))
 
 
-def fits(value: object, annotation: ast.expr | None, *, unknown: bool = True) -> bool:
+def fits(value: object, annotation: Any) -> bool:
     """Tell whether plain YAML data may be given where this annotation stands.
 
-    `unknown` is the answer for a name that is not known here, such as a class; beside a simple
-    type in a union it is never asked about a scalar, so that `float | Tensor` refuses text.
+    A class takes anything, since a part may make it; beside a simple type in a union it is never
+    asked about a scalar, so that `float | Tensor` refuses text.
     """
-    return _accepts(_read(annotation), value, unknown)
-
-
-def last_name(expression: ast.expr) -> str | None:
-    """The last piece of `name`, `module.name` or `name[...]`; None for any other expression."""
-    match expression:
-        case ast.Subscript(value=head):
-            return last_name(head)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return None
-
-
-def unquoted(annotation: ast.expr) -> ast.expr:
-    """The expression inside a string annotation, or the annotation itself."""
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            return ast.parse(annotation.value.strip(), mode="eval").body
-        except SyntaxError:
-            return ast.Name("Any")
-    return annotation
+    return _accepts(_read(annotation), value)
 
 
 def spelled(value: object) -> str:
@@ -105,56 +90,41 @@ _ANYTHING = _Kind("Any")
 _NULL = _Kind("None")
 
 
-# From syntax to kinds.
+# From types to kinds.
 
 
-def _read(annotation: ast.expr | None) -> _Kind:
-    match annotation and unquoted(annotation):
-        case ast.Constant(value=None):
-            return _NULL
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union(_read(left), _read(right))
-        case ast.Subscript(value=head, slice=ast.Tuple(elts=items)):
-            return _read_generic(last_name(head), items)
-        case ast.Subscript(value=head, slice=item):
-            return _read_generic(last_name(head), [item])
-        case ast.Name() | ast.Attribute() as named:
-            return _read_generic(last_name(named), [])
-        case _:
-            return _ANYTHING
+def _read(hint: Any) -> _Kind:
+    origin, items = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return _union(*map(_read, items))
+    if origin is Literal:
+        are_plain = all(type(each) in (int, str, bool, NoneType) for each in items)
+        return _Kind("Literal", choices=items) if are_plain else _ANYTHING  # members of an enum
+    if origin is Annotated:
+        return _bounded(
+            _read(items[0]), tuple(each for given in items[1:] for each in _bounds(given))
+        )
+    if origin is Final:
+        return _read(items[0])
+    kind = hint if origin is None else origin
+    if kind is tuple and len(items) > 1 and items[1] is not ...:
+        return _Kind("tuple", tuple(map(_read, items)))
+    if kind is tuple or kind in LISTS:  # many libraries write `Tuple[int]` for one of any length
+        return _Kind("list", (_read(items[0]) if items else _ANYTHING,))
+    if isinstance(kind, type) and not is_typeddict(kind) and issubclass(kind, Mapping):
+        pair = tuple(map(_read, items)) if len(items) == 2 else (_ANYTHING, _ANYTHING)
+        return _Kind("dict", pair)
+    if kind in SCALAR_NAMES:
+        return _Kind(SCALAR_NAMES[kind])
+    return _Kind(kind.__name__) if _is_closed(kind) else _ANYTHING
 
 
-def _read_generic(name: str | None, items: list[ast.expr]) -> _Kind:
-    match SYNONYMS.get(name or "Any", name), items:
-        case ("Literal", [_, *_]):
-            return _literal(items)
-        case ("Annotated", [inner, *limits]):
-            return _bounded(_read(inner), tuple(each for call in limits for each in _bounds(call)))
-        case ("Optional", [inner]):
-            return _union(_read(inner), _NULL)
-        case ("Union", [_, *_]):
-            return _union(*map(_read, items))
-        case ("Final", [inner]):
-            return _read(inner)
-        # Many libraries write `Tuple[int]` for a tuple of any length.
-        case ("tuple", [_, second, *_]) if getattr(second, "value", None) is not ...:
-            return _Kind("tuple", tuple(map(_read, items)))
-        case ("list" | "tuple", _):
-            return _Kind("list", (_read(items[0]) if items else _ANYTHING,))
-        case ("dict", _):
-            pair = tuple(map(_read, items)) if len(items) == 2 else (_ANYTHING, _ANYTHING)
-            return _Kind("dict", pair)
-        case (None | "Annotated" | "Final" | "Literal" | "Optional" | "Union", _):
-            return _ANYTHING
-        case (other, _):
-            return _Kind(other)
-
-
-def _literal(items: list[ast.expr]) -> _Kind:
-    try:
-        return _Kind("Literal", choices=tuple(map(ast.literal_eval, items)))
-    except ValueError:
-        return _ANYTHING  # members of an enum
+def _is_closed(kind: object) -> bool:
+    """Tell whether this is a class for whose instances no plain YAML data passes."""
+    if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return kind is abc.Callable
+    is_standard = kind.__module__.partition(".")[0] in sys.stdlib_module_names
+    return kind in (type, abc.Callable) or not (is_standard or issubclass(kind, PLAIN_BASES))
 
 
 def _union(*kinds: _Kind) -> _Kind:
@@ -168,39 +138,30 @@ def _bounded(kind: _Kind, bounds: tuple[tuple[str, float], ...]) -> _Kind:
     return kind if kind == _NULL else replace(kind, bounds=kind.bounds + bounds)
 
 
-def _bounds(call: ast.expr) -> list[tuple[str, float]]:
+def _bounds(given: object) -> list[tuple[str, float]]:
     """The limits that one `Ge(1)`, `Interval(gt=0, le=1)` or `Len(2, 4)` names."""
-    if not isinstance(call, ast.Call):
-        return []
-    name = last_name(call.func) or ""
-    given = [*zip(LENGTHS.get(name, [name.lower()]), call.args, strict=False)]
-    given += [(each.arg or "", each.value) for each in call.keywords]
-    limits = [(each, _number(limit)) for each, limit in given if each in BOUNDS]
-    return [(each, limit) for each, limit in limits if limit is not None]
-
-
-def _number(expression: ast.expr) -> float | None:
-    try:
-        number = ast.literal_eval(expression)
-    except ValueError:
-        return None
-    return number if isinstance(number, int | float) else None
+    limits = [(name, getattr(given, name, None)) for name in BOUNDS]
+    return [
+        (name, limit)
+        for name, limit in limits
+        if isinstance(limit, int | float) and (name, limit) != ("min_length", 0)
+    ]
 
 
 # Asking kinds.
 
 
-def _accepts(kind: _Kind, value: object, unknown: bool) -> bool:
+def _accepts(kind: _Kind, value: object) -> bool:
     # What a part makes is not known before it is made, so it may stand anywhere.
     if isinstance(value, Mapping) and "_target_" in value:
         return True
-    return _is_of(kind, value, unknown) and all(_keeps(value, *each) for each in kind.bounds)
+    return _is_of(kind, value) and all(_keeps(value, *each) for each in kind.bounds)
 
 
-def _is_of(kind: _Kind, value: object, unknown: bool) -> bool:
+def _is_of(kind: _Kind, value: object) -> bool:
     def fit(kinds: Iterable[_Kind], values: Iterable[object]) -> bool:
         pairs = zip(kinds, values, strict=False)
-        return all(_accepts(each, value, unknown) for each, value in pairs)
+        return all(_accepts(each, value) for each, value in pairs)
 
     match kind.name, value:
         case ("Any", _):
@@ -210,7 +171,7 @@ def _is_of(kind: _Kind, value: object, unknown: bool) -> bool:
         case ("Union", _):
             is_plain = any(type(value) in types for types, *_ in SCALARS.values())
             kinds = _offered(kind) if is_plain else kind.items
-            return any(_accepts(each, value, unknown) for each in kinds)
+            return any(_accepts(each, value) for each in kinds)
         case ("list", list() | tuple()):
             return fit(itertools.repeat(kind.items[0]), value)
         case ("tuple", list() | tuple()):
@@ -220,7 +181,7 @@ def _is_of(kind: _Kind, value: object, unknown: bool) -> bool:
         case ("list" | "tuple" | "dict", _):
             return False
         case (name, _):
-            return type(value) in SCALARS[name][0] if name in SCALARS else unknown
+            return type(value) in SCALARS[name][0] if name in SCALARS else True
 
 
 def _offered(union: _Kind) -> tuple[_Kind, ...]:

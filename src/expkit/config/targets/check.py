@@ -1,32 +1,25 @@
-"""Refusing a wrong part before torch is imported: its target, its arguments and their values."""
+"""Refusing a wrong part: its target, its arguments and their values.
+
+The words of a target are judged before anything is imported, those of every part within it too.
+Then expkit's own classes are looked at, which import no torch, and last those of a library or of
+the user's own modules, which may.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
+from expkit.config.build_errors import explain_failure
 from expkit.config.plain_data import refuse_interpolations, values_within
-from expkit.config.targets.aliases import written_out
-from expkit.config.targets.allowed import (
-    can_play,
-    describe_role,
-    role_of,
-    role_within,
-    shipped_targets,
-)
+from expkit.config.targets.allowed import is_expkits, role_of, role_within
 from expkit.config.targets.annotations import describe, fits, spelled
-from expkit.config.targets.resolver import (
-    KNOWN_PACKAGES,
-    Module,
-    TargetNotFoundError,
-    find,
-    spelled_module,
-)
+from expkit.config.targets.objects import NameNotThereError, load, stated_arguments
 from expkit.config.targets.signatures import Parameter, Signature, read_signature
-from expkit.config.user_code import is_own, why_not_own
+from expkit.config.targets.trust import not_there, refuse_object, refuse_words
 from expkit.errors import UserError, nearest_of
 
-NEARBY = ("torch.optim", "torch.nn", "torchvision.models", "timm.models", "kornia.augmentation")
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
 MOST_VALUES = 2_000  # of a model: each layer that is built takes a millisecond or several
 MOST_PARTS = 500  # within one part
@@ -35,11 +28,63 @@ MISSING = "???"  # how OmegaConf writes a value that is still to be given
 RUN_TIME_NAMES = frozenset({"image_shape", "num_outputs", "params", "optimizer"})
 
 
-def check_part(node: Mapping[str, object], key: str, *, trusted: Collection[str] = ()) -> None:
-    """Refuse a part, or a part within it, that could not be built as it is written."""
+@dataclass(frozen=True)
+class _Part:
+    """A part of a config, or one within it."""
+
+    node: Mapping[str, object]
+    key: str
+    role: str
+    is_final: bool  # the config gives all its arguments
+
+    @property
+    def target(self) -> str:
+        return str(self.node["_target_"])
+
+    @property
+    def is_expkits(self) -> bool:
+        return is_expkits(self.target, self.role)
+
+
+def check_part(
+    node: Mapping[str, object],
+    key: str,
+    *,
+    trusted: Collection[str] = (),
+    import_others: bool = True,
+) -> None:
+    """Refuse a part, or a part within it, that could not be built as it is written.
+
+    Without `import_others` only expkit's own classes are looked at; the words of all are.
+    """
     refuse_interpolations(node, key)
     _refuse_endless(node, key)
-    _check_part(node, key, role_of(key), trusted, is_final=True)
+    parts = list(_all_parts(node, key, role_of(key), is_final=True))
+    for part in parts:
+        refuse_words(_target_of(part.node, part.key), part.key, part.role, trusted)
+    own = [part for part in parts if part.is_expkits]
+    others = [part for part in parts if not part.is_expkits]
+    for part in [*own, *(others if import_others else ())]:
+        _check_arguments_of(part, trusted)
+
+
+def signature_of(
+    target: str, key: str, role: str, trusted: Collection[str] = ()
+) -> Signature | None:
+    """The arguments of a target that may be named there; None where it does not tell them."""
+    refuse_words(target, key, role, trusted)
+    if is_expkits(target, role) and (stated := stated_arguments(target)) is not None:
+        return read_signature(stated)
+    found: Any = explain_failure({"_target_": target}, key, lambda: _load(target, key))
+    refuse_object(found, target, key, role, trusted)
+    return read_signature(found)
+
+
+def _load(target: str, key: str) -> object:
+    try:
+        return load(target)
+    except NameNotThereError as error:
+        raise not_there(error.owner, error.name, error.names, target, key) from None
 
 
 def _refuse_endless(node: Mapping[str, object], key: str) -> None:
@@ -59,16 +104,16 @@ def _refuse_endless(node: Mapping[str, object], key: str) -> None:
             )
 
 
-def check_fields(values: Mapping[str, object], target: str, key: str) -> None:
-    """Refuse values that the dataclass `target` does not have or does not allow.
+def check_fields(values: Mapping[str, object], kind: type, key: str) -> None:
+    """Refuse values that a dataclass does not have or does not allow.
 
     They are taken as they are: no part within them is built, whatever it names.
     """
-    signature = read_signature(target)
-    if signature is not None:
-        where = f" ({target})" if key else ""
-        given = {name: _without_targets(value) for name, value in _given(values).items()}
-        _check_arguments(given, signature, key, where, is_final=True)
+    signature = read_signature(kind)
+    assert signature is not None, "a dataclass tells its fields"
+    where = f" ({kind.__module__}.{kind.__qualname__})" if key else ""
+    given = {name: _without_targets(value) for name, value in _given(values).items()}
+    _check_arguments(given, signature, key, where, is_final=True)
 
 
 def _without_targets(value: object) -> object:
@@ -78,25 +123,17 @@ def _without_targets(value: object) -> object:
     return [_without_targets(each) for each in value] if isinstance(value, list) else value
 
 
-def _check_part(
-    node: Mapping[str, object], key: str, role: str, trusted: Collection[str], *, is_final: bool
-) -> None:
-    target = _target_of(node, key)
-    try:
-        _check_code(target, key, role, trusted)
-        signature = read_signature(target)
-    except TargetNotFoundError as error:
-        raise _not_found(error, target, key) from None
-    if signature is not None:
-        is_partial = node.get("_partial_") is True
-        late = RUN_TIME_NAMES if is_partial else frozenset()
-        given = _positional(node, signature) | _given(node)
-        is_whole = is_final and not is_partial
-        _check_arguments(given, signature, key, f" ({target})", is_final=is_whole, late=late)
+# A part and the parts within it.
+
+
+def _all_parts(
+    node: Mapping[str, object], key: str, role: str, *, is_final: bool
+) -> Iterator[_Part]:
+    yield _Part(node, key, role, is_final)
     # Where Hydra does not build the parts within, their builder may add arguments of its own.
     is_final = is_final and node.get("_recursive_") is not False
     for part_key, part in _parts_within(node, key):
-        _check_part(part, part_key, role_within(role), trusted, is_final=is_final)
+        yield from _all_parts(part, part_key, role_within(role), is_final=is_final)
 
 
 def _parts_within(node: object, key: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -126,78 +163,19 @@ def _target_of(node: Mapping[str, object], key: str) -> str:
     )
 
 
-# Whose code a target runs.
-
-
-def _check_code(target: str, key: str, role: str, trusted: Collection[str]) -> None:
-    """Refuse code that is neither on the list of its role, nor the user's own, nor trusted by name.
-
-    Both ends count: the module that the words name, which would be imported, and what the trail
-    ends in, since any module also offers what it imports (`timm.models._hub.os.system`).
-    """
-    found = find(target)
-    home = found if isinstance(found, Module) else found.module
-    named = spelled_module(target)
-    if isinstance(found, Module) and _is_known(found):
-        return  # nothing that could be called, which is said below
-    if can_play(role, target, found) or _is_users(home, trusted):
-        if _is_known(named) or _is_users(named, trusted):
-            return
-        raise _untrusted(target, key, role, named)
-    if _is_known(home):
-        raise _miscast(target, key, role)
-    raise _untrusted(target, key, role, home)
-
-
-def _is_known(module: Module) -> bool:
-    return module.name.partition(".")[0] in KNOWN_PACKAGES
-
-
-def _is_users(module: Module, trusted: Collection[str]) -> bool:
-    """Tell whether a module is trusted, or the user's own; expkit's is not, in a checkout of it."""
-    if module.name.partition(".")[0] in trusted:
-        return True
-    return not _is_known(module) and is_own(Path(module.path or module.folders[0]))
-
-
-def _miscast(target: str, key: str, role: str) -> UserError:
-    """The refusal of a known package's code that cannot be this part."""
-    kind = "part" if role == "component" else role
-    names = sorted(shipped_targets(role))
-    return UserError(
-        f"{key} cannot be {target}: it is no {kind} that a config may name",
-        where=f"{key}._target_={target}",
-        nearest=nearest_of(target, names),
-        allowed=describe_role(role),
-        fix="a function of your own module that calls it can be named instead",
-    )
-
-
-def _untrusted(target: str, key: str, role: str, module: Module) -> UserError:
-    package = module.name.partition(".")[0]
-    parent, _, name = target.rpartition(".")
-    nearest = nearest_of(parent, NEARBY)
-    through = "" if target.startswith(f"{module.name}.") else f", through {module.name}"
-    near = None if module.path is None else why_not_own(Path(module.path))
-    return UserError(
-        f"{key} runs code outside the known packages{through}",
-        where="\n".join([f"{key}._target_={target}", *([near] if near else [])]),
-        nearest=f"{nearest}.{name}" if nearest and nearest != parent else None,
-        allowed=describe_role(role),
-        fix=f"add it if you trust it: 'trust=[{package}]'",
-    )
-
-
-def _not_found(error: TargetNotFoundError, target: str, key: str) -> UserError:
-    nearest = nearest_of(error.part, error.names)
-    if nearest is not None:
-        owner = [error.owner.name] if error.owner is not None else []
-        rest = f".{target}.".partition(f".{error.part}.")[2].rstrip(".")
-        nearest = ".".join([*owner, nearest, *([rest] if rest else [])])
-    return UserError(f"{key}: {error}", where=f"{key}._target_={target}", nearest=nearest)
-
-
 # What a target is given.
+
+
+def _check_arguments_of(part: _Part, trusted: Collection[str]) -> None:
+    signature = signature_of(part.target, part.key, part.role, trusted)
+    if signature is None:
+        return
+    is_partial = part.node.get("_partial_") is True
+    late = RUN_TIME_NAMES if is_partial else frozenset()
+    given = _positional(part.node, signature) | _given(part.node)
+    is_whole = part.is_final and not is_partial
+    where = f" ({part.target})"
+    _check_arguments(given, signature, part.key, where, is_final=is_whole, late=late)
 
 
 def _given(node: Mapping[str, object]) -> dict[str, object]:
@@ -232,14 +210,11 @@ def _check_arguments(
 
 
 def _check_value(value: object, parameter: Parameter, full_key: str, where: str) -> None:
-    if fits(value, parameter.annotation, unknown=False):
-        return  # no alias need be looked up
-    annotation = written_out(parameter.annotation, parameter.module)
-    if not fits(value, annotation):
+    if not fits(value, parameter.annotation):
         raise UserError(
             f"{full_key} cannot be {_quoted(value)}",
             where=f"{full_key}={_shown(value)}{where}",
-            allowed=describe(annotation),
+            allowed=describe(parameter.annotation),
         )
 
 
@@ -262,7 +237,7 @@ def _missing_argument(parameter: Parameter, key: str, where: str) -> UserError:
     return UserError(
         f"{key} needs the argument '{parameter.name}'" if key else f"{full_key} must be given",
         where=f"{full_key}{where}",
-        allowed=describe(written_out(parameter.annotation, parameter.module)),
+        allowed=describe(parameter.annotation),
         fix="`_partial_: true` in its YAML: the run gives it this argument"
         if parameter.name in RUN_TIME_NAMES
         else f"set {full_key}=...",

@@ -94,18 +94,30 @@ def describe_rule(path: Path) -> str:
     module, _, name = settings["_target_"].rpartition(".")
     code = RuleCode(import_module(module), name)
     lines = [f"### {path.stem}", "", f"{first_comment(path)}.", ""]
-    lines += [f"- Severity: {', '.join(code.severities())}."]
+    cases = list(settings.get("cases", {}).values())
+    severities = code.severities() + [case.get("severity") for case in cases]
+    lines += [f"- Severity: {', '.join(each for each in SEVERITIES if each in severities)}."]
     comments = {key: comment for key, (_, comment) in fields_of(code.rule).items()}
     comments |= dict(re.findall(r"^(\w+):[^#\n]*# (.*)$", text, re.M))
     for key, value in thresholds(settings, code.rule).items():
         lines.append(f"- `{key}: {value}`" + (f": {comments[key]}" if comments.get(key) else ""))
     if explains := settings.get("explains"):
         lines.append(f"- Stands for {', '.join(f'`{each}`' for each in explains)}, if found too.")
-    lines += [f"- Likely cause: {cause}." for cause in code.causes()]
-    if remedies := code.remedies():
+    lines += [f"- Likely cause: {cause}." for cause in [*code.causes(), *said(cases, "cause")]]
+    remedies = [word for case in cases for group in case.get("remedies", ()) for word in group]
+    if remedies := [*code.remedies(), *dict.fromkeys(map(plainly, remedies))]:
         lines.append(f"- May cure it: {', '.join(f'`{each}`' for each in remedies)}.")
-    lines += [f"- To do: {step}." for step in code.commands()]
+    lines += [f"- To do: {step}." for step in [*code.commands(), *said(cases, "command")]]
     return "\n".join(lines)
+
+
+def said(cases: list[dict[str, Any]], key: str) -> list[str]:
+    """The causes, or the commands, of a rule's cases; … stands for what it computes."""
+    return list(dict.fromkeys(plainly(case[key]) for case in cases if case.get(key)))
+
+
+def plainly(template: str) -> str:
+    return re.sub(r"{.*?}", "…", template.replace("procedure.{stage}.", "procedure.STAGE."))
 
 
 def thresholds(settings: Mapping[str, Any], rule: type) -> dict[str, Any]:

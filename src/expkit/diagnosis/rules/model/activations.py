@@ -26,7 +26,6 @@ from expkit.diagnosis.model_probes import (
     probe_epochs,
 )
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -83,29 +82,20 @@ class DeadUnits(Rule):
         self, evidence: Evidence, record: Record, layers: Sequence[Record], *, is_blocked: bool
     ) -> Finding:
         worst = max(layers, key=lambda each: float(each["dead_fraction"]))
-        names = [each["name"] for each in layers]
-        tail = ": no sample can be told from another behind it" if is_blocked else ""
         at_start = not record["epoch"]
-        return Finding(
-            severity="fatal" if is_blocked else "warning",
-            sentence=f"{percent(worst['dead_fraction'], 0)} of the units of {worst['name']} output "
-            f"zero to every sample{tail}",
-            evidence={
-                "layers": names[:20],
+        return self.finding(
+            "at_start" if at_start else "since_a_step",
+            {
+                "layers": [each["name"] for each in layers][:20],
                 "dead_fraction": worst["dead_fraction"],
                 "output_std": output_std(record),
             },
-            cause="their biases or weights start far below zero, or their inputs are far off"
-            if at_start
-            else "a step that was too large has pushed them below zero, where no gradient "
-            "brings them back",
-            remedies=() if at_start else [lower_lr(evidence)],
-            command=f"look at how the layer before {worst['name']} starts: its bias should be "
-            "near zero"
-            if at_start
-            else "",
+            severity="fatal" if is_blocked else "warning",
             stage=record["stage"],
             epoch=epoch_of(record),
+            layer=worst["name"],
+            tail=": no sample can be told from another behind it" if is_blocked else "",
+            lower_lr=lower_lr(evidence),
         )
 
 
@@ -131,21 +121,16 @@ class SaturatedUnits(Rule):
                 continue
             worst = max(stuck, key=lambda each: float(each["saturated_fraction"]))
             ways = ways_to_redraw(evidence)
-            yield Finding(
-                severity="warning",
-                sentence=f"{percent(worst['saturated_fraction'], 0)} of the outputs of "
-                f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
-                evidence={
+            yield self.finding(
+                "redrawn" if ways else "not_redrawn",
+                {
                     "layers": [each["name"] for each in stuck][:20],
                     "saturated_fraction": worst["saturated_fraction"],
                 },
-                cause="the weights before it, or its inputs, are too large",
                 remedies=ways,
-                command=""
-                if ways
-                else f"start the layer before {worst['name']} with smaller "
-                "weights, or normalize what it is given",
                 stage=record["stage"],
                 epoch=epoch_of(record),
+                layer=worst["name"],
+                layer_type=worst["type"],
             )
             return

@@ -201,7 +201,10 @@ class BatchNormMode(Rule):
                 },
                 cause="the running averages of batch norm do not follow the batches: their "
                 "momentum is too small, or the batches differ too much",
-                remedies=[lower_lr(evidence), [f"procedure.{stage}.batch_size=64"]],
+                remedies=[
+                    [f"optimizer.lr={lower_lr(evidence):.3g}"],
+                    [f"procedure.{stage}.batch_size=64"],
+                ],
                 stage=stage,
                 epoch=probe_epoch["epoch"],
             )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import load_rules
-from expkit.diagnosis.finding import SEVERITIES
+from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.rule import TEXTS, Rule
 
 RULES = load_rules()
@@ -41,7 +42,7 @@ def test_numbers_are_filled_in_by_the_one_percentage_and_counted() -> None:
 
 
 class Few(Rule):
-    def find(self, evidence: object) -> list[object]:
+    def find(self, evidence: Evidence) -> list[Finding]:
         return []
 
 

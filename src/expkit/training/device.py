@@ -113,7 +113,10 @@ class DeviceChoice:
         torch.set_num_threads(self.threads or _initial_threads())
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(self.deterministic)
+        if self.compile:
+            torch.use_deterministic_algorithms(self.deterministic)
+        else:  # the same, but that it tells the compiler, whose import takes over a second
+            torch.set_deterministic_debug_mode("error" if self.deterministic else "default")
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()  # of an earlier job of this process
 

@@ -33,7 +33,7 @@ def mix_pairs(
 
 
 def _draw_keep(images_BCHW: Tensor, mixup_alpha: float, cutmix_alpha: float) -> Tensor:
-    """How much of itself each sample keeps, B x 1 x 1 x 1, or each pixel of it, B x 1 x H x W."""
+    """Draw the weight of each sample, B x 1 x 1 x 1, or of each of its pixels, B x 1 x H x W."""
     if cutmix_alpha == 0:
         return _draw_mixup(images_BCHW, mixup_alpha)
     if mixup_alpha == 0:

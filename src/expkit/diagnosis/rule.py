@@ -1,4 +1,4 @@
-"""What every rule is: thresholds, the texts of its cases, and a function that finds them."""
+"""The base of every rule: thresholds, the texts of its cases, and a function that finds them."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def choose_high(half: Half, precision: float) -> float | None:
 
 
 def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
-    """Return what the cut-offs do to these samples, as shares with their intervals."""
+    """Describe the decisions of the cut-offs on these samples, as fractions with intervals."""
     import numpy as np
 
     is_other = half.scores < low

@@ -83,7 +83,7 @@ class Measure:
 
 
 def is_lower_better(name: str) -> bool:
-    """Of a metric, with or without its split and class."""
+    """Tell whether a lower value is better, of a metric with or without split and class."""
     return Measure.parse(name).metric in LOWER_IS_BETTER
 
 

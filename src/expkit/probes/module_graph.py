@@ -143,7 +143,7 @@ def is_separable(spatial: nn.Module, pointwise: nn.Module) -> bool:
 
 
 def cuts_patches(layer: nn.Module) -> bool:
-    """Whether a convolution steps by its own size, as the patch embedding of a transformer does."""
+    """Tell whether a convolution's stride is its kernel size, as in a patch embedding."""
     if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return False
     return layer.kernel_size == layer.stride and max(layer.stride) > 1
@@ -198,7 +198,7 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
 
 @contextmanager
 def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
-    """Of every leaf whose output holds a row for each sample."""
+    """Keep the output of every leaf that has a row for each sample."""
 
     def keep(module: nn.Module, given: Any, output: Any) -> None:
         x = first_tensor(output)

@@ -103,7 +103,7 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
 
 
 def bound(criterion: Mapping[str, Any]) -> str:
-    """Return what a criterion asks for: `> 94.5 %`."""
+    """Write the bound of a criterion: `> 94.5 %`."""
     shown = shown_bound(criterion["bound"], is_fraction=is_fraction(criterion["metric"]))
     return f"{criterion['relation']} {shown}"
 
@@ -114,7 +114,7 @@ def asked(criterion: Mapping[str, Any]) -> str:
 
 
 def reached(criterion: Mapping[str, Any]) -> str:
-    """What a criterion found, with so many digits that the rounded figure judges as the true."""
+    """Write the value of a criterion, with so many digits that the verdict can be read from it."""
     value = criterion["value"]
     if value is None:
         return "not measured" if criterion["met"] is None else "not finite"
@@ -153,7 +153,7 @@ def samples_of(split: str, count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As a clock would say it: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
+    """Write a duration: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
     if seconds < 59.95:
         return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -168,7 +168,7 @@ def memory(num_bytes: int) -> str:
 
 
 def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what the nets that know nothing do: guess, or always predict the same."""
+    """Name the two baselines: guessing, and always predicting the same."""
     return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
 
 
@@ -179,7 +179,7 @@ def is_worth_showing(name: str, summary: Mapping[str, Any]) -> bool:
 
 
 def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
-    """Return what nets that know nothing would reach in a metric, by what such a net does."""
+    """The baselines of a metric, by name."""
     found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
     named = zip(level_names(summary), found, strict=True)
     return {label: figure(name, level) for label, level in named if level is not None}

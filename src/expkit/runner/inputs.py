@@ -70,7 +70,7 @@ def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetMeta
 
 
 def _check_held_out(metadata: DatasetMetadata) -> None:
-    """What was trained on is not held out, whatever it is called."""
+    """Refuse held-out splits that a run was trained on, whatever they are called."""
     train = metadata.splits["train"].fingerprint
     for name, split in metadata.splits.items():
         if name != "train" and split.fingerprint == train:
@@ -92,7 +92,7 @@ def _check_task(loss: LossSource, metadata: DatasetMetadata, config: Config) -> 
 
 
 def collect_metadata(dataset: Dataset, config: Config) -> DatasetMetadata:
-    """Return what the pages will need to know of the data."""
+    """Collect the metadata of the data that pages need."""
     _, height, width, channels = next(iter(dataset.splits.values())).images.shape
     return DatasetMetadata(
         name=_name_of(config.dataset),

@@ -85,7 +85,7 @@ class Observer:
         self.session.note("epoch", epoch.number, content)
 
     def is_probe_epoch(self, records: Sequence[Record]) -> bool:
-        """Whether the rules are asked after these epochs: at looks, and where the loss leaps."""
+        """Tell whether rules run after this epoch: on a schedule, and where the loss leaps."""
         losses = [record["train/loss"] for record in records]
         best = min(losses)
         leaps = not losses[-1] <= best + LEAP * abs(best)  # so does a NaN

@@ -82,7 +82,7 @@ def try_remedies(
 
 
 def list_remedies(findings: Sequence[Finding]) -> dict[tuple[str, ...], set[str]]:
-    """What to try, and against which findings: of each first the likeliest, then the others."""
+    """List the remedies to try, each with its findings: of each finding the likeliest first."""
     ranked = [
         (rank, tuple(words), finding.rule)
         for finding in findings

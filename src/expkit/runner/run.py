@@ -163,7 +163,7 @@ def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
 
 
 def _show_samples(parts: Parts, folder: RunFolder) -> None:
-    """What the model will see, to be looked at before it is paid for."""
+    """Plot the images that the model will see, to be looked at before they are trained on."""
     from expkit.reports.plots.augmentation import draw_mosaic
     from expkit.runner.preview import preview
 

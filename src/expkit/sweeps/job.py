@@ -124,7 +124,7 @@ def _carry_out(
 
 
 def _refuse_forged(job: Job) -> None:
-    """What was checked is the config of this id, and not what a stranger's folder may hold."""
+    """Refuse a config that is not of this id: it was not checked."""
     places = {
         "plan.jsonl": job.config,
         **({job.run.name: job.run.recorded_config} if job.run else {}),

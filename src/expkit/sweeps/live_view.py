@@ -80,7 +80,7 @@ class SweepScreen:
             self._say(self._progress.headline())
 
     def close(self) -> None:
-        """What was told stays; the block goes."""
+        """Erase the live block; printed lines stay."""
         self._look_at_last()
         if self._block is not None:
             self._block.erase()

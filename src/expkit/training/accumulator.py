@@ -153,7 +153,7 @@ class MetricAccumulator:
         }
 
     def signals(self) -> dict[str, Any]:
-        """Return what the rules ask of a pass besides its figures."""
+        """The signals of a pass that the rules read beside its metrics."""
         weighted = {} if self._by_class is None else {"weighted_to_class_fractions": True}
         return {
             "predicted": self.predictions(),
@@ -162,7 +162,7 @@ class MetricAccumulator:
         }
 
     def sure_mistakes(self) -> dict[str, float] | None:
-        """How many of the most confident predictions are wrong; None where they were not kept."""
+        """The error rate of the most confident predictions; None where they were not kept."""
         if not self._confidences:
             return None
         confidences, is_right = torch.cat(self._confidences), torch.cat(self._is_right)

@@ -152,7 +152,7 @@ def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint says of itself, without its tensors."""
+    """Read the metadata of a checkpoint, without its tensors."""
     with _opened(path) as opened:
         facts: dict[str, Any] = parse_json((opened.metadata() or {})["facts"])
         check_shape(facts, Facts)

@@ -51,7 +51,7 @@ class Device:
         return torch.autocast(self.torch_device.type, dtype=dtype)
 
     def memory_bytes(self) -> dict[str, int]:
-        """Return what is held now, and how much there is: of a CUDA GPU, else of this machine."""
+        """Return the memory in use and in all: of a CUDA GPU, else of this machine."""
         if self.torch_device.type == "cuda":
             free, total = torch.cuda.mem_get_info()
             return {"used": total - free, "total": total}
@@ -136,7 +136,7 @@ def keep_freed_memory() -> None:
 
 @functools.cache
 def _initial_threads() -> int:
-    """Return what torch chose for itself, before any run of this process set it."""
+    """The number of threads that torch chose itself, before any run of this process set it."""
     return torch.get_num_threads()
 
 

@@ -84,7 +84,7 @@ def _leaves_gradients(trial: Learner) -> bool:
 
 
 def _generators(device: torch.device) -> dict[str, Any]:
-    """Return what is put back afterwards, beside the CPU's generator."""
+    """The random generators to restore afterwards, beside the CPU's."""
     if device.type == "cpu":
         return {"devices": []}
     return {"devices": [device.index or 0], "device_type": device.type}
@@ -138,7 +138,7 @@ def _losses(
 
 
 def summarise(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
-    """Return what the losses say of the rates; the lowest quarter of them teaches nothing yet.
+    """Summarize losses by learning rate; the lowest quarter of the rates teaches nothing yet.
 
     A tenth of the rate at which the loss bursts is what short trainings at constant rates found
     best, within a factor of three (seven pairs of a model and an optimizer; see the tests).

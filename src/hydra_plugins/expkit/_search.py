@@ -124,7 +124,7 @@ class Search:
         print("\n".join(search_lines(Sweep(self.path))), flush=True)
 
     def _space(self, arguments: Sequence[str]) -> tuple[dict[str, BaseDistribution], Any]:
-        """Return what is searched, and what every trial has."""
+        """Split arguments into the search space and the overrides of every trial."""
         self.plugin._process_searchspace_config()
         words = [*self.plugin._parse_sweeper_params_config(), *arguments]
         found, fixed = create_params_from_overrides(words)
@@ -205,7 +205,7 @@ class Search:
 
 
 def num_at_once(config: DictConfig) -> int:
-    """As many trials as the launcher runs side by side: more would not learn from each other."""
+    """Count the trials that the launcher runs at once: more would not learn from each other."""
     device, jobs = config.get("device") or {}, config.launcher.get("jobs", "auto")
     if config.launcher.get("jobs_per_device") is None:  # another's, which shares out nothing
         return jobs if isinstance(jobs, int) else count_cores()

@@ -1,4 +1,4 @@
-"""What a search may choose from: its ends, and what of it a job has."""
+"""The space that a search chooses from, and the overrides of one choice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _ends(distribution: BaseDistribution) -> Sequence[Any]:
 
 
 def words_of(params: Mapping[str, Any]) -> list[str]:
-    """As a launcher takes them."""
+    """Write the parameters as overrides, for a launcher."""
     return [f"{name}={value}" for name, value in params.items()]
 
 

@@ -115,7 +115,7 @@ def as_word(key: str, value: Any) -> str:
 
 
 def without_mark(words: Sequence[str]) -> list[str]:
-    """Return what a user would type for the job alone."""
+    """Return the overrides that a user would type for the job alone."""
     return [word for word in words if not word.startswith(MARK)]
 
 

@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass
 class Task:
-    """What Hydra calls: once for a run, or once a job; our own launcher hands over all jobs.
+    """The function that Hydra calls: once for a run, or once a job; our launcher gives all jobs.
 
     Launchers of clusters pickle it, so it holds nothing but functions of modules.
     """

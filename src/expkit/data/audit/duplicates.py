@@ -19,7 +19,7 @@ LISTED = 200  # pairs or groups by name; all are counted
 
 
 def find_duplicates(stats: Mapping[str, ImageStats], *, has_classes: bool) -> dict[str, Any]:
-    """What stands twice: across splits (near copies too), within one, and with two labels."""
+    """Find images that occur twice: across splits (near copies too), in one, with two labels."""
     exact = _exact_across(stats)
     pairs = [*(pair for pair, _ in exact), *find_near_copies(stats)]
     found: dict[str, Any] = {

@@ -26,7 +26,7 @@ CHUNK_BYTES = 8 << 20  # of images at once; as floats they are four times as lar
 
 @dataclass(frozen=True)
 class ImageStats:
-    """What one pass saw of a split, a row for each image that was looked at."""
+    """The statistics of one pass over a split, a row for each image."""
 
     samples: Samples
     chosen: Indices  # of the samples: which were looked at

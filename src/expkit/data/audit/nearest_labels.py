@@ -1,4 +1,4 @@
-"""How labels relate to pixels: what the nearest images say, before anything is trained.
+"""Relates labels to pixels: the labels of the nearest images, before anything is trained.
 
 Votes of neighbours tell three faults from hard data. Where the labels are unrelated, they are at
 chance. Where some labels are wrong, two halves of the data agree on a sample's class, and its own

@@ -1,4 +1,4 @@
-"""What can be said of the data before anything is trained, from the images and labels alone.
+"""A profile of the data before anything is trained, from the images and labels alone.
 
 It is bounded by an even part of each split, and says how many images it looked at.
 """
@@ -170,7 +170,7 @@ def _correlate(ours: Floats, theirs: Floats) -> float:
 
 
 def _quartiles_of_grain(seen: ImageStats) -> list[float]:
-    """Of an image's typical departure from the mean around a pixel: noise, texture, sharpness."""
+    """The quartiles of the images' grain: noise, texture, sharpness."""
     from scipy.ndimage import uniform_filter
 
     chosen = spread_evenly(len(seen.chosen), MOST_FOR_GRAIN)

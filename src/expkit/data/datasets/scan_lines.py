@@ -64,7 +64,7 @@ class ScanLines(Selection):
 
 
 def class_counts(num_samples: int) -> list[int]:
-    """How many samples of each class: the shares rounded down, and what is left to the nearest."""
+    """Count the samples of each class: fractions rounded down, the rest given to the nearest."""
     exact = [fraction * num_samples for fraction in FRACTION]
     counts = [int(number) for number in exact]
     most_cut = sorted(range(len(FRACTION)), key=lambda tip: counts[tip] - exact[tip])

@@ -184,7 +184,7 @@ def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
 
 
 def load_store(folder: Path, fits: Callable[[int], bool]) -> Store | None:
-    """Return what was written there; None where it is not whole."""
+    """Load a store; None where it is not whole."""
     try:
         facts = json.loads((folder / FACTS).read_text())
         digests = np.load(folder / DIGESTS, allow_pickle=False)
@@ -201,7 +201,7 @@ def load_store(folder: Path, fits: Callable[[int], bool]) -> Store | None:
 
 
 def digest_of(pixels: Pixels) -> int:
-    """Of the bytes alone, so that the same image has the same one in any dataset."""
+    """Hash the bytes alone, so that the same image has the same digest in any dataset."""
     return int.from_bytes(hashlib.blake2b(pixels.tobytes(), digest_size=8).digest(), "little")
 
 

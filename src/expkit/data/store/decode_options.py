@@ -1,4 +1,4 @@
-"""What datasets share whose images are decoded here: how, and where they are kept."""
+"""Options of datasets whose images are decoded here: how, and where they are cached."""
 
 from __future__ import annotations
 

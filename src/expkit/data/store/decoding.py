@@ -30,7 +30,7 @@ class UnreadableImageError(Exception):
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a file becomes an image of H x W x C, by the rules of timm's evaluation transforms.
+    """The options by which a file becomes H x W x C, as timm's evaluation transforms do it.
 
     `crop` brings the shorter side to size / crop_fraction, `squash` both sides; then the centre is
     cut out.

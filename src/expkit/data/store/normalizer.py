@@ -53,7 +53,7 @@ class Normalizer:
 
 
 def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> Normalizer:
-    """Return what the training images say of their channels; the other splits are treated alike."""
+    """Fit a normalizer to the training images; the other splits use the same one."""
     channels = images_NHWC.shape[-1]
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     match how:

@@ -1,4 +1,4 @@
-"""What every dataset reads into: samples as uint8, in memory or in a mapped file, without torch."""
+"""Samples as uint8, in memory or in a mapped file, as every dataset reads them; no torch."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _check_texts(kind: str, names: Sequence[str]) -> None:
 
 
 class DatasetSource(Protocol):
-    """What a dataset's `_target_` makes: it reads when asked, so that a wrong one costs nothing."""
+    """The object that a dataset's `_target_` makes: it reads when asked, so that errors come first."""
 
     def read(self, watch: Watch) -> Dataset: ...
 

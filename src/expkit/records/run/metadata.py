@@ -143,7 +143,7 @@ class DatasetMetadata:
 
     @property
     def chance_accuracy(self) -> float | None:
-        """Return what guessing every class equally often would score."""
+        """The accuracy of guessing every class equally often."""
         return None if self.num_classes is None else 1 / self.num_classes
 
     @property
@@ -152,7 +152,7 @@ class DatasetMetadata:
         return None if self.num_classes is None else math.log(self.num_classes)
 
     def majority_accuracy(self, split: str) -> float | None:
-        """Return what always predicting the split's largest class would score."""
+        """The accuracy of always predicting the split's largest class."""
         counts = self.splits[split].class_counts
         return None if counts is None else max(counts) / sum(counts)
 
@@ -175,7 +175,7 @@ class DatasetMetadata:
         return trained_by is None or trained_by.fingerprints["train"] == here
 
     def _judged_on_for(self, trained_by: TrainedBy) -> str:
-        """Return what is known of these samples by their fingerprint, and no more than that."""
+        """Say how these samples were used in training, as far as their fingerprint shows."""
         split = self.splits[self.judged_split]
         where = f"{self.judged_split}, {split.num_samples}"
         theirs = {fingerprint: name for name, fingerprint in trained_by.fingerprints.items()}

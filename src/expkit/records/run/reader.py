@@ -145,7 +145,7 @@ class Run:
 
     @functools.cached_property
     def signals(self) -> list[Record]:
-        """Return what was measured of data, model, loss, steps and epochs, for the rules."""
+        """The measurements of data, model, loss, steps and epochs that the rules read."""
         lines = read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
         return [with_present_fields(line) for line in lines]
 
@@ -360,7 +360,7 @@ def match_names(text: str, paths: Sequence[Path]) -> list[Path]:
 
 
 def no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
-    """Return what to answer where a word names no run, or several."""
+    """Make the error for a word that names no run, or several."""
     listed = "\n".join(path.name for path in (matches or runs)[-8:])
     if matches:
         what = f"'{text}' is a part of {len(matches)} runs' names"

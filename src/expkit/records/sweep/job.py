@@ -123,12 +123,12 @@ class Job:
         return last.get("seconds")
 
     def again(self) -> Job:
-        """As its records tell it now."""
+        """Read the job again from its records."""
         return replace(self, events=events_of(self.sweep, self.id))
 
     @property
     def output(self) -> Path:
-        """Return what it printed."""
+        """The file that holds its output."""
         path = self.sweep / "jobs" / f"{self.id}.txt"
         refuse_links(path, self.sweep)
         return path

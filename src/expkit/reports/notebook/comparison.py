@@ -131,7 +131,7 @@ def beside_others(pairs: Sequence[Pair], wanted: str = "") -> tuple[str, list[Co
 
 
 def _answers(pairs: Sequence[Pair]) -> list[str]:
-    """Whether the first is better than each of the others, or 0.16 points may be two samples."""
+    """Say whether the first is better than each other, or 0.16 points may be two samples."""
     names = labels([run for run, _ in pairs])
     metric, rows = beside_others(pairs)
     if not rows:

@@ -116,7 +116,7 @@ def _table(family: Mapping[Path, Result]) -> str:
 
 
 def status_of_each(family: Sequence[Result]) -> list[str]:
-    """Of experiments on the same samples, in their order; two may have the same name."""
+    """The status of experiments on the same samples, in their order; names may repeat."""
     compared = {name for result in family for name in result["compared_with"]}
     supported = [result for result in family if _is_supported(result)]
     leaders = [result for result in supported if _is_best(result, family)]

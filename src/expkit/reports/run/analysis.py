@@ -27,7 +27,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Course:
-    """How one figure went over the epochs: `val/loss`."""
+    """The curve of one metric over the epochs: `val/loss`."""
 
     name: str
     best: Point | None  # the first of equals; None where all were not finite

@@ -62,7 +62,7 @@ class Evaluation:
             )
 
     def _check_last(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
-        """What trains after the evaluation would be judged by nothing."""
+        """Refuse a procedure that trains after its evaluation: nothing would judge that."""
         later = [
             name
             for name, stage in parts.stages.items()

@@ -107,7 +107,7 @@ def _watch_group(
 def _await_end(
     calls: ForkedCalls, signals: Sequence[int], tick: Callable[[], None] = lambda: None
 ) -> ProcessResult:
-    """Of the one call under way."""
+    """Wait for the one call under way, and return how it ended."""
     results: list[ProcessResult] = []
     while not results:
         if signals:

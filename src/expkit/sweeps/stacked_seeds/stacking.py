@@ -94,7 +94,7 @@ def _draw_batches(plans: Sequence[EpochPlan], number: int) -> Iterator[tuple[Ten
 
 
 def _weights_of(learner: Learner, targets_SB: Tensor) -> Tensor | None:
-    """Return what the mean losses are means over; None where it is samples."""
+    """The weights that mean losses are averaged by; None where samples count alike."""
     weight_C: Tensor | None = getattr(learner.loss, "weight", None)
     if weight_C is None or targets_SB.is_floating_point():
         return None

@@ -1,7 +1,7 @@
-"""Mixing pairs of images with their labels: mixup and CutMix, every sample by a share of its own.
+"""Mixing pairs of images with their labels: mixup and CutMix, every sample by a weight of its own.
 
-kornia's mixup draws its share uniformly instead of from a Beta distribution, and torchvision's
-draws one share for a whole batch: hence these few lines.
+kornia's mixup draws its weight uniformly instead of from a Beta distribution, and torchvision's
+draws one weight for a whole batch: hence these few lines.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def mix_pairs(
     mixup_alpha: float,
     cutmix_alpha: float,
 ) -> tuple[Tensor, Tensor]:
-    """Each sample mixed with the one before it, and the shares B x C of the classes.
+    """Each sample mixed with the one before it, and the fractions B x C of the classes.
 
     Where both alphas are above 0, a coin of each sample chooses between mixup and CutMix.
     """

@@ -63,7 +63,7 @@ class Augmentation:
     def mix(
         self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Images mixed in pairs with the shares B x C of the classes; or both as they are."""
+        """Images mixed in pairs with the fractions B x C of the classes; or both as they are."""
         if not self.mixes:
             return images_BCHW, targets_B
         return mix_pairs(

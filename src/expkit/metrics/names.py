@@ -46,7 +46,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "r2": (-math.inf, 1),
 }
 
-# shares of samples, which are written in percent
+# fractions of samples, which are written in percent
 FRACTION = frozenset(
     {
         *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),

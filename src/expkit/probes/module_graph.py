@@ -155,7 +155,7 @@ def _storage(x: Tensor) -> int:
 
 @torch.no_grad()
 def affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """How far f(a) + f(b) - f(c) is from f(a + b - c), as a share of what tells f(a) from f(c).
+    """Measure how far f(a) + f(b) - f(c) is from f(a + b - c), as a fraction of f(a) - f(c).
 
     The larger of two: next to zero a tanh of small weights is all but a straight line.
     """

@@ -48,7 +48,7 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
 
 
 def difference(name: str, ours: float | None, theirs: float | None) -> str:
-    """Return how much larger the first is, in points of a percent where the metric is a share."""
+    """Write how much larger the first is, in points of a percent where the metric is a fraction."""
     if ours is None or theirs is None:
         return "-"
     if is_fraction(name):
@@ -68,15 +68,15 @@ def against_ignorance(summary: Mapping[str, Any]) -> str | None:
 def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on what the metrics of the judged split hide: maybes, and a decisive sample."""
     split = summary["judged_split"]
-    told = []
+    sentences = []
     if sure := summary.get("sure", {}).get(split):  # older summaries tell of neither
-        told.append(_sure(sure))
+        sentences.append(_sure(sure))
     if decisive := summary.get("decisive_samples", {}).get(split):
-        told.append(
+        sentences.append(
             f"one sample decides log_loss: {decisive['sample']} is {percent(decisive['fraction'])} "
             f"of it (-ln p = {decisive['loss']:.4g}); without it {decisive['without']:.4g}"
         )
-    return told
+    return sentences
 
 
 def _sure(sure: Mapping[str, Any]) -> str:
@@ -85,11 +85,11 @@ def _sure(sure: Mapping[str, Any]) -> str:
         f"coverage {percent(sure['coverage'])} ({interval('accuracy', sure['coverage_interval'])})"
     )
     are = "is" if sure["num_sure"] == 1 else "are"
-    told = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
+    text = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
     if sure["accuracy"] is not None:
         ends = interval("accuracy", sure["accuracy_interval"])
-        told += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
-    return f"{told}; all other metrics count each {sure['label']} as wrong"
+        text += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
+    return f"{text}; all other metrics count each {sure['label']} as wrong"
 
 
 def gap(held_out_gap: Mapping[str, Any]) -> str:

@@ -134,7 +134,7 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
         for line in _introduction(parts, folder.path):
             progress.say(line)
         _show_samples(parts, folder)
-        with contextlib.closing(folder):  # what is told after it, is told of a run that stands
+        with contextlib.closing(folder):  # what follows is said of a run that exists
             session = Session(parts, folder, progress)
             if train_epochs is not None:
                 session = replace(session, train_epochs=train_epochs)

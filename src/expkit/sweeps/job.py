@@ -53,7 +53,7 @@ def run_job(
         with folder.alone(identity):
             job = _find(folder, identity)
             return 0 if job.status in DONE else _run_and_tell(folder, job, build, train_epochs)
-    except KeyboardInterrupt:  # while it waited: a job's own is told of where it runs
+    except KeyboardInterrupt:  # while it waited: a job's own is reported where it runs
         folder.note(identity, "ended", status="interrupted", exit_code=EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
 

@@ -22,7 +22,7 @@ MIN_STEPS = 15  # with fewer, two rates are more than a factor of three apart
 SAFETY = 20  # short trainings did best at a tenth (SGD) to a thirtieth (Adam) of where it bursts
 NUM_TIMED = 3  # of which the first is left out: it allocates
 NOISES = 5  # standard deviations of the loss that a batch's draw may not reach
-LEAST_RISE = 0.03  # and the least share of the loss that counts
+LEAST_RISE = 0.03  # and the least fraction of the loss that counts
 SMOOTHING = 0.7  # of the running mean of the losses
 
 

@@ -71,7 +71,7 @@ def compose_jobs(
     first_number: int,
     engine: Mapping[str, Any] | None = None,
 ) -> list[Request]:
-    """All jobs, each checked: what is wrong in one is told before any of them runs."""
+    """All jobs, each checked: an error in one is reported before any of them runs."""
     outer = HydraConfig.instance().cfg
     composer = JobComposer(loader, master)
     try:

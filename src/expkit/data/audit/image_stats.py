@@ -118,7 +118,7 @@ def shrink(pixels_NHWC: Floats, side: int) -> Floats:
 
 
 def _areas(length: int, side: int) -> Floats:
-    """side x length: what share of each new pixel each old one has."""
+    """The weight of each old pixel in each new one, side x length."""
     if length <= side:
         return np.eye(length, dtype=np.float32)
     edges = np.linspace(0, length, side + 1)

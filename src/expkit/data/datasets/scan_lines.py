@@ -1,4 +1,4 @@
-"""Scans of four kinds of microscope tip, made up in the class shares of log 3."""
+"""Scans of four kinds of microscope tip, made up in the class fractions of log 3."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_PIXELS = 2_000_000_000
 class ScanLines(Selection):
     """One-channel images in which each line has its own offset; what made them is the class.
 
-    The images of log 3 are not public. These have its class shares and its difficulty: see
+    The images of log 3 are not public. These have its class fractions and its difficulty: see
     `expkit.data.synthetic.microscope` for how they are drawn. `seed` draws the images.
     """
 

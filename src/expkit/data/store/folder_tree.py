@@ -130,7 +130,7 @@ def _read_images(folder: Path, left: _Leavings) -> list[Path]:
 
 
 def _may_be_image(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link to nowhere, which is told as unreadable; a pipe would be waited for."""
+    """A file, or a link to nowhere, which is listed as unreadable; a pipe would be waited for."""
     try:
         return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
     except OSError:  # links in a circle
@@ -181,7 +181,7 @@ def _check_classes(
             "the splits differ in their classes",
             where="\n".join([f"dataset.root={root}", *lines]),
             allowed="the same class folders, with images in them, in every split",
-            fix=f"'dataset.allow_missing=[{','.join(absent)}]' if they are meant to be missing"
+            fix=f"'dataset.allow_missing=[{','.join(absent)}]' if they may be missing"
             if len(absent) <= MOST_LISTED
             else "make the names of the class folders agree",
         )

@@ -72,7 +72,7 @@ def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> No
 
 
 def _centre(mean_C: Tensor, std_C: Tensor) -> Normalizer:
-    """Mean 0 and spread 1; a channel that is the same everywhere is 0 whatever comes.
+    """Mean 0 and std 1; a channel that is the same everywhere is 0 whatever comes.
 
     Augmentation moves it by less than a byte, and that would be as large as what others say.
     """
@@ -81,7 +81,7 @@ def _centre(mean_C: Tensor, std_C: Tensor) -> Normalizer:
 
 
 def _measure(images_NHWC: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each channel, by counting levels: exact for any number of images."""
+    """Mean and std of each channel, by counting levels: exact for any number of images."""
     num_samples, *shape = images_NHWC.shape
     channels = shape[-1]
     counts = torch.zeros(channels, 256, dtype=torch.long)

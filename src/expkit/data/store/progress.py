@@ -1,4 +1,4 @@
-"""Progress of reading data, told to whoever shows it."""
+"""Progress of reading data, reported to whoever shows it."""
 
 from __future__ import annotations
 

@@ -143,10 +143,10 @@ class Dataset:
 def _check_shapes(dataset: Dataset) -> None:
     shapes = {name: samples.images.shape[1:] for name, samples in dataset.splits.items()}
     if len(set(shapes.values())) > 1:
-        told = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+        listed = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         raise UserError(
             "the splits differ in the shape of their images",
-            where=f"dataset: {', '.join(told)}",
+            where=f"dataset: {', '.join(listed)}",
             allowed="one height, width and number of channels",
         )
 
@@ -164,7 +164,7 @@ def _check_texts(kind: str, names: Sequence[str]) -> None:
 
 
 class DatasetSource(Protocol):
-    """The object that a dataset's `_target_` makes: it reads when asked, so that errors come first."""
+    """The object that a dataset's `_target_` makes: it reads when asked for."""
 
     def read(self, watch: Watch) -> Dataset: ...
 

@@ -194,18 +194,18 @@ class DatasetMetadata:
         origin = f"measured on samples held out from {run}: {where}"
         found = None if trained_by.leaks is None else trained_by.leaks.splits.get(split)
         if found is None:
-            told = "whether it was trained on some of these was not checked"
+            overlap = "whether it was trained on some of these was not checked"
         elif found.count:
             one = found.count == 1
-            told = f"{found.count} of them {'is' if one else 'are'} among its training samples"
+            overlap = f"{found.count} of them {'is' if one else 'are'} among its training samples"
         elif found.part_of is not None:
             used = ", which also chose its epoch" if found.part_of == trained_by.monitored else ""
             return f"{origin} (of its {found.part_of}{used})"
         elif trained_by.leaks is not None and trained_by.leaks.unchecked:
-            told = f"no training sample of it was found; {trained_by.leaks.unchecked}"
+            overlap = f"no training sample of it was found; {trained_by.leaks.unchecked}"
         else:
-            told = "none of them is a training sample of it"
-        return f"measured on other data than {run} had: {where} ({told})"
+            overlap = "none of them is a training sample of it"
+        return f"measured on other data than {run} had: {where} ({overlap})"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -249,12 +249,12 @@ def _trained_by(record: Mapping[str, Any]) -> TrainedBy:
 def _check_sense(record: Mapping[str, Any]) -> None:
     """Raise a ValueError where the parts of a record do not belong together."""
     names, splits = record["class_names"], record["splits"]
-    told = (record["target_names"] if names is None else names) or []
-    if not told or (names is None) != (record["task"] == "regression"):
+    listed = (record["target_names"] if names is None else names) or []
+    if not listed or (names is None) != (record["task"] == "regression"):
         raise ValueError(f"{record['task']} has no names of what it tells")
-    for name in told:
+    for name in listed:
         name.encode(errors="surrogateescape")  # half of a character is a ValueError, too
-    if len(set(told)) < len(told):
+    if len(set(listed)) < len(listed):
         raise ValueError("two classes or targets have one name")
     if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")

@@ -300,7 +300,7 @@ class Run:
 
 @contextlib.contextmanager
 def explain_damage(path: Path) -> Iterator[None]:
-    """A record that does not say what it should is told by its file."""
+    """A record without what it should hold is refused by its file."""
     try:
         yield
     except (
@@ -338,7 +338,7 @@ def list_runs(parent: Path) -> list[Path]:
 
 
 def find_run(text: str, parent: Path = Path("outputs")) -> Run:
-    """The run meant by a path, by a unique part of its name, or by `last`."""
+    """The run named by a path, by a unique part of its name, or by `last`."""
     if is_run(Path(text)):
         return Run(Path(text))
     runs = list_runs(parent)

@@ -147,7 +147,7 @@ def _is_best(result: Result, family: Sequence[Result]) -> bool:
 def _is_supported(result: Result) -> bool:
     """Met by its criteria, and better than all that it named and that could be tested.
 
-    Where it named some and none could be, nothing was told.
+    Where it named some and none could be, nothing was proven.
     """
     answers = [each["answer"] for each in _stated(result)]
     met = result["verdict"] == "met" and result["value"] is not None
@@ -171,8 +171,8 @@ def _reached(result: Result) -> str:
         return "-"
     metric = result["metric"]
     interval = formatting.interval(metric, result["interval"])
-    told = f" ({interval})" if interval != "-" else ""
-    return f"{metric} {formatting.figure(metric, result['value'])}{told}"
+    range_ = f" ({interval})" if interval != "-" else ""
+    return f"{metric} {formatting.figure(metric, result['value'])}{range_}"
 
 
 def _beside(result: Result) -> str:

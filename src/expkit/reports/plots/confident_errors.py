@@ -1,4 +1,4 @@
-"""The samples that the model was surest of and wrong about."""
+"""The most confident errors: samples that the model was sure of and wrong about."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def draw_mistakes(run: Run, folder: Path) -> list[Path]:
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
-    told = zip(*(arrays[key] for key in ("targets", "predictions", "confidences")), strict=True)
+    outcomes = zip(*(arrays[key] for key in ("targets", "predictions", "confidences")), strict=True)
     for panel, image, name, (target, predicted, confidence) in zip(
-        panels, images, arrays["names"], told, strict=False
+        panels, images, arrays["names"], outcomes, strict=False
     ):
         _draw_image(panel, image)
         true, said = (style.shortened(class_names[i], LINE_LENGTH - 2) for i in (target, predicted))

@@ -81,7 +81,7 @@ class Evaluation:
         session = self._with_labels(session)
         parts = session.parts
         if parts.evaluated is not None:
-            session.diagnosis.check()  # samples that it was trained on are told before any figure
+            session.diagnosis.check()  # training samples among them are reported first
         model = session.new_model()
         epoch = self._load(session, model)
         names = parts.metadata.target_names or ()
@@ -114,7 +114,7 @@ class Evaluation:
             session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
 
     def _load(self, session: Session, model: nn.Module) -> int:
-        """The weights that are meant; the epoch that they are from."""
+        """The weights to evaluate, and their epoch."""
         if session.parts.evaluated is not None:
             return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)

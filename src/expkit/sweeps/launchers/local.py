@@ -25,7 +25,7 @@ TICK_SECONDS = 0.25
 
 
 class Launcher(Protocol):
-    """Runs planned jobs; what becomes of each is told by the sweep's records alone."""
+    """Runs planned jobs; what became of each is in the sweep's records alone."""
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None: ...
 

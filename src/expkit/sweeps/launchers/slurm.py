@@ -168,7 +168,7 @@ class SlurmWork(NodeWork):
             folder.note(identity, "ended", status="timed out", reason=str(error))
 
     def checkpoint(self, identity: str) -> DelayedSubmission:
-        """The same again: where it goes on is told by the run's own checkpoint."""
+        """The same call again: the run's own checkpoint says where it goes on."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, identity)

@@ -58,7 +58,7 @@ class StackedLauncher:
 def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Sequence[int]) -> None:
     """In a process of its own: this one needs neither the data nor the device for a whole sweep.
 
-    Who dies in it dies again as a group, of which that is told.
+    A job that dies here dies again in its group, where that is reported.
     """
     first = group[0]
     with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ def pays(learner: Learner, plan: EpochPlan) -> bool:
 def train_side_by_side(stack: Stack, plans: Sequence[EpochPlan], number: int) -> list[Epoch]:
     """The same epoch of all learners, each in its own order; what each one's has come to.
 
-    Its time is the share of each. Nothing draws from torch's global generators.
+    Its time is divided among them. Nothing draws from torch's global generators.
     """
     started = time.perf_counter()
     learners, first = stack.learners, plans[0]

@@ -65,7 +65,7 @@ class Rule(ABC):
 
 
 class Texts(string.Formatter):
-    """Fills numbers into a sentence: `{accuracy:.1%}` and `{count:# image}` beside Python's own."""
+    """Fills numbers into a sentence: percent and counts beside Python's own formats."""
 
     def format_field(self, value: Any, spec: str) -> str:
         if spec.endswith("%"):  # as every percentage: 99.999 % is not rounded to 100

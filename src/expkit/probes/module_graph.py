@@ -186,7 +186,7 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
     inputs = images_BCHW.detach().clone().requires_grad_()
     middle = len(inputs) // 2
     within: list[Tensor] = []
-    with torch.enable_grad(), _kept_answers(model, len(inputs), within):
+    with torch.enable_grad(), _kept_outputs(model, len(inputs), within):
         output_C = model(inputs)[middle]
     if not output_C.requires_grad:
         return None
@@ -197,7 +197,7 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
 
 
 @contextmanager
-def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
+def _kept_outputs(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
     """Keep the output of every leaf that has a row for each sample."""
 
     def keep(module: nn.Module, given: Any, output: Any) -> None:

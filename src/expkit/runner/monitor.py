@@ -71,7 +71,7 @@ class Observer:
             split = self.session.parts.metadata.monitored_split
             content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
             content["predicted"][split] = held_out.predictions()
-            if (sure := held_out.sure_mistakes()) is not None:
+            if (sure := held_out.confident_errors()) is not None:
                 content["confident_error"][split] = sure
         if epoch.number in self.probe_epochs or not is_finite:
             images, targets = self.probe

@@ -157,11 +157,11 @@ class MetricAccumulator:
         weighted = {} if self._by_class is None else {"weighted_to_class_fractions": True}
         return {
             "predicted": self.predictions(),
-            "confident_error": self.sure_mistakes(),
+            "confident_error": self.confident_errors(),
             **weighted,
         }
 
-    def sure_mistakes(self) -> dict[str, float] | None:
+    def confident_errors(self) -> dict[str, float] | None:
         """The error rate of the most confident predictions; None where they were not kept."""
         if not self._confidences:
             return None

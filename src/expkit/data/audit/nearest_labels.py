@@ -31,7 +31,9 @@ NUM_COMPONENTS = 40
 LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 
 
-def ask_neighbours(stats: Mapping[str, ImageStats], num_classes: int) -> dict[str, Any] | None:
+def classify_by_neighbours(
+    stats: Mapping[str, ImageStats], num_classes: int
+) -> dict[str, Any] | None:
     """Votes of the nearest training images, by the view of the images that tells more."""
     few = {
         name: spread_evenly(len(each.chosen), MOST_TRAINING if name == "train" else MOST_HELD_OUT)

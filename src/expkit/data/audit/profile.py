@@ -12,7 +12,7 @@ import numpy as np
 
 from expkit.data.audit.duplicates import find_duplicates, groups_of, has_image
 from expkit.data.audit.image_stats import ImageStats, measure_images, spread_evenly, to_grey
-from expkit.data.audit.nearest_labels import ask_neighbours
+from expkit.data.audit.nearest_labels import classify_by_neighbours
 from expkit.data.store.samples import Dataset
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def profile_dataset(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, 
         if name != "train":
             profile["splits"][name] |= _compare(stats["train"], stats[name])
     if dataset.class_names is not None:
-        neighbours = ask_neighbours(stats, len(dataset.class_names))
+        neighbours = classify_by_neighbours(stats, len(dataset.class_names))
         profile |= {"neighbours": neighbours} if neighbours else {}
     return profile
 

@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from expkit.data.store.memory import count_memory_bytes
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
@@ -41,7 +41,7 @@ class Arrays(Selection):
     normalise: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         path = Path(self.images).expanduser()
         pairs = self._find_pairs(path)
         names, targets = self._encode({split: labels for split, (_, labels) in pairs.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 
@@ -15,7 +15,7 @@ class Digits(Selection):
 
     normalise: Normalization = "dataset"
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         import numpy as np
         from sklearn.datasets import load_digits
 

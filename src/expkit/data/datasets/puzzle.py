@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge
 
 from expkit.data.store.decoding import UnreadableImageError, open_image, without_remarks
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Cutting, Dataset, Normalization, Samples
 from expkit.errors import UserError
 
@@ -53,7 +53,7 @@ class Puzzle:
                 allowed=f"rows x columns x piece_size^2 <= {MAX_PIXELS:,}",
             )
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         images = {"train": self._whole_image(self.image, "image")}
         if self.held_out_image is not None:
             images["val"] = self._whole_image(self.held_out_image, "held_out_image")

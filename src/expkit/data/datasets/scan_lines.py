@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
@@ -45,7 +45,7 @@ class ScanLines(Selection):
                 allowed=f"num_samples x size^2 <= {MAX_PIXELS:,}",
             )
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         import numpy as np
 
         from expkit.data.synthetic.microscope import TIPS, draw_scans
@@ -57,7 +57,7 @@ class ScanLines(Selection):
         for start in range(0, self.num_samples, step):
             drawn = draw_scans(tips[start : start + step], self.size, rng)
             images[start : start + step, ..., 0] = drawn
-            watch("drawing scans", min(start + step, self.num_samples), self.num_samples)
+            on_progress("drawing scans", min(start + step, self.num_samples), self.num_samples)
         names = [f"scan_{i:05d}" for i in range(self.num_samples)]
         scans = Samples(images, tips, names)
         return Dataset(self.divide({"train": scans}), self.normalise, class_names=TIPS)

@@ -181,7 +181,7 @@ def _check_classes(
             "the splits differ in their classes",
             where="\n".join([f"dataset.root={root}", *lines]),
             allowed="the same class folders, with images in them, in every split",
-            fix=f"'dataset.allow_missing=[{','.join(absent)}]' if they may be missing"
+            fix=f"'dataset.allow_missing=[{','.join(absent)}]' if they are meant to be missing"
             if len(absent) <= MOST_LISTED
             else "make the names of the class folders agree",
         )

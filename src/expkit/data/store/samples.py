@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from expkit.data.store.decoding import Decoding
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.row_file import RowFile
 from expkit.errors import UserError
 
@@ -166,7 +166,7 @@ def _check_texts(kind: str, names: Sequence[str]) -> None:
 class DatasetSource(Protocol):
     """The object that a dataset's `_target_` makes: it reads when asked for."""
 
-    def read(self, watch: Watch) -> Dataset: ...
+    def read(self, on_progress: ProgressCallback) -> Dataset: ...
 
 
 # what no record can hold, or not as it is: control characters, and bytes that are no UTF-8

@@ -16,7 +16,7 @@ COLUMNS = 6
 LINE_LENGTH = 24
 
 
-def draw_mistakes(run: Run, folder: Path) -> list[Path]:
+def draw_confident_errors(run: Run, folder: Path) -> list[Path]:
     """A grid of images of the judged split, the most confident error first."""
     split, class_names = run.dataset.judged_split, run.dataset.class_names
     arrays = run.samples(f"wrong_{split}")

@@ -111,7 +111,7 @@ class Evaluation:
         found = next((each for each in predictions if each.split == judged), None)
         if isinstance(found, ClassPredictions):
             images = session.parts.splits[judged].images_NHWC
-            session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
+            session.folder.write_samples(f"wrong_{judged}", most_confident_errors(found, images))
 
     def _load(self, session: Session, model: nn.Module) -> int:
         """The weights to evaluate, and their epoch."""
@@ -147,7 +147,7 @@ class Evaluation:
         return next(n for n in before if isinstance(session.parts.stages[n], Training))
 
 
-def surest_mistakes(
+def most_confident_errors(
     predictions: ClassPredictions, images_NHWC: Tensor | MappedImages
 ) -> dict[str, npt.NDArray[np.generic]]:
     """The wrong predictions with the highest probabilities, first, and their images."""

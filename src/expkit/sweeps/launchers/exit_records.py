@@ -15,7 +15,7 @@ MOST_LOSSES = 3  # of one job's process with its server, after which it is given
 
 
 @dataclass
-class LastWords:
+class ExitRecords:
     """The exit records of one launch; those of an earlier one are of another process."""
 
     sweep: Path

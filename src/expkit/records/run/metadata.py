@@ -156,15 +156,15 @@ class DatasetMetadata:
         counts = self.splits[split].class_counts
         return None if counts is None else max(counts) / sum(counts)
 
-    @property
-    def judged_on(self) -> str:
-        """The sentence that stands beside every figure of the verdict."""
+    def judged_on(self, *, epoch_chosen: bool = True) -> str:
+        """The sentence beside every figure of the verdict; of the last epoch none was chosen."""
         split = self.judged_split
         if self.trained_by is not None:
             return self._judged_on_for(self.trained_by)
         if split == "train":
             return "measured on the training samples: there is no held-out split"
-        used = " (which also chose the epoch)" if split == self.monitored_split else ""
+        chose = epoch_chosen and split == self.monitored_split
+        used = " (which also chose the epoch)" if chose else ""
         return f"measured on held-out samples: {split}, {self.splits[split].num_samples}{used}"
 
     @property

@@ -412,6 +412,7 @@ NAMES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.draws
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_class_is_named_by_a_stranger(kind: str, arena: Arena) -> None:

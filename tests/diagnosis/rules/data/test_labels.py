@@ -27,6 +27,7 @@ def curves(train: Sequence[float], val: Sequence[float], **others: Any) -> Evide
 LABEL_RULES = ("labels_unrelated", "class_map_differs", "label_noise")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", LABEL_RULES)
 @pytest.mark.parametrize("dataset", [digits(), ScanLines(num_samples=600, size=64).read(silent)])
 def test_sound_data_is_not_suspected(rule: str, dataset: Dataset) -> None:

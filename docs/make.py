@@ -104,20 +104,38 @@ def describe_rule(path: Path) -> str:
     if explains := settings.get("explains"):
         lines.append(f"- Stands for {', '.join(f'`{each}`' for each in explains)}, if found too.")
     lines += [f"- Likely cause: {cause}." for cause in [*code.causes(), *said(cases, "cause")]]
-    remedies = [word for case in cases for group in case.get("remedies", ()) for word in group]
-    if remedies := [*code.remedies(), *dict.fromkeys(map(plainly, remedies))]:
+    if remedies := [*code.remedies(), *said(cases, "remedies")]:
         lines.append(f"- May cure it: {', '.join(f'`{each}`' for each in remedies)}.")
-    lines += [f"- To do: {step}." for step in [*code.commands(), *said(cases, "command")]]
+    steps = [*code.commands(), *said(cases, "command"), *said(cases, "otherwise")]
+    lines += [f"- To do: {step}." for step in steps]
     return "\n".join(lines)
 
 
 def said(cases: list[dict[str, Any]], key: str) -> list[str]:
-    """The causes, or the commands, of a rule's cases; … stands for what it computes."""
-    return list(dict.fromkeys(plainly(case[key]) for case in cases if case.get(key)))
+    """The causes, the remedies or the commands of a rule's cases; … stands for what it computes."""
+    found = [plainly(text) for case in cases for text in texts_of(case, key)]
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def texts_of(case: Mapping[str, Any], key: str) -> Iterator[str]:
+    """The texts of a case under a key, each of its parts in a text of its own."""
+    given = case.get(key, "")
+    texts = [given] if isinstance(given, str) else [word for group in given for word in group]
+    for text in texts:
+        names = [name for name in case.get("parts", {}) if f"{{{name}}}" in text]
+        yield from (fill_parts(text, case.get("parts", {}), name) for name in names or [""])
+
+
+def fill_parts(text: str, parts: Mapping[str, str], chosen: str) -> str:
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", part if name == chosen else "")
+    return text
 
 
 def plainly(template: str) -> str:
-    return re.sub(r"{.*?}", "…", template.replace("procedure.{stage}.", "procedure.STAGE."))
+    for stage in ("stage", "training"):
+        template = template.replace(f"procedure.{{{stage}}}.", "procedure.STAGE.")
+    return re.sub(r"{.*?}", "…", template)
 
 
 def thresholds(settings: Mapping[str, Any], rule: type) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.rule import TEXTS, Rule
 
 RULES = load_rules()
+KEYS = {"severity", "sentence", "cause", "command", "otherwise", "remedies", "parts"}
+FORMATTER = string.Formatter()
 
 
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.cases])
@@ -24,21 +26,30 @@ def test_every_case_is_whole_and_used(name: str) -> None:
     rule = RULES[name]
     source = inspect.getsource(sys.modules[type(rule).__module__])
     for case, texts in rule.cases.items():
-        assert set(texts) <= {"severity", "sentence", "cause", "command", "remedies"}
+        assert set(texts) <= KEYS
         assert texts["severity"] in SEVERITIES
         assert texts["sentence"]
         assert texts["cause"]
         assert f'"{case}"' in source, f"{name} has a case that its code never comes to"
+        parts = texts.get("parts", {})
         words = [word for group in texts.get("remedies", ()) for word in group]
-        for text in [texts["sentence"], texts["cause"], texts.get("command", ""), *words]:
-            list(string.Formatter().parse(text))  # raises where a brace is left open
+        given = [texts.get(key, "") for key in ("sentence", "cause", "command", "otherwise")]
+        # raises where a brace is left open
+        fields = {field for text in [*given, *words] for _, field, *_ in FORMATTER.parse(text)}
+        assert set(parts) <= fields, f"{name} has a part that stands in no text"
+        for part, text in parts.items():
+            assert f'"{part}"' in source, f"{name} has a part that its code never asks for"
+            assert text
+            list(FORMATTER.parse(text))
 
 
 def test_numbers_are_filled_in_by_the_one_percentage_and_counted() -> None:
-    """A fraction a hair below one is no 100 %, and one sample is no samples."""
-    text = "{a:.0%} and {a:.1%} of {n:# sample}, {m:# class/classes}, lr {lr:.3g}"
+    """A fraction a hair below one is no 100 %, one sample is no samples, and two of them are."""
+    text = (
+        "{a:.0%} and {a:.1%} of {n:# sample} {n:is/are}, {m:# class/classes} {m:is/are}, {lr:.3g}"
+    )
     filled = TEXTS.vformat(text, (), {"a": 0.99999, "n": 1, "m": 2, "lr": 0.00012345})
-    assert filled == "99.999 % and 99.999 % of 1 sample, 2 classes, lr 0.000123"
+    assert filled == "99.999 % and 99.999 % of 1 sample is, 2 classes are, 0.000123"
 
 
 class Few(Rule):
@@ -68,6 +79,33 @@ def test_a_finding_of_a_case() -> None:
     assert found.command == ""
     given = rule.finding("few", {"count": 2}, severity="fatal", remedies=[], what="", size=0)
     assert (given.severity, given.remedies) == ("fatal", [])
+
+
+def test_parts_and_what_to_do_otherwise() -> None:
+    """A part stands where it holds, and a remedy only with its part.
+
+    Without any remedy there is another command.
+    """
+    rule = Few(
+        cases={
+            "few": {
+                "severity": "info",
+                "sentence": "{count:# sample}{late}",
+                "cause": "chance",
+                "remedies": [["{more}"], ["seed=1", "{more}"]],
+                "command": "try it",
+                "otherwise": "gather {count} more",
+                "parts": {"late": " in epoch {epoch}", "more": "dataset.count={count}"},
+            }
+        }
+    )
+    with_parts = rule.finding("few", {"count": 2}, epoch=3, parts={"late": True, "more": True})
+    assert with_parts.sentence == "2 samples in epoch 3"
+    assert with_parts.remedies == [["dataset.count=2"], ["seed=1", "dataset.count=2"]]
+    assert with_parts.command == "try it"
+    without = rule.finding("few", {"count": 2}, epoch=3, parts={"late": False})
+    assert (without.sentence, without.remedies) == ("2 samples", [])
+    assert without.command == "gather 2 more"
 
 
 def test_words_are_kept_where_a_yaml_of_ones_own_changes_a_threshold_alone(

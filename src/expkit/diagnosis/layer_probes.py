@@ -1,4 +1,4 @@
-"""What several rules ask of the records on layers: whether samples still differ, and learn."""
+"""Figures of the layers in a record that several rules need: do samples still differ, and learn?"""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.model_probes import is_at_chance
 from expkit.records.files import Record
 
+LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 DIED_OUT = 1e-4  # of the inputs' size
-MULTIPLIED = 10.0  # times: a factor to be told of
 NEVER = 1e-6  # of the outputs' size: what rounding makes of equal ones
 
 
@@ -19,7 +19,7 @@ def output_std(record: Record) -> float:
 
 
 def is_failing(evidence: Evidence, record: Record) -> bool:
-    """A probe of a lost gate, or an epoch that has learnt next to nothing."""
+    """Tell whether a probe followed a lost gate, or an epoch has learnt next to nothing."""
     if record["kind"] == "model":
         return bool(record["epoch"])
     return is_at_chance(evidence, record)
@@ -74,12 +74,3 @@ def output_multiplier(record: Record) -> float:
     if not last or record.get("last_operation") not in ("Div", "Mul"):
         return 1.0
     return float(record["outputs"]["rms"] / last)
-
-
-def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
-    """Overrides that change how features start: both together first, then each alone."""
-    init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
-    raw = evidence.config["dataset"].get("normalise") in ("none", "unit")
-    normalize = ["dataset.normalise=dataset"] if raw else []
-    both = [[*init, *normalize]] if init and normalize else []
-    return [*both, *(each for each in (init, normalize) if each)]

@@ -12,10 +12,15 @@ NEVER = 1e-6  # of the outputs' size: what rounding makes of equal ones
 
 
 def output_std(record: Record) -> float:
-    """By how much the outputs to different samples differ, relative to their size."""
+    """The std of the outputs across samples, relative to their size."""
     outputs = record["outputs"]
     std: float = outputs["std_across_samples"]
     return std / outputs["rms"] if outputs["rms"] > 0 else 0.0
+
+
+def gain_of(weight: Record, num_outputs: int) -> float:
+    """The factor on the size of a layer's inputs: the weight's rms x the root of their number."""
+    return float(weight["weight_rms"]) * float((weight["size"] / num_outputs) ** 0.5)
 
 
 def is_failing(evidence: Evidence, record: Record) -> bool:
@@ -68,7 +73,7 @@ def is_blocked(record: Record) -> bool:
 
 
 def output_multiplier(record: Record) -> float:
-    """By how much the model multiplies what its last layer outputs; 1 where it does not."""
+    """The factor on the outputs of the last layer; 1 where the model does not multiply them."""
     layers = record.get("layers")
     last = layers[-1].get("rms") if layers else None
     if not last or record.get("last_operation") not in ("Div", "Mul"):

@@ -16,10 +16,20 @@ def normalize_inputs(evidence: Evidence) -> list[list[str]]:
     return [["dataset.normalise=dataset"]] if given in ("none", "unit", "imagenet") else []
 
 
+def has_raw_inputs(evidence: Evidence) -> bool:
+    """Tell whether inputs are not centred, and a model is not known to want them so."""
+    return evidence.config["dataset"].get("normalise") in ("none", "unit")
+
+
+def redraw_weights(evidence: Evidence) -> list[list[str]]:
+    """The override that draws weights by Kaiming's rule, beside centred inputs first."""
+    if evidence.config["model"].get("init") != "default":
+        return []
+    draw = "model.init=kaiming"
+    return [[draw, "dataset.normalise=dataset"], [draw]] if has_raw_inputs(evidence) else [[draw]]
+
+
 def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
     """Overrides that change how features start: both together first, then each alone."""
-    init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
-    raw = evidence.config["dataset"].get("normalise") in ("none", "unit")
-    normalize = ["dataset.normalise=dataset"] if raw else []
-    both = [[*init, *normalize]] if init and normalize else []
-    return [*both, *(each for each in (init, normalize) if each)]
+    centre = [["dataset.normalise=dataset"]] if has_raw_inputs(evidence) else []
+    return [*redraw_weights(evidence), *centre]

@@ -158,7 +158,7 @@ class LabelsUnrelated(Rule):
     def _least_learnt(
         self, evidence: Evidence, majority: float, neighbours: Mapping[str, Any], num_epochs: int
     ) -> float:
-        """Where the nearest images know nothing either, whatever chance does not learn."""
+        """The least that counts as learnt: little where the nearest images know nothing either."""
         if neighbours_know(neighbours, "train") is not False or num_epochs < self.patience:
             return self.learnt
         count = evidence.metadata.splits["train"].num_samples

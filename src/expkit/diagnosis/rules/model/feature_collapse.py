@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median_high
 from typing import Annotated
 
 from annotated_types import Ge, Gt
@@ -118,16 +119,12 @@ class CollapsedFeatures(Rule):
 
 
 def hidden_std(record: Record) -> float | None:
-    """By how much samples differ in the inputs of the last layer, relative to their size."""
+    """The std of the last layer's inputs across samples, relative to their size."""
     layers = record["layers"]
     return float(layers[-2]["relative_std"]) if len(layers) > 1 else None
 
 
 def typical_update(probe_epoch: Record) -> float:
     """The median weight's last change, as a fraction of the weight; 0 where none was measured."""
-    ratios = sorted(
-        each["update_ratio"]
-        for each in probe_epoch.get("parameters", ())
-        if each.get("update_ratio")
-    )
-    return float(ratios[len(ratios) // 2]) if ratios else 0.0
+    ratios = [each.get("update_ratio") for each in probe_epoch.get("parameters", ())]
+    return float(median_high(filter(None, ratios))) if any(ratios) else 0.0

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_probes import LINEAR, is_failing, start_before
+from expkit.diagnosis.layer_probes import LINEAR, gain_of, is_failing, start_before
 from expkit.diagnosis.model_probes import (
     begins_untrained,
     epoch_of,
@@ -21,7 +21,7 @@ from expkit.diagnosis.model_probes import (
     probe_epochs,
     training_of,
 )
-from expkit.diagnosis.remedies import ways_to_redraw
+from expkit.diagnosis.remedies import has_raw_inputs, redraw_weights
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.model.gradients import ends
 from expkit.records.files import Record
@@ -30,8 +30,7 @@ from expkit.records.files import Record
 def gains_of(record: Record) -> list[float]:
     """The factor by which each linear layer changes the size of its inputs.
 
-    It is weight (rms) x root of inputs. Layers whose output is not of one unit a row of their
-    weight are left out.
+    Layers whose output is not of one unit a row of their weight are left out.
     """
     units = {
         layer["name"]: layer["units"]
@@ -39,9 +38,7 @@ def gains_of(record: Record) -> list[float]:
         if layer["type"] in LINEAR and layer.get("units")
     }
     named = ((row, units.get(row["name"].removesuffix(".weight"))) for row in record["parameters"])
-    return [
-        float(row["weight_rms"]) * (row["size"] / count) ** 0.5 for row, count in named if count
-    ]
+    return [gain_of(row, count) for row, count in named if count]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +84,7 @@ class ExplodingGradients(Rule):
                 "expected_loss": start.get("expected_loss"),
                 "gradient_norm": start["gradient_norm"],
             },
-            remedies=[way for way in ways_to_redraw(evidence) if "init" in way[0]],
+            remedies=redraw_weights(evidence),
             stage=record["stage"],
             epoch=epoch_of(record),
         )
@@ -103,8 +100,11 @@ class ExplodingGradients(Rule):
                 given |= {found[2]: found[0], found[3]: found[1]}
             stage = training_of(evidence, record["stage"])
             is_training = stage in evidence.trainings or stage != record["stage"]
-            ways = [way for way in ways_to_redraw(evidence) if "normalise" in way[0]]
-            if is_training:
-                ways.append([f"procedure.{stage}.max_gradient_norm=1.0"])
-            yield self.finding("exploding", given, remedies=ways, stage=record["stage"])
+            yield self.finding(
+                "exploding",
+                given,
+                stage=record["stage"],
+                parts={"normalize": has_raw_inputs(evidence), "clip": is_training},
+                training=stage,
+            )
             return

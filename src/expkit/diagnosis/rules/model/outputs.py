@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_probes import output_multiplier
+from expkit.diagnosis.layer_probes import gain_of, output_multiplier
 from expkit.diagnosis.model_probes import (
     begins_untrained,
     chance_loss,
@@ -164,10 +164,9 @@ class InitialLoss(Rule):
 
 
 def gain_of_last(record: Record) -> float:
-    """The last layer's weight (rms) times the root of its inputs: its factor on their size."""
+    """The factor by which the last layer changes the size of its inputs; 0 where it has none."""
     weights = [row for row in record["parameters"] if row["kind"] == "weight"]
     num_outputs = record["layers"][-1].get("units") if record["layers"] else None
     if not weights or not num_outputs:
         return 0.0
-    gain: float = weights[-1]["weight_rms"] * (weights[-1]["size"] / num_outputs) ** 0.5
-    return gain
+    return gain_of(weights[-1], num_outputs)

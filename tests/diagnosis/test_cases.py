@@ -6,10 +6,12 @@ import inspect
 import re
 import string
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from expkit.config.paths import builtin_conf
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import SEVERITIES, Finding
@@ -126,3 +128,16 @@ def test_no_text_of_a_rule_is_longer_than_a_screen() -> None:
     """A sentence is read at a glance: numbers filled in, it stays under 400 characters."""
     texts = [case["sentence"] for rule in RULES.values() for case in rule.cases.values()]
     assert all(len(re.sub(r"{.*?}", "1234", text)) < 400 for text in texts)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.cases])
+def test_every_threshold_is_shown_with_a_comment(name: str) -> None:
+    """A reader of the YAML sees each number that the rule goes by, as its class has it."""
+    text = (builtin_conf() / "diagnosis" / f"{name}.yaml").read_text("utf-8")
+    shown = dict(re.findall(r"^(\w+): ([\d.e-]+)  # \S", text, re.M))
+    defaults = {
+        field.name: field.default
+        for field in fields(RULES[name])
+        if isinstance(field.default, int | float)
+    }
+    assert {key: float(value) for key, value in shown.items()} == defaults

@@ -24,6 +24,7 @@ class ClassMapDiffers(Rule):
 
     least_gain: Annotated[float, Gt(0)] = 0.08
     deviations: Annotated[float, Gt(0)] = 4.0
+    deviations_below: Annotated[float, Gt(0)] = 5.0
     least_knowledge: Annotated[float, Gt(0)] = 0.2
     least_fraction: Annotated[float, Gt(0.5), Le(1)] = 0.6
     least_samples: Annotated[int, Ge(1)] = 10
@@ -99,7 +100,8 @@ class ClassMapDiffers(Rule):
                 for each in epochs[-2:]
                 if above_chance(each.train, majority) > self.least_knowledge
                 and each.accuracy < each.unrelated / 2
-                and each.accuracy < each.unrelated - 5 * deviation(each.unrelated, count)
+                and each.accuracy
+                < each.unrelated - self.deviations_below * deviation(each.unrelated, count)
             ]
             if len(below) == 2:
                 epoch, train, accuracy, chance = below[-1]

@@ -25,6 +25,8 @@ FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "["
 class MissingClasses(Rule):
     """A class that stands in one split and not in another."""
 
+    least_per_class: Annotated[int, Ge(1)] = 2
+
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         names = evidence.metadata.class_names
         train = evidence.metadata.splits["train"].class_counts
@@ -70,7 +72,8 @@ class MissingClasses(Rule):
     ) -> Finding:
         num_samples = evidence.metadata.splits[split].num_samples
         # a split smaller than the list of classes cannot have them all
-        is_small = not unlearnable and num_samples < 2 * len(evidence.metadata.class_names or ())
+        num_classes = len(evidence.metadata.class_names or ())
+        is_small = not unlearnable and num_samples < self.least_per_class * num_classes
         alone = "unlearnable" if unlearnable else "unjudged"
         return self.finding(
             "unlearnable_and_unjudged" if unlearnable and unjudged else alone,

@@ -86,6 +86,7 @@ class SplitsPreparedDifferently(Rule):
     least_gain_by_turning: Annotated[float, Gt(0)] = 0.4
     # Nearly symmetric mean images gain little by it, but then all that chance leaves to gain.
     most_left: Annotated[float, Gt(0), Le(1)] = 0.25
+    most_left_by_chance: Annotated[float, Gt(0)] = 2.0
     least_excess: Annotated[float, Gt(1)] = 4.0
     # Ratio of how far apart images' own means lie, by std and by quartiles alike.
     least_ratio_of_means: Annotated[float, Gt(1)] = 2.5
@@ -159,8 +160,8 @@ class SplitsPreparedDifferently(Rule):
         by_chance = 1 - other["least_correlation_by_chance"]
         left = 1 - other["best_symmetry"]["correlation"]
         departs = 1 - other["mean_image_correlation"]
-        is_explained = left <= self.most_left * departs and left <= 2 * by_chance
-        return bool(is_explained and departs > self.least_excess * by_chance)
+        most_left = min(self.most_left * departs, self.most_left_by_chance * by_chance)
+        return bool(left <= most_left and departs > self.least_excess * by_chance)
 
     def _other_contrast(self, train: Split, other: Split) -> str:
         """The case of images that differ far more, or less, in brightness."""

@@ -36,6 +36,7 @@ class LabelNoise(Rule):
     """
 
     least_fraction: Annotated[float, Gt(0)] = 0.04
+    deviations: Annotated[float, Gt(0)] = 2.0
     # Overlapping classes of equal std reach 0.3 to 0.6, and cherries by their pixels 0.2.
     least_flatness: Annotated[float, Gt(0), Le(1)] = 0.7
     # The more classes, the less likely a net is sure and wrong. Measured at 20 % wrong labels:
@@ -46,6 +47,7 @@ class LabelNoise(Rule):
     least_flatness_at_once: Annotated[float, Gt(0), Le(1)] = 0.8
     least_agreement: Annotated[float, Gt(0), Le(1)] = 0.8
     least_gain: Annotated[float, Gt(0)] = 0.15
+    gain_deviations: Annotated[float, Gt(0)] = 5.0
     least_knowledge: Annotated[float, Ge(0), Le(1)] = 0.4
     least_recall: Annotated[float, Ge(0), Le(1)] = 0.35  # or a class is given up
     least_count: Annotated[int, Ge(1)] = 40
@@ -125,7 +127,7 @@ class LabelNoise(Rule):
         errors = [
             deviation(each["balanced_accuracy"], each["num_samples"]) for each in (score, train)
         ]
-        return bool(gain > max(self.least_gain, 5 * math.hypot(*errors)))
+        return bool(gain > max(self.least_gain, self.gain_deviations * math.hypot(*errors)))
 
     def _by_epochs(self, evidence: Evidence) -> Finding | None:
         """Several epochs that know the classes, and have not yet learnt wrong labels by heart.
@@ -215,7 +217,7 @@ class LabelNoise(Rule):
         )
 
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:
-        is_sure = clear - 2 * deviation(clear, count) > self.least_fraction
+        is_sure = clear - self.deviations * deviation(clear, count) > self.least_fraction
         return count >= self.least_count and is_sure and clear > self.least_flatness * rest
 
 

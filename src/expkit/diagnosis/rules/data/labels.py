@@ -54,31 +54,6 @@ def judged_epochs(evidence: Evidence, stage: str, split: str) -> Iterator[Judged
             yield JudgedEpoch(line["epoch"], line["train/accuracy"], accuracy, unrelated)
 
 
-def neighbours_know(
-    neighbours: Mapping[str, Any], split: str, deviations: float = 4
-) -> bool | None:
-    """Tell whether the votes of neighbours beat chance; None where they were not asked."""
-    if split not in neighbours:
-        return None
-    score = neighbours[split]
-    std = deviation(score["unrelated"], score["num_samples"])
-    return bool(score["accuracy"] > score["unrelated"] + deviations * std)
-
-
-def classes_show(neighbours: Mapping[str, Any], split: str) -> bool:
-    """Tell whether images of a class look alike in a split, though train's labels do not say so.
-
-    Votes of unrelated labels fall alike for images that lie together: another numbering of
-    them, fitted on one half of the split, is right on the other. Hard images gain nothing by it.
-    """
-    if neighbours_know(neighbours, "train", 2) is not False or split not in neighbours:
-        return False
-    score = neighbours[split]
-    chance = max(score["unrelated"], score["majority"])
-    std = deviation(chance, score["num_samples"])
-    return bool(score.get("renumbered_accuracy", 0) > chance + 5 * std)
-
-
 def _passed_gates(evidence: Evidence) -> bool:
     results = [evidence.result(gate) for gate in evidence.gates]
     return all(each is not None and each.passed for each in results)
@@ -94,6 +69,10 @@ class LabelsUnrelated(Rule):
     most_above_chance: Annotated[float, Gt(0)] = 0.15
     least_epochs: Annotated[int, Ge(1)] = 3
     patience: Annotated[int, Ge(1)] = 8
+    deviations: Annotated[float, Gt(0)] = 4.0
+    deviations_of_none: Annotated[float, Gt(0)] = 2.0
+    deviations_of_clusters: Annotated[float, Gt(0)] = 5.0
+    deviations_of_train: Annotated[float, Gt(0)] = 3.0
     least_update: Annotated[float, Gt(0)] = 1e-4
     most_update: Annotated[float, Gt(0)] = 0.1
 
@@ -104,7 +83,7 @@ class LabelsUnrelated(Rule):
         if split in evidence.metadata.layouts:
             return  # the cells of another image: no relation is expected
         neighbours = profile_of(evidence).get("neighbours", {})
-        if neighbours_know(neighbours, split):
+        if self._know(neighbours, split):
             return  # pixels do tell the class, so labels are no cause
         for stage in evidence.trainings:
             found = self._learnt_by_heart(
@@ -127,12 +106,13 @@ class LabelsUnrelated(Rule):
         accuracy = statistics.fmean(each.accuracy for each in learnt)
         chance = statistics.fmean(each.unrelated for each in learnt)
         std = deviation(chance, count)
-        hopeless = above_chance(accuracy + 2 * std, chance) < self.most_above_chance
-        is_at_chance = abs(accuracy - chance) <= 2 * std  # far below is knowledge, too
+        uncertainty = self.deviations_of_none * std
+        hopeless = above_chance(accuracy + uncertainty, chance) < self.most_above_chance
+        is_at_chance = abs(accuracy - chance) <= uncertainty  # far below is knowledge, too
         # by chance, some shuffled labels are right for most of a class
-        is_far_behind = learnt[-1].train > 2 * (accuracy + 2 * std)
+        is_far_behind = learnt[-1].train > 2 * (accuracy + uncertainty)
         if not (is_at_chance and hopeless) and not (
-            is_far_behind and classes_show(neighbours, split)
+            is_far_behind and self._classes_show(neighbours, split)
         ):
             return None
         figures = {
@@ -148,7 +128,7 @@ class LabelsUnrelated(Rule):
         return self.finding(
             "learnt_by_heart",
             figures,
-            severity="fatal" if neighbours_know(neighbours, "train") is False else "warning",
+            severity="fatal" if self._know(neighbours, "train") is False else "warning",
             stage=stage,
             epoch=learnt[-1].epoch,
             split=split,
@@ -159,10 +139,10 @@ class LabelsUnrelated(Rule):
         self, evidence: Evidence, majority: float, neighbours: Mapping[str, Any], num_epochs: int
     ) -> float:
         """The least that counts as learnt: little where the nearest images know nothing either."""
-        if neighbours_know(neighbours, "train") is not False or num_epochs < self.patience:
+        if self._know(neighbours, "train") is not False or num_epochs < self.patience:
             return self.learnt
         count = evidence.metadata.splits["train"].num_samples
-        sure = above_chance(majority + 4 * deviation(majority, count), majority)
+        sure = above_chance(majority + self.deviations * deviation(majority, count), majority)
         return min(self.learnt, sure)
 
     def _nothing_learnt(
@@ -172,14 +152,16 @@ class LabelsUnrelated(Rule):
         epochs = list(judged_epochs(evidence, stage, "train"))[-self.least_epochs :]
         if (
             len(evidence.epochs(stage)) < self.patience
-            or neighbours_know(neighbours, "train") is not False
+            or self._know(neighbours, "train") is not False
         ):
             return None
         if not self._moves(evidence, stage) or not _passed_gates(evidence):
             return None
         count = evidence.metadata.splits["train"].num_samples
         if any(
-            each.train > each.unrelated + 3 * deviation(each.unrelated, count) for each in epochs
+            each.train
+            > each.unrelated + self.deviations_of_train * deviation(each.unrelated, count)
+            for each in epochs
         ):
             return None
         last = epochs[-1]
@@ -202,3 +184,30 @@ class LabelsUnrelated(Rule):
         ratios = [each["update_ratio"] for each in probed[-1]["parameters"]] if probed else []
         known = [each for each in ratios if each is not None]
         return bool(known) and self.least_update < statistics.median(known) < self.most_update
+
+    def _know(
+        self, neighbours: Mapping[str, Any], split: str, deviations: float | None = None
+    ) -> bool | None:
+        """Tell whether the votes of neighbours beat chance; None where they were not asked."""
+        if split not in neighbours:
+            return None
+        score = neighbours[split]
+        margin = (deviations or self.deviations) * deviation(
+            score["unrelated"], score["num_samples"]
+        )
+        return bool(score["accuracy"] > score["unrelated"] + margin)
+
+    def _classes_show(self, neighbours: Mapping[str, Any], split: str) -> bool:
+        """Tell whether images of a class look alike in a split, though train's labels hide it.
+
+        Votes of unrelated labels fall alike for images that lie together: another numbering of
+        them, fitted on one half of the split, is right on the other. Hard images gain nothing by
+        it.
+        """
+        knows = self._know(neighbours, "train", self.deviations_of_none)
+        if knows is not False or split not in neighbours:
+            return False
+        score = neighbours[split]
+        chance = max(score["unrelated"], score["majority"])
+        margin = self.deviations_of_clusters * deviation(chance, score["num_samples"])
+        return bool(score.get("renumbered_accuracy", 0) > chance + margin)

@@ -44,6 +44,7 @@ class CollapsedFeatures(Rule):
     features: Annotated[float, Gt(0)] = 0.06
     outputs: Annotated[float, Gt(0)] = 0.003
     outputs_for_long: Annotated[float, Gt(0)] = 0.05
+    least_epochs: Annotated[int, Ge(1)] = 2
     epochs_at_chance: Annotated[int, Ge(2)] = 6
     moved: Annotated[float, Gt(0)] = 3e-4  # smaller is a slow start
 
@@ -57,7 +58,11 @@ class CollapsedFeatures(Rule):
             stage = probe_epoch["stage"]
             moved[stage] = max(moved.get(stage, 0.0), typical_update(probe_epoch))
             start = start_of(evidence, stage)
-            if start is None or start.get("batch_norms") or probe_epoch["epoch"] < 2:
+            if (
+                start is None
+                or start.get("batch_norms")
+                or probe_epoch["epoch"] < self.least_epochs
+            ):
                 continue
             flat_start = hidden_std(start)
             if (

@@ -114,6 +114,7 @@ class InitialLoss(Rule):
     relative_excess: Annotated[float, Gt(0)] = 0.5
     costly_excess: Annotated[float, Gt(0)] = 20.0
     largest_gain: Annotated[float, Gt(0)] = 30.0
+    usual_outputs: Annotated[float, Gt(0)] = 1.0
     usual_gain: Annotated[float, Gt(0)] = 3.0
     largest_factor: Annotated[float, Gt(0)] = 10.0
     lost_epochs: Annotated[int, Ge(1)] = 2
@@ -126,7 +127,10 @@ class InitialLoss(Rule):
                 continue
             bound = expected + max(self.excess, self.relative_excess * expected)
             # where outputs are small in eval mode it is dropout that makes them large
-            is_last = record["outputs"]["rms"] > 1 or gain_of_last(record) > self.usual_gain
+            is_last = (
+                record["outputs"]["rms"] > self.usual_outputs
+                or gain_of_last(record) > self.usual_gain
+            )
             if bound < loss < float("inf") and is_last:
                 yield self._finding(evidence, record, loss, expected)
                 return

@@ -1,4 +1,4 @@
-"""Figures of the layers in a record that several rules need: do samples still differ, and learn?"""
+"""Figures of the layers in a record, by which several rules judge features and gradients."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def normalize_inputs(evidence: Evidence) -> list[list[str]]:
 
 
 def has_raw_inputs(evidence: Evidence) -> bool:
-    """Tell whether inputs are not centred, and a model is not known to want them so."""
+    """Tell whether inputs are as they came, or scaled to 0 to 1: not centred."""
     return evidence.config["dataset"].get("normalise") in ("none", "unit")
 
 

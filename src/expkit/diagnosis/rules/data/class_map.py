@@ -65,7 +65,7 @@ class ClassMapDiffers(Rule):
         )
 
     def _by_predictions(self, evidence: Evidence, split: str) -> Finding | None:
-        """Classes that a net, right on training samples, nearly always takes for one another."""
+        """The finding of classes that a net, right on train, nearly always takes for others."""
         ours, train = (evidence.predictions.get(name) for name in (split, "train"))
         if not isinstance(ours, ClassPredictions) or not isinstance(train, ClassPredictions):
             return None
@@ -90,7 +90,7 @@ class ClassMapDiffers(Rule):
         return self._renumbered(evidence, split, pairs, figures)
 
     def _by_accuracy(self, evidence: Evidence, split: str) -> Finding | None:
-        """Far below chance: that takes knowledge, which stands under other numbers."""
+        """The finding of an accuracy far below chance, which takes knowledge of other numbers."""
         for stage in evidence.trainings:
             count = evidence.metadata.splits[split].num_samples
             majority = evidence.metadata_of(stage).majority_accuracy("train") or 0.0

@@ -52,7 +52,7 @@ class MissingClasses(Rule):
                 return
 
     def _absent(self, evidence: Evidence, run: str) -> Iterator[Finding]:
-        """Other data may lack classes of the model: its figures are over those that are there."""
+        """The finding of classes that an evaluation lacks: its figures are over the others."""
         split, names = evidence.metadata.judged_split, evidence.metadata.class_names or ()
         counts = evidence.metadata.splits[split].class_counts or ()
         absent = [name for name, count in zip(names, counts, strict=True) if not count]

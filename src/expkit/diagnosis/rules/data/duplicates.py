@@ -16,7 +16,7 @@ from expkit.diagnosis.sampling import profile_of, splits_of
 
 
 def _duplicates(evidence: Evidence) -> Mapping[str, Any]:
-    """The profile's; none where all training images are one: that is `constant_pictures`."""
+    """The profile's duplicates; none where all training images are one (`constant_pictures`)."""
     train = splits_of(evidence).get("train", {})
     found: Mapping[str, Any] = profile_of(evidence).get("duplicates", {})
     return found if train.get("num_distinct", 0) > 1 else {}
@@ -48,7 +48,7 @@ class DuplicatesAcrossSplits(Rule):
     def _identical(
         self, evidence: Evidence, across: Mapping[str, Any], *, is_near_a_leak: bool
     ) -> Finding:
-        """One is enough: a label that is known by heart is no prediction."""
+        """The finding of identical images, however few: what is known by heart is no prediction."""
         near = across["near"]
         pairs = [pair for pair in across["pairs"] if pair[4] == 1]
         conflicting = across.get("conflicting", {"count": 0, "pairs": []})

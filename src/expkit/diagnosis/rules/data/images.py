@@ -154,7 +154,7 @@ class SplitsPreparedDifferently(Rule):
         return str(best["name"]) if is_turned else ""
 
     def _is_slightly_turned(self, other: Split) -> bool:
-        """Tell whether it agrees far better turned back: as well as parts of train do."""
+        """Tell whether mean images agree far better once turned back: as parts of train do."""
         if "least_correlation_by_chance" not in other:
             return False
         by_chance = 1 - other["least_correlation_by_chance"]

@@ -134,7 +134,7 @@ class InputsScaledTwice(Rule):
             yield self.finding("zeros_and_ones", numbers, ones=max(train["mean"]))
 
     def _weakened(self, record: Mapping[str, Any]) -> Finding | None:
-        """Inputs of a usual scale that the first layer hardly knows: the model divides them too."""
+        """The finding of usual inputs that hardly pass the first layer: the model scales, too."""
         layer, passed_on = _passed_on(record)
         std = record["inputs"]["std"]
         if passed_on is None or std >= self.most_usual_std or passed_on >= self.least_passed_on:
@@ -164,7 +164,7 @@ class InputsScaledTwice(Rule):
 
 
 def _passed_on(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], float | None]:
-    """The first layer, and how its outputs vary with the sample, a unit of weight and of input."""
+    """The first layer, and its outputs' std across samples, a unit of weight and of input."""
     layers = record.get("layers") or [{}]
     layer: Mapping[str, Any] = layers[0]
     weights = {each["name"]: each["weight_rms"] for each in record.get("parameters", ())}

@@ -130,7 +130,7 @@ class LabelNoise(Rule):
         return bool(gain > max(self.least_gain, self.gain_deviations * math.hypot(*errors)))
 
     def _by_epochs(self, evidence: Evidence) -> Finding | None:
-        """Several epochs that know the classes, and have not yet learnt wrong labels by heart.
+        """The finding of several epochs that know the classes, and no wrong labels by heart yet.
 
         A net of two classes that relies on one trait is as often wrong where it is sure, for a
         while: of cherries 14 % of the most confident against 23 % of all.
@@ -178,7 +178,7 @@ class LabelNoise(Rule):
         return found
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
-        """The held-out predictions of one epoch alone: of two classes it would not do."""
+        """The finding of the held-out predictions of one epoch, where there are three classes."""
         for split, given in evidence.predictions.items():
             majority = evidence.metadata.majority_accuracy(split)
             if split == "train" or not isinstance(given, ClassPredictions) or majority is None:

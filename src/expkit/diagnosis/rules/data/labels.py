@@ -148,7 +148,7 @@ class LabelsUnrelated(Rule):
     def _nothing_learnt(
         self, evidence: Evidence, stage: str, neighbours: Mapping[str, Any]
     ) -> Finding | None:
-        """Nothing is learnt, though weights move as they should, and neighbours know no more."""
+        """The finding of nothing learnt, though weights move, and neighbours know no more."""
         epochs = list(judged_epochs(evidence, stage, "train"))[-self.least_epochs :]
         if (
             len(evidence.epochs(stage)) < self.patience

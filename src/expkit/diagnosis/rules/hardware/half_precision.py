@@ -38,7 +38,7 @@ class HalfPrecisionRange(Rule):
                 return
 
     def _judge_overflow(self, curves: TrainingCurves) -> Finding | None:
-        """Sound until then, and no rise before it: the range ended, not the training."""
+        """The finding of a loss that ended without a rise before it: the range broke it."""
         broken = next((s for s in curves.signals if s["first_non_finite_step"]), None)
         first = curves.first_loss
         if broken is None or first is None or curves.burst > self.max_burst:

@@ -128,7 +128,7 @@ class NotDeterministic(CrossRule):
             )
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
-        """Runs of one config and seed, on the same device and versions, with other figures."""
+        """The findings on runs of one config, seed and machine that have other figures."""
         for group in repetitions(evidences):
             asked = {name: each for name, each in group.items() if is_deterministic(each)}
             by_place: dict[str, dict[str, Evidence]] = {}
@@ -139,7 +139,7 @@ class NotDeterministic(CrossRule):
                 yield from self._differing(runs)
 
     def _differing(self, runs: Evidences) -> Iterable[Finding]:
-        """The first epoch in which two runs part."""
+        """The finding of the first epoch in which two runs part."""
         (first, ours), *others = runs.items()
         for name, theirs in others:
             for one, other in zip(ours.history, theirs.history, strict=False):

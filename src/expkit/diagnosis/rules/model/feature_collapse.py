@@ -76,7 +76,7 @@ class CollapsedFeatures(Rule):
                 return
 
     def _at_gate(self, evidence: Evidence, record: Record) -> Finding | None:
-        """A few samples could not be told apart, which hardly differed from the start.
+        """The finding of a lost gate whose few samples hardly differed from the start.
 
         What a step did to the features is another's fault; so are units that died.
         """

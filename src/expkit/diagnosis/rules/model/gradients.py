@@ -86,7 +86,7 @@ class VanishingGradients(Rule):
                 return
 
     def _may_judge(self, evidence: Evidence, record: Record) -> bool:
-        """A net that learns does not want for gradients in its first layers."""
+        """Tell whether small gradients are a fault: a net that learns has enough of them."""
         return record["kind"] == "model" or is_failing(evidence, record)
 
     def _wants_some(self, record: Record) -> bool:

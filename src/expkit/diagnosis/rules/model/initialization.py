@@ -57,7 +57,7 @@ class ExplodingGradients(Rule):
         yield from islice(chain(self._by_norm(evidence), self._by_gain(evidence)), 1)
 
     def _by_gain(self, evidence: Evidence) -> Iterable[Finding]:
-        """Norms hide large weights from the gradient's norm, and steps are lost on them.
+        """The finding of large weights, which norms hide from the gradient's own norm.
 
         Only where they did harm: the first loss is high, or nothing was learnt.
         """

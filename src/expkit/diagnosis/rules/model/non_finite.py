@@ -49,7 +49,7 @@ class NonFiniteLayer(Rule):
         yield from self._in_training(evidence)
 
     def _in_training(self, evidence: Evidence) -> Iterable[Finding]:
-        """From weights of a usual size, with a loss that had not grown."""
+        """The finding of a layer that broke from usual weights, with a loss that had not grown."""
         for record in evidence.of_kind("epoch"):
             origin = record.get("origin") or {}
             if origin.get("where") != "output" or origin.get("largest_weight") is None:
@@ -92,7 +92,7 @@ class NonFiniteLayer(Rule):
         )
 
     def _at_start(self, evidence: Evidence, record: Record) -> Finding | None:
-        """Weights, or the gradients of finite outputs, that are no numbers before any step."""
+        """The finding of weights, or gradients of finite outputs, that start as no numbers."""
         if not is_start(record) or starts_from(evidence, record["stage"]):
             return None
         rows = record["parameters"]

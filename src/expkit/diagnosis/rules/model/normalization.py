@@ -164,7 +164,7 @@ class BatchNormMode(Rule):
             return
 
     def _by_momentum(self, record: Record) -> Finding | None:
-        """Running averages that never move, or that are the last batch's alone."""
+        """The finding of running averages that never move, or are the last batch's alone."""
         momenta = record.get("norm_momenta") or [0.1]
         least, most = momenta[0], momenta[-1]
         if least > 0 and most < 1:

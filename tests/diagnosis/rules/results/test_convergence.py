@@ -35,6 +35,18 @@ class TestNoImprovement:
         assert finding.severity == "warning"
         assert finding.evidence["minutes left"] == pytest.approx(300)
 
+    def test_what_it_cost_is_said_afterwards(self) -> None:
+        """15 epochs of 1 s since the best one; nothing is left to save."""
+        losses = [1.0, 0.8, 0.6, 0.5, 0.4] + [0.41] * 15
+        history = make_history(train__loss=losses, val__loss=losses)
+        finding = found_by("no_improvement", make_evidence(history=history, stages=[TRAINED]))
+        assert finding is not None
+        assert finding.sentence == (
+            "nothing on val got better since epoch 5: 15 epochs, 15 s, for nothing"
+        )
+        assert finding.remedies == [["procedure.train.patience=10"]]
+        assert finding.evidence["epochs left"] == 0
+
     def test_an_accuracy_that_still_grows_is_progress(self) -> None:
         """Though the loss rises; and with patience there is nothing to say either."""
         losses = [1.0, 0.8, 0.6, 0.5, 0.4] + [0.41] * 15

@@ -87,10 +87,10 @@ class LossMismatch(Rule):
         return is_below and bool(record["best_scale"] >= self.min_best_scale)
 
     def _cannot_be_won(self, evidence: Evidence, record: Record) -> bool:
-        """Of another's loss: correct predictions hardly pay, and a few samples were not learnt.
+        """Tell whether correct predictions hardly pay, and a few samples were not learnt by them.
 
-        Losses of classes end near zero for confident correct predictions at any scale; heavy label
-        smoothing leaves them high, but makes wrong ones cost far more.
+        Ours are known to pay. Losses of classes end near zero for confident correct predictions at
+        any scale; heavy label smoothing leaves them high, but makes wrong ones cost far more.
         """
         level, best = record.get("at_uniform"), record.get("best")
         if is_own(evidence) or level is None or best is None or level <= 0:

@@ -72,7 +72,7 @@ class LearningRateOscillates(Rule):
         return fraction > self.min_loss_fraction / 2 and self._swings_clearly(curves, late)
 
     def _swings_clearly(self, curves: TrainingCurves, late: Sequence[float]) -> bool:
-        """So far that it is no chance of the batches, and the held-out loss with it."""
+        """Tell whether the held-out loss swings too, by more than the chance of the batches."""
         held_out = curves.column(f"{curves.split}/loss")[-len(late) :]
         is_shared = (
             len(held_out) == len(late)
@@ -87,7 +87,7 @@ class LearningRateOscillates(Rule):
         return is_shared and not is_chance and swing(late) > self.clear_swing
 
     def _has_large_steps(self, curves: TrainingCurves) -> bool:
-        """Larger than what should do: else it is few samples or dropout that make it swing."""
+        """Tell whether steps are larger than needed: else few samples or dropout make it swing."""
         good = estimate(curves.evidence, lr_of(curves.evidence.config))
         if good is not None:
             return max(curves.lrs) > self.max_lr * good

@@ -111,7 +111,7 @@ class LearningRateTooLow(Rule):
 def is_drawn_too_small(evidence: Evidence, min_gain: float) -> bool:
     """Tell whether typical weights let next to nothing through before any step: no rate mends that.
 
-    A layer's inputs are not recorded: the root of its size stands for them.
+    A layer's inputs are not recorded: the root of its size is taken for theirs.
     """
     for record in evidence.of_kind("model")[:1]:
         rows = [row for row in record["parameters"] if row["kind"] == "weight"]

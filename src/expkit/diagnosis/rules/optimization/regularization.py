@@ -93,8 +93,11 @@ class RegularizationTooStrong(Rule):
         )
 
     def _is_drowned(self, curves: TrainingCurves) -> bool:
-        """After twice the epochs, for a strong augmentation is slow: most that is learnt in a step
-        is learnt of images that show next to nothing."""
+        """Tell whether next to nothing is recognized in training, and most is without noise.
+
+        It takes twice the epochs to say, for a strong augmentation is slow: most steps see images
+        that show next to nothing.
+        """
         early = curves.num_epochs < 2 * self.min_epochs or curves.num_steps < 3 * self.min_steps
         if early or curves.level is None or not curves.probe_epochs:
             return False
@@ -127,7 +130,7 @@ class RegularizationTooStrong(Rule):
         )
 
     def _judge_gate(self, gate: FailedGate, strong: Mapping[str, float]) -> Finding | None:
-        """A few samples are not learnt, and it is dropout that stands between: gates keep it."""
+        """A few samples are not learnt, under dropout, which gates keep."""
         drops = {key: value for key, value in strong.items() if "drop" in key}
         if not gate.losses or not drops:
             return None

@@ -121,7 +121,7 @@ class BatchTooSmallForRate(Rule):
                 return
 
     def _is_stuck(self, curves: TrainingCurves) -> bool:
-        """After enough steps of few samples, of a size that larger batches would bear."""
+        """Tell whether enough steps of few samples taught nothing, at a rate for larger batches."""
         too_few = curves.samples_per_step <= self.max_samples
         enough = curves.num_steps >= self.min_steps and curves.num_epochs >= self.min_epochs
         if not too_few or not enough or curves.level is None:

@@ -142,8 +142,10 @@ class WeightDecayCrushes(Rule):
         return self._shrunk(gate.stage, gate.num_steps, left, decays, losses)
 
     def _holds(self, gate: FailedGate, decay: float) -> bool:
-        """Tell whether a decay out of reason has balanced the gradients: it had the time, and the
-        loss has come to rest above nought."""
+        """Tell whether the decay has balanced the gradients.
+
+        It is out of reason, it had the time, and the loss has come to rest above zero.
+        """
         config = gate.evidence.config
         is_decoupled = optimizer_name(config) in DECOUPLED
         is_strong = self._is_strong(decay, is_decoupled=is_decoupled)

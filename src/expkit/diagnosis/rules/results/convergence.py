@@ -1,4 +1,4 @@
-"""How training got on: not at all, not any more, from the first epoch, to the last, or upwards."""
+"""Rules on the curves of training: no progress, best epoch first or last, at chance, diverged."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class LossAtChance(Rule):
         return all((1 - self.tolerance) * level < loss < self.max_level * level for loss in recent)
 
     def _is_flat(self, curves: TrainingCurves) -> bool:
-        """Long enough to have left it, and no lower than at half the time."""
+        """Tell whether the loss had time to leave chance, and is no lower than at half the time."""
         if curves.num_epochs < self.min_epochs or curves.num_steps < self.min_steps:
             return False
         if curves.num_epochs <= curves.warmup_epochs + 3:
@@ -211,7 +211,7 @@ class Diverged(Rule):
                 return
 
     def _not_finite(self, evidence: Evidence, stage: str, record: Record) -> Finding:
-        """Where the numbers ended, as closely as that was recorded."""
+        """The finding on the first loss that is no number, as closely as that was recorded."""
         epoch, name = record["epoch"], not_finite(record)[0]
         signals = [each for each in evidence.of_kind("epoch", stage) if each["epoch"] == epoch]
         signal = signals[0] if signals else {}

@@ -19,7 +19,7 @@ from expkit.metrics.predictions import ClassPredictions
 
 @dataclass(frozen=True)
 class Gap:
-    """How much better the held-out samples did."""
+    """The accuracies of train and of a held-out split, and how far they are apart."""
 
     split: str
     train: float

@@ -1,4 +1,4 @@
-"""A result beside that of a net which never looks at the image."""
+"""A result beside that of a net which never sees the image."""
 
 from __future__ import annotations
 

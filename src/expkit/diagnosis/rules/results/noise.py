@@ -41,7 +41,7 @@ class WithinNoiseOfBaseline(CrossRule):
         near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
         named = [f"{name}, {_written(name, value)}" for name, value in near.items()]
         if near:
-            # equal figures are told apart by no number of samples
+            # no number of samples tells equal figures apart
             is_equal = any(abs(outcome.accuracy - v) * outcome.count < 1 for v in near.values())
             yield self.finding(
                 "near_a_baseline",

@@ -18,9 +18,9 @@ from expkit.records.seed_groups import fold_of
 
 @dataclass(frozen=True, kw_only=True)
 class SeedDependent(CrossRule):
-    """What came out hangs on the draw of weights and order."""
+    """The result hangs on the draw of weights and order."""
 
-    # chi-squared over runs as if each had samples of its own: the same samples spread less still
+    # chi-squared over runs as if each had samples of its own: the same samples vary less still
     significance: Annotated[float, Gt(0), Lt(1)] = 0.001
     min_range: Annotated[float, Gt(0), Lt(1)] = 0.03  # of which many samples prove too little
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 import string
@@ -17,7 +16,6 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.rule import TEXTS, Rule
-from expkit.safe_yaml import load_yaml
 
 RULES = load_rules()
 KEYS = {"severity", "sentence", "cause", "command", "otherwise", "remedies", "parts"}
@@ -45,18 +43,6 @@ def test_every_case_is_whole_and_used(name: str) -> None:
             assert f'"{part}"' in source, f"{name} has a part that its code never asks for"
             assert text
             list(FORMATTER.parse(text))
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_a_yaml_shows_the_numbers_that_its_rule_goes_by(name: str) -> None:
-    """Each threshold with the class's own value: a user's YAML may leave it out."""
-    defaults = {
-        field.name: field.default
-        for field in dataclasses.fields(RULES[name])
-        if isinstance(field.default, int | float)
-    }
-    shown = load_yaml((builtin_conf() / "diagnosis" / f"{name}.yaml").read_text("utf-8"))
-    assert {key: shown.get(key) for key in defaults} == defaults
 
 
 def test_numbers_are_filled_in_by_the_one_percentage_and_counted() -> None:

@@ -16,7 +16,7 @@ def uniform_loss(evidence: Evidence, stage: str) -> float | None:
     if measured:
         return float(measured[0]) if 0 < measured[0] < math.inf else None
     loss, chance = evidence.config["loss"], evidence.metadata_of(stage).chance_loss
-    if chance is None or not str(loss["_target_"]).endswith((".CrossEntropy", ".Focal")):
+    if chance is None or not str(loss.get("_target_")).endswith((".CrossEntropy", ".Focal")):
         return None
     gamma = float(loss.get("gamma", 0.0))
     return chance * float((1 - math.exp(-chance)) ** gamma)

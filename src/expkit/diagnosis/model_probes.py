@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.records.files import Record
 
@@ -51,18 +51,9 @@ def starts_from(evidence: Evidence, stage: str) -> str | None:
     return config.get("start_from")
 
 
-def chance_loss(evidence: Evidence, stage: str) -> float | None:
-    """The training loss of equal outputs: ln C for cross-entropy, measured for any other."""
-    for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
-        value = record.get("at_uniform")
-        if value is not None and math.isfinite(value) and value > 0:
-            return float(value)
-    return evidence.metadata_of(stage).chance_loss
-
-
 def is_at_chance(evidence: Evidence, probe_epoch: Record) -> bool:
     """Tell whether an epoch has learnt next to nothing; False where there is no such level."""
-    chance = chance_loss(evidence, probe_epoch["stage"])
+    chance = uniform_loss(evidence, probe_epoch["stage"])
     loss = probe_epoch.get("train/loss")
     return chance is not None and loss is not None and loss >= AT_CHANCE * chance
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.layer_probes import is_start
 from expkit.diagnosis.model_probes import (
-    chance_loss,
     epoch_of,
     models,
     probe_epochs,
@@ -59,7 +59,7 @@ class NonFiniteLayer(Rule):
             before = origin.get("loss_before") or next(
                 (loss for loss in reversed(losses) if math.isfinite(loss)), math.nan
             )
-            first = max([*steps[:1], chance_loss(evidence, record["stage"]) or 0.0])
+            first = max([*steps[:1], uniform_loss(evidence, record["stage"]) or 0.0])
             if before < self.growth * first and origin["largest_weight"] < self.most_weight:
                 yield self._of_origin(record, origin, before)
                 return

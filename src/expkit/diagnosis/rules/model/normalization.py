@@ -8,10 +8,10 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.model_probes import (
-    chance_loss,
     epoch_of,
     is_pretrained,
     models,
@@ -145,7 +145,7 @@ class BatchNormMode(Rule):
 
     def _find_stale(self, evidence: Evidence) -> Iterable[Finding]:
         for stage in evidence.trainings:
-            start, chance = start_of(evidence, stage), chance_loss(evidence, stage)
+            start, chance = start_of(evidence, stage), uniform_loss(evidence, stage)
             if start is None or not start.get("batch_norms") or chance is None:
                 continue
             gaps = lasting_gaps(evidence, stage, self.worse, self.settled_steps)

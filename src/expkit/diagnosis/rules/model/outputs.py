@@ -9,12 +9,12 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.layer_probes import gain_of, output_multiplier
 from expkit.diagnosis.model_probes import (
     begins_untrained,
-    chance_loss,
     epoch_of,
     models,
 )
@@ -138,7 +138,7 @@ class InitialLoss(Rule):
     def _lost_epochs(self, evidence: Evidence) -> int:
         """The number of epochs in a row, from the first, that cost more than knowing nothing."""
         for stage in evidence.trainings[:1]:
-            level = chance_loss(evidence, stage) or math.inf
+            level = uniform_loss(evidence, stage) or math.inf
             losses = [each["train/loss"] for each in evidence.epochs(stage)]
             below = (i for i, loss in enumerate(losses) if not loss > level)
             if losses and losses[0] > self.first_epoch * level:

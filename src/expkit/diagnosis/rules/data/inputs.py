@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Gt
 
 from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.failed_gates import failed_gates
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.remedies import normalize_inputs
 from expkit.diagnosis.rule import Rule
@@ -76,10 +77,8 @@ class UnscaledInputs(Rule):
         """The case of a run that goes badly; a net with batch norm does not mind such inputs."""
         if record.get("batch_norms"):
             return None
-        for gate in evidence.gates:
-            result = evidence.result(gate)
-            if result is not None and not result.passed:
-                return "lost_gate", {"gate": gate}
+        for gate in failed_gates(evidence):
+            return "lost_gate", {"gate": gate.stage}
         for stage in evidence.trainings:
             epochs = evidence.epochs(stage)
             if any(not math.isfinite(each.get("train/loss", 0)) for each in epochs):

@@ -33,7 +33,7 @@ class WeightDecayCrushes(Rule):
     min_pull: Annotated[float, Gt(0)] = 1.0
     min_decay: Annotated[float, Gt(0)] = 0.5
     min_added_decay: Annotated[float, Gt(0)] = 0.01
-    held_share: Annotated[float, Gt(0)] = 0.15
+    held_fraction: Annotated[float, Gt(0)] = 0.15
     min_epochs: Annotated[int, Ge(2)] = 6
     min_steps: Annotated[int, Gt(0)] = 150
     max_fall: Annotated[float, Gt(0), Lt(1)] = 0.03
@@ -99,7 +99,7 @@ class WeightDecayCrushes(Rule):
         if pull is None or pull < self.min_pull:
             return None
         recent, probe = curves.recent_loss(), curves.probe_epochs[-1]["probe_loss"]
-        if min(recent, probe) < self.held_share * curves.level:
+        if min(recent, probe) < self.held_fraction * curves.level:
             return None
         return self.finding(
             "held",

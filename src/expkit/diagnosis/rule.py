@@ -12,7 +12,9 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity, counted
 from expkit.metrics.percentages import percent
 
-Case = Mapping[str, Any]  # severity, sentence, cause, command and remedies, as a rule's YAML has it
+# As a rule's YAML has it: severity, sentence, cause; remedies and command; `otherwise`, the command
+# where there is no remedy; `parts`, texts within these that stand there only where they hold.
+Case = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,34 +40,45 @@ class Rule(ABC):
         *,
         severity: Severity | None = None,
         remedies: Sequence[Sequence[str]] | None = None,
+        parts: Mapping[str, bool] | None = None,
         stage: str = "",
         epoch: int | None = None,
         **values: Any,
     ) -> Finding:
-        """Return the finding of a case: its texts, with the evidence and other values filled in."""
+        """Return the finding of a case: its texts, with the evidence and other values filled in.
+
+        Of its parts only those that hold stand in the texts; a remedy without its part is left out.
+        """
         texts = self.cases[case]
         filled = {**evidence, **values, "stage": stage, "epoch": epoch}
 
-        def fill(name: str) -> str:
-            return TEXTS.vformat(texts.get(name, ""), (), filled)
+        def fill(text: str) -> str:
+            return TEXTS.vformat(text, (), filled)
 
+        for name, text in texts.get("parts", {}).items():
+            filled[name] = fill(text) if parts and parts.get(name) else ""
         if remedies is None:
-            groups = texts.get("remedies", ())
-            remedies = [[TEXTS.vformat(word, (), filled) for word in group] for group in groups]
+            groups = [[fill(word) for word in group] for group in texts.get("remedies", ())]
+            remedies = [group for group in groups if all(group)]
+        command = texts.get("command" if remedies or "otherwise" not in texts else "otherwise", "")
         return Finding(
             severity=severity or texts["severity"],
-            sentence=fill("sentence"),
+            sentence=fill(texts["sentence"]),
             evidence=evidence,
-            cause=fill("cause"),
+            cause=fill(texts["cause"]),
             remedies=remedies,
-            command=fill("command"),
+            command=fill(command),
             stage=stage,
             epoch=epoch,
         )
 
 
 class Texts(string.Formatter):
-    """Fills numbers into a sentence: percent and counts beside Python's own formats."""
+    """Fills numbers into a sentence, by these formats beside Python's own.
+
+    `.1%` writes a fraction as 94.5 %; `{count:# image}` is 1 image or 2 images,
+    `{count:# class/classes}` 2 classes, and `{count:is/are}` the verb alone.
+    """
 
     def format_field(self, value: Any, spec: str) -> str:
         if spec.endswith("%"):  # as every percentage: 99.999 % is not rounded to 100
@@ -73,6 +86,9 @@ class Texts(string.Formatter):
         if spec.startswith("# "):  # {count:# class/classes}
             noun, _, plural = spec.removeprefix("# ").partition("/")
             return counted(value, noun, plural)
+        if "/" in spec:  # {count:is/are}
+            singular, plural = spec.split("/")
+            return singular if value == 1 else plural
         return str(super().format_field(value, spec))
 
 

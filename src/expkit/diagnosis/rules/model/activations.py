@@ -17,14 +17,9 @@ from expkit.diagnosis.layer_probes import (
     is_start,
     output_std,
     start_before,
-    ways_to_redraw,
 )
-from expkit.diagnosis.model_probes import (
-    epoch_of,
-    lower_lr,
-    models,
-    probe_epochs,
-)
+from expkit.diagnosis.model_probes import epoch_of, models, probe_epochs
+from expkit.diagnosis.remedies import lower_lr, ways_to_redraw
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
@@ -35,7 +30,7 @@ def units_of(record: Record) -> list[Record]:
 
 
 def hidden_units_of(record: Record) -> list[Record]:
-    """Of both, what does not stand at the end."""
+    """The layers and functions before the last layer."""
     *hidden, last = record["layers"] or [{"name": ""}]
     functions = record.get("activations", ())
     return [*hidden, *(each for each in functions if each["behind"] != last["name"])]
@@ -48,12 +43,12 @@ class DeadUnits(Rule):
     Of a healthy net two thirds of a layer's units may rest in the middle of training, as those of
     the puzzle's convolutions do, and nearly all of a layer after the first epoch, to come back
     later: so a warning wants nearly all of many units at the start, or for long without learning.
-    A whole layer is told at once where it also keeps every gradient from the layers before it.
+    A whole layer is reported at once where it also keeps every gradient from the layers before it.
     """
 
-    dead: Annotated[float, Gt(0), Le(1)] = 0.9  # of a layer's units
+    dead: Annotated[float, Gt(0), Le(1)] = 0.9
     num_units: Annotated[int, Ge(1)] = 32  # fewer die by chance where samples are much alike
-    epochs: Annotated[int, Ge(1)] = 6  # at chance: earlier it may still come back
+    epochs: Annotated[int, Ge(1)] = 6  # earlier it may still come back
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *probe_epochs(evidence)]:
@@ -91,10 +86,10 @@ class DeadUnits(Rule):
                 "output_std": output_std(record),
             },
             severity="fatal" if is_blocked else "warning",
+            parts={"blocked": is_blocked},
             stage=record["stage"],
             epoch=epoch_of(record),
             layer=worst["name"],
-            tail=": no sample can be told from another behind it" if is_blocked else "",
             lower_lr=lower_lr(evidence),
         )
 
@@ -106,7 +101,7 @@ class SaturatedUnits(Rule):
     The last layer is left out: outputs may be sure.
     """
 
-    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's outputs, within 1 % of a limit
+    saturated: Annotated[float, Gt(0), Le(1)] = 0.8
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *probe_epochs(evidence)]:
@@ -120,14 +115,13 @@ class SaturatedUnits(Rule):
             if not stuck:
                 continue
             worst = max(stuck, key=lambda each: float(each["saturated_fraction"]))
-            ways = ways_to_redraw(evidence)
             yield self.finding(
-                "redrawn" if ways else "not_redrawn",
+                "saturated",
                 {
                     "layers": [each["name"] for each in stuck][:20],
                     "saturated_fraction": worst["saturated_fraction"],
                 },
-                remedies=ways,
+                remedies=ways_to_redraw(evidence),
                 stage=record["stage"],
                 epoch=epoch_of(record),
                 layer=worst["name"],

@@ -34,7 +34,7 @@ RUNS = {
     "puzzle_position": f"train {SMALL_PUZZLE} dataset.target=position loss=mse "
     f"criteria=regression {FEW} seed=1",
     "puzzle_rotation": f"train {SMALL_PUZZLE} dataset.target=rotation {FEW} seed=1",
-    "deep_head": f"train {SMALL_PUZZLE} model=deep_head dataset.normalise=none "
+    "deep_head": f"train {SMALL_PUZZLE} model=deep_head dataset.normalize=none "
     "procedure.overfit_10.max_steps=60 seed=0",
     "digits": f"train {DIGITS} model.norm=batch model.dropout=0.2 augment=light optimizer=adamw "
     f"schedule=cosine procedure.train.max_gradient_norm=1 procedure.train.ema_decay=0.9 {FEW}",

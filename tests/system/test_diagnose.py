@@ -46,7 +46,7 @@ def test_the_cure_is_found_by_trials(run_here: Expkit, tmp_path: Path) -> None:
     run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
     done = run_here("diagnose", "last", "--try", "--epochs", "8")
     assert done.code == 0, done.out + done.err
-    assert "cured by model.init=kaiming dataset.normalise=dataset" in done.out
+    assert "cured by model.init=kaiming dataset.normalize=dataset" in done.out
     trials = only_run(tmp_path) / "trials"
     assert len(list(trials.glob("2*"))) >= 2
     unchanged = json.loads((trials / "trials.json").read_text())["trials"][0]

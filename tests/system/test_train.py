@@ -110,7 +110,7 @@ def test_an_unmet_criterion_gives_exit_code_1(run_here: Expkit, tmp_path: Path) 
         ("model=larger_backbone", "optimizer=adamw", "schedule=one_cycle"),
         ("schedule.warmup_epochs=1", "loss.label_smoothing=0.1", "loss.class_weights=balanced"),
         ("device.precision=bf16", "device.channels_last=false", "device.deterministic=true"),
-        ("dataset.normalise=sample", "procedure.train.max_gradient_norm=1.0"),
+        ("dataset.normalize=sample", "procedure.train.max_gradient_norm=1.0"),
         ("device.precision=fp16",),
     ],
     ids=",".join,

@@ -22,7 +22,7 @@ PIXEL = Normalizer(torch.ones(1), torch.zeros(1))
 
 
 def split_of(num: int = 32) -> Split:
-    """Images of one pixel x, alternately -1 and 1 once normalised, whose target is 3 x."""
+    """Images of one pixel x, alternately -1 and 1 once normalized, whose target is 3 x."""
     images = torch.tensor([0, 2] * (num // 2), dtype=torch.uint8).view(-1, 1, 1, 1)
     targets = 3 * (images.float().view(-1, 1) - 1)
     unit = Normalizer(torch.ones(1), -torch.ones(1))

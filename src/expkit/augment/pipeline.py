@@ -116,7 +116,7 @@ def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> N
     elif not result.isfinite().all():
         fault = "makes values that are not finite"
     elif _fraction_outside(result) > MOST_OUTSIDE:
-        fault = "leaves the range from 0 to 1; to normalize is the dataset's: dataset.normalise"
+        fault = "leaves the range from 0 to 1; to normalize is the dataset's: dataset.normalize"
     else:
         return
     raise _refusal(name, transform, fault, image_shape)

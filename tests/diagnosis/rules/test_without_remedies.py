@@ -19,7 +19,7 @@ from expkit.records.run.metadata import StageResult
 # a net that draws its own weights, on inputs that are normalized already
 FITTED: Mapping[str, Any] = {
     "model": {"_target_": "expkit.models.timm_model.TimmModel"},
-    "dataset": {**CONFIG["dataset"], "normalise": "dataset"},
+    "dataset": {**CONFIG["dataset"], "normalize": "dataset"},
 }
 GATE = {"_target_": "expkit.runner.stages.overfit.OverfitGate", "num_samples": 10}
 
@@ -148,7 +148,7 @@ def test_what_no_override_cures(rule: str, evidence: Any, sentence: str, command
     assert sentence in found.sentence
     assert found.command.startswith(command)
     given = evidence()
-    raw = {**CONFIG["dataset"], "normalise": "none"}
+    raw = {**CONFIG["dataset"], "normalize": "none"}
     model = {**CONFIG["model"], "init": "default"}
     curable = replace(given, config={**given.config, "dataset": raw, "model": model})
     (found,) = findings(rule, curable)

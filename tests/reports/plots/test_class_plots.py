@@ -63,7 +63,7 @@ def test_two_classes_have_every_picture(tmp_path: Path) -> None:
         # an image of 96 pixels, a caption of 18 and gaps of 12: eight in a row
         (2, False, (8 * 108 + 12, 26 + 126)),
         (2, True, (4 * 206 + 12, 26 + 2 * 126)),  # two side by side, 2 apart: four in a row
-        (None, False, (4 * 206 + 12, 26 + 2 * 126)),  # normalised otherwise than by a channel
+        (None, False, (4 * 206 + 12, 26 + 2 * 126)),  # normalized otherwise than by a channel
     ],
 )
 def test_the_same_picture_is_not_shown_twice(

@@ -38,7 +38,7 @@ class Arrays(Selection):
     images: str
     labels: str | None = None
     class_names: Sequence[str] | None = None
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def read(self, on_progress: ProgressCallback) -> Dataset:
@@ -51,7 +51,7 @@ class Arrays(Selection):
             sample_names = [f"{start}{i:0{len(str(len(images)))}}" for i in range(len(images))]
             given[split] = Samples(self._settle(images), targets[split], sample_names)
         splits = self.divide(given, names)
-        return Dataset(splits, self.normalise, class_names=names, remarks=tell_made(given, splits))
+        return Dataset(splits, self.normalize, class_names=names, remarks=tell_made(given, splits))
 
     def _find_pairs(self, path: Path) -> dict[str, Pair]:
         if self.labels is not None:

@@ -13,7 +13,7 @@ from expkit.data.store.splitting import Selection
 class Digits(Selection):
     """1,797 images of 8 x 8 in 17 grey levels, split by class and seed."""
 
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
 
     def read(self, on_progress: ProgressCallback) -> Dataset:
         import numpy as np
@@ -26,6 +26,6 @@ class Digits(Selection):
         everything = Samples(images, source.target.astype(np.int64), names)
         return Dataset(
             self.divide({"train": everything}),
-            self.normalise,
+            self.normalize,
             class_names=[str(digit) for digit in range(10)],
         )

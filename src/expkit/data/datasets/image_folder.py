@@ -46,7 +46,7 @@ class ImageFolder(Decoded):
         splits = self.divide(given, tree.class_names)
         return Dataset(
             splits,
-            self.normalise,
+            self.normalize,
             class_names=tree.class_names,
             remarks=[
                 *tree.remarks,

@@ -33,7 +33,7 @@ class Puzzle:
     columns: Annotated[int, Ge(1)] = 38
     piece_size: Annotated[int, Ge(1)] = 64
     target: Literal["cell", "position", "rotation"] = "cell"
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     landscape_seed: Annotated[int, Ge(0)] = 2
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Puzzle:
         splits = {name: self._cut(image) for name, image in images.items()}
         return Dataset(
             splits=splits,
-            normalise=self.normalise,
+            normalize=self.normalize,
             class_names=self._class_names(),
             target_names=("x", "y") if self.target == "position" else None,
             cuttings={

@@ -33,7 +33,7 @@ class ScanLines(Selection):
     num_samples: Annotated[int, Ge(40)] = 1700
     size: Annotated[int, Ge(16), Le(1024)] = 128
     seed: Annotated[int, Ge(0)] = 0
-    normalise: Normalization = "scan_line"
+    normalize: Normalization = "scan_line"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +60,7 @@ class ScanLines(Selection):
             on_progress("drawing scans", min(start + step, self.num_samples), self.num_samples)
         names = [f"scan_{i:05d}" for i in range(self.num_samples)]
         scans = Samples(images, tips, names)
-        return Dataset(self.divide({"train": scans}), self.normalise, class_names=TIPS)
+        return Dataset(self.divide({"train": scans}), self.normalize, class_names=TIPS)
 
 
 def class_counts(num_samples: int) -> list[int]:

@@ -41,7 +41,7 @@ class OwnDataset(Selection):
     )
     resize: Literal["crop", "squash"] = "crop"
     channels: Literal[1, 3] | None = None
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def read(self, on_progress: ProgressCallback) -> Dataset:
@@ -62,7 +62,7 @@ class OwnDataset(Selection):
             given[split] = Samples(images, targets[split], samples, rows, digests[rows])
         splits = self.divide(given, names)
         remarks += tell_made(given, splits)
-        return Dataset(splits, self.normalise, class_names=names, remarks=remarks)
+        return Dataset(splits, self.normalize, class_names=names, remarks=remarks)
 
     def _decoding(self, first: Image.Image) -> Decoding:
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
@@ -192,7 +192,7 @@ def as_image(image: Any, label: Any, split: str, index: int) -> Image.Image:
             split,
             index,
             f"its values are {pixels.dtype} from {low:.3g} to {high:.3g}",
-            fix="take Normalize out of its transforms: dataset.normalise does that",
+            fix="take Normalize out of its transforms: dataset.normalize does that",
         )
     pixels = pixels.astype(np.float64) * (255 / white)
     levels = np.ascontiguousarray(pixels.round().astype(np.uint8))

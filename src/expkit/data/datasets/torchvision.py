@@ -52,7 +52,7 @@ class Torchvision(Decoded):
         splits = self.divide(given)
         return Dataset(
             splits,
-            self.normalise,
+            self.normalize,
             class_names=_class_names(parts["train"], given),
             remarks=[*store.remarks, *tell_made(given, splits)],
             decoding=self.decoding,

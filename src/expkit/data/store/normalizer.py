@@ -101,8 +101,8 @@ def _recall_imagenet(channels: int) -> tuple[Tensor, Tensor]:
     if channels not in (1, 3):
         raise UserError(
             f"ImageNet's figures are for images of 3 channels, and these have {channels}",
-            where="dataset.normalise=imagenet",
-            fix="dataset.normalise=dataset",
+            where="dataset.normalize=imagenet",
+            fix="dataset.normalize=dataset",
         )
     mean, std = (torch.tensor(x).double() * 255 for x in (IMAGENET_MEAN, IMAGENET_STD))
     return (mean, std) if channels == 3 else (mean.mean()[None], std.mean()[None])

@@ -123,7 +123,7 @@ class Dataset:
     """Splits (train, and val or test where there are) with one kind of target."""
 
     splits: Mapping[str, Samples]
-    normalise: Normalization
+    normalize: Normalization
     class_names: Sequence[str] | None = None  # for classification
     target_names: Sequence[str] | None = None  # for regression
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)

@@ -23,7 +23,11 @@ from expkit.records.arrays import (
     read_image,
 )
 from expkit.records.files import Record, read_json, read_lines, read_yaml
-from expkit.records.former_names import with_present_fields, with_present_names
+from expkit.records.former_names import (
+    with_present_fields,
+    with_present_keys,
+    with_present_names,
+)
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
@@ -88,7 +92,7 @@ class Run:
         with explain_damage(path):
             overrides = read_yaml(path) or []
             check_shape(overrides, list[str])
-        return cast("list[str]", overrides)
+        return with_present_keys(cast("list[str]", overrides), self.recorded_config)
 
     @functools.cached_property
     def environment(self) -> Record:

@@ -30,7 +30,7 @@ def some_of(samples: Samples, count: int) -> Samples:
 
 
 @pytest.mark.parametrize(
-    "rule", ["duplicates_across_splits", "conflicting_duplicates", "repeated_pictures"]
+    "rule", ["duplicates_across_splits", "conflicting_duplicates", "repeated_images"]
 )
 def test_sound_digits_have_no_duplicates(rule: str) -> None:
     """Not one of 1,797."""
@@ -100,11 +100,11 @@ def test_conflicting_labels_are_listed() -> None:
     assert found.evidence["images"] == [f"{train.names[three]} (3) = twin (5)"]
 
 
-def test_repeated_pictures_are_a_note() -> None:
+def test_repeated_images_are_a_note() -> None:
     """Twenty that stand twice under one label: told, and no fault of the labels."""
     dataset = digits()
     repeated = enlarge(dataset, "train", some_of(dataset.splits["train"], 20))
-    (found,) = findings("repeated_pictures", evidence_of(repeated))
+    (found,) = findings("repeated_images", evidence_of(repeated))
     assert (found.severity, found.evidence["count"]) == ("info", 20)
     assert findings("conflicting_duplicates", evidence_of(repeated)) == []
 
@@ -164,6 +164,6 @@ def test_few_pictures_copied_often_are_a_fault() -> None:
             names=[*few.names, *again.names],
         )
     copied = replace(dataset, splits={**dataset.splits, "train": few})
-    (found,) = findings("repeated_pictures", evidence_of(copied))
+    (found,) = findings("repeated_images", evidence_of(copied))
     assert found.severity == "warning"
     assert found.evidence["num_distinct"] == 60

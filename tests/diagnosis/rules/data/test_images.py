@@ -17,7 +17,7 @@ from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset
 from expkit.records.run.metadata import Layout
 
-PICTURE_RULES = ("constant_pictures", "constant_channel", "splits_prepared_differently")
+PICTURE_RULES = ("constant_images", "constant_channel", "splits_prepared_differently")
 
 
 def colours() -> Dataset:
@@ -51,10 +51,10 @@ def blacken(images: Array, step: int) -> Array:
 def test_black_pictures_are_counted() -> None:
     """One of 50 is a warning that names them, one of 1,257 a note."""
     many = change(digits(), "train", images=lambda images: blacken(images, 50))
-    (found,) = findings("constant_pictures", evidence_of(many))
+    (found,) = findings("constant_images", evidence_of(many))
     assert (found.severity, found.evidence["count"]) == ("warning", 26)
     one = change(digits(), "train", images=lambda images: blacken(images, 2000))
-    (found,) = findings("constant_pictures", evidence_of(one))
+    (found,) = findings("constant_images", evidence_of(one))
     assert found.severity == "info"
 
 
@@ -62,10 +62,10 @@ def test_one_picture_for_all_labels_is_fatal() -> None:
     """And its copies are not told again as duplicates."""
     same = change(digits(), "train", images=lambda images: np.repeat(images[:1], len(images), 0))
     evidence = evidence_of(same)
-    (found,) = findings("constant_pictures", evidence)
+    (found,) = findings("constant_images", evidence)
     assert found.severity == "fatal"
     assert findings("conflicting_duplicates", evidence) == []
-    assert findings("repeated_pictures", evidence) == []
+    assert findings("repeated_images", evidence) == []
 
 
 def test_a_channel_of_zeros_is_a_note() -> None:

@@ -75,8 +75,8 @@ def test_collapsed_features() -> None:
     (finding,) = findings("collapsed_features", collapse(*probe_epochs, hidden=0.048))
     assert (finding.severity, finding.epoch) == ("fatal", 2)
     both, *alone = finding.remedies
-    assert both == ["model.init=kaiming", "dataset.normalise=dataset"]
-    assert alone == [["model.init=kaiming"], ["dataset.normalise=dataset"]]
+    assert both == ["model.init=kaiming", "dataset.normalize=dataset"]
+    assert alone == [["model.init=kaiming"], ["dataset.normalize=dataset"]]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_dead_net_is_called_in_its_third_epoch() -> None:
     (found,) = findings("loss_at_chance", make_course([2.31, 2.303, 2.303], gradients=[1e-3, 0, 0]))
     assert found.severity == "fatal"
     assert found.epoch == 3
-    assert found.remedies[0] == ["model.init=kaiming", "dataset.normalise=dataset"]
+    assert found.remedies[0] == ["model.init=kaiming", "dataset.normalize=dataset"]
 
 
 # log 2's backbone, in its own setting: eight steps an epoch, at ln 950 = 6.8565 until the sixth

@@ -16,7 +16,7 @@ from expkit.diagnosis.sampling import profile_of, splits_of
 
 
 def _duplicates(evidence: Evidence) -> Mapping[str, Any]:
-    """The profile's duplicates; none where all training images are one (`constant_pictures`)."""
+    """The profile's duplicates; none where all training images are one (`constant_images`)."""
     train = splits_of(evidence).get("train", {})
     found: Mapping[str, Any] = profile_of(evidence).get("duplicates", {})
     return found if train.get("num_distinct", 0) > 1 else {}

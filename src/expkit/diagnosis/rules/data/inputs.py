@@ -154,7 +154,7 @@ class InputsScaledTwice(Rule):
     def _std_by_config(self, evidence: Evidence) -> float | None:
         """The std that the config gives the images, where no probe has seen the inputs."""
         train = splits_of(evidence).get("train")
-        if train is None or evidence.config["dataset"].get("normalise") != "unit":
+        if train is None or evidence.config["dataset"].get("normalize") != "unit":
             return None
         means = train["mean"]
         overall = sum(means) / len(means)

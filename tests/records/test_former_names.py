@@ -68,3 +68,6 @@ def test_fields_of_an_earlier_version_have_their_present_names() -> None:
         "splits": {"val": {"constant_images": {"count": 1, "names": ["picture"]}}},
         "layouts": [{"image": "pictures/train.jpg", "cells": [1, 0]}],
     }
+    sweep = {"kind": "rates", "rates": [0.1, 0.2], "stage": "preflight"}
+    lr_range_test = {"kind": "lr_range_test", "lrs": [0.1, 0.2], "stage": "preflight"}
+    assert with_present_fields(sweep) == lr_range_test

@@ -58,7 +58,7 @@ def test_bursts_where_gradient_descent_must() -> None:
     assert found["suggested"] == pytest.approx(found["diverged_at"] / 20)
     assert 0.01 < found["steepest_at"] < 1
     assert found["configured"] == 0.01
-    assert len(found["rates"]) == len(found["losses"]) == len(found["smoothed"])
+    assert len(found["lrs"]) == len(found["losses"]) == len(found["smoothed"])
     assert found["num_steps"] == len(found["losses"]) <= 60
     assert not found["gradients_left"]
 

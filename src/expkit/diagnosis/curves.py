@@ -217,7 +217,7 @@ class TrainingCurves:
     @functools.cached_property
     def sweep(self) -> Record | None:
         """The range test before training, which is of the first training stage."""
-        found = self.evidence.of_kind("rates")
+        found = self.evidence.of_kind("lr_range_test")
         return found[-1] if found and self.stage == self.evidence.trainings[0] else None
 
     @functools.cached_property

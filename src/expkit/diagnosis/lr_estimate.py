@@ -20,7 +20,7 @@ def estimate(evidence: Evidence, lr: float) -> float | None:
     Where they differ, the truth lay near the lower one for steps that do not grow with the
     gradient, and between them for those that do: gradients grow once training is under way.
     """
-    sweeps = [sweep["suggested"] for sweep in evidence.of_kind("rates")[:1]]
+    sweeps = [sweep["suggested"] for sweep in evidence.of_kind("lr_range_test")[:1]]
     ratios = [expected_update(evidence.config, each) for each in evidence.of_kind("model")[:1]]
     estimates = [*sweeps, *(lr * GOOD_UPDATE / ratio for ratio in ratios if ratio)]
     found = [float(each) for each in estimates if each is not None and is_positive(each)]

@@ -33,6 +33,7 @@ FIELDS: Mapping[str, str] = {  # of dataset.json, signals.jsonl and thresholds.j
     "mean_picture_correlation": "mean_image_correlation",
     "normaliser": "normalizer",
     "picture": "image",
+    "rates": "lrs",
     "relative_spread": "relative_std",
     "saturated_share": "saturated_fraction",
     "share": "fraction",
@@ -43,6 +44,8 @@ FIELDS: Mapping[str, str] = {  # of dataset.json, signals.jsonl and thresholds.j
     "spread_of_means": "std_of_means",
 }
 
+
+KINDS: Mapping[str, str] = {"rates": "lr_range_test"}  # of signals
 
 KEYS: Mapping[str, str] = {"normalise": "normalize"}  # of a config's parts, where they are expkit's
 
@@ -102,7 +105,9 @@ def _is_ours(part: Mapping[str, Any]) -> bool:
 def with_present_fields(value: Any) -> Any:
     """Return a record in which every field has its present name."""
     if isinstance(value, Mapping):
-        return {FIELDS.get(key, key): with_present_fields(each) for key, each in value.items()}
+        named = {FIELDS.get(key, key): with_present_fields(each) for key, each in value.items()}
+        kind = named.get("kind")
+        return {**named, "kind": KINDS[kind]} if isinstance(kind, str) and kind in KINDS else named
     if isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
         return [with_present_fields(each) for each in value]
     return value

@@ -149,7 +149,7 @@ def summarise(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
     smoothed = smooth(losses)
     diverged_at = first_above(lrs, losses, level + margin)
     return {
-        "rates": list(lrs),
+        "lrs": list(lrs),
         "losses": list(losses),
         "smoothed": smoothed,
         "num_steps": len(losses),

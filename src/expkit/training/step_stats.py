@@ -106,7 +106,7 @@ class StepStats:
         losses = torch.stack(self._losses).double()
         scale = self._scale()
         return {
-            "rates": [group["lr"] for group in self._learner.optimizer.param_groups],
+            "lrs": [group["lr"] for group in self._learner.optimizer.param_groups],
             "step_loss": _describe(losses),
             "first_non_finite_step": _first(~losses.isfinite()),
             "clipped_fraction": self._clipped_fraction(),

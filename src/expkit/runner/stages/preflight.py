@@ -103,4 +103,4 @@ class Preflight:
             return found or {}
 
         if lrs := attempt(session, sweep):
-            session.note("rates", 0, lrs)
+            session.note("lr_range_test", 0, lrs)

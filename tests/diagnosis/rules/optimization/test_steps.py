@@ -20,7 +20,7 @@ def find(rule: str, evidence: Evidence) -> list[Finding]:
 
 def test_gradients_that_stay_are_fatal() -> None:
     """Seen by the range test before training, or at a look."""
-    sweep = make_signal("rates", "preflight", gradients_left=True, suggested=None)
+    sweep = make_signal("lr_range_test", "preflight", gradients_left=True, suggested=None)
     (found,) = find("gradients_accumulate", make_evidence(signals=[sweep]))
     assert found.severity == "fatal"
     assert found.stage == "preflight"

@@ -26,7 +26,7 @@ class GradientsAccumulate(Rule):
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         if misses_parameters(evidence):  # gradients of what no step moves are never cleared
             return
-        for record in [*evidence.of_kind("rates"), *evidence.of_kind("epoch")]:
+        for record in [*evidence.of_kind("lr_range_test"), *evidence.of_kind("epoch")]:
             if record.get("gradients_left"):
                 stage = record["stage"]
                 norms = [each["gradient_norm"] for each in evidence.of_kind("step", stage)]

@@ -163,7 +163,7 @@ def pull_of(curves: TrainingCurves, decay: float, *, is_decoupled: bool) -> floa
     if not curves.probe_epochs:
         return None
     last = curves.probe_epochs[-1]
-    rows, lrs = curves.weights(last), last.get("rates") or curves.lrs[-1:]
+    rows, lrs = curves.weights(last), last.get("lrs") or curves.lrs[-1:]
     if is_decoupled:
         pulls = [lrs[0] * decay / row["update_ratio"] for row in rows if row.get("update_ratio")]
     else:

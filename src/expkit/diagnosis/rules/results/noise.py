@@ -52,7 +52,11 @@ class WithinNoiseOfBaseline(CrossRule):
                     "95 % interval": [low, high],
                     **near,
                 },
-                parts={"more": is_equal, "as_many": not is_equal},
+                parts={
+                    "more": is_equal,
+                    "as_many": not is_equal,
+                    "or_seeds": evidence.metadata.trained_by is None,  # it trains
+                },
                 split=outcome.split,
                 baselines=" and of ".join(named),
                 range=percent_range(low, high),

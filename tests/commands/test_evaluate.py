@@ -26,7 +26,7 @@ def test_an_evaluation_goes_where_the_user_says(
     run = puzzle_run(tmp_path, 2, 3, config=config_of(output_dir=str(theirs)))
     (run.path / "checkpoints" / "train").mkdir(parents=True)
     (run.path / "checkpoints" / "train" / "best.safetensors").touch()
-    monkeypatch.setattr(evaluate, "describe_evaluation", lambda run, words: dict(run.config))
+    monkeypatch.setattr(evaluate, "describe_evaluation", lambda run, *_: dict(run.config))
 
     def ask(plain: dict[str, Any], **_: object) -> None:
         raise AskedError(plain["output_dir"])

@@ -29,21 +29,21 @@ def figure_on_judged(group: Group, objective: str) -> str:
     if not values:
         return ""
     std = statistics.stdev(values) if len(values) > 1 else None
-    told = f"{name} {formatting.spread(metric, statistics.fmean(values), std)}"
+    text = f"{name} {formatting.spread(metric, statistics.fmean(values), std)}"
     try:
         runs = [Run(row.run) for row in group.judged if row.run is not None]
         digests = [recall_digest(run) for run in runs]
         prints = {digest.fingerprints.get(split) for digest in digests}
         ends = _interval(runs, split, metric) if len(prints) == 1 else None
-    except UserError:  # a damaged run is told of in the table
-        return told
-    told += "" if ends is None else f" (95 % interval {formatting.interval(metric, ends)})"
+    except UserError:  # a damaged run is listed in the table
+        return text
+    text += "" if ends is None else f" (95 % interval {formatting.interval(metric, ends)})"
     num_samples = digests[0].num_samples.get(split, 0)
     if len(values) == 1:
-        return f"{told}, {counted(num_samples, 'sample')}"
+        return f"{text}, {counted(num_samples, 'sample')}"
     if len(prints) > 1:
-        return f"{told}, {group.unit}"
-    return f"{told}: the same {num_samples} samples, judged by {len(values)} models"
+        return f"{text}, {group.unit}"
+    return f"{text}: the same {num_samples} samples, judged by {len(values)} models"
 
 
 def _interval(runs: list[Run], split: str, metric: str) -> Interval | None:

@@ -79,11 +79,7 @@ def test_a_checkout_of_expkit_is_known(tmp_path: Path, prelude: str, place: str,
     shutil.copytree(Path(expkit.__file__).parent, folder / "expkit")
     shutil.copytree(builtin_conf(), folder.parent / "conf")
     code = textwrap.dedent(prelude).replace("FOLDER", str(folder)) + textwrap.dedent("""
-        from expkit.config.instantiate import build_part
-from expkit.config.schema import Config
-from expkit.config.targets.check import check_part
-from expkit.config.validation import check_config, check_others
-from expkit.errors import UserError
+        from expkit.config.targets.check import check_part
         from expkit.config.targets.modules import locate
         target = "expkit.models.conv.ConvNet"
         check_part({"_target_": target, "_partial_": True}, "model")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from expkit.config.paths import builtin_conf
-from expkit.config.targets.allowed import TARGET_LINE
+from expkit.config.targets.allowed import TARGET_LINE, is_as_shipped
 from expkit.config.targets.check import check_part
 from expkit.errors import UserError
 
@@ -97,3 +101,55 @@ def test_every_target_that_ships_can_play_its_part() -> None:
                 check_part({"_target_": target, "_partial_": True}, groups.get(group, group))
                 checked += 1
     assert checked > 90
+
+
+ADAM = {
+    "_target_": "torch.optim.Adam",
+    "_partial_": True,
+    "lr": 0.001,
+    "betas": [0.9, 0.999],
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+    "fused": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_sound"),
+    [
+        ({}, True),
+        ({"lr": 1, "betas": [0.5, 0.9], "fused": False}, True),
+        ({"lr": "fast"}, False),
+        ({"betas": [0.9]}, False),
+        ({"betas": [0.9, True]}, False),
+        ({"fused": None}, False),
+        ({"amsgrad": True}, False),
+        ({"_target_": "torch.optim.SGD"}, False),
+        ({"_target_": "os.system"}, False),
+    ],
+)
+def test_a_choice_with_other_values_of_its_types_need_not_be_looked_at(
+    change: dict[str, object], is_sound: bool
+) -> None:
+    """Adam as it ships is sound without loading torch; another key or type wants a look."""
+    assert is_as_shipped({**ADAM, **change}, "optimizer") == is_sound
+
+
+def test_a_job_of_shipped_choices_is_checked_without_torch(tmp_path: Path) -> None:
+    """So a sweep of them begins with no seconds spent in the process that only waits for jobs."""
+    program = (
+        "import sys\n"
+        "from hydra import compose, initialize_config_dir\n"
+        "from omegaconf import OmegaConf\n"
+        "from expkit.config.paths import builtin_conf\n"
+        "from expkit.config.validation import check_config, check_others\n"
+        "with initialize_config_dir(str(builtin_conf()), version_base='1.3'):\n"
+        "    config = compose('config', ['optimizer.lr=0.1', 'augment=light', 'name=x'])\n"
+        "plain = {k: v for k, v in config.items() if k not in ('launcher', 'sweep')}\n"
+        "plain = OmegaConf.to_container(OmegaConf.create(plain), resolve=True)\n"
+        "check_others(check_config(plain))\n"
+        "print('torch' in sys.modules, 'kornia' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout == "False False\n", done.stderr

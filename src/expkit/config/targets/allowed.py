@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
-from expkit.config.paths import builtin_conf
+from expkit.config.paths import builtin_conf, content_of
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,56 @@ def shipped_targets(role: str) -> frozenset[str]:
     groups = GROUPS.get(role, (role,))
     if role == "component":
         groups = ("model", "loss", "optimizer", "schedule", "transform")
-    files = [path for group in groups for path in (builtin_conf() / group).glob("*.yaml")]
+    files = [path for group in groups for path in _files_of(group)]
     return frozenset(
         target for path in files for target in TARGET_LINE.findall(path.read_text("utf-8"))
     )
+
+
+def is_as_shipped(node: Mapping[str, object], role: str) -> bool:
+    """Tell whether a part is a choice of conf/, or one with other values of the same types.
+
+    Such a part is sound, and need not be looked at in a library that takes seconds to load.
+    """
+    return any(
+        node.keys() == shipped.keys()
+        and node["_target_"] == shipped["_target_"]
+        and all(_are_alike(value, shipped[key]) for key, value in node.items())
+        for shipped in _shipped_parts(role)
+    )
+
+
+@functools.cache
+def _shipped_parts(role: str) -> tuple[Mapping[str, object], ...]:
+    files = [path for group in GROUPS.get(role, (role,)) for path in _files_of(group)]
+    return tuple(part for path in files if "_target_" in (part := content_of(path)))
+
+
+def _files_of(group: str) -> list[Path]:
+    return sorted((builtin_conf() / group).glob("*.yaml"))
+
+
+def _are_alike(value: object, shipped: object) -> bool:
+    """Tell whether a value is of a shipped one's type; lists are as long, of alike values."""
+    if isinstance(shipped, list):
+        return (
+            isinstance(value, list | tuple)
+            and len(value) == len(shipped)
+            and all(map(_are_alike, value, shipped))
+        )
+    if isinstance(shipped, bool) or not _is_number(shipped):
+        return value == shipped if isinstance(shipped, str) else type(value) is type(shipped)
+    is_whole = isinstance(shipped, int)
+    return type(value) is int or (type(value) is float and not is_whole)
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether YAML means a number; `1e-8` without a point is a text to its older rules."""
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def is_expkits(target: str, role: str) -> bool:

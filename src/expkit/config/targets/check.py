@@ -13,7 +13,7 @@ from typing import Any
 
 from expkit.config.build_errors import explain_failure
 from expkit.config.plain_data import refuse_interpolations, values_within
-from expkit.config.targets.allowed import is_expkits, role_of, role_within
+from expkit.config.targets.allowed import is_as_shipped, is_expkits, role_of, role_within
 from expkit.config.targets.annotations import describe, fits, spelled
 from expkit.config.targets.objects import NameNotThereError, load, stated_arguments
 from expkit.config.targets.signatures import Parameter, Signature, read_signature
@@ -63,7 +63,7 @@ def check_part(
     for part in parts:
         refuse_words(_target_of(part.node, part.key), part.key, part.role, trusted)
     own = [part for part in parts if part.is_expkits]
-    others = [part for part in parts if not part.is_expkits]
+    others = [p for p in parts if not p.is_expkits and not is_as_shipped(p.node, p.role)]
     for part in [*own, *(others if import_others else ())]:
         _check_arguments_of(part, trusted)
 

@@ -13,6 +13,7 @@ from expkit.reports.compare.changes import KINDS, changes_table
 from expkit.reports.compare.comparison import Comparison
 from expkit.reports.compare.verdicts import ONE_SEED_EACH
 from expkit.reports.plots.files import find_plots, format_of, link_to
+from expkit.reports.tables import Table
 
 NO_IMAGE = "The runs' records hold no image of a sample that changed."
 
@@ -66,14 +67,13 @@ def _page(comparison: Comparison, left_out: Sequence[str], plots: Sequence[Path]
         )
         for group in groups
     ]
-    settings = [list(row) for row in zip(*tables.settings_table(comparison), strict=True)]
+    settings = tables.settings_table(comparison).turned()
     plain = markdown.plain
     answers = [plain(f"- {row.group.label}: {tables.answer(row)}") for row in comparison.rows]
     warnings = [
         plain(f"- {', '.join(labels)}: {text}")
         for text, labels in tables.doubts(comparison).items()
     ]
-    figures = tables.figures_table(comparison, comparison.metrics)
     parts = [
         markdown.plain(f"# {comparison.metric}, beside {comparison.baseline.name}"),
         "\n".join(answers),
@@ -81,14 +81,14 @@ def _page(comparison: Comparison, left_out: Sequence[str], plots: Sequence[Path]
         *(each if each == ONE_SEED_EACH else f"{each}." for each in comparison.abouts),
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
-        markdown.table(("", "run", "seed", ""), names),
+        Table(("", "run", "seed", ""), names).markdown(),
         f"{tables.hidden(comparison)}. All are in compare.csv." if comparison.num_hidden else "",
         "\n".join(plain(f"- left out: {line}") for line in left_out),
         "## What differs",
-        markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",
+        settings.markdown() if settings.rows else "Nothing but the code.",
         "## Figures",
         plain(f"{tables.judged_on(comparison)}."),
-        markdown.table(figures[0], figures[1:]),
+        tables.figures_table(comparison, comparison.metrics).markdown(),
         *_changes(comparison, plots),
         *(link_to(path, path.name) for path in plots),
     ]
@@ -106,5 +106,4 @@ def _changes(comparison: Comparison, plots: Sequence[Path]) -> list[str]:
     told = (
         "Right with the run and wrong with the baseline is fixed; every sample is in changes.csv."
     )
-    table = markdown.table(("", *KINDS), rows)
-    return ["## Samples", told, table, "" if plots else NO_IMAGE]
+    return ["## Samples", told, Table(("", *KINDS), rows).markdown(), "" if plots else NO_IMAGE]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from expkit.metrics.names import Measure
 from expkit.metrics.p_values import p_value
-from expkit.records.csv_cells import safe_row
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, Comparison
 from expkit.reports.compare.filter import setting, value_of
@@ -16,8 +13,7 @@ from expkit.reports.compare.recipes import SEED, Recipe, differing_keys, setting
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.run.screen import MAIN_METRICS
 from expkit.reports.sweep.variation import words_of
-
-Table = list[list[str]]
+from expkit.reports.tables import Table
 
 
 def shown_groups(comparison: Comparison) -> list[Recipe]:
@@ -46,7 +42,7 @@ def settings_table(comparison: Comparison) -> Table:
         [group.label, *(markdown.without_places(setting(each, key)) for key in order)]
         for group, each in zip(groups, settings, strict=True)
     ]
-    return [["", *order], *rows]
+    return Table(["", *order], rows)
 
 
 def _part_of(key: str) -> str:
@@ -65,7 +61,7 @@ def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
     Where several are compared, interval and p are both after Holm's correction.
     """
     label = comparison.baseline.label
-    rows = [["metric", "run", "value", f"difference to {label} (95 % interval)", "p"]]
+    rows = []
     for metric in metrics:
         rows.append([metric, label, _value(comparison.baseline, metric), "", ""])
         for row in comparison.rows:
@@ -74,7 +70,8 @@ def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
             if found is not None:
                 cells = difference_shown(metric, found), p_value(found.p).removeprefix("= ")
             rows.append(["", row.group.label, _value(row.group, metric), *cells])
-    return rows
+    difference = f"difference to {label} (95 % interval)"
+    return Table(["metric", "run", "value", difference, "p"], rows)
 
 
 def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
@@ -147,21 +144,22 @@ def comparison_csv(comparison: Comparison) -> str:
     rows = {id(row.group): row for row in comparison.rows}
     settings = [settings_of(group.first) for group in groups]
     keys = differing_keys(settings)
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(safe_row(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"]))
-    for group, each in zip(groups, settings, strict=True):
-        row = rows.get(id(group))
-        cells = [
+    cells = [
+        [
             group.label,
             " ".join(member.path.name for member in group.members),
             " ".join(member.draw_name for member in group.members),
             *(setting(each, key) for key in keys),
-            *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
-            _csv_answer(group, row, comparison),
+            *(
+                cell
+                for metric in comparison.metrics
+                for cell in _csv_cells(group, rows.get(id(group)), metric)
+            ),
+            _csv_answer(group, rows.get(id(group)), comparison),
         ]
-        writer.writerow(safe_row(cells))
-    return stream.getvalue()
+        for group, each in zip(groups, settings, strict=True)
+    ]
+    return Table(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"], cells).csv()
 
 
 def _csv_header(comparison: Comparison) -> list[str]:

@@ -11,10 +11,11 @@ from expkit.metrics.p_values import p_value
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
-from expkit.reports.markdown import Markup, code, table
+from expkit.reports.markdown import Markup, code
 from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth, measure_ablation
 from expkit.reports.sweep.ablation_verdict import JudgedClaim, in_words, judge_hypothesis
 from expkit.reports.sweep.variation import shown
+from expkit.reports.tables import Table
 
 
 def ablation_section(sweep: Sweep) -> list[str]:
@@ -24,11 +25,12 @@ def ablation_section(sweep: Sweep) -> list[str]:
         return []
     told = [f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict]
     told += [_absent(worth) for worth in result.worths if len(worth.pairs) < worth.num_jobs]
+    rows = [_recipe_row(result), *(_row(result, each) for each in result.worths)]
     header = ("change", "sets", result.objective, "seeds", "against the recipe", "p", "it")
     return [
         *_hypothesis(sweep),
         "## What each change is worth",
-        table(header, [_recipe_row(result), *(_row(result, each) for each in result.worths)]),
+        Table(header, rows).markdown(),
         _note(result),
         *(["\n".join(told)] if told else []),
     ]
@@ -104,7 +106,7 @@ def _hypothesis(sweep: Sweep) -> list[str]:
     return [
         "## The hypothesis",
         f"**{verdict.word.upper()}**: {verdict.text.removeprefix(f'{verdict.word}: ')}.",
-        table(("change", "claim", "95 % bound of the difference", "p", "it is"), rows),
+        Table(("change", "claim", "95 % bound of the difference", "p", "it is"), rows).markdown(),
         "A claim is shown where the one-sided 95 % bound of the difference over seeds lies on its "
         "side of what it allows, which is where p < 0.05 (Student's t); the p of a refutation is "
         "after Holm's correction. The hypothesis is shown where all of its claims are, and refuted "

@@ -13,6 +13,7 @@ from expkit.reports.sweep.groups import Group, spread
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.rows import failure
 from expkit.reports.sweep.variation import SEED, brief, describe_settings, short_key
+from expkit.reports.tables import Table
 
 MAX_ROWS = 10
 MAX_FAILURES = 6
@@ -70,13 +71,8 @@ def _table(outcome: SweepOutcome) -> list[str]:
         return _outcomes(outcome) if any(row.is_done for row in outcome.rows) else []
     keys = list(groups[0].settings)
     header = [short_key(key, keys) for key in keys]
-    rows = [[*header, outcome.objective, "n", "findings"]]
-    rows += [_row(group, outcome.objective) for group in groups[:MAX_ROWS]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    rows = [_row(group, outcome.objective) for group in groups[:MAX_ROWS]]
+    lines = Table([*header, outcome.objective, "n", "findings"], rows).lines()
     levels = ", ".join(f"{name} {outcome.figure(level)}" for name, level in outcome.levels.items())
     beside = [f"  {'beside':<8} {levels}"] if levels else []
     more = len(groups) - MAX_ROWS

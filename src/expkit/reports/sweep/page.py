@@ -22,6 +22,7 @@ from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.rows import Row, failure
 from expkit.reports.sweep.search import command
 from expkit.reports.sweep.variation import SEED, describe_settings, shown
+from expkit.reports.tables import Table
 
 PLOTS = "plots"
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
@@ -127,7 +128,7 @@ def _table(outcome: SweepOutcome) -> list[str]:
     return [
         "## Results",
         f"{told}{f'; {more} more are in sweep.csv' if more else ''}.",
-        markdown.table(header, rows),
+        Table(header, rows).markdown(),
     ]
 
 
@@ -145,7 +146,7 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     more = len(outcome.rows) - len(rows)
     return [
         "## Results",
-        markdown.without_places(markdown.table(("job", "settings", "status", "told"), rows)),
+        markdown.without_places(Table(("job", "settings", "status", "told"), rows).markdown()),
         *([f"{more} more are in sweep.csv."] if more else []),
     ]
 
@@ -207,7 +208,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
     whose = "They run" if again == len(failed) else f"{again} of them run"
     return [
         "## Failed",
-        markdown.without_places(markdown.table(("job", "settings", "why", "what it said"), rows)),
+        markdown.without_places(Table(("job", "settings", "why", "what it said"), rows).markdown()),
         *([f"{more} more are in sweep.csv."] if more else []),
         *([f"{whose} again by `expkit resume {outcome.sweep.name}`."] if again else []),
     ]
@@ -219,4 +220,4 @@ def _findings(rows: Sequence[Row]) -> list[str]:
         return []
     total = sum(row.is_done for row in rows)
     cells = [(name, f"{count} of {total} jobs") for name, count in counts.most_common()]
-    return ["## Findings", markdown.table(("finding", "in"), cells)]
+    return ["## Findings", Table(("finding", "in"), cells).markdown()]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
-from expkit.records.csv_cells import safe_row
+from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside
 from expkit.records.sweep.folder import Sweep
 from expkit.reports.sweep.rows import Row, read_row, read_rows
@@ -46,8 +44,8 @@ class SweepTable:
             self._metrics, self._lines = metrics, {}
         for job, row in self._rows.items():
             if job not in self._lines:
-                self._lines[job] = _line(self._cells(row))
-        header = _line([*FIRST, SEED, *self._variation.keys, *metrics, *LAST])
+                self._lines[job] = csv_text([self._cells(row)])
+        header = csv_text([[*FIRST, SEED, *self._variation.keys, *metrics, *LAST]])
         write_aside(
             self._path, "".join([header, *(self._lines[job] for job in self._rows)]).encode()
         )
@@ -65,9 +63,3 @@ class SweepTable:
             row.reason,
             " ".join(row.overrides),
         ]
-
-
-def _line(cells: list[object] | list[str]) -> str:
-    stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerow(safe_row(cells))
-    return stream.getvalue()

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from expkit.records.files import write_aside
-from expkit.records.run.reader import Run
 from expkit.reports import markdown
 from expkit.reports.compare import table as tables
 from expkit.reports.compare.changes import KINDS, changes_table
@@ -29,7 +28,7 @@ def write_comparison(
     paths = [folder / "compare.csv", folder / "changes.csv"]
     write_aside(paths[0], tables.comparison_csv(comparison).encode())
     told = [
-        (row.changes_of[0].path.name, row.changes_of[1].path.name, row.changes)
+        (row.changes_of[0].folder, row.changes_of[1].folder, row.changes)
         for row in comparison.rows
         if row.changes is not None and row.changes_of is not None
     ]
@@ -46,13 +45,13 @@ def _draw(comparison: Comparison, folder: Path, plot_format: str | None) -> Iter
     from expkit.reports.compare.changes_plot import draw_changes
     from expkit.reports.plots import style
 
-    baseline = Run(comparison.baseline.members[0].path)
+    baseline = comparison.baseline.first.run
     with style.styled(), style.in_format(plot_format or format_of(baseline.config)):
         for row in comparison.rows:
             if row.changes is None or row.changes_of is None:
                 continue
             end = "" if len(comparison.rows) == 1 else f"_{row.group.label}"
-            ours, theirs = (Run(member.path) for member in row.changes_of)
+            ours, theirs = (member.run for member in row.changes_of)
             yield from draw_changes(row.changes, ours, theirs, folder / f"changes{end}.png")
 
 
@@ -62,7 +61,7 @@ def _page(comparison: Comparison, left_out: Sequence[str], plots: Sequence[Path]
         (
             group.label,
             group.name,
-            ", ".join(member.draw_name for member in group.members),
+            ", ".join(member.draw_name for member in group.draws),
             "baseline" if group is comparison.baseline else "",
         )
         for group in groups

@@ -9,7 +9,7 @@ from expkit.metrics.names import Measure
 from expkit.reports.compare import table as tables
 from expkit.reports.compare.changes import KINDS, Kind
 from expkit.reports.compare.comparison import Compared, Comparison
-from expkit.reports.compare.recipes import Recipe
+from expkit.reports.runs.recipes import Recipe
 from expkit.reports.tables import Table
 
 WIDTH = 99
@@ -132,7 +132,7 @@ def _answers(comparison: Comparison) -> list[str]:
 def _changes(row: Compared) -> str:
     assert row.changes is not None
     counts = ", ".join(f"{kind} {len(row.changes.where(kind))}" for kind in KINDS)
-    several = len(row.group.members) > 1
+    several = len(row.group.draws) > 1
     of = f" (the run with {row.changes_of[0].draw_words})" if several and row.changes_of else ""
     return f"{counts}{of}"
 

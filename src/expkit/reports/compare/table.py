@@ -9,10 +9,10 @@ from expkit.metrics.p_values import p_value
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, Comparison
 from expkit.reports.compare.filter import setting, value_of
-from expkit.reports.compare.recipes import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.run.screen import MAIN_METRICS
-from expkit.reports.sweep.variation import words_of
+from expkit.reports.runs.recipes import Recipe, settings_of
+from expkit.reports.runs.settings import SEED, differing_keys, words_of
 from expkit.reports.tables import Table
 
 
@@ -31,8 +31,7 @@ def settings_table(comparison: Comparison) -> Table:
     keys = differing_keys(plain)
     parts = [part for part in dict.fromkeys(map(_part_of, keys)) if part not in keys]
     settings = [
-        {**each, SEED: group.members[0].seed}
-        | {part: value_of(group.first, part) for part in parts}
+        {**each, SEED: group.first.seed} | {part: value_of(group.first, part) for part in parts}
         for group, each in zip(groups, plain, strict=True)
     ]
     named = [key for key in differing_keys(settings) if key in parts or (key == SEED and not keys)]
@@ -87,21 +86,19 @@ def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
 
 
 def _value(group: Recipe, metric: str) -> str:
-    mean, spread = group.mean(metric), group.spread(metric)
-    if mean is None:
-        return "not measured"
-    return formatting.spread(metric, mean, spread)
+    mean, std = group.mean_of(metric), group.std_of(metric)
+    return formatting.spread(metric, mean, std, "not measured")
 
 
 def judged_on(comparison: Comparison) -> str:
     """On which samples the baseline was measured, and what ± means where there is one."""
-    digest = comparison.baseline.first
+    first = comparison.baseline.first
     split = Measure.parse(comparison.metric).split
-    split = digest.judged_split if split in ("", "held_out") else split
-    where = f"On {formatting.samples_of(split, digest.num_samples.get(split, 0))}"
+    split = first.judged_split if split in ("", "held_out") else split
+    where = f"On {formatting.samples_of(split, first.num_samples.get(split, 0))}"
     if any(group.has_own_samples(split) for group in shown_groups(comparison)):
         where = f"{where}, other ones for each run"
-    several = [group for group in shown_groups(comparison) if len(group.members) > 1]
+    several = [group for group in shown_groups(comparison) if len(group.draws) > 1]
     over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
     return f"{where}, mean ± standard deviation over {over}" if several else where
 
@@ -147,8 +144,8 @@ def comparison_csv(comparison: Comparison) -> str:
     cells = [
         [
             group.label,
-            " ".join(member.path.name for member in group.members),
-            " ".join(member.draw_name for member in group.members),
+            " ".join(member.folder for member in group.draws),
+            " ".join(member.draw_name for member in group.draws),
             *(setting(each, key) for key in keys),
             *(
                 cell
@@ -169,8 +166,7 @@ def _csv_header(comparison: Comparison) -> list[str]:
 
 def _csv_cells(group: Recipe, row: Compared | None, metric: str) -> list[str]:
     found = None if row is None else row.differences.get(metric)
-    mean, spread = group.mean(metric), group.spread(metric)
-    numbers = [mean, spread, *([None] * 6)]
+    numbers = [group.mean_of(metric), group.std_of(metric), *([None] * 6)]
     if found is not None:
         ends = found.interval or (None, None)
         numbers[2:] = [found.value, *ends, found.p, found.p_alone, found.count]

@@ -9,12 +9,14 @@ from expkit.records.run.reader import Run
 from expkit.records.seed_groups import NOT_SETTINGS, flatten
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, beside_each, main_metric
-from expkit.reports.compare.recipes import Member, Recipe, differing_keys
 from expkit.reports.compare.table import answer
 from expkit.reports.compare.verdicts import ONE_SEED_EACH, corrected, difference_shown, methods_of
 from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.summary import Summary
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.rows import row_of
+from expkit.reports.runs.settings import differing_keys
 from expkit.reports.tables import Table
 
 Pair = tuple[Run, Summary]
@@ -122,7 +124,7 @@ def beside_others(pairs: Sequence[Pair], wanted: str = "") -> tuple[str, list[Co
     """
     names = labels([run for run, _ in pairs])
     groups = [
-        Recipe(name, [Member(run.path, make_digest(run, summary))])
+        Recipe(name, [row_of(run.path, make_digest(run, summary))])
         for name, (run, summary) in zip(names, pairs, strict=True)
     ]
     figures = groups[0].first.metrics.get(groups[0].first.judged_split, {})

@@ -12,9 +12,9 @@ from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.markdown import Markup, code
+from expkit.reports.runs.settings import shown
 from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth, measure_ablation
 from expkit.reports.sweep.ablation_verdict import JudgedClaim, in_words, judge_hypothesis
-from expkit.reports.sweep.variation import shown
 from expkit.reports.tables import Table
 
 

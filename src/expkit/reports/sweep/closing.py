@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.reports.run.screen import WIDTH, handle, short
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import SEED, brief, describe_settings, short_key
 from expkit.reports.sweep.caveats import answers_of_ablation, told_of
-from expkit.reports.sweep.groups import Group, spread
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.rows import failure
-from expkit.reports.sweep.variation import SEED, brief, describe_settings, short_key
 from expkit.reports.tables import Table
 
 MAX_ROWS = 10
@@ -49,9 +48,9 @@ def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
         return f"expkit show {name}   (on a terminal: live)"
     if any(not row.is_done for row in outcome.rows):
         return f"expkit resume {name}"
-    failed = next((row for row in outcome.failed if row.run is not None), None)
-    if failed is not None and failed.run is not None:
-        return f"expkit diagnose {handle(failed.run)}"
+    failed = next((row.path for row in outcome.failed if row.path is not None), None)
+    if failed is not None:
+        return f"expkit diagnose {handle(failed)}"
     if not outcome.is_choice and (outcome.best is None or outcome.best.num_folds):
         return f"expkit report {name}"
     if len(outcome.rows) == 1:
@@ -97,10 +96,10 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     return [*_paragraphs([outcome.headline()]), *lines]
 
 
-def _row(group: Group, objective: str) -> list[str]:
+def _row(group: Recipe, objective: str) -> list[str]:
     values = [_cut(brief(value)) for value in group.settings.values()]
     counted = ", ".join(f"{name} {count}" for name, count in group.findings.most_common(2))
-    return [*values, spread(group, objective), str(len(group.values)), counted]
+    return [*values, group.in_words(objective), str(len(group.values)), counted]
 
 
 def _cut(cell: str) -> str:
@@ -113,7 +112,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
     lines = []
     for row in outcome.failed[:MAX_FAILURES]:
         label = describe_settings({**row.settings, SEED: row.seed})
-        text = f"#{row.number} {label}: {failure(row)}"
+        text = f"#{row.number} {label}: {row.failure}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  FAIL   ", subsequent_indent=" " * 9)
         lines.append(f"         see {short(row.output)}")
     more = len(outcome.failed) - MAX_FAILURES

@@ -15,13 +15,13 @@ from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.cross_validation import pooled_cell
 from expkit.reports.plots.files import find_plots, format_of, link_to
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.rows import RunRow
+from expkit.reports.runs.settings import SEED, describe_settings, shown
 from expkit.reports.sweep.ablation_page import ablation_section
-from expkit.reports.sweep.caveats import records_of, sweep_answer, told_of
-from expkit.reports.sweep.groups import Group, spread
+from expkit.reports.sweep.caveats import sweep_answer, told_of
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.rows import Row, failure
 from expkit.reports.sweep.search import command
-from expkit.reports.sweep.variation import SEED, describe_settings, shown
 from expkit.reports.tables import Table
 
 PLOTS = "plots"
@@ -152,17 +152,17 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
 
 
 def _table_row(
-    group: Group, outcome: SweepOutcome, beside: Sequence[str], *, has_pooled: bool
+    group: Recipe, outcome: SweepOutcome, beside: Sequence[str], *, has_pooled: bool
 ) -> tuple[str, ...]:
     assert outcome.best is not None
     best = outcome.is_choice and group.mean == outcome.best.mean
-    figure = spread(group, outcome.objective)
+    figure = group.in_words(outcome.objective)
     if not group.values:
         figure = ", ".join(dict.fromkeys(row.status for row in group.rows))
     epochs = [row.best_epoch for row in group.rows if row.best_epoch is not None]
     seconds = [row.seconds for row in group.rows if row.seconds is not None and row.status in WHOLE]
     is_pooled = group.num_folds > 0 and group.values and outcome.groups.index(group) < MAX_POOLED
-    pooled = [pooled_cell(records_of(group), outcome.objective) if is_pooled else "-"] * has_pooled
+    pooled = [pooled_cell(group.judged, outcome.objective) if is_pooled else "-"] * has_pooled
     count = str(len(group.values))
     if len(group.values) < len(group.rows):
         count += f" of {len(group.rows)}"
@@ -182,8 +182,8 @@ def _table_row(
 
 def _metrics_beside(outcome: SweepOutcome) -> list[str]:
     split, metric = Measure.parse(outcome.objective).split, Measure.parse(outcome.objective).metric
-    known = {name for row in outcome.rows for name in row.metrics}
-    return [f"{split}/{name}" for name in BESIDE if name != metric and f"{split}/{name}" in known]
+    known = {name for row in outcome.rows for name in row.metrics.get(split, ())}
+    return [f"{split}/{name}" for name in BESIDE if name != metric and name in known]
 
 
 def _counted(findings: Counter[str]) -> str:
@@ -198,7 +198,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
         (
             str(row.number),
             describe_settings({**row.settings, SEED: row.seed}),
-            failure(row),
+            row.failure,
             markdown.link("output", f"jobs/{row.output.name}"),
         )
         for row in failed[:MAX_FAILURES]
@@ -214,7 +214,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
     ]
 
 
-def _findings(rows: Sequence[Row]) -> list[str]:
+def _findings(rows: Sequence[RunRow]) -> list[str]:
     counts = Counter(finding for row in rows for finding in row.findings)
     if not counts:
         return []

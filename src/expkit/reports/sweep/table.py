@@ -7,8 +7,8 @@ from pathlib import Path
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside
 from expkit.records.sweep.folder import Sweep
-from expkit.reports.sweep.rows import Row, read_row, read_rows
-from expkit.reports.sweep.variation import SEED, Variation, shown
+from expkit.reports.runs.rows import RunRow, read_job, read_jobs
+from expkit.reports.runs.settings import SEED, Variation, shown
 
 FIRST = ("number", "job", "status")
 LAST = ("best_epoch", "epochs", "findings", "seconds", "folder", "reason", "overrides")
@@ -20,41 +20,41 @@ class SweepTable:
     def __init__(self, sweep_path: Path) -> None:
         sweep = Sweep(sweep_path)
         self._path = sweep_path / "sweep.csv"
-        self._objective = sweep.objective
         self._jobs = sweep.by_id
         self._variation = Variation.of(sweep.jobs)
-        self._rows = {row.job: row for row in read_rows(sweep)}
+        self._rows = {row.job.id: row for row in read_jobs(sweep) if row.job is not None}
         self._lines: dict[str, str] = {}
         self._metrics: list[str] = []
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RunRow]:
         return list(self._rows.values())
 
     def update(self, job: str) -> None:
         """Read one job again, and write the table."""
-        self._rows[job] = read_row(self._jobs[job].again(), self._variation, self._objective)
+        self._rows[job] = read_job(self._jobs[job].again(), self._variation)
         self._lines.pop(job, None)
         self.write()
 
     def write(self) -> None:
         """A metric that no row had before is a column more, for which all lines are made anew."""
-        metrics = list(dict.fromkeys(m for row in self._rows.values() for m in row.metrics))
+        metrics = list(dict.fromkeys(name for row in self._rows.values() for name in row.figures))
         if metrics != self._metrics:
             self._metrics, self._lines = metrics, {}
         for job, row in self._rows.items():
             if job not in self._lines:
-                self._lines[job] = csv_text([self._cells(row)])
+                self._lines[job] = csv_text([self._cells(job, row)])
         header = csv_text([[*FIRST, SEED, *self._variation.keys, *metrics, *LAST]])
         write_aside(
             self._path, "".join([header, *(self._lines[job] for job in self._rows)]).encode()
         )
 
-    def _cells(self, row: Row) -> list[object]:
+    def _cells(self, job: str, row: RunRow) -> list[object]:
+        figures = row.figures
         return [
-            *(row.number, row.job, row.status, row.seed),
+            *(row.number, job, row.status, row.seed),
             *(shown(row.settings[key]) for key in self._variation.keys),
-            *(row.metrics.get(metric) for metric in self._metrics),
+            *(figures.get(metric) for metric in self._metrics),
             row.best_epoch,
             row.num_epochs,
             " ".join(row.findings),

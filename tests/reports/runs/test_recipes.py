@@ -12,7 +12,9 @@ from expkit.errors import UserError
 from expkit.records.run.digest import Digest
 from expkit.reports.compare.comparability import objections
 from expkit.reports.compare.filter import keep_where
-from expkit.reports.compare.recipes import Member, Recipe, differing_keys, fold, folding, label_of
+from expkit.reports.runs.recipes import Recipe, fold_runs, label_of, rivals_of
+from expkit.reports.runs.rows import RunRow, row_of
+from expkit.reports.runs.settings import differing_keys
 
 CONFIG = {
     "seed": 0,
@@ -23,7 +25,7 @@ CONFIG = {
 }
 
 
-def member(accuracy: float = 0.9, *, words: tuple[str, ...] = (), **changes: Any) -> Member:
+def member(accuracy: float = 0.9, *, words: tuple[str, ...] = (), **changes: Any) -> RunRow:
     """A run's digest; `changes` are of the config, with `__` for a dot."""
     config = CONFIG | {key.replace("__", "."): value for key, value in changes.items()}
     digest = Digest(
@@ -44,13 +46,18 @@ def member(accuracy: float = 0.9, *, words: tuple[str, ...] = (), **changes: Any
         num_samples={"train": 10, "val": 5},
         code={"commit": "c0ffee", "dirty": False, "versions": {"torch": "2.15.0"}},
     )
-    return Member(Path(f"runs/{accuracy}"), digest)
+    return row_of(Path(f"runs/{accuracy}"), digest)
+
+
+def fold(rows: list[RunRow]) -> list[Recipe]:
+    """As `expkit compare` does."""
+    return rivals_of(rows, fold_runs(rows))
 
 
 def group(**changes: Any) -> Recipe:
     """One run, with these fields of its digest changed."""
     first = member()
-    return Recipe("B", [replace(first, digest=replace(first.digest, **changes))])
+    return Recipe("B", [replace(first, **changes)])
 
 
 def test_seeds_are_folded() -> None:
@@ -58,13 +65,13 @@ def test_seeds_are_folded() -> None:
     one, two = fold([member(0.8, seed=0), member(0.7, optimizer__lr=0.1), member(0.9, seed=1)])
     assert (one.label, two.label) == ("A", "B")
     assert one.figures("accuracy") == {0: 0.8, 1: 0.9}
-    assert one.mean("held_out/accuracy") == pytest.approx(0.85)
-    assert one.spread("val/accuracy") == pytest.approx(0.1 / 2**0.5)
-    assert two.spread("accuracy") is None
+    assert one.mean_of("held_out/accuracy") == pytest.approx(0.85)
+    assert one.std_of("val/accuracy") == pytest.approx(0.1 / 2**0.5)
+    assert two.std_of("accuracy") is None
 
 
-def by_code(run: Member, **code: Any) -> Member:
-    return replace(run, digest=replace(run.digest, code={**run.digest.code, **code}))
+def by_code(run: RunRow, **code: Any) -> RunRow:
+    return replace(run, code={**run.code, **code})
 
 
 def test_the_same_seed_by_other_code_is_another_recipe() -> None:
@@ -80,10 +87,10 @@ def test_the_same_seed_by_other_code_is_another_recipe() -> None:
 def test_a_run_made_twice_is_no_rival_of_itself() -> None:
     """The same code is enough where it is known; where it is not, the figures decide."""
     twice = [member(0.1, seed=0), member(0.1, seed=0), member(0.2, lr=1)]
-    assert [len(each.members) for each in fold(twice)] == [1, 1]
-    assert folding(twice).repeats == {1: 0}
+    assert [len(each.draws) for each in fold(twice)] == [1, 1]
+    assert fold_runs(twice).repeats == {1: 0}
     unknown = [by_code(member(accuracy), dirty=True) for accuracy in (0.1, 0.1, 0.3)]
-    assert folding(unknown).repeats == {1: 0}
+    assert fold_runs(unknown).repeats == {1: 0}
 
 
 def test_folds_have_a_mean_and_are_not_compared_with_each_other() -> None:
@@ -93,8 +100,8 @@ def test_folds_have_a_mean_and_are_not_compared_with_each_other() -> None:
         for number, accuracy in enumerate((0.8, 0.9, 1.0))
     ]
     (recipe,) = fold(folds)
-    assert recipe.mean("accuracy") == pytest.approx(0.9)
-    assert recipe.spread("accuracy") == pytest.approx(0.1)
+    assert recipe.mean_of("accuracy") == pytest.approx(0.9)
+    assert recipe.std_of("accuracy") == pytest.approx(0.1)
     assert (recipe.name, recipe.unit_of_draws) == ("cherry, 3 folds", "folds")
 
 
@@ -103,7 +110,7 @@ def test_one_fold_alone_is_no_cross_validation() -> None:
     seeds = [member(seed=seed, dataset__fold=1, dataset__num_folds=3) for seed in range(2)]
     other = member(lr=2, dataset__fold=1, dataset__num_folds=3)
     assert [each.name for each in fold([*seeds, other])] == ["cherry, 2 seeds", "0.9"]
-    assert [len(each.members) for each in fold(seeds)] == [1, 1]
+    assert [len(each.draws) for each in fold(seeds)] == [1, 1]
 
 
 def test_samples_that_follow_the_seed_do_not_forbid_a_comparison() -> None:
@@ -122,20 +129,20 @@ def test_samples_that_follow_the_seed_do_not_forbid_a_comparison() -> None:
     assert objection.forbids
 
 
-def with_prints(run: Member, print_: str) -> Member:
+def with_prints(run: RunRow, print_: str) -> RunRow:
     prints = {"train": f"t{print_}", "val": print_}
-    return replace(run, digest=replace(run.digest, fingerprints=prints))
+    return replace(run, fingerprints=prints)
 
 
 def test_seeds_alone_are_compared_with_each_other() -> None:
     """Where there is nothing else to compare."""
-    assert [len(each.members) for each in fold([member(seed=0), member(seed=1)])] == [1, 1]
+    assert [len(each.draws) for each in fold([member(seed=0), member(seed=1)])] == [1, 1]
 
 
 def test_other_data_is_another_recipe() -> None:
     """The same words mean other images once somebody has changed the folder."""
     other = member(seed=1)
-    other = replace(other, digest=replace(other.digest, fingerprints={"train": "a", "val": "z"}))
+    other = replace(other, fingerprints={"train": "a", "val": "z"})
     assert len(fold([member(seed=0), other])) == 2
 
 
@@ -173,7 +180,7 @@ def test_where(condition: str, kept: list[int]) -> None:
 def test_a_default_choice_is_found_by_its_name() -> None:
     """It stands in no word of the command line, and what is built has another name."""
     run = member()
-    default = replace(run, digest=replace(run.digest, choices={"model": "simple_conv"}))
+    default = replace(run, choices={"model": "simple_conv"})
     assert keep_where([run, default], ["model=simple_conv"]) == [default]
 
 
@@ -253,17 +260,15 @@ def test_another_resolution_is_no_other_data() -> None:
 def test_a_figure_may_be_of_a_class_with_a_slash() -> None:
     """`recall[a/b]` is of the judged split, and `train/recall[a/b]` of the other."""
     metrics = {"train": {"recall[a/b]": 0.9}, "val": {"recall[a/b]": 0.4}}
-    digest = group(metrics=metrics).first
-    assert digest.figure("recall[a/b]") == 0.4
-    assert digest.figure("train/recall[a/b]") == 0.9
+    row = group(metrics=metrics).first
+    assert row.figure("recall[a/b]") == 0.4
+    assert row.figure("train/recall[a/b]") == 0.9
 
 
 def test_code_is_that_of_every_seed() -> None:
     """A later seed may be of another commit than the first, on one side or on both."""
     first, second = member(0.8, seed=0), member(0.9, seed=1)
-    later = replace(
-        second, digest=replace(second.digest, code={**first.digest.code, "commit": "d"})
-    )
+    later = replace(second, code={**first.code, "commit": "d"})
     even, mixed = Recipe("A", [first, second]), Recipe("B", [first, later])
     assert objections(even, even, "") == []
     (objection,) = objections(mixed, even, "")

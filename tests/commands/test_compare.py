@@ -27,7 +27,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 from expkit.records.seed_groups import Folding
 from expkit.reports.run.pages import refresh
-from expkit.reports.runs.recipes import fold_runs
+from expkit.reports.runs.recipes import fold_rows
 from expkit.reports.runs.rows import RunRow
 
 OUTPUTS = Path("outputs")
@@ -439,8 +439,8 @@ def test_runs_are_folded_once(
 
     def count(rows: list[RunRow]) -> Folding:
         calls.append(len(rows))
-        return fold_runs(rows)
+        return fold_rows(rows)
 
-    monkeypatch.setattr(command, "fold_runs", count)
+    monkeypatch.setattr(command, "fold_rows", count)
     assert run_here("compare", "narrow", "wide").code == 0
     assert calls == [2]

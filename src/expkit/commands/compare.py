@@ -21,7 +21,7 @@ from expkit.reports.compare.screen import WIDTH, comparison_screen
 from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.plots.files import FORMATS, add_format
 from expkit.reports.run.summary import recall
-from expkit.reports.runs.recipes import Recipe, fold_runs, rivals_of
+from expkit.reports.runs.recipes import Recipe, fold_rows, rivals_of
 from expkit.reports.runs.rows import RunRow, read_run
 from expkit.terminal.arguments import Parser, place
 
@@ -143,7 +143,7 @@ def without_repetitions(
     ordered = list(rows)
     if baseline is not None:
         ordered.sort(key=lambda each: each.run.path.resolve() != baseline)
-    found = fold_runs(ordered)
+    found = fold_rows(ordered)
     repeats = found.repeats
     lines = [
         f"{ordered[again].folder}: a repetition of {ordered[once].folder} "
@@ -152,7 +152,7 @@ def without_repetitions(
     ]
     left_out = {ordered[again].path for again in repeats}
     kept = [each for each in rows if each.path not in left_out]
-    return kept, lines, found if kept == ordered else fold_runs(kept)
+    return kept, lines, found if kept == ordered else fold_rows(kept)
 
 
 def _refuse_folds(recipe: Recipe, metric: str) -> None:

@@ -12,7 +12,7 @@ from expkit.errors import UserError
 from expkit.records.run.digest import Digest
 from expkit.reports.compare.comparability import objections
 from expkit.reports.compare.filter import keep_where
-from expkit.reports.runs.recipes import Recipe, fold_runs, label_of, rivals_of
+from expkit.reports.runs.recipes import Recipe, fold_rows, label_of, rivals_of
 from expkit.reports.runs.rows import RunRow, row_of
 from expkit.reports.runs.settings import differing_keys
 
@@ -49,9 +49,9 @@ def member(accuracy: float = 0.9, *, words: tuple[str, ...] = (), **changes: Any
     return row_of(Path(f"runs/{accuracy}"), digest)
 
 
-def fold(rows: list[RunRow]) -> list[Recipe]:
-    """As `expkit compare` does."""
-    return rivals_of(rows, fold_runs(rows))
+def rivals(rows: list[RunRow]) -> list[Recipe]:
+    """As `expkit compare` folds them."""
+    return rivals_of(rows, fold_rows(rows))
 
 
 def group(**changes: Any) -> Recipe:
@@ -62,7 +62,7 @@ def group(**changes: Any) -> Recipe:
 
 def test_seeds_are_folded() -> None:
     """Runs alike but for the seed are one recipe, with mean and spread; others stand alone."""
-    one, two = fold([member(0.8, seed=0), member(0.7, optimizer__lr=0.1), member(0.9, seed=1)])
+    one, two = rivals([member(0.8, seed=0), member(0.7, optimizer__lr=0.1), member(0.9, seed=1)])
     assert (one.label, two.label) == ("A", "B")
     assert one.figures("accuracy") == {0: 0.8, 1: 0.9}
     assert one.mean_of("held_out/accuracy") == pytest.approx(0.85)
@@ -78,7 +78,7 @@ def test_the_same_seed_by_other_code_is_another_recipe() -> None:
     """What the code changes is what is compared: the first of each seed, and the second."""
     runs = [member(0.1, seed=0), member(0.2, seed=1)]
     again = [by_code(each, commit="decade") for each in (member(0.3, seed=0), member(0.4, seed=1))]
-    assert [list(each.figures("accuracy").values()) for each in fold([*runs, *again])] == [
+    assert [list(each.figures("accuracy").values()) for each in rivals([*runs, *again])] == [
         [0.1, 0.2],
         [0.3, 0.4],
     ]
@@ -87,10 +87,10 @@ def test_the_same_seed_by_other_code_is_another_recipe() -> None:
 def test_a_run_made_twice_is_no_rival_of_itself() -> None:
     """The same code is enough where it is known; where it is not, the figures decide."""
     twice = [member(0.1, seed=0), member(0.1, seed=0), member(0.2, lr=1)]
-    assert [len(each.draws) for each in fold(twice)] == [1, 1]
-    assert fold_runs(twice).repeats == {1: 0}
+    assert [len(each.draws) for each in rivals(twice)] == [1, 1]
+    assert fold_rows(twice).repeats == {1: 0}
     unknown = [by_code(member(accuracy), dirty=True) for accuracy in (0.1, 0.1, 0.3)]
-    assert fold_runs(unknown).repeats == {1: 0}
+    assert fold_rows(unknown).repeats == {1: 0}
 
 
 def test_folds_have_a_mean_and_are_not_compared_with_each_other() -> None:
@@ -99,7 +99,7 @@ def test_folds_have_a_mean_and_are_not_compared_with_each_other() -> None:
         member(accuracy, dataset__fold=number, dataset__num_folds=3)
         for number, accuracy in enumerate((0.8, 0.9, 1.0))
     ]
-    (recipe,) = fold(folds)
+    (recipe,) = rivals(folds)
     assert recipe.mean_of("accuracy") == pytest.approx(0.9)
     assert recipe.std_of("accuracy") == pytest.approx(0.1)
     assert (recipe.name, recipe.unit_of_draws) == ("cherry, 3 folds", "folds")
@@ -109,8 +109,8 @@ def test_one_fold_alone_is_no_cross_validation() -> None:
     """Seeds on one fold are seeds: they are counted, and compared, as such."""
     seeds = [member(seed=seed, dataset__fold=1, dataset__num_folds=3) for seed in range(2)]
     other = member(lr=2, dataset__fold=1, dataset__num_folds=3)
-    assert [each.name for each in fold([*seeds, other])] == ["cherry, 2 seeds", "0.9"]
-    assert [len(each.draws) for each in fold(seeds)] == [1, 1]
+    assert [each.name for each in rivals([*seeds, other])] == ["cherry, 2 seeds", "0.9"]
+    assert [len(each.draws) for each in rivals(seeds)] == [1, 1]
 
 
 def test_samples_that_follow_the_seed_do_not_forbid_a_comparison() -> None:
@@ -122,7 +122,7 @@ def test_samples_that_follow_the_seed_do_not_forbid_a_comparison() -> None:
         ]
         for lr, seeds in ((1, (0, 1, 2)), (2, (0, 1)))
     ]
-    ours, theirs = fold([*sides[0], *sides[1]])
+    ours, theirs = rivals([*sides[0], *sides[1]])
     assert objections(ours, theirs, "") == []
     moved = [*sides[1][:1], with_prints(sides[1][1], "elsewhere")]
     (objection,) = objections(ours, Recipe("B", moved), "val")
@@ -136,14 +136,14 @@ def with_prints(run: RunRow, print_: str) -> RunRow:
 
 def test_seeds_alone_are_compared_with_each_other() -> None:
     """Where there is nothing else to compare."""
-    assert [len(each.draws) for each in fold([member(seed=0), member(seed=1)])] == [1, 1]
+    assert [len(each.draws) for each in rivals([member(seed=0), member(seed=1)])] == [1, 1]
 
 
 def test_other_data_is_another_recipe() -> None:
     """The same words mean other images once somebody has changed the folder."""
     other = member(seed=1)
     other = replace(other, fingerprints={"train": "a", "val": "z"})
-    assert len(fold([member(seed=0), other])) == 2
+    assert len(rivals([member(seed=0), other])) == 2
 
 
 def test_labels() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from expkit.metrics.names import CHOOSING, Measure, is_lower_better
 from expkit.records import seed_groups
-from expkit.records.seed_groups import Folding, Setup, count_folds, fold_draws
+from expkit.records.seed_groups import Folding, count_folds, fold_draws
 from expkit.reports import formatting
 from expkit.reports.runs.rows import RunRow, read_run
 from expkit.reports.runs.settings import Value, shown
@@ -128,17 +128,12 @@ def std_of(values: Collection[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def fold_runs(rows: Sequence[RunRow]) -> Folding:
-    """Tell which runs are one recipe, which are repetitions, and what follows the seed.
+def fold_rows(rows: Sequence[RunRow]) -> Folding:
+    """Tell which rows are one recipe, which are repetitions, and what follows the seed.
 
     The same seed by other code is another recipe; a run made twice counts once.
     """
     return fold_draws([row.setup() for row in rows])
-
-
-def fold_jobs(rows: Sequence[RunRow]) -> Folding:
-    """The same of a sweep's jobs, by what was planned: not all of them may have run."""
-    return fold_draws([Setup(row.flat_config) for row in rows])
 
 
 def recipes_of(rows: Sequence[RunRow], folding: Folding, metric: str = "") -> list[Recipe]:

@@ -127,8 +127,13 @@ class RunRow:
         return f"{told}; found: {causes}" if causes else told
 
     def setup(self) -> Setup:
-        """Return what decides which recipe a compared run is a draw of."""
-        # the figures count where the code is not known for sure
+        """Return what decides of which recipe it is a draw.
+
+        Of a job, what was planned, as it may not have run; of a run, its data and code, too, and
+        its figures where the code is not known for sure.
+        """
+        if self.job is not None:
+            return Setup(self.flat_config)
         is_known = self.code.get("commit") is not None and not self.code.get("dirty")
         proof = json.dumps([self.code, None if is_known else self.metrics], sort_keys=True)
         return Setup(self.config, self.fingerprints, proof)

@@ -15,7 +15,7 @@ from expkit.records.seed_groups import Folding
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.run.summary import Summary, recall
-from expkit.reports.runs.recipes import Recipe, fold_jobs, measured, ranked
+from expkit.reports.runs.recipes import Recipe, fold_rows, measured, ranked
 from expkit.reports.runs.rows import RunRow, read_jobs
 from expkit.reports.runs.settings import BASE, CHANGE, describe_settings
 
@@ -45,7 +45,7 @@ class SweepOutcome:
     @cached_property
     def folding(self) -> Folding:
         """Tell which jobs are one recipe, as a comparison of their runs folds them, too."""
-        return fold_jobs(self.rows)
+        return fold_rows(self.rows)
 
     @cached_property
     def known(self) -> list[Recipe]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside
 from expkit.records.sweep.folder import Sweep
+from expkit.reports.runs.frame import COLUMNS
 from expkit.reports.runs.rows import RunRow, read_job, read_jobs
-from expkit.reports.runs.settings import SEED, Variation, shown
+from expkit.reports.runs.settings import Variation, shown
 
-FIRST = ("number", "job", "status")
+FIRST = ("number", "job", "status", "seed")
 LAST = ("best_epoch", "epochs", "findings", "seconds", "folder", "reason", "overrides")
 
 
@@ -43,23 +44,17 @@ class SweepTable:
             self._metrics, self._lines = metrics, {}
         for job, row in self._rows.items():
             if job not in self._lines:
-                self._lines[job] = csv_text([self._cells(job, row)])
-        header = csv_text([[*FIRST, SEED, *self._variation.keys, *metrics, *LAST]])
+                self._lines[job] = csv_text([self._cells(row)])
+        header = csv_text([[*FIRST, *self._variation.keys, *metrics, *LAST]])
         write_aside(
             self._path, "".join([header, *(self._lines[job] for job in self._rows)]).encode()
         )
 
-    def _cells(self, job: str, row: RunRow) -> list[object]:
+    def _cells(self, row: RunRow) -> list[object]:
         figures = row.figures
         return [
-            *(row.number, job, row.status, row.seed),
+            *(COLUMNS[name](row) for name in FIRST),
             *(shown(row.settings[key]) for key in self._variation.keys),
             *(figures.get(metric) for metric in self._metrics),
-            row.best_epoch,
-            row.num_epochs,
-            " ".join(row.findings),
-            row.seconds,
-            row.folder,
-            row.reason,
-            " ".join(row.overrides),
+            *(COLUMNS[name](row) for name in LAST),
         ]

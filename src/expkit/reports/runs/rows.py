@@ -16,7 +16,7 @@ from expkit.records.seed_groups import SEED, Setup, flatten, fold_of
 from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import DONE, FAILED, FAILURES, Job
 from expkit.reports.run.digests import recall_digest
-from expkit.reports.runs.settings import Value, Variation, seed_of
+from expkit.reports.runs.settings import Value, Variation, describe_settings, seed_of
 
 MAX_CAUSES = 2  # findings that stand beside a failure, the worst first
 
@@ -101,6 +101,16 @@ class RunRow:
         """The job's, in its sweep."""
         assert self.job is not None
         return self.job.number
+
+    @property
+    def change(self) -> str | None:
+        """The change of an ablation that it makes; None of its recipe."""
+        return None if self.job is None else self.job.change
+
+    @property
+    def asked(self) -> str:
+        """`large, lr=0.1, seed=2`: what varies in its sweep, as it has it."""
+        return describe_settings({**self.settings, SEED: self.seed})
 
     @property
     def output(self) -> Path:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.seed_differences import difference_over_seeds
 from expkit.metrics.significance import Difference, adjust
-from expkit.records.sweep.folder import Sweep
 from expkit.reports.compare.verdicts import Verdict, judge
 from expkit.reports.runs.recipes import measured
-from expkit.reports.runs.rows import RunRow, read_jobs
+from expkit.reports.runs.rows import RunRow
 from expkit.reports.runs.settings import Value, value_of, words_of
 
 WORDS = {"better": "helps", "worse": "hurts"}
@@ -60,23 +59,21 @@ class AblationResult:
     worths: Sequence[Worth]
 
 
-def measure_ablation(sweep: Sweep) -> AblationResult | None:
-    """From the records of its jobs; None of a sweep that is no ablation."""
-    names = [job.change for job in sweep.jobs]
-    if not any(names):
-        return None
-    rows = read_jobs(sweep)
-    recipe = [row for row, name in zip(rows, names, strict=True) if name is None]
+def measure_ablation(rows: Sequence[RunRow], metric: str) -> AblationResult | None:
+    """By the sweep's metric; None of jobs that are no ablation's."""
+    recipe = [row for row in rows if row.change is None]
     changed: dict[str, list[RunRow]] = {}
-    for row, name in zip(rows, names, strict=True):
-        if name is not None:
-            changed.setdefault(name, []).append(row)
-    worths = [_pair(name, each, recipe, sweep.objective) for name, each in changed.items()]
-    objective = measured(sweep.objective, rows)  # not "held out" of samples that were trained on
+    for row in rows:
+        if row.change is not None:
+            changed.setdefault(row.change, []).append(row)
+    if not changed:
+        return None
+    worths = [_pair(name, each, recipe, metric) for name, each in changed.items()]
+    objective = measured(metric, rows)  # not "held out" of samples that were trained on
     sign = -1 if is_lower_better(objective) else 1
     return AblationResult(
         objective,
-        [value for row in recipe if (value := row.figure(sweep.objective)) is not None],
+        [value for row in recipe if (value := row.figure(metric)) is not None],
         len(recipe),
         sorted(
             _judged(objective, worths),

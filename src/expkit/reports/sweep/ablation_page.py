@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from expkit.metrics.mcnemar import LEVEL
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.p_values import p_value
-from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.markdown import Markup, code
 from expkit.reports.runs.settings import shown
-from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth, measure_ablation
-from expkit.reports.sweep.ablation_verdict import JudgedClaim, in_words, judge_hypothesis
+from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth
+from expkit.reports.sweep.ablation_verdict import AblationVerdict, JudgedClaim, in_words
+from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.tables import Table
 
 
-def ablation_section(sweep: Sweep) -> list[str]:
+def ablation_section(outcome: SweepOutcome) -> list[str]:
     """Markdown parts for the sweep's page; none where the sweep is no ablation."""
-    result = measure_ablation(sweep)
+    result = outcome.ablation
     if result is None:
         return []
     told = [f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict]
@@ -28,7 +28,7 @@ def ablation_section(sweep: Sweep) -> list[str]:
     rows = [_recipe_row(result), *(_row(result, each) for each in result.worths)]
     header = ("change", "sets", result.objective, "seeds", "against the recipe", "p", "it")
     return [
-        *_hypothesis(sweep),
+        *_hypothesis(outcome.hypothesis),
         "## What each change is worth",
         Table(header, rows).markdown(),
         _note(result),
@@ -97,9 +97,8 @@ def _note(result: AblationResult) -> str:
     return "\n".join(f"- {sentence}" for sentence in told if sentence)
 
 
-def _hypothesis(sweep: Sweep) -> list[str]:
+def _hypothesis(verdict: AblationVerdict | None) -> list[str]:
     """Markdown parts for the sweep's page; none where no claim was stated."""
-    verdict = judge_hypothesis(sweep)
     if verdict is None:
         return []
     rows = [_claim_row(verdict.objective, each) for each in verdict.claims]

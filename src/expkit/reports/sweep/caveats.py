@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from expkit.errors import UserError
 from expkit.metrics.names import Measure
 from expkit.metrics.significance import adjust
-from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.comparison import Compared, compare
 from expkit.reports.compare.verdicts import Verdict, judge
@@ -17,15 +16,14 @@ from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.final_test import figure_on_judged, judged_split
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import describe_settings
-from expkit.reports.sweep.ablation import Worth, measure_ablation
-from expkit.reports.sweep.ablation_verdict import judge_hypothesis
+from expkit.reports.sweep.ablation import Worth
 from expkit.reports.sweep.outcome import SweepOutcome
 
 
 @functools.lru_cache(maxsize=1)  # the page and the screen tell the same of one reading
 def told_of(outcome: SweepOutcome) -> Sequence[str]:
     """All that is to be said beside the table, one sentence or two each."""
-    if outcome.is_ablation:
+    if outcome.ablation is not None:
         known = [] if outcome.recipe is None else [outcome.recipe]
         return [*selection(known, outcome.objective, "The recipe"), *folded(outcome)]
     return [
@@ -141,8 +139,8 @@ def folded(outcome: SweepOutcome) -> list[str]:
 
 def sweep_answer(outcome: SweepOutcome) -> str:
     """Sum up a sweep in a sentence that claims no more than its page proves."""
-    if outcome.is_ablation:
-        return "; ".join(answers_of_ablation(outcome.sweep))
+    if outcome.ablation is not None:
+        return "; ".join(answers_of_ablation(outcome))
     found = rivalry(outcome.groups, outcome.objective)
     if found is None:
         return outcome.headline()
@@ -159,23 +157,22 @@ def _first(outcome: SweepOutcome) -> str:
     return f"{headline[0].lower()}{headline[1:]}"
 
 
-def answers_of_ablation(sweep: Sweep) -> list[str]:
+def answers_of_ablation(outcome: SweepOutcome) -> list[str]:
     """The stated hypothesis judged, where there is one, and what the changes are shown to do."""
-    verdict = judge_hypothesis(sweep)
+    result, verdict = outcome.ablation, outcome.hypothesis
+    if result is None:
+        return []
     hypothesis = [] if verdict is None else [f"hypothesis {verdict.text}"]
-    result = measure_ablation(sweep)
-    worths = [] if result is None else list(result.worths)
-    objective = "" if result is None else result.objective
     told = [
-        f"{worth.name} {worth.word} ({formatting.difference(objective, worth.gain, 0.0)})"
-        for worth in worths
+        f"{worth.name} {worth.word} ({formatting.difference(result.objective, worth.gain, 0.0)})"
+        for worth in result.worths
         if worth.word in ("helps", "hurts")
     ]
-    silent = [worth.name for worth in worths if _is_silent(worth)]
-    untested = [worth.name for worth in worths if worth.verdict is None]
+    silent = [worth.name for worth in result.worths if _is_silent(worth)]
+    untested = [worth.name for worth in result.worths if worth.verdict is None]
     told += [f"no evidence that {', '.join(silent)} {_makes(silent)} a difference"] * bool(silent)
     told += [f"{', '.join(untested)}: too few figures to tell"] * bool(untested)
-    return [*hypothesis, f"{objective}: {'; '.join(told)}"]
+    return [*hypothesis, f"{result.objective}: {'; '.join(told)}"]
 
 
 def _is_silent(worth: Worth) -> bool:

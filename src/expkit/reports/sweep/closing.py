@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expkit.reports.run.screen import WIDTH, handle, short
 from expkit.reports.runs.recipes import Recipe
-from expkit.reports.runs.settings import SEED, brief, describe_settings, short_key
+from expkit.reports.runs.settings import brief, short_key
 from expkit.reports.sweep.caveats import answers_of_ablation, told_of
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.tables import Table
@@ -26,7 +26,7 @@ def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
         f"{outcome.sweep.name}: {outcome.counts()}",
         *_table(outcome),
         *_failures(outcome),
-        *_paragraphs(answers_of_ablation(outcome.sweep) if outcome.is_ablation else []),
+        *_paragraphs(answers_of_ablation(outcome)),
         *_paragraphs(told_of(outcome)),
         f"  {'folder':<8} {short(path)}",
         *([_pages(path)] if (path / "sweep.md").exists() else []),
@@ -89,7 +89,7 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     passed = [row for row in outcome.rows if row.is_done and not row.is_failed and row.reason]
     lines = []
     for row in passed[:MAX_ROWS]:
-        text = f"#{row.number} {describe_settings({**row.settings, SEED: row.seed})}: {row.reason}"
+        text = f"#{row.number} {row.asked}: {row.reason}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  PASS   ", subsequent_indent=" " * 9)
     more = len(passed) - MAX_ROWS
     lines += [f"         ... and {more} more passed: sweep.csv"] if more > 0 else []
@@ -111,7 +111,7 @@ def _cut(cell: str) -> str:
 def _failures(outcome: SweepOutcome) -> list[str]:
     lines = []
     for row in outcome.failed[:MAX_FAILURES]:
-        label = describe_settings({**row.settings, SEED: row.seed})
+        label = row.asked
         text = f"#{row.number} {label}: {row.failure}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  FAIL   ", subsequent_indent=" " * 9)
         lines.append(f"         see {short(row.output)}")

@@ -18,6 +18,8 @@ from expkit.reports.run.summary import Summary, recall
 from expkit.reports.runs.recipes import Recipe, fold_rows, measured, ranked
 from expkit.reports.runs.rows import RunRow, read_jobs
 from expkit.reports.runs.settings import BASE, CHANGE, describe_settings
+from expkit.reports.sweep.ablation import AblationResult, measure_ablation
+from expkit.reports.sweep.ablation_verdict import AblationVerdict, judge_hypothesis
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +54,21 @@ class SweepOutcome:
         """Those with a figure."""
         return [group for group in self.groups if group.values]
 
-    @property
-    def is_ablation(self) -> bool:
-        """Tell whether it asks what each change of a recipe is worth."""
-        return any(job.change for job in self.sweep.jobs)
+    @cached_property
+    def ablation(self) -> AblationResult | None:
+        """What each change of a recipe is worth, where the sweep asks for it."""
+        return measure_ablation(self.rows, self.sweep.objective)
+
+    @cached_property
+    def hypothesis(self) -> AblationVerdict | None:
+        """The verdict on an ablation's claims, where any was stated."""
+        stated = self.sweep.metadata.get("claims")
+        return None if self.ablation is None else judge_hypothesis(self.ablation, stated)
 
     @property
     def is_choice(self) -> bool:
         """Tell whether there are settings to choose from: not of seeds, folds, or an ablation."""
-        return len(self.known) > 1 and not self.is_ablation
+        return len(self.known) > 1 and self.ablation is None
 
     @property
     def recipe(self) -> Recipe | None:

@@ -17,7 +17,7 @@ from expkit.reports.cross_validation import pooled_cell
 from expkit.reports.plots.files import find_plots, format_of, link_to
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.rows import RunRow
-from expkit.reports.runs.settings import SEED, describe_settings, shown
+from expkit.reports.runs.settings import shown
 from expkit.reports.sweep.ablation_page import ablation_section
 from expkit.reports.sweep.caveats import sweep_answer, told_of
 from expkit.reports.sweep.outcome import SweepOutcome
@@ -38,8 +38,9 @@ def refresh_sweep(path: Path, plot_format: str | None = None) -> SweepOutcome:
     from expkit.reports.sweep.table import SweepTable
 
     refuse_links(path / PLOTS, path)
-    SweepTable(path).write()
-    outcome = SweepOutcome.of(path)
+    table = SweepTable(path)
+    table.write()
+    outcome = SweepOutcome(table.sweep, table.rows)
     plots = draw_sweep_plots(outcome, path / PLOTS, plot_format)
     write_aside(path / "sweep.md", page(outcome, plots).encode())
     return outcome
@@ -61,8 +62,9 @@ def draw_sweep_plots(
         jobs = outcome.sweep.jobs
         with style.in_format(plot_format or format_of(jobs[0].config)):
             plots = draw_sweep(outcome.groups, objective, folder)
-            worth = draw_ablation(outcome.sweep, folder)
-        plots = plots if worth is None else [worth, *plots]
+            if outcome.ablation is not None:
+                worth = draw_ablation(outcome.ablation, folder)
+                plots = plots if worth is None else [worth, *plots]
     for old in set(find_plots(folder)) - set(plots):
         old.unlink()
     return plots
@@ -82,12 +84,12 @@ def page(outcome: SweepOutcome, plots: Sequence[Path]) -> str:
 def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the plots."""
     sweep = outcome.sweep
-    answer = sweep_answer(outcome) if outcome.is_ablation else outcome.headline()
+    answer = outcome.headline() if outcome.ablation is None else sweep_answer(outcome)
     return [
         f"**{markdown.plain(answer)}**",
         f"{outcome.counts()}.",
         *told_of(outcome),
-        *ablation_section(sweep),
+        *ablation_section(outcome),
         *_table(outcome),
         *_failures(outcome),
         *_findings(outcome.rows),
@@ -137,7 +139,7 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     rows = [
         (
             str(row.number),
-            describe_settings({**row.settings, SEED: row.seed}),
+            row.asked,
             row.status,
             row.reason,
         )
@@ -197,7 +199,7 @@ def _failures(outcome: SweepOutcome) -> list[str]:
     rows = [
         (
             str(row.number),
-            describe_settings({**row.settings, SEED: row.seed}),
+            row.asked,
             row.failure,
             markdown.link("output", f"jobs/{row.output.name}"),
         )

@@ -19,7 +19,7 @@ class SweepTable:
     """Remembers what it has read, so that a job that ends costs one job's reading."""
 
     def __init__(self, sweep_path: Path) -> None:
-        sweep = Sweep(sweep_path)
+        self.sweep = sweep = Sweep(sweep_path)
         self._path = sweep_path / "sweep.csv"
         self._jobs = sweep.by_id
         self._variation = Variation.of(sweep.jobs)

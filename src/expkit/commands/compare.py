@@ -191,7 +191,7 @@ def choose_metrics(rows: Sequence[RunRow], wanted: str | None) -> tuple[list[Run
         return list(rows), [first, *(name for name in plain if name != first)]
     measure = Measure.parse(wanted)
     if measure.metric in CLASS_METRICS and measure.class_name is not None:
-        rows = [_with_class(row, measure, wanted) for row in rows]
+        rows = [_with_class(row, measure) for row in rows]
     if all(row.figure(wanted) is None for row in rows):
         raise UserError(
             f"no run has a metric '{wanted}'",
@@ -215,15 +215,14 @@ def _splits(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(f"{name.partition('/')[0]}/" for name in names if "/" in name))
 
 
-def _with_class(row: RunRow, measure: Measure, name: str) -> RunRow:
+def _with_class(row: RunRow, measure: Measure) -> RunRow:
     """A metric of one class stands in the summary alone."""
-    split = row.judged_split if measure.split in ("", "held_out") else measure.split
-    plain = name.removeprefix(f"{measure.split}/") if measure.split else name
+    split = measure.split_of(row.judged_split)
     classes, metrics = recall(row.run)["classes"], dict(row.metrics)
     for each in dict.fromkeys([split, *({"val"} & classes.keys())]):  # val chooses what is shown
         found = (own for own in classes.get(each, ()) if own["class"] == measure.class_name)
         value = next((own[measure.metric] for own in found), None)
-        metrics[each] = {**metrics.get(each, {}), plain: value}
+        metrics[each] = {**metrics.get(each, {}), measure.unsplit: value}
     return replace(row, metrics=metrics)
 
 

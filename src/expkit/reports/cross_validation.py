@@ -50,18 +50,14 @@ class OutOfFold:
 def pool_folds(rows: Sequence[RunRow], metric: str) -> OutOfFold:
     """The metric over all held-out folds of one seed together, with its ordinary interval."""
     planned = int(rows[0].flat_config[NUM_FOLDS])
-    name = f"{HELD_OUT_FOLD}/{_without_split(metric)}"
+    plain = Measure.parse(metric).unsplit
+    name = f"{HELD_OUT_FOLD}/{plain}"
     empty = OutOfFold(name, len({row.fold for row in rows}), planned)
     try:
         pooled = _pooled([_held_out(row.run) for row in rows])
     except UserError as error:
         return replace(empty, trouble=error.what)
-    return replace(empty, figure=Measured.of(pooled).look_up(_without_split(metric)))
-
-
-def _without_split(metric: str) -> str:
-    split = Measure.parse(metric).split
-    return metric.removeprefix(f"{split}/") if split else metric
+    return replace(empty, figure=Measured.of(pooled).look_up(plain))
 
 
 def _held_out(run: Run) -> Predictions:

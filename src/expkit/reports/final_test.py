@@ -21,7 +21,7 @@ def judged_split(recipe: Recipe) -> str:
 def figure_on_judged(recipe: Recipe, objective: str) -> str:
     """`test/accuracy 97.04 % (95 % interval 94.3 to 98.5 %), 270 samples`; empty without one."""
     split = judged_split(recipe)
-    metric = objective.removeprefix(f"{Measure.parse(objective).split}/")
+    metric = Measure.parse(objective).unsplit
     name = f"{split}/{metric}"
     values = [value for row in recipe.judged if (value := row.figure(name)) is not None]
     if not values:

@@ -55,10 +55,10 @@ def figure_of(
 ) -> float | None:
     """A metric by its name; one that names no split is the judged split's."""
     measure = Measure.parse(metric)
-    split = judged_split if measure.split in ("", "held_out") else measure.split
+    split = measure.split_of(judged_split)
     if split == CHOOSING:
         split = "val" if "val" in metrics else judged_split
-    return metrics.get(split, {}).get(metric.removeprefix(f"{measure.split}/"))
+    return metrics.get(split, {}).get(measure.unsplit)
 
 
 def read_digest(run_path: Path) -> Digest | None:

@@ -108,7 +108,7 @@ def choosing(groups: Sequence[Recipe], metric: str) -> str:
     """
     if Measure.parse(metric).split in ("train", "val"):
         return metric
-    on_val = f"val/{_without_split(metric)}"
+    on_val = f"val/{Measure.parse(metric).unsplit}"
     return on_val if any(group.figures(on_val) for group in groups) else metric
 
 
@@ -131,8 +131,7 @@ def _best(groups: Sequence[Recipe], metric: str, limit: int) -> list[Recipe]:
 
 
 def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Records) -> Compared:
-    split = Measure.parse(metrics[0]).split
-    split = "" if split == "held_out" else split
+    split = Measure.parse(metrics[0]).split_of("")
     found = Compared(
         group,
         objections(group, baseline, split),
@@ -209,7 +208,7 @@ def _on_samples(
         return {}
     if not are_same_samples(ours[1], theirs[1]):
         return {}
-    plain = {_without_split(metric): metric for metric in metrics}
+    plain = {Measure.parse(metric).unsplit: metric for metric in metrics}
     figures = {}
     for name, metric in plain.items():
         values = ours[0].figure(metric), theirs[0].figure(metric)
@@ -217,11 +216,6 @@ def _on_samples(
             figures[name] = (values[0], values[1])
     found = differences_on_samples(ours[1], theirs[1], figures)
     return {plain[name]: difference for name, difference in found.items() if name in plain}
-
-
-def _without_split(metric: str) -> str:
-    split = Measure.parse(metric).split
-    return metric.removeprefix(f"{split}/") if split else metric
 
 
 def _judged(rows: Sequence[Compared], metrics: Sequence[str], num_hidden: int) -> list[Compared]:

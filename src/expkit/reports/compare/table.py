@@ -93,8 +93,7 @@ def _value(group: Recipe, metric: str) -> str:
 def judged_on(comparison: Comparison) -> str:
     """On which samples the baseline was measured, and what ± means where there is one."""
     first = comparison.baseline.first
-    split = Measure.parse(comparison.metric).split
-    split = first.judged_split if split in ("", "held_out") else split
+    split = Measure.parse(comparison.metric).split_of(first.judged_split)
     where = f"On {formatting.samples_of(split, first.num_samples.get(split, 0))}"
     if any(group.has_own_samples(split) for group in shown_groups(comparison)):
         where = f"{where}, other ones for each run"
@@ -105,10 +104,8 @@ def judged_on(comparison: Comparison) -> str:
 
 def hidden(comparison: Comparison) -> str:
     """Say how many are passed over, and in which metric those that are shown are the best."""
-    measure, judged = Measure.parse(comparison.chosen_by), comparison.baseline.first.judged_split
-    metric = comparison.chosen_by
-    if measure.split in ("", "held_out"):
-        metric = f"{judged}/{metric.removeprefix('held_out/')}"
+    measure = Measure.parse(comparison.chosen_by)
+    metric = f"{measure.split_of(comparison.baseline.first.judged_split)}/{measure.unsplit}"
     are = "is" if comparison.num_hidden == 1 else "are"
     return (
         f"{comparison.num_hidden} of {len(comparison.groups)} {are} not shown, and not tested: "

@@ -203,11 +203,10 @@ def measured(objective: str, rows: Sequence[RunRow]) -> str:
     """The objective by the split that it was measured on: `val/accuracy`."""
     measure = Measure.parse(objective)
     judged = next((row.judged_split for row in rows if row.judged_split), "")
-    split = measure.split if measure.split not in ("", "held_out") else judged
+    split = measure.split_of(judged)
     if split == CHOOSING:
         split = "val" if any("val" in row.metrics for row in rows) else judged
-    class_name = "" if measure.class_name is None else f"[{measure.class_name}]"
-    return f"{split}{'/' * bool(split)}{measure.metric}{class_name}"
+    return f"{split}{'/' * bool(split)}{measure.unsplit}"
 
 
 def settings_of(row: RunRow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from expkit.reports.run.screen import WIDTH, handle, short
+from expkit.reports.run.screen import WIDTH, labelled, handle, short
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import brief, short_key
 from expkit.reports.sweep.caveats import answers_of_ablation, told_of
@@ -120,14 +120,4 @@ def _failures(outcome: SweepOutcome) -> list[str]:
 
 
 def _paragraphs(sentences: Sequence[str]) -> list[str]:
-    return [
-        line
-        for sentence in sentences
-        for line in textwrap.wrap(
-            sentence,
-            WIDTH,
-            initial_indent="  note     ",
-            subsequent_indent=" " * 11,
-            break_on_hyphens=False,
-        )
-    ]
+    return [line for sentence in sentences for line in labelled("note", sentence)]

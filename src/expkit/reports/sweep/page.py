@@ -54,9 +54,9 @@ def draw_sweep_plots(
         plots = []
     else:
         from expkit.reports.plots import style
-        from expkit.reports.sweep.ablation_plot import draw_ablation
-        from expkit.reports.sweep.axes import Objective
-        from expkit.reports.sweep.plots import draw_sweep
+        from expkit.reports.sweep.plots.ablation_effects import draw_ablation
+        from expkit.reports.sweep.plots.axes import Objective
+        from expkit.reports.sweep.plots.shape import draw_sweep
 
         objective = Objective(outcome.objective, outcome.levels)
         jobs = outcome.sweep.jobs

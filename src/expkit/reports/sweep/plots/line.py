@@ -12,7 +12,13 @@ from matplotlib.axes import Axes
 from expkit.reports.plots import style
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import Value, describe_settings, shown
-from expkit.reports.sweep.axes import Objective, draw_levels, entitle, is_numeric, place_values
+from expkit.reports.sweep.plots.axes import (
+    Objective,
+    draw_levels,
+    entitle,
+    is_numeric,
+    place_values,
+)
 
 Floats = npt.NDArray[np.float64]
 

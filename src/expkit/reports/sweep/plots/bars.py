@@ -11,7 +11,7 @@ from expkit.reports.plots import style
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.rows import RunRow
 from expkit.reports.runs.settings import describe_settings
-from expkit.reports.sweep.axes import Objective, draw_levels, entitle
+from expkit.reports.sweep.plots.axes import Objective, draw_levels, entitle
 
 MAX_ROWS = 20
 

@@ -15,7 +15,7 @@ from expkit.metrics.names import is_lower_better
 from expkit.reports.plots import style
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import Value, describe_settings, shown
-from expkit.reports.sweep.axes import Objective, entitle, in_order, is_numeric, place_values
+from expkit.reports.sweep.plots.axes import Objective, entitle, in_order, is_numeric, place_values
 
 MAX_NAMED_CELLS = 120  # above, the figures in the cells cannot be read
 EMPTY = "#eeeeee"

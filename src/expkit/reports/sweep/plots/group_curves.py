@@ -16,7 +16,7 @@ from expkit.reports import formatting
 from expkit.reports.plots import style
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import describe_settings
-from expkit.reports.sweep.axes import Objective, draw_levels
+from expkit.reports.sweep.plots.axes import Objective, draw_levels
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from expkit.metrics.names import is_lower_better
 from expkit.reports.plots import style
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import Value, describe_settings, short_key, shown
-from expkit.reports.sweep.axes import Objective, entitle, in_order, is_numeric, wants_log
+from expkit.reports.sweep.plots.axes import Objective, entitle, in_order, is_numeric, wants_log
 
 MAX_TICKS = 8  # names beside one axis
 MAX_KEYS = 7

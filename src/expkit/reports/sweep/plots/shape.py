@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from expkit.reports.runs.recipes import Recipe
-from expkit.reports.sweep.axes import Objective, in_order, is_numeric
+from expkit.reports.sweep.plots.axes import Objective, in_order, is_numeric
 
 Shape = Literal["seeds", "line", "choices", "lines", "heatmap", "scatter", "parallel"]
 
@@ -43,11 +43,11 @@ def shape_of(groups: Sequence[Recipe]) -> Shape | None:
 def draw_sweep(groups: Sequence[Recipe], objective: Objective, folder: Path) -> list[Path]:
     """Every plot that the records have something for; the first is the answer."""
     from expkit.reports.plots import style
-    from expkit.reports.sweep.bars import draw_choices, draw_seeds
-    from expkit.reports.sweep.curves import draw_group_curves
-    from expkit.reports.sweep.heatmap import draw_heatmap, draw_scatter
-    from expkit.reports.sweep.line import draw_line, draw_lines
-    from expkit.reports.sweep.parallel import draw_parallel
+    from expkit.reports.sweep.plots.bars import draw_choices, draw_seeds
+    from expkit.reports.sweep.plots.group_curves import draw_group_curves
+    from expkit.reports.sweep.plots.heatmap import draw_heatmap, draw_scatter
+    from expkit.reports.sweep.plots.line import draw_line, draw_lines
+    from expkit.reports.sweep.plots.parallel import draw_parallel
 
     draw = {
         "seeds": draw_seeds,

@@ -83,7 +83,7 @@ def test_settings_are_told_shortly() -> None:
 def test_the_table_has_a_row_a_job(tmp_path: Path) -> None:
     """Also one that failed, with its reason; figures with all their digits."""
     path = write_sweep(tmp_path, JOBS)
-    SweepTable(path).write()
+    SweepTable.read(path).write()
     rows = read_csv(path)
     assert [row["number"] for row in rows] == ["0", "1", "2", "3"]
     assert [row["model"] for row in rows] == ["small", "small", "large", "large"]
@@ -98,7 +98,7 @@ def test_the_table_follows_a_job_that_ends(tmp_path: Path) -> None:
     """One job is read again, and its figures come as new columns where they are the first."""
     whole = write_sweep(tmp_path, JOBS, "20260101_000000_1")
     path = write_sweep(tmp_path, [FakeJob(JOBS[0].words, status="running")])
-    table = SweepTable(path)
+    table = SweepTable.read(path)
     table.write()
     assert "val/accuracy" not in read_csv(path)[0]
     identity = Sweep(path).jobs[0].id

@@ -38,9 +38,8 @@ def refresh_sweep(path: Path, plot_format: str | None = None) -> SweepOutcome:
     from expkit.reports.sweep.table import SweepTable
 
     refuse_links(path / PLOTS, path)
-    table = SweepTable(path)
-    table.write()
-    outcome = SweepOutcome(table.sweep, table.rows)
+    outcome = SweepOutcome.of(path)
+    SweepTable(outcome.sweep, outcome.rows).write()
     plots = draw_sweep_plots(outcome, path / PLOTS, plot_format)
     write_aside(path / "sweep.md", page(outcome, plots).encode())
     return outcome

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from expkit.records.csv_cells import csv_text
@@ -18,40 +20,41 @@ LAST = ("best_epoch", "epochs", "findings", "seconds", "folder", "reason", "over
 class SweepTable:
     """Remembers what it has read, so that a job that ends costs one job's reading."""
 
-    def __init__(self, sweep_path: Path) -> None:
-        self.sweep = sweep = Sweep(sweep_path)
-        self._path = sweep_path / "sweep.csv"
+    def __init__(self, sweep: Sweep, rows: Sequence[RunRow]) -> None:
+        self._path = sweep.path / "sweep.csv"
         self._jobs = sweep.by_id
         self._variation = Variation.of(sweep.jobs)
-        self._rows = {row.job.id: row for row in read_jobs(sweep) if row.job is not None}
+        self._rows = {row.job.id: row for row in rows if row.job is not None}
+        self._figures = {job: row.figures for job, row in self._rows.items()}
         self._lines: dict[str, str] = {}
         self._metrics: list[str] = []
 
-    @property
-    def rows(self) -> list[RunRow]:
-        return list(self._rows.values())
+    @classmethod
+    def read(cls, path: Path) -> SweepTable:
+        sweep = Sweep(path)
+        return cls(sweep, read_jobs(sweep))
 
     def update(self, job: str) -> None:
         """Read one job again, and write the table."""
-        self._rows[job] = read_job(self._jobs[job].again(), self._variation)
+        self._rows[job] = row = read_job(self._jobs[job].again(), self._variation)
+        self._figures[job] = row.figures
         self._lines.pop(job, None)
         self.write()
 
     def write(self) -> None:
         """A metric that no row had before is a column more, for which all lines are made anew."""
-        metrics = list(dict.fromkeys(name for row in self._rows.values() for name in row.figures))
+        metrics = list(dict.fromkeys(chain.from_iterable(self._figures.values())))
         if metrics != self._metrics:
             self._metrics, self._lines = metrics, {}
         for job, row in self._rows.items():
             if job not in self._lines:
-                self._lines[job] = csv_text([self._cells(row)])
+                self._lines[job] = csv_text([self._cells(row, self._figures[job])])
         header = csv_text([[*FIRST, *self._variation.keys, *metrics, *LAST]])
         write_aside(
             self._path, "".join([header, *(self._lines[job] for job in self._rows)]).encode()
         )
 
-    def _cells(self, row: RunRow) -> list[object]:
-        figures = row.figures
+    def _cells(self, row: RunRow, figures: Mapping[str, float | None]) -> list[object]:
         return [
             *(COLUMNS[name](row) for name in FIRST),
             *(shown(row.settings[key]) for key in self._variation.keys),

@@ -21,7 +21,7 @@ from expkit.reports.compare.screen import WIDTH, comparison_screen
 from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.plots.files import FORMATS, add_format
 from expkit.reports.run.summary import recall
-from expkit.reports.runs.recipes import Recipe, fold_rows, rivals_of
+from expkit.reports.runs.recipes import Recipe, fold_rows, following, rivals_of
 from expkit.reports.runs.rows import RunRow, read_run
 from expkit.terminal.arguments import Parser, place
 
@@ -173,8 +173,7 @@ def _followers(followers: Sequence[str], groups: Sequence[Recipe]) -> str:
     """A note on the keys that were folded with the seed; empty without any."""
     if not followers or all(len(group.draws) == 1 for group in groups):
         return ""
-    has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
-    return f"note: {_listed(followers)} {has} one value for each seed: {it} taken as part of it"
+    return f"note: {following(followers, _listed(followers))}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,11 +22,7 @@ class Table:
 
     def lines(self) -> list[str]:
         """Return lines of a terminal, whose columns stand under each other."""
-        widths = self._widths()
-        return [
-            GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (self.header, *self.rows)
-        ]
+        return aligned((self.header, *self.rows))
 
     def blocks(self, width: int) -> list[str]:
         """Return lines for all columns: the first in each block, with those that fit beside it."""
@@ -40,7 +36,7 @@ class Table:
 
     def fitting(self, width: int) -> Table:
         """Return the first columns, two at the least, that a screen has room for."""
-        ends = accumulate(len(GAP) + each for each in self._widths())
+        ends = accumulate(len(GAP) + each for each in _widths((self.header, *self.rows)))
         count = max(2, sum(end <= width for end in ends))
         return self.columns(range(len(self.header))[:count])
 
@@ -66,5 +62,15 @@ class Table:
         """Return the text of a CSV that no spreadsheet and no terminal obeys."""
         return csv_text((self.header, *self.rows))
 
-    def _widths(self) -> list[int]:
-        return [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines of a terminal, also for cells that have no header."""
+    widths = _widths(rows)
+    return [
+        GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -58,3 +59,11 @@ def test_runs_have_the_same_columns_as_jobs(sweep: Sweep) -> None:
     for name in ("recipe", "folder", "seed", "asked.width", "val/accuracy", "epochs", "findings"):
         assert ours[name].tolist() == theirs[name].tolist()
     assert ours["job"].isna().all()
+
+
+def test_no_setting_takes_the_place_of_a_fact(sweep: Sweep) -> None:
+    """A stranger's config may have a key of any name."""
+    row = replace(read_jobs(sweep)[0], choices={"status": "fine", "model": "net"})
+    frame = runs_frame([row])
+    assert (frame.loc[0, "status"], frame.loc[0, "model"]) == ("finished", "net")
+    assert [*frame.columns[:2]] == ["recipe", "repeats"]

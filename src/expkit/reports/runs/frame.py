@@ -32,21 +32,23 @@ COLUMNS: Mapping[str, Callable[[RunRow], object]] = {
 def runs_frame(rows: Sequence[RunRow]) -> pd.DataFrame:
     """Return a row a run: facts, choices by group, flat settings, and `split/metric` figures.
 
-    Those of one `recipe` are alike but for seed and fold: `frame.groupby("recipe")` folds them; a
-    run made twice is marked by `repeats`, the number of the row that it repeats.
+    Those of one `recipe` are alike but for seed and fold: `frame.groupby("recipe")` folds them. A
+    run that was made twice has under `repeats` the place of the row that it repeats.
     """
     import pandas as pd
 
     folding = fold_rows(rows)
     labels = {id(row): each.label for each in recipes_of(rows, folding) for row in each.rows}
-    return pd.DataFrame(
+    facts = [
         {
             "recipe": labels[id(row)],
             "repeats": folding.repeats.get(place),
             **{name: read(row) for name, read in COLUMNS.items()},
-            **row.choices,
-            **settings_of(row),
-            **row.figures,
         }
         for place, row in enumerate(rows)
+    ]
+    return pd.DataFrame(
+        # the facts come first, and no setting of their name takes their place
+        {**own, **row.choices, **settings_of(row), **row.figures, **own}
+        for own, row in zip(facts, rows, strict=True)
     )

@@ -214,6 +214,12 @@ def settings_of(row: RunRow) -> dict[str, Any]:
     return seed_groups.settings_of(row.flat_config)
 
 
+def following(followers: Sequence[str], keys: str) -> str:
+    """The sentence on the keys that were folded with the seed, as `keys` lists them."""
+    has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
+    return f"{keys} {has} one value for each seed: {it} taken as a part of it"
+
+
 def label_of(number: int) -> str:
     """A to Z, then AA, AB, ..."""
     letters, left = "", number + 1

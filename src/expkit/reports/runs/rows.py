@@ -80,6 +80,7 @@ class RunRow:
 
     @property
     def flat_config(self) -> Mapping[str, Any]:
+        """The config with dotted keys: {"model.depth": 2}."""
         return self.config if self.job is None else flatten(self.config)
 
     @property
@@ -179,10 +180,12 @@ def _results(digest: Digest) -> dict[str, Any]:
 
 
 def read_run(run: Run) -> RunRow:
+    """Return the row of a run, by its digest where it has one, else by its records."""
     return row_of(run.path, recall_digest(run))
 
 
 def read_jobs(sweep: Sweep) -> list[RunRow]:
+    """Return the rows of all jobs that were planned."""
     variation = Variation.of(sweep.jobs)
     return [read_job(job, variation) for job in sweep.jobs]
 

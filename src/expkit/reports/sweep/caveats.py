@@ -14,7 +14,7 @@ from expkit.reports.compare.comparison import Compared, compare
 from expkit.reports.compare.verdicts import Verdict, judge
 from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.final_test import figure_on_judged, judged_split
-from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.recipes import Recipe, following
 from expkit.reports.runs.settings import describe_settings
 from expkit.reports.sweep.ablation import Worth
 from expkit.reports.sweep.outcome import SweepOutcome
@@ -125,9 +125,7 @@ def folded(outcome: SweepOutcome) -> list[str]:
     found = outcome.folding
     lines = []
     if found.followers:
-        has, it = ("has", "it is") if len(found.followers) == 1 else ("have", "they are")
-        keys = ", ".join(found.followers)
-        lines.append(f"{keys} {has} one value for each seed: {it} taken as a part of it.")
+        lines.append(f"{following(found.followers, ', '.join(found.followers))}.")
     for again, once in found.repeats.items():
         numbers = outcome.rows[again].number, outcome.rows[once].number
         lines.append(

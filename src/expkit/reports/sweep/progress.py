@@ -14,6 +14,7 @@ from expkit.reports.runs.recipes import measured
 from expkit.reports.runs.rows import read_job
 from expkit.reports.runs.settings import SEED, Variation, describe_settings, seed_of
 from expkit.reports.sweep.running_job import RunningJob
+from expkit.reports.tables import aligned
 
 
 class SweepProgress:
@@ -126,12 +127,8 @@ class SweepProgress:
 
     def running_lines(self) -> list[str]:
         """A line each, in columns."""
-        labels = [self.label(each.job) for each in self.running.values()]
-        width = max((len(label) for label in labels), default=0)
-        return [
-            f"  {label:<{width}}  {each.describe()}"
-            for label, each in zip(labels, self.running.values(), strict=True)
-        ]
+        cells = [(self.label(each.job), each.describe()) for each in self.running.values()]
+        return [f"  {line}" for line in aligned(cells)]
 
 
 def _size_of(path: Path) -> int:

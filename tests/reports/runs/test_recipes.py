@@ -10,11 +10,11 @@ import pytest
 
 from expkit.errors import UserError
 from expkit.records.run.digest import Digest
+from expkit.records.seed_groups import differing_keys
 from expkit.reports.compare.comparability import objections
 from expkit.reports.compare.filter import keep_where
 from expkit.reports.runs.recipes import Recipe, fold_rows, label_of, rivals_of
 from expkit.reports.runs.rows import RunRow, row_of
-from expkit.reports.runs.settings import differing_keys
 
 CONFIG = {
     "seed": 0,
@@ -153,8 +153,12 @@ def test_labels() -> None:
 
 def test_only_keys_that_differ() -> None:
     """A key that one of them lacks differs, as true does from 1, and null from nothing."""
-    settings = [{"a": 1, "b": 2, "c": None, "d": True}, {"a": 1, "b": 3, "d": 1}]
-    assert differing_keys(settings) == ["b", "c", "d"]
+    settings = [
+        {"a": 1, "b": 2, "c": None, "d": True, "e": [1, 2]},
+        {"a": 1, "b": 3, "d": 1, "e": [1.0, 2]},
+    ]
+    assert differing_keys(settings) == ["b", "c", "d", "e"]
+    assert differing_keys(settings[:1] * 2) == []
 
 
 @pytest.mark.parametrize(

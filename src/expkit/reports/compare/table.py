@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from expkit.metrics.names import Measure
 from expkit.metrics.p_values import p_value
+from expkit.records.seed_groups import differing_keys
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, Comparison
 from expkit.reports.compare.filter import setting, value_of
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.run.screen import MAIN_METRICS
 from expkit.reports.runs.recipes import Recipe, settings_of
-from expkit.reports.runs.settings import SEED, differing_keys, words_of
+from expkit.reports.runs.settings import SEED, words_of
 from expkit.reports.tables import Table
 
 

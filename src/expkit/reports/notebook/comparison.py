@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.records.run.reader import Run
-from expkit.records.seed_groups import NOT_SETTINGS, flatten
+from expkit.records.seed_groups import NOT_SETTINGS, differing_keys, flatten
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, beside_each, main_metric
 from expkit.reports.compare.table import answer
@@ -16,7 +16,6 @@ from expkit.reports.run.digests import make_digest
 from expkit.reports.run.summary import Summary
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.rows import row_of
-from expkit.reports.runs.settings import differing_keys
 from expkit.reports.tables import Table
 
 Pair = tuple[Run, Summary]

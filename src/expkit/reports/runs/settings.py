@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from expkit.records.seed_groups import flatten
 from expkit.records.sweep.job import Job
@@ -112,18 +111,3 @@ def short_key(key: str, keys: Sequence[str] | Mapping[str, Value]) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def differing_keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that these flat configs do not all have alike, in the order of the configs."""
-    keys = dict.fromkeys(key for each in settings for key in each)
-    return [key for key in keys if not _are_alike(each.get(key, _Missing) for each in settings)]
-
-
-class _Missing:
-    """Stands for a key that a config lacks, where None is a value."""
-
-
-def _are_alike(values: Iterable[Any]) -> bool:
-    first, *others = values
-    return all(type(other) is type(first) and other == first for other in others)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from expkit.metrics.mcnemar import LEVEL
@@ -11,6 +10,7 @@ from expkit.metrics.p_values import p_value
 from expkit.reports import formatting
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.markdown import Markup, code
+from expkit.reports.runs.recipes import mean_of
 from expkit.reports.runs.settings import shown
 from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth
 from expkit.reports.sweep.ablation_verdict import AblationVerdict, JudgedClaim, in_words
@@ -60,7 +60,7 @@ def _row(result: AblationResult, worth: Worth) -> tuple[str, ...]:
 
 
 def _mean(objective: str, values: Sequence[float]) -> str:
-    return formatting.figure(objective, statistics.fmean(values)) if values else "-"
+    return formatting.spread(objective, mean_of(values), None)
 
 
 def _count(count: int, planned: int) -> str:

@@ -34,7 +34,7 @@ RUNS = {
     "puzzle_position": f"train {SMALL_PUZZLE} dataset.target=position loss=mse "
     f"criteria=regression {FEW} seed=1",
     "puzzle_rotation": f"train {SMALL_PUZZLE} dataset.target=rotation {FEW} seed=1",
-    "deep_head": f"train {SMALL_PUZZLE} model=deep_head dataset.normalise=none "
+    "deep_head": f"train {SMALL_PUZZLE} model=deep_head dataset.normalize=none "
     "procedure.overfit_10.max_steps=60 seed=0",
     "digits": f"train {DIGITS} model.norm=batch model.dropout=0.2 augment=light optimizer=adamw "
     f"schedule=cosine procedure.train.max_gradient_norm=1 procedure.train.ema_decay=0.9 {FEW}",
@@ -69,7 +69,8 @@ VOLATILE = re.compile(
     r"|digest|sha256|date|hash|_dir$|^time|^load|_gb$|minutes|^format_version"
 )
 TEXT = re.compile(r"[a-z].*\s", re.IGNORECASE | re.DOTALL)  # a sentence, which may be worded anew
-RANGE_TEST = "rates"  # of the learning rate: it goes as far as a second of this machine carries it
+# it goes as far as a second of this machine carries it
+RANGE_TESTS = ("rates", "lr_range_test")
 # what findings called their numbers, and runs their folder of images, before the field's words
 EVIDENCE = {
     "pictures": "images",
@@ -150,7 +151,8 @@ def former_names() -> Mapping[str, str]:
         table = import_module("expkit.records.former_names")
     except ModuleNotFoundError:
         return {}
-    return {**table.MODULES, **table.FIELDS, **EVIDENCE}
+    keys_and_rules = {**getattr(table, "KEYS", {}), **getattr(table, "RULES", {})}
+    return {**table.MODULES, **table.FIELDS, **keys_and_rules, **EVIDENCE}
 
 
 def read_all(place: Path, former: Mapping[str, str]) -> dict[str, Any]:
@@ -197,7 +199,7 @@ def read_file(path: Path) -> Iterator[tuple[str, Any]]:
     elif path.suffix == ".jsonl":
         for number, line in enumerate(path.read_text().splitlines()):
             signal = json.loads(line)
-            if signal.get("kind") != RANGE_TEST:
+            if signal.get("kind") not in RANGE_TESTS:
                 place = [signal.get(key, "") for key in ("stage", "kind", "epoch", "step", "name")]
                 yield from flatten(
                     signal, "-".join(map(str, place if "kind" in signal else [number]))

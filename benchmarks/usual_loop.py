@@ -62,7 +62,7 @@ def train_as_usual(
 
 
 def run_epochs(model: nn.Module, pictures: ImageFolder, batch_size: int) -> Iterator[object]:
-    """Files decoded and normalised every epoch by two workers, fp32, channels first, plain Adam."""
+    """Files decoded and normalized every epoch by two workers, fp32, channels first, plain Adam."""
     on = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loader = DataLoader(pictures, batch_size, shuffle=True, num_workers=2)
     model = model.to(on).train()

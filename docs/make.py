@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from expkit.config.paths import builtin_conf, first_comment
+from expkit.diagnosis import remedies
 from expkit.safe_yaml import load_yaml
 
 DOCS = Path(__file__).parent
@@ -92,97 +93,86 @@ def describe_rule(path: Path) -> str:
     text = path.read_text("utf-8")
     settings = load_yaml(text)
     module, _, name = settings["_target_"].rpartition(".")
-    code = RuleCode(import_module(module), name)
+    code = code_of(import_module(module), name)
     lines = [f"### {path.stem}", "", f"{first_comment(path)}.", ""]
-    lines += [f"- Severity: {', '.join(code.severities())}."]
-    comments = {key: comment for key, (_, comment) in fields_of(code.rule).items()}
-    comments |= dict(re.findall(r"^(\w+):[^#\n]*# (.*)$", text, re.M))
-    for key, value in thresholds(settings, code.rule).items():
-        lines.append(f"- `{key}: {value}`" + (f": {comments[key]}" if comments.get(key) else ""))
+    cases = list(settings.get("cases", {}).values())
+    severities = [node.value for node in code if isinstance(node, ast.Constant)]
+    severities += [case["severity"] for case in cases]
+    lines += [f"- Severity: {', '.join(each for each in SEVERITIES if each in severities)}."]
+    comments = dict(re.findall(r"^(\w+):[^#\n]*# (.*)$", text, re.M))
+    thresholds = {key: value for key, value in settings.items() if isinstance(value, int | float)}
+    lines += [f"- `{key}: {value}`: {comments[key]}" for key, value in thresholds.items()]
     if explains := settings.get("explains"):
         lines.append(f"- Stands for {', '.join(f'`{each}`' for each in explains)}, if found too.")
-    lines += [f"- Likely cause: {cause}." for cause in code.causes()]
-    if remedies := code.remedies():
-        lines.append(f"- May cure it: {', '.join(f'`{each}`' for each in remedies)}.")
-    lines += [f"- To do: {step}." for step in code.commands()]
+    lines += [f"- Likely cause: {cause}." for cause in said(cases, "cause")]
+    if cures := list(dict.fromkeys([*overrides_in(code), *said(cases, "remedies")])):
+        lines.append(f"- May cure it: {', '.join(f'`{each}`' for each in cures)}.")
+    steps = [*said(cases, "command"), *said(cases, "otherwise")]
+    lines += [f"- To do: {step}." for step in steps]
     return "\n".join(lines)
 
 
-def thresholds(settings: Mapping[str, Any], rule: type) -> dict[str, Any]:
-    """The numbers that a rule goes by: its YAML's, and the defaults of its class."""
-    defaults = {
-        key: field.default
-        for key, field in rule.__dataclass_fields__.items()
-        if isinstance(field.default, int | float)
+def said(cases: list[dict[str, Any]], key: str) -> list[str]:
+    """The causes, the remedies or the commands of a rule's cases; … stands for what it computes."""
+    found = [plainly(text) for case in cases for text in texts_of(case, key)]
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def texts_of(case: Mapping[str, Any], key: str) -> Iterator[str]:
+    """The texts of a case under a key, each of its parts in a text of its own."""
+    given = case.get(key, "")
+    texts = [given] if isinstance(given, str) else [word for group in given for word in group]
+    for text in texts:
+        names = [name for name in case.get("parts", {}) if f"{{{name}}}" in text]
+        yield from (fill_parts(text, case.get("parts", {}), name) for name in names or [""])
+
+
+def fill_parts(text: str, parts: Mapping[str, str], chosen: str) -> str:
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", part if name == chosen else "")
+    return text
+
+
+def plainly(template: str) -> str:
+    for stage in ("stage", "training"):
+        template = template.replace(f"procedure.{{{stage}}}.", "procedure.STAGE.")
+    return re.sub(r"{.*?}", "…", template)
+
+
+def code_of(module: ModuleType, name: str) -> list[ast.AST]:
+    """The syntax tree of a rule's class, with what it calls of its module and of the remedies."""
+    named = {
+        node.name: node
+        for each in (remedies, module)
+        for node in ast.parse(inspect.getsource(each)).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
-    given = {key: value for key, value in settings.items() if isinstance(value, int | float)}
-    return {**defaults, **given}
+    nodes: list[ast.AST] = []
+    waiting, seen = [name], set()
+    while waiting:
+        each = waiting.pop(0)
+        if each in named and each not in seen:
+            seen.add(each)
+            nodes += list(ast.walk(named[each]))
+            waiting += [n.id for n in ast.walk(named[each]) if isinstance(n, ast.Name)]
+    return nodes
 
 
-class RuleCode:
-    """What a rule's code says, read from its syntax tree."""
+def overrides_in(nodes: list[ast.AST]) -> list[str]:
+    """The overrides that a rule's code proposes; … stands for what it computes."""
+    inside = {id(part) for n in nodes if isinstance(n, ast.JoinedStr) for part in n.values}
+    texts = [text_of(node) for node in nodes if id(node) not in inside]
+    words = [text.replace("procedure.….", "procedure.STAGE.") for text in texts]
+    return list(dict.fromkeys(word for word in words if OVERRIDE.fullmatch(word)))
 
-    def __init__(self, module: ModuleType, name: str) -> None:
-        self.module = module
-        self.rule = getattr(module, name)
-        tree = ast.parse(inspect.getsource(module))
-        named = {
-            node.name: node
-            for node in tree.body
-            if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        }
-        self.nodes: list[ast.AST] = []
-        waiting, seen = [name], set()
-        while waiting:  # the class, with what it calls of its own module
-            each = waiting.pop(0)
-            if each in named and each not in seen:
-                seen.add(each)
-                self.nodes += list(ast.walk(named[each]))
-                waiting += [n.id for n in ast.walk(named[each]) if isinstance(n, ast.Name)]
 
-    def severities(self) -> list[str]:
-        found = {node.value for node in self.nodes if isinstance(node, ast.Constant)}
-        return [each for each in SEVERITIES if each in found]
-
-    def causes(self) -> list[str]:
-        return self._given("cause")
-
-    def commands(self) -> list[str]:
-        return self._given("command")
-
-    def remedies(self) -> list[str]:
-        """The overrides that it proposes; … stands for what it computes."""
-        inside = {id(part) for n in self.nodes if isinstance(n, ast.JoinedStr) for part in n.values}
-        texts = [each for n in self.nodes if id(n) not in inside for each in self._texts(n)]
-        words = [text.replace("procedure.….", "procedure.STAGE.") for text in texts]
-        return list(dict.fromkeys(word for word in words if OVERRIDE.fullmatch(word)))
-
-    def _given(self, argument: str) -> list[str]:
-        texts = [
-            " ".join(text.split())
-            for node in self.nodes
-            if isinstance(node, ast.Call)
-            for keyword in node.keywords
-            if keyword.arg == argument
-            for text in self._texts(keyword.value)
-        ]
-        return list(dict.fromkeys(text for text in texts if text))
-
-    def _texts(self, node: ast.AST) -> Iterator[str]:
-        """The texts that an expression may be; … stands for what is computed."""
-        match node:
-            case ast.Constant(value=str(text)):
-                yield text
-            case ast.JoinedStr(values=parts):
-                yield "".join(next(self._texts(part), "…") for part in parts)
-            case ast.IfExp(body=body, orelse=other):
-                yield from self._texts(body)
-                yield from self._texts(other)
-            case ast.BinOp(op=ast.Add(), left=left, right=right):
-                ends = list(self._texts(right)) or ["…"]
-                yield from (start + end for start in self._texts(left) for end in ends)
-            case ast.Name(id=name) if isinstance(getattr(self.module, name, None), str):
-                yield getattr(self.module, name)
+def text_of(node: ast.AST) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(text_of(part) or "…" for part in parts)
+    return ""
 
 
 if __name__ == "__main__":

@@ -40,10 +40,17 @@ def test_every_rule_has_its_section_with_its_severities() -> None:
 
 
 def test_a_threshold_stands_with_the_value_that_is_used(make: ModuleType) -> None:
-    """The YAML's value, and the default of the class where the YAML has none."""
+    """The YAML's value, with its comment."""
     text = make.describe_rule(ROOT / "conf/diagnosis/overfitting.yaml")
-    assert "- `min_rise: 0.05`" in text
-    assert "- `min_sigmas: 3.0`" in text
+    assert "- `min_rise: 0.05`: of the lowest held-out loss\n" in text
+    assert "- `min_sigmas: 3.0`: the rise beside one epoch's noise\n" in text
+
+
+def test_remedies_are_those_of_the_cases_and_of_the_code_that_they_share(make: ModuleType) -> None:
+    """The learning rate stands in a YAML's case, the other start in expkit.diagnosis.remedies."""
+    text = make.describe_rule(ROOT / "conf/diagnosis/dead_units.yaml")
+    assert "- May cure it: `optimizer.lr=…`." in text
+    assert "`model.init=kaiming`" in make.describe_rule(ROOT / "conf/diagnosis/loss_at_chance.yaml")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

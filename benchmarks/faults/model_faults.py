@@ -249,7 +249,7 @@ UNITS: list[Fault] = [
             "model=deep_head",
             "dataset=puzzle",
             "dataset.piece_size=32",
-            "dataset.normalise=unit",
+            "dataset.normalize=unit",
             epochs(12),
         ),
         "collapsed_features",

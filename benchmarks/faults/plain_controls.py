@@ -58,15 +58,15 @@ MODELS: list[Control] = [
     ),
     control("puzzle_quick_recipe", ("experiment=puzzle_larger_backbone_quick",), least=0.98),
     control(
-        "digits_arrays_unit", (*DEEP, "dataset.normalise=unit", epochs(20)), prepare=digits_as()
+        "digits_arrays_unit", (*DEEP, "dataset.normalize=unit", epochs(20)), prepare=digits_as()
     ),
     control(
         "shapes_imagenet_scale",
-        (*RESNET, "dataset.normalise=imagenet", epochs(20)),
+        (*RESNET, "dataset.normalize=imagenet", epochs(20)),
         prepare=MANY_SHAPES,
         least=0.8,
     ),
-    control("digits_normalised_by_sample", (*DIGITS_CONV, "dataset.normalise=sample")),
+    control("digits_normalized_by_sample", (*DIGITS_CONV, "dataset.normalize=sample")),
 ]
 
 LEARNING: list[Control] = [

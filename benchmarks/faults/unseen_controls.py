@@ -251,7 +251,7 @@ AWKWARD: list[Control] = [
     ),
     sound(
         "bytes_under_batch_norm",
-        (*SEPARABLE, "dataset.normalise=unit"),
+        (*SEPARABLE, "dataset.normalize=unit"),
         prepare=GRATINGS,
     ),
     sound(

@@ -151,7 +151,7 @@ SAMPLES: list[Fault] = [
         prepare=GLYPHS,
     ),
     unseen_fault(
-        "normalised_along_the_batch",
+        "normalized_along_the_batch",
         "samples mixed",
         (*flawed("Dilated", "over_batch"), *adamw(0.003), FULL),
         "samples_mixed",
@@ -276,7 +276,7 @@ UNITS: list[Fault] = [
     unseen_fault(
         "nan_in_a_bias",
         "not finite",
-        net("Mlp", 10, init="uninitialised"),
+        net("Mlp", 10, init="uninitialized"),
         "non_finite_layer",
         prepare=MOONS,
     ),

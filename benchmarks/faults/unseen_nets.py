@@ -65,7 +65,7 @@ def initialize(layer: nn.Linear | nn.Conv2d, how: str) -> None:
             nn.init.zeros_(layer.bias)
         case "negative_bias":
             nn.init.constant_(layer.bias, -8.0)
-        case "uninitialised":  # whatever lay there
+        case "uninitialized":  # whatever lay there
             nn.init.constant_(layer.bias, float("nan"))
         case _:
             assert how == "default"

@@ -117,7 +117,7 @@ def _forgive_streams() -> None:
 
 
 def _drop_output() -> None:
-    """What is still in the buffer would fail once more at exit."""
+    """Drop what is still in the buffer: it would fail once more at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

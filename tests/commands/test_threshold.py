@@ -27,6 +27,7 @@ def test_threshold_is_kept_and_told(run_here: Expkit) -> None:
     assert [each.class_name for each in read_thresholds(run.path)] == ["pit", "clean"]
 
 
+@pytest.mark.slow
 def test_threshold_that_is_not_confirmed_exits_with_1(run_here: Expkit) -> None:
     """Kept on one half, missed on the other: by chance this happens to some of the halves."""
     classes_run(Path("outputs"), ["clean", "pit"], per_class=300)

@@ -78,6 +78,7 @@ def test_a_sweep_is_a_folder_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "not read" in str(conf_left_out())
 
 
+@pytest.mark.slow
 def test_only_what_a_config_names_is_imported_from_the_working_directory(tmp_path: Path) -> None:
     """A model's own module is found, with one that it imports; torch's optional ones are not."""
     (tmp_path / "my_nets.py").write_text("import my_layers\nclass Net: ...\n")

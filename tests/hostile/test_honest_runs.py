@@ -9,6 +9,7 @@ from hostile_folders import COMMANDS
 pytestmark = pytest.mark.broad(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_honest_run_passes_every_command(command: str, arena: Arena) -> None:
     """Nothing that the suite forbids is done by the commands anyhow."""
@@ -18,6 +19,7 @@ def test_an_honest_run_passes_every_command(command: str, arena: Arena) -> None:
     arena.ask(*COMMANDS[command], codes=codes)
 
 
+@pytest.mark.slow
 def test_an_honest_sweep_passes(arena: Arena) -> None:
     arena.give("sweep")
     for words in (("show",), ("plot",), ("resume",), ("diagnose",), ("compare",)):

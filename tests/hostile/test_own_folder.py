@@ -96,6 +96,7 @@ def test_a_choice_of_ones_own_is_broken(kind: str, arena: Arena) -> None:
     arena.ask("train", "model=nowhere", codes=(REFUSED,))
 
 
+@pytest.mark.slow
 def test_choices_that_take_from_each_other(arena: Arena) -> None:
     """In a circle of two, which listing and completion follow no further."""
     own(arena, "model", "odd", "# x\ndefaults: [even]\n")
@@ -423,6 +424,7 @@ def test_a_run_that_must_not_be_read(arena: Arena) -> None:
     path.chmod(0o700)
 
 
+@pytest.mark.slow
 def test_modules_of_the_gift_are_not_imported_by_torch(arena: Arena) -> None:
     """torch asks for optional packages by name; the first import of a process decides."""
     path = arena.give()

@@ -86,8 +86,8 @@ DATASET: dict[str, Change] = {
     "a decoding of 99 channels": put("preprocessing", "decoding", "channels", 99),
     "a decoding with a key too many": put("preprocessing", "decoding", "frobnicate", 1),
     "a preprocessing of a list": put("preprocessing", [1]),
-    "a normaliser of a text": put("preprocessing", "normalizer", "x"),
-    "a normaliser of texts": put("preprocessing", "normalizer", {"mean": ["a"], "std": ["b"]}),
+    "a normalizer of a text": put("preprocessing", "normalizer", "x"),
+    "a normalizer of texts": put("preprocessing", "normalizer", {"mean": ["a"], "std": ["b"]}),
     "an image outside": put(
         "layouts", {"test": {"image": "../../beside/picture.png", "rows": 2, "columns": 8,
                              "cells": list(range(16))}}),
@@ -412,6 +412,7 @@ NAMES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.draws
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_class_is_named_by_a_stranger(kind: str, arena: Arena) -> None:

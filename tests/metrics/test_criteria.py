@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, nan
 
 import pytest
-from small_facts import DIGITS, POSITIONS
+from small_metadata import DIGITS, POSITIONS
 
 from expkit.errors import UserError
 from expkit.metrics.criteria import Criterion, parse_criterion

@@ -75,6 +75,7 @@ def test_an_older_log_loss_proves_nothing_by_its_clipping() -> None:
     assert found.p == 1
 
 
+@pytest.mark.slow
 def test_alike_models_are_told_apart_in_5_of_100_and_intervals_cover_in_95() -> None:
     """300 draws of 60 samples with skewed losses: alike in one half, 0.4 apart in the other."""
     random = np.random.default_rng(0)

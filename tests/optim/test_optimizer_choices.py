@@ -75,6 +75,7 @@ def test_every_schedule_warms_up(name: str) -> None:
     assert scales == pytest.approx([0.01, (0.01 + start) / 2, start])
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_another_library_is_yaml_alone(run_here: Expkit) -> None:
     """A whole run, with a schedule and a loss of its own."""
     words = ["optimizer=ranger", "schedule=step", "loss=focal", "loss.class_weights=balanced"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from small_facts import DIGITS, POSITIONS
+from small_metadata import DIGITS, POSITIONS
 
 from expkit.errors import UserError
 from expkit.runner.stated_criteria import check_criteria

@@ -12,7 +12,7 @@ CONFIG: Mapping[str, Any] = {
     "name": "made_up",
     "seed": 0,
     "model": {"_target_": "expkit.models.conv.ConvNet", "init": "default", "widths": [16, 32]},
-    "dataset": {"_target_": "expkit.data.datasets.digits.Digits", "normalise": "unit"},
+    "dataset": {"_target_": "expkit.data.datasets.digits.Digits", "normalize": "unit"},
     "augment": {"_target_": "expkit.augment.pipeline.Augmentation", "transforms": {}},
     "device": {"name": "auto", "precision": "auto", "deterministic": False},
     "optimizer": {"_target_": "torch.optim.Adam", "lr": 0.001, "_partial_": True},

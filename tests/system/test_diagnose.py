@@ -46,7 +46,7 @@ def test_the_cure_is_found_by_trials(run_here: Expkit, tmp_path: Path) -> None:
     run_here("train", *DEEP_HEAD, "procedure.train.max_epochs=4")
     done = run_here("diagnose", "last", "--try", "--epochs", "8")
     assert done.code == 0, done.out + done.err
-    assert "cured by model.init=kaiming dataset.normalise=dataset" in done.out
+    assert "cured by model.init=kaiming dataset.normalize=dataset" in done.out
     trials = only_run(tmp_path) / "trials"
     assert len(list(trials.glob("2*"))) >= 2
     unchanged = json.loads((trials / "trials.json").read_text())["trials"][0]
@@ -62,6 +62,7 @@ def test_a_healthy_run_is_left_in_peace(run_here: Expkit, tmp_path: Path) -> Non
     assert all(finding["severity"] == "info" for finding in findings_of(tmp_path))
 
 
+@pytest.mark.slow
 def test_diagnose_reads_records_alone(
     expkit: Expkit, run_without_torch: Expkit, tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_run_of_an_older_version_is_diagnosed(run_here: Expkit, tmp_path: Path
     assert "collapsed_features" not in done.out
 
 
+@pytest.mark.slow
 def test_an_ignored_rule_is_silent(run_here: Expkit, tmp_path: Path) -> None:
     """`diagnosis.ignore` holds for the run and for its pages."""
     run_here(
@@ -108,6 +110,7 @@ def test_stop_on_knows_three_words(run_here: Expkit) -> None:
     assert "warning" in done.err
 
 
+@pytest.mark.slow
 def test_preflight_can_be_left_out(run_here: Expkit, tmp_path: Path) -> None:
     """As any stage of a procedure."""
     done = run_here("train", *TINY, "~procedure.preflight")

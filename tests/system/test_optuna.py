@@ -13,7 +13,7 @@ from running_expkit import TINY_GATES, Expkit
 from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import Job
 
-HAS_OPTUNA = find_spec("hydra_plugins.hydra_optuna_sweeper") is not None
+HAS_OPTUNA = find_spec("optuna") is not None
 needs_optuna = pytest.mark.skipif(
     not HAS_OPTUNA, reason='Optuna is not installed: pip install "expkit[optuna]"'
 )
@@ -28,9 +28,11 @@ def jobs_of(folder: Path) -> list[Job]:
     return Sweep(path).jobs
 
 
-@pytest.mark.skipif(HAS_OPTUNA, reason="Optuna is installed here")
-def test_without_optuna_it_is_said_how_to_install_it(run_here: Expkit, tmp_path: Path) -> None:
+def test_without_optuna_it_is_said_how_to_install_it(
+    run_here: Expkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On one screen, and no folder is left."""
+    monkeypatch.setattr("expkit.config.compose.find_spec", lambda name: None)
     done = run_here(*SEARCH)
     assert done.code == 2
     assert "'optuna' is not installed" in done.err
@@ -167,3 +169,17 @@ def test_a_batch_is_what_runs_side_by_side(
         "hydra": {"sweeper": {"n_trials": 20}},
     }
     assert num_at_once(OmegaConf.create(config)) == expected
+
+
+@pytest.mark.slow
+@needs_optuna
+def test_a_grid_tries_every_combination_in_the_order_of_the_words(
+    expkit: Expkit, tmp_path: Path
+) -> None:
+    """Each once, however many trials were asked for."""
+    words = [each for each in SEARCH if not each.startswith("optimizer.lr=")]
+    values = ("optimizer.lr=1e-2,1e-3", "seed=2,1", "hydra/sweeper/sampler=grid")
+    done = expkit(*words, *values, "procedure.train.max_epochs=1", "hydra.sweeper.n_jobs=4")
+    assert done.code == 0, done.err
+    tried = [(job.config["optimizer"]["lr"], job.config["seed"]) for job in jobs_of(tmp_path)]
+    assert tried == [(1e-2, 2), (1e-2, 1), (1e-3, 2), (1e-3, 1)]

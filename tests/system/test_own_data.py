@@ -116,6 +116,7 @@ def test_wrong_requests_are_refused_on_one_screen(
         assert each in " ".join(done.err.split())
 
 
+@pytest.mark.slow
 def test_broken_pictures_are_listed_on_one_screen(run_here: Expkit, pictures: Path) -> None:
     """All of them, or the first and how many more; skipping them is offered, and works."""
     for number in range(20):

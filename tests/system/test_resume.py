@@ -54,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return only_run(folder)
 
 
-@pytest.mark.broad(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "epoch"), [(signal.SIGKILL, 3), (signal.SIGINT, 40), (signal.SIGTERM, 150)]
 )

@@ -142,14 +142,14 @@ def test_evaluating_again_gives_the_same_answers(run_here: Expkit, trained: Path
 
 
 @pytest.mark.slow
-def test_other_pictures_are_normalised_as_the_training_pictures_were(
+def test_other_pictures_are_normalized_as_the_training_pictures_were(
     run_here: Expkit, trained: Path, tmp_path: Path
 ) -> None:
     """A folder of bright images alone is not centred by its own mean, which would darken it."""
     shutil.copytree(tmp_path / "pictures" / "bright", tmp_path / "other" / "bright")
     shutil.copytree(tmp_path / "pictures" / "bright", tmp_path / "other" / "dark")
     done = run_here(
-        "evaluate", trained.name, "dataset.root=other", "dataset.normalise=dataset", "--name", "two"
+        "evaluate", trained.name, "dataset.root=other", "dataset.normalize=dataset", "--name", "two"
     )
     assert done.code == 0, done.err
     (run,) = trained.parent.glob("*_two")

@@ -29,6 +29,7 @@ def stages_of(run: Path) -> dict[str, dict[str, object]]:
     return {record["stage"]: record for record in map(json.loads, lines)}
 
 
+@pytest.mark.slow
 def test_the_head_is_trained_first_and_then_all(run_here: Expkit, tmp_path: Path) -> None:
     """The first stage leaves the backbone and its statistics as they were drawn."""
     done = run_here(

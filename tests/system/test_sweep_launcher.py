@@ -161,6 +161,7 @@ def test_a_sweep_is_resumed_as_what_it_was(planned: Sweep, run_here: Expkit) -> 
     assert "--trust hydra" in foreign.err
 
 
+@pytest.mark.slow
 def test_a_job_runs_the_config_that_was_checked(planned: Sweep, run_here: Expkit) -> None:
     """And not one that a stranger wrote under its id."""
     plan = planned.path / "plan.jsonl"

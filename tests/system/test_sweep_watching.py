@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
 from running_expkit import TINY, Expkit
 
 
+@pytest.mark.slow
 def test_a_sweep_ends_with_its_table_and_its_page(expkit: Expkit, tmp_path: Path) -> None:
     """A row a job, the settings folded, the best named on the screen, and the next command."""
     words = (*TINY[:-1], "procedure.train.max_epochs=2", "procedure=full")

@@ -57,6 +57,7 @@ def test_predictions_hold_a_probability_of_each_class(run_here: Expkit, tmp_path
         assert int(rank) == (probabilities > probabilities[names.index(target)]).sum()
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_numbers_twice(run_here: Expkit, tmp_path: Path) -> None:
     """And another seed gives others."""
     for seed in (1, 1, 2):
@@ -79,12 +80,14 @@ def test_a_failed_gate_ends_the_run_before_training(run_here: Expkit, tmp_path: 
     assert json.loads((run / "summary.json").read_text())["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_more_overfit_samples_than_data_is_said(run_here: Expkit) -> None:
     """All samples are used instead."""
     done = run_here("train", *TINY_GATES, "procedure=overfit")
     assert "asked for 10 samples, the training split has 6: all are used" in done.out
 
 
+@pytest.mark.slow
 def test_an_unmet_criterion_gives_exit_code_1(run_here: Expkit, tmp_path: Path) -> None:
     """The run itself went well; what it was to reach was not reached."""
     done = run_here(
@@ -107,7 +110,7 @@ def test_an_unmet_criterion_gives_exit_code_1(run_here: Expkit, tmp_path: Path) 
         ("model=larger_backbone", "optimizer=adamw", "schedule=one_cycle"),
         ("schedule.warmup_epochs=1", "loss.label_smoothing=0.1", "loss.class_weights=balanced"),
         ("device.precision=bf16", "device.channels_last=false", "device.deterministic=true"),
-        ("dataset.normalise=sample", "procedure.train.max_gradient_norm=1.0"),
+        ("dataset.normalize=sample", "procedure.train.max_gradient_norm=1.0"),
         ("device.precision=fp16",),
     ],
     ids=",".join,
@@ -118,6 +121,7 @@ def test_every_choice_runs_to_its_end(words: tuple[str, ...], run_here: Expkit) 
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_digits_are_judged_on_test_and_chosen_on_val(run_here: Expkit, tmp_path: Path) -> None:
     """The verdict is measured on samples that had no say in the choice of the epoch."""
     done = run_here("train", "dataset=digits", "procedure=full", "procedure.train.max_epochs=2",

@@ -116,8 +116,8 @@ def test_the_surest_answers_are_judged_alone() -> None:
     sums = MetricAccumulator(CPU, closely=True)
     logits = torch.tensor([[0.0, 9], [0, 5], [0, 2], [1, 0]])
     sums.add(torch.tensor(0.0), logits, torch.tensor([0, 1, 1, 0]))
-    assert sums.sure_mistakes() == {"fraction": 1.0, "count": 1}
-    assert MetricAccumulator(CPU).sure_mistakes() is None
+    assert sums.confident_errors() == {"fraction": 1.0, "count": 1}
+    assert MetricAccumulator(CPU).confident_errors() is None
 
 
 def test_balanced_draws_are_weighted_back_by_hand() -> None:

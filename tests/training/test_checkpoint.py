@@ -28,7 +28,7 @@ from expkit.training import checkpoint as checkpoint_module
 from expkit.training.checkpoint import (
     load_learner,
     load_weights,
-    read_facts,
+    read_metadata,
     save_learner,
     save_weights,
 )
@@ -209,7 +209,7 @@ def test_weights_load_from_either_kind(tmp_path: Path, kind: str) -> None:
         save_weights(tmp_path / "file", learner.model, {"epoch": 7})
     else:
         save_learner(tmp_path / "file", learner, {"epoch": 7})
-    assert read_facts(tmp_path / "file")["epoch"] == 7
+    assert read_metadata(tmp_path / "file")["epoch"] == 7
     assert load_weights(tmp_path / "file", other)["epoch"] == 7
     assert same_bits(other.state_dict(), learner.model.state_dict())
 
@@ -225,7 +225,7 @@ def pickled() -> bytes:
     [None, b"", b"\xff" * 4, b"\xff" * 100, pickled(), struct.pack("<Q", 2) + b"{]", "truncated"],
     ids=["missing", "empty", "short", "noise", "pickle", "header", "truncated"],
 )
-@pytest.mark.parametrize("read", [read_facts, load_weights, load_learner])
+@pytest.mark.parametrize("read", [read_metadata, load_weights, load_learner])
 def test_corrupt_file_is_a_users_error(
     tmp_path: Path, content: bytes | str | None, read: Callable[..., object]
 ) -> None:
@@ -236,7 +236,7 @@ def test_corrupt_file_is_a_users_error(
         path.write_bytes(path.read_bytes()[:-10])
     elif isinstance(content, bytes):
         path.write_bytes(content)
-    target = {read_facts: (), load_weights: (learner.model,), load_learner: (learner,)}[read]
+    target = {read_metadata: (), load_weights: (learner.model,), load_learner: (learner,)}[read]
     (tmp_path / DIGESTS).unlink(missing_ok=True)  # from before there were digests
     with pytest.raises(UserError, match="the checkpoint cannot be read") as caught:
         read(path, *target)
@@ -247,7 +247,7 @@ def test_safetensors_of_others_are_a_users_error(tmp_path: Path) -> None:
     """A sound file without our facts is no checkpoint of ours."""
     save_file({"a": torch.zeros(1)}, tmp_path / "file")
     with pytest.raises(UserError, match="cannot be read"):
-        read_facts(tmp_path / "file")
+        read_metadata(tmp_path / "file")
 
 
 def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_failed_save_leaves_the_old_checkpoint(
     with pytest.raises(raised):
         save_learner(path, new_learner(0), {"epoch": 2})
     assert {each.name for each in tmp_path.iterdir()} == {path.name, DIGESTS}
-    assert read_facts(path)["epoch"] == 1
+    assert read_metadata(path)["epoch"] == 1
     load_learner(path, new_learner(1))
 
 

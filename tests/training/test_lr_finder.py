@@ -22,7 +22,7 @@ PIXEL = Normalizer(torch.ones(1), torch.zeros(1))
 
 
 def split_of(num: int = 32) -> Split:
-    """Images of one pixel x, alternately -1 and 1 once normalised, whose target is 3 x."""
+    """Images of one pixel x, alternately -1 and 1 once normalized, whose target is 3 x."""
     images = torch.tensor([0, 2] * (num // 2), dtype=torch.uint8).view(-1, 1, 1, 1)
     targets = 3 * (images.float().view(-1, 1) - 1)
     unit = Normalizer(torch.ones(1), -torch.ones(1))
@@ -58,7 +58,7 @@ def test_bursts_where_gradient_descent_must() -> None:
     assert found["suggested"] == pytest.approx(found["diverged_at"] / 20)
     assert 0.01 < found["steepest_at"] < 1
     assert found["configured"] == 0.01
-    assert len(found["rates"]) == len(found["losses"]) == len(found["smoothed"])
+    assert len(found["lrs"]) == len(found["losses"]) == len(found["smoothed"])
     assert found["num_steps"] == len(found["losses"]) <= 60
     assert not found["gradients_left"]
 

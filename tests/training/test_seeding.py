@@ -25,7 +25,7 @@ def test_seeds_of_different_uses_differ() -> None:
     assert seed_for(1, 11) != seed_for(11, 1) != seed_for(111)
 
 
-def test_initialisation_and_dropout_are_repeatable() -> None:
+def test_initialization_and_dropout_are_repeatable() -> None:
     """The same use draws the same, whatever was drawn before."""
 
     def draw() -> tuple[torch.Tensor, torch.Tensor]:

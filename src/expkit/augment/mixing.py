@@ -1,7 +1,7 @@
-"""Mixing pairs of images with their labels: mixup and CutMix, every sample by a share of its own.
+"""Mixing pairs of images with their labels: mixup and CutMix, every sample by a weight of its own.
 
-kornia's mixup draws its share uniformly instead of from a Beta distribution, and torchvision's
-draws one share for a whole batch: hence these few lines.
+kornia's mixup draws its weight uniformly instead of from a Beta distribution, and torchvision's
+draws one weight for a whole batch: hence these few lines.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def mix_pairs(
     mixup_alpha: float,
     cutmix_alpha: float,
 ) -> tuple[Tensor, Tensor]:
-    """Each sample mixed with the one before it, and the shares B x C of the classes.
+    """Each sample mixed with the one before it, and the fractions B x C of the classes.
 
     Where both alphas are above 0, a coin of each sample chooses between mixup and CutMix.
     """
@@ -33,7 +33,7 @@ def mix_pairs(
 
 
 def _draw_keep(images_BCHW: Tensor, mixup_alpha: float, cutmix_alpha: float) -> Tensor:
-    """How much of itself each sample keeps, B x 1 x 1 x 1, or each pixel of it, B x 1 x H x W."""
+    """Draw the weight of each sample, B x 1 x 1 x 1, or of each of its pixels, B x 1 x H x W."""
     if cutmix_alpha == 0:
         return _draw_mixup(images_BCHW, mixup_alpha)
     if mixup_alpha == 0:

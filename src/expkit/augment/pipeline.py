@@ -63,7 +63,7 @@ class Augmentation:
     def mix(
         self, images_BCHW: Tensor, targets_B: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Images mixed in pairs with the shares B x C of the classes; or both as they are."""
+        """Images mixed in pairs with the fractions B x C of the classes; or both as they are."""
         if not self.mixes:
             return images_BCHW, targets_B
         return mix_pairs(
@@ -116,7 +116,7 @@ def _try_out(name: str, transform: nn.Module, image_shape: tuple[int, ...]) -> N
     elif not result.isfinite().all():
         fault = "makes values that are not finite"
     elif _fraction_outside(result) > MOST_OUTSIDE:
-        fault = "leaves the range from 0 to 1; to normalize is the dataset's: dataset.normalise"
+        fault = "leaves the range from 0 to 1; to normalize is the dataset's: dataset.normalize"
     else:
         return
     raise _refusal(name, transform, fault, image_shape)

@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def find_candidates(line: str) -> list[str]:
-    """Return what the last word of a command line may become."""
+    """List the completions of a command line's last word."""
     _, *words = line.split(" ")
     if len(words) < 2:
         return [name for name in COMMANDS if name.startswith("".join(words))]

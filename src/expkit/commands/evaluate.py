@@ -21,7 +21,7 @@ EVALUATION = "expkit.runner.stages.evaluation.Evaluation"
 CHANGEABLE = ("dataset", "criteria", "device")
 # fields of a dataset that choose among its samples, or say how they are read
 SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num_folds"})
-READING = frozenset({"normalise", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
+READING = frozenset({"normalize", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
 DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
 OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
 DESCRIPTION = (

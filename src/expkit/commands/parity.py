@@ -80,8 +80,8 @@ def _layer_table(parity: Parity) -> list[str]:
     for layer in layers:
         mark = "" if layer.is_within else "  APART"
         lines.append(
-            f"    {layer.name:<{names}}  {layer.type:<{types}}  {share(layer.error):>9}  "
-            f"{share(layer.tolerance):>9}  {share(layer.error_so_far):>9}{mark}"
+            f"    {layer.name:<{names}}  {layer.type:<{types}}  {fraction(layer.error):>9}  "
+            f"{fraction(layer.tolerance):>9}  {fraction(layer.error_so_far):>9}{mark}"
         )
     return lines
 
@@ -107,13 +107,13 @@ def _step_table(parity: Parity) -> list[str]:
             f"  {step.number:>4}  {step.reference_loss:<9.6g}  {step.loss:<9.6g}  "
             f"{_beside(step.loss_error, step.loss_tolerance)}  "
             f"{_beside(step.gradient_error, step.gradient_tolerance)}  "
-            f"{share(step.update_error):>9}{mark}"
+            f"{fraction(step.update_error):>9}{mark}"
         )
     return lines
 
 
 def _beside(error: float, tolerance: float) -> str:
-    return f"{share(error):>10} of {share(tolerance):<6}"
+    return f"{fraction(error):>10} of {fraction(tolerance):<6}"
 
 
 def _verdict(parity: Parity) -> list[str]:
@@ -122,7 +122,7 @@ def _verdict(parity: Parity) -> list[str]:
         return [
             f"  apart from {first.name} ({first.type}) on: given the same inputs its outputs "
             f"differ by "
-            f"{share(first.error)}, and {share(first.tolerance)} can be explained"
+            f"{fraction(first.error)}, and {fraction(first.tolerance)} can be explained"
         ]
     apart = next((step for step in parity.steps if not step.is_within), None)
     if apart is None:
@@ -132,12 +132,12 @@ def _verdict(parity: Parity) -> list[str]:
     if not apart.gradient_error <= apart.gradient_tolerance:
         return [
             f"  apart in step {apart.number}, in the gradients: the furthest is that of "
-            f"{apart.worst_gradient}, by {share(apart.worst_gradient_error)}"
+            f"{apart.worst_gradient}, by {fraction(apart.worst_gradient_error)}"
         ]
     return [f"  apart in step {apart.number}, in what the optimizer makes of the gradients"]
 
 
-def share(value: float) -> str:
+def fraction(value: float) -> str:
     """A relative difference in percent, two digits of it."""
     if not math.isfinite(value):
         return "not finite"

@@ -48,8 +48,8 @@ def main(words: Sequence[str]) -> int:
     print(f"\n  kept in {run.path / FILE}\n  curve   {curves[place]}")
     others = [each for each in kept if each.class_name != request.class_name]
     if others:
-        told = ", ".join(f"{each.class_name} ({each.verdict})" for each in others)
-        print(f"  beside  {told}")
+        others_found = ", ".join(f"{each.class_name} ({each.verdict})" for each in others)
+        print(f"  beside  {others_found}")
     return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
 
 

@@ -107,8 +107,8 @@ def _refuse_idle_words(words: Sequence[str]) -> None:
 
 
 def _require_optuna(words: Sequence[str]) -> None:
-    """Said before Hydra misses the samplers that come with it."""
-    if "hydra/sweeper=optuna" in words and find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
+    """Refuse a search where Optuna is not installed."""
+    if "hydra/sweeper=optuna" in words and find_spec("optuna") is None:
         raise UserError(
             "'optuna' is not installed, which proposes the trials of a search",
             where="hydra/sweeper=optuna",

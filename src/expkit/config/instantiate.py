@@ -1,4 +1,4 @@
-"""Building a part from its mapping, with every failure told as the config's."""
+"""Building a part from its mapping, with every failure reported as the config's."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _SPELLINGS: Mapping[str, str] = {
     "val_fraction": "val_split validation_split val_size valid_size val_ratio",
     "test_fraction": "test_split test_size test_ratio",
     "num_folds": "folds n_folds kfold k_fold n_splits cv",
-    "normalise": "normalize normalization norm_images",
+    "normalize": "normalise normalization norm_images",
     "precision": "dtype amp_dtype",
     "threads": "num_threads torch_threads",
     "compile": "torch_compile torchcompile",

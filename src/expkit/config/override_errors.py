@@ -107,7 +107,7 @@ def explain_sweep(words: Sequence[str]) -> None:
 
 
 def find_fault(words: Sequence[str]) -> UserError | None:
-    """Return what refuses a word that can be named, or None."""
+    """Find the first override that is wrong, and say why; None where none can be named."""
     try:
         _check_words(words)
     except UserError as explained:

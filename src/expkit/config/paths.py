@@ -58,7 +58,7 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def content_of(path: Path, above: tuple[Path, ...] = ()) -> Mapping[str, Any]:
-    """Return what a choice sets, with what it takes from other choices of its group."""
+    """Read the keys of a choice, with those it takes from other choices of its group."""
     import yaml
 
     from expkit.safe_yaml import load_yaml

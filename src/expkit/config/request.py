@@ -155,7 +155,7 @@ def _key_of(word: str) -> str:
 
 
 def current_choices() -> dict[str, str]:
-    """What Hydra took for each group, while HydraConfig tells of it; a default is in no word."""
+    """Return Hydra's choice for each group, defaults included, while HydraConfig is set."""
     chosen = HydraConfig.get().runtime.choices
     return {
         str(group): str(name)

@@ -67,7 +67,7 @@ class Config:
     plots: dict[str, Any] = field(default_factory=lambda: asdict(Plots()))
 
     def to_plain(self) -> dict[str, Any]:
-        """As it is written to config.yaml."""
+        """Return plain data, as written to config.yaml."""
         return asdict(self)
 
 

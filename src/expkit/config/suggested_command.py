@@ -71,7 +71,9 @@ def _filled(line: str, error: UserError, words: Sequence[str], command: Sequence
     except ValueError:  # a sentence, and no words
         return line
     taken = _taken(words, error, proposed)
-    for _ in words if list(command) == TRAIN.split() else ():  # what is refused next is told too
+    for _ in (
+        words if list(command) == TRAIN.split() else ()
+    ):  # what is refused next is reported too
         fault = find_fault(taken)
         again = _ADVICE.match(str(fault.details["do"]).partition("\n")[0]) if fault else None
         if fault is None or again is None or "=" not in again["words"]:

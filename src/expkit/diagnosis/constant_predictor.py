@@ -1,4 +1,4 @@
-"""The cost of predicting the same whatever the image: where a model that learns nothing lies."""
+"""The loss of predicting the same whatever the image: that of a model that learns nothing."""
 
 from __future__ import annotations
 
@@ -9,49 +9,48 @@ from collections.abc import Sequence
 from expkit.diagnosis.evidence import Evidence
 
 
-def constant_loss(evidence: Evidence, stage: str) -> float | None:
-    """What always predicting the classes' shares costs; None where targets or loss are others."""
-    counts = evidence.metadata.splits["train"].class_counts
-    if counts is None or evidence.stage_config(stage).get("labels_from"):
-        return None
-    chance = chance_loss(evidence)
-    if chance is None:
-        return None
-    fraction = entropy_fraction(tuple(counts), *drawn_as(evidence, stage))
-    return chance * fraction if fraction > 0 else None
-
-
-def chance_loss(evidence: Evidence) -> float | None:
-    """Return what predicting all classes alike costs: as measured, or as known of the loss."""
-    measured = [record.get("at_uniform") for record in evidence.of_kind("loss")]
-    if measured and measured[0] is not None:
-        return float(measured[0]) if math.isfinite(measured[0]) and measured[0] > 0 else None
-    loss, chance = evidence.config["loss"], evidence.metadata.chance_loss
-    name = str(loss["_target_"]).rsplit(".", 1)[-1]
-    if chance is None or name not in ("CrossEntropy", "Focal"):
+def uniform_loss(evidence: Evidence, stage: str) -> float | None:
+    """The training loss of equal outputs, as measured; else as known of cross-entropy and focal."""
+    records = [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]
+    measured = [value for each in records if (value := each.get("at_uniform")) is not None]
+    if measured:
+        return float(measured[0]) if 0 < measured[0] < math.inf else None
+    loss, chance = evidence.config["loss"], evidence.metadata_of(stage).chance_loss
+    if chance is None or not str(loss.get("_target_")).endswith((".CrossEntropy", ".Focal")):
         return None
     gamma = float(loss.get("gamma", 0.0))
     return chance * float((1 - math.exp(-chance)) ** gamma)
 
 
-def drawn_as(evidence: Evidence, stage: str) -> tuple[tuple[float, ...] | None, bool, float]:
-    """The classes' weights, whether all count alike, and the label smoothing."""
+def constant_loss(evidence: Evidence, stage: str) -> float | None:
+    """The loss of always predicting the classes' fractions; None of other targets and losses."""
+    counts = evidence.metadata.splits["train"].class_counts
+    if counts is None or evidence.stage_config(stage).get("labels_from"):
+        return None
+    uniform = uniform_loss(evidence, stage)
+    if uniform is None:
+        return None
     loss = evidence.config["loss"]
     weights = loss.get("class_weights")
-    alike = weights == "balanced" or bool(evidence.stage_config(stage).get("balanced_sampling"))
-    given = tuple(map(float, weights)) if isinstance(weights, list | tuple) else None
-    return given, alike, float(loss.get("label_smoothing") or 0.0)
+    is_balanced = weights == "balanced" or evidence.stage_config(stage).get("balanced_sampling")
+    fraction = entropy_fraction(
+        tuple(counts),
+        tuple(map(float, weights)) if isinstance(weights, list | tuple) else None,
+        bool(is_balanced),
+        float(loss.get("label_smoothing") or 0.0),
+    )
+    return uniform * fraction if fraction > 0 else None
 
 
 @functools.lru_cache(maxsize=64)
 def entropy_fraction(
-    counts: tuple[int, ...], weights: tuple[float, ...] | None, alike: bool, smoothing: float
+    counts: tuple[int, ...], weights: tuple[float, ...] | None, balanced: bool, smoothing: float
 ) -> float:
-    """Of what predicting all classes alike costs: what predicting their shares does.
+    """The entropy of the classes' fractions in the loss, as a fraction of that of equal ones.
 
-    Every rule asks for it at every look, and hundreds of classes take their time.
+    Every rule needs it for every epoch, and hundreds of classes take their time.
     """
-    fractions = class_fractions(counts, weights, alike=alike, smoothing=smoothing)
+    fractions = class_fractions(counts, weights, balanced=balanced, smoothing=smoothing)
     if len(fractions) < 2:
         return 0.0
     entropy = -sum(fraction * math.log(fraction) for fraction in fractions if fraction > 0)
@@ -62,12 +61,12 @@ def class_fractions(
     counts: Sequence[int],
     weights: Sequence[float] | None = None,
     *,
-    alike: bool = False,
+    balanced: bool = False,
     smoothing: float = 0.0,
 ) -> list[float]:
-    """Of the loss, by class: as they are drawn and weighted."""
-    seen = [float(count > 0 if alike else count) for count in counts]
-    if weights is not None and not alike and len(weights) == len(counts):
+    """The fraction of the loss that each class makes, as its samples are drawn and weighted."""
+    seen = [float(count > 0 if balanced else count) for count in counts]
+    if weights is not None and not balanced and len(weights) == len(counts):
         seen = [count * weight for count, weight in zip(counts, weights, strict=True)]
     total = sum(seen)
     if not total > 0:

@@ -1,4 +1,4 @@
-"""What rules look at: the records of one run, whether it is under way or long over."""
+"""The records of one run that rules read, whether it is under way or long over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of a stage over its epochs."""
+"""Statistics of a metric over the epochs of a stage."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from expkit.diagnosis.evidence import Evidence
 
 
 def column(records: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    """A figure of every epoch; empty where it is not recorded or was ever not a number."""
+    """A metric of every epoch; empty where it is not recorded or was ever not a number."""
     values = [float(record.get(name, math.nan)) for record in records]
     return values if all(map(math.isfinite, values)) else []
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """Means over each epoch and its two neighbours: one lucky epoch is no best."""
+    """The means over each epoch and its two neighbours: one lucky epoch is no best."""
     return [statistics.fmean(values[max(0, i - 1) : i + 2]) for i in range(len(values))]
 
 
 def noise(values: Sequence[float]) -> float:
-    """The standard deviation of one epoch, free of the course, from second differences.
+    """The standard deviation of one epoch, free of the trend, from second differences.
 
-    Of independent noise those have six times its variance; a straight course adds nothing. Their
+    Of independent noise those have six times its variance; a straight trend adds nothing. Their
     median is taken, which a steep start does not move; of normal ones it is 0.6745 deviations.
     """
     if len(values) < 4:
@@ -34,20 +34,20 @@ def noise(values: Sequence[float]) -> float:
 
 
 def slope(values: Sequence[float]) -> float:
-    """Change per epoch along the line of least squares."""
+    """The change per epoch along the line of least squares."""
     if len(values) < 2:
         return 0.0
     return statistics.linear_regression(range(len(values)), values).slope
 
 
 def monitor_of(evidence: Evidence, stage: str) -> str:
-    """The figure that chooses the stage's best epoch, with its split."""
+    """The metric that chooses the stage's best epoch, with its split."""
     name = str(evidence.stage_config(stage).get("monitor") or "loss")
     return name if "/" in name else f"{evidence.monitored}/{name}"
 
 
 def best_index(values: Sequence[float], *, falls: bool) -> int:
-    """Where the first best value stands."""
+    """The index of the first best value."""
     return values.index(min(values) if falls else max(values))
 
 
@@ -56,12 +56,12 @@ def is_loss(name: str) -> bool:
 
 
 def seconds_per_epoch(records: Sequence[Mapping[str, Any]]) -> float:
-    """As the clock on the wall has it, with evaluation; the first epoch warms up."""
+    """The median time of an epoch with its evaluation, without the first, which warms up."""
     later = records[1:] or records
     times = [float(each.get("wall_seconds") or each.get("seconds") or 0.0) for each in later]
     return statistics.median(times) if times else 0.0
 
 
 def minutes(seconds: float) -> str:
-    """`12 min`, or seconds where that says more."""
+    """Write `12 min`, or seconds where that says more."""
     return f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -44,6 +44,13 @@ class Finding:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """Write `1 sample` or `2 classes`."""
     return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """Write a few names, and the count of those left out: `a, b, c and 2 more`."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def is_as_severe(finding: Finding, severity: Severity) -> bool:

@@ -1,4 +1,4 @@
-"""What several rules ask of the records on layers: whether samples still differ, and learn."""
+"""Figures of the layers in a record, by which several rules judge features and gradients."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.model_probes import is_at_chance
 from expkit.records.files import Record
 
+LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 DIED_OUT = 1e-4  # of the inputs' size
-MULTIPLIED = 10.0  # times: a factor to be told of
 NEVER = 1e-6  # of the outputs' size: what rounding makes of equal ones
 
 
 def output_std(record: Record) -> float:
-    """By how much the outputs to different samples differ, relative to their size."""
+    """The std of the outputs across samples, relative to their size."""
     outputs = record["outputs"]
     std: float = outputs["std_across_samples"]
     return std / outputs["rms"] if outputs["rms"] > 0 else 0.0
 
 
+def gain_of(weight: Record, num_outputs: int) -> float:
+    """The factor on the size of a layer's inputs: the weight's rms x the root of their number."""
+    return float(weight["weight_rms"]) * float((weight["size"] / num_outputs) ** 0.5)
+
+
 def is_failing(evidence: Evidence, record: Record) -> bool:
-    """A probe of a lost gate, or an epoch that has learnt next to nothing."""
+    """Tell whether a probe followed a lost gate, or an epoch has learnt next to nothing."""
     if record["kind"] == "model":
         return bool(record["epoch"])
     return is_at_chance(evidence, record)
@@ -68,18 +73,9 @@ def is_blocked(record: Record) -> bool:
 
 
 def output_multiplier(record: Record) -> float:
-    """By how much the model multiplies what its last layer outputs; 1 where it does not."""
+    """The factor on the outputs of the last layer; 1 where the model does not multiply them."""
     layers = record.get("layers")
     last = layers[-1].get("rms") if layers else None
     if not last or record.get("last_operation") not in ("Div", "Mul"):
         return 1.0
     return float(record["outputs"]["rms"] / last)
-
-
-def ways_to_redraw(evidence: Evidence) -> list[list[str]]:
-    """Overrides that change how features start: both together first, then each alone."""
-    init = ["model.init=kaiming"] if evidence.config["model"].get("init") == "default" else []
-    raw = evidence.config["dataset"].get("normalise") in ("none", "unit")
-    normalize = ["dataset.normalise=dataset"] if raw else []
-    both = [[*init, *normalize]] if init and normalize else []
-    return [*both, *(each for each in (init, normalize) if each)]

@@ -1,4 +1,4 @@
-"""Which learning rate should do, by what was measured before training."""
+"""The learning rate that should do, by what was measured before training."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ from collections.abc import Mapping
 from statistics import geometric_mean, median
 from typing import Any
 
-from expkit.diagnosis.curves import is_adaptive, lr_of
 from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.settings import is_adaptive, lr_of
 from expkit.records.files import Record
 
 GOOD_UPDATE = 0.01  # of a typical weight in a first step: most of what trained fast had less
 
 
-def lower_lr(evidence: Evidence, lr: float, burst: float) -> float:
-    """As estimated, else by the size of the burst."""
-    good = estimate(evidence, lr)
-    return good if good is not None and good < lr / 2 else lr / (100 if burst > 100 else 10)
-
-
 def estimate(evidence: Evidence, lr: float) -> float | None:
-    """A rate that should do, from the range test and from the size of the first step.
+    """A learning rate that should do, by the range test and the size of the first step.
 
     Where they differ, the truth lay near the lower one for steps that do not grow with the
     gradient, and between them for those that do: gradients grow once training is under way.
     """
-    sweeps = [sweep["suggested"] for sweep in evidence.of_kind("rates")[:1]]
+    sweeps = [sweep["suggested"] for sweep in evidence.of_kind("lr_range_test")[:1]]
     ratios = [expected_update(evidence.config, each) for each in evidence.of_kind("model")[:1]]
     estimates = [*sweeps, *(lr * GOOD_UPDATE / ratio for ratio in ratios if ratio)]
     found = [float(each) for each in estimates if each is not None and is_positive(each)]
@@ -40,13 +34,13 @@ def is_positive(*numbers: float | None) -> bool:
 
 
 def expected_update(config: Mapping[str, Any], record: Record) -> float | None:
-    """Return what share of a typical weight one step will change, by the optimizer's formula."""
+    """The fraction of a typical weight that one step changes, by the optimizer's formula."""
     updates = expected_updates(config, record)
     return median(update for update, _ in updates) if updates else None
 
 
 def expected_updates(config: Mapping[str, Any], record: Record) -> list[tuple[float, int]]:
-    """Return what share of it one step will change each weight by, with its size."""
+    """The fraction of each weight that one step changes, with the weight's size."""
     lr = lr_of(config)
     rows = [row for row in record["parameters"] if row["kind"] == "weight" and row["optimised"]]
     rows = [row for row in rows if is_positive(row["weight_rms"], row["gradient_rms"])]
@@ -55,9 +49,3 @@ def expected_updates(config: Mapping[str, Any], record: Record) -> list[tuple[fl
     momentum = min(float(config["optimizer"].get("momentum", 0.0)), 0.999)
     factor = lr / (1 - momentum)
     return [(factor * row["gradient_rms"] / row["weight_rms"], row["size"]) for row in rows]
-
-
-def higher_lr(evidence: Evidence, lr: float, ratio: float) -> float:
-    """As estimated, else such that a step changes a good share of a weight."""
-    good = estimate(evidence, lr)
-    return good if good is not None and good > 2 * lr else max(2, GOOD_UPDATE / ratio / 3) * lr

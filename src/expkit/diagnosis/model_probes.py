@@ -1,11 +1,11 @@
-"""What several rules ask of the records on a model: where it started, and from which weights."""
+"""The probes of models that several rules look at: where a run started, from which weights."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.records.files import Record
 
@@ -38,17 +38,11 @@ def is_pretrained(evidence: Evidence) -> bool:
 
 
 def training_of(evidence: Evidence, stage: str) -> str:
-    """The training stage that a probe speaks of: preflight looks at the first one's model."""
+    """The training stage that a probe belongs to: preflight probes the first one's model."""
     stages = evidence.config["procedure"]
     is_preflight = str((stages.get(stage) or {}).get("_target_", "")).endswith(".Preflight")
     trainings = (n for n, each in stages.items() if each["_target_"].endswith(".Training"))
     return next(trainings, stage) if is_preflight else stage
-
-
-def lower_lr(evidence: Evidence) -> list[str]:
-    """The remedy of steps that are too large."""
-    lr = float(evidence.config["optimizer"].get("lr") or 1e-3)
-    return [f"optimizer.lr={lr / 10:.3g}"]
 
 
 def starts_from(evidence: Evidence, stage: str) -> str | None:
@@ -57,18 +51,9 @@ def starts_from(evidence: Evidence, stage: str) -> str | None:
     return config.get("start_from")
 
 
-def chance_loss(evidence: Evidence, stage: str) -> float | None:
-    """The training loss of equal outputs: ln C for cross-entropy, measured for any other."""
-    for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
-        value = record.get("at_uniform")
-        if value is not None and math.isfinite(value) and value > 0:
-            return float(value)
-    return evidence.metadata_of(stage).chance_loss
-
-
 def is_at_chance(evidence: Evidence, probe_epoch: Record) -> bool:
     """Tell whether an epoch has learnt next to nothing; False where there is no such level."""
-    chance = chance_loss(evidence, probe_epoch["stage"])
+    chance = uniform_loss(evidence, probe_epoch["stage"])
     loss = probe_epoch.get("train/loss")
     return chance is not None and loss is not None and loss >= AT_CHANCE * chance
 
@@ -85,6 +70,12 @@ def start_of(evidence: Evidence, stage: str) -> Record | None:
     return starts[0] if starts else None
 
 
-def listed(names: list[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def is_deterministic(evidence: Evidence) -> bool:
+    """Tell whether the run was asked to give the same numbers twice."""
+    return bool((evidence.config.get("device") or {}).get("deterministic"))
+
+
+def unrepeated_steps(evidence: Evidence) -> list[Record]:
+    """The probes of one step under one seed that gave two results, where it was to repeat."""
+    records = [*evidence.of_kind("machine"), *models(evidence)]
+    return [e for e in records if e.get("repeats") is False] if is_deterministic(evidence) else []

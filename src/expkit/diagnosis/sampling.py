@@ -1,9 +1,9 @@
-"""What rules on data share: the data profile of a run, and how far chance reaches."""
+"""The data profile of a run, and how far chance reaches in it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
@@ -28,24 +28,11 @@ def held_out_names(evidence: Evidence) -> list[str]:
 
 
 def deviation(fraction: float, count: int) -> float:
-    """The standard deviation of a share of so many draws; never 0, as no draw is certain."""
+    """The standard deviation of a fraction of so many draws; never 0, as no draw is certain."""
     fraction = min(max(fraction, 1 / (count + 2)), 1 - 1 / (count + 2))
     return math.sqrt(fraction * (1 - fraction) / count)
 
 
 def above_chance(accuracy: float, chance: float) -> float:
-    """0 at chance, 1 where all is right, below 0 where it is worse than chance."""
+    """Accuracy on a scale from 0 at chance to 1 where all is right; below 0 where it is worse."""
     return (accuracy - chance) / (1 - chance) if chance < 1 else 0.0
-
-
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """A few names in a sentence."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def normalize_remedy(evidence: Evidence) -> list[list[str]]:
-    """The override that fits inputs to the training images, where this run does not do so."""
-    given = evidence.config["dataset"].get("normalise")
-    return [["dataset.normalise=dataset"]] if given in ("none", "unit", "imagenet") else []

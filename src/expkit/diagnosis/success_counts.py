@@ -1,19 +1,19 @@
-"""What a run came to as a count of correct predictions, and what knowing nothing would come to."""
+"""The correct predictions of a run, counted, beside those of always predicting one class."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
+from expkit.diagnosis.curves import last_curves
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.figures import best_index, column, is_loss, monitor_of
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """So many predictions right of so many, on one split."""
+    """The number of right predictions on one split, and of all."""
 
     split: str
     right: int
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def outcome_of(evidence: Evidence) -> Outcome | None:
-    """Of the recorded predictions, else of the best epoch of the last training that has ended."""
+    """The recorded predictions, else the best epoch of the last training that has ended."""
     predictions = predictions_of(evidence)
     if predictions is None:
         return _from_history(evidence)
@@ -63,24 +63,19 @@ def predictions_of(evidence: Evidence) -> ClassPredictions | None:
 
 
 def _from_history(evidence: Evidence) -> Outcome | None:
-    ended = [name for name in evidence.trainings if evidence.result(name) is not None]
-    split = evidence.monitored
-    counts = evidence.metadata_of(ended[-1]).splits[split].class_counts if ended else None
-    if counts is None:
+    curves, split = last_curves(evidence, is_over=True), evidence.monitored
+    if curves is None:
         return None
-    records = evidence.epochs(ended[-1])
-    monitor = monitor_of(evidence, ended[-1])
-    accuracies, figures = column(records, f"{split}/accuracy"), column(records, monitor)
-    if not accuracies or not figures:
+    counts = evidence.metadata_of(curves.stage).splits[split].class_counts
+    accuracies = curves.column(f"{split}/accuracy")
+    if counts is None or not accuracies or not curves.monitored:
         return None
-    best = best_index(figures, falls=is_loss(monitor))
-    num_samples = sum(counts)
-    right = round(accuracies[best] * num_samples)
-    return Outcome(split, right, num_samples, max(counts), ended[-1], records[best]["epoch"])
+    right, best = round(accuracies[curves.best] * sum(counts)), curves.records[curves.best]
+    return Outcome(split, right, sum(counts), max(counts), curves.stage, best["epoch"])
 
 
 def is_balanced(evidence: Evidence) -> bool:
-    """Whether the training was told to care for each class alike, at the cost of the largest."""
+    """Tell whether training weighted each class alike, at the cost of the largest."""
     stages = (evidence.stage_config(name) for name in evidence.trainings)
     weights = evidence.config["loss"].get("class_weights")
     return weights is not None or any(stage.get("balanced_sampling") for stage in stages)

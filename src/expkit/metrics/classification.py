@@ -83,12 +83,12 @@ def _measure_values(predictions: ValuePredictions) -> dict[str, float]:
 
     targets = predictions.targets.astype(np.float64)
     errors = predictions.predictions.astype(np.float64) - targets
-    spread = float(((targets - targets.mean(axis=0)) ** 2).sum())
+    total = float(((targets - targets.mean(axis=0)) ** 2).sum())
     return {
         "mae": float(np.abs(errors).mean()),
         "rmse": math.sqrt(float((errors**2).mean())),
         # targets that do not vary leave nothing to explain
-        "r2": 1 - float((errors**2).sum()) / spread if spread > 0 else math.nan,
+        "r2": 1 - float((errors**2).sum()) / total if total > 0 else math.nan,
     }
 
 
@@ -106,7 +106,7 @@ class ClassFigures:
 
 
 def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
-    """Recall and precision are shares of samples and have Wilson's interval; F1 is none."""
+    """Recall and precision are fractions of samples and have Wilson's interval; F1 is none."""
     counts = ClassCounter.of(predictions).count()
     columns = zip(
         predictions.class_names,

@@ -75,7 +75,7 @@ def choose_high(half: Half, precision: float) -> float | None:
 
 
 def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
-    """Return what the cut-offs do to these samples, as shares with their intervals."""
+    """Describe the decisions of the cut-offs on these samples, as fractions with intervals."""
     import numpy as np
 
     is_other = half.scores < low
@@ -97,7 +97,7 @@ def describe(half: Half, low: float, high: float | None) -> dict[str, Any]:
 
 
 def judge_fraction(count: int, total: int, bound: float) -> Verdict:
-    """Judge whether a share of fresh samples bears a bound out, by its 95 % interval."""
+    """Judge whether a fraction of fresh samples confirms a bound, by its 95 % interval."""
     ends = wilson(count, total)
     if ends is None:
         return "not confirmed"  # a precision of no predictions at all

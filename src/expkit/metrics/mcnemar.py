@@ -31,7 +31,7 @@ class McNemar:
 
     @classmethod
     def of(cls, ours: Bools, theirs: Bools) -> McNemar:
-        """Of two masks over the same samples: who was right where."""
+        """Count from two masks of correct predictions over the same samples."""
         pairs = (ours & theirs, ours & ~theirs, theirs & ~ours, ~(ours | theirs))
         return cls(*(int(mask.sum()) for mask in pairs))
 

@@ -46,7 +46,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "r2": (-math.inf, 1),
 }
 
-# shares of samples, which are written in percent
+# fractions of samples, which are written in percent
 FRACTION = frozenset(
     {
         *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),
@@ -92,7 +92,7 @@ class Measure:
 
 
 def is_lower_better(name: str) -> bool:
-    """Of a metric, with or without its split and class."""
+    """Tell whether a lower value is better, of a metric with or without split and class."""
     return Measure.parse(name).metric in LOWER_IS_BETTER
 
 

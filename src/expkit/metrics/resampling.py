@@ -1,4 +1,4 @@
-"""The 95 % intervals of all of a split's figures: shares by Wilson, the rest by resampling."""
+"""The 95 % intervals of all of a split's figures: fractions by Wilson, the rest by resampling."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def _values(predictions: ValuePredictions) -> dict[str, Floats]:
 
     def statistic(weights_BN: Floats) -> dict[str, Floats]:
         squares = weights_BN @ (errors**2).sum(1)
-        spread = weights_BN @ (centred**2).sum(1)
-        spread -= ((weights_BN @ centred) ** 2).sum(1) / num_samples
-        explained = np.divide(squares, spread, out=np.full_like(spread, np.nan), where=spread > 0)
+        total = weights_BN @ (centred**2).sum(1)
+        total -= ((weights_BN @ centred) ** 2).sum(1) / num_samples
+        explained = np.divide(squares, total, out=np.full_like(total, np.nan), where=total > 0)
         count = num_samples * num_targets
         return {
             "mae": weights_BN @ np.abs(errors).sum(1) / count,

@@ -61,7 +61,7 @@ def conv_block(channels_in: int, channels_out: int, norm: Norm) -> nn.Sequential
 
 
 def num_groups(channels: int) -> int:
-    """The most groups up to GROUPS, of two channels at least: one on a 1x1 map has no spread."""
+    """The most groups up to GROUPS, of two channels at least: one on a 1x1 map has no variance."""
     most = max(1, min(GROUPS, channels // 2))
     return max(number for number in range(1, most + 1) if channels % number == 0)
 

@@ -94,7 +94,7 @@ class TimmModel:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether the name is of a place that timm fetches the model from, its config included."""
+        """Tell whether the name is a place that timm fetches the model and its config from."""
         return self.name.startswith(ELSEWHERE)
 
     def _find_pretrained(self, known: Any) -> str | None:

@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _adapt(state: dict[str, Tensor], net: nn.Module, name: str, path: Path) -> dict[str, Tensor]:
-    """As timm does with its own: names of other sources, positions and channels of other sizes."""
+    """Adapt weights as timm does: names of other sources, other position and channel sizes."""
     import timm
 
     module = sys.modules[timm.model_entrypoint(name.partition(".")[0]).__module__]
@@ -88,7 +88,7 @@ def _adapt(state: dict[str, Tensor], net: nn.Module, name: str, path: Path) -> d
 
 
 def _names(net: nn.Module, kind: str) -> tuple[str, ...]:
-    """Return what timm calls the classifier or the first convolution: none, one, or two."""
+    """The names of timm's classifier or first convolution: none, one, or two."""
     config: Mapping[str, Any] = getattr(net, "pretrained_cfg", None) or {}
     names = config.get(kind) or ()
     return (names,) if isinstance(names, str) else tuple(names)

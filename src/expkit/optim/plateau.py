@@ -16,7 +16,7 @@ from expkit.optim.schedule import History, Schedule
 class Plateau(Schedule):
     """Multiplies the rate by `factor` when a metric has not got better for `patience` epochs.
 
-    A metric whose name ends in `loss` is better lower, any other higher; by a share of more than
+    A metric whose name ends in `loss` is better lower, any other higher; by a fraction of more than
     `threshold` of the best so far. Epochs of the warm-up do not count. Patience means here what
     it means to a stage; torch's ReduceLROnPlateau waits one epoch more.
     """

@@ -24,7 +24,7 @@ BLOCK_FACTOR = 2.0
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one layer's outputs lie from the reference's, given the same inputs."""
+    """The difference of one layer's outputs from the reference's, given the same inputs."""
 
     name: str
     type: str
@@ -38,7 +38,7 @@ class Difference:
 
 
 def tolerance_of(device: Device) -> float:
-    """Of one layer's outputs there."""
+    """The tolerance for one layer's outputs on this device."""
     is_cuda = device.torch_device.type == "cuda"
     if device.precision == "fp32" and is_cuda and torch.backends.cudnn.allow_tf32:
         return TOLERANCES["tf32"]
@@ -62,7 +62,7 @@ WHOLE = "(output)"
 
 
 class Outputs:
-    """What each call gave on the device, and of what types its inputs were."""
+    """The output of each call on the device, and the dtypes of its inputs."""
 
     def __init__(self, model: nn.Module) -> None:
         self.calls = _Calls(model)

@@ -95,7 +95,7 @@ def first_tensor(output: Any) -> Tensor | None:
 def measure(module: nn.Module, x: Tensor, axis: int, num_samples: int) -> tuple[list[bool], Tensor]:
     """Which of the measures hold for such a layer, and their numbers, in two passes over x.
 
-    The spread is the share of the energy of the units' means over space (or tokens) that differs
+    The std is the fraction of the energy of the units' means over space (or tokens) that differs
     between samples, as a square root: 0 where all samples look alike, 1 where their mean is zero.
     """
     if len(x) != num_samples:  # windows of an image stand along the batch

@@ -68,7 +68,7 @@ def _probe_classes(loss: nn.Module, num_classes: int, device: torch.device) -> d
 
 
 def _probe_numbers(loss: nn.Module, targets_BT: Tensor) -> dict[str, Any]:
-    """Off by the targets' own spread is wrong: as far as another sample's target is."""
+    """Off by the targets' own std is wrong: as far as another sample's target is."""
     std_T = targets_BT.std(0, correction=0)
     right_BT = targets_BT.detach().clone()
     wrong_BT = (right_BT + torch.where(std_T > 0, std_T, 1.0)).requires_grad_()

@@ -143,7 +143,7 @@ def is_separable(spatial: nn.Module, pointwise: nn.Module) -> bool:
 
 
 def cuts_patches(layer: nn.Module) -> bool:
-    """Whether a convolution steps by its own size, as the patch embedding of a transformer does."""
+    """Tell whether a convolution's stride is its kernel size, as in a patch embedding."""
     if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return False
     return layer.kernel_size == layer.stride and max(layer.stride) > 1
@@ -155,7 +155,7 @@ def _storage(x: Tensor) -> int:
 
 @torch.no_grad()
 def affine_error(model: nn.Module, images_BCHW: Tensor) -> float | None:
-    """How far f(a) + f(b) - f(c) is from f(a + b - c), as a share of what tells f(a) from f(c).
+    """Measure how far f(a) + f(b) - f(c) is from f(a + b - c), as a fraction of f(a) - f(c).
 
     The larger of two: next to zero a tanh of small weights is all but a straight line.
     """
@@ -186,7 +186,7 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
     inputs = images_BCHW.detach().clone().requires_grad_()
     middle = len(inputs) // 2
     within: list[Tensor] = []
-    with torch.enable_grad(), _kept_answers(model, len(inputs), within):
+    with torch.enable_grad(), _kept_outputs(model, len(inputs), within):
         output_C = model(inputs)[middle]
     if not output_C.requires_grad:
         return None
@@ -197,8 +197,8 @@ def cross_sample_gradient(model: nn.Module, images_BCHW: Tensor) -> float | None
 
 
 @contextmanager
-def _kept_answers(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
-    """Of every leaf whose output holds a row for each sample."""
+def _kept_outputs(model: nn.Module, num_samples: int, kept: list[Tensor]) -> Iterator[None]:
+    """Keep the output of every leaf that has a row for each sample."""
 
     def keep(module: nn.Module, given: Any, output: Any) -> None:
         x = first_tensor(output)

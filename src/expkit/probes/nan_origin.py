@@ -70,7 +70,7 @@ class _Watch:
         batch = self._num_calls + (name != "loss")
         kind = type(module).__name__
         self.origin = {"layer": name, "type": kind, "where": where, "batch": batch}
-        # with them a layer's own fault is told from numbers that had grown for long
+        # with them a layer's own fault is told apart from numbers that had grown for long
         largest = max((p.abs().max().item() for p in self._learner.model.parameters()), default=0.0)
         self.origin |= {"loss_before": self._loss_before, "largest_weight": largest}
         raise _NotFiniteError

@@ -125,7 +125,7 @@ def stand_still(learner: Learner) -> None:
 
 
 def _gradients(learner: Learner) -> dict[str, Tensor]:
-    """As the optimizer will see them, without fp16's scale."""
+    """The gradients as the optimizer will see them, without fp16's scale."""
     scale = learner.scaler.get_scale() if learner.scaler.is_enabled() else 1.0
     return {
         name: each.grad.detach().to("cpu", torch.float64) / scale
@@ -152,7 +152,7 @@ def _all_finite(gradients: dict[str, Tensor]) -> bool:
 
 
 def _updates(learner: Learner) -> dict[str, Tensor]:
-    """Return what the optimizer's step does to each parameter."""
+    """The change of each parameter by one optimizer step."""
     parameters = dict(learner.model.named_parameters())
     before = {name: each.detach().clone() for name, each in parameters.items()}
     learner.step()

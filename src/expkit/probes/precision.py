@@ -16,7 +16,7 @@ from expkit.training.learner import Learner
 def precision_gap(learner: Learner, split: Split, num_samples: int) -> dict[str, Any] | None:
     """The parameter whose gradient is furthest from fp32's; None in fp32, or where nothing trains.
 
-    A kernel that overflows, or leaves a part of its result unset, is told by it.
+    A kernel that overflows, or leaves a part of its result unset, is found by it.
     """
     if learner.device.precision == "fp32":
         return None

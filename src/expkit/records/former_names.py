@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MODULES: Mapping[str, str] = {
@@ -33,6 +33,7 @@ FIELDS: Mapping[str, str] = {  # of dataset.json, signals.jsonl and thresholds.j
     "mean_picture_correlation": "mean_image_correlation",
     "normaliser": "normalizer",
     "picture": "image",
+    "rates": "lrs",
     "relative_spread": "relative_std",
     "saturated_share": "saturated_fraction",
     "share": "fraction",
@@ -44,6 +45,18 @@ FIELDS: Mapping[str, str] = {  # of dataset.json, signals.jsonl and thresholds.j
 }
 
 
+KINDS: Mapping[str, str] = {"rates": "lr_range_test"}  # of signals
+
+KEYS: Mapping[str, str] = {"normalise": "normalize"}  # of a config's parts, where they are expkit's
+
+RULES: Mapping[str, str] = {  # of diagnosis
+    "batch_too_small_for_rate": "batch_too_small_for_lr",
+    "constant_pictures": "constant_images",
+    "regularisation_too_strong": "regularization_too_strong",
+    "repeated_pictures": "repeated_images",
+}
+
+
 def present_target(target: str) -> str:
     """Return the name that a class of expkit has now."""
     module, _, name = target.rpartition(".")
@@ -51,23 +64,50 @@ def present_target(target: str) -> str:
 
 
 def with_present_names(value: Any) -> Any:
-    """Return a recorded config in which every `_target_` has its present name."""
+    """Return a recorded config in which every `_target_`, key and rule has its present name."""
     if isinstance(value, Mapping):
-        return {
-            key: present_target(each)
-            if key == "_target_" and isinstance(each, str)
-            else with_present_names(each)
-            for key, each in value.items()
-        }
+        is_ours = _is_ours(value)
+        named = {KEYS.get(key, key) if is_ours else key: each for key, each in value.items()}
+        return {key: _with_present_names(key, each) for key, each in named.items()}
     if isinstance(value, list):
         return [with_present_names(each) for each in value]
     return value
 
 
+def _with_present_names(key: str, value: Any) -> Any:
+    if key == "_target_" and isinstance(value, str):
+        return present_target(value)
+    if key == "ignore" and isinstance(value, list):
+        return [RULES.get(str(rule), rule) for rule in value]
+    return with_present_names(value)
+
+
+def with_present_keys(words: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+    """Return recorded overrides, such as `dataset.normalise=none`, with the keys of today.
+
+    `config` is theirs: a part of somebody's own keeps the keys that it has.
+    """
+
+    def present(word: str) -> str:
+        given, sign, value = word.partition("=")
+        part, dot, key = given.partition(".")
+        settings = config.get(part.lstrip("+~"))
+        is_ours = isinstance(settings, Mapping) and _is_ours(settings)
+        return f"{part}{dot}{KEYS[key]}{sign}{value}" if is_ours and key in KEYS else word
+
+    return [present(word) for word in words]
+
+
+def _is_ours(part: Mapping[str, Any]) -> bool:
+    return str(part.get("_target_")).startswith("expkit.")
+
+
 def with_present_fields(value: Any) -> Any:
     """Return a record in which every field has its present name."""
     if isinstance(value, Mapping):
-        return {FIELDS.get(key, key): with_present_fields(each) for key, each in value.items()}
+        named = {FIELDS.get(key, key): with_present_fields(each) for key, each in value.items()}
+        kind = named.get("kind")
+        return {**named, "kind": KINDS[kind]} if isinstance(kind, str) and kind in KINDS else named
     if isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value):
         return [with_present_fields(each) for each in value]
     return value

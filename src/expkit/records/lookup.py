@@ -1,4 +1,4 @@
-"""Runs that are meant by words: paths, parts of names, sweeps, folders of runs, and globs."""
+"""Runs named by words: paths, parts of names, sweeps, folders of runs, and globs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTPUTS = Path("outputs")
 def find_runs(words: Iterable[str]) -> list[Run]:
     """Each run once, in the order of the words; one that means nothing is refused."""
     paths = [path for word in words for path in _find(word)]
-    # a run that is meant twice is one, by whatever path
+    # a run that is named twice is one, by whatever path
     return [Run(path) for path in {path.resolve(): path for path in reversed(paths)}.values()][::-1]
 
 
@@ -26,8 +26,8 @@ def _find(word: str) -> list[Path]:
     found = [run for hit in hits for run in _within(hit)]
     if found or (exists(path) and is_sweep(path)):
         return found
-    meant = find_run_or_sweep(word)
-    return [meant.path] if isinstance(meant, Run) else _within(meant.path)
+    named = find_run_or_sweep(word)
+    return [named.path] if isinstance(named, Run) else _within(named.path)
 
 
 def _expand(pattern: str) -> Sequence[Path]:

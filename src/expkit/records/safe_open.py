@@ -123,7 +123,7 @@ def not_a_file(path: Path) -> UserError:
     return UserError(
         f"'{path.name}' is {kind}: what a run or a sweep records are files of its own folder",
         where=str(path),
-        fix="put a copy of what is meant in its place, or open this folder no further",
+        fix="put a copy of the file in its place, or open this folder no further",
     )
 
 

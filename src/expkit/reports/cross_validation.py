@@ -94,13 +94,13 @@ def _joined(parts: Sequence[Predictions], name: str) -> npt.NDArray[np.generic]:
 def out_of_fold(rows: Sequence[RunRow], metric: str) -> str:
     """The pooled figure in words; of several seeds their mean and std, as each judges them all."""
     pooled = _of_seeds(rows, metric)
-    told = next((each for each in pooled if each.trouble), pooled[0])
-    name = f"out of fold, {told.metric}"
-    if len(pooled) == 1 or told.trouble or any(each.figure.value is None for each in pooled):
-        return f"{name}: {told.words}"
+    first = next((each for each in pooled if each.trouble), pooled[0])
+    name = f"out of fold, {first.metric}"
+    if len(pooled) == 1 or first.trouble or any(each.figure.value is None for each in pooled):
+        return f"{name}: {first.words}"
     return (
         f"{name}: {_mean_of(pooled, metric)} over {len(pooled)} seeds, in each of which "
-        f"{told.figure.num_samples} samples are judged once, by the run that did not train on them"
+        f"{first.figure.num_samples} samples are judged once, by the run that did not train on them"
     )
 
 

@@ -26,20 +26,20 @@ def figure_on_judged(recipe: Recipe, objective: str) -> str:
     values = [value for row in recipe.judged if (value := row.figure(name)) is not None]
     if not values:
         return ""
-    told = f"{name} {formatting.spread(metric, mean_of(values), std_of(values))}"
+    text = f"{name} {formatting.spread(metric, mean_of(values), std_of(values))}"
     try:
         runs = recipe.compared(recipe.label)
         shares_samples = not runs.has_own_samples(split)
         ends = _interval(runs, split, metric) if shares_samples else None
-    except UserError:  # a damaged run is told of in the table
-        return told
-    told += "" if ends is None else f" (95 % interval {formatting.interval(metric, ends)})"
+    except UserError:  # a damaged run is listed in the table
+        return text
+    text += "" if ends is None else f" (95 % interval {formatting.interval(metric, ends)})"
     num_samples = runs.first.num_samples.get(split, 0)
     if len(values) == 1:
-        return f"{told}, {counted(num_samples, 'sample')}"
+        return f"{text}, {counted(num_samples, 'sample')}"
     if not shares_samples:
-        return f"{told}, {recipe.unit}"
-    return f"{told}: the same {num_samples} samples, judged by {len(values)} models"
+        return f"{text}, {recipe.unit}"
+    return f"{text}: the same {num_samples} samples, judged by {len(values)} models"
 
 
 def _interval(recipe: Recipe, split: str, metric: str) -> Interval | None:

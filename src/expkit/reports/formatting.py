@@ -50,7 +50,7 @@ def interval(name: str, ends: Sequence[float] | None) -> str:
 
 
 def difference(name: str, ours: float | None, theirs: float | None) -> str:
-    """Return how much larger the first is, in points of a percent where the metric is a share."""
+    """Write how much larger the first is, in points of a percent where the metric is a fraction."""
     if ours is None or theirs is None:
         return "-"
     if is_fraction(name):
@@ -70,15 +70,15 @@ def against_ignorance(summary: Mapping[str, Any]) -> str | None:
 def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on what the metrics of the judged split hide: maybes, and a decisive sample."""
     split = summary["judged_split"]
-    told = []
+    sentences = []
     if sure := summary.get("sure", {}).get(split):  # older summaries tell of neither
-        told.append(_sure(sure))
+        sentences.append(_sure(sure))
     if decisive := summary.get("decisive_samples", {}).get(split):
-        told.append(
+        sentences.append(
             f"one sample decides log_loss: {decisive['sample']} is {percent(decisive['fraction'])} "
             f"of it (-ln p = {decisive['loss']:.4g}); without it {decisive['without']:.4g}"
         )
-    return told
+    return sentences
 
 
 def _sure(sure: Mapping[str, Any]) -> str:
@@ -87,11 +87,11 @@ def _sure(sure: Mapping[str, Any]) -> str:
         f"coverage {percent(sure['coverage'])} ({interval('accuracy', sure['coverage_interval'])})"
     )
     are = "is" if sure["num_sure"] == 1 else "are"
-    told = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
+    text = f"{sure['num_sure']} of {sure['num_samples']} samples {are} predicted surely: {covered}"
     if sure["accuracy"] is not None:
         ends = interval("accuracy", sure["accuracy_interval"])
-        told += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
-    return f"{told}; all other metrics count each {sure['label']} as wrong"
+        text += f"; accuracy among them {percent(sure['accuracy'])} ({ends})"
+    return f"{text}; all other metrics count each {sure['label']} as wrong"
 
 
 def gap(held_out_gap: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ def gap(held_out_gap: Mapping[str, Any]) -> str:
 
 
 def bound(criterion: Mapping[str, Any]) -> str:
-    """Return what a criterion asks for: `> 94.5 %`."""
+    """Write the bound of a criterion: `> 94.5 %`."""
     shown = shown_bound(criterion["bound"], is_fraction=is_fraction(criterion["metric"]))
     return f"{criterion['relation']} {shown}"
 
@@ -116,7 +116,7 @@ def asked(criterion: Mapping[str, Any]) -> str:
 
 
 def reached(criterion: Mapping[str, Any]) -> str:
-    """What a criterion found, with so many digits that the rounded figure judges as the true."""
+    """Write the value of a criterion, with so many digits that the verdict can be read from it."""
     value = criterion["value"]
     if value is None:
         return "not measured" if criterion["met"] is None else "not finite"
@@ -155,7 +155,7 @@ def samples_of(split: str, count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As a clock would say it: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
+    """Write a duration: 0.42 s, 12.3 s, 4 min 05 s, 3 h 07 min."""
     if seconds < 59.95:
         return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -170,7 +170,7 @@ def memory(num_bytes: int) -> str:
 
 
 def level_names(summary: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what the nets that know nothing do: guess, or always predict the same."""
+    """Name the two baselines: guessing, and always predicting the same."""
     return "chance", "always the mean" if summary["chance_accuracy"] is None else "largest class"
 
 
@@ -181,7 +181,7 @@ def is_worth_showing(name: str, summary: Mapping[str, Any]) -> bool:
 
 
 def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
-    """Return what nets that know nothing would reach in a metric, by what such a net does."""
+    """The baselines of a metric, by name."""
     found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
     named = zip(level_names(summary), found, strict=True)
     return {label: figure(name, level) for label, level in named if level is not None}

@@ -66,13 +66,13 @@ def without_places(text: str) -> str:
 
 
 def command_of(run: Run) -> str:
-    """Return what was typed, to the letter."""
+    """The command that was typed, to the letter."""
     command = run.environment.get("command", ["expkit", "train", *run.overrides])
     return command if isinstance(command, str) else shlex.join(map(str, command))
 
 
 def portable_command(run: Run) -> str:
-    """What somebody else types, on a machine that keeps programs, images and runs elsewhere."""
+    """The command for another machine, where programs, images and runs lie elsewhere."""
     words = [word for word in shlex.split(command_of(run)) if not word.startswith("output_dir=")]
     if words and PurePath(words[0]).name == "expkit":
         words[0] = "expkit"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # for each part, what it is asked for: the first is the common case
 WANTED: Mapping[str, str] = {
-    "dataset": DATASET + "\nor read(watch) -> expkit.data.store.samples.Dataset",
+    "dataset": DATASET + "\nor read(on_progress) -> expkit.data.store.samples.Dataset",
     "loss": "an nn.Module called as loss(outputs, targets), which gives the batch's mean\n"
     "or a class with task and build(class_counts, *, plain), as expkit.losses.focal.Focal",
     "model": "an nn.Module, made with image_shape=(channels, height, width) and num_outputs",

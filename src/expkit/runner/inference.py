@@ -37,10 +37,10 @@ def predict_files(
     results = decode_all(paths, decoding, silent)
     pairs = zip(paths, results, strict=True)
     while chunk := list(islice(pairs, batch_size)):
-        yield from _answer_chunk(restored, metadata, chunk)
+        yield from _predict_chunk(restored, metadata, chunk)
 
 
-def _answer_chunk(
+def _predict_chunk(
     restored: Restored,
     metadata: DatasetMetadata,
     chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadableImageError]],

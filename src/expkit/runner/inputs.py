@@ -10,7 +10,7 @@ from typing import Any
 
 from expkit.config.instantiate import build_part
 from expkit.config.schema import Config
-from expkit.data.store.progress import Watch, silent
+from expkit.data.store.progress import ProgressCallback, silent
 from expkit.data.store.samples import Dataset, check_dataset
 from expkit.errors import UserError
 from expkit.metrics.criteria import Criterion
@@ -35,42 +35,44 @@ class LoadedInputs:
     criteria: Sequence[Criterion]
 
 
-def load_inputs(config: Config, watch: Watch = silent) -> LoadedInputs:
+def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> LoadedInputs:
     """Read the data and hold the config against it."""
     if not config.model.get("_partial_"):
         build_part(config.model, "model")  # what it knows to be wrong, it says before torch
     if config.evaluates is None:
-        dataset = _read_dataset(config.dataset, watch)
+        dataset = _read_dataset(config.dataset, on_progress)
         check_dataset(dataset)
         metadata = collect_metadata(dataset, config)
         _check_held_out(metadata)
     else:
-        dataset, metadata = _read_evaluation(config, watch)
+        dataset, metadata = _read_evaluation(config, on_progress)
     refuse_listed_weights(config.loss)
     loss = as_loss(build_part(config.loss, "loss"), config.loss, metadata)
     _check_task(loss, metadata, config)
     return LoadedInputs(config, dataset, metadata, loss, check_criteria(config.criteria, metadata))
 
 
-def _read_dataset(node: Mapping[str, Any], watch: Watch) -> Dataset:
-    dataset = as_dataset(build_part(node, "dataset"), node).read(watch)
+def _read_dataset(node: Mapping[str, Any], on_progress: ProgressCallback) -> Dataset:
+    dataset = as_dataset(build_part(node, "dataset"), node).read(on_progress)
     if not isinstance(dataset, Dataset):
         raise wrong_part("dataset", dataset, node)
     return dataset
 
 
-def _read_evaluation(config: Config, watch: Watch) -> tuple[Dataset, DatasetMetadata]:
+def _read_evaluation(
+    config: Config, on_progress: ProgressCallback
+) -> tuple[Dataset, DatasetMetadata]:
     """Read other data for a run's weights, and search it for what they were trained on."""
     assert config.evaluates is not None, "it is an evaluation's"
     run = Run(Path(config.evaluates)).trained
-    read = partial(_read_dataset, watch=watch)
+    read = partial(_read_dataset, on_progress=on_progress)
     dataset = read_other_data(config, run, read)
     leaks = look_for_leaks(dataset, config, run, read)
     return dataset, adopt_metadata(collect_metadata(dataset, config), run, leaks)
 
 
 def _check_held_out(metadata: DatasetMetadata) -> None:
-    """What was trained on is not held out, whatever it is called."""
+    """Refuse held-out splits that a run was trained on, whatever they are called."""
     train = metadata.splits["train"].fingerprint
     for name, split in metadata.splits.items():
         if name != "train" and split.fingerprint == train:
@@ -92,7 +94,7 @@ def _check_task(loss: LossSource, metadata: DatasetMetadata, config: Config) -> 
 
 
 def collect_metadata(dataset: Dataset, config: Config) -> DatasetMetadata:
-    """Return what the pages will need to know of the data."""
+    """Collect the metadata of the data that pages need."""
     _, height, width, channels = next(iter(dataset.splits.values())).images.shape
     return DatasetMetadata(
         name=_name_of(config.dataset),

@@ -28,7 +28,7 @@ class Diagnosis:
     reported: dict[str, int] = field(default_factory=dict)  # rules, and how severe at the worst
 
     def check(self, result: StageResult | None = None) -> Finding | None:
-        """Tell what is new; the finding that ends the run, or None where it goes on.
+        """Report new findings; return the one that ends the run, or None where it goes on.
 
         `result` is that of a stage which has just ended, and is not written down yet.
         """

@@ -23,6 +23,7 @@ from expkit.training.step_stats import probe_epochs
 LEAP = 0.5  # of the lowest loss so far
 NUM_PROBED = 64  # training samples that a model is asked before it trains
 NUM_DIFFERENTIATED = 16  # of them, in each of two precisions
+ANOTHER_SEED = 2_147_483_629  # than the run's own
 NUM_ASKED = 32  # of them, at each look
 Batch = tuple[Tensor, Tensor]
 
@@ -71,7 +72,7 @@ class Observer:
             split = self.session.parts.metadata.monitored_split
             content |= {f"{split}/{name}": value for name, value in held_out.means().items()}
             content["predicted"][split] = held_out.predictions()
-            if (sure := held_out.sure_mistakes()) is not None:
+            if (sure := held_out.confident_errors()) is not None:
                 content["confident_error"][split] = sure
         if epoch.number in self.probe_epochs or not is_finite:
             images, targets = self.probe
@@ -85,7 +86,7 @@ class Observer:
         self.session.note("epoch", epoch.number, content)
 
     def is_probe_epoch(self, records: Sequence[Record]) -> bool:
-        """Whether the rules are asked after these epochs: at looks, and where the loss leaps."""
+        """Tell whether rules run after this epoch: on a schedule, and where the loss leaps."""
         losses = [record["train/loss"] for record in records]
         best = min(losses)
         leaps = not losses[-1] <= best + LEAP * abs(best)  # so does a NaN
@@ -127,18 +128,17 @@ def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
     # a large net is shown fewer samples
     count = min(NUM_DIFFERENTIATED, content["num_samples"])
     content |= attempt(session, lambda: {"precision_gap": precision_gap(learner, split, count)})
-    if not epoch and any(not row["trainable"] for row in content["parameters"]):
+    has_loaded = getattr(session.parts.stages[session.stage], "start_from", None) is not None
+    has_frozen = any(not row["trainable"] for row in content["parameters"])
+    if has_frozen and not epoch and not has_loaded:
         content |= attempt(session, lambda: {"frozen_drawn": frozen_drawn(session, learner)})
     session.note("model", epoch, content)
 
 
 def frozen_drawn(session: Session, learner: Learner) -> list[str]:
     """The frozen parameters that come out otherwise under another seed: drawn, and not designed."""
-    made = []
     with preserve_state(learner.model):
-        for seed in (1, 2):
-            torch.manual_seed(seed)
-            made.append(dict(session.parts.make_model().named_parameters()))
-    first, second = made
-    frozen = [name for name, p in learner.model.named_parameters() if not p.requires_grad]
-    return [name for name in frozen if name in first and not first[name].equal(second[name])]
+        torch.manual_seed(ANOTHER_SEED)
+        others = dict(session.parts.make_model().named_parameters())
+    frozen = {name: p for name, p in learner.model.named_parameters() if not p.requires_grad}
+    return [n for n, p in frozen.items() if n in others and not p.cpu().equal(others[n])]

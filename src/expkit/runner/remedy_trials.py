@@ -82,7 +82,7 @@ def try_remedies(
 
 
 def list_remedies(findings: Sequence[Finding]) -> dict[tuple[str, ...], set[str]]:
-    """What to try, and against which findings: of each first the likeliest, then the others."""
+    """List the remedies to try, each with its findings: of each finding the likeliest first."""
     ranked = [
         (rank, tuple(words), finding.rule)
         for finding in findings
@@ -123,7 +123,7 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
 def _try(
     run: Run, base: Mapping[str, Any], words: Sequence[str], trusted: Sequence[str]
 ) -> TrialResult:
-    """One trial; a change that this run cannot have is told, and the others go on."""
+    """One trial; a change that this run cannot have is reported, and the others go on."""
     changeable = (*PARTS, "procedure")
     try:
         changed = change_parts({name: base[name] for name in changeable}, words)

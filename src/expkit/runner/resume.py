@@ -75,7 +75,7 @@ def _say_that_it_ended(run: Run) -> int:
 
 
 def _find_changes(run: Run, device: str) -> list[str]:
-    """Return what is not as it was when the run began, and may change its numbers."""
+    """List what is not as it was when the run began, and may change its numbers."""
     before, now = run.environment, describe_environment([], device, "")
     return [
         f"note    {what} was {old}, and is {new} now: the numbers may differ"

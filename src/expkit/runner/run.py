@@ -134,7 +134,7 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
         for line in _introduction(parts, folder.path):
             progress.say(line)
         _show_samples(parts, folder)
-        with contextlib.closing(folder):  # what is told after it, is told of a run that stands
+        with contextlib.closing(folder):  # what follows is said of a run that exists
             session = Session(parts, folder, progress)
             if train_epochs is not None:
                 session = replace(session, train_epochs=train_epochs)
@@ -163,7 +163,7 @@ def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
 
 
 def _show_samples(parts: Parts, folder: RunFolder) -> None:
-    """What the model will see, to be looked at before it is paid for."""
+    """Plot the images that the model will see, to be looked at before they are trained on."""
     from expkit.reports.plots.augmentation import draw_mosaic
     from expkit.runner.preview import preview
 

@@ -13,7 +13,7 @@ from expkit.records.run.writer import explain_disk_errors
 
 @contextlib.contextmanager
 def concluded(task: Task) -> Iterator[None]:
-    """However the jobs end, also by Ctrl-C, it is told; a refused sweep has nothing to tell."""
+    """Report a sweep however it ends, also by Ctrl-C; a refused one has nothing to report."""
     try:
         yield
     except UserError:

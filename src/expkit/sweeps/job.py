@@ -53,7 +53,7 @@ def run_job(
         with folder.alone(identity):
             job = _find(folder, identity)
             return 0 if job.status in DONE else _run_and_tell(folder, job, build, train_epochs)
-    except KeyboardInterrupt:  # while it waited: a job's own is told of where it runs
+    except KeyboardInterrupt:  # while it waited: a job's own is reported where it runs
         folder.note(identity, "ended", status="interrupted", exit_code=EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
 
@@ -124,7 +124,7 @@ def _carry_out(
 
 
 def _refuse_forged(job: Job) -> None:
-    """What was checked is the config of this id, and not what a stranger's folder may hold."""
+    """Refuse a config that is not of this id: it was not checked."""
     places = {
         "plan.jsonl": job.config,
         **({job.run.name: job.run.recorded_config} if job.run else {}),

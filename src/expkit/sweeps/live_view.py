@@ -24,7 +24,7 @@ PLAIN_SECONDS = 10.0  # between lines on how far it is, where there is no termin
 
 
 def _harming_none(show: Callable[..., None]) -> Callable[..., None]:
-    """A fault in showing is told once, and no job of the sweep ends with it."""
+    """A fault in showing is printed once, and no job of the sweep ends with it."""
 
     @functools.wraps(show)
     def safely(self: SweepScreen, *arguments: str) -> None:
@@ -47,7 +47,7 @@ class SweepScreen:
         self._progress = SweepProgress(sweep_path)
         self._began = time.monotonic()
         self._begun: set[str] = set()
-        self._faults: set[str] = set()  # those told
+        self._faults: set[str] = set()  # those printed
         self._looked_at = self._drawn_at = 0.0
         self._line_at = self._began
         is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -80,7 +80,7 @@ class SweepScreen:
             self._say(self._progress.headline())
 
     def close(self) -> None:
-        """What was told stays; the block goes."""
+        """Erase the live block; printed lines stay."""
         self._look_at_last()
         if self._block is not None:
             self._block.erase()

@@ -66,7 +66,7 @@ class Progress:
 
 
 class ReadingBar:
-    """Shows how far the reading of data is, where it takes long enough to be told."""
+    """Shows how far the reading of data is, where it takes long enough to be shown."""
 
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] | None = None

@@ -32,7 +32,7 @@ class MetricAccumulator:
     """Running sums of one pass over a split, or of the passes of several runs side by side.
 
     Of several, every tensor that is added has a first dimension more: the runs.
-    With `class_counts` the samples are drawn in other shares than those: accuracies are weighted
+    With `class_counts` the samples are drawn in other fractions than those: accuracies are weighted
     back, so that they stand beside those of samples as they come.
     """
 
@@ -153,19 +153,19 @@ class MetricAccumulator:
         }
 
     def signals(self) -> dict[str, Any]:
-        """Return what the rules ask of a pass besides its figures."""
+        """The signals of a pass that the rules read beside its metrics."""
         weighted = {} if self._by_class is None else {"weighted_to_class_fractions": True}
         return {
             "predicted": self.predictions(),
-            "confident_error": self.sure_mistakes(),
+            "confident_error": self.confident_errors(),
             **weighted,
         }
 
-    def sure_mistakes(self) -> dict[str, float] | None:
-        """How many of the most confident predictions are wrong; None where they were not kept."""
+    def confident_errors(self) -> dict[str, float] | None:
+        """The error rate of the most confident predictions; None where they were not kept."""
         if not self._confidences:
             return None
         confidences, is_right = torch.cat(self._confidences), torch.cat(self._is_right)
         count = max(1, round(SURE * len(confidences)))
-        surest = confidences.nan_to_num(0.0).topk(count).indices
-        return {"fraction": 1 - float(is_right[surest].double().mean()), "count": count}
+        most_confident = confidences.nan_to_num(0.0).topk(count).indices
+        return {"fraction": 1 - float(is_right[most_confident].double().mean()), "count": count}

@@ -33,19 +33,19 @@ class Origin(TypedDict):
     epoch: Count
 
 
-class Facts(Origin, total=False):
-    """The facts that a checkpoint tells of itself, as far as anything is made of them."""
+class Metadata(Origin, total=False):
+    """The metadata of a checkpoint, as far as it is used."""
 
     stage: str
     training: dict[str, Any]
 
 
-def save_weights(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
+def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None:
     """The model alone, under its own names, as anything that reads safetensors wants it."""
-    _save(path, dict(model.state_dict()), facts)
+    _save(path, dict(model.state_dict()), metadata)
 
 
-def save_learner(path: Path, learner: Learner, facts: dict[str, Any]) -> None:
+def save_learner(path: Path, learner: Learner, metadata: dict[str, Any]) -> None:
     """All that the next epoch depends on: randomness and schedule hold no state."""
     state = learner.optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -62,7 +62,7 @@ def save_learner(path: Path, learner: Learner, facts: dict[str, Any]) -> None:
     if learner.average is not None:
         average = learner.average.state_dict()
         tensors |= {f"{AVERAGE}{name}": value for name, value in average.items()}
-    _save(path, {**learner.model.state_dict(), **tensors}, {**facts, "training": training})
+    _save(path, {**learner.model.state_dict(), **tensors}, {**metadata, "training": training})
 
 
 def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ()) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
     Parameters that are `redrawn` keep their own where the shapes differ.
     """
     refuse_damaged(path, to_go_on=False)
-    tensors, facts = _load(path)
+    tensors, metadata = _load(path)
     average = f"{AVERAGE}module."
     weights = {
         name.removeprefix(average): value
@@ -79,7 +79,7 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
         if name.startswith(average)
     }
     _put(_fitting(weights or _own(tensors), model, redrawn), model, path)
-    return facts
+    return metadata
 
 
 def _fitting(
@@ -116,7 +116,7 @@ def _kind(tensor: Tensor) -> tuple[bool, bool]:
 
 
 def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
-    """Bring a fresh learner to where `save_learner` left one; the checkpoint's facts."""
+    """Bring a fresh learner to where `save_learner` left one; return the metadata."""
     refuse_damaged(path, to_go_on=True)
     try:
         return _load_learner(path, learner)
@@ -130,8 +130,8 @@ def load_learner(path: Path, learner: Learner) -> dict[str, Any]:
 
 
 def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
-    tensors, facts = _load(path)
-    if "training" not in facts:
+    tensors, metadata = _load(path)
+    if "training" not in metadata:
         raise UserError(
             "the checkpoint holds weights alone, and training cannot go on from it", where=str(path)
         )
@@ -139,7 +139,7 @@ def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     if learner.average is not None:
         average = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
         learner.average.load_state_dict(average)
-    training = facts["training"]
+    training = metadata["training"]
     parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     named = {name: value for name, value in tensors.items() if name.startswith(OPTIMIZER)}
@@ -148,15 +148,15 @@ def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
         state.setdefault(int(index), {})[key] = _laid_out_like(value, parameters[int(index)])
     learner.optimizer.load_state_dict({"state": state, "param_groups": training["groups"]})
     learner.scaler.load_state_dict(training["scaler"])
-    return facts
+    return metadata
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint says of itself, without its tensors."""
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Read the metadata of a checkpoint, without its tensors."""
     with _opened(path) as opened:
-        facts: dict[str, Any] = parse_json((opened.metadata() or {})["facts"])
-        check_shape(facts, Facts)
-        return facts
+        metadata: dict[str, Any] = parse_json((opened.metadata() or {})["facts"])
+        check_shape(metadata, Metadata)
+        return metadata
 
 
 def _laid_out_like(value: Any, parameter: Tensor) -> Any:
@@ -166,7 +166,7 @@ def _laid_out_like(value: Any, parameter: Tensor) -> Any:
     return value
 
 
-def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     plain: dict[str, Tensor] = {}
     for name, value in tensors.items():
@@ -179,7 +179,7 @@ def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     ) as aside:
         written = Path(aside.name)
     try:
-        save_file(plain, written, metadata={"facts": json.dumps(facts)})
+        save_file(plain, written, metadata={"facts": json.dumps(metadata)})
         written.chmod(0o644)
         note_digest(path, written)
         written.replace(path)
@@ -193,7 +193,7 @@ def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with _opened(path) as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    return tensors, read_facts(path)
+    return tensors, read_metadata(path)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ class Device:
         return torch.autocast(self.torch_device.type, dtype=dtype)
 
     def memory_bytes(self) -> dict[str, int]:
-        """Return what is held now, and how much there is: of a CUDA GPU, else of this machine."""
+        """Return the memory in use and in all: of a CUDA GPU, else of this machine."""
         if self.torch_device.type == "cuda":
             free, total = torch.cuda.mem_get_info()
             return {"used": total - free, "total": total}
@@ -113,7 +113,10 @@ class DeviceChoice:
         torch.set_num_threads(self.threads or _initial_threads())
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(self.deterministic)
+        if self.compile:
+            torch.use_deterministic_algorithms(self.deterministic)
+        else:  # the same, but that it tells the compiler, whose import takes over a second
+            torch.set_deterministic_debug_mode("error" if self.deterministic else "default")
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()  # of an earlier job of this process
 
@@ -133,7 +136,7 @@ def keep_freed_memory() -> None:
 
 @functools.cache
 def _initial_threads() -> int:
-    """Return what torch chose for itself, before any run of this process set it."""
+    """The number of threads that torch chose itself, before any run of this process set it."""
     return torch.get_num_threads()
 
 

@@ -129,7 +129,7 @@ def epoch_event(
     started: float,
     time_fraction: float = 1.0,
 ) -> Epoch:
-    """Return what an epoch has recorded; this waits for the device."""
+    """Make the event of an epoch; this waits for the device."""
     metrics = accumulator.means()
     seconds = (time.perf_counter() - started) * time_fraction
     return Epoch(

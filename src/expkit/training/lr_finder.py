@@ -22,7 +22,7 @@ MIN_STEPS = 15  # with fewer, two rates are more than a factor of three apart
 SAFETY = 20  # short trainings did best at a tenth (SGD) to a thirtieth (Adam) of where it bursts
 NUM_TIMED = 3  # of which the first is left out: it allocates
 NOISES = 5  # standard deviations of the loss that a batch's draw may not reach
-LEAST_RISE = 0.03  # and the least share of the loss that counts
+LEAST_RISE = 0.03  # and the least fraction of the loss that counts
 SMOOTHING = 0.7  # of the running mean of the losses
 
 
@@ -84,7 +84,7 @@ def _leaves_gradients(trial: Learner) -> bool:
 
 
 def _generators(device: torch.device) -> dict[str, Any]:
-    """Return what is put back afterwards, beside the CPU's generator."""
+    """The random generators to restore afterwards, beside the CPU's."""
     if device.type == "cpu":
         return {"devices": []}
     return {"devices": [device.index or 0], "device_type": device.type}
@@ -138,7 +138,7 @@ def _losses(
 
 
 def summarise(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
-    """Return what the losses say of the rates; the lowest quarter of them teaches nothing yet.
+    """Summarize losses by learning rate; the lowest quarter of the rates teaches nothing yet.
 
     A tenth of the rate at which the loss bursts is what short trainings at constant rates found
     best, within a factor of three (seven pairs of a model and an optimizer; see the tests).
@@ -149,7 +149,7 @@ def summarise(lrs: Sequence[float], losses: Sequence[float]) -> dict[str, Any]:
     smoothed = smooth(losses)
     diverged_at = first_above(lrs, losses, level + margin)
     return {
-        "rates": list(lrs),
+        "lrs": list(lrs),
         "losses": list(losses),
         "smoothed": smoothed,
         "num_steps": len(losses),

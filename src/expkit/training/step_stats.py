@@ -77,14 +77,14 @@ class StepStats:
         return self._closely and len(self._losses) == self._num_batches
 
     def before_step(self) -> LastStep | None:
-        """Return what can only be read while the gradients are there."""
+        """Measure what can only be read while the gradients are there."""
         if self._is_first:
             self._norms.append(self._gradient_norm())
         self._lrs.append(self._learner.lr)
         return LastStep(self._learner.model, self._scale()) if self._is_looked_at else None
 
     def after_step(self, before: LastStep | None, norm: Tensor | None) -> None:
-        """What the step did; the norm of its gradients where that was bounded."""
+        """Measure the step; `norm` is of its gradients, where they were clipped."""
         if norm is not None:
             self._clipped.append(norm)
         if before is not None:
@@ -106,7 +106,7 @@ class StepStats:
         losses = torch.stack(self._losses).double()
         scale = self._scale()
         return {
-            "rates": [group["lr"] for group in self._learner.optimizer.param_groups],
+            "lrs": [group["lr"] for group in self._learner.optimizer.param_groups],
             "step_loss": _describe(losses),
             "first_non_finite_step": _first(~losses.isfinite()),
             "clipped_fraction": self._clipped_fraction(),
@@ -153,7 +153,7 @@ class LastStep:
 
     @torch.no_grad()
     def compare(self, model: nn.Module) -> dict[str, Any]:
-        """Return what the step did to each parameter; one transfer from the device."""
+        """Compare each parameter with the one before the step; one transfer from the device."""
         parameters = [p.detach() for p in model.parameters()]
         changes = torch._foreach_sub(parameters, self._weights)
         left = [p.grad for p in model.parameters() if p.grad is not None]

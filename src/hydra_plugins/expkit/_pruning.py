@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.5
 
 
 class Trial(Protocol):
-    """What is asked of Optuna's."""
+    """The part of optuna.Trial that is used."""
 
     def report(self, value: float, step: int) -> None: ...
 

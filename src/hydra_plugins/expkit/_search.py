@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import optuna
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
+from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig
+from optuna.trial import Trial, TrialState, create_trial
 
 from expkit.config.multirun.hydra_task import compose_jobs
 from expkit.errors import UserError
@@ -24,25 +26,21 @@ from expkit.reports.run.digests import recall_digest
 from expkit.reports.sweep.search import course, search_lines
 from expkit.sweeps.launchers.resources import divide_machine
 from hydra_plugins.expkit._pruning import pruning
+from hydra_plugins.expkit._search_space import (
+    Space,
+    corners,
+    grid_values,
+    params_of,
+    read_space,
+    words_of,
+)
 
-with warnings.catch_warnings():  # it is older than the SQLAlchemy that it gets
-    warnings.simplefilter("ignore")
-    import optuna
-    from hydra_plugins.hydra_optuna_sweeper._impl import (
-        OptunaSweeperImpl,
-        create_params_from_overrides,
-    )
-
-from optuna.distributions import BaseDistribution
-from optuna.trial import Trial, TrialState, create_trial
-
-from hydra_plugins.expkit._search_space import Space, corners, params_of, words_of
-
+GRID = "optuna.samplers.GridSampler"
 DIRECTIONS = ("minimize", "maximize")
 
 
 class Search:
-    """The plugin's reading of a search space, with a loop of our own around its trials."""
+    """Asks Optuna for batches of trials, and tells it what the records of their runs say."""
 
     def __init__(
         self,
@@ -52,9 +50,14 @@ class Search:
         *,
         sampler: Any,
         pruner: Any,
-        direction: str | None,
+        direction: Literal["minimize", "maximize"] | None,
+        storage: str | None,
+        study_name: str | None,
+        n_trials: int,
         n_jobs: int | None,
-        **settings: Any,
+        max_failure_rate: float,
+        params: Mapping[str, str] | None,
+        custom_search_space: str | None,
     ) -> None:
         if "ablation" in config:
             raise UserError("an ablation is no search", where="hydra/sweeper=optuna +ablation=...")
@@ -68,16 +71,21 @@ class Search:
         self.path = Path(str(config.hydra.sweep.dir))
         self.objective = for_choosing(str(config.sweep.objective))
         lower = is_lower_better(self.objective)
-        self.direction = direction or ("minimize" if lower else "maximize")
+        self.direction: Literal["minimize", "maximize"] = direction or (
+            "minimize" if lower else "maximize"
+        )
         self.num_at_once = n_jobs or num_at_once(config)
         self.pruner = optuna.pruners.NopPruner() if pruner is None else instantiate(pruner)
-        # it reads spaces and grids; direction and batches are ours to say
-        self.plugin = OptunaSweeperImpl(
-            self._build_sampler(sampler), self.direction, n_jobs=self.num_at_once, **settings
+        self.is_grid = bool(sampler) and sampler["_target_"] == GRID
+        self.sampler = None if self.is_grid else self._build_sampler(sampler)
+        self.storage, self.study_name, self.num_trials = storage, study_name, n_trials
+        is_strict = config.launcher.get("fail_fast", False)
+        self.max_failure_rate = 0.0 if is_strict else max_failure_rate
+        self.params = [f"{name}={value!s}" for name, value in (params or {}).items()]
+        self.extend: Callable[[DictConfig, Trial], None] | None = (
+            None if custom_search_space is None else get_method(custom_search_space)
         )
-        if config.launcher.get("fail_fast", False):
-            self.plugin.max_failure_rate = 0.0
-        self.plugin.config = config
+        self.config = config
         self.loader = context.config_loader
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=config
@@ -93,11 +101,11 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space, fixed = self._space(arguments)
         ends = [words_of({**each, **fixed}) for each in corners(space)]
-        compose_jobs(self.loader, self.plugin.config, ends, first_number=0)
+        compose_jobs(self.loader, self.config, ends, first_number=0)
         study = optuna.create_study(
-            study_name=self.plugin.study_name,
-            storage=self.plugin.storage,
-            sampler=self._sampler(space),
+            study_name=self.study_name,
+            storage=self.storage,
+            sampler=self.sampler,
             pruner=self.pruner,
             direction=self.direction,
             load_if_exists=True,
@@ -106,16 +114,18 @@ class Search:
             with warnings.catch_warnings():  # adding trials is called experimental, each time
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self._recall(study, space)
+        if self.is_grid:
+            self._enqueue_grid(study, space)
         number = self._next_number()
-        while left := max(0, self.plugin.n_trials - _num_told(study)):
-            trials = [study.ask() for _ in range(min(left, self.num_at_once))]
-            jobs = self.plugin._configure_trials(trials, space, fixed)
+        while left := max(0, self.num_trials - _num_told(study)):
+            trials = [study.ask(dict(space)) for _ in range(min(left, self.num_at_once))]
+            jobs = [self._words_of(trial, fixed) for trial in trials]
             with pruning(self.path, self.objective, dict(zip(jobs, trials, strict=True))):
                 returns = self.launcher.launch(jobs, initial_job_idx=number)
             number += len(jobs)
             values = [each.return_value for each in returns]
             failed = self._tell(study, trials, jobs, values)
-            if failed > self.plugin.max_failure_rate:
+            if failed > self.max_failure_rate:
                 print(
                     f"note    the search ends: {percent(failed, 0)} of a batch's trials failed",
                     flush=True,
@@ -123,14 +133,10 @@ class Search:
                 break
         print("\n".join(search_lines(Sweep(self.path))), flush=True)
 
-    def _space(self, arguments: Sequence[str]) -> tuple[dict[str, BaseDistribution], Any]:
-        """Return what is searched, and what every trial has."""
-        self.plugin._process_searchspace_config()
-        words = [*self.plugin._parse_sweeper_params_config(), *arguments]
-        found, fixed = create_params_from_overrides(words)
-        space = {**(self.plugin.search_space_distributions or {}), **found}
-        space = {name: each for name, each in space.items() if name not in fixed}
-        if not space and self.plugin.custom_search_space_extender is None:
+    def _space(self, arguments: Sequence[str]) -> tuple[Space, dict[str, str]]:
+        """Split the words into the search space and the overrides of every trial."""
+        space, fixed = read_space([*self.params, *arguments])
+        if not space and self.extend is None:
             raise UserError(
                 "nothing is searched: no word gives a choice or a range",
                 where="hydra/sweeper=optuna",
@@ -138,17 +144,20 @@ class Search:
             )
         return space, fixed
 
-    def _sampler(self, space: Space) -> Any:
-        """A grid's is made once its space is known, and has no more trials than that."""
-        sampler = self.plugin.sampler
-        if isinstance(sampler, functools.partial):
-            grid = {
-                name: self.plugin._to_grid_sampler_choices(each) for name, each in space.items()
-            }
-            size = functools.reduce(lambda product, each: product * len(each), grid.values(), 1)
-            self.plugin.n_trials = min(self.plugin.n_trials, size)
-            return sampler(grid)
-        return sampler
+    def _words_of(self, trial: Trial, fixed: Mapping[str, str]) -> tuple[str, ...]:
+        if self.extend is not None:
+            self.extend(self.config, trial)
+        return tuple(words_of({**trial.params, **fixed}))
+
+    def _enqueue_grid(self, study: optuna.Study, space: Space) -> None:
+        """Ask for every combination in the order of the words: a sampler of grids shuffles them."""
+        grid = {name: grid_values(name, each) for name, each in space.items()}
+        combinations = [
+            dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
+        ]
+        self.num_trials = min(self.num_trials, len(combinations))
+        for each in combinations:
+            study.enqueue_trial(each, skip_if_exists=True)
 
     def _recall(self, study: optuna.Study, space: Space) -> None:
         """A resumed study knows the trials before, and asks for the unfinished ones again."""
@@ -205,7 +214,7 @@ class Search:
 
 
 def num_at_once(config: DictConfig) -> int:
-    """As many trials as the launcher runs side by side: more would not learn from each other."""
+    """Count the trials that the launcher runs at once: more would not learn from each other."""
     device, jobs = config.get("device") or {}, config.launcher.get("jobs", "auto")
     if config.launcher.get("jobs_per_device") is None:  # another's, which shares out nothing
         return jobs if isinstance(jobs, int) else count_cores()

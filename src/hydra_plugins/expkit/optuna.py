@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 
 class OptunaSweeper(Sweeper):
-    """Searches by Hydra's Optuna sweeper, with trials that end early and a study that resumes."""
+    """Searches by Optuna, with trials that end early and a study that resumes."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings

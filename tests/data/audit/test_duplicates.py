@@ -21,6 +21,7 @@ def scans() -> Dataset:
     return ScanLines(num_samples=500, size=64).read(silent)
 
 
+@pytest.mark.slow
 def test_scans_of_the_same_tip_are_no_copies(scans: Dataset) -> None:
     """Alike as they are, none of 75 + 75 held-out scans stands in train."""
     across = profile_dataset(scans)["duplicates"]["across"]
@@ -47,6 +48,7 @@ def test_near_copies_are_named(scans: Dataset, copy: Callable[[Picture], Picture
     ]
 
 
+@pytest.mark.slow
 def test_moved_copies_are_mostly_found(scans: Dataset) -> None:
     """By a pixel, eight of ten at least, and nothing that is no copy."""
     moved = leak(scans, lambda picture: np.roll(picture, (1, 1), (0, 1)))

@@ -35,6 +35,7 @@ def test_equal_samples_are_named(scans: Dataset) -> None:
     assert found["part_of"] is None
 
 
+@pytest.mark.slow
 def test_near_copies_are_named(scans: Dataset) -> None:
     """Encoded anew or brightened: all ten, more than are expected of scans that are alike."""
     names = scans.splits["train"].names

@@ -63,6 +63,7 @@ def test_wrong_labels_are_suspected_by_name(digits: Dataset) -> None:
     assert set(suspects) <= {samples.names[i] for i in wrong}
 
 
+@pytest.mark.slow
 def test_textures_are_known_by_their_spectrum() -> None:
     """Scans of a tip differ in every pixel, and not in their waves."""
     told = profile_dataset(ScanLines(num_samples=800, size=64).read(silent))["neighbours"]

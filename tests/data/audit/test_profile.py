@@ -69,8 +69,8 @@ def test_mapped_pictures_give_the_same_census(tmp_path: Path) -> None:
     dataset = Digits().read(silent)
     samples = dataset.splits["train"]
     order = np.random.default_rng(0).permutation(len(samples))
-    np.save(tmp_path / "pictures.npy", samples.images[order])
-    store = np.load(tmp_path / "pictures.npy", mmap_mode="c")
+    np.save(tmp_path / "images.npy", samples.images[order])
+    store = np.load(tmp_path / "images.npy", mmap_mode="c")
     mapped = Samples(store, samples.targets, samples.names, rows=np.argsort(order))
     assert mapped.is_mapped
     there = Dataset({"train": mapped}, "unit", class_names=dataset.class_names)

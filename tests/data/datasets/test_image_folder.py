@@ -295,11 +295,11 @@ def test_cache_lies_where_the_desktop_standard_says(
     put_splits(root)
     monkeypatch.setenv("XDG_CACHE_HOME", str(root.parent / "xdg"))
     ImageFolder(root=str(root)).read(silent)
-    assert len(list((root.parent / "xdg/expkit").glob("*/pictures.npy"))) == 1
+    assert len(list((root.parent / "xdg/expkit").glob("*/images.npy"))) == 1
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(root.parent / "home"))
     ImageFolder(root=str(root)).read(silent)
-    assert len(list((root.parent / "home/.cache/expkit").glob("*/pictures.npy"))) == 1
+    assert len(list((root.parent / "home/.cache/expkit").glob("*/images.npy"))) == 1
 
 
 def test_a_pipe_named_like_a_picture_is_left_out(root: Path) -> None:

@@ -93,6 +93,7 @@ def test_offsets_of_lines_dominate_the_picture(dataset: Dataset) -> None:
     assert balanced_accuracy(images.mean(2), judged, dataset) < 0.35
 
 
+@pytest.mark.slow
 def test_linear_rule_betters_chance_and_does_not_suffice(dataset: Dataset) -> None:
     """Normalised by line, the creep at its start tells something; the rest takes more to see."""
     train, test = (by_line(dataset.splits[name].images).mean(1) for name in ("train", "test"))

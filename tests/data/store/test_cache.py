@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from expkit.data.store import cache as cache_module
-from expkit.data.store.cache import DIGESTS, FACTS, IMAGES, Cache, Store
+from expkit.data.store.cache import DIGESTS, IMAGES, METADATA, Cache, Store
 from expkit.data.store.decoding import UnreadableImageError
 from expkit.errors import UserError
 
@@ -68,16 +68,16 @@ def tear(folder: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    (folder / FACTS).unlink()
+    (folder / METADATA).unlink()
 
 
 def age(folder: Path) -> None:
-    metadata = json.loads((folder / FACTS).read_text())
-    (folder / FACTS).write_text(json.dumps({**metadata, "format": 0}))
+    metadata = json.loads((folder / METADATA).read_text())
+    (folder / METADATA).write_text(json.dumps({**metadata, "format": 0}))
 
 
 def garble(folder: Path) -> None:
-    (folder / FACTS).write_text('["not", "ours"]')
+    (folder / METADATA).write_text('["not", "ours"]')
 
 
 def shorten(folder: Path) -> None:

@@ -25,8 +25,8 @@ def noise() -> np.ndarray:
 
 @pytest.fixture
 def store(tmp_path: Path) -> np.ndarray:
-    np.save(tmp_path / "pictures.npy", noise())
-    loaded: np.ndarray = np.load(tmp_path / "pictures.npy", mmap_mode="c")
+    np.save(tmp_path / "images.npy", noise())
+    loaded: np.ndarray = np.load(tmp_path / "images.npy", mmap_mode="c")
     return loaded
 
 
@@ -106,7 +106,7 @@ def test_a_cache_that_is_deleted_meanwhile_is_still_read(store: np.ndarray, tmp_
     """Tidying up a cache folder does not end the runs that use it."""
     split = place(store, "none")["train"]
     expected = next(split.batches(7))[0]
-    (tmp_path / "pictures.npy").unlink()
+    (tmp_path / "images.npy").unlink()
     assert torch.equal(next(split.batches(7))[0], expected)
 
 

@@ -1,4 +1,4 @@
-"""Normalisers: known constants, figures of the images, and their way to a file and back."""
+"""Normalizers: known constants, figures of the images, and their way to a file and back."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_imagenet_of_two_channels_is_refused() -> None:
     """There are no such figures, and the way out is said."""
     with pytest.raises(UserError, match="these have 2") as caught:
         fit_normalizer(noise(1, 2, 2, 2), "imagenet")
-    assert caught.value.details["do"] == "dataset.normalise=dataset"
+    assert caught.value.details["do"] == "dataset.normalize=dataset"
 
 
-def test_scan_line_normalises_each_row() -> None:
+def test_scan_line_normalizes_each_row() -> None:
     """By hand: a row of 0 and 10 becomes -1 and 1, a flat row zeros, whatever stands below."""
     images = torch.tensor([[0, 10], [7, 7]], dtype=torch.uint8).view(1, 2, 2, 1)
     assert fit_normalizer(images, "scan_line")(images).flatten().tolist() == [-1, 1, 0, 0]

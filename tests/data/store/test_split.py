@@ -1,4 +1,4 @@
-"""Splits on the device: normalised as asked, every sample once, in the order of a generator."""
+"""Splits on the device: normalized as asked, every sample once, in the order of a generator."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_unit_maps_to_zero_and_one() -> None:
     torch.testing.assert_close(images[:, 0, 0], expected)
 
 
-def test_dataset_normalises_each_channel() -> None:
+def test_dataset_normalizes_each_channel() -> None:
     """Over the training images each channel has mean 0 and standard deviation 1."""
     train = noise(7, 5, 6, 3) // np.array([1, 2, 5], np.uint8)
     images = all_images(place("dataset", train=train)["train"])
@@ -80,7 +80,7 @@ def test_constant_channel_stays_zero_under_augmentation() -> None:
     assert images[:, 0].abs().max() > 0
 
 
-def test_sample_normalises_each_picture() -> None:
+def test_sample_normalizes_each_picture() -> None:
     """Each image has mean 0 and standard deviation 1 over all its pixels and channels."""
     train = noise(4, 5, 5, 3) // np.array([1, 2, 3, 4], np.uint8)[:, None, None, None]
     images = all_images(place("sample", train=train)["train"])
@@ -215,7 +215,7 @@ def test_generator_alone_decides_a_balanced_draw() -> None:
     assert draw(1) == first != draw(2)
 
 
-def test_augmenting_comes_before_normalising() -> None:
+def test_augmenting_comes_before_normalizing() -> None:
     """It sees 0 to 1, channels last; by hand: levels 0 and 10 have mean 5 and spread 5."""
     seen = []
 
@@ -232,7 +232,7 @@ def test_augmenting_comes_before_normalising() -> None:
     assert images.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_augmented_pictures_are_levels_without_normalising() -> None:
+def test_augmented_pictures_are_levels_without_normalizing() -> None:
     """`none` is 0 to 255 with an augmentation as without."""
     split = place("none", train=noise(3, 4, 5, 3))["train"]
     plain, augmented = (next(split.batches(3, augment=each)) for each in (None, lambda x: x))

@@ -62,7 +62,9 @@ def test_least_used_split_judges(splits: list[str], judged: str, monitored: str)
 )
 def test_every_figure_says_what_it_was_measured_on(splits: list[str], sentence: str) -> None:
     """On which samples, how many, and whether they had a say before."""
-    assert with_splits(*splits).judged_on == sentence
+    assert with_splits(*splits).judged_on() == sentence
+    last = with_splits(*splits).judged_on(epoch_chosen=False)
+    assert last == sentence.removesuffix(" (which also chose the epoch)")
 
 
 def test_levels_of_knowing_nothing() -> None:

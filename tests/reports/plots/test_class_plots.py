@@ -18,7 +18,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 from expkit.reports.plots.augmentation import draw_mosaic, enlarge
 from expkit.reports.plots.class_bars import choose_classes
-from expkit.reports.plots.confident_errors import draw_mistakes
+from expkit.reports.plots.confident_errors import draw_confident_errors
 from expkit.reports.plots.gallery import draw_plots
 
 
@@ -63,7 +63,7 @@ def test_two_classes_have_every_picture(tmp_path: Path) -> None:
         # an image of 96 pixels, a caption of 18 and gaps of 12: eight in a row
         (2, False, (8 * 108 + 12, 26 + 126)),
         (2, True, (4 * 206 + 12, 26 + 2 * 126)),  # two side by side, 2 apart: four in a row
-        (None, False, (4 * 206 + 12, 26 + 2 * 126)),  # normalised otherwise than by a channel
+        (None, False, (4 * 206 + 12, 26 + 2 * 126)),  # normalized otherwise than by a channel
     ],
 )
 def test_the_same_picture_is_not_shown_twice(
@@ -122,7 +122,7 @@ def test_any_number_of_channels_is_drawn(tmp_path: Path, channels: int) -> None:
     """Grey, colour, and what is neither."""
     run = classes_run(tmp_path, ["clean", "pit"], num_epochs=2)
     keep_samples(run, channels=channels, count=1)
-    assert draw_mistakes(run, tmp_path)
+    assert draw_confident_errors(run, tmp_path)
     assert draw_mosaic(run, tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_samples_that_were_not_kept_draw_nothing(tmp_path: Path) -> None:
     run = classes_run(tmp_path, ["clean", "pit"], num_epochs=2)
     assert run.samples("augmented") is None
     assert draw_mosaic(run, tmp_path) == []
-    assert draw_mistakes(run, tmp_path) == []
+    assert draw_confident_errors(run, tmp_path) == []
 
 
 def test_samples_cannot_hold_code(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_every_picture_of_a_run_is_drawn_in_the_format(
     assert all(path.read_bytes().startswith(STARTS[path.suffix]) for path in drawn)
 
 
+@pytest.mark.slow
 def test_the_config_names_the_format_and_another_one_replaces_it(tmp_path: Path) -> None:
     """No image stands twice, and the page shows those that are there."""
     run = classes_run(tmp_path, config=config_of(plots={"format": "svg"}))
@@ -57,6 +58,7 @@ def test_the_same_records_give_the_same_bytes(kind: str, tmp_path: Path) -> None
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_pdf_is_linked_and_no_broken_picture(tmp_path: Path) -> None:
     """No page of Markdown shows a PDF."""
     run = classes_run(tmp_path, config=config_of(plots={"format": "pdf"}))
@@ -80,6 +82,7 @@ def test_a_damaged_or_older_record_asks_for_png(plots: object) -> None:
     assert format_of({"plots": plots}) == "png"
 
 
+@pytest.mark.slow
 def test_commands_take_another_format(run_here: Expkit, tmp_path: Path) -> None:
     """`expkit plot` draws in the format that it is given, and refuses what is none."""
     run = classes_run(tmp_path / "outputs")

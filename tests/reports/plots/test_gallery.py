@@ -72,6 +72,7 @@ def draw_plain(path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+@pytest.mark.slow
 def test_puzzle_pictures_are_quick_and_small(tmp_path: Path) -> None:
     """Ten images of 950 classes take the time of 60 plain figures at most, and 1.5 MB each."""
     run = puzzle_run(tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic_runs import classes_run, failed_gate_run, position_run, puzzle_run
 
-from expkit.reports.run.analysis import Course, analyze
+from expkit.reports.run.analysis import Curve, analyze
 
 
 def scan_lines() -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def test_losses_that_are_not_finite_are_no_best(tmp_path: Path, broken: float) -
 def test_first_of_equals_is_the_best() -> None:
     """Two epochs with the same accuracy: the earlier one."""
     records = [{"epoch": e, "val/accuracy": a} for e, a in ((1, 0.5), (2, 0.7), (3, 0.7))]
-    course = Course.of(records, "val/accuracy")
+    course = Curve.of(records, "val/accuracy")
     assert course is not None
     assert course.best is not None
     assert (course.best.epoch, course.latest.epoch) == (2, 3)

@@ -138,6 +138,7 @@ def test_notebook_compares(tmp_path: Path) -> None:
     assert "Measured on the training samples" in text
 
 
+@pytest.mark.slow
 def test_notebook_names_no_place_of_this_machine(tmp_path: Path) -> None:
     """Neither the run's folder nor an image's place on somebody's disk is in the page."""
     page = write_notebook([puzzle_run(tmp_path, 4, 5)], tmp_path / "page").read_text()
@@ -147,6 +148,7 @@ def test_notebook_names_no_place_of_this_machine(tmp_path: Path) -> None:
     assert "expkit train model=larger_backbone image=PATH/lake.jpg" in page
 
 
+@pytest.mark.slow
 def test_notebook_pictures_are_small(tmp_path: Path) -> None:
     """The whole folder stays under 1.5 MB, every link leads to an image, none is too wide."""
     page = write_notebook([puzzle_run(tmp_path)], tmp_path / "page")

@@ -227,3 +227,18 @@ def test_a_criterion_that_was_not_measured_is_named_as_in_the_table(tmp_path: Pa
     summary = summarize(Run(run.path))
     assert summary["verdict_reason"] == "not measured: train/top5_accuracy > 99 %"
     assert "| train/top5_accuracy > 99 % | not measured |" in criteria_table(summary)
+
+
+@pytest.mark.parametrize(("weights", "is_chosen"), [("best", True), ("last", False)])
+def test_the_last_epoch_was_chosen_by_no_split(
+    tmp_path: Path, weights: str, is_chosen: bool
+) -> None:
+    """Val chooses the epoch whose best weights are evaluated, and none where the last ones are."""
+    run = run_with_accuracy(tmp_path, 7, 8, None)
+    metadata = json.loads((run.path / "dataset.json").read_text())
+    metadata["splits"]["val"] = metadata["splits"]["train"]
+    (run.path / "dataset.json").write_text(json.dumps(metadata))
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    config["procedure"]["evaluate"]["weights"] = weights
+    (run.path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert ("which also chose the epoch" in summarize(Run(run.path))["judged_on"]) == is_chosen

@@ -248,6 +248,7 @@ def test_runs_that_cannot_have_one_are_refused(tmp_path: Path) -> None:
         choose_threshold(run, ThresholdRequest("pit", 0.9, None))
 
 
+@pytest.mark.slow
 def test_the_pages_show_a_stored_threshold(tmp_path: Path) -> None:
     """The curve among the images, and the decision in the report."""
     run = cherries(tmp_path)

@@ -10,7 +10,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep.folder import Sweep, SweepFolder
 from expkit.records.sweep.job import Job
-from expkit.sweeps.launchers.exit_records import LastWords
+from expkit.sweeps.launchers.exit_records import ExitRecords
 from expkit.sweeps.launchers.pool import ProcessResult
 
 
@@ -36,8 +36,8 @@ def told(folder: SweepFolder) -> list[tuple[str, str]]:
 
 def expecting(
     folder: SweepFolder, signals: Sequence[int] = (), limit: float | None = None
-) -> LastWords:
-    words = LastWords(folder.path, signals, limit)
+) -> ExitRecords:
+    words = ExitRecords(folder.path, signals, limit)
     words.expect(jobs_of(folder))
     return words
 

@@ -121,6 +121,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, BaseExceptio
     return at  # type: ignore[return-value]
 
 
+@pytest.mark.slow
 def test_a_cut_off_seed_goes_on_alone_or_with_the_others(
     plan: Plan, cut: Callable[[int, BaseException], None], run_here: Expkit
 ) -> None:
@@ -174,6 +175,7 @@ def test_jobs_are_grouped_by_all_but_the_seed(plan: Plan) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stacked_is_refused_before_any_job(
     plan: Plan, recipe: Mapping[str, Any]
 ) -> None:

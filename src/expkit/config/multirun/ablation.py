@@ -14,7 +14,7 @@ from expkit.config.multirun.recorded_overrides import grants_trust, may_run_code
 from expkit.config.targets.check import check_fields
 from expkit.errors import UserError
 
-# the word that names a job's change; it sets nothing, and no run is told of it
+# the word that names a job's change; it sets nothing, and no run sees it
 MARK = "+ablation.change="
 
 
@@ -115,7 +115,7 @@ def as_word(key: str, value: Any) -> str:
 
 
 def without_mark(words: Sequence[str]) -> list[str]:
-    """Return what a user would type for the job alone."""
+    """Return the overrides that a user would type for the job alone."""
     return [word for word in words if not word.startswith(MARK)]
 
 

@@ -1,4 +1,4 @@
-"""The number of jobs that a sweep's words ask for, told before any of them is made."""
+"""The number of jobs that a sweep's words ask for, counted before any of them is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two images that look alike are one: in colour, and in the noise of their flat parts.
+"""Tells whether two images that look alike are one: by colour, and by the noise of flat parts.
 
 Two drawings of one shape agree in every edge. Copies agree in what nobody draws, too: the grain.
 Where an image has no grain, colour alone is judged, and how often such pairs occur must tell.
@@ -30,7 +30,7 @@ NORMAL_AT_FLAT_FRACTION = 0.385  # standard deviations: what 30 % of normal numb
 
 
 def are_copies(ours_NHWC: Floats, theirs_NHWC: Floats) -> npt.NDArray[np.bool_]:
-    """Of each pair, at the shift where it agrees best; also at half the size, as JPEG keeps it."""
+    """Tell of each pair whether it is one image, at its best shift; also at half size, for JPEG."""
     side = min(ours_NHWC.shape[1:3])
     proven = _agree(ours_NHWC, theirs_NHWC)
     if side >= 48:
@@ -57,7 +57,7 @@ def _agree(ours: Floats, theirs: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _grain(images: Floats) -> tuple[Floats, Floats]:
-    """What departs from the mean around a pixel, edges left out; and its standard deviation."""
+    """The departure from the mean around each pixel, without edges, and its standard deviation."""
     from scipy.ndimage import uniform_filter
 
     detail = images - uniform_filter(images, (0, 3, 3), mode="nearest")

@@ -19,7 +19,7 @@ LISTED = 200  # pairs or groups by name; all are counted
 
 
 def find_duplicates(stats: Mapping[str, ImageStats], *, has_classes: bool) -> dict[str, Any]:
-    """What stands twice: across splits (near copies too), within one, and with two labels."""
+    """Find images that occur twice: across splits (near copies too), in one, with two labels."""
     exact = _exact_across(stats)
     pairs = [*(pair for pair, _ in exact), *find_near_copies(stats)]
     found: dict[str, Any] = {
@@ -35,7 +35,7 @@ def find_duplicates(stats: Mapping[str, ImageStats], *, has_classes: bool) -> di
         found["near_within"] = count_within(stats["train"])
     if has_classes:
         found["conflicting"] = _conflicting(stats["train"])
-        told = [
+        conflicts = [
             [
                 [pair.split, pair.name, int(ours)],
                 [pair.other_split, pair.other_name, int(theirs)],
@@ -43,7 +43,7 @@ def find_duplicates(stats: Mapping[str, ImageStats], *, has_classes: bool) -> di
             for pair, (ours, theirs) in exact
             if ours != theirs
         ]
-        found["across"]["conflicting"] = {"count": len(told), "pairs": told[:LISTED]}
+        found["across"]["conflicting"] = {"count": len(conflicts), "pairs": conflicts[:LISTED]}
     return found
 
 

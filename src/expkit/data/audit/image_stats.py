@@ -26,7 +26,7 @@ CHUNK_BYTES = 8 << 20  # of images at once; as floats they are four times as lar
 
 @dataclass(frozen=True)
 class ImageStats:
-    """What one pass saw of a split, a row for each image that was looked at."""
+    """The statistics of one pass over a split, a row for each image."""
 
     samples: Samples
     chosen: Indices  # of the samples: which were looked at
@@ -118,7 +118,7 @@ def shrink(pixels_NHWC: Floats, side: int) -> Floats:
 
 
 def _areas(length: int, side: int) -> Floats:
-    """side x length: what share of each new pixel each old one has."""
+    """The weight of each old pixel in each new one, side x length."""
     if length <= side:
         return np.eye(length, dtype=np.float32)
     edges = np.linspace(0, length, side + 1)

@@ -180,7 +180,7 @@ def _typical_likeness(train: ImageStats) -> float:
 
 
 def _quick_look(seen: ImageStats, ours: Indices, train: ImageStats, theirs: Indices) -> Floats:
-    """As the close look, but of smaller images, and with borders that wrap around."""
+    """Correlate smaller images with wrapped borders, before the exact comparison."""
     here, there = (each.astype(np.float32) for each in (seen.grey[ours], train.grey[theirs]))
     best = _wrapped_agreement(here, there)
     side = min(here.shape[1:])
@@ -260,7 +260,7 @@ def _agreement(ours: Floats, theirs: Floats, most_shift: int) -> Floats:
 
 
 def _detail(images: Floats) -> Floats:
-    """Return what is left when the mean around each pixel is taken away."""
+    """Subtract the mean around each pixel."""
     from scipy.ndimage import uniform_filter
 
     window = _window(images)

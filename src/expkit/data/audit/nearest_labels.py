@@ -1,4 +1,4 @@
-"""How labels relate to pixels: what the nearest images say, before anything is trained.
+"""Relates labels to pixels: the labels of the nearest images, before anything is trained.
 
 Votes of neighbours tell three faults from hard data. Where the labels are unrelated, they are at
 chance. Where some labels are wrong, two halves of the data agree on a sample's class, and its own
@@ -31,7 +31,9 @@ NUM_COMPONENTS = 40
 LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 
 
-def ask_neighbours(stats: Mapping[str, ImageStats], num_classes: int) -> dict[str, Any] | None:
+def classify_by_neighbours(
+    stats: Mapping[str, ImageStats], num_classes: int
+) -> dict[str, Any] | None:
     """Votes of the nearest training images, by the view of the images that tells more."""
     few = {
         name: spread_evenly(len(each.chosen), MOST_TRAINING if name == "train" else MOST_HELD_OUT)
@@ -43,14 +45,14 @@ def ask_neighbours(stats: Mapping[str, ImageStats], num_classes: int) -> dict[st
     if num_present < 2 or count < LEAST_PER_CLASS * num_present:
         return None
     num_neighbours = int(np.clip(count // (4 * num_present), 3, MOST_NEIGHBOURS))
-    told = [
+    found = [
         _ask(view, features, targets, num_classes, num_neighbours)
         for view, features in (
             ("thumbnails", {name: _flat(stats[name], few[name]) for name in stats}),
             ("spectrum", {name: _spectrum(stats[name], few[name]) for name in stats}),
         )
     ]
-    best = max(told, key=lambda each: float(each["train"]["balanced_accuracy"]))
+    best = max(found, key=lambda each: float(each["train"]["balanced_accuracy"]))
     suspects = np.array(best["train"].pop("suspects"), np.int64)
     best["suspects"] = stats["train"].names(few["train"][suspects])
     return best
@@ -82,7 +84,7 @@ def _ask(
     np.fill_diagonal(distances, np.inf)
     whole = _vote(distances, one_hot, num_neighbours)
     first, second = (_vote(distances[:, half], one_hot[half], num_neighbours) for half in halves)
-    told = {
+    found = {
         "view": view,
         "num_neighbours": num_neighbours,
         "train": {
@@ -93,11 +95,11 @@ def _ask(
     for name in features:
         if name != "train":
             votes = _vote(_distances(reduced[name], known), one_hot, num_neighbours)
-            told[name] = {
+            found[name] = {
                 **_score(votes.argmax(1), targets[name], num_classes),
                 **_renumber(votes.argmax(1), targets[name], num_classes),
             }
-    return told
+    return found
 
 
 def _reduce(features: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -142,7 +144,7 @@ def _score(predictions: Indices, targets: Indices, num_classes: int) -> dict[str
     present = counts > 0
     recalls = right[present] / counts[present]
     predicted = np.bincount(predictions, minlength=num_classes) / len(predictions)
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "num_samples": len(targets),
         "accuracy": float((predictions == targets).mean()),
         "balanced_accuracy": float(recalls.mean()),
@@ -152,23 +154,23 @@ def _score(predictions: Indices, targets: Indices, num_classes: int) -> dict[str
         "least_recall": float(recalls.min()),
     }
     if num_classes <= MOST_LISTED:
-        told["recalls"] = [float(r / c) if c else None for r, c in zip(right, counts, strict=True)]
-    return told
+        found["recalls"] = [float(r / c) if c else None for r, c in zip(right, counts, strict=True)]
+    return found
 
 
 def _doubt(first: Floats, second: Floats, targets: Indices) -> dict[str, Any]:
     """Return how often a label departs from what two halves of the data agree on."""
     predictions = first.argmax(1)
     agrees = np.flatnonzero(predictions == second.argmax(1))
-    told: dict[str, Any] = {"agreement": len(agrees) / len(targets), "suspects": []}
+    found: dict[str, Any] = {"agreement": len(agrees) / len(targets), "suspects": []}
     quarter = len(targets) // 4
     if len(agrees) < quarter:
-        return told
+        return found
     clearness = (first + second)[agrees, predictions[agrees]]
     clearest = agrees[np.argsort(-clearness, kind="stable")][:quarter]
     departs = predictions != targets
     return {
-        **told,
+        **found,
         "num_clearest": quarter,
         "departing": float(departs[agrees].mean()),
         "departing_where_clearest": float(departs[clearest].mean()),

@@ -1,4 +1,4 @@
-"""What can be said of the data before anything is trained, from the images and labels alone.
+"""A profile of the data before anything is trained, from the images and labels alone.
 
 It is bounded by an even part of each split, and says how many images it looked at.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from expkit.data.audit.duplicates import find_duplicates, groups_of, has_image
 from expkit.data.audit.image_stats import ImageStats, measure_images, spread_evenly, to_grey
-from expkit.data.audit.nearest_labels import ask_neighbours
+from expkit.data.audit.nearest_labels import classify_by_neighbours
 from expkit.data.store.samples import Dataset
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def profile_dataset(dataset: Dataset, *, max_seconds: float = 5.0) -> dict[str, 
         if name != "train":
             profile["splits"][name] |= _compare(stats["train"], stats[name])
     if dataset.class_names is not None:
-        neighbours = ask_neighbours(stats, len(dataset.class_names))
+        neighbours = classify_by_neighbours(stats, len(dataset.class_names))
         profile |= {"neighbours": neighbours} if neighbours else {}
     return profile
 
@@ -170,7 +170,7 @@ def _correlate(ours: Floats, theirs: Floats) -> float:
 
 
 def _quartiles_of_grain(seen: ImageStats) -> list[float]:
-    """Of an image's typical departure from the mean around a pixel: noise, texture, sharpness."""
+    """The quartiles of the images' grain: noise, texture, sharpness."""
     from scipy.ndimage import uniform_filter
 
     chosen = spread_evenly(len(seen.chosen), MOST_FOR_GRAIN)

@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from expkit.data.store.memory import count_memory_bytes
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
@@ -38,10 +38,10 @@ class Arrays(Selection):
     images: str
     labels: str | None = None
     class_names: Sequence[str] | None = None
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         path = Path(self.images).expanduser()
         pairs = self._find_pairs(path)
         names, targets = self._encode({split: labels for split, (_, labels) in pairs.items()})
@@ -51,7 +51,7 @@ class Arrays(Selection):
             sample_names = [f"{start}{i:0{len(str(len(images)))}}" for i in range(len(images))]
             given[split] = Samples(self._settle(images), targets[split], sample_names)
         splits = self.divide(given, names)
-        return Dataset(splits, self.normalise, class_names=names, remarks=tell_made(given, splits))
+        return Dataset(splits, self.normalize, class_names=names, remarks=tell_made(given, splits))
 
     def _find_pairs(self, path: Path) -> dict[str, Pair]:
         if self.labels is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 
@@ -13,9 +13,9 @@ from expkit.data.store.splitting import Selection
 class Digits(Selection):
     """1,797 images of 8 x 8 in 17 grey levels, split by class and seed."""
 
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         import numpy as np
         from sklearn.datasets import load_digits
 
@@ -26,6 +26,6 @@ class Digits(Selection):
         everything = Samples(images, source.target.astype(np.int64), names)
         return Dataset(
             self.divide({"train": everything}),
-            self.normalise,
+            self.normalize,
             class_names=[str(digit) for digit in range(10)],
         )

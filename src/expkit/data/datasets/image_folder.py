@@ -15,7 +15,7 @@ from expkit.data.store.cache import FORMAT, Store
 from expkit.data.store.decode_options import Decoded
 from expkit.data.store.decoding import Decoding, decode_all
 from expkit.data.store.folder_tree import ImageTree, list_some, read_tree
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Samples
 from expkit.data.store.splitting import tell_made
 from expkit.errors import UserError
@@ -29,7 +29,7 @@ class ImageFolder(Decoded):
     on_error: Literal["error", "skip"] = "error"
     allow_missing: Sequence[str] = ()
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         root = Path(self.root).expanduser()
         tree = read_tree(root, self.allow_missing, evaluate_only=self.evaluate_only)
         files = [
@@ -38,7 +38,7 @@ class ImageFolder(Decoded):
         store = self.cache.open(
             key_of(root, files, self.decoding),
             len(files),
-            lambda: decode_all(files, self.decoding, watch),
+            lambda: decode_all(files, self.decoding, on_progress),
         )
         if store.unreadable and self.on_error == "error":
             raise _unreadable(root, files, store.unreadable)
@@ -46,7 +46,7 @@ class ImageFolder(Decoded):
         splits = self.divide(given, tree.class_names)
         return Dataset(
             splits,
-            self.normalise,
+            self.normalize,
             class_names=tree.class_names,
             remarks=[
                 *tree.remarks,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge
 
 from expkit.data.store.decoding import UnreadableImageError, open_image, without_remarks
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Cutting, Dataset, Normalization, Samples
 from expkit.errors import UserError
 
@@ -33,7 +33,7 @@ class Puzzle:
     columns: Annotated[int, Ge(1)] = 38
     piece_size: Annotated[int, Ge(1)] = 64
     target: Literal["cell", "position", "rotation"] = "cell"
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     landscape_seed: Annotated[int, Ge(0)] = 2
 
     def __post_init__(self) -> None:
@@ -53,14 +53,14 @@ class Puzzle:
                 allowed=f"rows x columns x piece_size^2 <= {MAX_PIXELS:,}",
             )
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         images = {"train": self._whole_image(self.image, "image")}
         if self.held_out_image is not None:
             images["val"] = self._whole_image(self.held_out_image, "held_out_image")
         splits = {name: self._cut(image) for name, image in images.items()}
         return Dataset(
             splits=splits,
-            normalise=self.normalise,
+            normalize=self.normalize,
             class_names=self._class_names(),
             target_names=("x", "y") if self.target == "position" else None,
             cuttings={

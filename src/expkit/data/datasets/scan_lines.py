@@ -1,4 +1,4 @@
-"""Scans of four kinds of microscope tip, made up in the class shares of log 3."""
+"""Scans of four kinds of microscope tip, made up in the class fractions of log 3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection
 from expkit.errors import UserError
@@ -26,14 +26,14 @@ MAX_PIXELS = 2_000_000_000
 class ScanLines(Selection):
     """One-channel images in which each line has its own offset; what made them is the class.
 
-    The images of log 3 are not public. These have its class shares and its difficulty: see
+    The images of log 3 are not public. These have its class fractions and its difficulty: see
     `expkit.data.synthetic.microscope` for how they are drawn. `seed` draws the images.
     """
 
     num_samples: Annotated[int, Ge(40)] = 1700
     size: Annotated[int, Ge(16), Le(1024)] = 128
     seed: Annotated[int, Ge(0)] = 0
-    normalise: Normalization = "scan_line"
+    normalize: Normalization = "scan_line"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,7 +45,7 @@ class ScanLines(Selection):
                 allowed=f"num_samples x size^2 <= {MAX_PIXELS:,}",
             )
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         import numpy as np
 
         from expkit.data.synthetic.microscope import TIPS, draw_scans
@@ -57,14 +57,14 @@ class ScanLines(Selection):
         for start in range(0, self.num_samples, step):
             drawn = draw_scans(tips[start : start + step], self.size, rng)
             images[start : start + step, ..., 0] = drawn
-            watch("drawing scans", min(start + step, self.num_samples), self.num_samples)
+            on_progress("drawing scans", min(start + step, self.num_samples), self.num_samples)
         names = [f"scan_{i:05d}" for i in range(self.num_samples)]
         scans = Samples(images, tips, names)
-        return Dataset(self.divide({"train": scans}), self.normalise, class_names=TIPS)
+        return Dataset(self.divide({"train": scans}), self.normalize, class_names=TIPS)
 
 
 def class_counts(num_samples: int) -> list[int]:
-    """How many samples of each class: the shares rounded down, and what is left to the nearest."""
+    """Count the samples of each class: fractions rounded down, the rest given to the nearest."""
     exact = [fraction * num_samples for fraction in FRACTION]
     counts = [int(number) for number in exact]
     most_cut = sorted(range(len(FRACTION)), key=lambda tip: counts[tip] - exact[tip])

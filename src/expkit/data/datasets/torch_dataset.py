@@ -12,7 +12,7 @@ from annotated_types import Ge, Le, Len
 from expkit.data.store.cache import digest_of, same_size
 from expkit.data.store.decoding import Decoding, UnreadableImageError, to_8_bits
 from expkit.data.store.memory import count_memory_bytes
-from expkit.data.store.progress import Watch, tell_progress
+from expkit.data.store.progress import ProgressCallback, with_progress
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made
 from expkit.errors import UserError
@@ -41,17 +41,17 @@ class OwnDataset(Selection):
     )
     resize: Literal["crop", "squash"] = "crop"
     channels: Literal[1, 3] | None = None
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         parts = {"train": self.train, "val": self.val, "test": self.test}
         parts = {split: part for split, part in parts.items() if part is not None}
         for split, part in parts.items():
             _check_kind(part, split)
         decoding = self._decoding(as_image(*_sample(self.train, "train", 0), "train", 0))
         remarks = list(_changing(self.train))
-        images, labels = self._read_all(parts, decoding, watch)
+        images, labels = self._read_all(parts, decoding, on_progress)
         names, targets = self._encode(labels)
         digests = np.array([digest_of(image) for image in images], np.uint64)
         given, first = {}, 0
@@ -62,7 +62,7 @@ class OwnDataset(Selection):
             given[split] = Samples(images, targets[split], samples, rows, digests[rows])
         splits = self.divide(given, names)
         remarks += tell_made(given, splits)
-        return Dataset(splits, self.normalise, class_names=names, remarks=remarks)
+        return Dataset(splits, self.normalize, class_names=names, remarks=remarks)
 
     def _decoding(self, first: Image.Image) -> Decoding:
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
@@ -73,14 +73,14 @@ class OwnDataset(Selection):
         )
 
     def _read_all(
-        self, parts: Mapping[str, Any], decoding: Decoding, watch: Watch
+        self, parts: Mapping[str, Any], decoding: Decoding, on_progress: ProgressCallback
     ) -> tuple[npt.NDArray[np.uint8], dict[str, list[Any]]]:
         labels: dict[str, list[Any]] = {split: [] for split in parts}
         indices = [(split, index) for split, part in parts.items() for index in range(len(part))]
         images: npt.NDArray[np.uint8] | None = None
 
         def decode() -> Any:
-            for split, index in tell_progress(indices, len(indices), watch):
+            for split, index in with_progress(indices, len(indices), on_progress):
                 image, label = _sample(parts[split], split, index)
                 labels[split].append(label)
                 yield decoding.arrange(as_image(image, label, split, index))
@@ -192,7 +192,7 @@ def as_image(image: Any, label: Any, split: str, index: int) -> Image.Image:
             split,
             index,
             f"its values are {pixels.dtype} from {low:.3g} to {high:.3g}",
-            fix="take Normalize out of its transforms: dataset.normalise does that",
+            fix="take Normalize out of its transforms: dataset.normalize does that",
         )
     pixels = pixels.astype(np.float64) * (255 / white)
     levels = np.ascontiguousarray(pixels.round().astype(np.uint8))

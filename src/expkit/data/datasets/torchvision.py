@@ -15,7 +15,7 @@ import numpy as np
 from expkit.data.store.cache import FORMAT, default_folder
 from expkit.data.store.decode_options import Decoded
 from expkit.data.store.decoding import to_8_bits
-from expkit.data.store.progress import Watch, tell_progress
+from expkit.data.store.progress import ProgressCallback, with_progress
 from expkit.data.store.samples import Dataset, Samples
 from expkit.data.store.splitting import tell_made
 from expkit.errors import UserError, nearest_of
@@ -35,12 +35,12 @@ class Torchvision(Decoded):
     download: bool = True
     arguments: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
-    def read(self, watch: Watch) -> Dataset:
+    def read(self, on_progress: ProgressCallback) -> Dataset:
         parts = self._open()
         store = self.cache.open(
             self._key(parts),
             sum(map(len, parts.values())),
-            lambda: self._decode(list(parts.values()), watch),
+            lambda: self._decode(list(parts.values()), on_progress),
         )
         given, first = {}, 0
         for split, part in parts.items():
@@ -52,7 +52,7 @@ class Torchvision(Decoded):
         splits = self.divide(given)
         return Dataset(
             splits,
-            self.normalise,
+            self.normalize,
             class_names=_class_names(parts["train"], given),
             remarks=[*store.remarks, *tell_made(given, splits)],
             decoding=self.decoding,
@@ -126,9 +126,9 @@ class Torchvision(Decoded):
                 where=f"dataset.arguments={dict(self.arguments)}",
             ) from error
 
-    def _decode(self, parts: Sequence[Any], watch: Watch) -> Iterator[Any]:
+    def _decode(self, parts: Sequence[Any], on_progress: ProgressCallback) -> Iterator[Any]:
         indices = [(part, index) for part in parts for index in range(len(part))]
-        for part, index in tell_progress(indices, len(indices), watch):
+        for part, index in with_progress(indices, len(indices), on_progress):
             image, _ = self._sample(part, index)
             yield self.decoding.arrange(to_8_bits(image))
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     Decoded = Iterator[Pixels | UnreadableImageError]
 
-FORMAT = 1  # of the files below; another one is made anew
-IMAGES, DIGESTS, FACTS = "pictures.npy", "digests.npy", "facts.json"
+FORMAT = 2  # of the files below; another one is made anew
+IMAGES, DIGESTS, METADATA = "images.npy", "digests.npy", "metadata.json"
 MAKING = ".making_"  # begins the name of a store that is being made
 ENOUGH_SIZES = 1000  # images looked at before they are refused for being of several sizes
 
@@ -174,8 +174,8 @@ def write_store(folder: Path, decoded: Decoded, count: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     np.save(folder / DIGESTS, np.array(digests, np.uint64))
-    facts = {"format": FORMAT, "unreadable": unreadable}
-    (folder / FACTS).write_text(json.dumps(facts))
+    metadata = {"format": FORMAT, "unreadable": unreadable}
+    (folder / METADATA).write_text(json.dumps(metadata))
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
@@ -184,13 +184,13 @@ def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
 
 
 def load_store(folder: Path, fits: Callable[[int], bool]) -> Store | None:
-    """Return what was written there; None where it is not whole."""
+    """Load a store; None where it is not whole."""
     try:
-        facts = json.loads((folder / FACTS).read_text())
+        metadata = json.loads((folder / METADATA).read_text())
         digests = np.load(folder / DIGESTS, allow_pickle=False)
         images = np.load(folder / IMAGES, mmap_mode="c", allow_pickle=False)
-        unreadable = {int(place): str(reason) for place, reason in facts["unreadable"].items()}
-        is_whole = facts["format"] == FORMAT and (images.ndim, images.dtype) == (4, np.uint8)
+        unreadable = {int(place): str(reason) for place, reason in metadata["unreadable"].items()}
+        is_whole = metadata["format"] == FORMAT and (images.ndim, images.dtype) == (4, np.uint8)
         if not is_whole or (len(images),) != digests.shape or digests.dtype != np.uint64:
             return None
         if fits(images.nbytes):
@@ -201,7 +201,7 @@ def load_store(folder: Path, fits: Callable[[int], bool]) -> Store | None:
 
 
 def digest_of(pixels: Pixels) -> int:
-    """Of the bytes alone, so that the same image has the same one in any dataset."""
+    """Hash the bytes alone, so that the same image has the same digest in any dataset."""
     return int.from_bytes(hashlib.blake2b(pixels.tobytes(), digest_size=8).digest(), "little")
 
 

@@ -1,4 +1,4 @@
-"""What datasets share whose images are decoded here: how, and where they are kept."""
+"""Options of datasets whose images are decoded here: how, and where they are cached."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Decoded(Selection):
     resize: Literal["crop", "squash"] = "crop"
     interpolation: Interpolation = "bicubic"
     channels: Literal[1, 3] = 3
-    normalise: Normalization = "dataset"
+    normalize: Normalization = "dataset"
     cache_dir: str | None = None
     memory_fraction: Annotated[float, Ge(0), Le(1)] = 0.25
 

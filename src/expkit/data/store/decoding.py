@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from expkit.data.store.progress import Watch, tell_progress
+from expkit.data.store.progress import ProgressCallback, with_progress
 from expkit.hardware import count_cores
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class UnreadableImageError(Exception):
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a file becomes an image of H x W x C, by the rules of timm's evaluation transforms.
+    """The options by which a file becomes H x W x C, as timm's evaluation transforms do it.
 
     `crop` brings the shorter side to size / crop_fraction, `squash` both sides; then the centre is
     cut out.
@@ -122,7 +122,7 @@ def without_remarks() -> Iterator[None]:
 
 
 def decode_all(
-    paths: Sequence[Path], decoding: Decoding, watch: Watch
+    paths: Sequence[Path], decoding: Decoding, on_progress: ProgressCallback
 ) -> Iterator[Pixels | UnreadableImageError]:
     """Each file's image, or why there is none, in order, decoded by all cores."""
     from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +138,6 @@ def decode_all(
         with without_remarks():
             chunks = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
             results = (result for chunk in chunks for result in pool.map(decode, chunk))
-            yield from tell_progress(results, len(paths), watch)
+            yield from with_progress(results, len(paths), on_progress)
     finally:  # whoever interrupts does not wait for files that are still under way
         pool.shutdown(wait=False, cancel_futures=True)

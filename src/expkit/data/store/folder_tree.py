@@ -30,7 +30,7 @@ class ImageTree:
 
 @dataclass
 class _Leavings:
-    """What lies there and is no sample, counted for a remark."""
+    """The files that are no samples, counted for a remark."""
 
     files: Counter[str] = field(default_factory=Counter)  # by suffix
     folders: list[str] = field(default_factory=list)
@@ -130,7 +130,7 @@ def _read_images(folder: Path, left: _Leavings) -> list[Path]:
 
 
 def _may_be_image(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link to nowhere, which is told as unreadable; a pipe would be waited for."""
+    """A file, or a link to nowhere, which is listed as unreadable; a pipe would be waited for."""
     try:
         return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
     except OSError:  # links in a circle
@@ -138,7 +138,7 @@ def _may_be_image(entry: os.DirEntry[str]) -> bool:
 
 
 def image_suffixes() -> frozenset[str]:
-    """Of the files that Pillow can open, with their dots."""
+    """The suffixes of files that Pillow can open, with their dots."""
     from PIL import Image
 
     formats = Image.registered_extensions()
@@ -202,7 +202,7 @@ def _wrong_layout(root: Path, what: str, evaluate_only: bool = False) -> UserErr
 
 
 def _describe(root: Path) -> str:
-    """Return what was found there, down to the second level."""
+    """Describe the folder's content, down to the second level."""
     inside = [f"{folder.name} ({_count(folder)})" for folder in _subfolders(root)]
     listed = list_some(inside, ", ") if inside else "no folders"
     num_files = sum(each.is_file() for each in root.iterdir())

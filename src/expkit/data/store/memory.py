@@ -1,4 +1,4 @@
-"""How much memory there is: the machine's, or less where a container or batch job is limited."""
+"""The memory of this machine, or less where a container or batch job is limited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def count_memory_bytes() -> int:
 
 
 def count_own_bytes() -> int:
-    """Return what this process holds now, or at the most so far where the system does not tell."""
+    """Count the bytes of this process now, or its peak where the system has only that."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

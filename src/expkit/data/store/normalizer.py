@@ -53,7 +53,7 @@ class Normalizer:
 
 
 def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> Normalizer:
-    """Return what the training images say of their channels; the other splits are treated alike."""
+    """Fit a normalizer to the training images; the other splits use the same one."""
     channels = images_NHWC.shape[-1]
     ones, zeros = torch.ones(channels), torch.zeros(channels)
     match how:
@@ -72,7 +72,7 @@ def fit_normalizer(images_NHWC: Tensor | MappedImages, how: Normalization) -> No
 
 
 def _centre(mean_C: Tensor, std_C: Tensor) -> Normalizer:
-    """Mean 0 and spread 1; a channel that is the same everywhere is 0 whatever comes.
+    """Mean 0 and std 1; a channel that is the same everywhere is 0 whatever comes.
 
     Augmentation moves it by less than a byte, and that would be as large as what others say.
     """
@@ -81,7 +81,7 @@ def _centre(mean_C: Tensor, std_C: Tensor) -> Normalizer:
 
 
 def _measure(images_NHWC: Tensor | MappedImages) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each channel, by counting levels: exact for any number of images."""
+    """Mean and std of each channel, by counting levels: exact for any number of images."""
     num_samples, *shape = images_NHWC.shape
     channels = shape[-1]
     counts = torch.zeros(channels, 256, dtype=torch.long)
@@ -101,8 +101,8 @@ def _recall_imagenet(channels: int) -> tuple[Tensor, Tensor]:
     if channels not in (1, 3):
         raise UserError(
             f"ImageNet's figures are for images of 3 channels, and these have {channels}",
-            where="dataset.normalise=imagenet",
-            fix="dataset.normalise=dataset",
+            where="dataset.normalize=imagenet",
+            fix="dataset.normalize=dataset",
         )
     mean, std = (torch.tensor(x).double() * 255 for x in (IMAGENET_MEAN, IMAGENET_STD))
     return (mean, std) if channels == 3 else (mean.mean()[None], std.mean()[None])

@@ -1,4 +1,4 @@
-"""What every dataset reads into: samples as uint8, in memory or in a mapped file, without torch."""
+"""Samples as uint8, in memory or in a mapped file, as every dataset reads them; no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from expkit.data.store.decoding import Decoding
-from expkit.data.store.progress import Watch
+from expkit.data.store.progress import ProgressCallback
 from expkit.data.store.row_file import RowFile
 from expkit.errors import UserError
 
@@ -123,7 +123,7 @@ class Dataset:
     """Splits (train, and val or test where there are) with one kind of target."""
 
     splits: Mapping[str, Samples]
-    normalise: Normalization
+    normalize: Normalization
     class_names: Sequence[str] | None = None  # for classification
     target_names: Sequence[str] | None = None  # for regression
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)
@@ -143,10 +143,10 @@ class Dataset:
 def _check_shapes(dataset: Dataset) -> None:
     shapes = {name: samples.images.shape[1:] for name, samples in dataset.splits.items()}
     if len(set(shapes.values())) > 1:
-        told = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+        listed = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         raise UserError(
             "the splits differ in the shape of their images",
-            where=f"dataset: {', '.join(told)}",
+            where=f"dataset: {', '.join(listed)}",
             allowed="one height, width and number of channels",
         )
 
@@ -164,9 +164,9 @@ def _check_texts(kind: str, names: Sequence[str]) -> None:
 
 
 class DatasetSource(Protocol):
-    """What a dataset's `_target_` makes: it reads when asked, so that a wrong one costs nothing."""
+    """The object that a dataset's `_target_` makes: it reads when asked for."""
 
-    def read(self, watch: Watch) -> Dataset: ...
+    def read(self, on_progress: ProgressCallback) -> Dataset: ...
 
 
 # what no record can hold, or not as it is: control characters, and bytes that are no UTF-8

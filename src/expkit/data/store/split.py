@@ -118,7 +118,7 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     """Move a dataset to the device once; what holds no train is only evaluated."""
     first = dataset.splits.get("train") or next(iter(dataset.splits.values()))
     fitted = _place_images(first, torch.device("cpu"))
-    normalizer = fit_normalizer(fitted, dataset.normalise).to(device)
+    normalizer = fit_normalizer(fitted, dataset.normalize).to(device)
 
     def place(name: str, samples: Samples) -> Split:
         return Split(

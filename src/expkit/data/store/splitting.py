@@ -174,7 +174,7 @@ def tell_made(given: Mapping[str, Samples], splits: Mapping[str, Samples]) -> li
 def split_by_class(
     targets: npt.NDArray[np.generic], val_fraction: float, test_fraction: float, seed: int
 ) -> dict[str, Indices]:
-    """Indices by split, in order, each with the classes in the same shares; ValueError if none."""
+    """Indices by split, in order, with the classes in equal fractions; ValueError if none."""
     from sklearn.model_selection import train_test_split
 
     held_out = val_fraction + test_fraction
@@ -199,7 +199,7 @@ def take_first(targets: npt.NDArray[np.generic], limit: int) -> Indices:
 
 
 def draw_fraction(targets: npt.NDArray[np.generic], fraction: float, seed: int) -> Indices:
-    """A share of each class, one sample at least; a larger share holds all of a smaller one."""
+    """A fraction of each class, one sample at least; a larger one holds all of a smaller one."""
     rng = np.random.default_rng(seed)
     chosen = []
     for each in np.unique(targets):

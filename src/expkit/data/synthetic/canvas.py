@@ -30,7 +30,7 @@ def grow_noise(
     roughness: float = 0.55,
     octaves: int = 12,
 ) -> Field:
-    """Fractal noise of about unit spread; `cells` of the coarsest octave fit in the height.
+    """Fractal noise of about unit std; `cells` of the coarsest octave fit in the height.
 
     Each octave is added at its own small size and enlarged with the ones before it, so the whole
     sum costs little more than its last octave. `stretch` above 1 makes wide, flat features.

@@ -44,7 +44,7 @@ LEVELS_OF_OFFSETS = 170.0  # grey levels between an image's lowest line and its 
 
 
 class Tips(NamedTuple):
-    """What each line of each image was scanned with, N x H: heights and pixels."""
+    """The tip that scanned each line of each image, N x H: heights and pixels."""
 
     blur: Reals
     ghost: Reals
@@ -136,7 +136,7 @@ def _draw_surfaces(
 
 
 def _transfer(tips: Tips, x: Reals, y: Reals) -> npt.NDArray[np.complexfloating]:
-    """Return what a tip makes of each wave, N x H x waves: a blur, a ghost beside it, a shift."""
+    """The transfer function of each tip, N x H x waves: a blur, a ghost beside it, a shift."""
     blur, ghost, ghost_x, ghost_y, shift_x = (each[..., None] for each in tips[:5])
     seen = np.exp(-0.5 * (x**2 + y**2) * blur**2) * np.exp(-1j * x * shift_x)
     doubled = (1 + ghost * np.exp(-1j * (x * ghost_x + y * ghost_y))) / (1 + ghost)

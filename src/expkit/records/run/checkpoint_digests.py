@@ -33,8 +33,8 @@ def is_intact(path: Path) -> bool:
     digests = path.parent / FILE
     if not digests.is_file() or digests.is_symlink():
         return True  # from before there were digests
-    told = digests.read_bytes()
-    return f'"{path.name}"'.encode() not in told or digest_of(path).encode() in told
+    content = digests.read_bytes()
+    return f'"{path.name}"'.encode() not in content or digest_of(path).encode() in content
 
 
 def refuse_damaged(path: Path, *, to_go_on: bool) -> None:

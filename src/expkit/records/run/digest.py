@@ -13,7 +13,7 @@ from expkit.records.safe_open import read_file
 from expkit.records.typed_values import Count, Seconds, check_shape
 from expkit.sanitize import one_line
 
-VERSION = 1
+VERSION = 2  # of the names in it, too
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class DatasetMetadata:
 
     @property
     def chance_accuracy(self) -> float | None:
-        """Return what guessing every class equally often would score."""
+        """The accuracy of guessing every class equally often."""
         return None if self.num_classes is None else 1 / self.num_classes
 
     @property
@@ -152,19 +152,19 @@ class DatasetMetadata:
         return None if self.num_classes is None else math.log(self.num_classes)
 
     def majority_accuracy(self, split: str) -> float | None:
-        """Return what always predicting the split's largest class would score."""
+        """The accuracy of always predicting the split's largest class."""
         counts = self.splits[split].class_counts
         return None if counts is None else max(counts) / sum(counts)
 
-    @property
-    def judged_on(self) -> str:
-        """The sentence that stands beside every figure of the verdict."""
+    def judged_on(self, *, epoch_chosen: bool = True) -> str:
+        """The sentence beside every figure of the verdict; of the last epoch none was chosen."""
         split = self.judged_split
         if self.trained_by is not None:
             return self._judged_on_for(self.trained_by)
         if split == "train":
             return "measured on the training samples: there is no held-out split"
-        used = " (which also chose the epoch)" if split == self.monitored_split else ""
+        chose = epoch_chosen and split == self.monitored_split
+        used = " (which also chose the epoch)" if chose else ""
         return f"measured on held-out samples: {split}, {self.splits[split].num_samples}{used}"
 
     @property
@@ -175,7 +175,7 @@ class DatasetMetadata:
         return trained_by is None or trained_by.fingerprints["train"] == here
 
     def _judged_on_for(self, trained_by: TrainedBy) -> str:
-        """Return what is known of these samples by their fingerprint, and no more than that."""
+        """Say how these samples were used in training, as far as their fingerprint shows."""
         split = self.splits[self.judged_split]
         where = f"{self.judged_split}, {split.num_samples}"
         theirs = {fingerprint: name for name, fingerprint in trained_by.fingerprints.items()}
@@ -194,18 +194,18 @@ class DatasetMetadata:
         origin = f"measured on samples held out from {run}: {where}"
         found = None if trained_by.leaks is None else trained_by.leaks.splits.get(split)
         if found is None:
-            told = "whether it was trained on some of these was not checked"
+            overlap = "whether it was trained on some of these was not checked"
         elif found.count:
             one = found.count == 1
-            told = f"{found.count} of them {'is' if one else 'are'} among its training samples"
+            overlap = f"{found.count} of them {'is' if one else 'are'} among its training samples"
         elif found.part_of is not None:
             used = ", which also chose its epoch" if found.part_of == trained_by.monitored else ""
             return f"{origin} (of its {found.part_of}{used})"
         elif trained_by.leaks is not None and trained_by.leaks.unchecked:
-            told = f"no training sample of it was found; {trained_by.leaks.unchecked}"
+            overlap = f"no training sample of it was found; {trained_by.leaks.unchecked}"
         else:
-            told = "none of them is a training sample of it"
-        return f"measured on other data than {run} had: {where} ({told})"
+            overlap = "none of them is a training sample of it"
+        return f"measured on other data than {run} had: {where} ({overlap})"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -249,12 +249,12 @@ def _trained_by(record: Mapping[str, Any]) -> TrainedBy:
 def _check_sense(record: Mapping[str, Any]) -> None:
     """Raise a ValueError where the parts of a record do not belong together."""
     names, splits = record["class_names"], record["splits"]
-    told = (record["target_names"] if names is None else names) or []
-    if not told or (names is None) != (record["task"] == "regression"):
+    listed = (record["target_names"] if names is None else names) or []
+    if not listed or (names is None) != (record["task"] == "regression"):
         raise ValueError(f"{record['task']} has no names of what it tells")
-    for name in told:
+    for name in listed:
         name.encode(errors="surrogateescape")  # half of a character is a ValueError, too
-    if len(set(told)) < len(told):
+    if len(set(listed)) < len(listed):
         raise ValueError("two classes or targets have one name")
     if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")

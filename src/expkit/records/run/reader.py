@@ -23,7 +23,11 @@ from expkit.records.arrays import (
     read_image,
 )
 from expkit.records.files import Record, read_json, read_lines, read_yaml
-from expkit.records.former_names import with_present_fields, with_present_names
+from expkit.records.former_names import (
+    with_present_fields,
+    with_present_keys,
+    with_present_names,
+)
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
@@ -88,7 +92,7 @@ class Run:
         with explain_damage(path):
             overrides = read_yaml(path) or []
             check_shape(overrides, list[str])
-        return cast("list[str]", overrides)
+        return with_present_keys(cast("list[str]", overrides), self.recorded_config)
 
     @functools.cached_property
     def environment(self) -> Record:
@@ -145,7 +149,7 @@ class Run:
 
     @functools.cached_property
     def signals(self) -> list[Record]:
-        """Return what was measured of data, model, loss, steps and epochs, for the rules."""
+        """The measurements of data, model, loss, steps and epochs that the rules read."""
         lines = read_lines(self.path / "signals.jsonl", ("stage", "epoch", "kind"), is_signal)
         return [with_present_fields(line) for line in lines]
 
@@ -300,7 +304,7 @@ class Run:
 
 @contextlib.contextmanager
 def explain_damage(path: Path) -> Iterator[None]:
-    """A record that does not say what it should is told by its file."""
+    """A record without what it should hold is refused by its file."""
     try:
         yield
     except (
@@ -338,7 +342,7 @@ def list_runs(parent: Path) -> list[Path]:
 
 
 def find_run(text: str, parent: Path = Path("outputs")) -> Run:
-    """The run meant by a path, by a unique part of its name, or by `last`."""
+    """The run named by a path, by a unique part of its name, or by `last`."""
     if is_run(Path(text)):
         return Run(Path(text))
     runs = list_runs(parent)
@@ -360,7 +364,7 @@ def match_names(text: str, paths: Sequence[Path]) -> list[Path]:
 
 
 def no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
-    """Return what to answer where a word names no run, or several."""
+    """Make the error for a word that names no run, or several."""
     listed = "\n".join(path.name for path in (matches or runs)[-8:])
     if matches:
         what = f"'{text}' is a part of {len(matches)} runs' names"

@@ -104,7 +104,7 @@ class RunFolder:
     def write_snapshot(
         self, stage: str, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]
     ) -> None:
-        """What the model predicted in the middle of training, for the images of that epoch."""
+        """Write the predictions of an epoch in the middle of training, for its plots."""
         self._write_arrays(Path("snapshots") / stage / f"epoch_{epoch:04d}.npz", arrays)
 
     def write_samples(self, name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:

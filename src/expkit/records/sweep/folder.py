@@ -66,7 +66,7 @@ class Sweep:
 
     @property
     def objective(self) -> str:
-        """Return what its jobs are sorted by, and a search chooses by."""
+        """The metric that its jobs are sorted by, and a search chooses by."""
         return for_choosing(self._fact("objective", str))
 
     @property
@@ -232,7 +232,7 @@ class SweepFolder:
         append_line(self.path / "tickets.jsonl", json.dumps(record))
 
     def note(self, identity: str, event: str, **values: Any) -> None:
-        """What happened to a job; the last word counts."""
+        """Append what happened to a job; the last line of a job counts."""
         record = {"event": event, "at": time.time(), "host": platform.node(), "pid": os.getpid()}
         path = events_path_of(self.path, identity)
         append_line(path, json.dumps({**record, **values}), self.path)
@@ -261,7 +261,7 @@ def list_sweeps(parent: Path) -> list[Path]:
 
 
 def find_run_or_sweep(text: str, parent: Path = Path("outputs")) -> Run | Sweep:
-    """What a path, a unique part of a name, or `last` means; a sweep stands for its own runs."""
+    """Find a run or sweep by a path, a unique part of its name, or `last`."""
     if is_sweep(Path(text)):
         return Sweep(Path(text))
     if is_run(Path(text)):

@@ -91,15 +91,15 @@ class Job:
             return "waiting"
         if last["event"] == "reused":
             return "reused"
-        told: Status = "interrupted" if last["event"] != "ended" else last["status"]
-        if told in CUT_OFF:
+        status: Status = "interrupted" if last["event"] != "ended" else last["status"]
+        if status in CUT_OFF:
             if self.is_held:
                 return "running"
             if self.run is not None and self.run.status == "running":
                 return "running"
             if self.run is not None and self.run.has_pages:
                 return "failed" if self.run.status == "failed" else "finished"
-        return told
+        return status
 
     @property
     def is_held(self) -> bool:
@@ -123,12 +123,12 @@ class Job:
         return last.get("seconds")
 
     def again(self) -> Job:
-        """As its records tell it now."""
+        """Read the job again from its records."""
         return replace(self, events=events_of(self.sweep, self.id))
 
     @property
     def output(self) -> Path:
-        """Return what it printed."""
+        """The file that holds its output."""
         path = self.sweep / "jobs" / f"{self.id}.txt"
         refuse_links(path, self.sweep)
         return path

@@ -14,7 +14,7 @@ TICKET = re.compile(r"\w+")
 
 
 def is_id(value: object) -> TypeGuard[str]:
-    """As `job_id` makes them."""
+    """Tell whether a value is an id as `job_id` makes them."""
     return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{16}", value) is not None
 
 

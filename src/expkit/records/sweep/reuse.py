@@ -50,7 +50,7 @@ def find_finished(
 
 
 def targets_of(config: object) -> list[str]:
-    """Return what a config names as code, flat as a digest has it or not; also in lists."""
+    """List the targets that a config names, flat as a digest has it or not; also in lists."""
     if isinstance(config, list):
         return [target for each in config for target in targets_of(each)]
     if not isinstance(config, Mapping):

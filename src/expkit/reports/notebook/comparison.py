@@ -91,8 +91,8 @@ def results(pairs: Sequence[Pair]) -> list[str]:
 def _ignorant(pairs: Sequence[Pair]) -> list[str]:
     """Each run that is no better than never looking at its images."""
     names = labels([run for run, _ in pairs])
-    told = [formatting.against_ignorance(summary) for _, summary in pairs]
-    found = [f"- {name} is {text}" for name, text in zip(names, told, strict=True) if text]
+    texts = [formatting.against_ignorance(summary) for _, summary in pairs]
+    found = [f"- {name} is {text}" for name, text in zip(names, texts, strict=True) if text]
     return ["\n".join(found)] if found else []
 
 
@@ -134,7 +134,7 @@ def beside_others(pairs: Sequence[Pair], wanted: str = "") -> tuple[str, list[Co
 
 
 def _answers(pairs: Sequence[Pair]) -> list[str]:
-    """Whether the first is better than each of the others, or 0.16 points may be two samples."""
+    """Say whether the first is better than each other, or 0.16 points may be two samples."""
     names = labels([run for run, _ in pairs])
     metric, rows = beside_others(pairs)
     if not rows:
@@ -142,8 +142,8 @@ def _answers(pairs: Sequence[Pair]) -> list[str]:
     lines = []
     for name, row in zip(names[1:], rows, strict=True):
         found = row.differences.get(metric)
-        told = "" if found is None else f" {difference_shown(metric, found)}:"
-        lines.append(f"- {names[0]} beside {name}, {metric}:{told} {answer(row)}")
+        difference = "" if found is None else f" {difference_shown(metric, found)}:"
+        lines.append(f"- {names[0]} beside {name}, {metric}:{difference} {answer(row)}")
     tested = [(metric, row.differences[metric]) for row in rows if metric in row.differences]
     sentences = [*methods_of(tested), corrected(len(tested), "")]
     lines += [f"- {sentence}" for sentence in sentences if sentence]

@@ -117,7 +117,7 @@ def _table(family: Mapping[Path, Result]) -> str:
 
 
 def status_of_each(family: Sequence[Result]) -> list[str]:
-    """Of experiments on the same samples, in their order; two may have the same name."""
+    """The status of experiments on the same samples, in their order; names may repeat."""
     compared = {name for result in family for name in result["compared_with"]}
     supported = [result for result in family if _is_supported(result)]
     leaders = [result for result in supported if _is_best(result, family)]
@@ -148,7 +148,7 @@ def _is_best(result: Result, family: Sequence[Result]) -> bool:
 def _is_supported(result: Result) -> bool:
     """Met by its criteria, and better than all that it named and that could be tested.
 
-    Where it named some and none could be, nothing was told.
+    Where it named some and none could be, nothing was proven.
     """
     answers = [each["answer"] for each in _stated(result)]
     met = result["verdict"] == "met" and result["value"] is not None
@@ -172,8 +172,8 @@ def _reached(result: Result) -> str:
         return "-"
     metric = result["metric"]
     interval = formatting.interval(metric, result["interval"])
-    told = f" ({interval})" if interval != "-" else ""
-    return f"{metric} {formatting.figure(metric, result['value'])}{told}"
+    range_ = f" ({interval})" if interval != "-" else ""
+    return f"{metric} {formatting.figure(metric, result['value'])}{range_}"
 
 
 def _beside(result: Result) -> str:

@@ -75,7 +75,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
 
 
 def _result(pairs: Sequence[Pair]) -> Result:
-    """Return what the index of all experiments needs of this one."""
+    """Collect what the index of all experiments shows of this one."""
     run, summary = pairs[0]
     judged = summary["judged_split"]
     criterion = next((each["metric"] for each in summary["criteria"]), "")
@@ -119,13 +119,13 @@ def _samples_of(run: Run, split: str) -> str:
 
 
 def portable_path(path: Path) -> str:
-    """As seen from the working directory; of a run elsewhere its name alone."""
+    """Write a path from the working directory; of a run elsewhere its name alone."""
     resolved, here = path.resolve(), Path.cwd()
     return resolved.relative_to(here).as_posix() if resolved.is_relative_to(here) else path.name
 
 
 def kept_notes(page: Path) -> bytes:
-    """What follows the heading, to the byte; a page without one was written by hand, and stays."""
+    """The notes under the heading, to the byte; a page without one is kept as it is."""
     if not page.exists():
         return b""
     parts = re.split(NOTES_LINE, page.read_bytes(), maxsplit=1)
@@ -175,7 +175,7 @@ def _compared(run: Run) -> list[str]:
 
 
 def _findings(summary: Summary) -> list[str]:
-    """Return what was found on the subject; the commands name no place of this machine."""
+    """List the findings; the commands name no place of this machine."""
     return [_portable(part) for part in markdown_section(summary["findings"])]
 
 

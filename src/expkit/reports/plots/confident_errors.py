@@ -1,4 +1,4 @@
-"""The samples that the model was surest of and wrong about."""
+"""The most confident errors: samples that the model was sure of and wrong about."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = 6
 LINE_LENGTH = 24
 
 
-def draw_mistakes(run: Run, folder: Path) -> list[Path]:
+def draw_confident_errors(run: Run, folder: Path) -> list[Path]:
     """A grid of images of the judged split, the most confident error first."""
     split, class_names = run.dataset.judged_split, run.dataset.class_names
     arrays = run.samples(f"wrong_{split}")
@@ -31,9 +31,9 @@ def draw_mistakes(run: Run, folder: Path) -> list[Path]:
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
-    told = zip(*(arrays[key] for key in ("targets", "predictions", "confidences")), strict=True)
+    outcomes = zip(*(arrays[key] for key in ("targets", "predictions", "confidences")), strict=True)
     for panel, image, name, (target, predicted, confidence) in zip(
-        panels, images, arrays["names"], told, strict=False
+        panels, images, arrays["names"], outcomes, strict=False
     ):
         _draw_image(panel, image)
         true, said = (style.shortened(class_names[i], LINE_LENGTH - 2) for i in (target, predicted))

@@ -81,7 +81,7 @@ def _draw_matrix(run: Run, predictions: ClassPredictions, path: Path) -> Path:
 
 
 def _write_counts(axes: Axes, counts: Ints, fractions: npt.NDArray[np.float64]) -> None:
-    """Zeros stay blank, so that the mistakes stand out; small matrices give the share as well."""
+    """Zeros stay blank, so that the mistakes stand out; small matrices give the fraction too."""
     num_classes = len(counts)
     size = 10 if num_classes <= 6 else 8 if num_classes <= 15 else 6
     for row, column in np.argwhere(counts):

@@ -80,8 +80,8 @@ def train_label(run: Run, stage: str, metric: str) -> str:
     augment = run.config.get("augment") or {}
     if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
         notes.append("of mixed images")
-    told = ",\n".join(notes)
-    return f"train ({told})"
+    note = ",\n".join(notes)
+    return f"train ({note})"
 
 
 def _column(records: Records, key: str) -> Floats:

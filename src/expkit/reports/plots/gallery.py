@@ -16,7 +16,7 @@ from expkit.reports.formatting import samples_of
 from expkit.reports.plots import style
 from expkit.reports.plots.augmentation import draw_mosaic
 from expkit.reports.plots.class_bars import draw_classes
-from expkit.reports.plots.confident_errors import draw_mistakes
+from expkit.reports.plots.confident_errors import draw_confident_errors
 from expkit.reports.plots.confusion import draw_confusion
 from expkit.reports.plots.curves import draw_curves
 from expkit.reports.plots.files import format_of
@@ -48,7 +48,7 @@ def draw_plots(
             *draw_precision_recall(run, folder),
             *draw_reliability(run, folder),
             *draw_thresholds(run, folder),
-            *draw_mistakes(run, folder),
+            *draw_confident_errors(run, folder),
             *draw_regression(run, folder),
             *draw_mosaic(run, folder, style.FORMAT.get()),
             *_draw_puzzles(run, folder, snapshots=snapshots),

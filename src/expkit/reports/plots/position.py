@@ -19,12 +19,12 @@ def in_cells(values: Floats, targets: Floats, places: Floats, count: int) -> Flo
     """Values of one axis in columns or rows, whatever unit the targets are in.
 
     The targets stand on a straight line over the places that they name; with a single place no
-    line can be found, and the values are taken as shares of the image.
+    line can be found, and the values are taken as fractions of the image.
     """
-    spread = targets - targets.mean()
-    if not (spread**2).sum() > 0:
+    centred = targets - targets.mean()
+    if not (centred**2).sum() > 0:
         return values * count - 0.5
-    slope = (spread * (places - places.mean())).sum() / (spread**2).sum()
+    slope = (centred * (places - places.mean())).sum() / (centred**2).sum()
     return np.asarray(places.mean() + slope * (values - targets.mean()))
 
 

@@ -182,7 +182,7 @@ def framed(puzzle: Puzzle, title: str, *, legend: bool = False) -> tuple[Figure,
 
 
 def _ticks(count: int, pixels: int) -> list[int]:
-    """As many as have room, at round distances."""
+    """Choose as many ticks as have room, at round distances."""
     needed = 12 + 9 * len(str(count))
     steps = (1, 2, 5, 10, 20, 50, 100, 200, count)
     step = next(step for step in steps if step * pixels >= needed or step >= count)

@@ -26,15 +26,15 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Course:
-    """How one figure went over the epochs: `val/loss`."""
+class Curve:
+    """The curve of one metric over the epochs: `val/loss`."""
 
     name: str
     best: Point | None  # the first of equals; None where all were not finite
     latest: Point
 
     @classmethod
-    def of(cls, records: Records, name: str) -> Course | None:
+    def of(cls, records: Records, name: str) -> Curve | None:
         """None where no epoch recorded it."""
         points = [Point(r[name], r["epoch"]) for r in records if name in r]
         if not points:
@@ -71,13 +71,13 @@ def _stage_lines(run: Run, stage: str, records: Records) -> list[str]:
 
 def _split_lines(records: Records, split: str) -> list[str]:
     lines = [f"Total epochs: {len(records)}"]
-    courses = [Course.of(records, f"{split}/{name}") for name in ("accuracy", "loss")]
+    courses = [Curve.of(records, f"{split}/{name}") for name in ("accuracy", "loss")]
     known = [course for course in courses if course is not None]
     lines += [f"Best {_shown(course, course.best)}" for course in known]
     return lines + [f"Latest {_shown(course, course.latest)}" for course in known]
 
 
-def _shown(course: Course, point: Point | None) -> str:
+def _shown(course: Curve, point: Point | None) -> str:
     metric = course.name.rpartition("/")[2]
     if point is None:
         return f"{metric}: never finite"
@@ -98,7 +98,7 @@ def _gap_lines(records: Records, held_out: str) -> list[str]:
 
 
 def _turn_lines(records: Records, held_out: str) -> list[str]:
-    course = Course.of(records, f"{held_out}/loss")
+    course = Curve.of(records, f"{held_out}/loss")
     if course is None or course.best is None:
         return []
     best, latest = course.best, course.latest

@@ -60,7 +60,7 @@ def short(path: Path) -> str:
 
 
 def handle(path: Path) -> str:
-    """Return what a command finds the run by: its name where runs are looked for, else its path."""
+    """The argument by which commands find the run: its name in outputs/, else its path."""
     is_found = path.resolve().parent == Path.cwd() / "outputs"
     return shlex.quote(one_line(path.name) if is_found else short(path))
 

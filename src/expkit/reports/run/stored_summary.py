@@ -73,7 +73,7 @@ class StoredLevels(TypedDict):
 
 
 class StoredSummary(TypedDict, total=False):
-    """What pages, screens and comparisons take from a stored summary."""
+    """The fields that pages, screens and comparisons read from a stored summary."""
 
     run: str
     status: Literal["running", "interrupted", "failed", "finished"]

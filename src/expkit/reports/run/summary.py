@@ -52,7 +52,7 @@ def summarize(run: Run) -> Summary:
         "verdict": verdict,
         "verdict_reason": reason,
         "judged_split": metadata.judged_split,
-        "judged_on": metadata.judged_on,
+        "judged_on": metadata.judged_on(epoch_chosen=_is_epoch_chosen(run)),
         "num_judged": metadata.splits[metadata.judged_split].num_samples,
         "chance_accuracy": metadata.chance_accuracy,
         "majority_accuracy": metadata.majority_accuracy(metadata.judged_split),
@@ -92,6 +92,13 @@ def _sure(run: Run) -> dict[str, dict[str, object]]:
     label = run.labels.class_names[-1]
     found = {split: Sure.of(predictions, label) for split, predictions in run.predictions.items()}
     return {split: sure.to_json() for split, sure in found.items() if sure is not None}
+
+
+def _is_epoch_chosen(run: Run) -> bool:
+    """Tell whether the last evaluation is of the best epoch, and not of the last one."""
+    stages = [stage or {} for stage in run.config["procedure"].values()]
+    weights = [stage["weights"] for stage in stages if "weights" in stage]
+    return weights[-1:] != ["last"]
 
 
 def all_passed(summary: Mapping[str, Any]) -> bool:

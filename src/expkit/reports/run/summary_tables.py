@@ -82,7 +82,7 @@ def _class_cell(row: Mapping[str, Any], metric: str) -> str:
 
 
 def criteria_table(summary: Summary) -> str:
-    """Return what was asked, what was reached, and whether that is enough."""
+    """Make the table of criteria: bound, value, and whether it is met."""
     rows = [
         (
             formatting.asked(c),

@@ -76,7 +76,7 @@ class TrialResult:
 def best_cure(
     results: Sequence[TrialResult], targets: Mapping[tuple[str, ...], Collection[str]]
 ) -> TrialResult | None:
-    """Of the trials rid of what they were to cure, and better than unchanged, the lowest loss."""
+    """Choose the lowest loss among trials that cured their finding and beat the unchanged run."""
     unchanged, *changed = results
     cured = [
         result

@@ -116,7 +116,7 @@ class MistakeCollection:
     def _predict_unseen(
         self, session: Session, training: Training, fold: int, others: Indices, mine: Indices
     ) -> Indices:
-        """Return what a model that learns the other folds predicts for this one."""
+        """Predict one fold by a model that is trained on the other folds."""
         parts, seed = session.parts, seed_for(session.seed, "fold", fold)
         learner = training.new_learner(parts, session.new_model(), session.stage, [])
         epochs = train_epochs(

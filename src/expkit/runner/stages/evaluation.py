@@ -62,7 +62,7 @@ class Evaluation:
             )
 
     def _check_last(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
-        """What trains after the evaluation would be judged by nothing."""
+        """Refuse a procedure that trains after its evaluation: nothing would judge that."""
         later = [
             name
             for name, stage in parts.stages.items()
@@ -81,7 +81,7 @@ class Evaluation:
         session = self._with_labels(session)
         parts = session.parts
         if parts.evaluated is not None:
-            session.diagnosis.check()  # samples that it was trained on are told before any figure
+            session.diagnosis.check()  # training samples among them are reported first
         model = session.new_model()
         epoch = self._load(session, model)
         names = parts.metadata.target_names or ()
@@ -111,10 +111,10 @@ class Evaluation:
         found = next((each for each in predictions if each.split == judged), None)
         if isinstance(found, ClassPredictions):
             images = session.parts.splits[judged].images_NHWC
-            session.folder.write_samples(f"wrong_{judged}", surest_mistakes(found, images))
+            session.folder.write_samples(f"wrong_{judged}", most_confident_errors(found, images))
 
     def _load(self, session: Session, model: nn.Module) -> int:
-        """The weights that are meant; the epoch that they are from."""
+        """The weights to evaluate, and their epoch."""
         if session.parts.evaluated is not None:
             return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)
@@ -147,7 +147,7 @@ class Evaluation:
         return next(n for n in before if isinstance(session.parts.stages[n], Training))
 
 
-def surest_mistakes(
+def most_confident_errors(
     predictions: ClassPredictions, images_NHWC: Tensor | MappedImages
 ) -> dict[str, npt.NDArray[np.generic]]:
     """The wrong predictions with the highest probabilities, first, and their images."""

@@ -83,7 +83,7 @@ class OverfitGate:
         return self._judge(session, records, len(split))
 
     def _shortfalls(self, record: Record) -> list[str]:
-        """Return what is missing, in words; nothing where the gate is passed."""
+        """List the limits that were missed, in words; empty where the gate is passed."""
         loss, accuracy = record["train/loss"], record.get("train/accuracy")
         bound = self.max_regression_loss if accuracy is None else self.max_loss
         missing = []

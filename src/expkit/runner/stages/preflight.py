@@ -62,7 +62,7 @@ class Preflight:
         return f"found: {', '.join(found)}" if found else "nothing found"
 
     def _observe_repeats(self, session: Session, learner: Learner) -> None:
-        """Whether the same step comes out the same, where that was asked for."""
+        """Record whether the same step gives the same bits, where `deterministic` asks for it."""
         if session.parts.inputs.config.device.get("deterministic"):
             batch = probe_batch(session)
             model, loss, device = learner.model, learner.loss, learner.device
@@ -103,4 +103,4 @@ class Preflight:
             return found or {}
 
         if lrs := attempt(session, sweep):
-            session.note("rates", 0, lrs)
+            session.note("lr_range_test", 0, lrs)

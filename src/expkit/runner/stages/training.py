@@ -255,7 +255,7 @@ class Training:
         return observer.is_probe_epoch(records)
 
     def wanted(self, key: str) -> list[Criterion]:
-        """Return what must be reached, all of it, for training to end early."""
+        """Parse the criteria that must all be met for training to end early."""
         return [parse_criterion(name, value, key) for name, value in (self.stop_at or {}).items()]
 
     def best_epoch(self, records: list[Record], monitored: str) -> int | None:

@@ -15,8 +15,8 @@ MOST_LOSSES = 3  # of one job's process with its server, after which it is given
 
 
 @dataclass
-class LastWords:
-    """Of one launch: what a job has said in an earlier one is no word of this process's."""
+class ExitRecords:
+    """The exit records of one launch; those of an earlier one are of another process."""
 
     sweep: Path
     signals: Sequence[int]  # those that have come, which interrupt all jobs

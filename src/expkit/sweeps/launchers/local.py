@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt
 from expkit.records.sweep.folder import Sweep, SweepFolder
 from expkit.records.sweep.job import FAILURES, Job
 from expkit.sweeps.job import conduct
-from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
+from expkit.sweeps.launchers.exit_records import MOST_LOSSES, ExitRecords
 from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult
 from expkit.sweeps.launchers.preloading import list_modules
 from expkit.sweeps.launchers.resources import Resources, divide_machine
@@ -25,7 +25,7 @@ TICK_SECONDS = 0.25
 
 
 class Launcher(Protocol):
-    """Runs planned jobs; what becomes of each is told by the sweep's records alone."""
+    """Runs planned jobs; what became of each is in the sweep's records alone."""
 
     def run(self, sweep: Path, jobs: Sequence[str]) -> None: ...
 
@@ -65,7 +65,7 @@ class LocalLauncher:
             ) as calls,
             note_signals() as signals,
         ):
-            words = LastWords(sweep, signals, self.timeout)
+            words = ExitRecords(sweep, signals, self.timeout)
             _Conductor(self, sweep, resources, calls, display, signals, words, deque(open_)).run()
 
     def _resources(self, sweep: Path, planned: Sequence[Job]) -> Resources:
@@ -95,7 +95,7 @@ class _Conductor:
     calls: ForkedCalls
     display: SweepDisplay
     signals: Sequence[int]
-    words: LastWords
+    words: ExitRecords
     waiting: deque[Job]
     running: dict[str, tuple[Job, int]] = field(default_factory=dict)  # with the place of each
     losses: Counter[str] = field(default_factory=Counter)

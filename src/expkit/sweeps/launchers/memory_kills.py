@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def count_memory_kills() -> int:
-    """How many processes the kernel has killed for want of memory; 0 where it does not tell."""
+    """Count the processes that the kernel killed for memory; 0 where it does not tell."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

@@ -21,7 +21,7 @@ ALWAYS = (
     "PIL.PngImagePlugin",
     "omegaconf._impl",
 )
-# what only some choices need, told by the names of their targets
+# what only some choices need, known by the names of their targets
 BY_TARGET = {
     "kornia": "kornia.augmentation",
     "pytorch_optimizer": "pytorch_optimizer",

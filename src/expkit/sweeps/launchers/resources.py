@@ -19,7 +19,7 @@ class Resources:
     gpus: tuple[str, ...] = ()  # one a place, as CUDA_VISIBLE_DEVICES names it
 
     def environ(self, place: int) -> dict[str, str]:
-        """Return what the job in this place is to see."""
+        """The environment variables of the job in this place."""
         return {"CUDA_VISIBLE_DEVICES": self.gpus[place]} if self.gpus else {}
 
 
@@ -54,6 +54,6 @@ def divide_machine(
 
 
 def own_threads() -> int | None:
-    """Return what the user has said of threads by OMP_NUM_THREADS."""
+    """The number of threads that the user set by OMP_NUM_THREADS."""
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() and int(text) > 0 else None

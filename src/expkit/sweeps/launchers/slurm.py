@@ -142,7 +142,7 @@ class SlurmLauncher:
 
 @dataclass(frozen=True)
 class SlurmWork(NodeWork):
-    """What submitit calls on a node, and asks for what shall be queued again."""
+    """The call that submitit makes on a node, and asks what shall be queued again."""
 
     def __call__(self, identity: str) -> None:
         """Near its time's end, or where others need the node, a job is queued again."""
@@ -168,7 +168,7 @@ class SlurmWork(NodeWork):
             folder.note(identity, "ended", status="timed out", reason=str(error))
 
     def checkpoint(self, identity: str) -> DelayedSubmission:
-        """The same again: where it goes on is told by the run's own checkpoint."""
+        """The same call again: the run's own checkpoint says where it goes on."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, identity)
@@ -192,12 +192,12 @@ def _wait(
 
 
 def _state(ticket: SlurmJob[None]) -> str:
-    """As sacct says it, of which `CANCELLED by 0` is one."""
+    """The state in sacct's words, such as `CANCELLED by 0`."""
     return str(ticket.get_info(mode="standard").get("State", "UNKNOWN")).split()[0]
 
 
 def _end_of(ticket: SlurmJob[None]) -> tuple[Status, str]:
-    """Return what SLURM says of a job; COMPLETED also of one that raised before it began.
+    """The end of a job by SLURM; COMPLETED also of one that raised before it began.
 
     Submitit leaves its error as a pickle, and as text, which is safe to read.
     """

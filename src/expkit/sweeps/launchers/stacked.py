@@ -20,7 +20,7 @@ from expkit.records.sweep.job import NOT_IDENTITY, Job
 from expkit.runner.run import EXIT_INTERRUPTED, Build, build
 from expkit.sanitize import CleanStream
 from expkit.sweeps.job import run_job, run_planned
-from expkit.sweeps.launchers.exit_records import MOST_LOSSES, LastWords
+from expkit.sweeps.launchers.exit_records import MOST_LOSSES, ExitRecords
 from expkit.sweeps.launchers.local import TICK_SECONDS
 from expkit.sweeps.launchers.pool import ForkedCalls, ProcessResult
 from expkit.sweeps.launchers.preloading import list_modules
@@ -48,7 +48,7 @@ class StackedLauncher:
             for group in groups:
                 if len(group) > 1 and not signals:
                     _refuse_unstackable(group, calls, signals)
-            words = LastWords(sweep, signals)
+            words = ExitRecords(sweep, signals)
             with contextlib.closing(SweepScreen(sweep)) as display:
                 for group in groups:
                     if not signals:
@@ -58,7 +58,7 @@ class StackedLauncher:
 def _refuse_unstackable(group: Sequence[Job], calls: ForkedCalls, signals: Sequence[int]) -> None:
     """In a process of its own: this one needs neither the data nor the device for a whole sweep.
 
-    Who dies in it dies again as a group, of which that is told.
+    A job that dies here dies again in its group, where that is reported.
     """
     first = group[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def _watch_group(
     calls: ForkedCalls,
     display: SweepScreen,
     signals: Sequence[int],
-    words: LastWords,
+    words: ExitRecords,
 ) -> None:
     """Until its process has ended; what its jobs could not write down themselves is added."""
     first = group[0]
@@ -107,7 +107,7 @@ def _watch_group(
 def _await_end(
     calls: ForkedCalls, signals: Sequence[int], tick: Callable[[], None] = lambda: None
 ) -> ProcessResult:
-    """Of the one call under way."""
+    """Wait for the one call under way, and return how it ended."""
     results: list[ProcessResult] = []
     while not results:
         if signals:

@@ -38,7 +38,7 @@ def pays(learner: Learner, plan: EpochPlan) -> bool:
 def train_side_by_side(stack: Stack, plans: Sequence[EpochPlan], number: int) -> list[Epoch]:
     """The same epoch of all learners, each in its own order; what each one's has come to.
 
-    Its time is the share of each. Nothing draws from torch's global generators.
+    Its time is divided among them. Nothing draws from torch's global generators.
     """
     started = time.perf_counter()
     learners, first = stack.learners, plans[0]
@@ -94,7 +94,7 @@ def _draw_batches(plans: Sequence[EpochPlan], number: int) -> Iterator[tuple[Ten
 
 
 def _weights_of(learner: Learner, targets_SB: Tensor) -> Tensor | None:
-    """Return what the mean losses are means over; None where it is samples."""
+    """The weights that mean losses are averaged by; None where samples count alike."""
     weight_C: Tensor | None = getattr(learner.loss, "weight", None)
     if weight_C is None or targets_SB.is_floating_point():
         return None

@@ -167,3 +167,37 @@ def test_a_handful_of_each_class_is_a_fault_where_it_went_badly(
     )
     (found,) = findings("too_few_samples", evidence)
     assert found.severity == severity
+
+
+def test_a_class_that_train_alone_lacks_is_named_alone() -> None:
+    """Val asks for a class that nobody can learn."""
+    metadata = make_metadata(train=(50, 0), val=(10, 10))
+    (found,) = findings("missing_classes", make_evidence(metadata=metadata))
+    assert found.sentence == "train has no sample of class_1, which val asks for"
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "sentence"),
+    [
+        ((6, 40), (90, 90), "1 class has fewer than 10 samples to train on"),
+        ((40, 40), (6, 6), "an accuracy on 12 held-out samples is uncertain by up to 25 points"),
+        ((6, 40), (6, 6), "to train on; an accuracy on 12 held-out samples"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("dataset", "command"),
+    [
+        (FOLDS, "judge each sample once, by folds: expkit train -m dataset.fold="),
+        ({"fold": 1, "num_folds": 5}, "judge all folds together"),
+        ({}, "gather more samples, or train over several seeds: expkit train -m seed=0,1,2"),
+    ],
+)
+def test_what_is_too_few_and_the_way_to_more(
+    train: Any, val: Any, sentence: str, dataset: Any, command: str
+) -> None:
+    """Each way goes with each lack."""
+    own = {**CONFIG["dataset"], **dataset}
+    evidence = make_evidence(metadata=make_metadata(train, val), dataset=own)
+    (found,) = findings("too_few_samples", evidence)
+    assert sentence in found.sentence
+    assert found.command.startswith(command)

@@ -30,7 +30,7 @@ def some_of(samples: Samples, count: int) -> Samples:
 
 
 @pytest.mark.parametrize(
-    "rule", ["duplicates_across_splits", "conflicting_duplicates", "repeated_pictures"]
+    "rule", ["duplicates_across_splits", "conflicting_duplicates", "repeated_images"]
 )
 def test_sound_digits_have_no_duplicates(rule: str) -> None:
     """Not one of 1,797."""
@@ -100,11 +100,11 @@ def test_conflicting_labels_are_listed() -> None:
     assert found.evidence["images"] == [f"{train.names[three]} (3) = twin (5)"]
 
 
-def test_repeated_pictures_are_a_note() -> None:
+def test_repeated_images_are_a_note() -> None:
     """Twenty that stand twice under one label: told, and no fault of the labels."""
     dataset = digits()
     repeated = enlarge(dataset, "train", some_of(dataset.splits["train"], 20))
-    (found,) = findings("repeated_pictures", evidence_of(repeated))
+    (found,) = findings("repeated_images", evidence_of(repeated))
     assert (found.severity, found.evidence["count"]) == ("info", 20)
     assert findings("conflicting_duplicates", evidence_of(repeated)) == []
 
@@ -123,13 +123,26 @@ def test_as_many_near_copies_as_train_has_of_itself_are_explained() -> None:
     assert "up to 77 would be no sign of a leak" in found.sentence
 
 
-def found_across(*, near: int, exact: int, within: int) -> Finding:
+@pytest.mark.parametrize("place", ["train", "test"])
+def test_near_copies_beside_identical_ones_are_counted_too(place: str) -> None:
+    """Two identical and forty near copies, where train has none of itself."""
+    found = found_across(near=40, exact=2, within=0, place=place)
+    assert found.sentence == (
+        f"2 images are, pixel for pixel, in both val and {place}, 1 of them under another label; "
+        "40 images more are nearly the same"
+    )
+    assert ("the epoch is chosen" in found.cause) == (place == "test")
+
+
+def found_across(*, near: int, exact: int, within: int, place: str = "train") -> Finding:
     """The finding on sound digits beside so many pairs, with so many of 600 alike in train."""
     evidence = evidence_of(digits())
     (record,) = evidence.of_kind("data")
     likeness = [1.0] * exact + [0.97] * near
-    pairs = [["val", f"v_{i}", "train", f"t_{i}", alike] for i, alike in enumerate(likeness)]
+    pairs = [["val", f"v_{i}", place, f"t_{i}", alike] for i, alike in enumerate(likeness)]
     across = {"count": len(pairs), "exact": exact, "near": near, "pairs": pairs}
+    if exact > 1:
+        across["conflicting"] = {"count": 1, "pairs": [[["val", "v_0", 3], [place, "t_0", 5]]]}
     near_within = {"asked": 600, "count": within}
     duplicates = {**record["duplicates"], "across": across, "near_within": near_within}
     alike = replace(evidence, signals=[{**record, "duplicates": duplicates}])
@@ -151,6 +164,6 @@ def test_few_pictures_copied_often_are_a_fault() -> None:
             names=[*few.names, *again.names],
         )
     copied = replace(dataset, splits={**dataset.splits, "train": few})
-    (found,) = findings("repeated_pictures", evidence_of(copied))
+    (found,) = findings("repeated_images", evidence_of(copied))
     assert found.severity == "warning"
     assert found.evidence["num_distinct"] == 60

@@ -17,7 +17,7 @@ from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset
 from expkit.records.run.metadata import Layout
 
-PICTURE_RULES = ("constant_pictures", "constant_channel", "splits_prepared_differently")
+PICTURE_RULES = ("constant_images", "constant_channel", "splits_prepared_differently")
 
 
 def colours() -> Dataset:
@@ -51,10 +51,10 @@ def blacken(images: Array, step: int) -> Array:
 def test_black_pictures_are_counted() -> None:
     """One of 50 is a warning that names them, one of 1,257 a note."""
     many = change(digits(), "train", images=lambda images: blacken(images, 50))
-    (found,) = findings("constant_pictures", evidence_of(many))
+    (found,) = findings("constant_images", evidence_of(many))
     assert (found.severity, found.evidence["count"]) == ("warning", 26)
     one = change(digits(), "train", images=lambda images: blacken(images, 2000))
-    (found,) = findings("constant_pictures", evidence_of(one))
+    (found,) = findings("constant_images", evidence_of(one))
     assert found.severity == "info"
 
 
@@ -62,10 +62,10 @@ def test_one_picture_for_all_labels_is_fatal() -> None:
     """And its copies are not told again as duplicates."""
     same = change(digits(), "train", images=lambda images: np.repeat(images[:1], len(images), 0))
     evidence = evidence_of(same)
-    (found,) = findings("constant_pictures", evidence)
+    (found,) = findings("constant_images", evidence)
     assert found.severity == "fatal"
     assert findings("conflicting_duplicates", evidence) == []
-    assert findings("repeated_pictures", evidence) == []
+    assert findings("repeated_images", evidence) == []
 
 
 def test_a_channel_of_zeros_is_a_note() -> None:
@@ -195,3 +195,44 @@ def _grainless(dataset: Dataset, rule: str) -> str:
         del split["grain"]
     (found,) = findings(rule, evidence)
     return found.sentence
+
+
+def test_two_dead_channels_of_three_are_a_grey_image() -> None:
+    """Where the dataset can be read as grey, that is the remedy."""
+
+    def red_alone(images: Array) -> Array:
+        return np.asarray(images * np.array([1, 0, 0], np.uint8))
+
+    dataset = change(change(colours(), "train", red_alone), "val", red_alone)
+    evidence = evidence_of(dataset)
+    (found,) = findings("constant_channel", evidence)
+    assert (list(found.remedies), found.command[:7]) == ([], "nothing")
+    config = {**evidence.config, "dataset": {**evidence.config["dataset"], "channels": None}}
+    (found,) = findings("constant_channel", replace(evidence, config=config))
+    assert found.remedies == [["dataset.channels=1"]]
+    assert "the green and blue channel of every" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"grain": [30.0, 32.0, 34.0]}, "rougher than train's"),
+        ({"grain": [1.0, 2.0, 3.0]}, "smoother than train's"),
+        ({"quartiles_of_means": [99.0, 100.0, 101.0], "std_of_means": [1.0] * 3}, "more alike in"),
+    ],
+)
+def test_another_texture_is_named(changed: dict[str, Any], words: str) -> None:
+    """Quartiles of the grain that lie apart, or images that are all as bright."""
+    evidence = evidence_of(colours())
+    (record,) = evidence.of_kind("data")
+    same = {
+        "grain": [10.0, 11.0, 12.0],
+        "quartiles_of_means": [60.0, 100.0, 140.0],
+        "std_of_means": [30.0] * 3,
+    }
+    train = {**record["splits"]["train"], **same}
+    splits = {"train": train, "val": {**train, **changed}}
+    other = replace(evidence, signals=[{**record, "splits": splits}])
+    (found,) = findings("splits_prepared_differently", other)
+    assert f"the images of val are {words}" in found.sentence
+    assert "noise, blur" in found.cause

@@ -32,7 +32,7 @@ def probe(mean: float, std: float, non_finite: int = 0, **others: Any) -> dict[s
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.3, 0.25), (-0.5, 0.05)])
 def test_usual_inputs_are_left_alone(rule: str, mean: float, std: float) -> None:
-    """Normalised, in [0, 1], and dark images; and a run without any probe."""
+    """Normalized, in [0, 1], and dark images; and a run without any probe."""
     assert findings(rule, evidence_of(digits(), [probe(mean, std)])) == []
     assert findings(rule, make_evidence()) == []
 
@@ -48,7 +48,7 @@ def test_bytes_are_a_note_until_they_do_harm() -> None:
     normed = [probe(110, 60, batch_norms=53, loss=50.0)]
     (found,) = findings("unscaled_inputs", make_evidence(signals=normed))
     assert found.severity == "info"
-    assert list(found.remedies) == [["dataset.normalise=dataset"]]
+    assert list(found.remedies) == [["dataset.normalize=dataset"]]
     learnt = make_history(train__accuracy=[0.3, 0.5, 0.7], train__loss=[2.0, 1.0, 0.5])
     (found,) = findings("unscaled_inputs", make_evidence(signals=[probe(110, 60)], history=learnt))
     assert found.severity == "info"
@@ -95,25 +95,25 @@ def to_unit(images: Array) -> Array:
 def test_inputs_scaled_twice_are_told() -> None:
     """By the probe; and without one by the images, which hold 0 and 1 and are divided by 255."""
     (found,) = findings("inputs_scaled_twice", make_evidence(signals=[probe(0.001, 0.002)]))
-    assert list(found.remedies) == [["dataset.normalise=dataset"]]
+    assert list(found.remedies) == [["dataset.normalize=dataset"]]
     dataset = change(change(digits(), "train", to_unit), "val", to_unit)
     (found,) = findings("inputs_scaled_twice", evidence_of(dataset))
     assert found.evidence["max_byte"] == [1]
 
 
-def normalised(evidence: Evidence) -> Evidence:
-    dataset = {**evidence.config["dataset"], "normalise": "dataset"}
+def normalized(evidence: Evidence) -> Evidence:
+    dataset = {**evidence.config["dataset"], "normalize": "dataset"}
     return replace(evidence, config={**evidence.config, "dataset": dataset})
 
 
 def test_masks_are_no_lost_pictures() -> None:
-    """0 and 1 in even shares, normalised to the data, are masks; where ones are rare, a loss."""
+    """0 and 1 in even shares, normalized to the data, are masks; where ones are rare, a loss."""
     masks = change(digits(), "train", to_unit)
-    assert findings("inputs_scaled_twice", normalised(evidence_of(masks))) == []
+    assert findings("inputs_scaled_twice", normalized(evidence_of(masks))) == []
 
     white = change(digits(), "train", lambda images: (images > 254) * np.uint8(1))
     thin = change(white, "train", lambda images: images * TENTH[:, None, None, None])
-    (found,) = findings("inputs_scaled_twice", normalised(evidence_of(thin)))
+    (found,) = findings("inputs_scaled_twice", normalized(evidence_of(thin)))
     assert "0 and 1 alone" in found.sentence
 
 

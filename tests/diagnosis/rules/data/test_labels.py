@@ -27,6 +27,7 @@ def curves(train: Sequence[float], val: Sequence[float], **others: Any) -> Evide
 LABEL_RULES = ("labels_unrelated", "class_map_differs", "label_noise")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", LABEL_RULES)
 @pytest.mark.parametrize("dataset", [digits(), ScanLines(num_samples=600, size=64).read(silent)])
 def test_sound_data_is_not_suspected(rule: str, dataset: Dataset) -> None:
@@ -302,3 +303,13 @@ def test_many_wrong_labels_show_where_held_out_ones_are_right() -> None:
     assert len(findings("label_noise", evidence)) == 1
     record["neighbours"]["val"] = record["neighbours"]["train"]
     assert findings("label_noise", evidence) == []
+
+
+def test_wrong_labels_by_neighbours_may_be_smoothed() -> None:
+    """Where the loss can smooth labels, that is proposed beside a look at the suspects."""
+    dataset = change(digits(), "train", targets=lambda targets: flip(targets, 0.2))
+    evidence = evidence_of(dataset)
+    loss = {**evidence.config["loss"], "label_smoothing": 0.0}
+    (found,) = findings("label_noise", replace(evidence, config={**evidence.config, "loss": loss}))
+    assert found.remedies == [["loss.label_smoothing=0.1"]]
+    assert found.command == "look at the suspects beside their labels"

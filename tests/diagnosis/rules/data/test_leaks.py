@@ -81,3 +81,10 @@ def test_leaks_survive_their_record() -> None:
     """Written as JSON has it and read again."""
     metadata = facts_with(val=SplitLeaks(1, 2, 1.5, [("x", "y", 0.9)], part_of="val"))
     assert DatasetMetadata.from_json(metadata.to_json()) == metadata
+
+
+def test_near_copies_alone_are_named_as_such() -> None:
+    """Three of 20, none of them byte for byte."""
+    (found,) = findings("leaked_samples", evaluated(val=SplitLeaks(0, 3, 1.0, [])))
+    assert found.sentence == "3 of 20 samples of val are training samples of a: 3 as near copies"
+    assert found.severity == "warning"

@@ -176,3 +176,22 @@ class TestNotDeterministic:
         assert find_across(self.runs([1.0, 0.6, 0.3], CONFIG["device"]), rules) == []
         elsewhere = self.runs([1.0, 0.6, 0.3], DETERMINISTIC, environment={"host": "another"})
         assert find_across(elsewhere, rules) == []
+
+
+class TestDurationOnTheProcessor:
+    @pytest.mark.parametrize(
+        ("content", "found"),
+        [
+            ({"asked": "cpu", "available": ["cuda", "cpu"]}, "and cuda is there"),
+            ({"unusable_accelerators": ["AMD GPU: /dev/kfd"]}, "cannot use (AMD GPU: /dev/kfd)"),
+        ],
+    )
+    def test_its_price_is_told_once_epochs_are_timed(
+        self, content: dict[str, Any], found: str
+    ) -> None:
+        """Of 50 epochs at 12 s each: 10 minutes."""
+        evidence = on_machine(**content)
+        timed = [{**each, "seconds": 12.0} for each in make_history(train__loss=[2.0, 1.0])]
+        finding = found_by("device_not_as_asked", replace(evidence, history=timed))
+        assert finding is not None
+        assert finding.sentence.endswith(f"{found}: all of train takes 10 min")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
+from rule_findings import findings
 from synthetic_evidence import make_evidence, make_signal
-
-from expkit.diagnosis.rules.hardware.precision import PrecisionDisagrees
 
 
 def found(gap: dict[str, object] | None) -> list[str]:
     signals = [make_signal("model", precision_gap=gap)]
-    return [each.severity for each in PrecisionDisagrees().find(make_evidence(signals=signals))]
+    evidence = make_evidence(signals=signals)
+    return [each.severity for each in findings("precision_disagrees", evidence)]
 
 
 def gap(whole: float, half: float, total: float = 0.6) -> dict[str, object]:

@@ -75,8 +75,8 @@ def test_collapsed_features() -> None:
     (finding,) = findings("collapsed_features", collapse(*probe_epochs, hidden=0.048))
     assert (finding.severity, finding.epoch) == ("fatal", 2)
     both, *alone = finding.remedies
-    assert both == ["model.init=kaiming", "dataset.normalise=dataset"]
-    assert alone == [["model.init=kaiming"], ["dataset.normalise=dataset"]]
+    assert both == ["model.init=kaiming", "dataset.normalize=dataset"]
+    assert alone == [["model.init=kaiming"], ["dataset.normalize=dataset"]]
 
 
 @pytest.mark.parametrize(
@@ -187,3 +187,21 @@ def test_functions_are_judged_as_layers() -> None:
     model.function = torch.tanh
     (stuck,) = findings("saturated_units", probed(model))
     assert stuck.evidence["layers"][0] == "tanh() behind first"
+
+
+def test_a_layer_that_breaks_in_training_is_named_by_its_batch() -> None:
+    """From weights of a usual size, and a loss that had not grown; grown ones are steps' doing."""
+    origin = {"where": "output", "layer": "2", "type": "Linear", "batch": 7, "loss_before": 1.25}
+
+    def broken(largest_weight: float) -> Evidence:
+        found = {**origin, "largest_weight": largest_weight}
+        signals = [make_signal("step", loss=2.3), make_signal("epoch", epoch=3, origin=found)]
+        return make_evidence(signals=signals)
+
+    (finding,) = findings("non_finite_layer", broken(2.0))
+    assert finding.sentence.startswith(
+        "in batch 7 of epoch 3 the output of 2 (Linear) is the first"
+    )
+    assert finding.sentence.endswith("the loss before was 1.25")
+    assert (finding.severity, finding.epoch) == ("fatal", 3)
+    assert findings("non_finite_layer", broken(2e3)) == []

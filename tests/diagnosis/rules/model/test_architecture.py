@@ -127,3 +127,21 @@ def test_a_net_that_is_affine_whatever_its_chains_say() -> None:
     assert finding.evidence["pairs"] == ["1 -> 2", "2 -> 3"]
     one = nn.Sequential(nn.Flatten(), nn.LazyLinear(5))
     assert findings("missing_activation", probed(one)) == []
+
+
+def test_another_models_tensors_beside_all_of_its_own() -> None:
+    """The optimizer misses nothing, and moves six tensors of another net."""
+    model = conv_net()
+    given = [*model.parameters(), *conv_net().parameters()]
+    (finding,) = findings("optimizer_misses_parameters", probed(model, optimised=given))
+    assert finding.sentence == (
+        "the optimizer misses none, and moves 6 tensors that are not the model's"
+    )
+    assert finding.severity == "warning"
+
+
+def test_two_layers_of_a_bent_net_are_one_map() -> None:
+    """Only the pair is named, as the net as a whole has an activation."""
+    layers = [nn.Flatten(), nn.LazyLinear(32), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 5)]
+    (finding,) = findings("missing_activation", probed(nn.Sequential(*layers)))
+    assert finding.sentence == "no activation stands between 1 -> 2"

@@ -75,3 +75,29 @@ def test_batch_norm_whose_averages_lag() -> None:
     averaged = training(ema_decay=0.999)
     evidence = probed(conv_net(norm=True), signals=settled(0.2, 4.0), procedure=averaged)
     assert findings("batch_norm_mode", evidence) == []
+
+
+class AwakeDropout(nn.Dropout):
+    """Stays in training mode."""
+
+    def train(self, mode: bool = True) -> AwakeDropout:
+        return self
+
+
+def test_a_dropout_that_does_not_evaluate() -> None:
+    """The layer that draws in evaluation is named."""
+    model = conv_net()
+    model.insert(5, AwakeDropout(0.5))
+    (finding,) = findings("batch_norm_mode", probed(model))
+    assert "draws at random in evaluation" in finding.sentence
+    assert finding.cause == "5 stay in training mode"
+
+
+def test_norms_of_both_odd_momenta() -> None:
+    """One never moves, another keeps its last batch alone: what momentum means is explained."""
+    model = conv_net(norm=True)
+    model[1] = nn.BatchNorm2d(32, momentum=0.0)
+    model.insert(5, nn.BatchNorm2d(32, momentum=1.0))
+    (finding,) = findings("batch_norm_mode", probed(model))
+    assert "never move from 0 and 1: its momentum is 0" in finding.sentence
+    assert "fraction of the new batch" in finding.cause

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from probed_models import ThenDo, conv_net, probed, training
 from rule_findings import findings
+from synthetic_evidence import make_history
 from torch import Tensor, nn
 
 
@@ -69,3 +71,22 @@ def test_a_temperature_the_wrong_way() -> None:
     (finding,) = findings("initial_loss", probed(ThenDo(conv_net(), lambda x: x / 1e-4)))
     assert finding.evidence["factor"] == pytest.approx(1e4, rel=0.01)
     assert "temperature" in finding.cause
+
+
+def test_a_rectifier_before_the_loss() -> None:
+    """It has no upper limit: nothing is said of how low the loss can fall."""
+    model = ThenDo(conv_net(), torch.relu)
+    (finding,) = findings("probabilities_before_loss", probed(model))
+    assert "is a ReLU" in finding.sentence
+    assert finding.sentence.endswith(f"and {finding.evidence['highest_answer']:.3g}")
+    (finding,) = findings("probabilities_before_loss", probed(ThenDo(conv_net(), torch.tanh)))
+    assert finding.sentence.endswith("cross-entropy cannot fall below 0.43")
+
+
+def test_epochs_spent_on_unlearning_the_first_outputs() -> None:
+    """Two epochs above the loss of knowing nothing are counted."""
+    evidence = probed(ThenDo(conv_net(), lambda x: x / 1e-4))
+    history = make_history(train__loss=[9.0, 3.0, 1.5])
+    (finding,) = findings("initial_loss", replace(evidence, history=history))
+    assert finding.sentence.endswith("; 2 epochs went by until it was there")
+    assert (finding.severity, finding.evidence["epochs_above"]) == ("warning", 2)

@@ -5,30 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rule_findings import findings
 from synthetic_evidence import make_evidence, make_metadata
 
-from expkit.diagnosis.examine import load_rules
-from expkit.diagnosis.rules.optimization.class_weights import unsound_weights
+from expkit.diagnosis.finding import Finding
 
 LOSS = {"_target_": "expkit.losses.cross_entropy.CrossEntropy"}
 
 
-def find(weights: Any, train: tuple[int, ...] = (100,) * 10) -> list[Any]:
+def find(weights: Any, train: tuple[int, ...] = (100,) * 10) -> list[Finding]:
     loss = {**LOSS, "class_weights": weights}
-    return list(unsound_weights(make_evidence(metadata=make_metadata(train), loss=loss)))
+    return findings("loss_settings", make_evidence(metadata=make_metadata(train), loss=loss))
 
 
 def test_a_class_that_drowns_the_others() -> None:
-    """10,000 of 10,009 parts; the rule on the loss's settings tells it."""
-    (found,) = find([10000.0] + [1.0] * 9)
-    assert found.evidence["fraction of the loss"] == pytest.approx(10000 / 10009)
-    loss = {**LOSS, "class_weights": [10000] + [1] * 9}
-    (told,) = load_rules()["loss_settings"].find(make_evidence(loss=loss))
-    assert told.remedies[0] == ["loss.class_weights=balanced"]
+    """10,000 of 10,009 parts, written with a point or without."""
+    for weights in ([10000.0] + [1.0] * 9, [10000] + [1] * 9):
+        (found,) = find(weights)
+        assert found.evidence["fraction of the loss"] == pytest.approx(10000 / 10009)
+        assert "by its weight 10000 the class 'class_0' makes 99.9 % of the loss" in found.sentence
+        assert found.remedies[0] == ["loss.class_weights=balanced"]
 
 
 def test_a_class_without_a_say() -> None:
-    """A thousandth of its samples' share is no share."""
+    """A thousandth of what its samples would have is next to nothing."""
     (found,) = find([1.0] * 9 + [1e-3])
     assert "class_9" in found.sentence
 

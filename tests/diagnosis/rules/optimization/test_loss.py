@@ -17,6 +17,8 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.losses.focal import Focal
 from expkit.probes.loss import probe_loss
 
+SMOOTH, FOCUS = "loss.label_smoothing=0.1", "loss.gamma=2"
+
 
 class Function(nn.Module):
     def __init__(self, function: Any) -> None:
@@ -140,3 +142,47 @@ def test_regression_losses() -> None:
         record = probe_loss(loss, 2, targets, DEVICE)
         evidence = make_evidence(metadata=metadata, signals=[make_signal("loss", **record)])
         assert len(findings("loss_mismatch", evidence)) == count
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedies"),
+    [
+        ({"label_smoothing": 0.5, "gamma": 5.0}, [[SMOOTH, FOCUS], [SMOOTH], [FOCUS]]),
+        ({"label_smoothing": 0.5}, [[SMOOTH]]),
+        ({"gamma": 5.0}, [[FOCUS]]),
+        ({}, [["loss=cross_entropy"]]),
+    ],
+)
+def test_each_setting_that_is_heavy_may_be_lowered(settings: Any, remedies: Any) -> None:
+    """Both together first, then each alone; another loss where neither is heavy."""
+    record = make_signal(
+        "loss",
+        at_right=0.1,
+        at_wrong=0.2,
+        at_uniform=0.2,
+        best=0.1,
+        has_gradient=True,
+        gradient_at_uniform=0.01,
+        target_gradient=0.0,
+    )
+    loss = {"_target_": "expkit.losses.focal.Focal", **settings}
+    (finding,) = findings("loss_settings", make_evidence(signals=[record], loss=loss))
+    assert finding.remedies == remedies
+    assert ("gamma 5" in finding.sentence) == ("gamma" in settings)
+
+
+def test_outputs_divided_behind_the_last_layer() -> None:
+    """The last layer's have size 2, the model's 0.05, and the gate was not passed."""
+    start = {
+        "layers": [{"name": "head", "rms": 2.0}],
+        "outputs": {"rms": 0.05, "std_across_samples": 0.01},
+        "last_operation": "Div",
+    }
+    failed = make_signal("model", "overfit_10", epoch=40, **start)
+    evidence = make_evidence(signals=[make_signal("model", "preflight", **start), failed])
+    (finding,) = findings("loss_settings", evidence)
+    assert finding.sentence == (
+        "the last layer's outputs have size 2, and the model's 0.05: they are divided by about 40 "
+        "before the loss"
+    )
+    assert (finding.stage, finding.epoch) == ("overfit_10", 40)

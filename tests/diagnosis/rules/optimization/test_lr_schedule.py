@@ -101,6 +101,13 @@ def test_a_rate_of_nothing_is_fatal() -> None:
     """But not while a warm-up from 0 may still come to something."""
     (found,) = find("schedule_ends_early", make_course([2.3, 2.3], rates=0.0))
     assert found.severity == "fatal"
+    assert found.sentence == "the learning rate was 0 from first to last: 2 epochs"
+    assert found.remedies == [["schedule=cosine"], ["schedule=constant"]]
+    (found,) = find(
+        "schedule_ends_early", make_course([2.3], rates=0.0, schedule={"every_epochs": 2})
+    )
+    assert found.sentence.endswith(": 1 epoch")
+    assert found.remedies[0] == ["schedule.every_epochs=16"]
     warm = make_course([2.3, 2.3], rates=0.0, schedule={"warmup_epochs": 5.0})
     assert not find("schedule_ends_early", warm)
 

@@ -105,7 +105,7 @@ def test_a_net_that_died_in_its_first_epoch() -> None:
 
 def test_a_gate_whose_loss_leaps() -> None:
     """A gate that fails after a leap has the rate to blame; one that passes has none."""
-    sweep = make_signal("rates", "preflight", suggested=0.0002, diverged_at=0.004)
+    sweep = make_signal("lr_range_test", "preflight", suggested=0.0002, diverged_at=0.004)
     losses = [2.3, 60.0, *[3.0] * 200]
     (found,) = too_high(make_gate(losses, signals=[sweep]))
     assert found.severity == "fatal"
@@ -116,7 +116,7 @@ def test_a_gate_whose_loss_leaps() -> None:
 
 def test_the_lower_estimate_counts_for_adam() -> None:
     """By the range test 0.01; by weights of 0.1, of which a step is to change 1 %, 0.001."""
-    signals = [make_signal("rates", "preflight", suggested=0.01, diverged_at=0.2)]
+    signals = [make_signal("lr_range_test", "preflight", suggested=0.01, diverged_at=0.2)]
     signals.append(make_model_record())
     curves = make_course(
         [90.0, 2.4, 2.4], first_losses=LEAP, signals=signals, optimizer={"lr": 1.0}, rates=1.0
@@ -128,7 +128,7 @@ def test_the_lower_estimate_counts_for_adam() -> None:
 def test_sgd_takes_the_mean_of_both_estimates() -> None:
     """By the range test 0.04; by gradients of 1 % of a weight 0.1: between, 0.06."""
     sgd = {"_target_": "torch.optim.SGD", "lr": 10.0, "momentum": 0.9}
-    signals = [make_signal("rates", "preflight", suggested=0.04, diverged_at=0.8)]
+    signals = [make_signal("lr_range_test", "preflight", suggested=0.04, diverged_at=0.8)]
     signals.append(make_model_record())
     curves = make_course(
         [90.0, 2.4, 2.4], first_losses=LEAP, signals=signals, optimizer=sgd, rates=10.0

@@ -26,8 +26,8 @@ OPTIMISATION = (
     "diverged",
     "half_precision_range",
     "momentum_out_of_reason",
-    "batch_too_small_for_rate",
-    "regularisation_too_strong",
+    "batch_too_small_for_lr",
+    "regularization_too_strong",
 )
 DIGITS = (
     "procedure=full",

@@ -66,26 +66,26 @@ def decayed(evidence: Evidence) -> Evidence:
 DROPOUT = {"_target_": "expkit.models.conv.ConvNet", "dropout": 0.9}
 
 
-def regularised(loss: float, probe_loss: float, **config: Any) -> Evidence:
+def regularized(loss: float, probe_loss: float, **config: Any) -> Evidence:
     return make_course([loss] * 6, probe_loss=probe_loss, **{"model": DROPOUT, **config})
 
 
 def test_dropout_that_leaves_nothing_to_learn() -> None:
     """At chance with dropout and without it."""
-    (found,) = find("regularisation_too_strong", regularised(2.3, 2.2))
+    (found,) = find("regularization_too_strong", regularized(2.3, 2.2))
     assert found.remedies == [["model.dropout=0.2"]]
 
 
 def test_dropout_that_hides_what_is_learnt() -> None:
     """A high loss in training and a low one without dropout: strong, and sound."""
-    assert not find("regularisation_too_strong", regularised(2.0, 0.5))
+    assert not find("regularization_too_strong", regularized(2.0, 0.5))
 
 
 def test_usual_dropout_is_not_to_blame() -> None:
     """What is stuck under 0.5 is stuck for another reason; and three epochs prove nothing."""
     usual = {**DROPOUT, "dropout": 0.5}
-    assert not find("regularisation_too_strong", regularised(2.3, 2.2, model=usual))
-    assert not find("regularisation_too_strong", make_course([2.3] * 3, model=DROPOUT))
+    assert not find("regularization_too_strong", regularized(2.3, 2.2, model=usual))
+    assert not find("regularization_too_strong", make_course([2.3] * 3, model=DROPOUT))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_noise_that_leaves_nothing_to_see(transform: dict[str, float], remedy: s
     """Five times the range from black to white, or nine of ten lines; in a few images, none."""
     augment = {"transforms": {"it": {"_target_": "noise", **transform}}}
     plain = {"_target_": "expkit.models.conv.ConvNet"}
-    found = find("regularisation_too_strong", regularised(2.3, 2.3, model=plain, augment=augment))
+    found = find("regularization_too_strong", regularized(2.3, 2.3, model=plain, augment=augment))
     assert [each.remedies for each in found] == ([] if remedy is None else [[[remedy]]])
 
 
@@ -109,27 +109,27 @@ def test_augmentation_that_leaves_next_to_nothing() -> None:
     """At 2.2 of ln 10 with it, at 0.4 without: few steps teach. Half of that gap is mixup's."""
     augment = {"transforms": {"blank": {"_target_": "blank"}}, "mixup_alpha": 0.0}
     curves = make_course([2.2] * 12, probe_loss=0.4, augment=augment)
-    (found,) = find("regularisation_too_strong", curves)
+    (found,) = find("regularization_too_strong", curves)
     assert found.remedies == [["~augment.transforms.blank"]]
-    assert not find("regularisation_too_strong", make_course([2.2] * 9, probe_loss=0.4))
-    assert not find("regularisation_too_strong", make_course([1.2] * 12, probe_loss=0.4))
-    assert not find("regularisation_too_strong", make_course([2.2] * 12, probe_loss=2.1))
+    assert not find("regularization_too_strong", make_course([2.2] * 9, probe_loss=0.4))
+    assert not find("regularization_too_strong", make_course([1.2] * 12, probe_loss=0.4))
+    assert not find("regularization_too_strong", make_course([2.2] * 12, probe_loss=2.1))
     less = make_course([2.2] * 12, probe_loss=1.4, augment=augment)
-    assert find("regularisation_too_strong", less)
+    assert find("regularization_too_strong", less)
     worse = make_course([9.5] * 12, probe_loss=6.9, augment=augment)
-    assert not find("regularisation_too_strong", worse)  # without it nothing is learnt either
+    assert not find("regularization_too_strong", worse)  # without it nothing is learnt either
 
 
-def test_what_no_setting_regularises_is_not_regularised() -> None:
+def test_what_no_setting_regularizes_is_not_regularized() -> None:
     """A gap between the losses in and out of training may be the steps'; dropout may be hidden."""
     plain = {"transforms": {}, "mixup_alpha": 0.0}
     losses: dict[str, Any] = {"probe_loss": 0.4, "augment": plain}
-    assert not find("regularisation_too_strong", make_course([2.2] * 12, **losses))
+    assert not find("regularization_too_strong", make_course([2.2] * 12, **losses))
     record = {**make_model_record(), "layers": [{"type": "Dropout2d"}]}
     hidden = make_course([2.2] * 12, signals=[record], **losses)
-    assert find("regularisation_too_strong", hidden)
+    assert find("regularization_too_strong", hidden)
     high = make_course([2.2] * 12, signals=[record], optimizer={"lr": 1.0}, **losses)
-    assert not find("regularisation_too_strong", high)
+    assert not find("regularization_too_strong", high)
 
 
 def failed_gate(dropout: float, gap: float, lr: float = 0.001) -> Evidence:
@@ -145,8 +145,8 @@ def failed_gate(dropout: float, gap: float, lr: float = 0.001) -> Evidence:
 
 def test_a_gate_behind_dropout() -> None:
     """Of 0.95, which changes the answers by 40 times their size; not of 0.5, nor at a rate of 1."""
-    (found,) = find("regularisation_too_strong", failed_gate(0.95, 40.0))
+    (found,) = find("regularization_too_strong", failed_gate(0.95, 40.0))
     assert (found.severity, found.remedies) == ("fatal", [["model.dropout=0.2"]])
-    assert not find("regularisation_too_strong", failed_gate(0.95, 0.1))
-    assert not find("regularisation_too_strong", failed_gate(0.5, 40.0))
-    assert not find("regularisation_too_strong", failed_gate(0.95, 40.0, lr=1.0))
+    assert not find("regularization_too_strong", failed_gate(0.95, 0.1))
+    assert not find("regularization_too_strong", failed_gate(0.5, 40.0))
+    assert not find("regularization_too_strong", failed_gate(0.95, 40.0, lr=1.0))

@@ -20,7 +20,7 @@ def find(rule: str, evidence: Evidence) -> list[Finding]:
 
 def test_gradients_that_stay_are_fatal() -> None:
     """Seen by the range test before training, or at a look."""
-    sweep = make_signal("rates", "preflight", gradients_left=True, suggested=None)
+    sweep = make_signal("lr_range_test", "preflight", gradients_left=True, suggested=None)
     (found,) = find("gradients_accumulate", make_evidence(signals=[sweep]))
     assert found.severity == "fatal"
     assert found.stage == "preflight"
@@ -93,33 +93,33 @@ STUCK = [2.3] * 10  # 320 steps
 
 def test_few_samples_at_a_rate_for_many() -> None:
     """Stuck after 320 noisy steps."""
-    (found,) = find("batch_too_small_for_rate", few_samples(STUCK))
+    (found,) = find("batch_too_small_for_lr", few_samples(STUCK))
     assert found.remedies[0] == ["procedure.train.batch_size=32"]
 
 
 def test_few_samples_that_are_enough() -> None:
     """They learn, or their rate is low, or they are many, or their steps do not scatter."""
     learning = [2.3 * 0.8**i for i in range(10)]
-    assert not find("batch_too_small_for_rate", few_samples(learning))
+    assert not find("batch_too_small_for_lr", few_samples(learning))
     low = few_samples(STUCK, rates=0.001)
-    assert not find("batch_too_small_for_rate", low)
+    assert not find("batch_too_small_for_lr", low)
     many = few_samples(STUCK, stage={"batch_size": 2, "batches_per_step": 16})
-    assert not find("batch_too_small_for_rate", many)
+    assert not find("batch_too_small_for_lr", many)
     quiet = {"step_loss": {"mean": 2.3, "std": 0.05, "max": 2.4}}
-    assert not find("batch_too_small_for_rate", few_samples(STUCK, signal=quiet))
-    assert not find("batch_too_small_for_rate", few_samples([2.3] * 9))
+    assert not find("batch_too_small_for_lr", few_samples(STUCK, signal=quiet))
+    assert not find("batch_too_small_for_lr", few_samples([2.3] * 9))
 
 
 def test_a_high_rate_that_did_not_burst_is_noise_of_the_batch() -> None:
     """Ten times the usual, and the loss scatters where it began."""
     high = few_samples(STUCK, optimizer={**SGD, "lr": 1.0}, rates=1.0)
-    assert find("batch_too_small_for_rate", high)
+    assert find("batch_too_small_for_lr", high)
 
 
 def test_a_rate_too_high_for_any_batch_is_not_the_batch() -> None:
     """SGD at 10 would burst with any."""
     high = few_samples(STUCK, optimizer={**SGD, "lr": 10.0}, rates=10.0)
-    assert not find("batch_too_small_for_rate", high)
+    assert not find("batch_too_small_for_lr", high)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
-"""Rules on how training got on: overfitting, no progress, the best epoch first or last."""
+"""Rules on how training got on: no progress, best epoch first or last, at chance, diverged."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
 from evaluated_runs import TRAINED
-from rule_findings import found_by
+from rule_findings import findings, found_by
+from synthetic_curves import make_course
 from synthetic_evidence import make_evidence, make_history
 from training_curves import procedure
+
+LN10 = math.log(10)
 
 
 class TestNoImprovement:
@@ -30,6 +34,18 @@ class TestNoImprovement:
         assert finding is not None
         assert finding.severity == "warning"
         assert finding.evidence["minutes left"] == pytest.approx(300)
+
+    def test_what_it_cost_is_said_afterwards(self) -> None:
+        """15 epochs of 1 s since the best one; nothing is left to save."""
+        losses = [1.0, 0.8, 0.6, 0.5, 0.4] + [0.41] * 15
+        history = make_history(train__loss=losses, val__loss=losses)
+        finding = found_by("no_improvement", make_evidence(history=history, stages=[TRAINED]))
+        assert finding is not None
+        assert finding.sentence == (
+            "nothing on val got better since epoch 5: 15 epochs, 15 s, for nothing"
+        )
+        assert finding.remedies == [["procedure.train.patience=10"]]
+        assert finding.evidence["epochs left"] == 0
 
     def test_an_accuracy_that_still_grows_is_progress(self) -> None:
         """Though the loss rises; and with patience there is nothing to say either."""
@@ -89,3 +105,61 @@ class TestBestEpoch:
             procedure=procedure(max_epochs=10),
         )
         assert found_by("best_epoch_last", evidence) is None
+
+
+def test_a_dead_net_is_called_in_its_third_epoch() -> None:
+    """At ln 10, and gradients are zero: it will stay there."""
+    (found,) = findings("loss_at_chance", make_course([2.31, 2.303, 2.303], gradients=[1e-3, 0, 0]))
+    assert found.severity == "fatal"
+    assert found.epoch == 3
+    assert found.remedies[0] == ["model.init=kaiming", "dataset.normalize=dataset"]
+
+
+# log 2's backbone, in its own setting: eight steps an epoch, at ln 950 = 6.8565 until the sixth
+SLOW_START = [6.8634, 6.8580, 6.8574, 6.8565, 6.8504, 6.7932, 6.6007]
+
+
+@pytest.mark.parametrize("num_epochs", range(1, 8))
+def test_a_slow_start_is_not_at_chance(num_epochs: int) -> None:
+    """As it was recorded, epoch by epoch: its gradients live."""
+    losses = [loss / math.log(950) * LN10 for loss in SLOW_START[:num_epochs]]
+    assert not findings("loss_at_chance", make_course(losses))
+
+
+def test_a_long_plateau_is_at_chance_though_gradients_live() -> None:
+    """40 epochs of 32 steps, none better than another: a warning, for it might leave it yet."""
+    flat = [2.303 + 0.001 * (-1) ** i for i in range(40)]
+    (found,) = findings("loss_at_chance", make_course(flat))
+    assert found.severity == "warning"
+    assert not findings("loss_at_chance", make_course(flat[:20]))  # 640 steps
+
+
+def test_a_plateau_that_sinks_is_left_alone() -> None:
+    """1 % over its last half."""
+    assert not findings("loss_at_chance", make_course([2.303 - 0.001 * i for i in range(40)]))
+
+
+def test_a_plateau_below_chance_is_none() -> None:
+    """Whoever is 4 % below it has learnt something."""
+    assert not findings("loss_at_chance", make_course([2.21] * 40, gradients=0.0))
+
+
+def test_numbers_that_end_are_named_with_their_place() -> None:
+    """The epoch, its step, and the layer, as far as they were recorded."""
+    signal = {"first_non_finite_step": 7, "origin": {"layer": "head.0", "type": "Linear"}}
+    (found,) = findings("diverged", make_course([2.3, math.nan], signal=signal))
+    assert found.severity == "fatal"
+    assert found.epoch == 2
+    assert found.sentence == "train/loss became nan in epoch 2, first at its step 7 in layer head.0"
+    old = make_evidence(history=make_history(train__loss=[2.0, 1.5], val__loss=[2.0, math.inf]))
+    (found,) = findings("diverged", old)
+    assert found.sentence == "val/loss became inf in epoch 2"
+
+
+def test_a_loss_far_above_its_start() -> None:
+    """Two epochs at three times a constant prediction's; one alone may be a leap."""
+    (found,) = findings("diverged", make_course([2.0, 8.0, 9.2]))
+    assert found.evidence["growth"] == pytest.approx(9.2 / LN10)
+    assert not findings("diverged", make_course([2.0, 9.2, 2.0]))
+    assert not findings("diverged", make_course([2.3, 2.2, 2.1]))
+    assert not findings("diverged", make_course([900.0, 60.0, 9.0]))  # it is coming down

@@ -11,6 +11,7 @@ from synthetic_evidence import CONFIG, make_metadata
 
 from expkit.diagnosis.across_runs import find_across
 from expkit.diagnosis.examine import load_rules
+from expkit.records.run.metadata import TrainedBy
 
 
 class TestWithinNoiseOfBaseline:
@@ -40,6 +41,14 @@ class TestWithinNoiseOfBaseline:
         advice, command = finding.command.splitlines()
         assert f"measure on {told}," in advice
         assert command == "expkit train -m dataset=digits seed=0,1,2"
+
+    def test_an_evaluation_trains_nothing_again(self) -> None:
+        """Weights that another run made are measured on more samples, and not over seeds."""
+        facts = make_metadata(train=(100, 100), val=(20, 20))
+        facts = replace(facts, trained_by=TrainedBy("another", {}, "val"))
+        finding = found_by("within_noise_of_baseline", evaluated(facts, with_right(22, 40)))
+        assert finding is not None
+        assert finding.command == "measure on about 390 samples"
 
     def test_a_criterion_met_by_luck_is_named(self) -> None:
         """1160 of 1226 is above 94.5 %, and might as well have been below."""

@@ -90,6 +90,39 @@ class TestPredictsOneClass:
         evidence = under_way(facts, [1.0] * 12, [1.386] * 12, schedule=schedule)
         assert found_by("predicts_one_class", evidence) is None
 
+    def test_a_collapse_on_the_held_out_split_alone_has_another_cause(self) -> None:
+        """Train's predictions are of both classes: batch norm, or the split, is to blame."""
+        for of_train, cause in ((0.6, "predicts so on val alone"), (0.97, "hardly depend")):
+            evidence = under_way(CHERRIES, [1.0] * 12, [0.69] * 12)
+            for signal in evidence.signals:
+                signal["predicted"]["train"] = {"largest_fraction": of_train, "largest_class": 0}
+            finding = found_by("predicts_one_class", evidence)
+            assert finding is not None
+            assert cause in finding.cause
+            assert " for 12 epochs; " in finding.sentence
+
+    def test_without_an_accuracy_the_samples_of_the_class_are_said(self) -> None:
+        """Nothing is recorded of train but its loss: 140 of 560 samples."""
+        facts = make_metadata(train=(140,) * 4, val=(40,) * 4)
+        finding = found_by(
+            "predicts_one_class", under_way(facts, [1.0] * 12, [1.386] * 12, "train")
+        )
+        assert finding is not None
+        assert finding.sentence == (
+            "100.00 % of the predictions on train are 'class_0' for 12 epochs; "
+            "25.00 % of its samples are"
+        )
+
+    def test_a_hair_above_the_largest_class_is_said_so(self) -> None:
+        """99 of 100 alike, one of them right where the class is another's: 51 against 50."""
+        val = answers([0] * 50 + [1] * 50, [0] * 99 + [1])
+        finding = found_by("predicts_one_class", evaluated(CHERRIES, val))
+        assert finding is not None
+        assert finding.sentence.endswith(
+            "its accuracy, 51.00 %, is that of always predicting the largest class, 50.00 %, or "
+            "hardly more"
+        )
+
     def test_old_runs_are_told_by_their_accuracies(self) -> None:
         """660 / 1226 exactly, epoch after epoch; one sample off, and it is no collapse."""
         for right, is_found in ((660, True), (661, False)):

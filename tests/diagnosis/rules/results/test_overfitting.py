@@ -67,6 +67,24 @@ def test_what_costs_little(mild: dict[str, Any]) -> None:
     assert severity(**mild) == "info"
 
 
+def test_what_may_cure_it() -> None:
+    """A patience where there is none, and mixed images where these are at hand."""
+    history = make_history(train__loss=FALL, val__loss=np.linspace(1.0, 2.0, 60).tolist())
+    for patience, mixup, remedies in (
+        (None, 0, [["procedure.train.patience=5"], ["augment.mixup_alpha=0.2"]]),
+        (None, 0.2, [["procedure.train.patience=5"]]),
+        (99, 0, [["augment.mixup_alpha=0.2"]]),
+        (99, None, []),
+    ):
+        augment = {**CONFIG["augment"], "mixup_alpha": mixup}
+        evidence = make_evidence(
+            history=history, procedure=procedure(patience=patience), augment=augment
+        )
+        finding = found_by("overfitting", evidence)
+        assert finding is not None
+        assert finding.remedies == remedies
+
+
 def log_3(num_epochs: int = 50) -> dict[str, list[float]]:
     """Down to epoch 27 on held-out samples, and up from there; the training loss goes on down."""
     epochs = range(1, num_epochs + 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from evaluated_runs import answers, evaluated, with_right
 from rule_findings import found_by
@@ -50,6 +53,25 @@ class TestCriterionMissed:
         assert finding is not None
         (numbers,) = finding.evidence.values()
         assert numbers["reached"] == pytest.approx(18.0218, abs=1e-4)
+
+    @pytest.mark.parametrize(
+        ("criterion", "value"),
+        [
+            ("calibration_error", 0.5),
+            ("auroc", 0.5),
+            ("average_precision", (0.5 + 0.25 + 0.25) / 3),
+        ],
+    )
+    def test_whatever_a_page_measures_is_judged(self, criterion: str, value: float) -> None:
+        """Three classes, all answered 0 with certainty: half of the samples are of it."""
+        val = answers([0, 0, 1, 2], [0, 0, 0, 0])
+        val = replace(val, probabilities=np.eye(3)[[0] * 4], class_names=["a", "b", "c"])
+        wanted = "< 0.1" if criterion == "calibration_error" else "> 0.9"
+        evidence = evaluated(make_metadata(), val, criteria={criterion: wanted})
+        finding = found_by("criterion_missed", evidence)
+        assert finding is not None
+        (numbers,) = finding.evidence.values()
+        assert numbers["reached"] == pytest.approx(value)
 
     def test_a_criterion_met_is_no_finding(self) -> None:
         """1159 of 1226 is 94.535 %."""

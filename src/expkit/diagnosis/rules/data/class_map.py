@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.data.labels import judged_epochs
-from expkit.diagnosis.sampling import above_chance, deviation, held_out_names, listed, profile_of
+from expkit.diagnosis.sampling import above_chance, deviation, held_out_names, profile_of
 from expkit.metrics.predictions import ClassPredictions
 
 
@@ -21,13 +22,12 @@ from expkit.metrics.predictions import ClassPredictions
 class ClassMapDiffers(Rule):
     """A split numbers its classes otherwise than the training samples do."""
 
-    least_gain: Annotated[float, Gt(0)] = 0.08  # accuracy, by another numbering
-    deviations: Annotated[float, Gt(0)] = 4.0  # of chance
-    least_knowledge: Annotated[float, Gt(0)] = (
-        0.2  # of what is known to the predictor, from chance to all right
-    )
-    least_fraction: Annotated[float, Gt(0.5), Le(1)] = 0.6  # of a class's samples, predicted as one
-    least_samples: Annotated[int, Ge(1)] = 10  # of a class
+    least_gain: Annotated[float, Gt(0)] = 0.08
+    deviations: Annotated[float, Gt(0)] = 4.0
+    deviations_below: Annotated[float, Gt(0)] = 5.0
+    least_knowledge: Annotated[float, Gt(0)] = 0.2
+    least_fraction: Annotated[float, Gt(0.5), Le(1)] = 0.6
+    least_samples: Annotated[int, Ge(1)] = 10
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if evidence.metadata.class_names is None:
@@ -43,8 +43,8 @@ class ClassMapDiffers(Rule):
                 return
 
     def _by_neighbours(self, evidence: Evidence, split: str) -> Finding | None:
-        told = profile_of(evidence).get("neighbours", {})
-        score, train = told.get(split, {}), told.get("train", {})
+        neighbours = profile_of(evidence).get("neighbours", {})
+        score, train = neighbours.get(split, {}), neighbours.get("train", {})
         if not score.get("moved") or "recalls" not in score:
             return None
         chance = 1 / len(score["recalls"])
@@ -57,7 +57,7 @@ class ClassMapDiffers(Rule):
         theirs = statistics.fmean(train["recalls"][label] or 0 for _, label in moved)
         if after - before < max(self.least_gain, self.deviations * std / 2) or ours > theirs / 2:
             return None
-        return _renumbered(
+        return self._renumbered(
             evidence,
             split,
             moved,
@@ -65,7 +65,7 @@ class ClassMapDiffers(Rule):
         )
 
     def _by_predictions(self, evidence: Evidence, split: str) -> Finding | None:
-        """What a class is nearly always taken for, by a net that is right on training samples."""
+        """The finding of classes that a net, right on train, nearly always takes for others."""
         ours, train = (evidence.predictions.get(name) for name in (split, "train"))
         if not isinstance(ours, ClassPredictions) or not isinstance(train, ClassPredictions):
             return None
@@ -75,15 +75,10 @@ class ClassMapDiffers(Rule):
             known = train.targets == label
             if members.sum() < self.least_samples or not known.any():
                 continue
-            predictions = ours.predictions[members]
-            values, counts = _unique(predictions)
-            favourite = int(values[counts.argmax()])
+            predictions = ours.predictions[members].tolist()
+            ((favourite, count),) = Counter(predictions).most_common(1)
             is_learnt = (train.predictions[known] == label).mean() >= self.least_fraction
-            if (
-                favourite != label
-                and counts.max() / len(predictions) >= self.least_fraction
-                and is_learnt
-            ):
+            if favourite != label and count / len(predictions) >= self.least_fraction and is_learnt:
                 moved[label] = favourite
         # numbered otherwise: a collapse onto one class, or mistakes, are no permutation
         moved = {label: to for label, to in moved.items() if to in moved}
@@ -91,52 +86,45 @@ class ClassMapDiffers(Rule):
             return None
         right = float((ours.predictions == ours.targets).mean())
         figures = {f"{split}/accuracy": right, "num_moved": len(moved)}
-        return _renumbered(evidence, split, [[to, label] for label, to in moved.items()], figures)
+        pairs = [[to, label] for label, to in moved.items()]
+        return self._renumbered(evidence, split, pairs, figures)
 
     def _by_accuracy(self, evidence: Evidence, split: str) -> Finding | None:
-        """Far below chance: that takes knowledge, which stands under other numbers."""
+        """The finding of an accuracy far below chance, which takes knowledge of other numbers."""
         for stage in evidence.trainings:
             count = evidence.metadata.splits[split].num_samples
             majority = evidence.metadata_of(stage).majority_accuracy("train") or 0.0
             epochs = list(judged_epochs(evidence, stage, split))
             below = [
-                e
-                for e in epochs[-2:]
-                if above_chance(e[1], majority) > self.least_knowledge
-                and e[2] < e[3] / 2
-                and e[2] < e[3] - 5 * deviation(e[3], count)
+                each
+                for each in epochs[-2:]
+                if above_chance(each.train, majority) > self.least_knowledge
+                and each.accuracy < each.unrelated / 2
+                and each.accuracy
+                < each.unrelated - self.deviations_below * deviation(each.unrelated, count)
             ]
             if len(below) == 2:
                 epoch, train, accuracy, chance = below[-1]
                 figures = {"train/accuracy": train, f"{split}/accuracy": accuracy, "chance": chance}
-                return _renumbered(evidence, split, [], figures, stage, epoch)
+                return self._renumbered(evidence, split, [], figures, stage, epoch)
         return None
 
-
-def _unique(values: Any) -> Any:
-    import numpy as np
-
-    return np.unique(values, return_counts=True)
-
-
-def _renumbered(
-    evidence: Evidence,
-    split: str,
-    moved: Sequence[Sequence[int]],
-    figures: Mapping[str, float],
-    stage: str = "",
-    epoch: int | None = None,
-) -> Finding:
-    names = evidence.metadata.class_names or ()
-    told = [f"{names[predicted]} is labelled {names[label]}" for predicted, label in moved]
-    which = f": {listed(told, 3)}" if told else ", as an accuracy far below chance shows"
-    return Finding(
-        severity="fatal",
-        sentence=f"{split} numbers its classes otherwise than train{which}",
-        evidence={**figures, **({"moved": told} if told else {})},
-        cause="the class indices of the splits were made apart, from lists of other classes or in "
-        "another order",
-        command=f"make the labels of {split} with the class list of train",
-        stage=stage,
-        epoch=epoch,
-    )
+    def _renumbered(
+        self,
+        evidence: Evidence,
+        split: str,
+        moved: Sequence[Sequence[int]],
+        figures: Mapping[str, float],
+        stage: str = "",
+        epoch: int | None = None,
+    ) -> Finding:
+        names = evidence.metadata.class_names or ()
+        pairs = [f"{names[predicted]} is labelled {names[label]}" for predicted, label in moved]
+        return self.finding(
+            "renumbered" if pairs else "far_below_chance",
+            {**figures, **({"moved": pairs} if pairs else {})},
+            stage=stage,
+            epoch=epoch,
+            split=split,
+            pairs=listed(pairs),
+        )

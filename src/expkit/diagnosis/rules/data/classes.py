@@ -11,9 +11,9 @@ from annotated_types import Ge, Gt
 
 from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding, counted
+from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, held_out_names, listed
+from expkit.diagnosis.sampling import above_chance, held_out_names
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 
@@ -25,13 +25,15 @@ FAIR_FIGURES = ("balanced_accuracy", "macro_", "auroc", "average_precision", "["
 class MissingClasses(Rule):
     """A class that stands in one split and not in another."""
 
+    least_per_class: Annotated[int, Ge(1)] = 2
+
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         names = evidence.metadata.class_names
         train = evidence.metadata.splits["train"].class_counts
         if names is None or train is None:
             return
         if evidence.metadata.trained_by is not None:
-            yield from _absent(evidence, evidence.metadata.trained_by.run)
+            yield from self._absent(evidence, evidence.metadata.trained_by.run)
             return
         allowed = {str(each) for each in evidence.config["dataset"].get("allow_missing") or ()}
         for split in held_out_names(evidence):
@@ -46,48 +48,45 @@ class MissingClasses(Rule):
             unlearnable = [name for name, ours, theirs in pairs if theirs and not ours]
             unjudged = [name for name, ours, theirs in pairs if ours and not theirs]
             if unlearnable or unjudged:
-                yield _missing(evidence, split, unlearnable, unjudged)
+                yield self._missing(evidence, split, unlearnable, unjudged)
                 return
 
+    def _absent(self, evidence: Evidence, run: str) -> Iterator[Finding]:
+        """The finding of classes that an evaluation lacks: its figures are over the others."""
+        split, names = evidence.metadata.judged_split, evidence.metadata.class_names or ()
+        counts = evidence.metadata.splits[split].class_counts or ()
+        absent = [name for name, count in zip(names, counts, strict=True) if not count]
+        if absent:
+            yield self.finding(
+                "absent",
+                {"absent": absent, "num_samples": sum(counts)},
+                split=split,
+                classes=listed(absent, 5),
+                num_present=len(names) - len(absent),
+                num_classes=len(names),
+                run=run,
+            )
 
-def _absent(evidence: Evidence, run: str) -> Iterator[Finding]:
-    """Other data may lack classes of the model: its figures are over those that are there."""
-    split, names = evidence.metadata.judged_split, evidence.metadata.class_names or ()
-    counts = evidence.metadata.splits[split].class_counts or ()
-    absent = [name for name, count in zip(names, counts, strict=True) if not count]
-    if absent:
-        yield Finding(
-            severity="info",
-            sentence=f"{split} has no sample of {listed(absent)}: the figures are over "
-            f"{len(names) - len(absent)} of the {len(names)} classes of {run}",
-            evidence={"absent": absent, "num_samples": sum(counts)},
-            cause="the data has not all classes; the model may still predict those",
-            command="compare with figures over the same classes only",
+    def _missing(
+        self, evidence: Evidence, split: str, unlearnable: list[str], unjudged: list[str]
+    ) -> Finding:
+        num_samples = evidence.metadata.splits[split].num_samples
+        # a split smaller than the list of classes cannot have them all
+        num_classes = len(evidence.metadata.class_names or ())
+        is_small = not unlearnable and num_samples < self.least_per_class * num_classes
+        alone = "unlearnable" if unlearnable else "unjudged"
+        return self.finding(
+            "unlearnable_and_unjudged" if unlearnable and unjudged else alone,
+            {
+                "missing_in_train": unlearnable,
+                f"missing_in_{split}": unjudged,
+                "num_samples": num_samples,
+            },
+            severity="info" if is_small else "warning",
+            split=split,
+            unlearnable=listed(unlearnable, 5),
+            unjudged=listed(unjudged, 5),
         )
-
-
-def _missing(
-    evidence: Evidence, split: str, unlearnable: list[str], unjudged: list[str]
-) -> Finding:
-    told = []
-    if unlearnable:
-        told.append(f"train has no sample of {listed(unlearnable)}, which {split} asks for")
-    if unjudged:
-        told.append(f"{split} has no sample of {listed(unjudged)}, which train has")
-    num_samples = evidence.metadata.splits[split].num_samples
-    # a split smaller than the list of classes cannot have them all
-    is_small = not unlearnable and num_samples < 2 * len(evidence.metadata.class_names or ())
-    return Finding(
-        severity="info" if is_small else "warning",
-        sentence="; ".join(told),
-        evidence={
-            "missing_in_train": unlearnable,
-            f"missing_in_{split}": unjudged,
-            "num_samples": num_samples,
-        },
-        cause="the splits were not drawn by class, or a folder is missing or misspelt",
-        command="draw the splits anew by class (one pool of samples, dataset.val_fraction=0.15)",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +94,8 @@ class ClassImbalance(Rule):
     """Rare classes that neither the loss, nor the sampling, nor the verdict takes care of."""
 
     # At ten to one a net that never predicts the rare class of two is right in 91 %.
-    least_ratio: Annotated[float, Gt(1)] = 10.0  # largest to smallest class
-    least_fairness: Annotated[float, Gt(0)] = 0.8  # rare classes' recall to the rest's: then fine
+    least_ratio: Annotated[float, Gt(1)] = 10.0
+    least_fairness: Annotated[float, Gt(0)] = 0.8
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         counts = evidence.metadata.splits["train"].class_counts
@@ -111,28 +110,25 @@ class ClassImbalance(Rule):
             for name, count in zip(names, counts or (), strict=True)
             if count and max(present) >= self.least_ratio * count
         ]
-        has_weights = "class_weights" in evidence.config["loss"]
-        yield Finding(
-            severity="warning",
-            sentence=f"the largest class has {max(present) / min(present):.0f} times the training "
-            f"samples of the smallest ({max(present)} to {min(present)}), and nothing treats it",
-            evidence={
+        unbalanced = _unbalanced(evidence)[:1]
+        yield self.finding(
+            "untreated",
+            {
                 "largest": max(present),
                 "smallest": min(present),
                 "rare_classes": rare[:20],
                 "majority_accuracy": max(present) / sum(present),
             },
-            cause="plain cross-entropy on such class fractions may give up the rare classes, and "
-            "plain "
-            "accuracy does not show it",
-            remedies=[
-                *([["loss.class_weights=balanced"]] if has_weights else []),
-                *([[f"procedure.{s}.balanced_sampling=true"] for s in _unbalanced(evidence)][:1]),
-            ],
+            parts={
+                "class_weights": "class_weights" in evidence.config["loss"],
+                "balanced_sampling": bool(unbalanced),
+            },
+            ratio=max(present) / min(present),
+            training="".join(unbalanced),
         )
 
     def _is_learnt(self, evidence: Evidence, counts: Sequence[int]) -> bool:
-        """Whether the predictions after training show that the rare classes were not given up."""
+        """Tell whether predictions after training show that the rare classes were not given up."""
         given = evidence.predictions.get(evidence.metadata.judged_split)
         if not isinstance(given, ClassPredictions):
             return False
@@ -169,16 +165,14 @@ def _is_treated(evidence: Evidence) -> bool:
 class TooFewSamples(Rule):
     """Too few samples to learn a class from, or to tell two results apart."""
 
-    least_per_class: Annotated[int, Ge(1)] = 10  # training samples
+    least_per_class: Annotated[int, Ge(1)] = 10
     # Of fewer of most classes no net of its own draws what a class has in common.
     hopeless_per_class: Annotated[int, Ge(1)] = 5
-    # 1.96 / (2 sqrt(n + 1.96^2)): ten points either way at 92 samples
     # Where training ended well, few were enough; before it ends nobody knows.
-    most_known: Annotated[float, Gt(0)] = 0.7  # of the way from the majority to all right
-    least_gap: Annotated[float, Gt(0)] = 0.2  # of accuracy, from train to held out
-    most_uncertain: Annotated[float, Gt(0)] = (
-        0.1  # half of the 95 % interval of an accuracy of 50 %
-    )
+    most_known: Annotated[float, Gt(0)] = 0.7
+    least_gap: Annotated[float, Gt(0)] = 0.2
+    # 1.96 / (2 sqrt(n + 1.96^2)): ten points either way at 92 samples
+    most_uncertain: Annotated[float, Gt(0)] = 0.1
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         metadata = evidence.metadata
@@ -190,34 +184,28 @@ class TooFewSamples(Rule):
         few = [n for n in counts if 0 < n < self.least_per_class] if is_trained else []
         low, high = wilson(held_out / 2, held_out) or (0.0, 1.0)
         half_width = (high - low) / 2
-        told = []
-        if few:
-            have = "has" if len(few) == 1 else "have"
-            told.append(
-                f"{counted(len(few), 'class', 'classes')} {have} fewer than "
-                f"{self.least_per_class} samples to train on"
-            )
-        if half_width > self.most_uncertain:
-            told.append(
-                f"an accuracy on {counted(held_out, 'held-out sample')} is uncertain by up to "
-                f"{100 * half_width:.0f} points either way"
-            )
-        if told:
-            yield Finding(
-                severity="warning" if self._is_hopeless(evidence, counts) else "info",
-                sentence="; ".join(told),
-                evidence={
-                    "num_small_classes": len(few),
-                    "smallest_class": min((each for each in counts if each), default=0),
-                    "num_held_out": held_out,
-                    "half_interval": half_width,
-                },
-                cause="the data is small: differences below that are no evidence",
-                command=_ways_to_more(evidence),
-            )
+        is_uncertain = half_width > self.most_uncertain
+        if not few and not is_uncertain:
+            return
+        alone = "few_to_learn" if few else "few_to_judge"
+        way, command = _way_to_more(evidence)
+        yield self.finding(
+            "few_to_learn_and_to_judge" if few and is_uncertain else alone,
+            {
+                "num_small_classes": len(few),
+                "smallest_class": min((each for each in counts if each), default=0),
+                "num_held_out": held_out,
+                "half_interval": half_width,
+            },
+            severity="warning" if self._is_hopeless(evidence, counts) else "info",
+            parts={way: True},
+            least_per_class=self.least_per_class,
+            half_width_points=100 * half_width,
+            train_again=command,
+        )
 
     def _is_hopeless(self, evidence: Evidence, counts: Sequence[int]) -> bool:
-        """Whether a typical class has a handful, and weights are not brought from elsewhere."""
+        """Tell whether a typical class has a handful, and weights come from nowhere else."""
         present = [count for count in counts if count]
         is_pretrained = bool(evidence.config["model"].get("pretrained"))
         if is_pretrained or evidence.metadata.judged_split in evidence.metadata.layouts:
@@ -239,13 +227,13 @@ class TooFewSamples(Rule):
         return above_chance(best, majority) < self.most_known and gap >= self.least_gap
 
 
-def _ways_to_more(evidence: Evidence) -> str:
-    """The folds that judge each sample once, where this data and this run allow them."""
+def _way_to_more(evidence: Evidence) -> tuple[str, str]:
+    """The way to a surer figure that this data and this run allow, and its command."""
     dataset = evidence.config["dataset"]
     if evidence.config.get("evaluates") is not None:
-        return "evaluate on more samples; a difference that is smaller than this is no evidence"
+        return "evaluate_more", ""
     if dataset.get("fold") is not None:
-        return "judge all folds together: train each, and expkit show SWEEP"
+        return "all_folds", ""
     counts = [
         evidence.metadata.splits[name].class_counts or ()
         for name in ("train", "val")
@@ -254,10 +242,8 @@ def _ways_to_more(evidence: Evidence) -> str:
     fewest = min((sum(each) for each in zip(*counts, strict=False) if sum(each)), default=0)
     num_folds = min(fewest, int(dataset.get("num_folds") or 0))
     if "fold" not in dataset or num_folds < 2:
-        seeds = train_again(evidence.overrides, SEEDS, is_sweep=True)
-        return f"gather more samples, or train over several seeds: {seeds}"
+        return "several_seeds", train_again(evidence.overrides, SEEDS, is_sweep=True)
     folds = [f"dataset.fold={','.join(map(str, range(num_folds)))}"]
     if num_folds != dataset["num_folds"]:
         folds.append(f"dataset.num_folds={num_folds}")
-    command = train_again(evidence.overrides, folds, is_sweep=True)
-    return f"judge each sample once, by folds: {command}"
+    return "by_folds", train_again(evidence.overrides, folds, is_sweep=True)

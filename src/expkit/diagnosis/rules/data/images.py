@@ -7,60 +7,50 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding, counted
+from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import Split, held_out_names, listed, splits_of
-from expkit.metrics.percentages import percent
+from expkit.diagnosis.sampling import Split, held_out_names, splits_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantImages(Rule):
     """Images of one level throughout: nothing can be seen in them."""
 
-    least_fraction: Annotated[float, Gt(0), Le(1)] = 0.01  # of a split's images, to be a warning
+    least_fraction: Annotated[float, Gt(0), Le(1)] = 0.01
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)
         if not splits:
             return
-        if splits["train"]["num_distinct"] == 1 and splits["train"]["num_looked_at"] > 1:
-            yield _all_alike(splits["train"])
+        train = splits["train"]
+        if train["num_distinct"] == 1 and train["num_looked_at"] > 1:
+            numbers = {"num_distinct": 1, "num_looked_at": train["num_looked_at"]}
+            yield self.finding("all_alike", {**numbers, "max": train["max"]})
             return
         worst = max(splits, key=lambda name: self._fraction(splits[name]))
-        fraction, plain = self._fraction(splits[worst]), splits[worst]["constant_images"]
+        fraction, constant = self._fraction(splits[worst]), splits[worst]["constant_images"]
         if fraction:
-            yield Finding(
+            names = constant["names"]
+            yield self.finding(
+                "some",
+                {"count": constant["count"], "fraction": fraction, "images": names},
                 severity="warning" if fraction >= self.least_fraction else "info",
-                sentence=f"{counted(plain['count'], 'image')} of {worst} "
-                f"({percent(fraction, 1)}) {'has' if plain['count'] == 1 else 'have'} one level "
-                f"throughout: {listed(plain['names'], 3)}",
-                evidence={"count": plain["count"], "fraction": fraction, "images": plain["names"]},
-                cause="empty or broken images: what they are labelled as cannot be seen",
-                command="look at the listed images, and leave them out",
+                split=worst,
+                names=listed(names),
             )
 
     def _fraction(self, split: Split) -> float:
         return float(split["constant_images"]["count"] / split["num_looked_at"])
 
 
-def _all_alike(train: Split) -> Finding:
-    return Finding(
-        severity="fatal",
-        sentence=f"all {train['num_looked_at']} training images are the same",
-        evidence={"num_distinct": 1, "num_looked_at": train["num_looked_at"], "max": train["max"]},
-        cause="the images were lost when they were read or written: no label can be learnt",
-        command="look at a few of the images as files",
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ConstantChannel(Rule):
-    """A channel that is the same everywhere: it costs time, and dividing by its spread fails."""
+    """A channel that is the same everywhere: it costs time, and dividing by its std fails."""
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         train = splits_of(evidence).get("train")
@@ -70,16 +60,13 @@ class ConstantChannel(Rule):
         if not constant or len(constant) == channels:
             return
         names = ("red", "green", "blue") if channels == 3 else tuple(map(str, range(channels)))
-        which = " and ".join(names[i] for i in constant)
         levels = [train["min"][i] for i in constant]
-        can_be_grey = "channels" in evidence.config["dataset"] and len(constant) == 2
-        yield Finding(
-            severity="info",
-            sentence=f"the {which} channel of every training image is {levels[0]:g}",
-            evidence={"channels": constant, "levels": levels, "num_channels": channels},
-            cause="the images were put together from fewer channels than they have",
-            remedies=[["dataset.channels=1"]] if can_be_grey else [],
-            command="" if can_be_grey else "nothing: normalizing leaves a constant channel at zero",
+        yield self.finding(
+            "constant",
+            {"channels": constant, "levels": levels, "num_channels": channels},
+            parts={"grey": "channels" in evidence.config["dataset"] and len(constant) == 2},
+            names=" and ".join(names[i] for i in constant),
+            level=levels[0],
         )
 
 
@@ -87,63 +74,59 @@ class ConstantChannel(Rule):
 class SplitsPreparedDifferently(Rule):
     """Held-out images that differ from the training images as a whole, not one by one."""
 
-    least_deviations: Annotated[float, Gt(0)] = 6.0  # of a split's mean, by chance
-    # Splits of one kind of image differ by hundredths of the spread, other scales by tenths.
-    least_shift: Annotated[float, Gt(0)] = 0.4  # of a mean, in spreads of the training pixels
-    least_ratio: Annotated[float, Gt(1)] = 1.6  # of the spreads
-    least_swap: Annotated[float, Gt(0)] = 0.08  # of means that another order of channels explains
-    least_negative: Annotated[float, Gt(0), Le(1)] = 0.7  # correlation of the mean images
+    least_deviations: Annotated[float, Gt(0)] = 6.0
+    # Splits of one kind of image differ by hundredths of the std, other scales by tenths.
+    least_shift: Annotated[float, Gt(0)] = 0.4
+    least_ratio: Annotated[float, Gt(1)] = 1.6
+    least_swap: Annotated[float, Gt(0)] = 0.08
+    least_gain_by_swapping: Annotated[float, Gt(1)] = 10.0
+    least_negative: Annotated[float, Gt(0), Le(1)] = 0.7
     # Mean images of random halves agree by 0.95 and more; where they tell nothing, none is kept.
-    least_turned: Annotated[float, Gt(0), Le(1)] = 0.85  # correlation, once turned back
+    least_turned: Annotated[float, Gt(0), Le(1)] = 0.85
     least_gain_by_turning: Annotated[float, Gt(0)] = 0.4
     # Nearly symmetric mean images gain little by it, but then all that chance leaves to gain.
-    most_left: Annotated[float, Gt(0), Le(1)] = 0.25  # of the disagreement, once turned back
-    least_excess: Annotated[float, Gt(1)] = 4.0  # of the disagreement to the most by chance
-    # Ratio of how far apart images' own means lie, by spread and by quartiles alike.
+    most_left: Annotated[float, Gt(0), Le(1)] = 0.25
+    most_left_by_chance: Annotated[float, Gt(0)] = 2.0
+    least_excess: Annotated[float, Gt(1)] = 4.0
+    # Ratio of how far apart images' own means lie, by std and by quartiles alike.
     least_ratio_of_means: Annotated[float, Gt(1)] = 2.5
     least_grain_ratio: Annotated[float, Gt(1)] = 2.0  # of quartiles apart, a level added to each
-    least_count: Annotated[int, Ge(2)] = 30  # images of each
+    least_count: Annotated[int, Ge(2)] = 30
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         splits = splits_of(evidence)
         for name in held_out_names(evidence):
             if name not in splits or name in evidence.metadata.layouts:
                 continue  # the pieces of another image are other images
-            found = self._compare(splits["train"], splits[name], name)
-            if found:
-                yield found
+            train, other = splits["train"], splits[name]
+            if min(train["num_looked_at"], other["num_looked_at"]) < self.least_count:
+                continue
+            if difference := self._difference(train, other):
+                case, words = difference
+                yield self._finding(case, train, other, name, **words)
                 return
 
-    def _compare(self, train: Split, other: Split, name: str) -> Finding | None:
-        if min(train["num_looked_at"], other["num_looked_at"]) < self.least_count:
-            return None
+    def _difference(self, train: Split, other: Split) -> tuple[str, dict[str, Any]] | None:
+        """The case that tells two splits apart, with its words; None where they are alike."""
         # a sky that lies below is the negative of one above, too, but its levels are the same
         turned = "" if self._is_other_scale(train, other) else self._turned(other)
-        correlation = other.get("mean_image_correlation", 0)
-        is_negative = not turned and correlation < -self.least_negative
-        order = None if is_negative else self._swapped_order(train, other)
-        if is_negative:
-            what, cause = "the negative of train's", "the levels of one split are inverted"
-        elif order:
-            what, cause = "train's with other channels", f"channels are in the order {order}"
-        elif turned:
-            what, cause = f"train's, {turned}", "rows were taken for columns, or an end for another"
-        elif max(other["max"]) <= 1 < max(train["max"]):
-            what, cause = "0 and 1 alone", "scaled to 0 to 1 before they became bytes"
-        elif self._is_other_scale(train, other):
-            what = "of other levels than train's"
-            cause = "another range, brightness or normalization, or another kind of image"
-        elif grain := self._other_grain(train, other) or self._other_contrast(train, other):
-            what = f"{grain} than train's"
-            cause = "noise, blur, another size before resizing, or another compression"
-        else:
-            return None
-        return Finding(
-            severity="warning",
-            sentence=f"the images of {name} are {what}: mean {_told(other['mean'])} and std "
-            f"{_told(other['std'])}, in train {_told(train['mean'])} and "
-            f"{_told(train['std'])}",
-            evidence={
+        if not turned and other.get("mean_image_correlation", 0) < -self.least_negative:
+            return "negative", {}
+        if order := self._swapped_order(train, other):
+            return "other_channels", {"order": order}
+        if turned:
+            return "turned", {"turned": turned}
+        if max(other["max"]) <= 1 < max(train["max"]):
+            return "zeros_and_ones", {}
+        if self._is_other_scale(train, other):
+            return "other_levels", {}
+        grain = self._other_grain(train, other) or self._other_contrast(train, other)
+        return (grain, {}) if grain else None
+
+    def _finding(self, case: str, train: Split, other: Split, name: str, **words: Any) -> Finding:
+        return self.finding(
+            case,
+            {
                 "train/mean": train["mean"],
                 "train/std": train["std"],
                 f"{name}/mean": other["mean"],
@@ -153,8 +136,13 @@ class SplitsPreparedDifferently(Rule):
                 "train/grain": train.get("grain"),
                 f"{name}/grain": other.get("grain"),
             },
-            cause=f"{name} was prepared otherwise than train: {cause}",
-            command=f"prepare the images of {name} as those of train",
+            parts={"levels": True},
+            split=name,
+            mean=_levels(other["mean"]),
+            std=_levels(other["std"]),
+            train_mean=_levels(train["mean"]),
+            train_std=_levels(train["std"]),
+            **words,
         )
 
     def _turned(self, other: Split) -> str:
@@ -166,17 +154,17 @@ class SplitsPreparedDifferently(Rule):
         return str(best["name"]) if is_turned else ""
 
     def _is_slightly_turned(self, other: Split) -> bool:
-        """Turned back it agrees as well as parts of train do; as it is, far less."""
+        """Tell whether mean images agree far better once turned back: as parts of train do."""
         if "least_correlation_by_chance" not in other:
             return False
         by_chance = 1 - other["least_correlation_by_chance"]
         left = 1 - other["best_symmetry"]["correlation"]
         departs = 1 - other["mean_image_correlation"]
-        is_explained = left <= self.most_left * departs and left <= 2 * by_chance
-        return bool(is_explained and departs > self.least_excess * by_chance)
+        most_left = min(self.most_left * departs, self.most_left_by_chance * by_chance)
+        return bool(left <= most_left and departs > self.least_excess * by_chance)
 
     def _other_contrast(self, train: Split, other: Split) -> str:
-        """Whole images differ far more in brightness: fewer pixels, or a range each."""
+        """The case of images that differ far more, or less, in brightness."""
         if "quartiles_of_means" not in train or "quartiles_of_means" not in other:
             return ""
         apart = [
@@ -185,12 +173,12 @@ class SplitsPreparedDifferently(Rule):
         ]
         stds = [statistics.fmean(each["std_of_means"]) + 1 for each in (train, other)]
         if min(apart[1] / apart[0], stds[1] / stds[0]) > self.least_ratio_of_means:
-            return "less alike in brightness"
+            return "less_alike"
         is_less = min(apart[0] / apart[1], stds[0] / stds[1]) > self.least_ratio_of_means
-        return "more alike in brightness" if is_less else ""
+        return "more_alike" if is_less else ""
 
     def _other_grain(self, train: Split, other: Split) -> str:
-        """Three quarters of a split's images are far rougher than three quarters of another's."""
+        """The case of a split with three quarters far rougher than three quarters of the other."""
         if "grain" not in train or "grain" not in other:
             return ""
         (low, _, high), (others_low, _, others_high) = train["grain"], other["grain"]
@@ -212,7 +200,7 @@ class SplitsPreparedDifferently(Rule):
         return False
 
     def _swapped_order(self, train: Split, other: Split) -> str:
-        """The order of channels that explains a difference, where one does tenfold better."""
+        """The order of channels that explains a difference, where one does far better."""
         channels = range(len(train["mean"]))
         if len(channels) < 3:
             return ""
@@ -225,7 +213,7 @@ class SplitsPreparedDifferently(Rule):
             abs(other["mean"][c] - train["mean"][c]) / (train["std"][c] + 1) for c in channels
         )
         is_sure = errors[tuple(channels)] > 2 * self.least_deviations**2
-        is_better = errors[best] * 10 < errors[tuple(channels)]
+        is_better = errors[best] * self.least_gain_by_swapping < errors[tuple(channels)]
         return (
             ", ".join(map(str, best)) if is_sure and is_better and shift > self.least_swap else ""
         )
@@ -244,5 +232,5 @@ def _square(train: Split, other: Split, channel: int, other_channel: int) -> flo
     return float(difference / _error(train, other, channel)) ** 2
 
 
-def _told(levels: Sequence[float]) -> str:
+def _levels(levels: Sequence[float]) -> str:
     return "/".join(f"{level:.0f}" for level in levels)

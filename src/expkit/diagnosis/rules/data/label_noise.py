@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
@@ -14,13 +14,16 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.sampling import above_chance, deviation, profile_of
-from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions
 
-# By the number of classes, at most: the more there are, the less likely a net is sure and wrong.
-# Measured at 20 % wrong labels: 0.66 of ten classes, 0.72 of four; of cherries, without any, 0.6.
-NET_FLATNESS = ((2, 0.8), (5, 0.7), (math.inf, 0.6))
-ANSWER_FLATNESS = 0.8  # of one look alone
+
+class ConfidentErrors(NamedTuple):
+    """The errors, in one epoch, of a net that knows the classes."""
+
+    epoch: int | None
+    confident: float  # fraction of its most confident predictions that depart from the labels
+    error: float  # of all predictions
+    num_confident: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +35,26 @@ class LabelNoise(Rule):
     most confident predictions depart from the labels, and nearly as often as the rest.
     """
 
-    least_fraction: Annotated[float, Gt(0)] = 0.04  # of wrong labels, less its uncertainty
-    # Most confident predictions' errors to all. Overlapping classes of equal spread
-    # reach 0.3 to 0.6, and cherries by their pixels 0.2.
+    least_fraction: Annotated[float, Gt(0)] = 0.04
+    deviations: Annotated[float, Gt(0)] = 2.0
+    # Overlapping classes of equal std reach 0.3 to 0.6, and cherries by their pixels 0.2.
     least_flatness: Annotated[float, Gt(0), Le(1)] = 0.7
-    least_agreement: Annotated[float, Gt(0), Le(1)] = 0.8  # of two halves of the neighbours
-    least_gain: Annotated[float, Gt(0)] = 0.15  # of votes held out, where halves agree less
-    least_knowledge: Annotated[float, Ge(0), Le(1)] = 0.4  # of the way from chance to all right
-    least_recall: Annotated[float, Ge(0), Le(1)] = 0.35  # of the worst class, or one is given up
-    least_count: Annotated[int, Ge(1)] = 40  # most confident predictions
-    min_probe_epochs: Annotated[int, Ge(1)] = 3  # of a net that knows the classes
+    # The more classes, the less likely a net is sure and wrong. Measured at 20 % wrong labels:
+    # 0.66 of ten classes, 0.72 of four; of cherries, without any, 0.6.
+    least_flatness_of_2: Annotated[float, Gt(0), Le(1)] = 0.8
+    least_flatness_of_5: Annotated[float, Gt(0), Le(1)] = 0.7
+    least_flatness_of_many: Annotated[float, Gt(0), Le(1)] = 0.6
+    least_flatness_at_once: Annotated[float, Gt(0), Le(1)] = 0.8
+    least_agreement: Annotated[float, Gt(0), Le(1)] = 0.8
+    least_gain: Annotated[float, Gt(0)] = 0.15
+    gain_deviations: Annotated[float, Gt(0)] = 5.0
+    least_knowledge: Annotated[float, Ge(0), Le(1)] = 0.4
+    least_recall: Annotated[float, Ge(0), Le(1)] = 0.35  # or a class is given up
+    least_count: Annotated[int, Ge(1)] = 40
+    min_probe_epochs: Annotated[int, Ge(1)] = 3
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        if evidence.metadata.num_classes is None or self._is_told_by_twins(evidence):
+        if evidence.metadata.num_classes is None or self._has_conflicting_twins(evidence):
             return
         found = (
             self._by_neighbours(evidence)
@@ -54,7 +64,7 @@ class LabelNoise(Rule):
         if found:
             yield found
 
-    def _is_told_by_twins(self, evidence: Evidence) -> bool:
+    def _has_conflicting_twins(self, evidence: Evidence) -> bool:
         """Tell whether training images that stand twice under two labels are reason enough."""
         profile = profile_of(evidence)
         count = profile.get("duplicates", {}).get("conflicting", {}).get("count", 0)
@@ -64,16 +74,17 @@ class LabelNoise(Rule):
         )
 
     def _is_refuted(self, evidence: Evidence, split: str, fraction: float) -> bool:
-        """Whether the nearest images agree with more labels than so many wrong ones would let."""
-        told = profile_of(evidence).get("neighbours", {}).get(split)
-        return told is not None and 1 - told["accuracy"] < fraction / 2
+        """Tell whether the nearest images agree with more labels than so much noise would let."""
+        score = profile_of(evidence).get("neighbours", {}).get(split)
+        return score is not None and 1 - score["accuracy"] < fraction / 2
 
     def _by_neighbours(self, evidence: Evidence) -> Finding | None:
-        told = profile_of(evidence).get("neighbours", {})
-        train = told.get("train", {})
+        neighbours = profile_of(evidence).get("neighbours", {})
+        train = neighbours.get("train", {})
         if "num_clearest" not in train:
             return None
-        if train["agreement"] < self.least_agreement and not self._hold_elsewhere(evidence, told):
+        is_agreed = train["agreement"] >= self.least_agreement
+        if not is_agreed and not self._hold_elsewhere(evidence, neighbours):
             return None
         chance = 1 / (evidence.metadata.num_classes or 1)
         if above_chance(train["balanced_accuracy"], chance) < self.least_knowledge:
@@ -85,86 +96,89 @@ class LabelNoise(Rule):
         )
         if train["least_recall"] < self.least_recall or not self._is_noise(clear, rest, count):
             return None
-        figures = {
-            "departing_where_clearest": clear,
-            "departing": rest,
-            "num_clearest": count,
-            "agreement_of_halves": train["agreement"],
-            "suspects": list(told.get("suspects", [])),
-        }
-        return _finding("train", clear, figures, evidence, "their nearest neighbours agree on")
+        suspects = list(neighbours.get("suspects", []))
+        return self.finding(
+            "by_neighbours",
+            {
+                "departing_where_clearest": clear,
+                "departing": rest,
+                "num_clearest": count,
+                "agreement_of_halves": train["agreement"],
+                "suspects": suspects,
+            },
+            parts={"smoothing": _can_smooth(evidence), "look": bool(suspects)},
+        )
 
-    def _hold_elsewhere(self, evidence: Evidence, told: Mapping[str, Any]) -> bool:
-        """Whether the votes are right for held-out samples, far more often than for train's own.
+    def _hold_elsewhere(self, evidence: Evidence, neighbours: Mapping[str, Any]) -> bool:
+        """Tell whether the votes are right for held-out samples far more often than for train's.
 
         Many wrong labels make halves disagree, as hard images do; but those are as hard in every
         split. Copies of training images would make a split easy.
         """
-        split, train = evidence.monitored, told["train"]
+        split, train = evidence.monitored, neighbours["train"]
         if (
             split == "train"
-            or split not in told
+            or split not in neighbours
             or profile_of(evidence)["duplicates"]["across"]["count"]
         ):
             return False
-        score = told[split]
+        score = neighbours[split]
         gain = score["balanced_accuracy"] - train["balanced_accuracy"]
         errors = [
             deviation(each["balanced_accuracy"], each["num_samples"]) for each in (score, train)
         ]
-        return bool(gain > max(self.least_gain, 5 * math.hypot(*errors)))
+        return bool(gain > max(self.least_gain, self.gain_deviations * math.hypot(*errors)))
 
     def _by_epochs(self, evidence: Evidence) -> Finding | None:
-        """Several looks that know the classes, and have not yet learnt wrong labels by heart.
+        """The finding of several epochs that know the classes, and no wrong labels by heart yet.
 
         A net of two classes that relies on one trait is as often wrong where it is sure, for a
-        while: of cherries 14 % of the surest against 23 % of all.
+        while: of cherries 14 % of the most confident against 23 % of all.
         """
         for stage in evidence.trainings:
-            classes = evidence.metadata_of(stage).num_classes or 2
-            flatness = next(bound for most, bound in NET_FLATNESS if classes <= most)
+            least = self._least_flatness(evidence.metadata_of(stage).num_classes or 2)
             for split in ("train", evidence.monitored):
                 if split == "train" and _is_held_back(evidence, stage):
                     continue  # of images that are mixed or changed, or by half a net
-                probe_epochs = self._knowing_probe_epochs(evidence, stage, split)
-                if split == "train":
-                    probe_epochs = probe_epochs[
-                        : self.min_probe_epochs
-                    ]  # later ones know wrong labels by heart
-                if len(probe_epochs) < self.min_probe_epochs:
+                epochs = self._knowing_epochs(evidence, stage, split)
+                if split == "train":  # later ones know wrong labels by heart
+                    epochs = epochs[: self.min_probe_epochs]
+                if len(epochs) < self.min_probe_epochs:
                     continue
-                fraction = median(clear for _, clear, _, _ in probe_epochs)
-                count, rest = probe_epochs[-1][3], median(error for _, _, error, _ in probe_epochs)
-                is_flat = median(clear / error for _, clear, error, _ in probe_epochs) > flatness
-                is_noise = is_flat and self._is_noise(fraction, fraction, count)
+                fraction = median(each.confident for each in epochs)
+                is_flat = median(each.confident / each.error for each in epochs) > least
+                is_noise = is_flat and self._is_noise(fraction, fraction, epochs[-1].num_confident)
                 if is_noise and not self._is_refuted(evidence, split, fraction):
-                    figures = {"confident_error": fraction, "error": rest, "num_confident": count}
-                    found = _finding(
-                        split, fraction, figures, evidence, "the net is most confident of"
+                    rest = median(each.error for each in epochs)
+                    found = ConfidentErrors(
+                        epochs[-1].epoch, fraction, rest, epochs[-1].num_confident
                     )
-                    return replace(found, stage=stage, epoch=probe_epochs[-1][0])
+                    return self._by_net(evidence, split, found, stage)
         return None
 
-    def _knowing_probe_epochs(
-        self, evidence: Evidence, stage: str, split: str
-    ) -> list[tuple[int, float, float, int]]:
-        """Epoch, error of the most confident predictions, of all, and how many were sure."""
+    def _least_flatness(self, num_classes: int) -> float:
+        if num_classes <= 2:
+            return self.least_flatness_of_2
+        return self.least_flatness_of_5 if num_classes <= 5 else self.least_flatness_of_many
+
+    def _knowing_epochs(self, evidence: Evidence, stage: str, split: str) -> list[ConfidentErrors]:
+        """The epochs that know the classes, and are not right on all samples."""
         lines = {each["epoch"]: each for each in evidence.epochs(stage)}
         majority = evidence.metadata_of(stage).majority_accuracy(split) or 0.0
-        probe_epochs = []
-        for probe_epoch in evidence.of_kind("epoch", stage):
-            confident = probe_epoch.get("confident_error", {}).get(split)
-            accuracy = lines.get(probe_epoch["epoch"], {}).get(f"{split}/accuracy")
+        found = []
+        for signal in evidence.of_kind("epoch", stage):
+            epoch, confident = signal["epoch"], signal.get("confident_error", {}).get(split)
+            accuracy = lines.get(epoch, {}).get(f"{split}/accuracy")
             if not confident or accuracy is None or accuracy == 1:
                 continue
             if above_chance(accuracy, majority) >= self.least_knowledge:
-                probe_epochs.append(
-                    (probe_epoch["epoch"], confident["fraction"], 1 - accuracy, confident["count"])
+                found.append(
+                    ConfidentErrors(epoch, confident["fraction"], 1 - accuracy, confident["count"])
                 )
-        return probe_epochs
+        return found
 
     def _by_predictions(self, evidence: Evidence) -> Finding | None:
-        """One look at held-out predictions alone: of two classes it would not do."""
+        """The finding of the held-out predictions of one epoch, where there are three classes."""
         for split, given in evidence.predictions.items():
             majority = evidence.metadata.majority_accuracy(split)
             if split == "train" or not isinstance(given, ClassPredictions) or majority is None:
@@ -173,22 +187,37 @@ class LabelNoise(Rule):
             wrong = given.predictions != given.targets
             if not quarter or len(given.class_names) < 3:
                 continue
-            surest = given.probabilities.max(1).argsort()[::-1][:quarter]
-            fraction, error = float(wrong[surest].mean()), float(wrong.mean())
-            knows = above_chance(1 - error, majority) >= self.least_knowledge
-            if self._is_refuted(evidence, split, fraction):
-                continue
+            confident = given.probabilities.max(1).argsort()[::-1][:quarter]
+            fraction, error = float(wrong[confident].mean()), float(wrong.mean())
             if (
-                knows
-                and fraction > ANSWER_FLATNESS * error
+                above_chance(1 - error, majority) >= self.least_knowledge
+                and fraction > self.least_flatness_at_once * error
                 and self._is_noise(fraction, fraction, quarter)
+                and not self._is_refuted(evidence, split, fraction)
             ):
-                figures = {"confident_error": fraction, "error": error, "num_confident": quarter}
-                return _finding(split, fraction, figures, evidence, "the net is most confident of")
+                return self._by_net(
+                    evidence, split, ConfidentErrors(None, fraction, error, quarter)
+                )
         return None
 
+    def _by_net(
+        self, evidence: Evidence, split: str, found: ConfidentErrors, stage: str = ""
+    ) -> Finding:
+        return self.finding(
+            "by_net",
+            {
+                "confident_error": found.confident,
+                "error": found.error,
+                "num_confident": found.num_confident,
+            },
+            stage=stage,
+            epoch=found.epoch,
+            parts={"smoothing": _can_smooth(evidence)},
+            split=split,
+        )
+
     def _is_noise(self, clear: float, rest: float, count: int) -> bool:
-        is_sure = clear - 2 * deviation(clear, count) > self.least_fraction
+        is_sure = clear - self.deviations * deviation(clear, count) > self.least_fraction
         return count >= self.least_count and is_sure and clear > self.least_flatness * rest
 
 
@@ -204,17 +233,5 @@ def _is_held_back(evidence: Evidence, stage: str) -> bool:
     )
 
 
-def _finding(
-    split: str, fraction: float, figures: Mapping[str, Any], evidence: Evidence, who: str
-) -> Finding:
-    can_smooth = not evidence.config["loss"].get("label_smoothing", 1)
-    return Finding(
-        severity="warning",
-        sentence=f"about {percent(fraction, 0)} of the labels of {split} look wrong: so many "
-        f"depart from what {who}, as often as elsewhere",
-        evidence=figures,
-        cause="labels were given by mistake, or joined to other samples' images, for a share of "
-        "the samples",
-        remedies=[["loss.label_smoothing=0.1"]] if can_smooth else [],
-        command="look at the suspects beside their labels" if figures.get("suspects") else "",
-    )
+def _can_smooth(evidence: Evidence) -> bool:
+    return not evidence.config["loss"].get("label_smoothing", 1)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.records.run.metadata import Leaks, SplitLeaks, TrainedBy
-
-LEARNT = "the model has been shown the labels: on these samples it recalls, and is not tested"
+from expkit.records.run.metadata import SplitLeaks, TrainedBy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +20,12 @@ class LeakedSamples(Rule):
         if trained_by is None or trained_by.leaks is None:
             return
         if trained_by.leaks.unchecked is not None:
-            yield _not_checked(trained_by, trained_by.leaks, evidence)
+            yield self.finding(
+                "not_checked",
+                {"training samples": evidence.metadata.splits["train"].num_samples},
+                run=trained_by.run,
+                reason=trained_by.leaks.unchecked,
+            )
         judged = evidence.metadata.judged_split
         # a train that nothing is judged on holds nothing out, and is often the run's own
         there = [
@@ -32,59 +35,44 @@ class LeakedSamples(Rule):
         leaked = {name: found for name, found in splits if found.count}
         alike = {name: found for name, found in splits if found.near}
         if leaked:
-            yield _leaked(leaked, trained_by, evidence)
+            yield self._leaked(leaked, trained_by, evidence)
         elif alike:
-            yield _merely_alike(alike, trained_by, evidence)
+            yield self._merely_alike(alike, trained_by, evidence)
+
+    def _leaked(
+        self, splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence
+    ) -> Finding:
+        exact = sum(each.exact for each in splits.values())
+        near = sum(each.count - each.exact for each in splits.values())
+        counts = {name: each.count for name, each in splits.items()}
+        alone = "identical" if exact else "near_copies"
+        return self.finding(
+            "identical_and_near_copies" if exact and near else alone,
+            {"exact": exact, "near": near, "images": _pairs(splits, trained_by)},
+            samples=_samples(counts, evidence),
+            count=exact + near,
+            run=trained_by.run,
+            splits=" and ".join(splits),
+        )
+
+    def _merely_alike(
+        self, splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence
+    ) -> Finding:
+        counts = {name: each.near for name, each in splits.items()}
+        return self.finding(
+            "merely_alike",
+            {"near": sum(counts.values()), "images": _pairs(splits, trained_by)},
+            samples=_samples(counts, evidence),
+            run=trained_by.run,
+        )
 
 
-def _leaked(splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence) -> Finding:
-    exact = sum(each.exact for each in splits.values())
-    near = sum(each.count - each.exact for each in splits.values())
-    kinds = {"byte for byte": exact, "as near copies": near}
-    counts = {name: each.count for name, each in splits.items()}
-    are = "are training samples" if exact + near > 1 else "is a training sample"
-    return Finding(
-        severity="warning",
-        sentence=f"{_told(counts, evidence)} {are} of {trained_by.run}: "
-        + ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count),
-        evidence={"exact": exact, "near": near, "images": _listed(splits, trained_by)},
-        cause=LEARNT,
-        command=f"take the listed images out of {' and '.join(splits)}, and evaluate again",
-    )
-
-
-def _merely_alike(
-    splits: Mapping[str, SplitLeaks], trained_by: TrainedBy, evidence: Evidence
-) -> Finding:
-    counts = {name: each.near for name, each in splits.items()}
-    are = "are" if sum(counts.values()) > 1 else "is"
-    return Finding(
-        severity="info",
-        sentence=f"{_told(counts, evidence)} {are} nearly the same as a training sample of "
-        f"{trained_by.run}, as its training samples are among themselves",
-        evidence={"near": sum(counts.values()), "images": _listed(splits, trained_by)},
-        cause="the images are much alike, or several were taken of each thing",
-        command="look at a few of the listed pairs; images of one thing belong into one split",
-    )
-
-
-def _not_checked(trained_by: TrainedBy, leaks: Leaks, evidence: Evidence) -> Finding:
-    return Finding(
-        severity="info",
-        sentence=f"training samples of {trained_by.run} could not all be looked for: "
-        f"{leaks.unchecked}",
-        evidence={"training samples": evidence.metadata.splits["train"].num_samples},
-        cause="its training data was moved, changed or deleted after the training",
-        command="bring the training data back, and evaluate again",
-    )
-
-
-def _told(counts: Mapping[str, int], evidence: Evidence) -> str:
+def _samples(counts: Mapping[str, int], evidence: Evidence) -> str:
     totals = {name: evidence.metadata.splits[name].num_samples for name in counts}
     return " and ".join(f"{n} of {totals[name]} samples of {name}" for name, n in counts.items())
 
 
-def _listed(splits: Mapping[str, SplitLeaks], trained_by: TrainedBy) -> list[str]:
+def _pairs(splits: Mapping[str, SplitLeaks], trained_by: TrainedBy) -> list[str]:
     return [
         f"{name}/{ours} = {trained_by.run}/train/{theirs}"
         for name, found in splits.items()

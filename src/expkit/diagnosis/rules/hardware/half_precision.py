@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.curves import TrainingCurves, all_curves
 from expkit.diagnosis.evidence import Evidence
@@ -23,8 +23,10 @@ class HalfPrecisionRange(Rule):
     finding the scale. Many later mean that there is no scale for the largest and the smallest.
     """
 
-    max_skipped_fraction: Annotated[float, Gt(0), Le(1)] = 0.2  # of an epoch's steps
-    min_scale: Annotated[float, Gt(0)] = 1.0  # below, small gradients become zero
+    max_skipped_fraction: Annotated[float, Gt(0), Le(1)] = 0.2
+    min_skipped: Annotated[int, Ge(1)] = 3
+    min_scale: Annotated[float, Gt(0)] = 1.0
+    max_burst: Annotated[float, Gt(1)] = 2.0
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         if evidence.config["device"].get("precision") != "fp16":
@@ -36,16 +38,17 @@ class HalfPrecisionRange(Rule):
                 return
 
     def _judge_overflow(self, curves: TrainingCurves) -> Finding | None:
-        """Sound until then, and no rise before it: the range ended, not the training."""
+        """The finding of a loss that ended without a rise before it: the range broke it."""
         broken = next((s for s in curves.signals if s["first_non_finite_step"]), None)
         first = curves.first_loss
-        if broken is None or first is None or curves.burst > 2:
+        if broken is None or first is None or curves.burst > self.max_burst:
             return None
         step = broken["first_non_finite_step"]
-        return self._tell(
+        return self._finding(
+            "overflow",
             curves,
-            f"in fp16 the loss is no number any more at step {step} of epoch {broken['epoch']}",
             {"first_non_finite_step": step, "first_loss": first, "origin": broken.get("origin")},
+            broken_epoch=broken["epoch"],
         )
 
     def _judge_scale(self, curves: TrainingCurves) -> Finding | None:
@@ -55,27 +58,25 @@ class HalfPrecisionRange(Rule):
             if scale is None:
                 continue
             fraction = (skipped or 0) / steps_an_epoch
-            too_many = fraction > self.max_skipped_fraction and (skipped or 0) >= 3
-            if too_many or not scale >= self.min_scale:
-                return self._tell(
+            is_often = (skipped or 0) >= self.min_skipped
+            if (is_often and fraction > self.max_skipped_fraction) or not scale >= self.min_scale:
+                return self._finding(
+                    "skipped_steps",
                     curves,
-                    f"in fp16 {skipped or 0} steps of epoch {signal['epoch']} were skipped, and "
-                    f"the loss scale is {scale:.3g}",
                     {"skipped_steps": skipped, "skipped_fraction": fraction, "loss_scale": scale},
+                    count=skipped or 0,
+                    skipped_epoch=signal["epoch"],
                 )
         return None
 
-    def _tell(self, curves: TrainingCurves, sentence: str, numbers: dict[str, object]) -> Finding:
-        return Finding(
+    def _finding(
+        self, case: str, curves: TrainingCurves, numbers: dict[str, object], **values: Any
+    ) -> Finding:
+        return self.finding(
+            case,
+            numbers,
             severity="warning" if math.isfinite(curves.losses[-1]) else "fatal",
-            sentence=sentence,
-            evidence=numbers,
-            cause="activations or gradients do not fit into fp16, which ends at 65504",
-            remedies=[
-                ["device.precision=bf16"],
-                ["device.precision=fp32"],
-                [f"procedure.{curves.stage}.max_gradient_norm=1.0"],
-            ],
             stage=curves.stage,
             epoch=curves.num_epochs,
+            **values,
         )

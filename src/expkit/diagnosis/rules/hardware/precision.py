@@ -22,7 +22,7 @@ class PrecisionDisagrees(Rule):
     """
 
     times: Annotated[float, Gt(1)] = 10.0
-    least_fraction: Annotated[float, Gt(0)] = 0.5  # of the whole gradient: less is rounding
+    least_fraction: Annotated[float, Gt(0)] = 0.5
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in evidence.of_kind("model"):
@@ -31,25 +31,17 @@ class PrecisionDisagrees(Rule):
                 continue
             whole, (precision, half) = gap["fp32"], list(gap.items())[-1]
             if math.isfinite(gap["total"]) and self._is_other(gap["total"], whole, half):
-                yield self._finding(record["stage"], gap["parameter"], precision, whole, half)
+                yield self.finding(
+                    "other_gradient",
+                    {"parameter": gap["parameter"], "fp32": whole, precision: half},
+                    stage=record["stage"],
+                    epoch=0,
+                    precision=precision,
+                    half=half,
+                )
                 return
 
     def _is_other(self, total: float, whole: float, half: float) -> bool:
         return not math.isfinite(half) or half > max(
             self.times * whole, self.least_fraction * total
-        )
-
-    def _finding(
-        self, stage: str, parameter: str, precision: str, whole: float, half: float
-    ) -> Finding:
-        return Finding(
-            severity="warning",
-            sentence=f"in {precision} the gradient of {parameter} is {half:.3g} long, "
-            f"in fp32 {whole:.3g}",
-            evidence={"parameter": parameter, "fp32": whole, precision: half},
-            cause="a kernel of this device overflows, or leaves a part of the gradient unset; "
-            "clipping and every other use of the gradients' norm then mean nothing",
-            remedies=[["device.precision=fp32"]],
-            stage=stage,
-            epoch=0,
         )

@@ -17,16 +17,10 @@ from expkit.diagnosis.layer_probes import (
     is_start,
     output_std,
     start_before,
-    ways_to_redraw,
 )
-from expkit.diagnosis.model_probes import (
-    epoch_of,
-    lower_lr,
-    models,
-    probe_epochs,
-)
+from expkit.diagnosis.model_probes import epoch_of, models, probe_epochs
+from expkit.diagnosis.remedies import lower_lr, ways_to_redraw
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -36,7 +30,7 @@ def units_of(record: Record) -> list[Record]:
 
 
 def hidden_units_of(record: Record) -> list[Record]:
-    """Of both, what does not stand at the end."""
+    """The layers and functions before the last layer."""
     *hidden, last = record["layers"] or [{"name": ""}]
     functions = record.get("activations", ())
     return [*hidden, *(each for each in functions if each["behind"] != last["name"])]
@@ -49,12 +43,12 @@ class DeadUnits(Rule):
     Of a healthy net two thirds of a layer's units may rest in the middle of training, as those of
     the puzzle's convolutions do, and nearly all of a layer after the first epoch, to come back
     later: so a warning wants nearly all of many units at the start, or for long without learning.
-    A whole layer is told at once where it also keeps every gradient from the layers before it.
+    A whole layer is reported at once where it also keeps every gradient from the layers before it.
     """
 
-    dead: Annotated[float, Gt(0), Le(1)] = 0.9  # of a layer's units
+    dead: Annotated[float, Gt(0), Le(1)] = 0.9
     num_units: Annotated[int, Ge(1)] = 32  # fewer die by chance where samples are much alike
-    epochs: Annotated[int, Ge(1)] = 6  # at chance: earlier it may still come back
+    epochs: Annotated[int, Ge(1)] = 6  # earlier it may still come back
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *probe_epochs(evidence)]:
@@ -83,29 +77,20 @@ class DeadUnits(Rule):
         self, evidence: Evidence, record: Record, layers: Sequence[Record], *, is_blocked: bool
     ) -> Finding:
         worst = max(layers, key=lambda each: float(each["dead_fraction"]))
-        names = [each["name"] for each in layers]
-        tail = ": no sample can be told from another behind it" if is_blocked else ""
         at_start = not record["epoch"]
-        return Finding(
-            severity="fatal" if is_blocked else "warning",
-            sentence=f"{percent(worst['dead_fraction'], 0)} of the units of {worst['name']} output "
-            f"zero to every sample{tail}",
-            evidence={
-                "layers": names[:20],
+        return self.finding(
+            "at_start" if at_start else "since_a_step",
+            {
+                "layers": [each["name"] for each in layers][:20],
                 "dead_fraction": worst["dead_fraction"],
                 "output_std": output_std(record),
             },
-            cause="their biases or weights start far below zero, or their inputs are far off"
-            if at_start
-            else "a step that was too large has pushed them below zero, where no gradient "
-            "brings them back",
-            remedies=() if at_start else [lower_lr(evidence)],
-            command=f"look at how the layer before {worst['name']} starts: its bias should be "
-            "near zero"
-            if at_start
-            else "",
+            severity="fatal" if is_blocked else "warning",
+            parts={"blocked": is_blocked},
             stage=record["stage"],
             epoch=epoch_of(record),
+            layer=worst["name"],
+            lower_lr=lower_lr(evidence),
         )
 
 
@@ -116,7 +101,7 @@ class SaturatedUnits(Rule):
     The last layer is left out: outputs may be sure.
     """
 
-    saturated: Annotated[float, Gt(0), Le(1)] = 0.8  # of a layer's outputs, within 1 % of a limit
+    saturated: Annotated[float, Gt(0), Le(1)] = 0.8
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *probe_epochs(evidence)]:
@@ -130,22 +115,16 @@ class SaturatedUnits(Rule):
             if not stuck:
                 continue
             worst = max(stuck, key=lambda each: float(each["saturated_fraction"]))
-            ways = ways_to_redraw(evidence)
-            yield Finding(
-                severity="warning",
-                sentence=f"{percent(worst['saturated_fraction'], 0)} of the outputs of "
-                f"{worst['name']} ({worst['type']}) stand at its limits, where no gradient passes",
-                evidence={
+            yield self.finding(
+                "saturated",
+                {
                     "layers": [each["name"] for each in stuck][:20],
                     "saturated_fraction": worst["saturated_fraction"],
                 },
-                cause="the weights before it, or its inputs, are too large",
-                remedies=ways,
-                command=""
-                if ways
-                else f"start the layer before {worst['name']} with smaller "
-                "weights, or normalize what it is given",
+                remedies=ways_to_redraw(evidence),
                 stage=record["stage"],
                 epoch=epoch_of(record),
+                layer=worst["name"],
+                layer_type=worst["type"],
             )
             return

@@ -7,24 +7,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, listed
+from expkit.diagnosis.layer_probes import LINEAR
 from expkit.diagnosis.model_probes import (
     epoch_of,
     is_pretrained,
-    listed,
     models,
     starts_from,
     training_of,
 )
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.records.files import Record
-
-LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
-MOST = 0.5  # of the parameters: what is left cannot stand for the model
 
 
 def fraction_of(record: Record, chosen: Sequence[Record]) -> float:
@@ -37,8 +33,11 @@ class DetachedParameters(Rule):
     """Parameters that are to learn and that no gradient reaches, in layers that are used.
 
     A gradient of zero has arrived: biases before a norm, and what stands behind a last layer that
-    starts at zero, are no such case. Layers that are never called are only told as unused.
+    starts at zero, are no such case. Layers that are never called are only reported as unused.
     """
+
+    fatal_fraction: Annotated[float, Gt(0), Le(1)] = 0.5  # the rest cannot stand for the model
+    least_unused: Annotated[float, Ge(0), Le(1)] = 0.05  # less is a token for pre-training
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -51,7 +50,7 @@ class DetachedParameters(Rule):
             if in_use:
                 yield self._detached(record, waiting, in_use)
                 return
-            if fraction_of(record, cut) > 0.05:  # less is a token that only pre-training uses
+            if fraction_of(record, cut) > self.least_unused:
                 yield self._unused(record, cut)
                 return
 
@@ -60,39 +59,31 @@ class DetachedParameters(Rule):
     ) -> Finding:
         names = [each["name"] for each in cut]
         fraction = fraction_of(record, cut)
-        return Finding(
-            severity="fatal" if fraction > MOST else "warning",
-            sentence=f"no gradient reaches {len(cut)} of {len(waiting)} tensors that are to learn "
-            f"({percent(fraction, 1)} of all parameters): {listed(names)}",
-            evidence={"names": names[:20], "tensors": len(cut), "fraction": fraction},
-            cause="the forward pass is cut behind them: by detach(), no_grad(), .data, a "
-            "conversion to numpy, an operation without a derivative, or an output that is dropped",
-            command=f"look at what the forward pass does with the output of {_last_module(names)}",
+        return self.finding(
+            "detached",
+            {"names": names[:20], "tensors": len(cut), "fraction": fraction},
+            severity="fatal" if fraction > self.fatal_fraction else "warning",
             stage=record["stage"],
             epoch=epoch_of(record),
+            num_waiting=len(waiting),
+            parameters=listed(names),
+            module=names[-1].rpartition(".")[0],
         )
 
     def _unused(self, record: Record, cut: Sequence[Record]) -> Finding:
         names = [each["name"] for each in cut]
-        return Finding(
-            severity="info",
-            sentence=f"{percent(fraction_of(record, cut), 1)} of the parameters stand in layers "
-            f"that the forward pass does not use: {listed(names)}",
-            evidence={"names": names[:20], "fraction": fraction_of(record, cut)},
-            cause="these layers are made and never called, or their output is dropped",
-            command="call them, or take them out of the model",
+        return self.finding(
+            "unused",
+            {"names": names[:20], "fraction": fraction_of(record, cut)},
             stage=record["stage"],
             epoch=epoch_of(record),
+            parameters=listed(names),
         )
 
 
 def _loss_pulls(evidence: Evidence, record: Record) -> bool:
     losses = evidence.of_kind("loss", record["stage"])
     return all(each.get("has_gradient", True) for each in losses)
-
-
-def _last_module(names: Sequence[str]) -> str:
-    return names[-1].rpartition(".")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +95,7 @@ class FrozenParameters(Rule):
     comes out the same under another seed, as a bank of filters or a table of positions does.
     """
 
-    smallest: Annotated[float, Gt(0), Le(1)] = 0.05  # of the parameters; positions may be fixed
+    smallest: Annotated[float, Gt(0), Le(1)] = 0.05  # positions may be fixed
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if is_pretrained(evidence):
@@ -132,25 +123,22 @@ class FrozenParameters(Rule):
             starts_from(evidence, other) == stage for other in evidence.config["procedure"]
         )
         names = [each["name"] for each in frozen]
-        remedy = [f"procedure.{stage}.trainable=all", f"procedure.{stage}.frozen_up_to=null"]
-        return Finding(
+        return self.finding(
+            "by_config" if by_config else "by_the_model",
+            {"names": names[:20], "tensors": len(names), "fraction": fraction},
             severity="info" if goes_on and by_config else "warning",
-            sentence=f"{percent(fraction, 1)} of the parameters are frozen as they were drawn at "
-            f"random: {listed(names)}",
-            evidence={"names": names[:20], "tensors": len(names), "fraction": fraction},
-            cause=f"procedure.{stage} trains only a part of a model that has no trained weights"
-            if by_config
-            else "the model itself turns off the gradient of these weights",
-            remedies=[remedy] if by_config else (),
-            command="" if by_config else "look for requires_grad in the model's code",
             stage=record["stage"],
             epoch=epoch_of(record),
+            training=stage,
+            parameters=listed(names),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerMissesParameters(Rule):
     """Parameters that get gradients and that no optimizer moves."""
+
+    fatal_fraction: Annotated[float, Gt(0), Le(1)] = 0.5  # the rest cannot stand for the model
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -161,16 +149,11 @@ class OptimizerMissesParameters(Rule):
                 continue
             names = [each["name"] for each in missed]
             fraction = fraction_of(record, missed)
-            what = f"misses {percent(fraction, 1)} of the parameters" if missed else "misses none"
-            of_others = f", and moves {strangers} tensors that are not the model's"
-            yield Finding(
-                severity="fatal" if fraction > MOST else "warning",
-                sentence=f"the optimizer {what}{of_others if strangers else ''}",
-                evidence={"names": names[:20], "fraction": fraction, "strangers": strangers},
-                cause="the optimizer was given the parameters of another model"
-                if strangers
-                else "the optimizer was given only a part of the model's parameters",
-                command="give the optimizer what it is called with: all parameters of this model",
+            mixed = "misses_some_and_moves_others" if missed else "moves_others"
+            yield self.finding(
+                mixed if strangers else "misses_some",
+                {"names": names[:20], "fraction": fraction, "strangers": strangers},
+                severity="fatal" if fraction > self.fatal_fraction else "warning",
                 stage=record["stage"],
                 epoch=epoch_of(record),
             )
@@ -181,7 +164,7 @@ class OptimizerMissesParameters(Rule):
 class SamplesMixed(Rule):
     """An output that depends on the other samples of its batch, in eval mode.
 
-    In a sound net that share is exactly zero; the bound leaves room for rounding alone.
+    In a sound net that fraction is exactly zero; the bound leaves room for rounding alone.
     """
 
     largest: Annotated[float, Gt(0)] = 1e-3
@@ -191,16 +174,9 @@ class SamplesMixed(Rule):
             mixed = record.get("cross_sample_gradient")
             if mixed is None or not mixed > self.largest:
                 continue
-            yield Finding(
-                severity="fatal",
-                sentence="the output to a sample depends on the other samples of its batch: "
-                f"by {mixed:.2g} times as much as on itself",
-                evidence={"cross_sample_gradient": mixed},
-                cause="an operation runs along the batch: a mean, norm or softmax over dimension "
-                "0, a reshape or permute that carries samples into each other, or attention whose "
-                "batch does not come first",
-                command="check each dim=, view and permute in the model's forward: dimension 0 "
-                "is the batch",
+            yield self.finding(
+                "mixed",
+                {"cross_sample_gradient": mixed},
                 stage=record["stage"],
                 epoch=epoch_of(record),
             )
@@ -225,9 +201,9 @@ def stacked(record: Record) -> list[list[str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class MissingActivation(Rule):
-    """Two layers in a row that are one linear map: told from what low rank and groups are for."""
+    """Two layers in a row that are one linear map, and neither low rank nor groups on purpose."""
 
-    affine: Annotated[float, Gt(0)] = 1e-3  # departure of a whole net from an affine map, in fp32
+    affine: Annotated[float, Gt(0)] = 1e-3
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -239,15 +215,12 @@ class MissingActivation(Rule):
             if not chains:
                 continue
             pairs = [" -> ".join(chain) for chain in chains]
-            whole = "the whole net is one linear map: " if is_affine else ""
-            yield Finding(
-                severity="warning",
-                sentence=f"{whole}no activation stands between {listed(pairs)}",
-                evidence={"pairs": pairs[:20], "affine_error": error},
-                cause="two linear layers in a row can do no more than one: an activation between "
-                "them was left out",
-                command=f"put an activation, such as nn.ReLU(), behind {chains[0][0]}",
+            yield self.finding(
+                "whole_net" if is_affine else "some_layers",
+                {"pairs": pairs[:20], "affine_error": error},
                 stage=record["stage"],
                 epoch=epoch_of(record),
+                layers=listed(pairs),
+                first=chains[0][0],
             )
             return

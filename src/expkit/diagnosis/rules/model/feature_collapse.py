@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from statistics import median_high
+from typing import Annotated
 
 from annotated_types import Ge, Gt
 
@@ -15,7 +16,6 @@ from expkit.diagnosis.layer_probes import (
     lost_gate,
     output_std,
     start_before,
-    ways_to_redraw,
 )
 from expkit.diagnosis.model_probes import (
     is_at_chance,
@@ -23,8 +23,8 @@ from expkit.diagnosis.model_probes import (
     probe_epochs,
     start_of,
 )
+from expkit.diagnosis.remedies import ways_to_redraw
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
@@ -32,20 +32,21 @@ from expkit.records.files import Record
 class CollapsedFeatures(Rule):
     """Features that are nearly equal for all samples from the start, so that nothing is learnt.
 
-    Log 1's deep head: what its last hidden layer says of a sample differs by 5 % between samples
+    Log 1's deep head: the outputs of its last hidden layer differ by 5 % between samples
     (that of nets which learn the same pieces: 22 and 33 %), the steps that follow level it to
     nothing, and the loss stays at chance. A flat start alone is no fault: it must have stayed so
     while weights moved. Nets with batch norm are left to other rules: in eval mode they all start
     flat, and their own statistics make up for it.
     """
 
-    at_start: Annotated[float, Gt(0)] = 0.1  # of the last hidden layer's energy, as a root
-    at_gate: Annotated[float, Gt(0)] = 0.05  # of the same, where a gate was lost
-    features: Annotated[float, Gt(0)] = 0.06  # of the same at a look
-    answers: Annotated[float, Gt(0)] = 0.003  # of the outputs at a look: levelled
-    answers_for_long: Annotated[float, Gt(0)] = 0.05  # after `epochs_at_chance` at chance
+    at_start: Annotated[float, Gt(0)] = 0.1
+    at_gate: Annotated[float, Gt(0)] = 0.05
+    features: Annotated[float, Gt(0)] = 0.06
+    outputs: Annotated[float, Gt(0)] = 0.003
+    outputs_for_long: Annotated[float, Gt(0)] = 0.05
+    least_epochs: Annotated[int, Ge(1)] = 2
     epochs_at_chance: Annotated[int, Ge(2)] = 6
-    moved: Annotated[float, Gt(0)] = 3e-4  # a step's fraction of a weight: smaller is a slow start
+    moved: Annotated[float, Gt(0)] = 3e-4  # smaller is a slow start
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -57,7 +58,11 @@ class CollapsedFeatures(Rule):
             stage = probe_epoch["stage"]
             moved[stage] = max(moved.get(stage, 0.0), typical_update(probe_epoch))
             start = start_of(evidence, stage)
-            if start is None or start.get("batch_norms") or probe_epoch["epoch"] < 2:
+            if (
+                start is None
+                or start.get("batch_norms")
+                or probe_epoch["epoch"] < self.least_epochs
+            ):
                 continue
             flat_start = hidden_std(start)
             if (
@@ -71,7 +76,7 @@ class CollapsedFeatures(Rule):
                 return
 
     def _at_gate(self, evidence: Evidence, record: Record) -> Finding | None:
-        """A few samples could not be told apart, which hardly differed from the start.
+        """The finding of a lost gate whose few samples hardly differed from the start.
 
         What a step did to the features is another's fault; so are units that died.
         """
@@ -83,77 +88,48 @@ class CollapsedFeatures(Rule):
         is_flat = before is not None and before < self.at_gate and not start.get("batch_norms")
         if not same and not is_flat:
             return None
-        by = f"differed by {before:.2g}" if is_flat else "did not differ at all"
-        ways = ways_to_redraw(evidence)
-        return Finding(
-            severity="fatal",
-            sentence=f"at the start the model's {'features' if is_flat else 'outputs'} {by} "
-            f"between samples, and the gate {record['stage']} could not tell a few apart",
-            evidence={
+        return self.finding(
+            "features_at_gate" if is_flat else "outputs_at_gate",
+            {
                 "hidden_std_at_start": before,
                 "hidden_std": hidden_std(record),
                 "output_std": output_std(record),
                 "loss": record["loss"],
             },
-            cause="layer after layer shrinks what tells samples apart: inputs next to their "
-            "biases, weights or activations that flatten, or a part that never sees the image",
-            remedies=ways,
-            command=""
-            if ways
-            else "look where the samples' std is lost from layer to layer, "
-            "and scale or normalize what comes in there",
+            remedies=ways_to_redraw(evidence),
             stage=record["stage"],
             epoch=record["epoch"],
         )
 
     def _is_flat(self, probe_epoch: Record) -> bool:
-        hidden, answers = hidden_std(probe_epoch), output_std(probe_epoch)
+        hidden, outputs = hidden_std(probe_epoch), output_std(probe_epoch)
         if hidden is None or not hidden < self.features:
             return False
-        for_long = probe_epoch["epoch"] >= self.epochs_at_chance and answers < self.answers_for_long
-        return answers < self.answers or for_long
+        is_late = probe_epoch["epoch"] >= self.epochs_at_chance
+        return outputs < self.outputs or (is_late and outputs < self.outputs_for_long)
 
     def _finding(self, evidence: Evidence, start: Record, probe_epoch: Record) -> Finding:
-        ways = ways_to_redraw(evidence)
-        hidden = hidden_std(start)
-        assert hidden is not None, "the start was chosen by it"
-        numbers: dict[str, Any] = {
-            "hidden_std_at_start": hidden,
-            "hidden_std": hidden_std(probe_epoch),
-            "output_std": output_std(probe_epoch),
-            "train_loss": probe_epoch["train/loss"],
-        }
-        return Finding(
-            severity="fatal",
-            sentence=f"the model's features are nearly equal for all samples: at the start they "
-            f"differed by {percent(hidden, 1)}, and the outputs now by "
-            f"{percent(output_std(probe_epoch))}, with "
-            f"the loss at chance ({probe_epoch['train/loss']:.4g})",
-            evidence=numbers,
-            cause="the way weights are drawn, and inputs that are not centred, shrink from layer "
-            "to layer what tells samples apart: the first steps learn the output common to all, "
-            "and level the rest; it is no want of capacity",
-            remedies=ways,
-            command=""
-            if ways
-            else "draw the weights for the activation (Kaiming's for ReLU), "
-            "normalize the inputs, or put a norm between layers",
+        return self.finding(
+            "in_training",
+            {
+                "hidden_std_at_start": hidden_std(start),
+                "hidden_std": hidden_std(probe_epoch),
+                "output_std": output_std(probe_epoch),
+                "train_loss": probe_epoch["train/loss"],
+            },
+            remedies=ways_to_redraw(evidence),
             stage=probe_epoch["stage"],
             epoch=probe_epoch["epoch"],
         )
 
 
 def hidden_std(record: Record) -> float | None:
-    """Return how much samples differ in what the last layer is given."""
+    """The std of the last layer's inputs across samples, relative to their size."""
     layers = record["layers"]
     return float(layers[-2]["relative_std"]) if len(layers) > 1 else None
 
 
 def typical_update(probe_epoch: Record) -> float:
     """The median weight's last change, as a fraction of the weight; 0 where none was measured."""
-    ratios = sorted(
-        each["update_ratio"]
-        for each in probe_epoch.get("parameters", ())
-        if each.get("update_ratio")
-    )
-    return float(ratios[len(ratios) // 2]) if ratios else 0.0
+    ratios = [each.get("update_ratio") for each in probe_epoch.get("parameters", ())]
+    return float(median_high(filter(None, ratios))) if any(ratios) else 0.0

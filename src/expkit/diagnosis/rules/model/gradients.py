@@ -17,13 +17,9 @@ from expkit.diagnosis.layer_probes import (
     is_failing,
     is_start,
     start_before,
-    ways_to_redraw,
 )
-from expkit.diagnosis.model_probes import (
-    epoch_of,
-    models,
-    probe_epochs,
-)
+from expkit.diagnosis.model_probes import epoch_of, models, probe_epochs
+from expkit.diagnosis.remedies import ways_to_redraw
 from expkit.diagnosis.rule import Rule
 from expkit.records.files import Record
 
@@ -57,8 +53,9 @@ class VanishingGradients(Rule):
     A gradient of exactly zero at the start is a last layer that starts at zero, and sound.
     """
 
-    at_start: Annotated[float, Gt(0)] = 1e-5  # of the last layers' gradient
-    at_chance: Annotated[float, Gt(0)] = 1e-3  # of the same, where training learns nothing
+    at_start: Annotated[float, Gt(0)] = 1e-5
+    at_chance: Annotated[float, Gt(0)] = 1e-3
+    most_learnt_loss: Annotated[float, Gt(0)] = 0.1
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *probe_epochs(evidence)]:
@@ -89,48 +86,35 @@ class VanishingGradients(Rule):
                 return
 
     def _may_judge(self, evidence: Evidence, record: Record) -> bool:
-        """A net that learns does not want for gradients in its first layers."""
+        """Tell whether small gradients are a fault: a net that learns has enough of them."""
         return record["kind"] == "model" or is_failing(evidence, record)
 
     def _wants_some(self, record: Record) -> bool:
         """Tell whether there is something to learn, and parameters that asked for a gradient."""
         asked = any(row["gradient_rms"] is not None for row in record["parameters"])
-        return asked and record["loss"] > 0.1 * (record.get("expected_loss") or math.inf)
+        return asked and record["loss"] > self.most_learnt_loss * (
+            record.get("expected_loss") or math.inf
+        )
 
     def _none_at_all(self, record: Record) -> Finding:
-        return Finding(
-            severity="fatal",
-            sentence=f"every gradient is exactly zero before the first step, at a loss of "
-            f"{record['loss']:.3g}: nothing can be learnt",
-            evidence={"gradient_norm": 0.0, "loss": record["loss"]},
-            cause="outputs are multiplied by zero, rounded or clamped, or the loss is clamped "
-            "where it stands",
-            command="look at what the end of the model's forward, and the loss, do with outputs",
+        return self.finding(
+            "no_gradient",
+            {"gradient_norm": 0.0, "loss": record["loss"]},
             stage=record["stage"],
         )
 
     def _died_out(self, evidence: Evidence, start: Record, record: Record) -> Finding:
-        size = hidden_size(start)
         weights = [p for p in start["parameters"] if p["name"].endswith("weight")]
         smallest = min(weights, key=lambda each: float(each["weight_rms"]))
-        ways = ways_to_redraw(evidence)
-        return Finding(
-            severity="warning",
-            sentence=f"what the layers output dies out: at the start {size:.1e} of the inputs' "
-            "size reaches the last one, and as little comes back as gradients of the weights",
-            evidence={
-                "hidden_size": size,
+        return self.finding(
+            "outputs_die_out",
+            {
+                "hidden_size": hidden_size(start),
                 "smallest_weight": smallest["name"],
                 "smallest_weight_rms": smallest["weight_rms"],
                 "gradient_rms": smallest["gradient_rms"],
             },
-            cause="the weights are drawn far too small: every layer multiplies by much less than "
-            "one, and only biases learn",
-            remedies=ways,
-            command=""
-            if ways
-            else "draw the weights for the activation (Kaiming's for ReLU), "
-            "or put a norm between layers",
+            remedies=ways_to_redraw(evidence),
             stage=record["stage"],
             epoch=epoch_of(record),
         )
@@ -139,25 +123,16 @@ class VanishingGradients(Rule):
         self, evidence: Evidence, record: Record, found: tuple[float, float, str, str]
     ) -> Finding:
         first, last, first_name, last_name = found
-        ways = ways_to_redraw(evidence)
-        return Finding(
-            severity="warning",
-            sentence=f"gradients die out on their way back: {last:.1e} at {last_name}, "
-            f"{first:.1e} at {first_name}",
-            evidence={
+        return self.finding(
+            "gradients_die_out",
+            {
                 "first_layer": first_name,
                 "first_gradient_rms": first,
                 "last_layer": last_name,
                 "last_gradient_rms": last,
                 "ratio": first / last,
             },
-            cause="layer after layer multiplies them by less than one: activations with flat "
-            "ends, or weights drawn too small",
-            remedies=ways,
-            command=""
-            if ways
-            else "ReLU or GELU instead of sigmoid or tanh, weights drawn for "
-            "them (Kaiming's), a norm between layers, or residual connections",
+            remedies=ways_to_redraw(evidence),
             stage=record["stage"],
             epoch=epoch_of(record),
         )

@@ -9,11 +9,11 @@ from itertools import chain, islice
 from statistics import median
 from typing import Annotated, Any
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_probes import is_failing, start_before, ways_to_redraw
+from expkit.diagnosis.layer_probes import LINEAR, gain_of, is_failing, start_before
 from expkit.diagnosis.model_probes import (
     begins_untrained,
     epoch_of,
@@ -21,18 +21,16 @@ from expkit.diagnosis.model_probes import (
     probe_epochs,
     training_of,
 )
+from expkit.diagnosis.remedies import has_raw_inputs, redraw_weights
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.model.gradients import ends
 from expkit.records.files import Record
 
-LINEAR = ("Linear", "Conv1d", "Conv2d", "Conv3d")
-MIN_LAYERS = 4  # of a typical one
-
 
 def gains_of(record: Record) -> list[float]:
-    """What each linear layer does to the size of what it is given: weight (rms) x root of inputs.
+    """The factor by which each linear layer changes the size of its inputs.
 
-    Layers whose answer is not of one unit a row of their weight are left out.
+    Layers whose output is not of one unit a row of their weight are left out.
     """
     units = {
         layer["name"]: layer["units"]
@@ -40,9 +38,7 @@ def gains_of(record: Record) -> list[float]:
         if layer["type"] in LINEAR and layer.get("units")
     }
     named = ((row, units.get(row["name"].removesuffix(".weight"))) for row in record["parameters"])
-    return [
-        float(row["weight_rms"]) * (row["size"] / count) ** 0.5 for row, count in named if count
-    ]
+    return [gain_of(row, count) for row, count in named if count]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +49,15 @@ class ExplodingGradients(Rule):
     """
 
     largest: Annotated[float, Gt(0)] = 1e4
-    gain: Annotated[float, Gt(0)] = 4.0  # of a typical layer: torch's 0.6, Kaiming's 1.4
-    half_lost: Annotated[float, Gt(0)] = 0.5  # of the loss of saying nothing, on top of it
+    gain: Annotated[float, Gt(0)] = 4.0
+    min_layers: Annotated[int, Ge(1)] = 4
+    half_lost: Annotated[float, Gt(0)] = 0.5
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         yield from islice(chain(self._by_norm(evidence), self._by_gain(evidence)), 1)
 
     def _by_gain(self, evidence: Evidence) -> Iterable[Finding]:
-        """Norms hide large weights from the gradient's norm, and steps are lost on them.
+        """The finding of large weights, which norms hide from the gradient's own norm.
 
         Only where they did harm: the first loss is high, or nothing was learnt.
         """
@@ -69,7 +66,7 @@ class ExplodingGradients(Rule):
             if start is None or not begins_untrained(evidence, start):
                 continue
             gains = gains_of(start)
-            typical = median(gains) if len(gains) >= MIN_LAYERS else 0.0
+            typical = median(gains) if len(gains) >= self.min_layers else 0.0
             expected = start.get("expected_loss") or math.inf
             is_high = (1 + self.half_lost) * expected < start["loss"] < math.inf
             if typical > self.gain and (is_high or is_failing(evidence, record)):
@@ -79,23 +76,15 @@ class ExplodingGradients(Rule):
     def _too_large(
         self, evidence: Evidence, start: Record, record: Record, typical: float
     ) -> Finding:
-        ways = [way for way in ways_to_redraw(evidence) if "init" in way[0]]
-        return Finding(
-            severity="warning",
-            sentence=f"the weights are drawn large: a typical layer multiplies what it is given "
-            f"by {typical:.2g}, where torch's own does by 0.6 and Kaiming's by 1.4",
-            evidence={
+        return self.finding(
+            "weights_too_large",
+            {
                 "typical_gain": typical,
                 "loss": start["loss"],
                 "expected_loss": start.get("expected_loss"),
                 "gradient_norm": start["gradient_norm"],
             },
-            cause="weights are drawn with too large a std: attention and outputs start out "
-            "certain of nothing true, and a step changes little of such weights",
-            remedies=ways,
-            command=""
-            if ways
-            else "draw the weights smaller: a std of about 1 / root of a layer's inputs",
+            remedies=redraw_weights(evidence),
             stage=record["stage"],
             epoch=epoch_of(record),
         )
@@ -111,17 +100,11 @@ class ExplodingGradients(Rule):
                 given |= {found[2]: found[0], found[3]: found[1]}
             stage = training_of(evidence, record["stage"])
             is_training = stage in evidence.trainings or stage != record["stage"]
-            ways = [way for way in ways_to_redraw(evidence) if "normalise" in way[0]]
-            if is_training:
-                ways.append([f"procedure.{stage}.max_gradient_norm=1.0"])
-            yield Finding(
-                severity="warning",
-                sentence=f"gradients explode: their norm is {norm:.2g} before the first step",
-                evidence=given,
-                cause="layer after layer multiplies them by more than one: weights are drawn too "
-                "large, or inputs are not scaled",
-                remedies=ways,
-                command="" if ways else "draw the weights smaller, or put a norm between layers",
+            yield self.finding(
+                "exploding",
+                given,
                 stage=record["stage"],
+                parts={"normalize": has_raw_inputs(evidence), "clip": is_training},
+                training=stage,
             )
             return

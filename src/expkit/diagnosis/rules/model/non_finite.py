@@ -9,13 +9,12 @@ from typing import Annotated, Any
 
 from annotated_types import Gt
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.layer_probes import is_start
 from expkit.diagnosis.model_probes import (
-    chance_loss,
     epoch_of,
-    listed,
     models,
     probe_epochs,
     starts_from,
@@ -29,17 +28,17 @@ class NonFiniteLayer(Rule):
     """The first layer that makes a NaN or an infinity out of finite numbers, or starts with one.
 
     In training a NaN spreads to all weights in one step; where they hold one already the layer
-    cannot be told any more, unless the epoch was repeated to find it.
+    cannot be found any more, unless the epoch was repeated to find it.
     """
 
-    most_weight: Annotated[float, Gt(0)] = 1e3  # beyond, numbers may have grown out of range
-    growth: Annotated[float, Gt(1)] = 2.0  # of the loss before: beyond, steps are to blame
+    most_weight: Annotated[float, Gt(0)] = 1e3
+    growth: Annotated[float, Gt(1)] = 2.0
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in [*models(evidence), *probe_epochs(evidence)]:
             if record.get("inputs", {}).get("non_finite"):
                 return  # not the model's doing
-            if found := _at_start(evidence, record):
+            if found := self._at_start(evidence, record):
                 yield found
                 return
             bad = [each["name"] for each in record["layers"] if each["non_finite"]]
@@ -50,7 +49,7 @@ class NonFiniteLayer(Rule):
         yield from self._in_training(evidence)
 
     def _in_training(self, evidence: Evidence) -> Iterable[Finding]:
-        """From weights of a usual size, with a loss that had not grown."""
+        """The finding of a layer that broke from usual weights, with a loss that had not grown."""
         for record in evidence.of_kind("epoch"):
             origin = record.get("origin") or {}
             if origin.get("where") != "output" or origin.get("largest_weight") is None:
@@ -60,15 +59,15 @@ class NonFiniteLayer(Rule):
             before = origin.get("loss_before") or next(
                 (loss for loss in reversed(losses) if math.isfinite(loss)), math.nan
             )
-            first = max([*steps[:1], chance_loss(evidence, record["stage"]) or 0.0])
+            first = max([*steps[:1], uniform_loss(evidence, record["stage"]) or 0.0])
             if before < self.growth * first and origin["largest_weight"] < self.most_weight:
-                yield _of_origin(record, origin, before)
+                yield self._of_origin(record, origin, before)
                 return
 
     def _had_finite_weights(self, record: Record) -> bool:
-        """Before the last step, and by that step's gradients after it.
+        """Tell whether weights were finite before the last step, and by its gradients after it.
 
-        An epoch between two looks has no weights on record: where it broke is its origin's to say.
+        An epoch that was not probed has no weights on record: where it broke is in its origin.
         """
         if record["kind"] == "epoch" and "parameters" not in record:
             return False
@@ -81,69 +80,46 @@ class NonFiniteLayer(Rule):
         return True
 
     def _finding(self, record: Record, bad: Sequence[str]) -> Finding:
-        where = bad[0] if bad else "a step behind the last layer"
-        return Finding(
-            severity="fatal",
-            sentence=f"{where} returns numbers that are not finite, from finite weights",
-            evidence={
-                "first_layer": where,
-                "layers": listed(list(bad), 10),
+        return self.finding(
+            "layer",
+            {
+                "first_layer": bad[0] if bad else "a step behind the last layer",
+                "layers": listed(bad, 10),
                 "outputs_non_finite": record["outputs"]["non_finite"],
             },
-            cause="it divides by zero, takes the logarithm or root of what is not positive, or "
-            "overflows",
-            command=f"look at what {where} is given and how it computes; a small eps, or a clamp, "
-            "keeps logarithms, roots and quotients finite",
             stage=record["stage"],
             epoch=epoch_of(record),
         )
 
-
-def _at_start(evidence: Evidence, record: Record) -> Finding | None:
-    """Weights, or the gradients of finite outputs, that are no numbers before any step."""
-    if not is_start(record) or starts_from(evidence, record["stage"]):
-        return None
-    rows = record["parameters"]
-    weights = [row["name"] for row in rows if not math.isfinite(row["weight_rms"])]
-    if weights:
-        return Finding(
-            severity="fatal",
-            sentence=f"{listed(weights)} hold NaN or infinity before the first step",
-            evidence={"parameters": weights[:20]},
-            cause="the file that they were loaded from is damaged, or they are drawn by an "
-            "expression that divides by zero, or left as memory was (torch.empty)",
-            command=f"look at how {weights[0]} is drawn or loaded",
+    def _at_start(self, evidence: Evidence, record: Record) -> Finding | None:
+        """The finding of weights, or gradients of finite outputs, that start as no numbers."""
+        if not is_start(record) or starts_from(evidence, record["stage"]):
+            return None
+        rows = record["parameters"]
+        weights = [row["name"] for row in rows if not math.isfinite(row["weight_rms"])]
+        if weights:
+            return self.finding(
+                "weights_at_start",
+                {"parameters": weights[:20]},
+                stage=record["stage"],
+                names=listed(weights),
+                first=weights[0],
+            )
+        given = [row for row in rows if row["gradient_rms"] is not None]
+        lost = [row["name"] for row in given if not math.isfinite(row["gradient_rms"])]
+        if not lost or not math.isfinite(record["loss"]):
+            return None
+        return self.finding(
+            "gradient_at_start",
+            {"last_parameter": lost[-1], "parameters": lost[:20], "loss": record["loss"]},
             stage=record["stage"],
+            layer=lost[-1].rpartition(".")[0],
         )
-    given = [row for row in rows if row["gradient_rms"] is not None]
-    lost = [row["name"] for row in given if not math.isfinite(row["gradient_rms"])]
-    if not lost or not math.isfinite(record["loss"]):
-        return None
-    return Finding(
-        severity="fatal",
-        sentence=f"the loss is finite ({record['loss']:.3g}), and its gradient at {lost[-1]} is "
-        "not, before the first step",
-        evidence={"last_parameter": lost[-1], "parameters": lost[:20], "loss": record["loss"]},
-        cause="what follows that layer has no finite slope where it stands: a root or a norm of "
-        "zero, a power below one, 0 / 0 behind a where()",
-        command=f"look at what is done with the output of {lost[-1].rpartition('.')[0]}: add a "
-        "small eps under the root, before it is taken",
-        stage=record["stage"],
-    )
 
-
-def _of_origin(record: Record, origin: Mapping[str, Any], before: float) -> Finding:
-    where = origin["layer"]
-    return Finding(
-        severity="fatal",
-        sentence=f"in batch {origin['batch']} of epoch {record['epoch']} the output of {where} "
-        f"({origin['type']}) is the first that is not finite, from finite weights; the loss "
-        f"before was {before:.3g}",
-        evidence={**origin, "loss_before": before},
-        cause="it, or what stands right before it, divides by zero, or takes the logarithm or "
-        "root of what is not positive",
-        command=f"look at what {where} is given and how it computes; a small eps, or a clamp, "
-        "keeps logarithms, roots and quotients finite",
-        stage=record["stage"],
-        epoch=record["epoch"],
-    )
+    def _of_origin(self, record: Record, origin: Mapping[str, Any], before: float) -> Finding:
+        return self.finding(
+            "in_training",
+            {**origin, "loss_before": before},
+            stage=record["stage"],
+            epoch=record["epoch"],
+        )

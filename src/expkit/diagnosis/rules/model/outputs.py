@@ -9,12 +9,12 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from expkit.diagnosis.constant_predictor import uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
-from expkit.diagnosis.layer_probes import MULTIPLIED, output_multiplier
+from expkit.diagnosis.layer_probes import gain_of, output_multiplier
 from expkit.diagnosis.model_probes import (
     begins_untrained,
-    chance_loss,
     epoch_of,
     models,
 )
@@ -33,12 +33,12 @@ LIMITS = {"softmax": (0.0, 1.0), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 class ProbabilitiesBeforeLoss(Rule):
     """A model that squashes its outputs before a loss that does so itself.
 
-    Told by the operation that made the outputs, or by rows of numbers in [0, 1] that sum to 1,
+    Known by the operation that made the outputs, or by rows of numbers in [0, 1] that sum to 1,
     which 8 samples of logits never do.
     """
 
     tolerance: Annotated[float, Gt(0)] = 1e-3
-    harmless: Annotated[float, Gt(0)] = 0.02  # share of ln C that limits so far apart leave
+    harmless: Annotated[float, Gt(0)] = 0.02
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -65,12 +65,9 @@ class ProbabilitiesBeforeLoss(Rule):
 
     def _finding(self, record: Record, squashed: str, floor: float) -> Finding:
         outputs = record["outputs"]
-        return Finding(
-            severity="warning",
-            sentence=f"the model's last step is a {squashed}, and the loss takes logits: outputs "
-            f"lie between {outputs['min']:.3g} and {outputs['max']:.3g}"
-            + (f", and cross-entropy cannot fall below {floor:.2g}" if floor else ""),
-            evidence={
+        return self.finding(
+            "with_a_floor" if floor else "without_a_floor",
+            {
                 "last_operation": record.get("last_operation"),
                 "lowest_cross_entropy": floor,
                 "lowest_answer": outputs["min"],
@@ -78,11 +75,9 @@ class ProbabilitiesBeforeLoss(Rule):
                 "smallest_row_sum": outputs["row_sum_min"],
                 "largest_row_sum": outputs["row_sum_max"],
             },
-            cause="cross-entropy applies its own softmax: outputs that are already squashed keep "
-            "the loss high and its gradient small, whatever the model learns",
-            command=f"take the {squashed} out of the model's forward, then train again",
             stage=record["stage"],
             epoch=epoch_of(record),
+            squashed=squashed,
         )
 
 
@@ -95,7 +90,7 @@ def lowest_loss(record: Record, squashed: str, num_classes: int) -> float:
 
 
 def takes_logits(evidence: Evidence, stage: str) -> bool:
-    """Whether the loss is at home with any numbers: at large right ones it is finite and low."""
+    """Tell whether the loss takes any numbers: at large right ones it is finite and low."""
     if evidence.metadata.task != "classification":
         return False
     for record in [*evidence.of_kind("loss", stage), *evidence.of_kind("loss")]:
@@ -108,21 +103,22 @@ def takes_logits(evidence: Evidence, stage: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class InitialLoss(Rule):
-    """A first loss far above that of a model that says nothing.
+    """A first loss far above that of a model that knows nothing.
 
     Random outputs with standard deviation s raise it by s^2 / 2 at first, by s later; a sound last
     layer has s below 1. Some well-known nets draw theirs larger (timm's EfficientNets start 1 to
-    5 above, its MNASNet 13), and learn: they are told, and no more.
+    5 above, its MNASNet 13), and learn: they are reported, and no more.
     """
 
-    excess: Annotated[float, Gt(0)] = 1.5  # nats: s of 1.7
-    relative_excess: Annotated[float, Gt(0)] = 0.5  # of the expected loss, where that is more
-    costly_excess: Annotated[float, Gt(0)] = 20.0  # nats: no well-known net is above 13
-    largest_gain: Annotated[float, Gt(0)] = 30.0  # of the last layer: torch's own 0.6, timm's to 22
-
-    usual_gain: Annotated[float, Gt(0)] = 3.0  # of the last layer: Kaiming's 1.4
-    lost_epochs: Annotated[int, Ge(1)] = 2  # whole ones, above the loss of saying nothing
-    first_epoch: Annotated[float, Gt(1)] = 1.5  # times that loss, in the first of them
+    excess: Annotated[float, Gt(0)] = 1.5
+    relative_excess: Annotated[float, Gt(0)] = 0.5
+    costly_excess: Annotated[float, Gt(0)] = 20.0
+    largest_gain: Annotated[float, Gt(0)] = 30.0
+    usual_outputs: Annotated[float, Gt(0)] = 1.0
+    usual_gain: Annotated[float, Gt(0)] = 3.0
+    largest_factor: Annotated[float, Gt(0)] = 10.0
+    lost_epochs: Annotated[int, Ge(1)] = 2
+    first_epoch: Annotated[float, Gt(1)] = 1.5
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -131,15 +127,18 @@ class InitialLoss(Rule):
                 continue
             bound = expected + max(self.excess, self.relative_excess * expected)
             # where outputs are small in eval mode it is dropout that makes them large
-            is_last = record["outputs"]["rms"] > 1 or gain_of_last(record) > self.usual_gain
+            is_last = (
+                record["outputs"]["rms"] > self.usual_outputs
+                or gain_of_last(record) > self.usual_gain
+            )
             if bound < loss < float("inf") and is_last:
                 yield self._finding(evidence, record, loss, expected)
                 return
 
     def _lost_epochs(self, evidence: Evidence) -> int:
-        """Return how many epochs in a row, from the first, cost more than saying nothing would."""
+        """The number of epochs in a row, from the first, that cost more than knowing nothing."""
         for stage in evidence.trainings[:1]:
-            level = chance_loss(evidence, stage) or math.inf
+            level = uniform_loss(evidence, stage) or math.inf
             losses = [each["train/loss"] for each in evidence.epochs(stage)]
             below = (i for i, loss in enumerate(losses) if not loss > level)
             if losses and losses[0] > self.first_epoch * level:
@@ -150,13 +149,10 @@ class InitialLoss(Rule):
         gain, lost = gain_of_last(record), self._lost_epochs(evidence)
         factor = output_multiplier(record)
         is_costly = loss > expected + self.costly_excess or gain > self.largest_gain
-        is_costly = is_costly or lost >= self.lost_epochs
-        tail = f"; {lost} epochs went by until it was there" if lost >= self.lost_epochs else ""
-        return Finding(
-            severity="warning" if is_costly else "info",
-            sentence=f"before the first step the loss is {loss:.3g}, and a model that says "
-            f"nothing would have {expected:.3g}{tail}",
-            evidence={
+        is_lost = lost >= self.lost_epochs
+        return self.finding(
+            "multiplied" if factor > self.largest_factor else "large_last_layer",
+            {
                 "loss": loss,
                 "expected_loss": expected,
                 "outputs_rms": record["outputs"]["rms"],
@@ -164,22 +160,17 @@ class InitialLoss(Rule):
                 "epochs_above": lost,
                 "factor": factor,
             },
-            cause=f"the model multiplies its last layer's outputs by about {factor:.3g}: a "
-            "temperature or scale the wrong way"
-            if factor > MULTIPLIED
-            else "the last layer starts with outputs that are too large: the first epochs are "
-            "spent on unlearning them",
-            command=f"start the last layer smaller: its weights are {gain / TORCH_GAIN:.2g} times "
-            "as large as torch draws them",
+            severity="warning" if is_costly or is_lost else "info",
+            parts={"lost_epochs": is_lost},
             stage=record["stage"],
+            times_torchs=gain / TORCH_GAIN,
         )
 
 
 def gain_of_last(record: Record) -> float:
-    """The last layer's weight (rms) times the root of its inputs: what it does to their size."""
+    """The factor by which the last layer changes the size of its inputs; 0 where it has none."""
     weights = [row for row in record["parameters"] if row["kind"] == "weight"]
     num_outputs = record["layers"][-1].get("units") if record["layers"] else None
     if not weights or not num_outputs:
         return 0.0
-    gain: float = weights[-1]["weight_rms"] * (weights[-1]["size"] / num_outputs) ** 0.5
-    return gain
+    return gain_of(weights[-1], num_outputs)

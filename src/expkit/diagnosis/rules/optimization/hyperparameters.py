@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
 
-from expkit.diagnosis.curves import all_curves, optimizer_name
+from expkit.diagnosis.curves import all_curves
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
+from expkit.diagnosis.settings import optimizer_name
 
 ADAMS = frozenset(["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Lamb"])
 
@@ -28,46 +29,42 @@ class MomentumOutOfReason(Rule):
     max_momentum: Annotated[float, Gt(0), Lt(1)] = 0.98
     min_second_beta: Annotated[float, Ge(0), Lt(1)] = 0.9
     max_eps: Annotated[float, Gt(0)] = 0.01
+    learnt_fraction: Annotated[float, Gt(0), Lt(1)] = 0.05
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        wrong = list(self._wrong(evidence.config["optimizer"], optimizer_name(evidence.config)))
-        if not wrong:
+        options, name = evidence.config["optimizer"], optimizer_name(evidence.config)
+        wrong = self._wrong(options, name)
+        if wrong is None:
             return
         learns = any(
-            curves.level is not None and curves.losses[-1] < 0.05 * curves.level
+            curves.level is not None and curves.losses[-1] < self.learnt_fraction * curves.level
             for curves in all_curves(evidence)
         )
-        key, value, why, remedy = wrong[0]
-        yield Finding(
+        case, key = wrong
+        value, memory = options[key], options[key]
+        if key == "betas":
+            value, memory = list(value), value[0]
+        yield self.finding(
+            case,
+            {key: value, "loss_falls_nevertheless": learns},
             severity="info" if learns else "warning",
-            sentence=f"optimizer.{key}={value}: {why}",
-            evidence={key: value, "loss_falls_nevertheless": learns},
-            cause=f"optimizer.{key} is out of reason",
-            remedies=[[f"optimizer.{remedy}"]],
+            num_steps=1 / max(1 - memory, 1e-12),
+            second_beta=0.99 if name == "Lion" else 0.999,
         )
 
-    def _wrong(self, options: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any, str, str]]:
-        """Each option that is out of reason: its key, its value, why, and a sound one."""
-        momentum = options.get("momentum")
+    def _wrong(self, options: Mapping[str, Any], name: str) -> tuple[str, str] | None:
+        """The first option that is out of reason: its case, and its key."""
+        momentum, betas, eps = (options.get(key) for key in ("momentum", "betas", "eps"))
         if name in ("SGD", "RMSprop") and momentum is not None and momentum > self.max_momentum:
-            steps = f"{1 / max(1 - momentum, 1e-12):.3g} steps"
-            yield "momentum", momentum, f"it goes on along the gradients of {steps}", "momentum=0.9"
-        betas = options.get("betas")
+            return "momentum", "momentum"
         if betas is not None and name in ADAMS | {"Lion", "Ranger"}:
-            yield from self._wrong_betas(list(betas), name)
-        eps = options.get("eps")
+            first, second = betas
+            if first > self.max_momentum:
+                return "first_beta", "betas"
+            if name in ADAMS and second < min(self.min_second_beta, 1.0):
+                return "second_beta", "betas"
+            if name in ADAMS and second < first:
+                return "reversed_betas", "betas"
         if name in ADAMS | {"RMSprop", "Ranger"} and eps is not None and eps >= self.max_eps:
-            why = "beside it gradients vanish, and steps with them"
-            yield "eps", eps, why, "eps=1e-8"
-
-    def _wrong_betas(self, betas: list[float], name: str) -> Iterator[tuple[str, Any, str, str]]:
-        first, second = betas
-        sound = "betas=[0.9,0.99]" if name == "Lion" else "betas=[0.9,0.999]"
-        if first > self.max_momentum:
-            steps = f"{1 / max(1 - first, 1e-12):.3g} steps"
-            yield "betas", betas, f"it goes on along the gradients of {steps}", sound
-        elif name in ADAMS and second < min(self.min_second_beta, 1.0):
-            why = "steps are divided by the size of the last few gradients alone"
-            yield "betas", betas, why, sound
-        elif name in ADAMS and second < first:
-            yield "betas", betas, "it forgets the size of gradients before their direction", sound
+            return "eps", "eps"
+        return None

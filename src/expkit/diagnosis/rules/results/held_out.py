@@ -10,25 +10,16 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Lt
 
+from expkit.diagnosis.curves import last_curves
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions
-
-REGULARIZED = (
-    "while it trains, the net is held back by {}: measured so, its training figures are too low, "
-    "and that is no fault"
-)
-EASIER = (
-    "the held-out samples are easier than those trained on, or some of them were trained on, too"
-)
 
 
 @dataclass(frozen=True)
 class Gap:
-    """How much better the held-out samples did."""
+    """The accuracies of train and of a held-out split, and how far they are apart."""
 
     split: str
     train: float
@@ -42,7 +33,7 @@ class Gap:
 
     @property
     def sigmas(self) -> float:
-        """As if the shares were equal, which is what is doubted."""
+        """The gap in standard errors, as if both accuracies were equal: that is what is doubted."""
         total = self.num_train + self.num_held_out
         fraction = (self.train * self.num_train + self.held_out * self.num_held_out) / total
         error = math.sqrt(fraction * (1 - fraction) * (1 / self.num_train + 1 / self.num_held_out))
@@ -58,17 +49,15 @@ class HeldOutBetterThanTrain(Rule):
     min_epochs: Annotated[int, Ge(3)] = 5
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        gap, is_evaluated = _gap_in_answers(evidence), True
+        gap, is_evaluated = _gap_in_predictions(evidence), True
         if gap is None:
             gap, is_evaluated = self._gap_in_epochs(evidence), False
         if gap is None or gap.size < self.min_gap or gap.sigmas < self.min_sigmas:
             return
-        held_back = [] if is_evaluated else _what_holds_back(evidence)
-        yield Finding(
-            severity="info",
-            sentence=f"{gap.split} does better than train: {percent(gap.held_out)} against "
-            f"{percent(gap.train)}",
-            evidence={
+        held_back = [] if is_evaluated else _held_back_by(evidence)
+        yield self.finding(
+            "held_back" if held_back else "easier",
+            {
                 "train": gap.train,
                 gap.split: gap.held_out,
                 "standard errors apart": gap.sigmas,
@@ -76,20 +65,17 @@ class HeldOutBetterThanTrain(Rule):
                 "held-out samples": gap.num_held_out,
                 "measured": "standing still" if is_evaluated else "while training",
             },
-            cause=REGULARIZED.format(", ".join(held_back)) if held_back else EASIER,
-            command="look at train's own figures after an evaluation"
-            if held_back
-            else "look for samples that stand in both, and at how the split was made",
+            split=gap.split,
+            held_out=gap.held_out,
+            settings=", ".join(held_back),
         )
 
     def _gap_in_epochs(self, evidence: Evidence) -> Gap | None:
-        """Over the last three epochs of a stage that has ended."""
-        split = evidence.monitored
-        ended = [name for name in evidence.trainings if evidence.result(name) is not None]
-        if not ended or split == "train" or not evidence.has_plain_accuracy(ended[-1]):
+        """The gap over the last three epochs of a stage that has ended."""
+        split, curves = evidence.monitored, last_curves(evidence, is_over=True)
+        if curves is None or split == "train" or not evidence.has_plain_accuracy(curves.stage):
             return None
-        records = evidence.epochs(ended[-1])
-        train, held_out = column(records, "train/accuracy"), column(records, f"{split}/accuracy")
+        train, held_out = curves.column("train/accuracy"), curves.column(f"{split}/accuracy")
         if len(train) < self.min_epochs or len(held_out) < self.min_epochs:
             return None
         # a training figure is the mean over its epoch: it belongs between two held-out ones
@@ -104,8 +90,8 @@ class HeldOutBetterThanTrain(Rule):
         )
 
 
-def _gap_in_answers(evidence: Evidence) -> Gap | None:
-    """Of the recorded predictions, the net standing still for both."""
+def _gap_in_predictions(evidence: Evidence) -> Gap | None:
+    """The gap between the recorded predictions: the same weights made both."""
     split = evidence.metadata.judged_split
     train, held_out = evidence.predictions.get("train"), evidence.predictions.get(split)
     if split == "train" or not evidence.metadata.has_training_samples:
@@ -123,8 +109,8 @@ def _gap_in_answers(evidence: Evidence) -> Gap | None:
     )
 
 
-def _what_holds_back(evidence: Evidence) -> list[str]:
-    """Return what works on training samples alone, as the config has it."""
+def _held_back_by(evidence: Evidence) -> list[str]:
+    """The settings that work on training samples alone."""
     config, found = evidence.config, []
     if any("drop" in str(key) and value for key, value in config["model"].items()):
         found.append("dropout")

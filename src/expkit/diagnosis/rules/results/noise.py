@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from expkit.diagnosis.across_runs import CrossRule, Evidences, recipes_of
 from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.finding import Finding, counted
+from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.success_counts import Outcome, outcome_of, predictions_of
 from expkit.metrics.criteria import parse_criterion, shown_bound
 from expkit.metrics.mcnemar import McNemar, round_up
@@ -32,7 +32,7 @@ class WithinNoiseOfBaseline(CrossRule):
     significance: Annotated[float, Gt(0), Lt(1)] = 0.05
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        """Against what was stated beforehand: the largest class, the criterion, the reference."""
+        """Compare with what was stated beforehand: largest class, criterion, reference."""
         if predictions_of(evidence) is None:
             return
         outcome = outcome_of(evidence)
@@ -41,22 +41,27 @@ class WithinNoiseOfBaseline(CrossRule):
         near = {name: v for name, v in _baselines(evidence, outcome).items() if low <= v <= high}
         named = [f"{name}, {_written(name, value)}" for name, value in near.items()]
         if near:
-            yield Finding(
-                severity="info",
-                sentence=f"{percent(outcome.accuracy)} on {outcome.split} is within the noise of "
-                + " and of ".join(named)
-                + f": {counted(outcome.count, 'sample')} "
-                f"{'leaves' if outcome.count == 1 else 'leave'} {percent_range(low, high)} open",
-                evidence={
+            # no number of samples tells equal figures apart
+            is_equal = any(abs(outcome.accuracy - v) * outcome.count < 1 for v in near.values())
+            yield self.finding(
+                "near_a_baseline",
+                {
                     "accuracy": outcome.accuracy,
                     "right": outcome.right,
                     "samples": outcome.count,
                     "95 % interval": [low, high],
                     **near,
                 },
-                cause="so few samples cannot tell figures so near to each other apart",
-                command=f"measure on {_samples_wanted(outcome, near)}, or over several seeds:\n"
-                + train_again(evidence.overrides, SEEDS, is_sweep=True),
+                parts={
+                    "more": is_equal,
+                    "as_many": not is_equal,
+                    "or_seeds": evidence.metadata.trained_by is None,  # it trains
+                },
+                split=outcome.split,
+                baselines=" and of ".join(named),
+                range=percent_range(low, high),
+                needed=_samples_needed(outcome, near),
+                over_seeds=train_again(evidence.overrides, SEEDS, is_sweep=True),
             )
 
     def compare(self, evidences: Evidences) -> Iterable[Finding]:
@@ -76,7 +81,41 @@ class WithinNoiseOfBaseline(CrossRule):
                 name: p for name, p in zip(pairs, corrected, strict=True) if p >= self.significance
             }
             if doubted:
-                yield _no_evidence(best, pairs, doubted, predicted[best], right)
+                yield self._rivals(best, pairs, doubted, predicted)
+
+    def _rivals(
+        self,
+        best: str,
+        pairs: Mapping[str, McNemar],
+        doubted: Mapping[str, float],
+        predicted: Mapping[str, ClassPredictions],
+    ) -> Finding:
+        """The runs, of all that the best was held against, that it is not shown to beat."""
+        right = {name: predicted[name].ranks == 0 for name in [best, *doubted]}
+        total = len(predicted[best].targets)
+        others = [
+            f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
+            f"samples, p {p_value(p)}"
+            for name, p in doubted.items()
+        ]
+        return self.finding(
+            "rivals",
+            {
+                "best": best,
+                "samples": total,
+                "right": {name: int(right[name].sum()) for name in right},
+                "only best right": {name: pairs[name].only_ours for name in doubted},
+                "only other right": {name: pairs[name].only_theirs for name in doubted},
+                "p, McNemar exact": {name: pairs[name].p for name in doubted},
+                "p after Holm's correction": dict(doubted),
+                "comparisons": len(pairs),
+            },
+            accuracy=float(right[best].mean()),
+            split=predicted[best].split,
+            others="; ".join(others),
+            test=McNemar.test + corrected_for(len(pairs)),
+            seeds=SEEDS[0],
+        )
 
 
 def _written(name: str, value: float) -> str:
@@ -85,7 +124,7 @@ def _written(name: str, value: float) -> str:
 
 
 def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
-    """Return what the accuracy is held against, by its name."""
+    """The figures that the accuracy is held against, by their names."""
     found = {"the largest class": outcome.majority}
     for name, condition in (evidence.config.get("criteria") or {}).items():
         criterion = parse_criterion(name, condition)
@@ -93,7 +132,7 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
             criterion.metric == "accuracy"
             and criterion.split(evidence.metadata.judged_split) == outcome.split
         )
-        if is_ours and criterion.is_met(outcome.accuracy):  # a miss is told as a miss
+        if is_ours and criterion.is_met(outcome.accuracy):  # a miss is another rule's
             found[MET] = criterion.bound
     reference = evidence.config.get("reference") or {}
     figure = (reference.get("figures") or {}).get("accuracy")
@@ -102,18 +141,11 @@ def _baselines(evidence: Evidence, outcome: Outcome) -> dict[str, float]:
     return found
 
 
-def _samples_wanted(outcome: Outcome, near: Mapping[str, float]) -> str:
-    """Say how many; equal figures are told apart by no number of samples."""
-    if any(abs(outcome.accuracy - value) * outcome.count < 1 for value in near.values()):
-        return "more samples"
-    return f"about {_samples_needed(outcome, near):,} samples"
-
-
 def _samples_needed(outcome: Outcome, near: Mapping[str, float]) -> int:
-    """At which none of them would lie within the interval any more, were the accuracy the same.
+    """The number of samples at which none of them would lie within the interval any more.
 
-    Its width goes by 1 / sqrt(n), but for few samples, and those at hand did not do: half as many
-    again is the least.
+    The accuracy being the same, its width goes by 1 / sqrt(n), but for few samples; those at hand
+    did not do: half as many again is the least.
     """
     p = outcome.accuracy
     gap = min(max(abs(p - value), 0.001) for value in near.values())
@@ -130,38 +162,3 @@ def _on_same_samples(evidences: Evidences) -> list[dict[str, ClassPredictions]]:
             key = (print_, tuple(predictions.samples), tuple(predictions.class_names))
             groups.setdefault(key, {})[name] = predictions
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _no_evidence(
-    best: str,
-    pairs: Mapping[str, McNemar],
-    doubted: Mapping[str, float],
-    predictions: ClassPredictions,
-    right: Mapping[str, Any],
-) -> Finding:
-    """Name those, of all that the best was held against, that it is not shown to be better than."""
-    total = len(predictions.targets)
-    told = [
-        f"{name}, {percent(float(right[name].mean()))}: {pairs[name].num_more} of {total} "
-        f"samples, p {p_value(p)}"
-        for name, p in doubted.items()
-    ]
-    after = corrected_for(len(pairs))
-    return Finding(
-        severity="info",
-        sentence=f"no evidence that {best}, {percent(float(right[best].mean()))} on "
-        f"{predictions.split}, is better than {'; '.join(told)} ({McNemar.test}{after})",
-        evidence={
-            "best": best,
-            "samples": total,
-            "right": {name: int(right[name].sum()) for name in [best, *doubted]},
-            "only best right": {name: pairs[name].only_ours for name in doubted},
-            "only other right": {name: pairs[name].only_theirs for name in doubted},
-            "p, McNemar exact": {name: pairs[name].p for name in doubted},
-            "p after Holm's correction": dict(doubted),
-            "comparisons": len(pairs),
-        },
-        cause="so few samples cannot tell runs so near to each other apart",
-        command="measure both on more samples, or train each over several seeds, by -m and "
-        f"{SEEDS[0]} in its command",
-    )

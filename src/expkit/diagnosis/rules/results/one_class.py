@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -13,14 +13,14 @@ from annotated_types import Ge, Gt, Le
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.remedies import lower_lr, ways_to_redraw
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions
 
 
 @dataclass(frozen=True)
 class Fraction:
-    """How much of a split's predictions one class got, and how much of its samples it has."""
+    """The fraction of a split's predictions that one class got, and that of its samples."""
 
     split: str
     class_index: int
@@ -43,14 +43,17 @@ class PredictsOneClass(Rule):
     """(Almost) all predictions are one class, and its samples are far fewer."""
 
     min_fraction: Annotated[float, Gt(0), Le(1)] = 0.95
-    # beyond its own samples: where one class has 90 % of them, a good net predicts it that often
     min_excess: Annotated[float, Gt(0), Le(1)] = 0.1
-    min_samples: Annotated[int, Ge(1)] = 20  # of fewer, one class for all may be chance
-    # a slow start predicts one class too: so many epochs in a row, and no loss that falls
+    min_others: Annotated[int, Ge(1)] = 5
+    min_samples: Annotated[int, Ge(1)] = 20
+    min_trained_epochs: Annotated[int, Ge(1)] = 5
+    min_last_epochs: Annotated[int, Ge(1)] = 3
     min_epochs: Annotated[int, Ge(1)] = 8
     min_epochs_fraction: Annotated[float, Gt(0), Le(1)] = 0.2
     max_epochs: Annotated[int, Ge(1)] = 15
     max_loss_fall: Annotated[float, Gt(0), Le(1)] = 0.01
+    natural_fraction: Annotated[float, Gt(0), Le(1)] = 0.9
+    varied_fraction: Annotated[float, Gt(0), Le(1)] = 0.9
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if (evidence.metadata.num_classes or 0) < 2:
@@ -59,7 +62,7 @@ class PredictsOneClass(Rule):
         if isinstance(predictions, ClassPredictions):
             if len(predictions.targets) and self._is_collapse(fraction := Fraction.of(predictions)):
                 epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
-                yield self._tell(evidence, fraction, is_over=epochs >= 5, evaluated=True)
+                yield self._evaluated(evidence, fraction, predictions, num_epochs=epochs)
             return
         for stage in evidence.trainings[-1:]:
             yield from self._during(evidence, stage)
@@ -73,18 +76,16 @@ class PredictsOneClass(Rule):
             alike = list(itertools.takewhile(self._is_collapse, reversed(fractions)))
             if not alike or len({fraction.class_index for fraction in alike}) > 1:
                 continue
-            if is_over and len(alike) >= 3:
-                yield self._tell(evidence, alike[0], stage, len(alike), is_over=True)
-                return
-            if self._lasts(evidence, stage, len(alike)):
-                yield self._tell(evidence, alike[0], stage, len(alike))
+            has_ended = is_over and len(alike) >= self.min_last_epochs
+            if has_ended or self._lasts(evidence, stage, len(alike)):
+                yield self._under_way(evidence, alike[0], stage, len(alike), is_over=has_ended)
                 return
 
     def _is_collapse(self, fraction: Fraction) -> bool:
         if fraction.count < self.min_samples or fraction.predicted < self.min_fraction:
             return False
         others = (1 - fraction.true) * fraction.count
-        is_total = fraction.predicted == 1 and others >= 5
+        is_total = fraction.predicted == 1 and others >= self.min_others
         return fraction.predicted - fraction.true >= self.min_excess or is_total
 
     def _lasts(self, evidence: Evidence, stage: str, num_epochs: int) -> bool:
@@ -99,82 +100,83 @@ class PredictsOneClass(Rule):
         # the first epoch's mean still holds the untrained net's loss
         return losses[1] - losses[-1] < self.max_loss_fall * abs(losses[1])
 
-    def _tell(
+    def _evaluated(
         self,
         evidence: Evidence,
         fraction: Fraction,
-        stage: str = "",
-        num_epochs: int = 0,
+        predictions: ClassPredictions,
         *,
-        is_over: bool = False,
-        evaluated: bool = False,
+        num_epochs: int,
     ) -> Finding:
-        name = _name_of(evidence, fraction, stage)
-        since = "" if evaluated else f" for {num_epochs} epochs"
+        import numpy as np
+
+        return self._finding(
+            evidence,
+            fraction,
+            name=str(predictions.class_names[fraction.class_index]),
+            accuracy=float((predictions.ranks == 0).mean()),
+            majority=float(np.bincount(predictions.targets).max() / len(predictions.targets)),
+            is_over=num_epochs >= self.min_trained_epochs,
+        )
+
+    def _under_way(
+        self, evidence: Evidence, fraction: Fraction, stage: str, num_epochs: int, *, is_over: bool
+    ) -> Finding:
+        metadata, split = evidence.metadata_of(stage), fraction.split
+        return self._finding(
+            evidence,
+            fraction,
+            name=(metadata.class_names or ())[fraction.class_index],
+            accuracy=float(evidence.epochs(stage)[-1].get(f"{split}/accuracy", math.nan)),
+            majority=metadata.majority_accuracy(split),
+            is_over=is_over,
+            stage=stage,
+            num_epochs=num_epochs,
+        )
+
+    def _finding(
+        self,
+        evidence: Evidence,
+        fraction: Fraction,
+        *,
+        name: str,
+        accuracy: float,
+        majority: float | None,
+        is_over: bool,
+        stage: str = "",
+        num_epochs: int | None = None,
+    ) -> Finding:
+        trained = _recorded_fractions(evidence, stage, "train") if stage else []
+        is_varied = bool(trained) and trained[-1].predicted < self.varied_fraction
+        known = {"accuracy": accuracy, "largest class's fraction": majority}
+        known = {k: v for k, v in known.items() if v is not None and math.isfinite(v)}
+        gap = accuracy - majority if len(known) == 2 and majority is not None else math.nan
+        is_equal = abs(gap) < 0.5 / fraction.count
         epochs = evidence.epochs(stage)
-        return Finding(
-            # where the data itself is nearly one class, that is all a net may find
-            severity="fatal" if is_over and fraction.true < 0.9 else "warning",
-            sentence=f"{percent(fraction.predicted)} of the predictions on {fraction.split} are "
-            f"'{name}'{since}; {_told(evidence, fraction, stage)}",
-            evidence={
+        return self.finding(
+            "held_out_alone" if fraction.split != "train" and is_varied else "all",
+            {
                 "split": fraction.split,
                 "class": name,
                 "fraction of predictions": fraction.predicted,
                 "fraction of samples": fraction.true,
                 "samples of the class": round(fraction.true * fraction.count),
                 "samples": fraction.count,
-                **_figures(evidence, fraction, stage),
-                **({} if evaluated else {"epochs": num_epochs}),
+                **known,
+                **({} if num_epochs is None else {"epochs": num_epochs}),
             },
-            cause=_cause(evidence, stage, fraction.split),
+            severity="fatal" if is_over and fraction.true < self.natural_fraction else "warning",
             remedies=_remedies(evidence),
+            parts={
+                "since": num_epochs is not None,
+                "alone": math.isnan(gap),
+                "equal": is_equal,
+                "below": gap < 0 and not is_equal,
+                "above": gap >= 0 and not is_equal,
+            },
             stage=stage,
             epoch=int(epochs[-1]["epoch"]) if epochs else None,
         )
-
-
-def _name_of(evidence: Evidence, fraction: Fraction, stage: str) -> str:
-    predictions = evidence.predictions.get(fraction.split)
-    if not stage and isinstance(predictions, ClassPredictions):
-        return str(predictions.class_names[fraction.class_index])
-    return (evidence.metadata_of(stage).class_names or ())[fraction.class_index]
-
-
-def _figures(evidence: Evidence, fraction: Fraction, stage: str) -> dict[str, float]:
-    """The accuracy beside that of the largest class, as far as they are recorded."""
-    majority = evidence.metadata_of(stage).majority_accuracy(fraction.split)
-    predictions = evidence.predictions.get(fraction.split)
-    accuracy = math.nan
-    if not stage and isinstance(predictions, ClassPredictions):
-        accuracy = float((predictions.ranks == 0).mean())
-        majority = float(max(_counts(predictions)) / len(predictions.targets))
-    elif stage:
-        accuracy = float(evidence.epochs(stage)[-1].get(f"{fraction.split}/accuracy", math.nan))
-    found = {"accuracy": accuracy, "largest class's fraction": majority}
-    return {k: v for k, v in found.items() if v is not None and math.isfinite(v)}
-
-
-def _counts(predictions: ClassPredictions) -> list[int]:
-    import numpy as np
-
-    return [int(count) for count in np.bincount(predictions.targets)]
-
-
-def _told(evidence: Evidence, fraction: Fraction, stage: str) -> str:
-    """Return how many of the samples that is right for, beside the largest class."""
-    figures = _figures(evidence, fraction, stage)
-    if len(figures) < 2:
-        return f"{percent(fraction.true)} of its samples are"
-    accuracy, majority = figures.values()
-    told = f"its accuracy, {percent(accuracy)}, is "
-    if abs(accuracy - majority) < 0.5 / fraction.count:
-        return told + "exactly that of always predicting the largest class"
-    if accuracy < majority:
-        return told + f"below that of always predicting the largest class, {percent(majority)}"
-    return (
-        told + f"that of always predicting the largest class, {percent(majority)}, or hardly more"
-    )
 
 
 def _recorded_fractions(evidence: Evidence, stage: str, split: str) -> list[Fraction]:
@@ -193,7 +195,7 @@ def _recorded_fractions(evidence: Evidence, stage: str, split: str) -> list[Frac
 
 
 def _guessed_fractions(evidence: Evidence, stage: str, split: str) -> list[Fraction]:
-    """Told from accuracies alone, as old runs have them: each equal to one class's very share.
+    """The fractions by accuracies alone, as old runs have them: each is one class's very fraction.
 
     660 right of 1226, epoch after epoch, with 660 samples of the class: nothing else does that.
     """
@@ -211,34 +213,12 @@ def _guessed_fractions(evidence: Evidence, stage: str, split: str) -> list[Fract
     return fractions
 
 
-def _cause(evidence: Evidence, stage: str, split: str) -> str:
-    trained = _recorded_fractions(evidence, stage, "train") if stage else []
-    if split != "train" and trained and trained[-1].predicted < 0.9:
-        return (
-            f"the net predicts so on {split} alone: in evaluation it works otherwise than in "
-            "training (batch norm's statistics), or that split is prepared otherwise"
-        )
-    return (
-        "the outputs hardly depend on the image, so that the most frequent or the first "
-        "class wins: the features collapsed, the learning rate was too high, or nothing was learnt"
-    )
-
-
-def _remedies(evidence: Evidence) -> Sequence[Sequence[str]]:
-    config = evidence.config
-    groups = []
-    start = []
-    if config["model"].get("init") == "default":
-        start.append("model.init=kaiming")
-    if config["dataset"].get("normalise") in ("none", "unit"):
-        start.append("dataset.normalise=dataset")
-    if start:
-        groups.append(start)
-    lr = config["optimizer"].get("lr")
-    if isinstance(lr, float | int):
-        groups.append([f"optimizer.lr={lr / 10:g}"])
+def _remedies(evidence: Evidence) -> list[list[str]]:
+    """Another start of the features, a lower learning rate, and balanced classes."""
+    remedies = ways_to_redraw(evidence)[:1]
+    remedies.append([f"optimizer.lr={lower_lr(evidence):g}"])
     counts = [count for count in evidence.metadata.splits["train"].class_counts or () if count]
-    loss = config["loss"]
-    if counts and max(counts) >= 3 * min(counts) and loss.get("class_weights", 0) is None:
-        groups.append(["loss.class_weights=balanced"])
-    return groups
+    is_uneven = bool(counts) and max(counts) >= 3 * min(counts)
+    if is_uneven and evidence.config["loss"].get("class_weights", 0) is None:
+        remedies.append(["loss.class_weights=balanced"])
+    return remedies

@@ -7,27 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 
+from expkit.diagnosis.curves import TrainingCurves
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.figures import (
-    column,
-    is_loss,
-    minutes,
-    monitor_of,
-    noise,
-    seconds_per_epoch,
-    smooth,
-)
+from expkit.diagnosis.figures import column, is_loss, minutes, noise, smooth
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Where the held-out loss turned, and what became of both losses since."""
+    """The epoch where the held-out loss turned, with both losses then and now."""
 
     epoch: int
     last_epoch: int
@@ -57,30 +49,39 @@ class Turn:
         )
 
     @property
+    def epochs_since(self) -> int:
+        return self.last_epoch - self.epoch
+
+    @property
     def rise(self) -> float:
-        """Of the held-out loss, as a share of its lowest."""
+        """The rise of the held-out loss, as a fraction of its lowest."""
         return (self.latest - self.lowest) / self.lowest if self.lowest > 0 else 0.0
 
     @property
     def fall(self) -> float:
-        """Of the training loss over the same epochs, as a share."""
+        """The fall of the training loss over the same epochs, as a fraction."""
         return 1 - self.train_now / self.train_then if self.train_then > 0 else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overfitting(Rule):
-    """The held-out loss rose from some epoch on while the training loss went on falling."""
+    """The held-out loss rose from some epoch on while the training loss went on falling.
+
+    It is a warning where the last epoch's weights are kept, and also where the best epoch's are:
+    where for most of the time the net learnt by heart, what it knows of other samples is far less.
+    """
 
     min_rise: Annotated[float, Gt(0)] = 0.05
-    min_fall: Annotated[float, Gt(0)] = 0.05  # of the training loss: else both rise, of a rate
-    min_sigmas: Annotated[float, Gt(0)] = 3.0  # the rise beside one epoch's noise
-    min_epochs: Annotated[int, Ge(1)] = 3  # after the turn
+    min_fall: Annotated[float, Gt(0)] = 0.05
+    min_sigmas: Annotated[float, Gt(0)] = 3.0
+    min_epochs: Annotated[int, Ge(1)] = 3
+    min_epochs_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1
     large_rise: Annotated[float, Gt(0)] = 0.2
-    # from which it is a warning even where the best epoch's weights are kept: for most of the time
-    # the net learnt by heart, and what it knows of other samples is far less
-    wide_gap: Annotated[float, Gt(0)] = 0.1  # of accuracy, all but learnt by heart
+    min_spoilt: Annotated[int, Ge(1)] = 5
+    wide_gap: Annotated[float, Gt(0)] = 0.1
+    by_heart: Annotated[float, Gt(0), Lt(1)] = 0.95
     clear_rise: Annotated[float, Gt(0)] = 0.1
-    min_wasted: Annotated[int, Ge(1)] = 10  # epochs since the turn, and twice as many as until it
+    min_wasted: Annotated[int, Ge(1)] = 10
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         if evidence.monitored == "train":
@@ -88,50 +89,38 @@ class Overfitting(Rule):
         for stage in reversed(evidence.trainings):
             turn = Turn.of(evidence.epochs(stage), evidence.monitored)
             if turn is not None and self._is_proven(turn):
-                yield self._tell(evidence, stage, turn)
+                yield self._turned(TrainingCurves(evidence, stage), turn)
                 return
 
     def _is_proven(self, turn: Turn) -> bool:
-        after = turn.last_epoch - turn.epoch
         is_significant = turn.latest - turn.lowest > self.min_sigmas * turn.noise
         return (
-            after >= max(self.min_epochs, 0.1 * turn.last_epoch)
+            turn.epochs_since >= max(self.min_epochs, self.min_epochs_fraction * turn.last_epoch)
             and turn.rise >= self.min_rise
             and turn.fall >= self.min_fall
             and is_significant
         )
 
-    def _tell(self, evidence: Evidence, stage: str, turn: Turn) -> Finding:
-        records, split = evidence.epochs(stage), evidence.monitored
-        after = turn.last_epoch - turn.epoch
-        is_long = after >= max(5, turn.epoch)
-        spoils = _keeps_last(evidence, stage) and turn.rise >= self.large_rise and is_long
-        gap = gap_of(records, split) if evidence.has_plain_accuracy(stage) else None
-        wastes = (
-            after >= max(self.min_wasted, 2 * turn.epoch)
+    def _turned(self, curves: TrainingCurves, turn: Turn) -> Finding:
+        evidence, split = curves.evidence, curves.split
+        has_patience = curves.config.get("patience") is not None
+        gap = self._gap(curves)
+        is_spoilt = (
+            _keeps_last(evidence, curves.stage)
+            and turn.rise >= self.large_rise
+            and turn.epochs_since >= max(self.min_spoilt, turn.epoch)
+        )
+        is_wasted = (
+            turn.epochs_since >= max(self.min_wasted, 2 * turn.epoch)
             and turn.rise >= self.clear_rise
             and gap is not None
             and gap >= self.wide_gap
-            and evidence.stage_config(stage).get("patience") is None
+            and not has_patience
         )
-        stop = stopped_early(records, monitor_of(evidence, stage), patience=max(5, turn.epoch // 5))
-        saved = ""
-        if stop["epochs saved"]:
-            wasted = stop["epochs saved"] * seconds_per_epoch(records)
-            saved = f"; a patience of {stop['patience']} would have ended it at epoch "
-            saved += f"{stop['stops at']} and saved {minutes(wasted)}"
-        remedies = []
-        if evidence.stage_config(stage).get("patience") is None:
-            remedies.append([f"procedure.{stage}.patience={stop['patience']}"])
-        if evidence.config["augment"].get("mixup_alpha") == 0 and evidence.metadata.num_classes:
-            remedies.append(["augment.mixup_alpha=0.2"])
-        apart = "" if gap is None else f"; train is {100 * gap:.1f} points better in accuracy"
-        return Finding(
-            severity="warning" if spoils or wastes else "info",
-            sentence=f"overfitting from epoch {turn.epoch}: the {split} loss rose by "
-            f"{percent(turn.rise, 0)} since, from {turn.lowest:.3g} to {turn.latest:.3g}, while "
-            f"the training loss fell by {percent(turn.fall, 0)}{apart}{saved}",
-            evidence={
+        stop = stopped_early(curves.records, curves.monitor, patience=max(5, turn.epoch // 5))
+        return self.finding(
+            "costly" if is_spoilt or is_wasted else "harmless",
+            {
                 "from epoch": turn.epoch,
                 "to epoch": turn.last_epoch,
                 f"{split}/loss then": turn.lowest,
@@ -142,21 +131,33 @@ class Overfitting(Rule):
                 **({} if gap is None else {"accuracy gap": gap}),
                 **stop,
             },
-            cause="the net learns its training samples by heart: there are too few of them for "
-            "so many epochs, or nothing keeps the net from it"
-            + ("" if spoils or wastes else "; harmless where the best epoch is the one evaluated"),
-            remedies=remedies,
-            stage=stage,
+            parts={
+                "apart": gap is not None,
+                "saved": bool(stop["epochs saved"]),
+                "stop_early": not has_patience,
+                "mix": evidence.config["augment"].get("mixup_alpha") == 0
+                and bool(evidence.metadata.num_classes),
+            },
+            stage=curves.stage,
             epoch=turn.last_epoch,
+            split=split,
+            rise=turn.rise,
+            lowest=turn.lowest,
+            latest=turn.latest,
+            fall=turn.fall,
+            points=100 * (gap or 0.0),
+            time=minutes(stop["epochs saved"] * curves.seconds_per_epoch),
         )
 
-
-def gap_of(records: Sequence[Record], split: str) -> float | None:
-    """How far train is above the split in accuracy, where train is all but learnt by heart."""
-    train, held_out = column(records, "train/accuracy"), column(records, f"{split}/accuracy")
-    if not train or not held_out or statistics.fmean(train[-3:]) < 0.95:
-        return None
-    return statistics.fmean(train[-3:]) - statistics.fmean(held_out[-3:])
+    def _gap(self, curves: TrainingCurves) -> float | None:
+        """The accuracy of train above the split's, where train is all but learnt by heart."""
+        if not curves.evidence.has_plain_accuracy(curves.stage):
+            return None
+        train = curves.column("train/accuracy")[-3:]
+        held_out = curves.column(f"{curves.split}/accuracy")[-3:]
+        if not train or not held_out or statistics.fmean(train) < self.by_heart:
+            return None
+        return statistics.fmean(train) - statistics.fmean(held_out)
 
 
 def _keeps_last(evidence: Evidence, stage: str) -> bool:
@@ -168,7 +169,7 @@ def _keeps_last(evidence: Evidence, stage: str) -> bool:
 
 
 def stopped_early(records: Sequence[Record], monitor: str, patience: int) -> dict[str, Any]:
-    """Return what waiting no longer than so many epochs for a better figure would have come to."""
+    """The end that a patience of so many epochs would have made, with what it costs and saves."""
     figures = column(records, monitor)
     sign = 1 if is_loss(monitor) else -1
     best, best_at, stops_at = float("inf"), 0, len(figures)

@@ -13,15 +13,14 @@ from expkit.diagnosis.across_runs import CrossRule, Evidences, recipes_of, setup
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.success_counts import Outcome, outcome_of
-from expkit.metrics.percentages import percent
 from expkit.records.seed_groups import fold_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedDependent(CrossRule):
-    """What came out hangs on the draw of weights and order."""
+    """The result hangs on the draw of weights and order."""
 
-    # chi-squared over runs as if each had samples of its own: the same samples spread less still
+    # chi-squared over runs as if each had samples of its own: the same samples vary less still
     significance: Annotated[float, Gt(0), Lt(1)] = 0.001
     min_range: Annotated[float, Gt(0), Lt(1)] = 0.03  # of which many samples prove too little
 
@@ -31,7 +30,7 @@ class SeedDependent(CrossRule):
         for group in (seeds for recipe in recipes for seeds in _by_fold(recipe)):
             if len(group) < 2:
                 continue
-            yield from _with_failures(group, drawn)
+            yield from self._with_failures(group, drawn)
             found = {name: outcome_of(each) for name, each in group.items() if each.is_over}
             outcomes = {name: outcome for name, outcome in found.items() if outcome is not None}
             if len(outcomes) > 1:
@@ -50,11 +49,9 @@ class SeedDependent(CrossRule):
             return
         first = next(iter(outcomes.values()))
         sampling = statistics.fmean((s * (1 - s) / first.count) ** 0.5 for s in fractions)
-        yield Finding(
-            severity="warning",
-            sentence=f"the result hangs on the seed: {percent(min(fractions))} to "
-            f"{percent(max(fractions))} on {first.split} over {len(fractions)} seeds",
-            evidence={
+        yield self.finding(
+            "apart",
+            {
                 "accuracy": {name: outcome.accuracy for name, outcome in outcomes.items()},
                 "seeds": {name: group[name].config["seed"] for name in outcomes},
                 "samples": first.count,
@@ -62,10 +59,33 @@ class SeedDependent(CrossRule):
                 "of sampling alone": sampling,
                 "p, chi-squared": p,
             },
-            cause="training is unstable at the start (learning rate, initialization), or far "
-            "from its end",
-            command="report mean and std over seeds; try a warm-up: schedule.warmup_epochs=1",
+            lowest=min(fractions),
+            highest=max(fractions),
+            split=first.split,
+            num_seeds=len(fractions),
         )
+
+    def _with_failures(self, group: Evidences, drawn: str) -> Iterable[Finding]:
+        """Gates or trainings that one seed passes and another does not."""
+        failed = {
+            name: next((result.stage for result in each.stages if not result.passed), None)
+            for name, each in group.items()
+            if each.is_over
+        }
+        if any(failed.values()) and not all(failed.values()):
+            failed_at = {name: stage for name, stage in failed.items() if stage}
+            yield self.finding(
+                "some_fail",
+                {
+                    "failed at": failed_at,
+                    "passed": [name for name, stage in failed.items() if not stage],
+                    "seeds": {name: group[name].config["seed"] for name in failed},
+                },
+                num_failed=len(failed_at),
+                num_runs=len(failed),
+                drawn=drawn,
+                stages=", ".join(dict.fromkeys(failed_at.values())),
+            )
 
 
 def _by_fold(recipe: Evidences) -> list[dict[str, Evidence]]:
@@ -74,29 +94,3 @@ def _by_fold(recipe: Evidences) -> list[dict[str, Evidence]]:
     for name, evidence in recipe.items():
         groups.setdefault(fold_of(setup_of(evidence).config), {})[name] = evidence
     return list(groups.values())
-
-
-def _with_failures(group: Evidences, drawn: str) -> Iterable[Finding]:
-    """Gates or trainings that one seed passes and another does not."""
-    over = {name: each for name, each in group.items() if each.is_over}
-    failed = {
-        name: next((result.stage for result in each.stages if not result.passed), None)
-        for name, each in over.items()
-    }
-    if any(failed.values()) and not all(failed.values()):
-        lost = {name: stage for name, stage in failed.items() if stage}
-        yield Finding(
-            severity="warning",
-            sentence=f"{len(lost)} of {len(failed)} runs that differ in their {drawn} alone "
-            f"failed, "
-            f"at {', '.join(dict.fromkeys(lost.values()))}",
-            evidence={
-                "failed at": lost,
-                "passed": [name for name, stage in failed.items() if not stage],
-                "seeds": {name: group[name].config["seed"] for name in failed},
-            },
-            cause="training is unstable at the start: the learning rate is near its limit, or the "
-            "initialization is poor",
-            command="try a warm-up, or a lower learning rate, over the same seeds: "
-            "schedule.warmup_epochs=1",
-        )

@@ -4,129 +4,111 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from expkit.diagnosis.curves import lr_of
+from expkit.diagnosis.curves import TrainingCurves, last_curves
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.figures import column, slope
+from expkit.diagnosis.failed_gates import FailedGate, failed_gates
+from expkit.diagnosis.figures import slope
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.lr_estimate import estimate
+from expkit.diagnosis.remedies import wider
 from expkit.diagnosis.rule import Rule
-from expkit.metrics.percentages import percent
+from expkit.diagnosis.settings import lr_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Underfitting(Rule):
-    """Even the training samples were hardly learnt, and it got no better at the end."""
+    """Even the training samples were hardly learnt, and the loss fell no more at the end."""
 
     min_epochs: Annotated[int, Ge(1)] = 10
-    # of the way from always predicting the largest class to all right
     max_way: Annotated[float, Gt(0), Le(1)] = 0.25
-    max_fall: Annotated[float, Gt(0), Le(1)] = 0.02  # of the training loss in the last third
-    # where the last layer is given fewer features than the classes' numbers have binary digits
+    max_fall: Annotated[float, Gt(0), Le(1)] = 0.02
     max_narrow_way: Annotated[float, Gt(0), Le(1)] = 0.8
-    max_narrow_fall: Annotated[float, Gt(0), Le(1)] = 0.15  # a narrow net creeps on for long
+    max_narrow_fall: Annotated[float, Gt(0), Le(1)] = 0.15
+    min_gate_steps: Annotated[int, Ge(1)] = 100
+    max_gate_narrowness: Annotated[float, Gt(0)] = 2.0
+    max_gate_fall: Annotated[float, Gt(0), Le(1)] = 0.15
+    min_gate_gain: Annotated[float, Gt(0), Le(1)] = 0.02
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
-        for gate in evidence.gates:
-            if (found := self._judge_gate(evidence, gate)) is not None:
-                yield found
-                return
-        is_narrow = narrowness(evidence) < 1
-        for stage in evidence.trainings[-1:]:
-            majority = evidence.metadata_of(stage).majority_accuracy("train")
-            records = evidence.epochs(stage)
-            losses, accuracies = column(records, "train/loss"), column(records, "train/accuracy")
-            if evidence.result(stage) is None or len(losses) < self.min_epochs:
-                continue
-            if majority is None or not accuracies:
-                continue
-            held_out = column(records, f"{evidence.monitored}/accuracy")
-            # augmentation and dropout lower the training figure alone: the better one counts
-            reached = max(statistics.fmean(each[-3:]) for each in (accuracies, held_out) if each)
-            third = losses[-(len(losses) // 3) :]
-            fall = -slope(third) * len(third) / max(abs(statistics.fmean(third)), 1e-12)
-            way = (reached - majority) / (1 - majority) if majority < 1 else 1.0
-            is_stuck = way < self.max_way and fall < self.max_fall
-            if is_narrow and way < self.max_narrow_way and fall < self.max_narrow_fall:
-                is_stuck = True
-            if is_stuck:
-                yield self._tell(evidence, stage, reached, majority, fall)
+        found = (self._judge_gate(gate) for gate in failed_gates(evidence))
+        at_gate = next((each for each in found if each is not None), None)
+        if at_gate is not None:
+            yield at_gate
+            return
+        curves = last_curves(evidence)
+        if curves is not None and curves.is_over:
+            yield from self._judge(curves)
 
-    def _judge_gate(self, evidence: Evidence, gate: str) -> Finding | None:
-        """Too few features to keep a few samples apart, at a rate that is sound."""
-        result, ratio = evidence.result(gate), narrowness(evidence)
-        losses = [record["train/loss"] for record in evidence.epochs(gate)]
-        if result is None or result.passed or ratio >= 2 or len(losses) < 100:
-            return None
-        if not all(map(math.isfinite, losses)) or max(losses[:20]) > 2 * losses[0]:
-            return None
-        good, lr = estimate(evidence, lr_of(evidence.config)), lr_of(evidence.config)
-        if good is not None and not good / 100 < lr < 3 * good:
-            return None
-        stands = losses[-1] > 0.85 * losses[len(losses) // 2]
-        learns = losses[-1] < 0.98 * losses[0]
-        if not learns or not (ratio < 1 or stands):
-            return None
-        features, classes = features_of(evidence), evidence.metadata.num_classes
-        return Finding(
-            severity="fatal",
-            sentence=f"{gate} ended at a loss of {losses[-1]:.3g} after {len(losses)} steps: its "
-            f"last layer is given {features} feature{'s' if features != 1 else ''} to tell "
-            f"{classes} classes by",
-            evidence={
-                "features": features,
-                "classes": classes,
-                "first_loss": losses[0],
-                "last_loss": losses[-1],
-                "learning_rate": lr,
-            },
-            cause="the net is too small: so few features keep hardly more samples apart than that",
-            remedies=wider(evidence.config["model"]),
-            command="" if wider(evidence.config["model"]) else "choose a larger model",
-            stage=gate,
-            epoch=len(losses),
-        )
-
-    def _tell(
-        self, evidence: Evidence, stage: str, reached: float, majority: float, fall: float
-    ) -> Finding:
-        records, features = evidence.epochs(stage), features_of(evidence)
+    def _judge(self, curves: TrainingCurves) -> Iterable[Finding]:
+        evidence = curves.evidence
+        majority = evidence.metadata_of(curves.stage).majority_accuracy("train")
+        losses, accuracies = curves.column("train/loss"), curves.column("train/accuracy")
+        if len(losses) < self.min_epochs or majority is None or not accuracies:
+            return
+        held_out = curves.column(f"{curves.split}/accuracy")
+        # augmentation and dropout lower the training figure alone: the better one counts
+        reached = max(statistics.fmean(each[-3:]) for each in (accuracies, held_out) if each)
+        third = losses[-(len(losses) // 3) :]
+        fall = -slope(third) * len(third) / max(abs(statistics.fmean(third)), 1e-12)
+        way = (reached - majority) / (1 - majority) if majority < 1 else 1.0
         is_narrow = narrowness(evidence) < 1
-        return Finding(
-            severity="warning",
-            sentence=f"the training samples were hardly learnt: {percent(reached)} right, the "
-            f"largest class is {percent(majority)}, and the loss stands still at "
-            f"{records[-1]['train/loss']:.3g}",
-            evidence={
+        is_stuck = way < self.max_way and fall < self.max_fall
+        if is_narrow and way < self.max_narrow_way and fall < self.max_narrow_fall:
+            is_stuck = True  # a narrow net creeps on for long
+        if not is_stuck:
+            return
+        features = features_of(evidence)
+        yield self.finding(
+            "narrow" if is_narrow else "stuck",
+            {
                 "train/accuracy": reached,
                 "largest class": majority,
-                "train/loss": records[-1]["train/loss"],
+                "train/loss": losses[-1],
                 "fall of the loss in the last third": fall,
-                "epochs": len(records),
+                "epochs": curves.num_epochs,
                 **({"features of the last layer": features} if features else {}),
             },
-            cause=f"the net is too small: its last layer is given {features} features"
-            if is_narrow
-            else "the net is too small or held back too much, its learning rate does not fit, or "
-            "its "
-            "inputs do not tell the classes apart",
             remedies=wider(evidence.config["model"]) if is_narrow else (),
-            command=""
-            if is_narrow
-            else "see what stands in its way: does it learn 10 samples? "
-            "expkit train ... procedure=overfit",
-            stage=stage,
-            epoch=int(records[-1]["epoch"]),
+            stage=curves.stage,
+            epoch=curves.last_epoch,
+            features=features,
+        )
+
+    def _judge_gate(self, gate: FailedGate) -> Finding | None:
+        """Too few features to keep a few samples apart, at a learning rate that is sound."""
+        evidence, ratio = gate.evidence, narrowness(gate.evidence)
+        if ratio >= self.max_gate_narrowness or gate.num_steps < self.min_gate_steps:
+            return None
+        good, lr = estimate(evidence, lr_of(evidence.config)), lr_of(evidence.config)
+        if not gate.is_calm or (good is not None and not good / 100 < lr < 3 * good):
+            return None
+        stands_still = gate.last > (1 - self.max_gate_fall) * gate.halfway
+        learns = gate.last < (1 - self.min_gate_gain) * gate.first
+        if not learns or not (ratio < 1 or stands_still):
+            return None
+        return self.finding(
+            "gate",
+            {
+                "features": features_of(evidence),
+                "classes": evidence.metadata.num_classes,
+                "first_loss": gate.first,
+                "last_loss": gate.last,
+                "learning_rate": lr,
+            },
+            remedies=wider(evidence.config["model"]),
+            stage=gate.stage,
+            epoch=gate.num_steps,
         )
 
 
 def features_of(evidence: Evidence) -> int | None:
-    """Return what the last layer is given: its weights by the number of classes."""
+    """The number of features that the last layer is given: its weights by the classes."""
     classes, records = evidence.metadata.num_classes, evidence.of_kind("model")
     if not classes or not records:
         return None
@@ -140,17 +122,6 @@ def features_of(evidence: Evidence) -> int | None:
 def narrowness(evidence: Evidence) -> float:
     """Features of the last layer, beside the binary digits that it takes to number the classes."""
     features, classes = features_of(evidence), evidence.metadata.num_classes
-    if features is None or not classes or classes < 3:  # two classes are told by one
+    if features is None or not classes or classes < 3:  # one feature tells two classes apart
         return math.inf
     return features / math.ceil(math.log2(classes))
-
-
-def wider(model: Mapping[str, Any]) -> list[list[str]]:
-    """The same net with layers of a usual width, where its config names them."""
-    remedies = []
-    for key in ("widths", "hidden"):
-        widths = model.get(key)
-        if isinstance(widths, list | tuple) and widths and min(widths) < 16:
-            words = ",".join(str(max(16 * 2**i, width)) for i, width in enumerate(widths))
-            remedies.append(f"model.{key}=[{words}]")
-    return [remedies] if remedies else []

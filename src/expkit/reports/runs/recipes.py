@@ -47,7 +47,7 @@ class Recipe:
 
     @cached_property
     def judged(self) -> Sequence[RunRow]:
-        """Those with a figure of a whole training: one that was pruned has another's."""
+        """The draws with a figure of a whole training: a pruned one's is of less."""
         if not self.metric:
             return self.draws
         known = self.figures(self.metric)
@@ -68,24 +68,25 @@ class Recipe:
         return std_of(self.values)
 
     def in_words(self, metric: str) -> str:
-        """`91.20 ± 0.35 %`, by the sweep's metric as it is shown; a dash without a figure."""
+        """Return `91.20 ± 0.35 %` for the sweep's metric as it is shown; a dash without any."""
         return formatting.spread(metric, self.mean, self.std)
 
     def figures(self, metric: str) -> dict[Any, float]:
-        """The figures by seed, or by seed and fold, where it was measured."""
+        """Return the figures by seed, or by seed and fold, where it was measured."""
         found = ((row.draw, row.figure(metric)) for row in self.draws)
         return {draw: value for draw, value in found if value is not None and math.isfinite(value)}
 
     def mean_of(self, metric: str) -> float | None:
-        """Over the seeds and folds, where any was measured."""
+        """Return the mean over the seeds and folds that have a figure."""
         return mean_of(self.figures(metric).values())
 
     def std_of(self, metric: str) -> float | None:
+        """Return the standard deviation over seeds and folds; None of one."""
         return std_of(self.figures(metric).values())
 
     @property
     def num_folds(self) -> int:
-        """So many folds of cross-validation; 0 where there is none, or one fold alone."""
+        """The number of folds of cross-validation; 0 where there is none, or one fold alone."""
         return count_folds([row.fold for row in self.draws])
 
     @property
@@ -120,11 +121,12 @@ class Recipe:
 
 
 def mean_of(values: Collection[float]) -> float | None:
+    """Return the mean; None of no value."""
     return statistics.fmean(values) if values else None
 
 
 def std_of(values: Collection[float]) -> float | None:
-    """The standard deviation over seeds; of one nothing is known of it."""
+    """Return the sample standard deviation; None of a single value."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 
@@ -137,7 +139,7 @@ def fold_rows(rows: Sequence[RunRow]) -> Folding:
 
 
 def recipes_of(rows: Sequence[RunRow], folding: Folding, metric: str = "") -> list[Recipe]:
-    """In the order of their first rows."""
+    """Return the recipes in the order of their first rows."""
     recipe_of = {place: number for number, part in enumerate(folding.recipes) for place in part}
     repeats: list[list[RunRow]] = [[] for _ in folding.recipes]
     for again, once in folding.repeats.items():
@@ -149,7 +151,7 @@ def recipes_of(rows: Sequence[RunRow], folding: Folding, metric: str = "") -> li
 
 
 def rivals_of(rows: Sequence[RunRow], folding: Folding) -> list[Recipe]:
-    """Recipes to be compared; where all are one, it is its seeds, and never its folds."""
+    """Return the recipes to compare; of a single one, its seeds, and never its folds."""
     recipes = recipes_of(rows, folding)
     if len(recipes) == 1 and not recipes[0].num_folds:
         return [Recipe(label_of(i), [row]) for i, row in enumerate(recipes[0].draws)]
@@ -157,7 +159,7 @@ def rivals_of(rows: Sequence[RunRow], folding: Folding) -> list[Recipe]:
 
 
 def ranked(rows: Sequence[RunRow], folding: Folding, metric: str) -> list[Recipe]:
-    """A sweep's recipes by their settings, the best first; those without a figure last."""
+    """Return a sweep's recipes with their settings, the best first, those without figure last."""
     recipes = recipes_of(rows, folding, metric)
     inner = _inner(recipes)
     settings = [_settings(each.first, inner) for each in recipes]

@@ -85,11 +85,12 @@ class RunRow:
 
     @property
     def is_done(self) -> bool:
+        """Tell whether nothing is left to do."""
         return self.status in DONE
 
     @property
     def is_failed(self) -> bool:
-        """Also where a gate says so."""
+        """Tell whether it failed, also at a gate."""
         return self.status in FAILURES
 
     @property
@@ -115,13 +116,13 @@ class RunRow:
 
     @property
     def output(self) -> Path:
-        """Return what the job printed."""
+        """The file of what the job printed."""
         assert self.job is not None
         return self.job.output
 
     @property
     def folder(self) -> str:
-        """Relative to the sweep; that of a run taken over from elsewhere is not in it."""
+        """The run's folder by its name; by its path where the run is another sweep's."""
         if self.path is None:
             return ""
         is_inside = self.job is None or self.path.parent == self.job.sweep
@@ -130,12 +131,12 @@ class RunRow:
     @property
     def failure(self) -> str:
         """Its status and why, unless one says the other; with the finding that names a cause."""
-        told = self.reason or self.status
+        text = self.reason or self.status
         says_status = self.reason.lower().startswith(self.status) or self.status == "failed"
         if self.reason and not says_status:
-            told = f"{self.status}: {self.reason}"
+            text = f"{self.status}: {self.reason}"
         causes = ", ".join(self.findings[:MAX_CAUSES])
-        return f"{told}; found: {causes}" if causes else told
+        return f"{text}; found: {causes}" if causes else text
 
     def setup(self) -> Setup:
         """Return what decides of which recipe it is a draw.
@@ -191,7 +192,7 @@ def read_jobs(sweep: Sweep) -> list[RunRow]:
 
 
 def read_job(job: Job, variation: Variation) -> RunRow:
-    """From the run's digest alone, once it came to its end."""
+    """Return the row of a job, from its run's digest alone once that has ended."""
     digest, trouble = _digest(job)
     return RunRow(
         path=None if job.run is None else job.run.path,
@@ -209,7 +210,7 @@ def read_job(job: Job, variation: Variation) -> RunRow:
 
 
 def _digest(job: Job) -> tuple[Digest | None, str]:
-    """With what is wrong where a run's records are damaged, which spoils its own row alone.
+    """Return the digest, or what is wrong with the records, which spoils this row alone.
 
     What was stopped early is as done as it will be: its stored digest is not made anew. That of
     a run that went on after it was cut off may be of the interruption.

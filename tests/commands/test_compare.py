@@ -26,8 +26,9 @@ from expkit.records.files import read_json, write_json
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 from expkit.records.seed_groups import Folding
-from expkit.reports.compare.recipes import Member, folding
 from expkit.reports.run.pages import refresh
+from expkit.reports.runs.recipes import fold_rows
+from expkit.reports.runs.rows import RunRow
 
 OUTPUTS = Path("outputs")
 
@@ -436,10 +437,10 @@ def test_runs_are_folded_once(
 
     calls = []
 
-    def count(members: list[Member]) -> Folding:
-        calls.append(len(members))
-        return folding(members)
+    def count(rows: list[RunRow]) -> Folding:
+        calls.append(len(rows))
+        return fold_rows(rows)
 
-    monkeypatch.setattr(command, "folding", count)
+    monkeypatch.setattr(command, "fold_rows", count)
     assert run_here("compare", "narrow", "wide").code == 0
     assert calls == [2]

@@ -34,6 +34,15 @@ def test_every_metric_has_its_range() -> None:
 def test_names_come_apart(name: str, measure: Measure) -> None:
     """Split, metric and class, also where the class has a slash or a bracket."""
     assert Measure.parse(name) == measure
+    assert measure.unsplit == name.removeprefix(f"{measure.split}/")
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [("accuracy", "test"), ("held_out/f1[a/b]", "test"), ("val/f1[a/b]", "val")]
+)
+def test_a_name_without_a_split_is_of_the_judged_one(name: str, split: str) -> None:
+    """Here the run is judged on test."""
+    assert Measure.parse(name).split_of("test") == split
 
 
 def test_direction_of_metrics() -> None:

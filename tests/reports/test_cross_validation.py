@@ -14,14 +14,13 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.files import read_json, write_json
-from expkit.records.run.digest import Digest
 from expkit.records.run.metadata import DatasetMetadata, SplitMetadata
 from expkit.records.run.predictions import write_predictions
-from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep
 from expkit.reports.cross_validation import out_of_fold, pool_folds, pooled_cell
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.summary import summarize
+from expkit.reports.runs.rows import RunRow, row_of
 from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import refresh_sweep
@@ -41,7 +40,7 @@ def answered(split: str, samples: list[str], rights: list[bool]) -> ClassPredict
     )
 
 
-def fold_run(parent: Path, fold: int, rights: list[bool], **more: Any) -> tuple[Digest, Run]:
+def fold_run(parent: Path, fold: int, rights: list[bool], **more: Any) -> RunRow:
     """A run that held one of two folds out, and answered it so."""
     start = more.get("start", fold * len(rights))
     val = answered("val", [f"s{start + i}" for i in range(len(rights))], rights)
@@ -58,7 +57,7 @@ def fold_run(parent: Path, fold: int, rights: list[bool], **more: Any) -> tuple[
         stages=finished_stages(3),
         predictions=[replace(val, split="train"), val],
     )
-    return make_digest(run, summarize(run)), run
+    return row_of(run.path, make_digest(run, summarize(run)))
 
 
 FIRST, SECOND = [True, True, True, False], [True, False]

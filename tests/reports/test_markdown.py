@@ -10,6 +10,7 @@ from synthetic_runs import classes_run, config_of
 
 from expkit.reports import markdown
 from expkit.reports.run.pages import refresh
+from expkit.reports.tables import Table
 
 TAG = "<img src=http://x/a.png onerror=alert(1)>"
 LINK = "[click](http://x)"
@@ -55,7 +56,7 @@ def test_a_block_is_not_ended_by_what_it_shows() -> None:
 
 def test_a_cell_is_one_cell() -> None:
     """What is ours stays markup, and what is not does not become any."""
-    made = markdown.table(("", TAG), [(f"a|b\n{LINK}", markdown.link("out", "jobs/a b.txt"))])
+    made = Table(("", TAG), [(f"a|b\n{LINK}", markdown.link("out", "jobs/a b.txt"))]).markdown()
     assert made.splitlines()[0] == f"|  | {TAG.replace('<', '&lt;')} |"
     assert made.splitlines()[2] == "| a\\|b [click]&#40;http://x) | [out](jobs/a%20b.txt) |"
 

@@ -11,19 +11,18 @@ from expkit.errors import UserError, nearest_of
 from expkit.metrics.names import CLASS_METRICS, Measure
 from expkit.records.files import made_whole
 from expkit.records.lookup import find_runs
-from expkit.records.run.digest import Digest
 from expkit.records.run.reader import Run, find_run
 from expkit.records.run.writer import explain_disk_errors, is_locked
 from expkit.records.seed_groups import Folding
 from expkit.reports import formatting
 from expkit.reports.compare.comparison import Comparison, compare, main_metric
 from expkit.reports.compare.filter import keep_where
-from expkit.reports.compare.recipes import Member, Recipe, fold, folding
 from expkit.reports.compare.screen import WIDTH, comparison_screen
 from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.plots.files import FORMATS, add_format
-from expkit.reports.run.digests import recall_digest
 from expkit.reports.run.summary import recall
+from expkit.reports.runs.recipes import Recipe, fold_rows, following, rivals_of
+from expkit.reports.runs.rows import RunRow, read_run
 from expkit.terminal.arguments import Parser, place
 
 MAX_SHOWN = 10  # recipes beside the baseline
@@ -33,17 +32,17 @@ MAX_LISTED = 3  # runs that are left out, by name
 
 def main(words: Sequence[str]) -> int:
     arguments = _parser().parse_args(words)
-    members, left_out = read_members(find_runs(arguments.runs), arguments.runs)
-    members = keep_where(members, arguments.where)
+    rows, left_out = read_rows(find_runs(arguments.runs), arguments.runs)
+    rows = keep_where(rows, arguments.where)
     baseline = None
     if arguments.baseline is not None:
         baseline = find_run(arguments.baseline).path.resolve()
-        if all(member.path.resolve() != baseline for member in members):
-            members = [*read_members([Run(baseline)], [arguments.baseline])[0], *members]
-    members, metrics = choose_metrics(members, arguments.metric)
-    members, repeated, found = without_repetitions(members, baseline)
+        if all(row.run.path.resolve() != baseline for row in rows):
+            rows = [*read_rows([Run(baseline)], [arguments.baseline])[0], *rows]
+    rows, metrics = choose_metrics(rows, arguments.metric)
+    rows, repeated, found = without_repetitions(rows, baseline)
     left_out += repeated
-    groups = fold(members, found)
+    groups = rivals_of(rows, found)
     if len(groups) < 2:
         _refuse_folds(groups[0], metrics[0])
         raise UserError(
@@ -106,77 +105,75 @@ def _write(
         print(NO_IMAGE)
 
 
-def read_members(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[Member], list[str]]:
+def read_rows(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[RunRow], list[str]]:
     """Those that were measured, and lines on those that were not; refused where none was."""
-    members, reasons = [], dict[str, list[str]]()
+    rows, reasons = [], dict[str, list[str]]()
     for run in runs:
         try:
-            digest = recall_digest(run)
+            row = read_run(run)
         except UserError as error:
             reason = error.what.replace(f"'{run.name}' ", "")
             if is_locked(run.path):
                 reason = "running, and nothing is measured yet"
             reasons.setdefault(reason, []).append(run.name)
             continue
-        if digest.metrics:
-            members.append(Member(run.path, digest))
+        if row.metrics:
+            rows.append(row)
         else:
-            reason = f"{digest.status}, without predictions"
+            reason = f"{row.status}, without predictions"
             reasons.setdefault(reason, []).append(run.name)
     lines = [f"{_listed(names)}: {reason}" for reason, names in reasons.items()]
-    if not members:
+    if not rows:
         raise UserError(
             "none of these runs has predictions to compare",
             where=" ".join(words)[:MAX_SAID],
             allowed="\n".join(lines),
             fix="let them come to their end, or evaluate them: expkit evaluate RUN",
         )
-    return members, lines
+    return rows, lines
 
 
 def without_repetitions(
-    members: Sequence[Member], baseline: Path | None
-) -> tuple[list[Member], list[str], Folding]:
+    rows: Sequence[RunRow], baseline: Path | None
+) -> tuple[list[RunRow], list[str], Folding]:
     """Count a run that was made twice once, as the baseline where it is that; what is left out.
 
     With the folding of those that stay, which of thousands is not to be done twice.
     """
-    ordered = list(members)
+    ordered = list(rows)
     if baseline is not None:
-        ordered.sort(key=lambda each: each.path.resolve() != baseline)
-    found = folding(ordered)
+        ordered.sort(key=lambda each: each.run.path.resolve() != baseline)
+    found = fold_rows(ordered)
     repeats = found.repeats
     lines = [
-        f"{ordered[again].path.name}: a repetition of {ordered[once].path.name} "
+        f"{ordered[again].folder}: a repetition of {ordered[once].folder} "
         "(the same settings, seed and code)"
         for again, once in repeats.items()
     ]
     left_out = {ordered[again].path for again in repeats}
-    kept = [each for each in members if each.path not in left_out]
-    return kept, lines, found if kept == ordered else folding(kept)
+    kept = [each for each in rows if each.path not in left_out]
+    return kept, lines, found if kept == ordered else fold_rows(kept)
 
 
 def _refuse_folds(recipe: Recipe, metric: str) -> None:
     """The folds of one recipe are judged together, and are no rivals."""
     if not recipe.num_folds:
         return
-    runs = [(member.digest, Run(member.path)) for member in recipe.members]
-    mean = recipe.mean(metric)
-    shown = "-" if mean is None else formatting.spread(metric, mean, recipe.spread(metric))
+    shown = formatting.spread(metric, recipe.mean_of(metric), recipe.std_of(metric))
     named = metric if Measure.parse(metric).split else f"{recipe.first.judged_split}/{metric}"
+    pooled = out_of_fold(recipe.draws, metric)
     raise UserError(
         f"these are {recipe.unit} of one recipe, which are not compared with each other",
-        where=f"{named}: {shown}, mean ± std over {recipe.unit}\n{out_of_fold(runs, metric)}",
+        where=f"{named}: {shown}, mean ± std over {recipe.unit}\n{pooled}",
         fix="name the folds of another recipe, too: expkit compare SWEEP SWEEP",
     )
 
 
 def _followers(followers: Sequence[str], groups: Sequence[Recipe]) -> str:
     """A note on the keys that were folded with the seed; empty without any."""
-    if not followers or all(len(group.members) == 1 for group in groups):
+    if not followers or all(len(group.draws) == 1 for group in groups):
         return ""
-    has, it = ("has", "it is") if len(followers) == 1 else ("have", "they are")
-    return f"note: {_listed(followers)} {has} one value for each seed: {it} taken as part of it"
+    return f"note: {following(followers, _listed(followers))}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -184,17 +181,17 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def choose_metrics(members: Sequence[Member], wanted: str | None) -> tuple[list[Member], list[str]]:
+def choose_metrics(rows: Sequence[RunRow], wanted: str | None) -> tuple[list[RunRow], list[str]]:
     """The metric to judge by and the others of its split; runs that lack one of a class get it."""
-    known = dict.fromkeys(name for member in members for name in _names(member.digest))
+    known = dict.fromkeys(name for row in rows for name in _names(row))
     if wanted is None:
         plain = [name for name in known if "/" not in name]
         first = main_metric(plain)
-        return list(members), [first, *(name for name in plain if name != first)]
+        return list(rows), [first, *(name for name in plain if name != first)]
     measure = Measure.parse(wanted)
     if measure.metric in CLASS_METRICS and measure.class_name is not None:
-        members = [_with_class(member, measure, wanted) for member in members]
-    if all(member.digest.figure(wanted) is None for member in members):
+        rows = [_with_class(row, measure) for row in rows]
+    if all(row.figure(wanted) is None for row in rows):
         raise UserError(
             f"no run has a metric '{wanted}'",
             where=f"--metric {wanted}",
@@ -204,35 +201,33 @@ def choose_metrics(members: Sequence[Member], wanted: str | None) -> tuple[list[
         )
     start = f"{measure.split}/" if measure.split else ""
     others = [name for name in known if name.startswith(start) and name.count("/") == bool(start)]
-    return list(members), [wanted, *(name for name in others if name != wanted)]
+    return list(rows), [wanted, *(name for name in others if name != wanted)]
 
 
-def _names(digest: Digest) -> list[str]:
+def _names(row: RunRow) -> list[str]:
     """Without a split: of the judged one."""
-    judged = digest.metrics.get(digest.judged_split, {})
-    return [*judged, *(f"{split}/{name}" for split in digest.metrics for name in judged)]
+    judged = row.metrics.get(row.judged_split, {})
+    return [*judged, *(f"{split}/{name}" for split in row.metrics for name in judged)]
 
 
 def _splits(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(f"{name.partition('/')[0]}/" for name in names if "/" in name))
 
 
-def _with_class(member: Member, measure: Measure, name: str) -> Member:
+def _with_class(row: RunRow, measure: Measure) -> RunRow:
     """A metric of one class stands in the summary alone."""
-    digest = member.digest
-    split = digest.judged_split if measure.split in ("", "held_out") else measure.split
-    plain = name.removeprefix(f"{measure.split}/") if measure.split else name
-    classes, metrics = recall(Run(member.path))["classes"], dict(digest.metrics)
+    split = measure.split_of(row.judged_split)
+    classes, metrics = recall(row.run)["classes"], dict(row.metrics)
     for each in dict.fromkeys([split, *({"val"} & classes.keys())]):  # val chooses what is shown
-        found = (row for row in classes.get(each, ()) if row["class"] == measure.class_name)
-        value = next((row[measure.metric] for row in found), None)
-        metrics[each] = {**metrics.get(each, {}), plain: value}
-    return replace(member, digest=replace(digest, metrics=metrics))
+        found = (own for own in classes.get(each, ()) if own["class"] == measure.class_name)
+        value = next((own[measure.metric] for own in found), None)
+        metrics[each] = {**metrics.get(each, {}), measure.unsplit: value}
+    return replace(row, metrics=metrics)
 
 
 def _baseline(groups: Sequence[Recipe], path: Path | None) -> Recipe:
     if path is None:
         return groups[0]
     return next(
-        group for group in groups if any(member.path.resolve() == path for member in group.members)
+        group for group in groups if any(row.run.path.resolve() == path for row in group.draws)
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from expkit.data.store.folder_tree import image_suffixes
 from expkit.errors import UserError
-from expkit.records.csv_cells import safe_cell
+from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_output
 from expkit.records.run.predictions import UNDECODABLE
 from expkit.records.run.reader import Run, find_run
@@ -185,7 +183,4 @@ def list_images(given: Sequence[Path]) -> list[Path]:
 
 
 def as_csv(rows: Iterable[Sequence[str]]) -> str:
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
-    return stream.getvalue()
+    return csv_text(rows)

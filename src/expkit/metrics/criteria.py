@@ -43,7 +43,7 @@ class Criterion:
     @property
     def metric(self) -> str:
         """The metric with its class and without its split."""
-        return self.name.removeprefix(f"{self.measure.split}/")
+        return self.measure.unsplit
 
     def is_met(self, value: float) -> bool:
         """A number that is not finite meets nothing."""

@@ -81,6 +81,15 @@ class Measure:
         split, _, metric = name.rpartition("/")
         return cls(split, metric)
 
+    @property
+    def unsplit(self) -> str:
+        """The same without its split: `recall[cherry_pit]`."""
+        return self.metric if self.class_name is None else f"{self.metric}[{self.class_name}]"
+
+    def split_of(self, judged_split: str) -> str:
+        """The split that it is of, in a run that is judged on this one."""
+        return judged_split if self.split in ("", "held_out") else self.split
+
 
 def is_lower_better(name: str) -> bool:
     """Tell whether a lower value is better, of a metric with or without split and class."""
@@ -114,7 +123,7 @@ def for_choosing(objective: str) -> str:
     """A sweep chooses by samples that its choice is not judged on, where there are such."""
     measure = Measure.parse(objective)
     if measure.split in ("", "held_out"):
-        return f"{CHOOSING}/{objective.removeprefix('held_out/')}"
+        return f"{CHOOSING}/{measure.unsplit}"
     return objective
 
 

@@ -7,6 +7,8 @@ written out, as it is on the screen.
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import re
 from collections.abc import Iterable
 
@@ -29,6 +31,18 @@ def safe_cell(cell: str) -> str:
 def safe_row(cells: Iterable[object]) -> list[object]:
     """Return a row whose texts are safe cells; numbers stay numbers."""
     return [safe_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as the text of a CSV whose texts are safe cells."""
+    return csv_of_safe_cells(map(safe_row, rows))
+
+
+def csv_of_safe_cells(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as a CSV, where a column of few names had each of them made safe but once."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def plain_cell(cell: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 SEED, FOLD, NUM_FOLDS = "seed", "dataset.fold", "dataset.num_folds"
@@ -104,21 +105,26 @@ def fold_draws(setups: Sequence[Setup]) -> Folding:
 
 def _varying(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The settings that not all have alike, as text: 1 is not 1.0, and None is a value."""
+    keys = differing_keys(configs)
+    return [
+        {
+            key: repr(config[key])
+            for key in keys
+            if key in config and _is_setting(key, has_fold=fold_of(config) is not None)
+        }
+        for config in configs
+    ]
+
+
+def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that these flat configs do not all have alike, in the order of the configs."""
     first = configs[0] if configs else {}
     alike = {
         key
         for key, value in first.items()
         if all(key in each and _is_same(each[key], value) for each in configs)
     }
-    varying = [{k: v for k, v in each.items() if k not in alike} for each in configs]
-    return [
-        {
-            key: repr(value)
-            for key, value in own.items()
-            if _is_setting(key, has_fold=fold_of(config) is not None)
-        }
-        for own, config in zip(varying, configs, strict=True)
-    ]
+    return [key for key in dict.fromkeys(chain.from_iterable(configs)) if key not in alike]
 
 
 def _is_same(one: Any, other: Any) -> bool:

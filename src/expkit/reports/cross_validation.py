@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from expkit.errors import UserError
 from expkit.metrics.names import Measure
 from expkit.metrics.predictions import ClassPredictions, Predictions
-from expkit.records.run.digest import Digest
 from expkit.records.run.reader import Run
-from expkit.records.seed_groups import NUM_FOLDS, SEED, fold_of
+from expkit.records.seed_groups import NUM_FOLDS
 from expkit.reports import formatting
 from expkit.reports.run.figures import Figure, Measured
+from expkit.reports.runs.recipes import mean_of, std_of
+from expkit.reports.runs.rows import RunRow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,21 +47,17 @@ class OutOfFold:
         )
 
 
-def pool_folds(runs: Sequence[tuple[Digest, Run]], metric: str) -> OutOfFold:
+def pool_folds(rows: Sequence[RunRow], metric: str) -> OutOfFold:
     """The metric over all held-out folds of one seed together, with its ordinary interval."""
-    planned = int(runs[0][0].config[NUM_FOLDS])
-    name = f"{HELD_OUT_FOLD}/{_without_split(metric)}"
-    empty = OutOfFold(name, len({fold_of(digest.config) for digest, _ in runs}), planned)
+    planned = int(rows[0].flat_config[NUM_FOLDS])
+    plain = Measure.parse(metric).unsplit
+    name = f"{HELD_OUT_FOLD}/{plain}"
+    empty = OutOfFold(name, len({row.fold for row in rows}), planned)
     try:
-        pooled = _pooled([_held_out(run) for _, run in runs])
+        pooled = _pooled([_held_out(row.run) for row in rows])
     except UserError as error:
         return replace(empty, trouble=error.what)
-    return replace(empty, figure=Measured.of(pooled).look_up(_without_split(metric)))
-
-
-def _without_split(metric: str) -> str:
-    split = Measure.parse(metric).split
-    return metric.removeprefix(f"{split}/") if split else metric
+    return replace(empty, figure=Measured.of(pooled).look_up(plain))
 
 
 def _held_out(run: Run) -> Predictions:
@@ -95,9 +91,9 @@ def _joined(parts: Sequence[Predictions], name: str) -> npt.NDArray[np.generic]:
     return np.concatenate([getattr(part, name) for part in parts])
 
 
-def out_of_fold(runs: Sequence[tuple[Digest, Run]], metric: str) -> str:
+def out_of_fold(rows: Sequence[RunRow], metric: str) -> str:
     """The pooled figure in words; of several seeds their mean and std, as each judges them all."""
-    pooled = _of_seeds(runs, metric)
+    pooled = _of_seeds(rows, metric)
     first = next((each for each in pooled if each.trouble), pooled[0])
     name = f"out of fold, {first.metric}"
     if len(pooled) == 1 or first.trouble or any(each.figure.value is None for each in pooled):
@@ -108,9 +104,9 @@ def out_of_fold(runs: Sequence[tuple[Digest, Run]], metric: str) -> str:
     )
 
 
-def pooled_cell(runs: Sequence[tuple[Digest, Run]], metric: str) -> str:
+def pooled_cell(rows: Sequence[RunRow], metric: str) -> str:
     """The same for a table: `96.00 % (95.0 to 96.9 %)`, or a dash."""
-    pooled = _of_seeds(runs, metric)
+    pooled = _of_seeds(rows, metric)
     if any(each.trouble or each.figure.value is None for each in pooled):
         return "-"
     if len(pooled) > 1:
@@ -120,13 +116,13 @@ def pooled_cell(runs: Sequence[tuple[Digest, Run]], metric: str) -> str:
     return shown if ends == "-" else f"{shown} ({ends})"
 
 
-def _of_seeds(runs: Sequence[tuple[Digest, Run]], metric: str) -> list[OutOfFold]:
-    by_seed: dict[object, list[tuple[Digest, Run]]] = {}
-    for digest, run in runs:
-        by_seed.setdefault(digest.config.get(SEED), []).append((digest, run))
+def _of_seeds(rows: Sequence[RunRow], metric: str) -> list[OutOfFold]:
+    by_seed: dict[int, list[RunRow]] = {}
+    for row in rows:
+        by_seed.setdefault(row.seed, []).append(row)
     return [pool_folds(each, metric) for each in by_seed.values()]
 
 
 def _mean_of(pooled: Sequence[OutOfFold], metric: str) -> str:
     values = [each.figure.value for each in pooled if each.figure.value is not None]
-    return formatting.spread(metric, statistics.fmean(values), statistics.stdev(values))
+    return formatting.spread(metric, mean_of(values), std_of(values))

@@ -25,8 +25,10 @@ def figure(name: str, value: float | None) -> str:
     return percent(value) if is_fraction(name) else f"{value:.4g}"
 
 
-def spread(name: str, mean: float, deviation: float | None) -> str:
+def spread(name: str, mean: float | None, deviation: float | None, absent: str = "-") -> str:
     """`91.20 ± 0.35 %`; of one seed nothing is known of the spread."""
+    if mean is None:
+        return absent
     if deviation is None:
         return figure(name, mean)
     if is_fraction(name):

@@ -43,7 +43,7 @@ class SweepScreen:
     """
 
     def __init__(self, sweep_path: Path, *, conducts: bool = True) -> None:
-        self._table = SweepTable(sweep_path) if conducts else None
+        self._table = SweepTable.read(sweep_path) if conducts else None
         self._progress = SweepProgress(sweep_path)
         self._began = time.monotonic()
         self._begun: set[str] = set()

@@ -205,11 +205,6 @@ def test_other_data_is_said_not_to_compare(tmp_path: Path) -> None:
     assert "| 5.00 % / 10.00 % | 5.00 % / 10.00 % |" in page.read_text()
 
 
-def test_cells_of_a_table_cannot_end_it() -> None:
-    """Pipes and line breaks in a reason stay inside their cell."""
-    assert markdown.table(["a"], [["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -17,9 +17,9 @@ from synthetic_runs import (
 
 from expkit.records.run.reader import Run
 from expkit.reports import formatting
-from expkit.reports.markdown import metrics_table
 from expkit.reports.run.screen import closing_screen
 from expkit.reports.run.summary import summarize
+from expkit.reports.run.summary_tables import metrics_table
 
 
 def screen_of(run: Run) -> str:

@@ -26,8 +26,8 @@ from synthetic_runs import (
 
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.reader import Run
-from expkit.reports import markdown
 from expkit.reports.run.summary import all_passed, recall, summarize
+from expkit.reports.run.summary_tables import criteria_table
 
 
 def run_with_accuracy(parent: Path, num_right: int, num_samples: int, criterion: str | None) -> Run:
@@ -226,7 +226,7 @@ def test_a_criterion_that_was_not_measured_is_named_as_in_the_table(tmp_path: Pa
     (run.path / "config.yaml").write_text(yaml.safe_dump(config))
     summary = summarize(Run(run.path))
     assert summary["verdict_reason"] == "not measured: train/top5_accuracy > 99 %"
-    assert "| train/top5_accuracy > 99 % | not measured |" in markdown.criteria_table(summary)
+    assert "| train/top5_accuracy > 99 % | not measured |" in criteria_table(summary)
 
 
 @pytest.mark.parametrize(("weights", "is_chosen"), [("best", True), ("last", False)])

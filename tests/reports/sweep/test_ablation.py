@@ -12,13 +12,14 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.records.files import read_json, write_json
 from expkit.records.sweep.claims import Claim
 from expkit.records.sweep.folder import Sweep
-from expkit.reports.sweep.ablation import describe, measure_ablation
+from expkit.reports.sweep.ablation import describe
 from expkit.reports.sweep.ablation_page import ablation_section
-from expkit.reports.sweep.ablation_plot import draw_ablation, draw_forest
-from expkit.reports.sweep.ablation_verdict import in_words, judge_hypothesis
+from expkit.reports.sweep.ablation_verdict import AblationVerdict, in_words
 from expkit.reports.sweep.caveats import sweep_answer
 from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.page import draw_sweep_plots
+from expkit.reports.sweep.plots.ablation_effects import draw_ablation, draw_forest
 
 RECIPE = (0.80, 0.84, 0.79)
 GAPS = (-0.10, -0.12, -0.14)
@@ -40,7 +41,7 @@ def jobs_of(changes: dict[str, tuple[float, ...]]) -> list[FakeJob]:
 def test_a_change_is_held_against_the_same_seed(tmp_path: Path) -> None:
     """Gaps of -10, -12 and -14 points: mean -12, s 2, t(2) 4.3027, so -12 -+ 4.97."""
     sweep = Sweep(write_sweep(tmp_path, jobs_of({"worse": GAPS})))
-    result = measure_ablation(sweep)
+    result = SweepOutcome.of(sweep.path).ablation
     assert result is not None
     (worth,) = result.worths
     assert worth.gain == pytest.approx(-0.12)
@@ -53,7 +54,7 @@ def test_a_change_is_held_against_the_same_seed(tmp_path: Path) -> None:
 def test_the_costliest_change_stands_first_and_each_has_its_word(tmp_path: Path) -> None:
     """The title counts those that show nothing."""
     changes = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
-    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs_of(changes))))
+    result = SweepOutcome.of(write_sweep(tmp_path, jobs_of(changes))).ablation
     assert result is not None
     assert [(worth.name, worth.word) for worth in result.worths] == [
         ("bad", "hurts"),
@@ -71,7 +72,7 @@ def test_the_words_are_corrected_for_as_many_changes_as_are_compared(tmp_path: P
     others = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
     words = []
     for name, changes in (("alone", slight), ("among", {**others, **slight})):
-        result = measure_ablation(Sweep(write_sweep(tmp_path, jobs_of(changes), name)))
+        result = SweepOutcome.of(write_sweep(tmp_path, jobs_of(changes), name)).ablation
         assert result is not None
         words += [worth.word for worth in result.worths if worth.name == "slight"]
     assert words == ["helps", "no evidence of a difference"]
@@ -80,7 +81,7 @@ def test_the_words_are_corrected_for_as_many_changes_as_are_compared(tmp_path: P
 def test_one_seed_is_no_proof_and_is_told_so(tmp_path: Path) -> None:
     """Nothing is known of the noise, whatever the difference."""
     jobs = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, 0.2, change="x")]
-    parts = ablation_section(Sweep(write_sweep(tmp_path, jobs)))
+    parts = ablation_section(SweepOutcome.of(write_sweep(tmp_path, jobs)))
     assert "| x | `loss=x` | 20.00 % | 1 | -60.00 points | - | one seed alone" in "\n".join(parts)
     assert all(parts)
 
@@ -93,7 +94,7 @@ def test_other_swept_words_are_paired_too(tmp_path: Path) -> None:
         for lr, base in ((0.1, 0.5), (0.2, 0.9))
         for change, gap in ((None, 0.0), ("x", -0.25))
     ]
-    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs)))
+    result = SweepOutcome.of(write_sweep(tmp_path, jobs)).ablation
     assert result is not None
     (worth,) = result.worths
     assert [ours - theirs for ours, theirs in worth.pairs] == pytest.approx([-0.25] * 4)
@@ -113,7 +114,7 @@ def test_jobs_of_one_seed_are_no_independent_proof(tmp_path: Path) -> None:
         for (seed, lr), change in gaps.items()
         for words, gap in (({}, 0.0), ({"loss": "x"}, change))
     ]
-    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs)))
+    result = SweepOutcome.of(write_sweep(tmp_path, jobs)).ablation
     assert result is not None
     (worth,) = result.worths
     assert worth.difference is not None
@@ -131,7 +132,7 @@ def test_a_job_without_a_figure_is_left_out_and_counted(tmp_path: Path) -> None:
         if job.change != "y"
     ]
     jobs += [FakeJob({"loss": "y"}, None, 0, "raised", change="y")]
-    text = "\n".join(ablation_section(Sweep(write_sweep(tmp_path, jobs))))
+    text = "\n".join(ablation_section(SweepOutcome.of(write_sweep(tmp_path, jobs))))
     assert "| x | `loss=x` | 67.50 % | 2 of 3 | -12.00 points" in text
     assert "| y | `loss=y` | - | 0 of 1 | - | - | no figure |" in text
 
@@ -140,14 +141,20 @@ def test_intervals_and_words_are_adjusted_alike(tmp_path: Path) -> None:
     """Gaps of 2, 3 and 4 points: 3 -+ 2.48 alone; among four it is at 0.05 / 2, 3 -+ 3.58."""
     changes = {"good": (0.05, 0.06, 0.07), "noise": (-0.03, 0.01, 0.02), "bad": GAPS}
     jobs = jobs_of({**changes, "slight": (0.02, 0.03, 0.04)})
-    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs)))
+    result = SweepOutcome.of(write_sweep(tmp_path, jobs)).ablation
     assert result is not None
     slight = next(worth for worth in result.worths if worth.name == "slight")
     assert slight.difference is not None
     assert slight.difference.level == pytest.approx(0.025)
     assert slight.difference.interval == pytest.approx((-0.0058, 0.0658), abs=1e-4)
-    text = "\n".join(ablation_section(Sweep(tmp_path / "20260101_000000_7_sweep")))
+    text = "\n".join(ablation_section(SweepOutcome.of(tmp_path / "20260101_000000_7_sweep")))
     assert "| +3.00 points (-0.58 to +6.58) | 0.07 | no evidence of a difference |" in text
+
+
+def judged(sweep: Sweep) -> AblationVerdict:
+    verdict = SweepOutcome.of(sweep.path).hypothesis
+    assert verdict is not None
+    return verdict
 
 
 def claimed(parent: Path, changes: dict[str, tuple[float, ...]], claims: dict[str, str]) -> Sweep:
@@ -170,10 +177,9 @@ def test_no_change_costs_more_than_a_point(
 ) -> None:
     """The non-inferiority test of the hypothesis: no evidence of a cost is not evidence of none."""
     sweep = claimed(tmp_path, {"x": gaps}, {"every": "> -0.01"})
-    verdict = judge_hypothesis(sweep)
-    assert verdict is not None
+    verdict = judged(sweep)
     assert verdict.word == word
-    assert f"**{word.upper()}**" in "\n".join(ablation_section(sweep))
+    assert f"**{word.upper()}**" in "\n".join(ablation_section(SweepOutcome.of(sweep.path)))
     outcome = SweepOutcome.of(sweep.path)
     assert sweep_answer(outcome).startswith(f"hypothesis {word}: ")  # a notebook's index has it
     assert f"  note     hypothesis {word}: " in closing_screen(outcome)
@@ -181,8 +187,9 @@ def test_no_change_costs_more_than_a_point(
 
 def test_p_of_a_claim_by_hand(tmp_path: Path) -> None:
     """Costs of 0.1, 0 and 0.2 points against a margin of one: t = 0.9 / (0.1 / sqrt 3), t(2)."""
-    verdict = judge_hypothesis(claimed(tmp_path, {"x": (-0.001, 0.0, -0.002)}, {"x": "> -0.01"}))
-    assert verdict is not None
+    verdict = SweepOutcome.of(
+        claimed(tmp_path, {"x": (-0.001, 0.0, -0.002)}, {"x": "> -0.01"}).path
+    ).hypothesis
     (judged,) = verdict.claims
     t = 0.009 / (0.001 / math.sqrt(3))
     assert judged.p_shown == pytest.approx(stats.t.sf(t, 2))
@@ -193,16 +200,17 @@ def test_all_claims_must_be_shown_and_one_refuted_is_enough(tmp_path: Path) -> N
     """A claim of its own stands before that of every change; a change left out is not decided."""
     changes = {"little": (-0.001, 0.0, -0.002), "much": GAPS}
     claims = {"every": "> -0.01", "much": "< -0.01"}
-    verdict = judge_hypothesis(claimed(tmp_path / "a", changes, claims))
-    assert verdict is not None
+    verdict = judged(claimed(tmp_path / "a", changes, claims))
     assert verdict.word == "shown"
     assert "little costs less than 1 point (-0.10 points over 3 seeds, p = 0.002)" in verdict.text
     assert "much costs more than 1 point (-12.00 points over 3 seeds, p = 0.0054)" in verdict.text
-    refuted = judge_hypothesis(claimed(tmp_path / "b", changes, {"every": "> -0.01"}))
-    assert refuted is not None
+    refuted = SweepOutcome.of(
+        claimed(tmp_path / "b", changes, {"every": "> -0.01"}).path
+    ).hypothesis
     assert refuted.text.startswith("refuted: it is not so that much costs less than 1 point (")
-    without = judge_hypothesis(claimed(tmp_path / "c", changes, {**claims, "gone": "< 0"}))
-    assert without is not None
+    without = SweepOutcome.of(
+        claimed(tmp_path / "c", changes, {**claims, "gone": "< 0"}).path
+    ).hypothesis
     assert without.text == "not decided: whether gone hurts (no figure)"
 
 
@@ -234,7 +242,7 @@ def test_an_answer_without_claims_is_what_the_changes_show(tmp_path: Path) -> No
 def test_an_interval_that_leaves_the_axis_has_an_arrow(tmp_path: Path) -> None:
     """That of two seeds, 0 -+ 12.7 x 5 points, beside another of a few."""
     changes = {"wide": (-0.05, 0.05), "steady": (0.01, 0.012, 0.011)}
-    result = measure_ablation(Sweep(write_sweep(tmp_path, jobs_of(changes))))
+    result = SweepOutcome.of(write_sweep(tmp_path, jobs_of(changes))).ablation
     assert result is not None
     figure = draw_forest(result, result.worths)
     (axes,) = figure.axes
@@ -247,16 +255,22 @@ def test_an_interval_that_leaves_the_axis_has_an_arrow(tmp_path: Path) -> None:
 
 def test_an_ordinary_sweep_has_no_such_section(tmp_path: Path) -> None:
     """Nor an image."""
-    sweep = Sweep(write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.5), FakeJob({"lr": 2}, 0.6)]))
-    assert ablation_section(sweep) == []
-    assert draw_ablation(sweep, tmp_path) is None
+    path = write_sweep(tmp_path, [FakeJob({"lr": 1}, 0.5), FakeJob({"lr": 2}, 0.6)])
+    outcome = SweepOutcome.of(path)
+    assert ablation_section(outcome) == []
+    assert outcome.ablation is None
+    drawn = draw_sweep_plots(outcome, tmp_path / "plots")
+    assert "ablation.png" not in [plot.name for plot in drawn]
 
 
 def test_the_picture_is_drawn_where_a_change_has_a_figure(tmp_path: Path) -> None:
     """And not where all have failed."""
-    sweep = Sweep(write_sweep(tmp_path, jobs_of({"worse": GAPS})))
-    path = draw_ablation(sweep, tmp_path)
+    result = SweepOutcome.of(write_sweep(tmp_path, jobs_of({"worse": GAPS}))).ablation
+    assert result is not None
+    path = draw_ablation(result, tmp_path)
     assert path is not None
     assert path.stat().st_size > 5000
     failed = [FakeJob({}, 0.8), FakeJob({"loss": "x"}, None, 0, "raised", change="x")]
-    assert draw_ablation(Sweep(write_sweep(tmp_path, failed, "f")), tmp_path) is None
+    result = SweepOutcome.of(write_sweep(tmp_path, failed, "f")).ablation
+    assert result is not None
+    assert draw_ablation(result, tmp_path) is None

@@ -13,13 +13,13 @@ from expkit.records.files import read_json, read_lines, write_json, write_lines
 from expkit.records.run.digest import read_digest
 from expkit.records.sweep.folder import Sweep
 from expkit.reports.run import digests
+from expkit.reports.runs.recipes import ranked
+from expkit.reports.runs.rows import read_jobs
+from expkit.reports.runs.settings import Variation, describe_settings, value_of, words_of
 from expkit.reports.sweep.closing import closing_screen
-from expkit.reports.sweep.groups import fold, spread
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import refresh_sweep
-from expkit.reports.sweep.rows import read_rows
 from expkit.reports.sweep.table import SweepTable
-from expkit.reports.sweep.variation import Variation, describe_settings, value_of, words_of
 
 JOBS = [
     FakeJob({"model": "small", "optimizer.lr": "0.01"}, 0.5, 0),
@@ -64,7 +64,7 @@ def test_figures_from_an_interruption_are_not_those_of_the_end(
     anew = replace(stored, metrics={"val": {"accuracy": 0.9}})
     monkeypatch.setattr(digests, "recall", lambda run: None)
     monkeypatch.setattr(digests, "make_digest", lambda run, summary: anew)
-    assert [row.metrics["val/accuracy"] for row in read_rows(sweep)] == [expected]
+    assert [row.figure("val/accuracy") for row in read_jobs(sweep)] == [expected]
 
 
 def test_words_are_read_as_hydra_means_them() -> None:
@@ -83,7 +83,7 @@ def test_settings_are_told_shortly() -> None:
 def test_the_table_has_a_row_a_job(tmp_path: Path) -> None:
     """Also one that failed, with its reason; figures with all their digits."""
     path = write_sweep(tmp_path, JOBS)
-    SweepTable(path).write()
+    SweepTable.read(path).write()
     rows = read_csv(path)
     assert [row["number"] for row in rows] == ["0", "1", "2", "3"]
     assert [row["model"] for row in rows] == ["small", "small", "large", "large"]
@@ -98,7 +98,7 @@ def test_the_table_follows_a_job_that_ends(tmp_path: Path) -> None:
     """One job is read again, and its figures come as new columns where they are the first."""
     whole = write_sweep(tmp_path, JOBS, "20260101_000000_1")
     path = write_sweep(tmp_path, [FakeJob(JOBS[0].words, status="running")])
-    table = SweepTable(path)
+    table = SweepTable.read(path)
     table.write()
     assert "val/accuracy" not in read_csv(path)[0]
     identity = Sweep(path).jobs[0].id
@@ -117,7 +117,7 @@ def test_seeds_are_folded_and_the_best_comes_first(tmp_path: Path) -> None:
     """0.5 and 0.7 have mean 0.6 and a sample deviation of 0.1414; a failed seed is not counted."""
     outcome = SweepOutcome.of(write_sweep(tmp_path, JOBS))
     large, small = outcome.groups
-    assert spread(small, outcome.objective) == "60.00 ± 14.14 %"
+    assert small.in_words(outcome.objective) == "60.00 ± 14.14 %"
     assert (large.values, len(large.rows)) == ([0.8], 2)
     assert outcome.objective == "val/accuracy"
 
@@ -125,7 +125,10 @@ def test_seeds_are_folded_and_the_best_comes_first(tmp_path: Path) -> None:
 def test_a_metric_that_falls_is_sorted_the_other_way(tmp_path: Path) -> None:
     """The lowest loss is the best."""
     outcome = SweepOutcome.of(write_sweep(tmp_path, JOBS))
-    groups = fold(outcome.rows, "val/log_loss", outcome.folding)
+    rows = [
+        replace(row, metrics={"val": {"log_loss": row.figure("accuracy")}}) for row in outcome.rows
+    ]
+    groups = ranked(rows, outcome.folding, "val/log_loss")
     assert [group.settings["model"] for group in groups] == ["small", "large"]
 
 
@@ -203,9 +206,9 @@ def test_a_damaged_run_spoils_its_own_row_alone(tmp_path: Path) -> None:
     """The table tells which file it is, and the other jobs keep their figures."""
     path = write_sweep(tmp_path, JOBS[1:3])
     broken, sound = SweepOutcome.of(path).rows
-    assert broken.run is not None
-    (broken.run / "digest.json").write_text("{")
-    (broken.run / "stages.jsonl").write_text("{\n{}\n")
+    assert broken.path is not None
+    (broken.path / "digest.json").write_text("{")
+    (broken.path / "stages.jsonl").write_text("{\n{}\n")
     rows = SweepOutcome.of(path).rows
     assert "'stages.jsonl' is damaged" in rows[0].reason
     assert rows[1] == sound

@@ -13,10 +13,10 @@ from expkit.errors import UserError
 from expkit.metrics.names import for_choosing, refuse_unknown
 from expkit.records.files import read_json, write_json
 from expkit.records.sweep.folder import Sweep
+from expkit.reports.runs.rows import read_jobs
 from expkit.reports.sweep.caveats import selection
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.progress import SweepProgress
-from expkit.reports.sweep.rows import read_rows
 from expkit.reports.sweep.search import best_row, course, search_lines
 
 
@@ -45,8 +45,9 @@ def test_the_best_trial_is_named_with_the_command_to_repeat_it(tmp_path: Path) -
 
 def test_of_a_metric_that_is_better_lower_the_lowest_is_best(tmp_path: Path) -> None:
     """The first of equals."""
-    rows = read_rows(Sweep(write_sweep(tmp_path, [*TRIALS, FakeJob({"lr": 0.5}, 0.7)])))
-    best = best_row(rows, "held_out/log_loss")
+    rows = read_jobs(Sweep(write_sweep(tmp_path, [*TRIALS, FakeJob({"lr": 0.5}, 0.7)])))
+    losses = [replace(row, metrics={"val": {"log_loss": row.figure("accuracy")}}) for row in rows]
+    best = best_row(losses, "held_out/log_loss")
     assert best is not None
     assert best.number == 0
 

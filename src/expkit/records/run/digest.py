@@ -44,14 +44,21 @@ class Digest:
 
         Whoever shows it says which (`judged_split`).
         """
-        measure = Measure.parse(metric)
-        split = self.judged_split if measure.split in ("", "held_out") else measure.split
-        if split == CHOOSING:
-            split = "val" if "val" in self.metrics else self.judged_split
-        return self.metrics.get(split, {}).get(metric.removeprefix(f"{measure.split}/"))
+        return figure_of(self.metrics, self.judged_split, metric)
 
     def write(self, run_path: Path) -> None:
         write_json(run_path / "digest.json", asdict(self))
+
+
+def figure_of(
+    metrics: Mapping[str, Mapping[str, float | None]], judged_split: str, metric: str
+) -> float | None:
+    """A metric by its name; one that names no split is the judged split's."""
+    measure = Measure.parse(metric)
+    split = measure.split_of(judged_split)
+    if split == CHOOSING:
+        split = "val" if "val" in metrics else judged_split
+    return metrics.get(split, {}).get(measure.unsplit)
 
 
 def read_digest(run_path: Path) -> Digest | None:

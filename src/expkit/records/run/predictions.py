@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
-from expkit.records.csv_cells import plain_cell, safe_cell
+from expkit.records.csv_cells import csv_of_safe_cells, plain_cell, safe_cell
 from expkit.records.files import write_aside
 from expkit.records.safe_open import open_to_read
 
@@ -76,12 +77,8 @@ def value_header(target_names: Sequence[str]) -> list[str]:
 
 def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
     """One CSV for all splits of a run."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header_of(splits[0]))
-    for split in splits:
-        writer.writerows(rows_of(split))
-    write_aside(path, stream.getvalue().encode(errors=UNDECODABLE))
+    rows = chain([header_of(splits[0])], *map(rows_of, splits))
+    write_aside(path, csv_of_safe_cells(rows).encode(errors=UNDECODABLE))
 
 
 def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, ClassPredictions]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from expkit.metrics.predictions import ClassPredictions, Predictions
-from expkit.records.csv_cells import safe_row
+from expkit.records.csv_cells import csv_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,12 +69,8 @@ def prediction_of(predictions: ClassPredictions, place: int) -> tuple[str, str]:
 
 def changes_table(told: Iterable[tuple[str, str, Changes]]) -> str:
     """changes.csv of pairs: the run's name, the baseline's, and what changed."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(HEADER)
-    for run, baseline, changes in told:
-        writer.writerows(safe_row((run, baseline, *row)) for row in changes.rows())
-    return stream.getvalue()
+    rows = ((run, baseline, *row) for run, baseline, changes in told for row in changes.rows())
+    return csv_text(chain([HEADER], rows))
 
 
 def are_same_samples(ours: Predictions, theirs: Predictions) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expkit.reports.compare.recipes import Recipe
+from expkit.reports.runs.recipes import Recipe
 
 PACKAGES = ("expkit", "torch")
 # settings of datasets that change what is made of an image, and not which image it is
@@ -62,7 +62,7 @@ def _preparation(ours: Recipe, theirs: Recipe) -> str:
 
 def _prints(group: Recipe, split: str) -> dict[Hashable, str]:
     """Group runs by seed and fold, which may decide which samples a split has."""
-    found = ((member.draw, member.digest.fingerprints.get(split)) for member in group.members)
+    found = ((member.draw, member.fingerprints.get(split)) for member in group.draws)
     return {draw: print_ for draw, print_ in found if print_ is not None}
 
 
@@ -77,7 +77,7 @@ def _differ(ours: Recipe, theirs: Recipe, split: str) -> bool:
 
 def _on_code(ours: Recipe, theirs: Recipe) -> Iterator[Objection]:
     """Of all seeds: also those of one recipe may be of several commits."""
-    mine, other = ([member.digest.code for member in group.members] for group in (ours, theirs))
+    mine, other = ([member.code for member in group.draws] for group in (ours, theirs))
     changes = [
         f"{package} {change}"
         for package in PACKAGES

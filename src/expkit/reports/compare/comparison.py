@@ -13,10 +13,8 @@ from expkit.metrics.names import Measure, is_lower_better
 from expkit.metrics.predictions import Predictions
 from expkit.metrics.seed_differences import difference_over_seeds
 from expkit.metrics.significance import Difference, adjust, differences_on_samples
-from expkit.records.run.reader import Run
 from expkit.reports.compare.changes import Changes, are_same_samples, changes_between
 from expkit.reports.compare.comparability import Objection, objections
-from expkit.reports.compare.recipes import Member, Recipe
 from expkit.reports.compare.verdicts import (
     FOLDS_OVERLAP,
     ONE_SEED_EACH,
@@ -25,6 +23,8 @@ from expkit.reports.compare.verdicts import (
     Verdict,
     judge,
 )
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.rows import RunRow
 
 FIRST_CHOICES = ("accuracy", "rmse")
 ABOUTS = (ONE_SEED_EACH, OVER_SEEDS, SAMPLES_VARY, FOLDS_OVERLAP)
@@ -38,7 +38,7 @@ class Compared:
     objections: Sequence[Objection]
     differences: Mapping[str, Difference] = field(default_factory=dict)  # by metric
     changes: Changes | None = None
-    changes_of: tuple[Member, Member] | None = None  # ours, the baseline's
+    changes_of: tuple[RunRow, RunRow] | None = None  # ours, the baseline's
     verdict: Verdict | None = None
     untested: str = ""  # why there is no verdict, where nothing forbids one
     samples_vary: bool = False  # from seed to seed, as where a split seed follows it
@@ -108,7 +108,7 @@ def choosing(groups: Sequence[Recipe], metric: str) -> str:
     """
     if Measure.parse(metric).split in ("train", "val"):
         return metric
-    on_val = f"val/{_without_split(metric)}"
+    on_val = f"val/{Measure.parse(metric).unsplit}"
     return on_val if any(group.figures(on_val) for group in groups) else metric
 
 
@@ -124,15 +124,14 @@ def main_metric(names: Collection[str]) -> str:
 
 
 def _best(groups: Sequence[Recipe], metric: str, limit: int) -> list[Recipe]:
-    measured = [(value, group) for group in groups if (value := group.mean(metric)) is not None]
+    measured = [(value, group) for group in groups if (value := group.mean_of(metric)) is not None]
     falls = is_lower_better(metric)
     measured.sort(key=lambda pair: pair[0] if falls else -pair[0])
     return [group for _, group in measured[:limit]]
 
 
 def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Records) -> Compared:
-    split = Measure.parse(metrics[0]).split
-    split = "" if split == "held_out" else split
+    split = Measure.parse(metrics[0]).split_of("")
     found = Compared(
         group,
         objections(group, baseline, split),
@@ -145,7 +144,7 @@ def _beside(group: Recipe, baseline: Recipe, metrics: Sequence[str], records: Re
     if mine is not None and other is not None:
         changes = changes_between(mine, other)
         found = replace(found, changes=changes, changes_of=(ours, theirs))
-    if len(group.members) > 1 or len(baseline.members) > 1:
+    if len(group.draws) > 1 or len(baseline.draws) > 1:
         over = {
             metric: difference_over_seeds(group.figures(metric), baseline.figures(metric))
             for metric in metrics
@@ -166,18 +165,18 @@ def _why_untested(row: Compared, baseline: Recipe, metric: str) -> str:
         return ""
     if not (row.group.figures(metric) and baseline.figures(metric)):
         return f"not both have a figure of {metric}"
-    if max(len(row.group.members), len(baseline.members)) > 1:
+    if max(len(row.group.draws), len(baseline.draws)) > 1:
         return f"neither has a figure of {metric} for two seeds"
     if row.changes is not None:
         return f"{metric} is no sum over samples, so its noise is not known"
     return "not both have recorded predictions for the same samples"
 
 
-def _matching(group: Recipe, baseline: Recipe) -> tuple[Member, Member]:
+def _matching(group: Recipe, baseline: Recipe) -> tuple[RunRow, RunRow]:
     """Two runs of the same seed and fold, where there are such."""
-    theirs = {member.draw: member for member in reversed(baseline.members)}
-    ours = next((each for each in group.members if each.draw in theirs), group.members[0])
-    return ours, theirs.get(ours.draw, baseline.members[0])
+    theirs = {member.draw: member for member in reversed(baseline.draws)}
+    ours = next((each for each in group.draws if each.draw in theirs), group.draws[0])
+    return ours, theirs.get(ours.draw, baseline.draws[0])
 
 
 @dataclass(frozen=True)
@@ -185,23 +184,23 @@ class Records:
     """The recorded predictions of runs, of which the baseline's are read once."""
 
     baseline: Recipe
-    kept: dict[Path, Predictions | None] = field(default_factory=dict)
+    kept: dict[Path | None, Predictions | None] = field(default_factory=dict)
 
-    def predictions(self, member: Member, split: str) -> Predictions | None:
+    def predictions(self, member: RunRow, split: str) -> Predictions | None:
         """On a split; empty: on the one that the run is judged by."""
         if member.path in self.kept:
             return self.kept[member.path]
         found = None
-        if (member.path / "predictions.csv").exists():  # somebody may have made room
-            found = Run(member.path).predictions.get(split or member.digest.judged_split)
-        if any(member is each for each in self.baseline.members):
+        if (member.run.path / "predictions.csv").exists():  # somebody may have made room
+            found = member.run.predictions.get(split or member.judged_split)
+        if any(member is each for each in self.baseline.draws):
             self.kept[member.path] = found
         return found
 
 
 def _on_samples(
-    ours: tuple[Member, Predictions | None],
-    theirs: tuple[Member, Predictions | None],
+    ours: tuple[RunRow, Predictions | None],
+    theirs: tuple[RunRow, Predictions | None],
     metrics: Sequence[str],
 ) -> dict[str, Difference]:
     """By metric as it was asked for; empty where not both predicted the same samples."""
@@ -209,19 +208,14 @@ def _on_samples(
         return {}
     if not are_same_samples(ours[1], theirs[1]):
         return {}
-    plain = {_without_split(metric): metric for metric in metrics}
+    plain = {Measure.parse(metric).unsplit: metric for metric in metrics}
     figures = {}
     for name, metric in plain.items():
-        values = ours[0].digest.figure(metric), theirs[0].digest.figure(metric)
+        values = ours[0].figure(metric), theirs[0].figure(metric)
         if values[0] is not None and values[1] is not None:
             figures[name] = (values[0], values[1])
     found = differences_on_samples(ours[1], theirs[1], figures)
     return {plain[name]: difference for name, difference in found.items() if name in plain}
-
-
-def _without_split(metric: str) -> str:
-    split = Measure.parse(metric).split
-    return metric.removeprefix(f"{split}/") if split else metric
 
 
 def _judged(rows: Sequence[Compared], metrics: Sequence[str], num_hidden: int) -> list[Compared]:

@@ -7,17 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from expkit.errors import UserError, nearest_of
-from expkit.records.run.digest import Digest
-from expkit.reports.compare.recipes import Member
-from expkit.reports.sweep.variation import words_of
+from expkit.reports.runs.rows import RunRow
+from expkit.reports.runs.settings import words_of
 
 MAX_LISTED = 12
 NAMES = ("name", "_target_")  # which tell a part where no word on the command line did
 
 
-def keep_where(members: Sequence[Member], conditions: Iterable[str]) -> list[Member]:
+def keep_where(rows: Sequence[RunRow], conditions: Iterable[str]) -> list[RunRow]:
     """Those that meet all conditions; a key that no run has is refused, as is nothing left over."""
-    kept = list(members)
+    kept = list(rows)
     for condition in conditions:
         key, sign, wanted = condition.partition("=")
         if not sign:
@@ -26,12 +25,10 @@ def keep_where(members: Sequence[Member], conditions: Iterable[str]) -> list[Mem
                 where=f"--where {condition}",
                 allowed="KEY=VALUE, as in model=resnet18 or optimizer.lr=1e-3",
             )
-        found = [value_of(member.digest, key) for member in kept]
+        found = [value_of(row, key) for row in kept]
         if all(value is NOTHING for value in found):
             raise _no_such_key(key, condition, kept)
-        left = [
-            member for member, value in zip(kept, found, strict=True) if is_value(value, wanted)
-        ]
+        left = [row for row, value in zip(kept, found, strict=True) if is_value(value, wanted)]
         if not left:
             raise _nothing_left(condition, found)
         kept = left
@@ -45,18 +42,18 @@ class _Nothing:
 NOTHING = _Nothing()
 
 
-def value_of(digest: Digest, key: str) -> Any:
+def value_of(row: RunRow, key: str) -> Any:
     """A setting, or what was chosen for a group: as recorded, else by word, name or `_target_`."""
-    if key in digest.config:
-        return digest.config[key]
-    if key in digest.choices:
-        return digest.choices[key]
-    words = words_of(digest.overrides)
+    if key in row.config:
+        return row.config[key]
+    if key in row.choices:
+        return row.choices[key]
+    words = words_of(row.overrides)
     if key in words:
         return words[key]
     for leaf in NAMES:
-        if f"{key}.{leaf}" in digest.config:
-            return str(digest.config[f"{key}.{leaf}"]).rpartition(".")[2]
+        if f"{key}.{leaf}" in row.config:
+            return str(row.config[f"{key}.{leaf}"]).rpartition(".")[2]
     return NOTHING
 
 
@@ -78,8 +75,8 @@ def _is_number(value: Any, wanted: str) -> bool:
         return False
 
 
-def _no_such_key(key: str, condition: str, members: Sequence[Member]) -> UserError:
-    keys = dict.fromkeys(name for member in members for name in member.digest.config)
+def _no_such_key(key: str, condition: str, rows: Sequence[RunRow]) -> UserError:
+    keys = dict.fromkeys(name for row in rows for name in row.config)
     parts = dict.fromkeys(name.partition(".")[0] for name in keys)
     return UserError(
         f"no run's config has a key '{key}'",

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from expkit.records.files import write_aside
-from expkit.records.run.reader import Run
 from expkit.reports import markdown
 from expkit.reports.compare import table as tables
 from expkit.reports.compare.changes import KINDS, changes_table
 from expkit.reports.compare.comparison import Comparison
 from expkit.reports.compare.verdicts import ONE_SEED_EACH
 from expkit.reports.plots.files import find_plots, format_of, link_to
+from expkit.reports.tables import Table
 
 NO_IMAGE = "The runs' records hold no image of a sample that changed."
 
@@ -28,7 +28,7 @@ def write_comparison(
     paths = [folder / "compare.csv", folder / "changes.csv"]
     write_aside(paths[0], tables.comparison_csv(comparison).encode())
     told = [
-        (row.changes_of[0].path.name, row.changes_of[1].path.name, row.changes)
+        (row.changes_of[0].folder, row.changes_of[1].folder, row.changes)
         for row in comparison.rows
         if row.changes is not None and row.changes_of is not None
     ]
@@ -45,13 +45,13 @@ def _draw(comparison: Comparison, folder: Path, plot_format: str | None) -> Iter
     from expkit.reports.compare.changes_plot import draw_changes
     from expkit.reports.plots import style
 
-    baseline = Run(comparison.baseline.members[0].path)
+    baseline = comparison.baseline.first.run
     with style.styled(), style.in_format(plot_format or format_of(baseline.config)):
         for row in comparison.rows:
             if row.changes is None or row.changes_of is None:
                 continue
             end = "" if len(comparison.rows) == 1 else f"_{row.group.label}"
-            ours, theirs = (Run(member.path) for member in row.changes_of)
+            ours, theirs = (member.run for member in row.changes_of)
             yield from draw_changes(row.changes, ours, theirs, folder / f"changes{end}.png")
 
 
@@ -61,19 +61,18 @@ def _page(comparison: Comparison, left_out: Sequence[str], plots: Sequence[Path]
         (
             group.label,
             group.name,
-            ", ".join(member.draw_name for member in group.members),
+            ", ".join(member.draw_name for member in group.draws),
             "baseline" if group is comparison.baseline else "",
         )
         for group in groups
     ]
-    settings = [list(row) for row in zip(*tables.settings_table(comparison), strict=True)]
+    settings = tables.settings_table(comparison).turned()
     plain = markdown.plain
     answers = [plain(f"- {row.group.label}: {tables.answer(row)}") for row in comparison.rows]
     warnings = [
         plain(f"- {', '.join(labels)}: {text}")
         for text, labels in tables.doubts(comparison).items()
     ]
-    figures = tables.figures_table(comparison, comparison.metrics)
     parts = [
         markdown.plain(f"# {comparison.metric}, beside {comparison.baseline.name}"),
         "\n".join(answers),
@@ -81,14 +80,14 @@ def _page(comparison: Comparison, left_out: Sequence[str], plots: Sequence[Path]
         *(each if each == ONE_SEED_EACH else f"{each}." for each in comparison.abouts),
         *(["## Doubts", "\n".join(warnings)] if warnings else []),
         "## Runs",
-        markdown.table(("", "run", "seed", ""), names),
+        Table(("", "run", "seed", ""), names).markdown(),
         f"{tables.hidden(comparison)}. All are in compare.csv." if comparison.num_hidden else "",
         "\n".join(plain(f"- left out: {line}") for line in left_out),
         "## What differs",
-        markdown.table(settings[0], settings[1:]) if len(settings) > 1 else "Nothing but the code.",
+        settings.markdown() if settings.rows else "Nothing but the code.",
         "## Figures",
         plain(f"{tables.judged_on(comparison)}."),
-        markdown.table(figures[0], figures[1:]),
+        tables.figures_table(comparison, comparison.metrics).markdown(),
         *_changes(comparison, plots),
         *(link_to(path, path.name) for path in plots),
     ]
@@ -106,5 +105,4 @@ def _changes(comparison: Comparison, plots: Sequence[Path]) -> list[str]:
     told = (
         "Right with the run and wrong with the baseline is fixed; every sample is in changes.csv."
     )
-    table = markdown.table(("", *KINDS), rows)
-    return ["## Samples", told, table, "" if plots else NO_IMAGE]
+    return ["## Samples", told, Table(("", *KINDS), rows).markdown(), "" if plots else NO_IMAGE]

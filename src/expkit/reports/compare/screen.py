@@ -9,7 +9,8 @@ from expkit.metrics.names import Measure
 from expkit.reports.compare import table as tables
 from expkit.reports.compare.changes import KINDS, Kind
 from expkit.reports.compare.comparison import Compared, Comparison
-from expkit.reports.compare.recipes import Recipe
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.tables import Table
 
 WIDTH = 99
 MAX_CELL = 26
@@ -46,47 +47,28 @@ def _named(comparison: Comparison) -> list[tuple[Recipe, str]]:
 
 
 def _settings(comparison: Comparison) -> list[str]:
-    rows = tables.settings_table(comparison)
-    num_hidden = len(rows[0]) - 1 - MAX_SETTINGS
-    keys, *values = (row[: MAX_SETTINGS + 1] for row in rows)
-    rows = [
-        [_cut(key, in_middle=False) for key in keys],
-        *([_cut(v) for v in row] for row in values),
-    ]
-    lines = []
+    table = tables.settings_table(comparison)
+    num_settings = len(table.header) - 1
+    table = table.columns(range(len(table.header))[: MAX_SETTINGS + 1])
+    keys = [_cut(key, in_middle=False) for key in table.header]
+    table = Table(keys, [[_cut(cell) for cell in row] for row in table.rows])
+    num_shown = len(keys) - 1
     if _are_few(comparison):  # a column each
-        if not rows[0][1:]:
+        if not num_shown:
             return ["The settings are the same in all of them."]
-        lines += _in_blocks([list(row) for row in zip(*rows, strict=True)])
+        lines = table.turned().blocks(WIDTH)
     else:
-        names = ["run", *(name for _, name in _named(comparison))]
-        rows = [[row[0], name, *row[1:]] for row, name in zip(rows, names, strict=True)]
-        num_shown = len(_fitting(rows)[0])
-        num_hidden = max(num_hidden, 0) + len(rows[0]) - num_shown
-        lines += aligned(_fitting(rows))
-    if num_hidden > 0:
+        rows = zip(table.rows, _named(comparison), strict=True)
+        named = [[row[0], name, *row[1:]] for row, (_, name) in rows]
+        fitting = Table([keys[0], "run", *keys[1:]], named).fitting(WIDTH)
+        num_shown = len(fitting.header) - 2
+        lines = fitting.lines()
+    if num_hidden := num_settings - num_shown:
         differ = "setting differs" if num_hidden == 1 else "settings differ"
         lines.append(f"{num_hidden} more {differ}: --to FOLDER writes all")
     if comparison.num_hidden:
         lines += _wrapped(f"{tables.hidden(comparison)}; --to FOLDER writes all")
     return lines
-
-
-def _in_blocks(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of which each block has the first column, and as many others as there is room for."""
-    lines: list[str] = []
-    while len(rows[0]) > 1:
-        shown = _fitting(rows)
-        lines += aligned(shown)
-        rows = [[row[0], *row[len(shown[0]) :]] for row in rows]
-    return lines
-
-
-def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """So many columns as the screen has room for."""
-    widths = [max(len(row[index]) for row in rows) + 2 for index in range(len(rows[0]))]
-    kept = max(2, sum(sum(widths[: index + 1]) <= WIDTH for index in range(len(widths))))
-    return [list(row[:kept]) for row in rows]
 
 
 def _cut(cell: str, *, in_middle: bool = True) -> str:
@@ -102,12 +84,13 @@ def _cut(cell: str, *, in_middle: bool = True) -> str:
 
 def _figures(comparison: Comparison) -> list[str]:
     kept = _kept_metrics(comparison)
-    rows = tables.figures_table(comparison, kept)
+    table = tables.figures_table(comparison, kept)
     if not _are_few(comparison):
         cells = _changes_cells(comparison)
-        cells += [[""] * len(cells[0])] * (len(rows) - len(cells))
-        rows = _fitting([[*row, *more] for row, more in zip(rows, cells, strict=True)])
-    return [f"{tables.judged_on(comparison)}:", *aligned(rows), *_unshown(comparison, kept)]
+        cells += [[""] * len(CHANGED)] * (len(table.rows) - len(cells))
+        rows = [[*row, *more] for row, more in zip(table.rows, cells, strict=True)]
+        table = Table([*table.header, *CHANGED], rows).fitting(WIDTH)
+    return [f"{tables.judged_on(comparison)}:", *table.lines(), *_unshown(comparison, kept)]
 
 
 def _kept_metrics(comparison: Comparison) -> list[str]:
@@ -127,7 +110,7 @@ def _unshown(comparison: Comparison, shown: Sequence[str]) -> list[str]:
 
 def _changes_cells(comparison: Comparison) -> list[list[str]]:
     """Beside the rows of the first metric; the others' have none."""
-    cells: list[list[str]] = [[*CHANGED], [""] * len(CHANGED)]
+    cells = [[""] * len(CHANGED)]  # of the baseline
     for row in comparison.rows:
         changes = row.changes
         cells.append(["" if changes is None else str(len(changes.where(kind))) for kind in CHANGED])
@@ -149,7 +132,7 @@ def _answers(comparison: Comparison) -> list[str]:
 def _changes(row: Compared) -> str:
     assert row.changes is not None
     counts = ", ".join(f"{kind} {len(row.changes.where(kind))}" for kind in KINDS)
-    several = len(row.group.members) > 1
+    several = len(row.group.draws) > 1
     of = f" (the run with {row.changes_of[0].draw_words})" if several and row.changes_of else ""
     return f"{counts}{of}"
 
@@ -172,12 +155,3 @@ def _wrapped(text: str) -> list[str]:
 def _labelled(label: str, text: str, width: int) -> list[str]:
     first, *rest = textwrap.wrap(text, WIDTH - width, break_on_hyphens=False)
     return [f"{label:<{width}}{first}", *(f"{'':{width}}{line}" for line in rest)]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of cells as lines of a terminal."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from expkit.metrics.names import Measure
 from expkit.metrics.p_values import p_value
-from expkit.records.csv_cells import safe_row
+from expkit.records.seed_groups import differing_keys
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, Comparison
 from expkit.reports.compare.filter import setting, value_of
-from expkit.reports.compare.recipes import SEED, Recipe, differing_keys, settings_of
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.run.screen import MAIN_METRICS
-from expkit.reports.sweep.variation import words_of
-
-Table = list[list[str]]
+from expkit.reports.runs.recipes import Recipe, settings_of
+from expkit.reports.runs.settings import SEED, words_of
+from expkit.reports.tables import Table
 
 
 def shown_groups(comparison: Comparison) -> list[Recipe]:
@@ -35,8 +32,7 @@ def settings_table(comparison: Comparison) -> Table:
     keys = differing_keys(plain)
     parts = [part for part in dict.fromkeys(map(_part_of, keys)) if part not in keys]
     settings = [
-        {**each, SEED: group.members[0].seed}
-        | {part: value_of(group.first, part) for part in parts}
+        {**each, SEED: group.first.seed} | {part: value_of(group.first, part) for part in parts}
         for group, each in zip(groups, plain, strict=True)
     ]
     named = [key for key in differing_keys(settings) if key in parts or (key == SEED and not keys)]
@@ -46,7 +42,7 @@ def settings_table(comparison: Comparison) -> Table:
         [group.label, *(markdown.without_places(setting(each, key)) for key in order)]
         for group, each in zip(groups, settings, strict=True)
     ]
-    return [["", *order], *rows]
+    return Table(["", *order], rows)
 
 
 def _part_of(key: str) -> str:
@@ -65,7 +61,7 @@ def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
     Where several are compared, interval and p are both after Holm's correction.
     """
     label = comparison.baseline.label
-    rows = [["metric", "run", "value", f"difference to {label} (95 % interval)", "p"]]
+    rows = []
     for metric in metrics:
         rows.append([metric, label, _value(comparison.baseline, metric), "", ""])
         for row in comparison.rows:
@@ -74,7 +70,8 @@ def figures_table(comparison: Comparison, metrics: Sequence[str]) -> Table:
             if found is not None:
                 cells = difference_shown(metric, found), p_value(found.p).removeprefix("= ")
             rows.append(["", row.group.label, _value(row.group, metric), *cells])
-    return rows
+    difference = f"difference to {label} (95 % interval)"
+    return Table(["metric", "run", "value", difference, "p"], rows)
 
 
 def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
@@ -90,31 +87,26 @@ def methods(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
 
 
 def _value(group: Recipe, metric: str) -> str:
-    mean, spread = group.mean(metric), group.spread(metric)
-    if mean is None:
-        return "not measured"
-    return formatting.spread(metric, mean, spread)
+    mean, std = group.mean_of(metric), group.std_of(metric)
+    return formatting.spread(metric, mean, std, "not measured")
 
 
 def judged_on(comparison: Comparison) -> str:
     """On which samples the baseline was measured, and what ± means where there is one."""
-    digest = comparison.baseline.first
-    split = Measure.parse(comparison.metric).split
-    split = digest.judged_split if split in ("", "held_out") else split
-    where = f"On {formatting.samples_of(split, digest.num_samples.get(split, 0))}"
+    first = comparison.baseline.first
+    split = Measure.parse(comparison.metric).split_of(first.judged_split)
+    where = f"On {formatting.samples_of(split, first.num_samples.get(split, 0))}"
     if any(group.has_own_samples(split) for group in shown_groups(comparison)):
         where = f"{where}, other ones for each run"
-    several = [group for group in shown_groups(comparison) if len(group.members) > 1]
+    several = [group for group in shown_groups(comparison) if len(group.draws) > 1]
     over = " or ".join(dict.fromkeys(group.unit_of_draws for group in several))
     return f"{where}, mean ± standard deviation over {over}" if several else where
 
 
 def hidden(comparison: Comparison) -> str:
     """Say how many are passed over, and in which metric those that are shown are the best."""
-    measure, judged = Measure.parse(comparison.chosen_by), comparison.baseline.first.judged_split
-    metric = comparison.chosen_by
-    if measure.split in ("", "held_out"):
-        metric = f"{judged}/{metric.removeprefix('held_out/')}"
+    measure = Measure.parse(comparison.chosen_by)
+    metric = f"{measure.split_of(comparison.baseline.first.judged_split)}/{measure.unsplit}"
     are = "is" if comparison.num_hidden == 1 else "are"
     return (
         f"{comparison.num_hidden} of {len(comparison.groups)} {are} not shown, and not tested: "
@@ -147,21 +139,22 @@ def comparison_csv(comparison: Comparison) -> str:
     rows = {id(row.group): row for row in comparison.rows}
     settings = [settings_of(group.first) for group in groups]
     keys = differing_keys(settings)
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(safe_row(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"]))
-    for group, each in zip(groups, settings, strict=True):
-        row = rows.get(id(group))
-        cells = [
+    cells = [
+        [
             group.label,
-            " ".join(member.path.name for member in group.members),
-            " ".join(member.draw_name for member in group.members),
+            " ".join(member.folder for member in group.draws),
+            " ".join(member.draw_name for member in group.draws),
             *(setting(each, key) for key in keys),
-            *(cell for metric in comparison.metrics for cell in _csv_cells(group, row, metric)),
-            _csv_answer(group, row, comparison),
+            *(
+                cell
+                for metric in comparison.metrics
+                for cell in _csv_cells(group, rows.get(id(group)), metric)
+            ),
+            _csv_answer(group, rows.get(id(group)), comparison),
         ]
-        writer.writerow(safe_row(cells))
-    return stream.getvalue()
+        for group, each in zip(groups, settings, strict=True)
+    ]
+    return Table(["label", "runs", "seeds", *keys, *_csv_header(comparison), "answer"], cells).csv()
 
 
 def _csv_header(comparison: Comparison) -> list[str]:
@@ -171,8 +164,7 @@ def _csv_header(comparison: Comparison) -> list[str]:
 
 def _csv_cells(group: Recipe, row: Compared | None, metric: str) -> list[str]:
     found = None if row is None else row.differences.get(metric)
-    mean, spread = group.mean(metric), group.spread(metric)
-    numbers = [mean, spread, *([None] * 6)]
+    numbers = [group.mean_of(metric), group.std_of(metric), *([None] * 6)]
     if found is not None:
         ends = found.interval or (None, None)
         numbers[2:] = [found.value, *ends, found.p, found.p_alone, found.count]

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.records.run.reader import Run
-from expkit.records.seed_groups import NOT_SETTINGS, flatten
+from expkit.records.seed_groups import NOT_SETTINGS, differing_keys, flatten
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, beside_each, main_metric
-from expkit.reports.compare.recipes import Member, Recipe, differing_keys
 from expkit.reports.compare.table import answer
 from expkit.reports.compare.verdicts import ONE_SEED_EACH, corrected, difference_shown, methods_of
+from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.summary import Summary
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.rows import row_of
+from expkit.reports.tables import Table
 
 Pair = tuple[Run, Summary]
 
@@ -46,7 +49,7 @@ def changes(runs: Sequence[Run]) -> list[str]:
         )
         for key in keys
     ]
-    return ["## What changed", markdown.table(("setting", names[1], names[0]), rows)]
+    return ["## What changed", Table(("setting", names[1], names[0]), rows).markdown()]
 
 
 def _setting(settings: Mapping[str, Any], key: str) -> str:
@@ -79,7 +82,7 @@ def results(pairs: Sequence[Pair]) -> list[str]:
     return [
         "## Results",
         _judged_on(pairs),
-        markdown.table(("metric", *names, *formatting.level_names(pairs[0][1])), rows),
+        Table(("metric", *names, *formatting.level_names(pairs[0][1])), rows).markdown(),
         *_answers(pairs),
         *_ignorant(pairs),
     ]
@@ -95,7 +98,7 @@ def _ignorant(pairs: Sequence[Pair]) -> list[str]:
 
 def _levels(metric: str, pairs: Sequence[Pair]) -> list[str]:
     """Chance and largest class; where the runs' data differ, those of each run in turn."""
-    found = [markdown.levels(metric, summary) for _, summary in pairs]
+    found = [summary_tables.levels(metric, summary) for _, summary in pairs]
     return [" / ".join(dict.fromkeys(cells)) for cells in zip(*found, strict=True)]
 
 
@@ -120,7 +123,7 @@ def beside_others(pairs: Sequence[Pair], wanted: str = "") -> tuple[str, list[Co
     """
     names = labels([run for run, _ in pairs])
     groups = [
-        Recipe(name, [Member(run.path, make_digest(run, summary))])
+        Recipe(name, [row_of(run.path, make_digest(run, summary))])
         for name, (run, summary) in zip(names, pairs, strict=True)
     ]
     figures = groups[0].first.metrics.get(groups[0].first.judged_split, {})
@@ -151,7 +154,7 @@ def references(pairs: Sequence[Pair]) -> list[str]:
     names = labels([run for run, _ in pairs])
     parts = []
     for name, (run, summary) in zip(names, pairs, strict=True):
-        beside = markdown.reference_table(run, summary)
+        beside = summary_tables.reference_table(run, summary)
         if beside:
             parts += [f"{name}:", beside]
     return ["## Beside what was reported", *parts] if parts else []
@@ -171,4 +174,4 @@ def stages_table(pairs: Sequence[Pair]) -> str:
                 "-" if record is None else f"{formatting.stage_verdict(record)}: {record['reason']}"
             )
         rows.append((stage, *cells))
-    return markdown.without_places(markdown.table(("stage", *names), rows))
+    return markdown.without_places(Table(("stage", *names), rows).markdown())

@@ -10,6 +10,7 @@ from expkit.errors import UserError
 from expkit.metrics.names import is_lower_better
 from expkit.records.files import read_json, write_aside, write_json
 from expkit.reports import formatting, markdown
+from expkit.reports.tables import Table
 
 RESULT = "result.json"  # beside each page: what the index needs of it
 MADE = "<!-- made by `expkit report`: what is typed here is lost -->"
@@ -87,7 +88,7 @@ def _page(results: Mapping[Path, Result]) -> str:
         parts += [f"## {markdown.plain(title)}", _table(family)]
     if sweeps:
         rows = [(_link(folder, each), each["answer"]) for folder, each in sweeps.items()]
-        parts += ["## Sweeps and ablations", markdown.table(("experiment", "answer"), rows)]
+        parts += ["## Sweeps and ablations", Table(("experiment", "answer"), rows).markdown()]
     meanings = "\n".join(f"- **{name}**: {text}" for name, text in MEANINGS.items())
     return "\n\n".join([*parts, "## What a status means", meanings]) + "\n"
 
@@ -112,7 +113,7 @@ def _table(family: Mapping[Path, Result]) -> str:
         (_link(folder, each), f"**{status}**", _reached(each), _beside(each))
         for (folder, each), status in zip(family.items(), statuses, strict=True)
     ]
-    return markdown.table(("experiment", "status", "reached", "beside"), rows)
+    return Table(("experiment", "status", "reached", "beside"), rows).markdown()
 
 
 def status_of_each(family: Sequence[Result]) -> list[str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.diagnosis.finding import counted
-from expkit.records.csv_cells import safe_row
+from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside, write_json
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.records.safe_open import make_inside
 from expkit.reports import formatting, markdown
 from expkit.reports.plots.files import find_plots, link_to
+from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.settings import settings_parts
@@ -52,11 +51,7 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
 def history_table(run: Run) -> str:
     """The history as CSV: a column a key, in the order in which keys first appear."""
     keys = dict.fromkeys(key for record in run.history for key in record)
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(safe_row(keys))
-    writer.writerows(safe_row(record.get(key, "") for key in keys) for record in run.history)
-    return stream.getvalue()
+    return csv_text([keys, *([record.get(key, "") for key in keys] for record in run.history)])
 
 
 def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
@@ -71,7 +66,7 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         *markdown_section(summary["findings"]),
         *_thresholds(run),
         "## Stages",
-        markdown.stages_table(summary),
+        summary_tables.stages_table(summary),
         _speed(summary),
         "## Settings",
         markdown.block(markdown.command_of(run)),
@@ -83,10 +78,10 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
 def _results(run: Run, summary: Summary) -> list[str]:
     parts = []
     if summary["criteria"]:
-        parts += ["## Criteria", markdown.criteria_table(summary)]
+        parts += ["## Criteria", summary_tables.criteria_table(summary)]
     if summary["metrics"]:
         judged = f"Judged on `{summary['judged_split']}`: {markdown.plain(summary['judged_on'])}."
-        parts += ["## Metrics", judged, markdown.metrics_table(summary)]
+        parts += ["## Metrics", judged, summary_tables.metrics_table(summary)]
         ignorance = formatting.against_ignorance(summary)
         if ignorance is not None:
             parts.append(f"**The accuracy is {ignorance}.**")
@@ -95,11 +90,11 @@ def _results(run: Run, summary: Summary) -> list[str]:
         if gap is not None and gap["gap"] is not None:
             sentence = formatting.gap(gap)
             parts.append(f"{sentence[0].upper()}{sentence[1:]}.")
-    classes = markdown.classes_table(summary, MAX_CLASSES)
+    classes = summary_tables.classes_table(summary, MAX_CLASSES)
     if classes:
         few = len(summary["classes"][summary["judged_split"]]) <= MAX_CLASSES
         parts += ["## Classes", "" if few else f"The {MAX_CLASSES} with the lowest F1.", classes]
-    reference = markdown.reference_table(run, summary)
+    reference = summary_tables.reference_table(run, summary)
     if reference:
         parts += ["## Beside the reference", reference]
     return parts

@@ -31,8 +31,8 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         *_metric_lines(summary),
         *_criteria_lines(summary),
         *findings.screen_lines(summary["findings"]),
-        *_fact("verdict", _verdict(summary)),
-        *_fact("speed", _speed(summary)),
+        *labelled("verdict", _verdict(summary)),
+        *labelled("speed", _speed(summary)),
         f"  {'folder':<8} {short(path)}",
     ]
     if summary["status"] == "interrupted":
@@ -65,7 +65,8 @@ def handle(path: Path) -> str:
     return shlex.quote(one_line(path.name) if is_found else short(path))
 
 
-def _fact(label: str, text: str) -> Rows:
+def labelled(label: str, text: str) -> Rows:
+    """A text beside its label, over as many lines as it takes; none of an empty one."""
     if not text:
         return []
     first, *rest = textwrap.wrap(text, WIDTH - 11, break_on_hyphens=False)
@@ -93,7 +94,7 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
         return _last_figures(summary)
     intervals = summary["intervals"][summary["judged_split"]]
     known = " (95 % intervals)" if intervals else ""
-    lines = _fact("metrics", f"{summary['judged_on']}{known}")
+    lines = labelled("metrics", f"{summary['judged_on']}{known}")
     asked = {criterion["metric"] for criterion in summary["criteria"]}
     for name, value in metrics.items():
         is_main = name in MAIN_METRICS and formatting.is_worth_showing(name, summary)
@@ -107,7 +108,7 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     if ignorance is not None:
         lines.append(f"           {ignorance}")
     for sentence in formatting.beside_metrics(summary):
-        lines += _fact("", sentence)
+        lines += labelled("", sentence)
     gap = summary["held_out_gap"]
     if gap is not None and gap["gap"] is not None:
         lines.append(f"           {formatting.gap(gap)}")
@@ -120,7 +121,7 @@ def _last_figures(summary: Mapping[str, Any]) -> Rows:
     if progress is None:
         return []
     shown = ", ".join(f"{k} {formatting.figure(k, v)}" for k, v in progress["figures"].items())
-    return _fact("last", f"{progress['stage']}, {progress['unit']} {progress['epoch']}: {shown}")
+    return labelled("last", f"{progress['stage']}, {progress['unit']} {progress['epoch']}: {shown}")
 
 
 def _criteria_lines(summary: Mapping[str, Any]) -> Rows:

@@ -10,6 +10,7 @@ from expkit.diagnosis.finding import counted
 from expkit.records.run.reader import Run
 from expkit.records.seed_groups import flatten
 from expkit.reports import markdown
+from expkit.reports.tables import Table
 
 TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
 OF_NO_RUN = ("hydra", "sweep", "launcher", "ablation")
@@ -30,7 +31,7 @@ def settings_parts(run: Run) -> list[str]:
     rows = [*_choice_rows(given), *_value_rows(changed, flat, defaults), *_gone(flat, defaults)]
     others = {key: value for key, value in flat.items() if key not in changed}
     return [
-        markdown.table(("setting", "value", "default"), rows)
+        Table(("setting", "value", "default"), rows).markdown()
         if rows
         else "Every setting has its default.",
         markdown.folded(f"The other {counted(len(others), 'setting')}", _table(others))
@@ -41,7 +42,7 @@ def settings_parts(run: Run) -> list[str]:
 
 def _table(settings: Mapping[str, Any]) -> str:
     rows = [(markdown.code(key), markdown.shown_value(value)) for key, value in settings.items()]
-    return markdown.table(("setting", "value"), rows)
+    return Table(("setting", "value"), rows).markdown()
 
 
 def _choice_rows(choices: Mapping[str, str]) -> Rows:

@@ -11,6 +11,7 @@ from typing import Any
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.reports.formatting import percent
+from expkit.reports.tables import Table
 
 MARGIN = 0.05  # of the loss, by which a trial must be under the unchanged run to count as better
 
@@ -91,12 +92,7 @@ def trial_table(results: Sequence[TrialResult]) -> str:
     """A line a trial, for the terminal."""
     unchanged = results[0]
     header = ("trial", "best loss", "accuracy", "better from", "still found")
-    rows = [header, *(_row(result, unchanged) for result in results)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return "\n".join(Table(header, [_row(result, unchanged) for result in results]).lines())
 
 
 def _row(result: TrialResult, unchanged: TrialResult) -> tuple[str, ...]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.seed_differences import difference_over_seeds
 from expkit.metrics.significance import Difference, adjust
-from expkit.records.sweep.folder import Sweep
 from expkit.reports.compare.verdicts import Verdict, judge
-from expkit.reports.sweep.groups import measured
-from expkit.reports.sweep.rows import Row, read_rows
-from expkit.reports.sweep.variation import Value, value_of, words_of
+from expkit.reports.runs.recipes import measured
+from expkit.reports.runs.rows import RunRow
+from expkit.reports.runs.settings import Value, value_of, words_of
 
 WORDS = {"better": "helps", "worse": "hurts"}
 
@@ -60,23 +59,21 @@ class AblationResult:
     worths: Sequence[Worth]
 
 
-def measure_ablation(sweep: Sweep) -> AblationResult | None:
-    """From the records of its jobs; None of a sweep that is no ablation."""
-    names = [job.change for job in sweep.jobs]
-    if not any(names):
+def measure_ablation(rows: Sequence[RunRow], metric: str) -> AblationResult | None:
+    """By the sweep's metric; None of jobs that are no ablation's."""
+    recipe = [row for row in rows if row.change is None]
+    changed: dict[str, list[RunRow]] = {}
+    for row in rows:
+        if row.change is not None:
+            changed.setdefault(row.change, []).append(row)
+    if not changed:
         return None
-    rows = read_rows(sweep)
-    recipe = [row for row, name in zip(rows, names, strict=True) if name is None]
-    changed: dict[str, list[Row]] = {}
-    for row, name in zip(rows, names, strict=True):
-        if name is not None:
-            changed.setdefault(name, []).append(row)
-    worths = [_pair(name, each, recipe) for name, each in changed.items()]
-    objective = measured(sweep.objective, rows)  # not "held out" of samples that were trained on
+    worths = [_pair(name, each, recipe, metric) for name, each in changed.items()]
+    objective = measured(metric, rows)  # not "held out" of samples that were trained on
     sign = -1 if is_lower_better(objective) else 1
     return AblationResult(
         objective,
-        [row.objective for row in recipe if row.objective is not None],
+        [value for row in recipe if (value := row.figure(metric)) is not None],
         len(recipe),
         sorted(
             _judged(objective, worths),
@@ -85,7 +82,7 @@ def measure_ablation(sweep: Sweep) -> AblationResult | None:
     )
 
 
-def _pair(name: str, rows: Sequence[Row], recipe: Sequence[Row]) -> Worth:
+def _pair(name: str, rows: Sequence[RunRow], recipe: Sequence[RunRow], metric: str) -> Worth:
     partners = [_partner(row, recipe) for row in rows]
     settings: dict[str, Value] = {}
     pairs = []
@@ -94,8 +91,9 @@ def _pair(name: str, rows: Sequence[Row], recipe: Sequence[Row]) -> Worth:
         if partner is None:
             continue
         settings |= _differing(row, partner)
-        if row.objective is not None and partner.objective is not None:
-            pairs.append((row.objective, partner.objective))
+        figures = row.figure(metric), partner.figure(metric)
+        if figures[0] is not None and figures[1] is not None:
+            pairs.append((figures[0], figures[1]))
             by_seed.setdefault(row.seed, []).append(pairs[-1])
     # where other words were swept, too, the jobs of one seed are not independent of each other
     ours, theirs = (
@@ -108,13 +106,13 @@ def _mean_of(pairs: Sequence[tuple[float, float]], side: int) -> float:
     return statistics.fmean(pair[side] for pair in pairs)
 
 
-def _partner(row: Row, recipe: Sequence[Row]) -> Row | None:
+def _partner(row: RunRow, recipe: Sequence[RunRow]) -> RunRow | None:
     """The recipe's job with the same seed that differs in nothing but the change."""
     same_seed = [each for each in recipe if each.seed == row.seed]
     return min(same_seed, key=lambda each: len(_differing(row, each)), default=None)
 
 
-def _differing(row: Row, other: Row) -> dict[str, Value]:
+def _differing(row: RunRow, other: RunRow) -> dict[str, Value]:
     """The words of one that the other does not have."""
     ours, theirs = words_of(row.overrides), words_of(other.overrides)
     return {key: value_of(value) for key, value in ours.items() if theirs.get(key) != value}

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from expkit.metrics.mcnemar import LEVEL
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.p_values import p_value
-from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
-from expkit.reports.markdown import Markup, code, table
-from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth, measure_ablation
-from expkit.reports.sweep.ablation_verdict import JudgedClaim, in_words, judge_hypothesis
-from expkit.reports.sweep.variation import shown
+from expkit.reports.markdown import Markup, code
+from expkit.reports.runs.recipes import mean_of
+from expkit.reports.runs.settings import shown
+from expkit.reports.sweep.ablation import WORDS, AblationResult, Worth
+from expkit.reports.sweep.ablation_verdict import AblationVerdict, JudgedClaim, in_words
+from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.tables import Table
 
 
-def ablation_section(sweep: Sweep) -> list[str]:
+def ablation_section(outcome: SweepOutcome) -> list[str]:
     """Markdown parts for the sweep's page; none where the sweep is no ablation."""
-    result = measure_ablation(sweep)
+    result = outcome.ablation
     if result is None:
         return []
     told = [f"- {worth.name} {_sentence(worth)}" for worth in result.worths if worth.verdict]
     told += [_absent(worth) for worth in result.worths if len(worth.pairs) < worth.num_jobs]
+    rows = [_recipe_row(result), *(_row(result, each) for each in result.worths)]
     header = ("change", "sets", result.objective, "seeds", "against the recipe", "p", "it")
     return [
-        *_hypothesis(sweep),
+        *_hypothesis(outcome.hypothesis),
         "## What each change is worth",
-        table(header, [_recipe_row(result), *(_row(result, each) for each in result.worths)]),
+        Table(header, rows).markdown(),
         _note(result),
         *(["\n".join(told)] if told else []),
     ]
@@ -58,7 +60,7 @@ def _row(result: AblationResult, worth: Worth) -> tuple[str, ...]:
 
 
 def _mean(objective: str, values: Sequence[float]) -> str:
-    return formatting.figure(objective, statistics.fmean(values)) if values else "-"
+    return formatting.spread(objective, mean_of(values), None)
 
 
 def _count(count: int, planned: int) -> str:
@@ -95,16 +97,15 @@ def _note(result: AblationResult) -> str:
     return "\n".join(f"- {sentence}" for sentence in told if sentence)
 
 
-def _hypothesis(sweep: Sweep) -> list[str]:
+def _hypothesis(verdict: AblationVerdict | None) -> list[str]:
     """Markdown parts for the sweep's page; none where no claim was stated."""
-    verdict = judge_hypothesis(sweep)
     if verdict is None:
         return []
     rows = [_claim_row(verdict.objective, each) for each in verdict.claims]
     return [
         "## The hypothesis",
         f"**{verdict.word.upper()}**: {verdict.text.removeprefix(f'{verdict.word}: ')}.",
-        table(("change", "claim", "95 % bound of the difference", "p", "it is"), rows),
+        Table(("change", "claim", "95 % bound of the difference", "p", "it is"), rows).markdown(),
         "A claim is shown where the one-sided 95 % bound of the difference over seeds lies on its "
         "side of what it allows, which is where p < 0.05 (Student's t); the p of a refutation is "
         "after Holm's correction. The hypothesis is shown where all of its claims are, and refuted "

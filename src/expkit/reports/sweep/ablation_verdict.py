@@ -11,9 +11,8 @@ from expkit.metrics.names import is_lower_better
 from expkit.metrics.p_values import holm, p_value
 from expkit.metrics.seed_differences import Student
 from expkit.records.sweep.claims import EVERY, Claim, parse_claims
-from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
-from expkit.reports.sweep.ablation import AblationResult, Worth, measure_ablation
+from expkit.reports.sweep.ablation import AblationResult, Worth
 
 Word = Literal["shown", "refuted", "not decided"]
 
@@ -59,11 +58,9 @@ class AblationVerdict:
         return f"{self.word}: {told}"
 
 
-def judge_hypothesis(sweep: Sweep) -> AblationVerdict | None:
-    """None where the sweep is no ablation, or states no claim."""
-    result = measure_ablation(sweep)
-    stated = sweep.metadata.get("claims")
-    if result is None or not isinstance(stated, dict) or not stated:
+def judge_hypothesis(result: AblationResult, stated: object) -> AblationVerdict | None:
+    """By the claims that its sweep stated; None where it stated none."""
+    if not isinstance(stated, dict) or not stated:
         return None
     changes = dict.fromkeys([worth.name for worth in result.worths])
     changes |= dict.fromkeys(name for name in stated if name != EVERY)  # also those left out

@@ -9,27 +9,21 @@ from dataclasses import dataclass
 from expkit.errors import UserError
 from expkit.metrics.names import Measure
 from expkit.metrics.significance import adjust
-from expkit.records.run.digest import Digest
-from expkit.records.run.reader import Run
-from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.comparison import Compared, compare
-from expkit.reports.compare.recipes import Member, Recipe
 from expkit.reports.compare.verdicts import Verdict, judge
 from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.final_test import figure_on_judged, judged_split
-from expkit.reports.run.digests import recall_digest
-from expkit.reports.sweep.ablation import Worth, measure_ablation
-from expkit.reports.sweep.ablation_verdict import judge_hypothesis
-from expkit.reports.sweep.groups import Group
+from expkit.reports.runs.recipes import Recipe, following
+from expkit.reports.runs.settings import describe_settings
+from expkit.reports.sweep.ablation import Worth
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.variation import describe_settings
 
 
 @functools.lru_cache(maxsize=1)  # the page and the screen tell the same of one reading
 def told_of(outcome: SweepOutcome) -> Sequence[str]:
     """All that is to be said beside the table, one sentence or two each."""
-    if outcome.is_ablation:
+    if outcome.ablation is not None:
         known = [] if outcome.recipe is None else [outcome.recipe]
         return [*selection(known, outcome.objective, "The recipe"), *folded(outcome)]
     return [
@@ -44,21 +38,21 @@ def told_of(outcome: SweepOutcome) -> Sequence[str]:
 class Rivalry:
     """The best setting beside the second."""
 
-    second: Group
+    second: Recipe
     row: Compared | None = None
     verdict: Verdict | None = None
     trouble: str = ""  # why there is no verdict
     num_comparisons: int = 1
 
 
-def rivalry(groups: Sequence[Group], objective: str) -> Rivalry | None:
+def rivalry(groups: Sequence[Recipe], objective: str) -> Rivalry | None:
     """Tell the best from the next, corrected for all that it was chosen of."""
     known = [group for group in groups if group.values]
     if len(known) < 2:
         return None
     best, second = known[:2]
     try:
-        ours, theirs = _recipe("A", best), _recipe("B", second)
+        ours, theirs = best.compared("A"), second.compared("B")
         (row,) = compare([ours, theirs], theirs, [objective], limit=1).rows
     except UserError as error:
         return Rivalry(second, trouble=f", as {error.what}")
@@ -69,7 +63,7 @@ def rivalry(groups: Sequence[Group], objective: str) -> Rivalry | None:
     return Rivalry(second, row, judge(objective, difference), "", count)
 
 
-def against_second(groups: Sequence[Group], objective: str) -> list[str]:
+def against_second(groups: Sequence[Recipe], objective: str) -> list[str]:
     """The verdict on the best and the second in words; nothing where there is but one."""
     found = rivalry(groups, objective)
     if found is None:
@@ -82,16 +76,6 @@ def against_second(groups: Sequence[Group], objective: str) -> list[str]:
     return [f"{named}: {found.verdict.text}{corrected}.", f"{found.row.about}."]
 
 
-def _recipe(label: str, group: Group) -> Recipe:
-    return Recipe(label, [Member(run.path, digest) for digest, run in records_of(group)])
-
-
-def records_of(group: Group) -> list[tuple[Digest, Run]]:
-    """Its judged runs with their digests."""
-    runs = [Run(row.run) for row in group.judged if row.run is not None]
-    return [(recall_digest(run), run) for run in runs]
-
-
 def _why(row: Compared) -> str:
     reasons = "; ".join(objection.text for objection in row.objections)
     return f": {reasons}" if reasons else ", as their predictions for the samples were not kept"
@@ -102,7 +86,7 @@ def folds(outcome: SweepOutcome) -> list[str]:
     best = outcome.best
     if best is None or not best.num_folds:
         return []
-    pooled = out_of_fold(records_of(best), outcome.objective)
+    pooled = out_of_fold(best.judged, outcome.objective)
     of = f" of the best ({describe_settings(best.settings)})" if outcome.is_choice else ""
     return [
         f"Cross-validation{of}, {pooled}. Each fold also chose the epoch of its run, which "
@@ -110,7 +94,7 @@ def folds(outcome: SweepOutcome) -> list[str]:
     ]
 
 
-def selection(groups: Sequence[Group], objective: str, chosen: str = "") -> list[str]:
+def selection(groups: Sequence[Recipe], objective: str, chosen: str = "") -> list[str]:
     """That a figure chosen as the best of many is flattered by the choice.
 
     Where it was chosen by other samples than it is judged on, what it is worth on those: once.
@@ -141,9 +125,7 @@ def folded(outcome: SweepOutcome) -> list[str]:
     found = outcome.folding
     lines = []
     if found.followers:
-        has, it = ("has", "it is") if len(found.followers) == 1 else ("have", "they are")
-        keys = ", ".join(found.followers)
-        lines.append(f"{keys} {has} one value for each seed: {it} taken as a part of it.")
+        lines.append(f"{following(found.followers, ', '.join(found.followers))}.")
     for again, once in found.repeats.items():
         numbers = outcome.rows[again].number, outcome.rows[once].number
         lines.append(
@@ -155,8 +137,8 @@ def folded(outcome: SweepOutcome) -> list[str]:
 
 def sweep_answer(outcome: SweepOutcome) -> str:
     """Sum up a sweep in a sentence that claims no more than its page proves."""
-    if outcome.is_ablation:
-        return "; ".join(answers_of_ablation(outcome.sweep))
+    if outcome.ablation is not None:
+        return "; ".join(answers_of_ablation(outcome))
     found = rivalry(outcome.groups, outcome.objective)
     if found is None:
         return outcome.headline()
@@ -173,23 +155,22 @@ def _first(outcome: SweepOutcome) -> str:
     return f"{headline[0].lower()}{headline[1:]}"
 
 
-def answers_of_ablation(sweep: Sweep) -> list[str]:
+def answers_of_ablation(outcome: SweepOutcome) -> list[str]:
     """The stated hypothesis judged, where there is one, and what the changes are shown to do."""
-    verdict = judge_hypothesis(sweep)
+    result, verdict = outcome.ablation, outcome.hypothesis
+    if result is None:
+        return []
     hypothesis = [] if verdict is None else [f"hypothesis {verdict.text}"]
-    result = measure_ablation(sweep)
-    worths = [] if result is None else list(result.worths)
-    objective = "" if result is None else result.objective
     told = [
-        f"{worth.name} {worth.word} ({formatting.difference(objective, worth.gain, 0.0)})"
-        for worth in worths
+        f"{worth.name} {worth.word} ({formatting.difference(result.objective, worth.gain, 0.0)})"
+        for worth in result.worths
         if worth.word in ("helps", "hurts")
     ]
-    silent = [worth.name for worth in worths if _is_silent(worth)]
-    untested = [worth.name for worth in worths if worth.verdict is None]
+    silent = [worth.name for worth in result.worths if _is_silent(worth)]
+    untested = [worth.name for worth in result.worths if worth.verdict is None]
     told += [f"no evidence that {', '.join(silent)} {_makes(silent)} a difference"] * bool(silent)
     told += [f"{', '.join(untested)}: too few figures to tell"] * bool(untested)
-    return [*hypothesis, f"{objective}: {'; '.join(told)}"]
+    return [*hypothesis, f"{result.objective}: {'; '.join(told)}"]
 
 
 def _is_silent(worth: Worth) -> bool:

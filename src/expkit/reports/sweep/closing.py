@@ -7,12 +7,12 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from expkit.reports.run.screen import WIDTH, handle, short
+from expkit.reports.run.screen import WIDTH, handle, labelled, short
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import brief, short_key
 from expkit.reports.sweep.caveats import answers_of_ablation, told_of
-from expkit.reports.sweep.groups import Group, spread
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.rows import failure
-from expkit.reports.sweep.variation import SEED, brief, describe_settings, short_key
+from expkit.reports.tables import Table
 
 MAX_ROWS = 10
 MAX_FAILURES = 6
@@ -26,7 +26,7 @@ def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
         f"{outcome.sweep.name}: {outcome.counts()}",
         *_table(outcome),
         *_failures(outcome),
-        *_paragraphs(answers_of_ablation(outcome.sweep) if outcome.is_ablation else []),
+        *_paragraphs(answers_of_ablation(outcome)),
         *_paragraphs(told_of(outcome)),
         f"  {'folder':<8} {short(path)}",
         *([_pages(path)] if (path / "sweep.md").exists() else []),
@@ -48,9 +48,9 @@ def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
         return f"expkit show {name}   (on a terminal: live)"
     if any(not row.is_done for row in outcome.rows):
         return f"expkit resume {name}"
-    failed = next((row for row in outcome.failed if row.run is not None), None)
-    if failed is not None and failed.run is not None:
-        return f"expkit diagnose {handle(failed.run)}"
+    failed = next((row.path for row in outcome.failed if row.path is not None), None)
+    if failed is not None:
+        return f"expkit diagnose {handle(failed)}"
     if not outcome.is_choice and (outcome.best is None or outcome.best.num_folds):
         return f"expkit report {name}"
     if len(outcome.rows) == 1:
@@ -70,13 +70,8 @@ def _table(outcome: SweepOutcome) -> list[str]:
         return _outcomes(outcome) if any(row.is_done for row in outcome.rows) else []
     keys = list(groups[0].settings)
     header = [short_key(key, keys) for key in keys]
-    rows = [[*header, outcome.objective, "n", "findings"]]
-    rows += [_row(group, outcome.objective) for group in groups[:MAX_ROWS]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    rows = [_row(group, outcome.objective) for group in groups[:MAX_ROWS]]
+    lines = Table([*header, outcome.objective, "n", "findings"], rows).lines()
     levels = ", ".join(f"{name} {outcome.figure(level)}" for name, level in outcome.levels.items())
     beside = [f"  {'beside':<8} {levels}"] if levels else []
     more = len(groups) - MAX_ROWS
@@ -94,17 +89,17 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     passed = [row for row in outcome.rows if row.is_done and not row.is_failed and row.reason]
     lines = []
     for row in passed[:MAX_ROWS]:
-        text = f"#{row.number} {describe_settings({**row.settings, SEED: row.seed})}: {row.reason}"
+        text = f"#{row.number} {row.asked}: {row.reason}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  PASS   ", subsequent_indent=" " * 9)
     more = len(passed) - MAX_ROWS
     lines += [f"         ... and {more} more passed: sweep.csv"] if more > 0 else []
     return [*_paragraphs([outcome.headline()]), *lines]
 
 
-def _row(group: Group, objective: str) -> list[str]:
+def _row(group: Recipe, objective: str) -> list[str]:
     values = [_cut(brief(value)) for value in group.settings.values()]
     counted = ", ".join(f"{name} {count}" for name, count in group.findings.most_common(2))
-    return [*values, spread(group, objective), str(len(group.values)), counted]
+    return [*values, group.in_words(objective), str(len(group.values)), counted]
 
 
 def _cut(cell: str) -> str:
@@ -116,8 +111,8 @@ def _cut(cell: str) -> str:
 def _failures(outcome: SweepOutcome) -> list[str]:
     lines = []
     for row in outcome.failed[:MAX_FAILURES]:
-        label = describe_settings({**row.settings, SEED: row.seed})
-        text = f"#{row.number} {label}: {failure(row)}"
+        label = row.asked
+        text = f"#{row.number} {label}: {row.failure}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  FAIL   ", subsequent_indent=" " * 9)
         lines.append(f"         see {short(row.output)}")
     more = len(outcome.failed) - MAX_FAILURES
@@ -125,14 +120,4 @@ def _failures(outcome: SweepOutcome) -> list[str]:
 
 
 def _paragraphs(sentences: Sequence[str]) -> list[str]:
-    return [
-        line
-        for sentence in sentences
-        for line in textwrap.wrap(
-            sentence,
-            WIDTH,
-            initial_indent="  note     ",
-            subsequent_indent=" " * 11,
-            break_on_hyphens=False,
-        )
-    ]
+    return [line for sentence in sentences for line in labelled("note", sentence)]

@@ -11,13 +11,15 @@ from pathlib import Path
 from expkit.errors import UserError
 from expkit.metrics.names import Measure
 from expkit.records.run.reader import Run
-from expkit.records.seed_groups import Folding, Setup, flatten, fold_draws
+from expkit.records.seed_groups import Folding
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.run.summary import Summary, recall
-from expkit.reports.sweep.groups import Group, fold, measured, spread
-from expkit.reports.sweep.rows import Row, read_rows
-from expkit.reports.sweep.variation import BASE, CHANGE, describe_settings
+from expkit.reports.runs.recipes import Recipe, fold_rows, measured, ranked
+from expkit.reports.runs.rows import RunRow, read_jobs
+from expkit.reports.runs.settings import BASE, CHANGE, describe_settings
+from expkit.reports.sweep.ablation import AblationResult, measure_ablation
+from expkit.reports.sweep.ablation_verdict import AblationVerdict, judge_hypothesis
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +27,12 @@ class SweepOutcome:
     """Its rows, read once, and what follows from them; two of one sweep are two readings."""
 
     sweep: Sweep
-    rows: Sequence[Row]
+    rows: Sequence[RunRow]
 
     @classmethod
     def of(cls, path: Path) -> SweepOutcome:
         sweep = Sweep(path)
-        return cls(sweep, read_rows(sweep))
+        return cls(sweep, read_jobs(sweep))
 
     @cached_property
     def objective(self) -> str:
@@ -38,47 +40,53 @@ class SweepOutcome:
         return measured(self.sweep.objective, self.rows)
 
     @cached_property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[Recipe]:
         """The best first."""
-        return fold(self.rows, self.objective, self.folding)
+        return ranked(self.rows, self.folding, self.sweep.objective)
 
     @cached_property
     def folding(self) -> Folding:
         """Tell which jobs are one recipe, as a comparison of their runs folds them, too."""
-        return fold_draws([Setup(flatten(job.config)) for job in self.sweep.jobs])
+        return fold_rows(self.rows)
 
     @cached_property
-    def known(self) -> list[Group]:
+    def known(self) -> list[Recipe]:
         """Those with a figure."""
         return [group for group in self.groups if group.values]
 
-    @property
-    def is_ablation(self) -> bool:
-        """Tell whether it asks what each change of a recipe is worth."""
-        return any(job.change for job in self.sweep.jobs)
+    @cached_property
+    def ablation(self) -> AblationResult | None:
+        """What each change of a recipe is worth, where the sweep asks for it."""
+        return measure_ablation(self.rows, self.sweep.objective)
+
+    @cached_property
+    def hypothesis(self) -> AblationVerdict | None:
+        """The verdict on an ablation's claims, where any was stated."""
+        stated = self.sweep.metadata.get("claims")
+        return None if self.ablation is None else judge_hypothesis(self.ablation, stated)
 
     @property
     def is_choice(self) -> bool:
         """Tell whether there are settings to choose from: not of seeds, folds, or an ablation."""
-        return len(self.known) > 1 and not self.is_ablation
+        return len(self.known) > 1 and self.ablation is None
 
     @property
-    def recipe(self) -> Group | None:
+    def recipe(self) -> Recipe | None:
         """The recipe that an ablation changes."""
         return next((each for each in self.known if each.settings.get(CHANGE) == BASE), None)
 
     @property
-    def best(self) -> Group | None:
+    def best(self) -> Recipe | None:
         return self.groups[0] if self.groups and self.groups[0].values else None
 
     @property
-    def failed(self) -> list[Row]:
+    def failed(self) -> list[RunRow]:
         return [row for row in self.rows if row.is_failed]
 
     @cached_property
     def best_summary(self) -> Summary | None:
         """Of a run of the best setting; it tells what nets that know nothing reach."""
-        runs = [row.run for row in (self.best.judged if self.best else ())]
+        runs = [row.path for row in (self.best.judged if self.best else ())]
         try:
             return recall(Run(runs[0])) if runs and runs[0] is not None else None
         except UserError:
@@ -98,7 +106,7 @@ class SweepOutcome:
 
     def _levels_of_counts(self, measure: Measure) -> Mapping[str, float]:
         """Chance and the largest class, told by the numbers of samples of each class."""
-        run = self.best.judged[0].run if self.best else None
+        run = self.best.judged[0].path if self.best else None
         if run is None or measure.metric != "accuracy":
             return {}
         try:
@@ -128,13 +136,13 @@ class SweepOutcome:
         start = f"Best: {name}: " if self.is_choice else f"{name}: " if name else ""
         count = f" ({self.best.unit})" if len(self.best.values) > 1 else ""
         levels = "".join(f"; {name} {self.figure(at)}" for name, at in self.levels.items())
-        figure = f"{self.objective} {spread(self.best, self.objective)}"
+        figure = f"{self.objective} {self.best.in_words(self.objective)}"
         return f"{start}{figure}{count}{self._equals()}{levels}"
 
     def _nothing(self) -> str:
         """Gates alone have no figure, and are told by what passed them."""
-        known = dict.fromkeys(name for row in self.rows for name in row.metrics)
-        ended = [row for row in self.rows if row.run is not None and row.is_done]
+        known = dict.fromkeys(name for row in self.rows for name in row.figures)
+        ended = [row for row in self.rows if row.path is not None and row.is_done]
         if known or not ended:
             there_are = f"; there are {', '.join(known)}" if known else ""
             return f"no job has a figure of {self.objective}{there_are}"

@@ -15,13 +15,14 @@ from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.cross_validation import pooled_cell
 from expkit.reports.plots.files import find_plots, format_of, link_to
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.rows import RunRow
+from expkit.reports.runs.settings import shown
 from expkit.reports.sweep.ablation_page import ablation_section
-from expkit.reports.sweep.caveats import records_of, sweep_answer, told_of
-from expkit.reports.sweep.groups import Group, spread
+from expkit.reports.sweep.caveats import sweep_answer, told_of
 from expkit.reports.sweep.outcome import SweepOutcome
-from expkit.reports.sweep.rows import Row, failure
 from expkit.reports.sweep.search import command
-from expkit.reports.sweep.variation import SEED, describe_settings, shown
+from expkit.reports.tables import Table
 
 PLOTS = "plots"
 MAX_ROWS = 50  # settings of a page; sweep.csv has all jobs
@@ -37,8 +38,8 @@ def refresh_sweep(path: Path, plot_format: str | None = None) -> SweepOutcome:
     from expkit.reports.sweep.table import SweepTable
 
     refuse_links(path / PLOTS, path)
-    SweepTable(path).write()
     outcome = SweepOutcome.of(path)
+    SweepTable(outcome.sweep, outcome.rows).write()
     plots = draw_sweep_plots(outcome, path / PLOTS, plot_format)
     write_aside(path / "sweep.md", page(outcome, plots).encode())
     return outcome
@@ -52,16 +53,17 @@ def draw_sweep_plots(
         plots = []
     else:
         from expkit.reports.plots import style
-        from expkit.reports.sweep.ablation_plot import draw_ablation
-        from expkit.reports.sweep.axes import Objective
-        from expkit.reports.sweep.plots import draw_sweep
+        from expkit.reports.sweep.plots.ablation_effects import draw_ablation
+        from expkit.reports.sweep.plots.axes import Objective
+        from expkit.reports.sweep.plots.shape import draw_sweep
 
         objective = Objective(outcome.objective, outcome.levels)
         jobs = outcome.sweep.jobs
         with style.in_format(plot_format or format_of(jobs[0].config)):
             plots = draw_sweep(outcome.groups, objective, folder)
-            worth = draw_ablation(outcome.sweep, folder)
-        plots = plots if worth is None else [worth, *plots]
+            if outcome.ablation is not None:
+                worth = draw_ablation(outcome.ablation, folder)
+                plots = plots if worth is None else [worth, *plots]
     for old in set(find_plots(folder)) - set(plots):
         old.unlink()
     return plots
@@ -81,12 +83,12 @@ def page(outcome: SweepOutcome, plots: Sequence[Path]) -> str:
 def sections(outcome: SweepOutcome) -> list[str]:
     """All but the title and the plots."""
     sweep = outcome.sweep
-    answer = sweep_answer(outcome) if outcome.is_ablation else outcome.headline()
+    answer = outcome.headline() if outcome.ablation is None else sweep_answer(outcome)
     return [
         f"**{markdown.plain(answer)}**",
         f"{outcome.counts()}.",
         *told_of(outcome),
-        *ablation_section(sweep),
+        *ablation_section(outcome),
         *_table(outcome),
         *_failures(outcome),
         *_findings(outcome.rows),
@@ -127,7 +129,7 @@ def _table(outcome: SweepOutcome) -> list[str]:
     return [
         "## Results",
         f"{told}{f'; {more} more are in sweep.csv' if more else ''}.",
-        markdown.table(header, rows),
+        Table(header, rows).markdown(),
     ]
 
 
@@ -136,7 +138,7 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     rows = [
         (
             str(row.number),
-            describe_settings({**row.settings, SEED: row.seed}),
+            row.asked,
             row.status,
             row.reason,
         )
@@ -145,23 +147,23 @@ def _outcomes(outcome: SweepOutcome) -> list[str]:
     more = len(outcome.rows) - len(rows)
     return [
         "## Results",
-        markdown.without_places(markdown.table(("job", "settings", "status", "told"), rows)),
+        markdown.without_places(Table(("job", "settings", "status", "told"), rows).markdown()),
         *([f"{more} more are in sweep.csv."] if more else []),
     ]
 
 
 def _table_row(
-    group: Group, outcome: SweepOutcome, beside: Sequence[str], *, has_pooled: bool
+    group: Recipe, outcome: SweepOutcome, beside: Sequence[str], *, has_pooled: bool
 ) -> tuple[str, ...]:
     assert outcome.best is not None
     best = outcome.is_choice and group.mean == outcome.best.mean
-    figure = spread(group, outcome.objective)
+    figure = group.in_words(outcome.objective)
     if not group.values:
         figure = ", ".join(dict.fromkeys(row.status for row in group.rows))
     epochs = [row.best_epoch for row in group.rows if row.best_epoch is not None]
     seconds = [row.seconds for row in group.rows if row.seconds is not None and row.status in WHOLE]
     is_pooled = group.num_folds > 0 and group.values and outcome.groups.index(group) < MAX_POOLED
-    pooled = [pooled_cell(records_of(group), outcome.objective) if is_pooled else "-"] * has_pooled
+    pooled = [pooled_cell(group.judged, outcome.objective) if is_pooled else "-"] * has_pooled
     count = str(len(group.values))
     if len(group.values) < len(group.rows):
         count += f" of {len(group.rows)}"
@@ -181,8 +183,8 @@ def _table_row(
 
 def _metrics_beside(outcome: SweepOutcome) -> list[str]:
     split, metric = Measure.parse(outcome.objective).split, Measure.parse(outcome.objective).metric
-    known = {name for row in outcome.rows for name in row.metrics}
-    return [f"{split}/{name}" for name in BESIDE if name != metric and f"{split}/{name}" in known]
+    known = {name for row in outcome.rows for name in row.metrics.get(split, ())}
+    return [f"{split}/{name}" for name in BESIDE if name != metric and name in known]
 
 
 def _counted(findings: Counter[str]) -> str:
@@ -196,8 +198,8 @@ def _failures(outcome: SweepOutcome) -> list[str]:
     rows = [
         (
             str(row.number),
-            describe_settings({**row.settings, SEED: row.seed}),
-            failure(row),
+            row.asked,
+            row.failure,
             markdown.link("output", f"jobs/{row.output.name}"),
         )
         for row in failed[:MAX_FAILURES]
@@ -207,16 +209,16 @@ def _failures(outcome: SweepOutcome) -> list[str]:
     whose = "They run" if again == len(failed) else f"{again} of them run"
     return [
         "## Failed",
-        markdown.without_places(markdown.table(("job", "settings", "why", "what it said"), rows)),
+        markdown.without_places(Table(("job", "settings", "why", "what it said"), rows).markdown()),
         *([f"{more} more are in sweep.csv."] if more else []),
         *([f"{whose} again by `expkit resume {outcome.sweep.name}`."] if again else []),
     ]
 
 
-def _findings(rows: Sequence[Row]) -> list[str]:
+def _findings(rows: Sequence[RunRow]) -> list[str]:
     counts = Counter(finding for row in rows for finding in row.findings)
     if not counts:
         return []
     total = sum(row.is_done for row in rows)
     cells = [(name, f"{count} of {total} jobs") for name, count in counts.most_common()]
-    return ["## Findings", markdown.table(("finding", "in"), cells)]
+    return ["## Findings", Table(("finding", "in"), cells).markdown()]

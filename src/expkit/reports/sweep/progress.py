@@ -10,10 +10,11 @@ from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import DONE, FAILURES, Job
 from expkit.reports import formatting
 from expkit.reports.run.screen import short
-from expkit.reports.sweep.groups import measured
-from expkit.reports.sweep.rows import failure, read_row
+from expkit.reports.runs.recipes import measured
+from expkit.reports.runs.rows import read_job
+from expkit.reports.runs.settings import SEED, Variation, describe_settings, seed_of
 from expkit.reports.sweep.running_job import RunningJob
-from expkit.reports.sweep.variation import SEED, Variation, describe_settings, seed_of
+from expkit.reports.tables import aligned
 
 
 class SweepProgress:
@@ -113,24 +114,21 @@ class SweepProgress:
 
     def outcome(self, job: Job) -> str:
         """Return what an ended job came to, with its figure or its reason."""
-        row = read_row(job, self._variation, self._objective)
+        row = read_job(job, self._variation)
         time = formatting.duration(row.seconds) if row.seconds else ""
         if row.is_failed:
-            return f"{failure(row)}\n      see   {short(job.output)}"
+            return f"{row.failure}\n      see   {short(job.output)}"
         metric = measured(self._objective, [row])
-        figure = None if row.objective is None else formatting.figure(metric, row.objective)
+        value = row.figure(self._objective)
+        figure = None if value is None else formatting.figure(metric, value)
         named = f"{metric} {figure}" if figure else row.reason
         status = "" if row.status == "finished" else row.status
         return ", ".join(filter(None, [status, named, time]))
 
     def running_lines(self) -> list[str]:
         """A line each, in columns."""
-        labels = [self.label(each.job) for each in self.running.values()]
-        width = max((len(label) for label in labels), default=0)
-        return [
-            f"  {label:<{width}}  {each.describe()}"
-            for label, each in zip(labels, self.running.values(), strict=True)
-        ]
+        cells = [(self.label(each.job), each.describe()) for each in self.running.values()]
+        return [f"  {line}" for line in aligned(cells)]
 
 
 def _size_of(path: Path) -> int:

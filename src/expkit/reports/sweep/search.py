@@ -11,8 +11,8 @@ from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import FAILURES
 from expkit.reports import formatting
-from expkit.reports.sweep.groups import measured
-from expkit.reports.sweep.rows import Row, read_rows
+from expkit.reports.runs.recipes import measured
+from expkit.reports.runs.rows import RunRow, read_jobs
 
 
 def course(run: Run, objective: str) -> list[float]:
@@ -41,30 +41,30 @@ def search_lines(sweep: Sweep) -> list[str]:
     """The best trial and how to run it again, for the screen; nothing of another sweep."""
     if not sweep.is_search:
         return []
-    rows = read_rows(sweep)
+    rows = read_jobs(sweep)
     objective = measured(sweep.objective, rows)
-    best = best_row(rows, objective)
+    best = best_row(rows, sweep.objective)
     if best is None:
         return [f"search   no trial of {len(rows)} has a figure for {objective}"]
-    shown = formatting.figure(objective, best.objective)
+    shown = formatting.figure(objective, best.figure(sweep.objective))
     return [
         f"best     trial {best.number} of {len(rows)}: {objective} {shown}{_others(rows)}",
         f"again    {command(best)}",
     ]
 
 
-def best_row(rows: Sequence[Row], objective: str) -> Row | None:
+def best_row(rows: Sequence[RunRow], objective: str) -> RunRow | None:
     """Among the trials that came to their end; the first of equals."""
     sign = 1 if is_lower_better(objective) else -1
-    figures = [
-        (sign * row.objective, row.number, row)
+    known = [
+        (sign * value, row.number, row)
         for row in rows
-        if row.objective is not None and row.status != "pruned"
+        if (value := row.figure(objective)) is not None and row.status != "pruned"
     ]
-    return min(figures, default=(0, 0, None))[2]
+    return min(known, default=(0, 0, None))[2]
 
 
-def command(row: Row) -> str:
+def command(row: RunRow) -> str:
     """It gives the same numbers again: a run is its words."""
     words = [
         word.removesuffix("=null") if word.startswith("~") else word  # as Hydra spells a deletion
@@ -74,7 +74,7 @@ def command(row: Row) -> str:
     return shlex.join(["expkit", "train", *words])
 
 
-def _others(rows: Sequence[Row]) -> str:
+def _others(rows: Sequence[RunRow]) -> str:
     counts = Counter("failed" if row.status in FAILURES else row.status for row in rows)
     told = [f"{counts[each]} {each}" for each in ("pruned", "failed") if counts[each]]
     return f" ({', '.join(told)})" if told else ""

@@ -10,16 +10,22 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from expkit.reports.plots import style
-from expkit.reports.sweep.axes import Objective, draw_levels, entitle, is_numeric, place_values
-from expkit.reports.sweep.groups import Group
-from expkit.reports.sweep.variation import Value, describe_settings, shown
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import Value, describe_settings, shown
+from expkit.reports.sweep.plots.axes import (
+    Objective,
+    draw_levels,
+    entitle,
+    is_numeric,
+    place_values,
+)
 
 Floats = npt.NDArray[np.float64]
 
 MAX_JOINED = 30  # values along an axis; the points of a search stand alone
 
 
-def draw_line(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_line(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """One numeric key: the mean, a band of one standard deviation, and a point a seed."""
     (key,) = _varying(groups)
     figure = style.new_figure(8, 4.6)
@@ -34,7 +40,7 @@ def draw_line(groups: Sequence[Group], objective: Objective, folder: Path) -> Pa
     return style.save(figure, folder / "objective.png")
 
 
-def draw_lines(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_lines(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """A numeric key and a choice: a line for each, named at its right end."""
     keys = _varying(groups)
     key = next(k for k in keys if is_numeric([group.settings[k] for group in groups]))
@@ -57,12 +63,12 @@ def draw_lines(groups: Sequence[Group], objective: Objective, folder: Path) -> P
     return style.save(figure, folder / "objective.png")
 
 
-def _varying(groups: Sequence[Group]) -> list[str]:
+def _varying(groups: Sequence[Recipe]) -> list[str]:
     return [key for key in groups[0].settings if len({group.settings[key] for group in groups}) > 1]
 
 
 def _draw(
-    axes: Axes, groups: Sequence[Group], key: str, objective: Objective, color: str
+    axes: Axes, groups: Sequence[Recipe], key: str, objective: Objective, color: str
 ) -> tuple[Floats, Floats]:
     ordered = sorted(groups, key=lambda group: _number(group.settings[key]))
     x = np.array([_number(group.settings[key]) for group in ordered])
@@ -86,7 +92,7 @@ def _number(value: Value) -> float:
     return float(value)
 
 
-def _mark_best(axes: Axes, best: Group, key: str, objective: Objective) -> None:
+def _mark_best(axes: Axes, best: Recipe, key: str, objective: Objective) -> None:
     assert best.mean is not None
     place = (_number(best.settings[key]), objective.scale * best.mean)
     axes.plot(*place, "o", ms=13, mfc="none", mec=style.BLACK, mew=1.5, zorder=5)
@@ -94,7 +100,7 @@ def _mark_best(axes: Axes, best: Group, key: str, objective: Objective) -> None:
 
 def _finish(
     axes: Axes,
-    groups: Sequence[Group],
+    groups: Sequence[Recipe],
     key: str,
     objective: Objective,
     *,

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from expkit.reports.plots import style
-from expkit.reports.sweep.axes import Objective, draw_levels, entitle
-from expkit.reports.sweep.groups import Group
-from expkit.reports.sweep.rows import Row
-from expkit.reports.sweep.variation import describe_settings
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.rows import RunRow
+from expkit.reports.runs.settings import describe_settings
+from expkit.reports.sweep.plots.axes import Objective, draw_levels, entitle
 
 MAX_ROWS = 20
 
 
-def draw_choices(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_choices(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """The best on top: its mean, a line of one std to either side, and a point a run.
 
     The axis shows the differences; there are no bars, whose lengths a cut axis would exaggerate.
@@ -62,12 +62,13 @@ def draw_choices(groups: Sequence[Group], objective: Objective, folder: Path) ->
     return style.save(figure, folder / "objective.png")
 
 
-def draw_seeds(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_seeds(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """Jobs alike but for their seed: a point each, their mean and a band of one deviation."""
     (group,) = groups
     assert group.mean is not None
     rows = sorted(group.judged, key=lambda row: (row.seed, row.fold or 0))
-    values = objective.scale * np.array([row.objective for row in rows], dtype=np.float64)
+    known = group.figures(group.metric)
+    values = objective.scale * np.array([known[row.draw] for row in rows])
     figure = style.new_figure(7, 4.2)
     axes = figure.add_subplot()
     middle, std = objective.scale * group.mean, objective.scale * (group.std or 0.0)
@@ -85,13 +86,13 @@ def draw_seeds(groups: Sequence[Group], objective: Objective, folder: Path) -> P
     return style.save(figure, folder / "objective.png")
 
 
-def _kind_of(group: Group) -> str:
+def _kind_of(group: Recipe) -> str:
     if not group.num_folds:
         return "seed"
     num_seeds = len({row.seed for row in group.judged})
     return "held-out fold" if num_seeds == 1 else "seed, held-out fold"
 
 
-def _name_of(row: Row, group: Group) -> str:
+def _name_of(row: RunRow, group: Recipe) -> str:
     names = {"seed": str(row.seed), "held-out fold": str(row.fold)}
     return names.get(_kind_of(group), f"{row.seed}, {row.fold}")

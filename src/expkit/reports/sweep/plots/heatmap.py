@@ -13,15 +13,15 @@ from matplotlib.patches import Rectangle
 
 from expkit.metrics.names import is_lower_better
 from expkit.reports.plots import style
-from expkit.reports.sweep.axes import Objective, entitle, in_order, is_numeric, place_values
-from expkit.reports.sweep.groups import Group
-from expkit.reports.sweep.variation import Value, describe_settings, shown
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import Value, describe_settings, shown
+from expkit.reports.sweep.plots.axes import Objective, entitle, in_order, is_numeric, place_values
 
 MAX_NAMED_CELLS = 120  # above, the figures in the cells cannot be read
 EMPTY = "#eeeeee"
 
 
-def draw_heatmap(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_heatmap(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """Light is better, whichever way the metric goes; the best cell is framed."""
     across, down = _axes_of(groups)
     columns = in_order([group.settings[across] for group in groups])
@@ -58,7 +58,7 @@ def draw_heatmap(groups: Sequence[Group], objective: Objective, folder: Path) ->
     return style.save(figure, folder / "objective.png")
 
 
-def draw_scatter(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_scatter(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """Two numeric keys of which few pairs were tried, as a search leaves them."""
     across, down = _axes_of(groups)
     figure = style.new_figure(8, 5.6)
@@ -93,14 +93,14 @@ def draw_scatter(groups: Sequence[Group], objective: Objective, folder: Path) ->
     return style.save(figure, folder / "objective.png")
 
 
-def _axes_of(groups: Sequence[Group]) -> tuple[str, str]:
+def _axes_of(groups: Sequence[Recipe]) -> tuple[str, str]:
     """The key with more values across; a plot is wider than high."""
     counts = {key: len({group.settings[key] for group in groups}) for key in groups[0].settings}
     first, second = sorted(counts, key=lambda key: -counts[key])[:2]
     return first, second
 
 
-def _scale(groups: Sequence[Group], objective: Objective) -> tuple[Normalize, Colormap]:
+def _scale(groups: Sequence[Recipe], objective: Objective) -> tuple[Normalize, Colormap]:
     """Light is better."""
     means = [objective.scale * group.mean for group in groups if group.mean is not None]
     cmap = "viridis_r" if is_lower_better(objective.name) else "viridis"
@@ -112,7 +112,7 @@ def _cell(place: tuple[int, int], **options: object) -> Rectangle:
 
 
 def _write(
-    axes: Axes, place: tuple[int, int], group: Group, objective: Objective, behind: Sequence[float]
+    axes: Axes, place: tuple[int, int], group: Recipe, objective: Objective, behind: Sequence[float]
 ) -> None:
     """The figure in its cell, dark on light and light on dark."""
     assert group.mean is not None

@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from expkit.records.run.reader import Run
 from expkit.reports import formatting
 from expkit.reports.plots import style
-from expkit.reports.sweep.axes import Objective, draw_levels
-from expkit.reports.sweep.groups import Group
-from expkit.reports.sweep.variation import describe_settings
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import describe_settings
+from expkit.reports.sweep.plots.axes import Objective, draw_levels
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +24,7 @@ MAX_NAMED = 7  # as many as there are colours to tell apart
 MAX_SHOWN = 60  # settings whose histories are read: the best, and others in grey
 
 
-def draw_group_curves(groups: Sequence[Group], objective: Objective, folder: Path) -> list[Path]:
+def draw_group_curves(groups: Sequence[Recipe], objective: Objective, folder: Path) -> list[Path]:
     """The objective's metric where it is recorded by epoch, else the loss; held out if possible."""
     shown = groups[:MAX_SHOWN]
     histories = {id(group): list(_histories(group)) for group in shown}
@@ -58,9 +58,9 @@ def draw_group_curves(groups: Sequence[Group], objective: Objective, folder: Pat
     return [style.save(figure, folder / "curves.png")]
 
 
-def _histories(group: Group) -> Iterator[list[dict[str, object]]]:
+def _histories(group: Recipe) -> Iterator[list[dict[str, object]]]:
     """The last training stage of each run; gates, which have a line a step, are none."""
-    for run in (Run(row.run) for row in group.judged if row.run is not None):
+    for run in (Run(row.path) for row in group.judged if row.path is not None):
         gates = {name for name, stage in run.config["procedure"].items() if "max_loss" in stage}
         lines = [record for record in run.history if record["stage"] not in gates]
         yield [record for record in lines if record["stage"] == lines[-1]["stage"]]
@@ -92,7 +92,7 @@ def _draw(axes: Axes, curves: Sequence[Floats], color: str, *, behind: bool) -> 
     return float(epochs[-1]), float(mean[-1])
 
 
-def _has_bands(groups: Sequence[Group]) -> bool:
+def _has_bands(groups: Sequence[Recipe]) -> bool:
     return any(len(group.values) > 1 for group in groups)
 
 

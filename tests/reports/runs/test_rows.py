@@ -11,7 +11,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.records.run.digest import Digest, read_digest
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep
-from expkit.reports.sweep.rows import read_rows
+from expkit.reports.runs.rows import read_jobs
 
 
 @pytest.mark.parametrize(("status", "figure"), [("finished", 0.9), ("pruned", 0.3)])
@@ -29,6 +29,6 @@ def test_a_digest_of_an_interruption_is_not_the_end(
     def made_anew(run: Run) -> Digest:
         return replace(stored, metrics={"val": {"accuracy": 0.9}})
 
-    monkeypatch.setattr("expkit.reports.sweep.rows.recall_digest", made_anew)
-    (row,) = read_rows(Sweep(path))
-    assert row.objective == figure
+    monkeypatch.setattr("expkit.reports.runs.rows.recall_digest", made_anew)
+    (row,) = read_jobs(Sweep(path))
+    assert row.figure("accuracy") == figure

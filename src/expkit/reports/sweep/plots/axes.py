@@ -18,8 +18,8 @@ from expkit.metrics.names import Measure, is_lower_better
 from expkit.metrics.percentages import percent
 from expkit.reports import formatting
 from expkit.reports.plots import style
-from expkit.reports.sweep.groups import Group, spread
-from expkit.reports.sweep.variation import Value, shown
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import Value, shown
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,8 +66,8 @@ class Objective:
         """A band of a share does not leave 0 to 100 %."""
         return np.clip(end, 0, 100) if self.scale == 100 else end
 
-    def of(self, group: Group) -> str:
-        return spread(group, self.name)
+    def of(self, group: Recipe) -> str:
+        return group.in_words(self.name)
 
 
 def is_numeric(values: Sequence[Value]) -> bool:
@@ -164,7 +164,7 @@ def entitle(
     figure: Figure,
     finding: str,
     objective: Objective,
-    groups: Sequence[Group],
+    groups: Sequence[Recipe],
     *,
     with_levels: bool = False,
 ) -> None:
@@ -177,7 +177,7 @@ def entitle(
     figure.suptitle("\n".join(lines), fontsize=TITLE_SIZE)
 
 
-def num_seeds(groups: Sequence[Group]) -> str:
+def num_seeds(groups: Sequence[Recipe]) -> str:
     """`3 seeds each (mean ± std)`; of cross-validation `3 folds`."""
     counts = sorted({len(group.values) for group in groups if group.values})
     if not counts or counts == [1]:

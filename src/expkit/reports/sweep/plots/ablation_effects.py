@@ -10,22 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from expkit.metrics.names import is_lower_better
-from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting
 from expkit.reports.compare.verdicts import difference_shown, p_shown
 from expkit.reports.plots import style
-from expkit.reports.sweep.ablation import AblationResult, Worth, describe, measure_ablation
+from expkit.reports.sweep.ablation import AblationResult, Worth, describe
 
 COLORS = {"helps": style.GREEN, "hurts": style.RED}
 ROW_INCHES = 0.42
 HIDDEN_FACTOR = 3  # an interval so many times as wide as the dots' range leaves the axis
 
 
-def draw_ablation(sweep: Sweep, folder: Path) -> Path | None:
+def draw_ablation(result: AblationResult, folder: Path) -> Path | None:
     """A row a change, the costliest on top; None where there is nothing to be drawn."""
-    result = measure_ablation(sweep)
-    shown = [] if result is None else [worth for worth in result.worths if worth.pairs]
-    if result is None or not shown:
+    shown = [worth for worth in result.worths if worth.pairs]
+    if not shown:
         return None
     with style.styled():
         return style.save(draw_forest(result, shown), folder / "ablation.png")

@@ -15,16 +15,16 @@ from matplotlib.colors import Normalize
 
 from expkit.metrics.names import is_lower_better
 from expkit.reports.plots import style
-from expkit.reports.sweep.axes import Objective, entitle, in_order, is_numeric, wants_log
-from expkit.reports.sweep.groups import Group
-from expkit.reports.sweep.variation import Value, describe_settings, short_key, shown
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.runs.settings import Value, describe_settings, short_key, shown
+from expkit.reports.sweep.plots.axes import Objective, entitle, in_order, is_numeric, wants_log
 
 MAX_TICKS = 8  # names beside one axis
 MAX_KEYS = 7
 FAN = 0.035  # of the axis, to either side
 
 
-def draw_parallel(groups: Sequence[Group], objective: Objective, folder: Path) -> Path:
+def draw_parallel(groups: Sequence[Recipe], objective: Objective, folder: Path) -> Path:
     """The best is drawn last and thick; the last axis is the objective's."""
     keys = [
         key for key in groups[0].settings if len({group.settings[key] for group in groups}) > 1

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from expkit.reports.sweep.axes import Objective, in_order, is_numeric
-from expkit.reports.sweep.groups import Group
+from expkit.reports.runs.recipes import Recipe
+from expkit.reports.sweep.plots.axes import Objective, in_order, is_numeric
 
 Shape = Literal["seeds", "line", "choices", "lines", "heatmap", "scatter", "parallel"]
 
@@ -15,7 +15,7 @@ MAX_LINES = 6  # of one plot, each with its name beside it
 FILLED = 0.5  # share of a grid's cells that must have a figure for a heatmap
 
 
-def shape_of(groups: Sequence[Group]) -> Shape | None:
+def shape_of(groups: Sequence[Recipe]) -> Shape | None:
     """Which plot tells most; None where there is nothing to compare."""
     keys = list(groups[0].settings) if groups else []
     if sum(len(group.values) for group in groups) < 2:
@@ -40,14 +40,14 @@ def shape_of(groups: Sequence[Group]) -> Shape | None:
     return "scatter" if len(numeric) == 2 else "choices"
 
 
-def draw_sweep(groups: Sequence[Group], objective: Objective, folder: Path) -> list[Path]:
+def draw_sweep(groups: Sequence[Recipe], objective: Objective, folder: Path) -> list[Path]:
     """Every plot that the records have something for; the first is the answer."""
     from expkit.reports.plots import style
-    from expkit.reports.sweep.bars import draw_choices, draw_seeds
-    from expkit.reports.sweep.curves import draw_group_curves
-    from expkit.reports.sweep.heatmap import draw_heatmap, draw_scatter
-    from expkit.reports.sweep.line import draw_line, draw_lines
-    from expkit.reports.sweep.parallel import draw_parallel
+    from expkit.reports.sweep.plots.bars import draw_choices, draw_seeds
+    from expkit.reports.sweep.plots.group_curves import draw_group_curves
+    from expkit.reports.sweep.plots.heatmap import draw_heatmap, draw_scatter
+    from expkit.reports.sweep.plots.line import draw_line, draw_lines
+    from expkit.reports.sweep.plots.parallel import draw_parallel
 
     draw = {
         "seeds": draw_seeds,

@@ -218,3 +218,15 @@ def test_hydras_own_folders_are_refused_and_not_made(word: str, tmp_path: Path) 
     assert error is not None
     assert "output_dir" in str(error.details["allowed"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_advised"),
+    [("model.width=-3", False), ("model.width=[4,8]", True), ("model.droput=2.0", False)],
+)
+def test_a_value_that_the_nearest_key_refuses_is_not_advised(typed: str, is_advised: bool) -> None:
+    """The key is named all the same."""
+    error = refusal_of([typed])
+    assert error is not None
+    assert str(error.details["nearest"]).startswith("model.")
+    assert (advised(error) is not None and "=" in str(advised(error))) == is_advised

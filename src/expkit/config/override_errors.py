@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, ValueType
@@ -23,6 +23,7 @@ from expkit.config.paths import (
     values_to_give,
 )
 from expkit.config.suggestions import Choices, advise
+from expkit.config.targets.check import check_part
 from expkit.errors import UserError
 
 # mappings of parts by name, and the group whose choices can be added to each
@@ -332,6 +333,34 @@ def _check_added(override: Override, node: Mapping[str, Any]) -> None:
             )
 
 
+def _is_taken(words: Sequence[str], config: Mapping[str, Any]) -> bool:
+    """Tell whether expkit's own parts take the values of these words: `model.widths=-3` is none."""
+    for word in words:
+        part, *below = word.partition("=")[0].split(".")
+        node = config.get(part)
+        if not below or not isinstance(node, Mapping) or "_target_" not in node:
+            continue
+        try:
+            value = OverridesParser.create().parse_override(word).value()
+            changed = OmegaConf.merge(dict(node), _nested(below, value))
+            check_part(
+                cast("Mapping[str, object]", OmegaConf.to_container(changed)),
+                part,
+                import_others=False,
+            )
+        except UserError:
+            return False
+        except (HydraException, ValueError):  # another word's fault, which is named next
+            continue
+    return True
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """Write `["a", "b"], 1` as `{"a": {"b": 1}}`."""
+    first, *rest = keys
+    return {first: _nested(rest, value) if rest else value}
+
+
 def _no_such_key(
     override: Override,
     node: Any,
@@ -346,7 +375,7 @@ def _no_such_key(
     path, prefix = override.key_or_group.split("."), ".".join([*above, ""])
     advice = advise(path, (override.input_line or "").partition("=")[2], config, choices)
     group = GROUPS_OF_MAPPINGS.get(".".join(above))
-    if advice.words:
+    if advice.words and _is_taken(advice.words[0], config):
         fix = f"expkit train {shlex.join(advice.words[0])}"
     elif group is not None:
         fix = f"expkit train +{group}@{prefix}{path[len(above)]}=CHOICE   (expkit list {group})"

@@ -13,7 +13,7 @@ from torch import nn
 
 from expkit.data.store.split import batch_bounds
 from expkit.errors import UserError, nearest_of
-from expkit.metrics.criteria import Criterion, check_bound, parse_criterion
+from expkit.metrics.criteria import check_bound
 from expkit.metrics.names import RANGES
 from expkit.metrics.predictions import ClassPredictions
 from expkit.optim.frozen_norms import frozen_norms
@@ -25,6 +25,7 @@ from expkit.records.files import Record
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage, try_step
+from expkit.runner.early_stopping import EarlyStopping, parse_targets, with_split
 from expkit.runner.monitor import Observer, attempt
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
@@ -104,7 +105,7 @@ class Training(arguments.Training):
     def _check_metrics(self, key: str, parts: Parts) -> None:
         monitored, known = parts.metadata.monitored_split, parts.metadata.recorded_metrics
         watched = [(f"{key}.monitor", self.monitor)]
-        for criterion in self.wanted(f"{key}.stop_at"):
+        for criterion in parse_targets(self.stop_at, f"{key}.stop_at"):
             watched.append((f"{key}.stop_at", criterion.name))
             if criterion.measure.metric in RANGES:
                 check_bound(criterion, f"{key}.stop_at")
@@ -166,11 +167,12 @@ class Training(arguments.Training):
         epochs = session.train_epochs(learner, plan, len(records) + 1)
         # a resumed run is diagnosed where the uninterrupted one was
         stopped_by = session.diagnosis.check() if is_probe_epoch else None
-        while stopped_by is None and self.why_stop(records, monitored) is None:
+        stopping = self._early_stopping(monitored)
+        while stopped_by is None and stopping.reason(records) is None:
             is_probe_epoch = self._learn(session, observer, next(epochs), records)
             stopped_by = session.diagnosis.check() if is_probe_epoch else None
-        reason = self.why_stop(records, monitored) or ""
-        best = self.best_epoch(records, monitored)
+        reason = stopping.reason(records) or ""
+        best = stopping.best_epoch(records)
         finite = all(math.isfinite(record["train/loss"]) for record in records)
         if stopped_by is not None:
             saved = self.max_epochs - len(records)
@@ -232,39 +234,13 @@ class Training(arguments.Training):
             origin = attempt(session, lambda: self._find_origin(session, records) or {})
         observer.observe_epoch(epoch, held_out, seconds, origin)
         self._take_snapshot(session, observer.learner, epoch.number)
-        best = self.best_epoch(records, monitored)
+        best = self._early_stopping(monitored).best_epoch(records)
         session.save(observer.learner, epoch.number, is_best=best == epoch.number)
         return observer.is_probe_epoch(records)
 
-    def wanted(self, key: str) -> list[Criterion]:
-        """Parse the criteria that must all be met for training to end early."""
-        return [parse_criterion(name, value, key) for name, value in (self.stop_at or {}).items()]
-
-    def best_epoch(self, records: list[Record], monitored: str) -> int | None:
-        """The first epoch with the best monitored figure; None while all are NaN."""
-        key = with_split(self.monitor, monitored)
-        sign = 1 if key.endswith("loss") else -1
-        finite = [record for record in records if math.isfinite(record[key])]
-        best = min(finite, key=lambda record: sign * record[key], default=None)
-        return None if best is None else int(best["epoch"])
-
-    def why_stop(self, records: list[Record], monitored: str) -> str | None:
-        """Why training ends after these epochs, or None where it goes on."""
-        if not records:
-            return None
-        last = records[-1]
-        epoch, loss = last["epoch"], last["train/loss"]
-        best = self.best_epoch(records, monitored) or epoch
-        if not math.isfinite(loss):
-            return f"the training loss became {loss} in epoch {epoch}"
-        wanted = self.wanted("stop_at")
-        if wanted and all(c.is_met(last[with_split(c.name, monitored)]) for c in wanted):
-            return f"reached {', '.join(map(str, wanted))} at epoch {epoch}"
-        if self.patience is not None and epoch - best >= self.patience:
-            return f"no better {self.monitor} for {self.patience} epochs; best epoch {best}"
-        if epoch >= self.max_epochs:
-            return f"{epoch} of {self.max_epochs} epochs; best epoch {best}"
-        return None
+    def _early_stopping(self, monitored: str) -> EarlyStopping:
+        targets = parse_targets(self.stop_at, "stop_at")
+        return EarlyStopping(self.max_epochs, self.monitor, monitored, self.patience, targets)
 
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
         """Where samples lie in an image, what the model predicts now, for the images."""
@@ -283,10 +259,6 @@ class Training(arguments.Training):
                 "probabilities": predictions.probabilities[shown],
             }
             session.folder.write_snapshot(session.stage, epoch, arrays)
-
-
-def with_split(name: str, monitored: str) -> str:
-    return name if "/" in name else f"{monitored}/{name}"
 
 
 def check_trained(stage: str, key: str, before: Mapping[str, Stage]) -> None:

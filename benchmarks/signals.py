@@ -24,10 +24,10 @@ from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.records.run.reader import Run
 from expkit.runner.live_diagnosis import Diagnosis
-from expkit.runner.monitor import Observer
 from expkit.runner.procedure import run_stages
 from expkit.runner.run import build, make_folder
 from expkit.runner.session import Session
+from expkit.runner.signal_recording import Observer
 from expkit.training.step_stats import StepStats
 
 NUM_EPOCHS = 50

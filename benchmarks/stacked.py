@@ -30,8 +30,8 @@ from expkit.data.store.samples import DatasetSource
 from expkit.data.store.split import Split, place_splits
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Constant
-from expkit.sweeps.stacked_seeds.stack import Stack
-from expkit.sweeps.stacked_seeds.stacking import pays, train_side_by_side
+from expkit.sweeps.stacked_seeds.joint_epoch import pays, train_side_by_side
+from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.device import Device, DeviceChoice, available_devices
 from expkit.training.learner import Learner
 from expkit.training.loop import EpochPlan, train_epoch

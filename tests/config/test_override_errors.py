@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Outcome, Task
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.errors import UserError
 
 # what was typed, and the words that the screen is to propose

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from expkit.commands import train
 from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Outcome, Task
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.config.suggested_command import refuse_flags
 from expkit.errors import UserError
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from synthetic_evidence import make_evidence
 
-from expkit.diagnosis.commands import with_remedy
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import complete, examine, load_rules
 from expkit.diagnosis.finding import Finding, Severity
+from expkit.diagnosis.next_command import with_remedy
 from expkit.diagnosis.rule import Rule
 
 

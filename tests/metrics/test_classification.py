@@ -12,8 +12,8 @@ from synthetic_runs import answers
 
 from expkit.metrics.baselines import chance_levels, constant_levels
 from expkit.metrics.calibration import Calibration
+from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.classification import measure, measure_each_class
-from expkit.metrics.counts import ClassCounter
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import Ranker
 from expkit.reports.run.figures import Measured

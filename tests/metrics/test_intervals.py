@@ -15,7 +15,7 @@ from expkit.metrics.intervals import bootstrap, wilson
 from expkit.metrics.predictions import ValuePredictions
 from expkit.metrics.resampling import intervals_of
 from expkit.reports.formatting import interval
-from expkit.reports.run.screen import closing_screen
+from expkit.reports.run.run_screen import closing_screen
 from expkit.reports.run.summary import summarize
 from expkit.reports.run.summary_tables import criteria_table
 

@@ -12,7 +12,7 @@ import pytest
 from expkit.metrics.classification import decisive_sample, measure
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
-from expkit.metrics.selective import Sure
+from expkit.metrics.selective_prediction import Sure
 from expkit.reports.formatting import beside_metrics
 
 

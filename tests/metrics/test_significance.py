@@ -11,11 +11,11 @@ from scipy import stats
 from synthetic_differences import differences, fixed, masks, told
 
 from expkit.metrics.classification import measure, measure_each_class
-from expkit.metrics.contributions import Contributions, contributions_of
 from expkit.metrics.mcnemar import McNemar
 from expkit.metrics.p_values import holm
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.metrics.ranking import Ranker, influence_on_auroc, influence_on_average_precision
+from expkit.metrics.sample_contributions import Contributions, contributions_of
 from expkit.metrics.seed_differences import difference_over_seeds
 from expkit.metrics.sign_flip_test import flip_signs
 from expkit.metrics.significance import adjust, differences_on_samples

@@ -12,8 +12,8 @@ from synthetic_sweeps import FakeJob, write_sweep
 from expkit.records.seed_groups import Setup, draw_of, fold_draws
 from expkit.reports.runs.settings import describe_settings
 from expkit.reports.sweep.caveats import told_of
-from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.sweep_screen import closing_screen
 
 MODELS, SEEDS = ("a", "b", "c"), range(8)
 

@@ -21,9 +21,9 @@ from expkit.reports.cross_validation import out_of_fold, pool_folds, pooled_cell
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.summary import summarize
 from expkit.reports.runs.rows import RunRow, row_of
-from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import refresh_sweep
+from expkit.reports.sweep.sweep_screen import closing_screen
 
 NAMES = ("no", "yes")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from synthetic_evidence import make_evidence, make_signal
 
-from expkit.data.audit.profile import profile_dataset
+from expkit.data.audit.data_profile import profile_dataset
 from expkit.data.datasets.digits import Digits
 from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset, Samples

@@ -15,7 +15,7 @@ import yaml
 from running_expkit import TINY, Expkit
 
 import expkit.sweeps.job as job_module
-from expkit.config.request import OF_THE_SWEEP
+from expkit.config.run_request import OF_THE_SWEEP
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.errors import UserError

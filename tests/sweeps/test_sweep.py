@@ -15,7 +15,7 @@ import pytest
 
 import expkit.sweeps.sweep as sweeping
 from expkit.config.multirun.hydra_task import Outcome
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.config.schema import Sweep as SweepSettings
 from expkit.errors import UserError
 from expkit.records.sweep.folder import Sweep, SweepFolder

@@ -10,8 +10,8 @@ from running_expkit import TINY, Expkit
 
 from expkit.commands import train
 from expkit.config.multirun.hydra_task import Outcome
-from expkit.config.request import Request
-from expkit.records.sweep.claims import parse_claims
+from expkit.config.run_request import Request
+from expkit.records.sweep.ablation_claims import parse_claims
 from expkit.records.sweep.folder import Sweep
 
 ABLATION = """# @package _global_

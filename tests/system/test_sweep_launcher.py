@@ -19,7 +19,7 @@ from running_expkit import TINY, Expkit, expkit_command
 
 from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.records.sweep.folder import Sweep
-from expkit.sweeps.closing import conclude
+from expkit.sweeps.final_pages import conclude
 
 LONG = (
     *(*TINY, "procedure=full", "procedure.train.max_epochs=200"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from expkit.errors import UserError, nearest_of
 from expkit.metrics.names import CLASS_METRICS, Measure
 from expkit.records.files import made_whole
-from expkit.records.lookup import find_runs
+from expkit.records.find_runs import find_runs
 from expkit.records.run.reader import Run, find_run
 from expkit.records.run.writer import explain_disk_errors, is_locked
 from expkit.records.seed_groups import Folding

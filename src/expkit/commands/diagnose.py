@@ -10,7 +10,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
-from expkit.records.lookup import find_runs
+from expkit.records.find_runs import find_runs
 from expkit.records.run.reader import Run
 from expkit.reports.run.findings import listing
 from expkit.terminal.arguments import Parser, count

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from expkit.config.compose import change_parts, compose_output_dir
-from expkit.config.plain_data import with_own_cache
+from expkit.config.plain_config import with_own_cache
 from expkit.config.suggested_command import with_whole_command
 from expkit.config.targets.check import signature_of
 from expkit.config.validation import check_config
@@ -76,7 +76,7 @@ def describe_evaluation(
     run: Run, overrides: Sequence[str], trusted: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
-    from expkit.runner.inputs import without_downloads
+    from expkit.runner.loaded_inputs import without_downloads
 
     lacking = [key for key in ("name", "model", *CHANGEABLE) if key not in run.config]
     if lacking:

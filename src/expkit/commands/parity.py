@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Task, refuse_sweep
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build
 from expkit.terminal.arguments import Parser, count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from expkit.config.plain_data import with_own_cache
+from expkit.config.plain_config import with_own_cache
 from expkit.errors import UserError
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import find_run_or_sweep

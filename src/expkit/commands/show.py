@@ -26,7 +26,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     found = find_run_or_sweep(arguments.run)
     if isinstance(found, Run):
-        from expkit.reports.run.screen import closing_screen
+        from expkit.reports.run.run_screen import closing_screen
         from expkit.reports.run.summary import recall
 
         print(closing_screen(recall(found), found.path))
@@ -36,8 +36,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _show_sweep(sweep: Sweep, *, watch: bool) -> None:
-    from expkit.reports.sweep.closing import closing_screen
     from expkit.reports.sweep.outcome import SweepOutcome
+    from expkit.reports.sweep.sweep_screen import closing_screen
 
     if sweep.is_running and watch:
         from expkit.sweeps.live_view import follow

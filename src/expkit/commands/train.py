@@ -9,7 +9,7 @@ from expkit.config.multirun.hydra_task import Task
 from expkit.config.suggested_command import refuse_flags, with_whole_command
 from expkit.errors import UserError
 from expkit.runner.run import run_request
-from expkit.sweeps.closing import concluded
+from expkit.sweeps.final_pages import concluded
 from expkit.sweeps.sweep import run_job, run_jobs
 from expkit.terminal.signals import stop_on_signals
 

@@ -30,7 +30,7 @@ from expkit.config.override_errors import (
     spell_out_globs,
 )
 from expkit.config.paths import builtin_conf, conf_folders, list_choices
-from expkit.config.plain_data import refuse_interpolations
+from expkit.config.plain_config import refuse_interpolations
 from expkit.errors import UserError, nearest_of
 
 FLAGS_WITH_VALUE = {

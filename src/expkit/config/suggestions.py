@@ -13,7 +13,7 @@ from expkit.config.key_synonyms import CHOICES, DEVICES, NOT_SET, names_for, squ
 from expkit.config.paths import content_of, list_choices, values_to_give
 from expkit.config.targets.allowed import is_expkits, role_at
 from expkit.config.targets.check import RUN_TIME_NAMES, signature_of
-from expkit.config.targets.modules import locate
+from expkit.config.targets.module_paths import locate
 from expkit.config.targets.trust import refuse_words
 from expkit.errors import UserError, nearest_of
 

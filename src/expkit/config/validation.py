@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from expkit.config.paths import conf_folders, list_choices
-from expkit.config.plain_data import refuse_interpolations
+from expkit.config.plain_config import refuse_interpolations
 from expkit.config.schema import PARTS, Config, Diagnosis, Plots, Reference
 from expkit.config.targets.annotations import spelled
 from expkit.config.targets.check import check_fields, check_part
-from expkit.config.targets.modules import locate
+from expkit.config.targets.module_paths import locate
 from expkit.config.user_code import targets_in
 from expkit.errors import UserError, nearest_of
 from expkit.sanitize import one_line

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from expkit.config.paths import builtin_conf, conf_folders, list_choices
-from expkit.diagnosis.commands import train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
+from expkit.diagnosis.next_command import train_again
 from expkit.diagnosis.rule import Rule
 from expkit.errors import UserError
 from expkit.safe_yaml import load_yaml

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from expkit.metrics.classification import measure
 from expkit.metrics.predictions import ClassPredictions
-from expkit.metrics.tasks import TOP
+from expkit.metrics.task_types import TOP
 
 if TYPE_CHECKING:
     import numpy as np

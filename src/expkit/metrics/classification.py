@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from expkit.metrics.calibration import calibration_error
-from expkit.metrics.counts import ClassCounter
+from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.log_loss import log_losses
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import rank_metrics
-from expkit.metrics.tasks import TOP, has_top5
+from expkit.metrics.task_types import TOP, has_top5
 
 if TYPE_CHECKING:
     import numpy as np

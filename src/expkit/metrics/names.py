@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from expkit.errors import UserError, nearest_of
-from expkit.metrics.tasks import Task, has_top5
+from expkit.metrics.task_types import Task, has_top5
 
 METRICS: Mapping[Task, Mapping[str, str]] = {
     "classification": {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.classification import losses_of
-from expkit.metrics.counts import ClassCounter
 from expkit.metrics.intervals import Interval, percentiles, resample, wilson
 from expkit.metrics.names import MAX_RANKED_CLASSES
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import Ranker, one_vs_rest
-from expkit.metrics.tasks import TOP, has_top5
+from expkit.metrics.task_types import TOP, has_top5
 
 if TYPE_CHECKING:
     import numpy as np

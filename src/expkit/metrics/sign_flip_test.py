@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from expkit.metrics.contributions import Contributions
 from expkit.metrics.intervals import Interval
 from expkit.metrics.mcnemar import LEVEL, fewest_differing, round_up, z_values
+from expkit.metrics.sample_contributions import Contributions
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from expkit.metrics.contributions import contributions_of
 from expkit.metrics.intervals import Interval
 from expkit.metrics.mcnemar import LEVEL, McNemar
 from expkit.metrics.names import Measure
 from expkit.metrics.p_values import holm, rising
 from expkit.metrics.predictions import ClassPredictions, Predictions
+from expkit.metrics.sample_contributions import contributions_of
 from expkit.metrics.sign_flip_test import flip_signs
-from expkit.metrics.tasks import TOP
+from expkit.metrics.task_types import TOP
 
 if TYPE_CHECKING:
     import numpy as np

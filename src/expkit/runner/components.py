@@ -22,9 +22,9 @@ from expkit.probes.preserve_state import preserve_state
 from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_augmentation, as_schedule, require, wrong_part
-from expkit.runner.inputs import LoadedInputs
+from expkit.runner.loaded_inputs import LoadedInputs
 from expkit.runner.part_types import ScheduleSource
-from expkit.runner.transfer import adopt_preprocessing
+from expkit.runner.recorded_preprocessing import adopt_preprocessing
 from expkit.training.augmentation import AugmentationSource
 from expkit.training.device import Device
 from expkit.training.learner import Learner

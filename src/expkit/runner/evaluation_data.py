@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expkit.config.plain_data import with_own_cache
+from expkit.config.plain_config import with_own_cache
 from expkit.data.audit.leaks import find_leaks
 from expkit.data.store.decoding import Decoding
 from expkit.data.store.samples import Dataset, Samples, check_dataset

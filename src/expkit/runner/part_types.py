@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from expkit.metrics.tasks import Task
+from expkit.metrics.task_types import Task
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from expkit.config.compose import change_parts
-from expkit.config.plain_data import with_own_cache
+from expkit.config.plain_config import with_own_cache
 from expkit.config.schema import PARTS, Config
 from expkit.config.validation import check_config
-from expkit.diagnosis.commands import train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.next_command import train_again
 from expkit.errors import UserError
 from expkit.records.files import Record, write_json
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run, explain_damage
 from expkit.records.safe_open import make_inside, refuse_links
-from expkit.reports.run.trials import TrialResult, best_cure, trial_table
+from expkit.reports.run.trial_table import TrialResult, best_cure, trial_table
 from expkit.runner.run import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,

@@ -13,8 +13,8 @@ from expkit.config.validation import check_config
 from expkit.data.store.normalizer import Normalizer
 from expkit.records.run.reader import Run
 from expkit.runner.components import make_model
-from expkit.runner.inputs import without_downloads
-from expkit.runner.transfer import read_normalizer
+from expkit.runner.loaded_inputs import without_downloads
+from expkit.runner.recorded_preprocessing import read_normalizer
 from expkit.training.checkpoint import load_weights
 from expkit.training.device import Device, DeviceChoice
 

@@ -62,7 +62,7 @@ def _reopen(
 
 def _say_that_it_ended(run: Run) -> int:
     from expkit.reports.run.pages import refresh
-    from expkit.reports.run.screen import closing_screen
+    from expkit.reports.run.run_screen import closing_screen
     from expkit.reports.run.summary import all_passed, recall
 
     print(f"{run.name} has {run.status}: there is nothing to resume\n")

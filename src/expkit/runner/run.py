@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.config.schema import Config
 from expkit.config.user_code import hash_own_code
 from expkit.config.validation import check_others
@@ -64,7 +64,7 @@ def check_output(parent: Path) -> None:
 def build(config: Config) -> Parts:
     """All parts of a run; the data is read, and refused, before torch is loaded."""
     from expkit.diagnosis.examine import load_rules
-    from expkit.runner.inputs import load_inputs
+    from expkit.runner.loaded_inputs import load_inputs
 
     load_rules()
     look = functools.cache(lambda: check_others(config))
@@ -100,7 +100,7 @@ def make_folder(
     choices: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
-    from expkit.runner.inputs import encode_images
+    from expkit.runner.loaded_inputs import encode_images
 
     plain = config.to_plain()
     config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -134,7 +134,7 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
     `train_epochs` takes the place of the loop's, for seeds that train together.
     """
     from expkit.reports.run.pages import refresh
-    from expkit.reports.run.screen import closing_screen
+    from expkit.reports.run.run_screen import closing_screen
     from expkit.reports.run.summary import all_passed
     from expkit.runner.session import Session
 

@@ -14,7 +14,7 @@ from expkit.errors import UserError
 from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import FAILED, Status
 from expkit.runner.run import run_request
-from expkit.sweeps.closing import concluded
+from expkit.sweeps.final_pages import concluded
 from expkit.sweeps.sweep import MISSING, Resumption, run_job, run_jobs
 
 HYDRA = "hydra"  # what --trust says for words that configure Hydra itself

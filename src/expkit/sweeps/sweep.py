@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from expkit.config.instantiate import build_part
 from expkit.config.multirun.hydra_task import Outcome, check_others_of
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.config.user_code import hash_own_code
 from expkit.errors import UserError
 from expkit.metrics.names import refuse_unknown
 from expkit.records.run.environment import describe_environment
 from expkit.records.seed_groups import flatten
-from expkit.records.sweep.claims import parse_claims
+from expkit.records.sweep.ablation_claims import parse_claims
 from expkit.records.sweep.folder import Sweep, SweepFolder, hold_planning
 from expkit.records.sweep.job import DONE, FAILED, NOT_IDENTITY, Job, Status, job_id
 from expkit.records.sweep.reuse import find_finished

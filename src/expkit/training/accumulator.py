@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expkit.metrics.tasks import TOP, has_top5
+from expkit.metrics.task_types import TOP, has_top5
 
 MOST_FRACTIONS = 100  # classes whose fraction of the predictions is reported one by one
 SURE = 0.25  # the fraction of predictions that counts as the most confident ones

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from expkit.data.store.memory import count_memory_bytes, count_own_bytes
+from expkit.data.store.memory_limits import count_memory_bytes, count_own_bytes
 from expkit.errors import UserError
 from expkit.training import arguments
-from expkit.training.small_maps import guard_small_maps
+from expkit.training.bf16_convolutions import guard_bf16_convolutions
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -37,7 +37,7 @@ class Device:
         """The model on the device, its weights laid out as the images are."""
         placed = model.to(self.torch_device)
         if self.torch_device.type == "cpu" and self.precision != "fp32":
-            guard_small_maps(placed)
+            guard_bf16_convolutions(placed)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
     def arrange(self, images_BCHW: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import pytest
 from expkit.config.paths import builtin_conf
 from expkit.config.targets.allowed import TARGET_LINE
 from expkit.config.targets.annotations import describe, fits
-from expkit.config.targets.objects import load, stated_arguments
+from expkit.config.targets.imported_objects import load, stated_arguments
 from expkit.config.targets.signatures import Signature, read_signature
 
 if TYPE_CHECKING:

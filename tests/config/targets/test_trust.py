@@ -80,7 +80,7 @@ def test_a_checkout_of_expkit_is_known(tmp_path: Path, prelude: str, place: str,
     shutil.copytree(builtin_conf(), folder.parent / "conf")
     code = textwrap.dedent(prelude).replace("FOLDER", str(folder)) + textwrap.dedent("""
         from expkit.config.targets.check import check_part
-        from expkit.config.targets.modules import locate
+        from expkit.config.targets.module_paths import locate
         target = "expkit.models.conv.ConvNet"
         check_part({"_target_": target, "_partial_": True}, "model")
         print(locate(target)[0].path)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from copied_images import COPIED, Picture, brighten, leak, reencode, resize, roughen
 
-from expkit.data.audit.profile import profile_dataset
+from expkit.data.audit.data_profile import profile_dataset
 from expkit.data.datasets.scan_lines import ScanLines
 from expkit.data.store.progress import silent
 from expkit.data.store.samples import Dataset, Samples

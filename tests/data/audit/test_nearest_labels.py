@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from expkit.data.audit.data_profile import profile_dataset
 from expkit.data.audit.nearest_labels import _distances, _reduce
-from expkit.data.audit.profile import profile_dataset
 from expkit.data.datasets.digits import Digits
 from expkit.data.datasets.scan_lines import ScanLines
 from expkit.data.store.progress import silent

@@ -12,7 +12,7 @@ from expkit.reports.run.findings import (
     screen_lines,
     value_text,
 )
-from expkit.reports.run.trials import TrialResult, best_cure, trial_table
+from expkit.reports.run.trial_table import TrialResult, best_cure, trial_table
 
 FOUND = Finding(
     severity="warning",

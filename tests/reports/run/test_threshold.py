@@ -11,7 +11,7 @@ from synthetic_predictions import of_two
 from synthetic_runs import classes_run, position_run, puzzle_run
 
 from expkit.errors import UserError
-from expkit.metrics.cutoffs import (
+from expkit.metrics.thresholds import (
     Half,
     choose_high,
     choose_low,

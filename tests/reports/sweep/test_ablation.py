@@ -10,16 +10,16 @@ from scipy import stats
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.files import read_json, write_json
-from expkit.records.sweep.claims import Claim
+from expkit.records.sweep.ablation_claims import Claim
 from expkit.records.sweep.folder import Sweep
 from expkit.reports.sweep.ablation import describe
 from expkit.reports.sweep.ablation_page import ablation_section
 from expkit.reports.sweep.ablation_verdict import AblationVerdict, in_words
 from expkit.reports.sweep.caveats import sweep_answer
-from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import draw_sweep_plots
 from expkit.reports.sweep.plots.ablation_effects import draw_ablation, draw_forest
+from expkit.reports.sweep.sweep_screen import closing_screen
 
 RECIPE = (0.80, 0.84, 0.79)
 GAPS = (-0.10, -0.12, -0.14)

@@ -11,8 +11,8 @@ from expkit.records.sweep.folder import Sweep
 from expkit.reports.notebook.index import write_index
 from expkit.reports.notebook.page import write_sweep_notebook
 from expkit.reports.sweep.caveats import sweep_answer
-from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
+from expkit.reports.sweep.sweep_screen import closing_screen
 
 BASE = (0.80, 0.81, 0.82)
 

@@ -15,10 +15,10 @@ from expkit.records.run.metadata import StageResult
 from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import DONE, FAILED
 from expkit.reports import markdown
-from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import refresh_sweep
 from expkit.reports.sweep.progress import SweepProgress
+from expkit.reports.sweep.sweep_screen import closing_screen
 
 REASON = "1 sample not learnt in 100 steps: loss 2.302, not < 0.01"
 

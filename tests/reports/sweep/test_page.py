@@ -16,9 +16,9 @@ from expkit.reports.run import digests
 from expkit.reports.runs.recipes import ranked
 from expkit.reports.runs.rows import read_jobs
 from expkit.reports.runs.settings import Variation, describe_settings, value_of, words_of
-from expkit.reports.sweep.closing import closing_screen
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import refresh_sweep
+from expkit.reports.sweep.sweep_screen import closing_screen
 from expkit.reports.sweep.table import SweepTable
 
 JOBS = [

@@ -16,7 +16,7 @@ from expkit.reports.plots import style
 from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import draw_sweep_plots
 from expkit.reports.sweep.plots.axes import Objective, draw_levels, num_seeds, wants_log
-from expkit.reports.sweep.plots.shape import shape_of
+from expkit.reports.sweep.plots.choice_of_plots import shape_of
 
 
 def grid(axes: Mapping[str, Sequence[Any]], *, num_seeds: int = 1) -> list[FakeJob]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from running_expkit import TINY, Expkit
 
-from expkit.config.request import OF_THE_SWEEP
+from expkit.config.run_request import OF_THE_SWEEP
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.reader import Run
@@ -22,8 +22,8 @@ from expkit.reports.run import pages
 from expkit.sweeps.job import run_planned
 from expkit.sweeps.launchers import stacked as stacking
 from expkit.sweeps.launchers.stacked import StackedLauncher, group_by_seed, run_group
-from expkit.sweeps.stacked_seeds import together
-from expkit.sweeps.stacked_seeds.together import EpochRequest
+from expkit.sweeps.stacked_seeds import joint_training
+from expkit.sweeps.stacked_seeds.joint_training import EpochRequest
 
 WORDS = (*TINY, "model.norm=batch", "procedure=full")
 TIMES = {"seconds", "samples_per_second", "wall_seconds", "at"}
@@ -107,16 +107,16 @@ def test_seeds_as_one_leave_what_they_leave_alone(plan: Plan) -> None:
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, BaseException], None]]:
     """Lets the nth shared epoch end otherwise."""
-    train, calls = together.Trainer.train, []
+    train, calls = joint_training.Trainer.train, []
 
     def at(number: int, error: BaseException) -> None:
-        def cut_off(self: together.Trainer, requests: Sequence[EpochRequest]) -> Any:
+        def cut_off(self: joint_training.Trainer, requests: Sequence[EpochRequest]) -> Any:
             calls.append(1)
             if len(calls) == number:
                 raise error
             return train(self, requests)
 
-        monkeypatch.setattr(together.Trainer, "train", cut_off)
+        monkeypatch.setattr(joint_training.Trainer, "train", cut_off)
 
     return at  # type: ignore[return-value]
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, open_dict
 from expkit.config.multirun.ablation import change_of, without_mark
 from expkit.config.multirun.job_composer import JobComposer
 from expkit.config.override_errors import explain_composition
-from expkit.config.request import Request, current_choices
+from expkit.config.run_request import Request, current_choices
 from expkit.config.validation import check_others
 from expkit.errors import UserError
 

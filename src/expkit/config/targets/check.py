@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from expkit.config.build_errors import explain_failure
-from expkit.config.plain_data import refuse_interpolations, values_within
+from expkit.config.plain_config import refuse_interpolations, values_within
 from expkit.config.targets.allowed import is_as_shipped, is_expkits, role_of, role_within
 from expkit.config.targets.annotations import describe, fits, spelled
-from expkit.config.targets.objects import NameNotThereError, load, stated_arguments
+from expkit.config.targets.imported_objects import NameNotThereError, load, stated_arguments
 from expkit.config.targets.signatures import Parameter, Signature, read_signature
 from expkit.config.targets.trust import not_there, refuse_object, refuse_words
 from expkit.errors import UserError, nearest_of

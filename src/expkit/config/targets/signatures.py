@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Union, get_type_hints
 
 from expkit.config.targets.annotations import fits
-from expkit.config.targets.objects import without_partial
+from expkit.config.targets.imported_objects import without_partial
 
 PLAIN = (bool, int, float, str, list, tuple, dict)
 NAMELESS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from expkit.config.targets.allowed import describe_role, families_of, shipped_targets
-from expkit.config.targets.modules import Module, ModuleNotThereError, locate
-from expkit.config.targets.objects import home_of, without_partial
+from expkit.config.targets.imported_objects import home_of, without_partial
+from expkit.config.targets.module_paths import Module, ModuleNotThereError, locate
 from expkit.config.user_code import is_own, why_not_own
 from expkit.errors import UserError, nearest_of
 

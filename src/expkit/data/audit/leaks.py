@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expkit.data.audit.data_profile import BYTES_PER_SECOND
 from expkit.data.audit.duplicates import LISTED
 from expkit.data.audit.image_stats import measure_images, read_chunks
 from expkit.data.audit.near_duplicates import count_within, find_near_copies
-from expkit.data.audit.profile import BYTES_PER_SECOND
 from expkit.data.store.cache import digest_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le, Len
 
 from expkit.data.store.cache import digest_of, same_size
 from expkit.data.store.decoding import Decoding, UnreadableImageError, to_8_bits
-from expkit.data.store.memory import count_memory_bytes
+from expkit.data.store.memory_limits import count_memory_bytes
 from expkit.data.store.progress import ProgressCallback, with_progress
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.splitting import Selection, tell_made

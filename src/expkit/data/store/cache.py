@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from expkit.data.store.decoding import UnreadableImageError
-from expkit.data.store.memory import count_memory_bytes
+from expkit.data.store.memory_limits import count_memory_bytes
 from expkit.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from expkit.data.store.mapped import MappedImages
+from expkit.data.store.memory_mapped import MappedImages
 from expkit.data.store.samples import Normalization
 from expkit.errors import UserError
 

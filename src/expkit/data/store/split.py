@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from expkit.data.store.mapped import MappedImages
+from expkit.data.store.memory_mapped import MappedImages
 from expkit.data.store.normalizer import Normalizer, fit_normalizer
 from expkit.data.store.samples import Dataset, Samples
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from annotated_types import Ge, Le
 
-from expkit.metrics.tasks import Task, has_top5
+from expkit.metrics.task_types import Task, has_top5
 from expkit.records.typed_values import Count, Finite, Positive, Seconds, check_shape
 
 LARGEST_IMAGE = 100_000_000  # pixels: more than any model is given

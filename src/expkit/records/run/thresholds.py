@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expkit.errors import UserError
-from expkit.metrics.cutoff_verdicts import Verdict
-from expkit.metrics.tasks import MAYBE
+from expkit.metrics.task_types import MAYBE
+from expkit.metrics.threshold_verdicts import Verdict
 from expkit.records.files import read_json, write_json
 from expkit.records.former_names import with_present_fields
 from expkit.records.safe_open import is_file

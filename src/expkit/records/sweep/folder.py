@@ -35,7 +35,7 @@ from expkit.records.run.writer import (
 )
 from expkit.records.safe_open import is_file, open_regular, read_file, refuse_links
 from expkit.records.sweep.job import Job, events_of, events_path_of
-from expkit.records.sweep.lines import is_id, is_plan, is_ticket
+from expkit.records.sweep.line_checks import is_id, is_plan, is_ticket
 from expkit.sanitize import one_line
 
 Kind = TypeVar("Kind")

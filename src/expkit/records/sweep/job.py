@@ -14,7 +14,7 @@ from expkit.records.files import Record, read_lines
 from expkit.records.run.reader import Run, is_run
 from expkit.records.run.writer import is_file_locked
 from expkit.records.safe_open import refuse_links
-from expkit.records.sweep.lines import is_event
+from expkit.records.sweep.line_checks import is_event
 
 Status = Literal[
     "waiting",

@@ -11,7 +11,7 @@ from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, Comparison
 from expkit.reports.compare.filter import setting, value_of
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
-from expkit.reports.run.screen import MAIN_METRICS
+from expkit.reports.run.run_screen import MAIN_METRICS
 from expkit.reports.runs.recipes import Recipe, settings_of
 from expkit.reports.runs.settings import SEED, words_of
 from expkit.reports.tables import Table

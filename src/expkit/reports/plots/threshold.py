@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from expkit.metrics.cutoffs import Half, split_halves
 from expkit.metrics.predictions import ClassPredictions
-from expkit.metrics.tasks import MAYBE
+from expkit.metrics.task_types import MAYBE
+from expkit.metrics.thresholds import Half, split_halves
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold, read_thresholds
 from expkit.reports.formatting import percent

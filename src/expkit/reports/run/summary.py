@@ -12,7 +12,7 @@ from expkit.diagnosis.examine import examine, load_rules
 from expkit.metrics.baselines import chance_levels, constant_levels
 from expkit.metrics.classification import decisive_sample
 from expkit.metrics.criteria import Criterion, parse_criterion
-from expkit.metrics.selective import Sure
+from expkit.metrics.selective_prediction import Sure
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from expkit.errors import UserError, nearest_of
-from expkit.metrics.cutoff_verdicts import Verdict
-from expkit.metrics.cutoffs import (
+from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.threshold_verdicts import Verdict
+from expkit.metrics.thresholds import (
     Half,
     choose_high,
     choose_low,
@@ -19,7 +20,6 @@ from expkit.metrics.cutoffs import (
     judge_fraction,
     split_halves,
 )
-from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold
 from expkit.reports.formatting import percent

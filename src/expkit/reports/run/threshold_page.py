@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.metrics.criteria import shown_bound, value_beside
-from expkit.metrics.cutoff_verdicts import Verdict
-from expkit.metrics.cutoffs import needed_samples
-from expkit.metrics.tasks import MAYBE
+from expkit.metrics.task_types import MAYBE
+from expkit.metrics.threshold_verdicts import Verdict
+from expkit.metrics.thresholds import needed_samples
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.thresholds import HALVES, Threshold
 from expkit.reports.formatting import interval, percent

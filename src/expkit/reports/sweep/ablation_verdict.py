@@ -10,7 +10,7 @@ from expkit.metrics.mcnemar import LEVEL
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.p_values import holm, p_value
 from expkit.metrics.seed_differences import Student
-from expkit.records.sweep.claims import EVERY, Claim, parse_claims
+from expkit.records.sweep.ablation_claims import EVERY, Claim, parse_claims
 from expkit.reports import formatting
 from expkit.reports.sweep.ablation import AblationResult, Worth
 

@@ -55,7 +55,7 @@ def draw_sweep_plots(
         from expkit.reports.plots import style
         from expkit.reports.sweep.plots.ablation_effects import draw_ablation
         from expkit.reports.sweep.plots.axes import Objective
-        from expkit.reports.sweep.plots.shape import draw_sweep
+        from expkit.reports.sweep.plots.choice_of_plots import draw_sweep
 
         objective = Objective(outcome.objective, outcome.levels)
         jobs = outcome.sweep.jobs

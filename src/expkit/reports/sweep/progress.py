@@ -9,7 +9,7 @@ from pathlib import Path
 from expkit.records.sweep.folder import Sweep
 from expkit.records.sweep.job import DONE, FAILURES, Job
 from expkit.reports import formatting
-from expkit.reports.run.screen import short
+from expkit.reports.run.run_screen import short
 from expkit.reports.runs.recipes import measured
 from expkit.reports.runs.rows import read_job
 from expkit.reports.runs.settings import SEED, Variation, describe_settings, seed_of

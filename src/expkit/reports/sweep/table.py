@@ -9,8 +9,8 @@ from pathlib import Path
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside
 from expkit.records.sweep.folder import Sweep
-from expkit.reports.runs.frame import COLUMNS
 from expkit.reports.runs.rows import RunRow, read_job, read_jobs
+from expkit.reports.runs.runs_frame import COLUMNS
 from expkit.reports.runs.settings import Variation, shown
 
 FIRST = ("number", "job", "status", "seed")

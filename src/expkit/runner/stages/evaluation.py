@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from expkit.data.store.mapped import MappedImages
+from expkit.data.store.memory_mapped import MappedImages
 from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, Predictions

@@ -13,8 +13,8 @@ from expkit.metrics.percentages import percent
 from expkit.records.files import Record
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage, try_step
-from expkit.runner.monitor import observe_loss, observe_model
 from expkit.runner.session import Session
+from expkit.runner.signal_recording import observe_loss, observe_model
 from expkit.runner.stages import arguments
 from expkit.training.learner import Learner
 from expkit.training.loop import EpochPlan, train_epochs

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from expkit.data.audit.profile import profile_dataset
+from expkit.data.audit.data_profile import profile_dataset
 from expkit.probes.machine import describe_machine, repeats_itself
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
-from expkit.runner.monitor import attempt, observe_loss, observe_model, probe_batch
 from expkit.runner.session import Session
+from expkit.runner.signal_recording import attempt, observe_loss, observe_model, probe_batch
 from expkit.runner.stages import arguments
 from expkit.runner.stages.training import Training
 from expkit.training.learner import Learner

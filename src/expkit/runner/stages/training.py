@@ -26,9 +26,9 @@ from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage, try_step
 from expkit.runner.early_stopping import EarlyStopping, parse_targets, with_split
-from expkit.runner.monitor import Observer, attempt
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
+from expkit.runner.signal_recording import Observer, attempt
 from expkit.runner.stages import arguments
 from expkit.training.inference import predict
 from expkit.training.learner import Learner

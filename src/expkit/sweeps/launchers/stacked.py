@@ -137,7 +137,7 @@ def group_by_seed(jobs: Sequence[Job]) -> list[list[Job]]:
 def check_group(group: Sequence[Job]) -> None:
     """Refuse what cannot be stacked, before the first job of the sweep runs."""
     parts = build(check_config(group[0].config))
-    from expkit.sweeps.stacked_seeds.together import check_stackable
+    from expkit.sweeps.stacked_seeds.joint_training import check_stackable
 
     check_stackable(parts)
 
@@ -148,7 +148,7 @@ def run_group(sweep: Path, group: Sequence[Job]) -> list[int]:
         return [run_planned(sweep, group[0].id)]
     config = check_config(group[0].config)
     parts = build(config)
-    from expkit.sweeps.stacked_seeds.together import SeedRun, run_together, with_seed
+    from expkit.sweeps.stacked_seeds.joint_training import SeedRun, run_together, with_seed
 
     runs = [
         SeedRun(

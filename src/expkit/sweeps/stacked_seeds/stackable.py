@@ -15,7 +15,7 @@ from torch import Tensor, nn, optim
 
 from expkit.errors import UserError
 from expkit.probes.preserve_state import preserve_state
-from expkit.sweeps.stacked_seeds.stack import Stack
+from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.learner import Learner
 
 # each number by itself, and nothing but moments and a count of steps in their state

@@ -12,9 +12,9 @@ from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
+from expkit.diagnosis.recorded_profile import above_chance, deviation, held_out_names, profile_of
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.rules.data.labels import judged_epochs
-from expkit.diagnosis.sampling import above_chance, deviation, held_out_names, profile_of
 from expkit.metrics.predictions import ClassPredictions
 
 

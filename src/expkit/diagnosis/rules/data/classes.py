@@ -9,11 +9,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
+from expkit.diagnosis.next_command import SEEDS, train_again
+from expkit.diagnosis.recorded_profile import above_chance, held_out_names
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, held_out_names
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
 

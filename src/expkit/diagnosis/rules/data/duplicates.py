@@ -11,8 +11,8 @@ from annotated_types import Ge, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
+from expkit.diagnosis.recorded_profile import profile_of, splits_of
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import profile_of, splits_of
 
 
 def _duplicates(evidence: Evidence) -> Mapping[str, Any]:

@@ -13,8 +13,8 @@ from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
+from expkit.diagnosis.recorded_profile import Split, held_out_names, splits_of
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import Split, held_out_names, splits_of
 
 
 @dataclass(frozen=True, kw_only=True)

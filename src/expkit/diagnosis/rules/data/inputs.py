@@ -12,9 +12,9 @@ from annotated_types import Gt
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.failed_gates import failed_gates
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.recorded_profile import above_chance, splits_of
 from expkit.diagnosis.remedies import normalize_inputs
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, splits_of
 
 
 def _inputs(evidence: Evidence) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

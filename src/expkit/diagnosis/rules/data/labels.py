@@ -11,8 +11,8 @@ from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.recorded_profile import above_chance, deviation, profile_of
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.sampling import above_chance, deviation, profile_of
 from expkit.records.files import Record
 
 

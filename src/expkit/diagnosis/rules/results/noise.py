@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Gt, Lt
 
 from expkit.diagnosis.across_runs import CrossRule, Evidences, recipes_of
-from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.next_command import SEEDS, train_again
 from expkit.diagnosis.success_counts import Outcome, outcome_of, predictions_of
 from expkit.metrics.criteria import parse_criterion, shown_bound
 from expkit.metrics.mcnemar import McNemar, round_up

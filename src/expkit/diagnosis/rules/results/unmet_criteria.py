@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 from annotated_types import Gt, Lt
 
-from expkit.diagnosis.commands import SEEDS, train_again
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.next_command import SEEDS, train_again
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.classification import measure
-from expkit.metrics.counts import ClassCounter
 from expkit.metrics.criteria import Criterion, parse_criterion, shown_bound, value_beside
 from expkit.metrics.intervals import wilson
 from expkit.metrics.names import FRACTION

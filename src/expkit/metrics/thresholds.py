@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from expkit.metrics.cutoff_verdicts import Verdict
 from expkit.metrics.intervals import Z, wilson
 from expkit.metrics.predictions import ClassPredictions
-from expkit.metrics.tasks import MAYBE
+from expkit.metrics.task_types import MAYBE
+from expkit.metrics.threshold_verdicts import Verdict
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,9 +18,9 @@ from expkit.errors import UserError
 from expkit.probes.machine import flushes_denormals
 from expkit.runner.components import Parts
 from expkit.runner.stages.training import Training
-from expkit.sweeps.stacked_seeds.stack import Stack
+from expkit.sweeps.stacked_seeds.joint_epoch import pays, train_side_by_side
 from expkit.sweeps.stacked_seeds.stackable import refuse_unstackable
-from expkit.sweeps.stacked_seeds.stacking import pays, train_side_by_side
+from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, EpochPlan, TrainEpochs, train_epoch
 from expkit.training.seeding import seed_everything

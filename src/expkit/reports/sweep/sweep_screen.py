@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from expkit.reports.run.screen import WIDTH, handle, labelled, short
+from expkit.reports.run.run_screen import WIDTH, handle, labelled, short
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.settings import brief, short_key
 from expkit.reports.sweep.caveats import answers_of_ablation, told_of

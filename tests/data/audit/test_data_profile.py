@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expkit.data.audit import profile as census_module
-from expkit.data.audit.profile import profile_dataset
+from expkit.data.audit import data_profile as census_module
+from expkit.data.audit.data_profile import profile_dataset
 from expkit.data.datasets.digits import Digits
 from expkit.data.datasets.puzzle import Puzzle
 from expkit.data.store.cache import digest_of
@@ -109,7 +109,7 @@ def test_black_pictures_alone_are_counted_and_compared_with_nothing() -> None:
 
 def test_known_digests_find_every_equal_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a cache has the digests of all, a copy is found that the bound would have left out."""
-    monkeypatch.setattr("expkit.data.audit.profile.BYTES_PER_SECOND", 2_000.0)
+    monkeypatch.setattr("expkit.data.audit.data_profile.BYTES_PER_SECOND", 2_000.0)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (300, 8, 8, 1), dtype=np.uint8)
     images[201] = images[100]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 
-def guard_small_maps(model: nn.Module) -> nn.Module:
+def guard_bf16_convolutions(model: nn.Module) -> nn.Module:
     """Let every convolution compute in fp32 where a part of its window never meets the map."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and not isinstance(module.padding, str):

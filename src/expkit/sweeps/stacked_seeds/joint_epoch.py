@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expkit.data.store.split import batch_bounds
-from expkit.sweeps.stacked_seeds.stack import Stack
+from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.accumulator import MetricAccumulator
 from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, EpochPlan, epoch_event

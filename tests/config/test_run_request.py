@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from expkit.config.request import Request
+from expkit.config.run_request import Request
 from expkit.errors import UserError
 
 RAY = {"_target_": "expkit.sweeps.launchers.ray.RayLauncher", "ray": {"init": {}, "remote": {}}}

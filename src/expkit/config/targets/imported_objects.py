@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-from expkit.config.targets.modules import Module, locate
+from expkit.config.targets.module_paths import Module, locate
 from expkit.config.user_code import let_in
 
 # modules of C whose functions another module offers as its own

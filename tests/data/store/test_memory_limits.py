@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from expkit.data.store import memory
-from expkit.data.store.memory import count_memory_bytes
+from expkit.data.store import memory_limits
+from expkit.data.store.memory_limits import count_memory_bytes
 
 PHYSICAL = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -41,12 +41,12 @@ def test_lowest_limit_counts(
     put(tmp_path / "cgroup", membership)
     for name, text in files.items():
         put(tmp_path / "fs" / name, text + "\n")
-    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "cgroup")
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "fs")
+    monkeypatch.setattr(memory_limits, "MEMBERSHIP", tmp_path / "cgroup")
+    monkeypatch.setattr(memory_limits, "CGROUPS", tmp_path / "fs")
     assert count_memory_bytes() == expected
 
 
 def test_machine_without_control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a Mac: the machine's memory."""
-    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "none")
+    monkeypatch.setattr(memory_limits, "MEMBERSHIP", tmp_path / "none")
     assert count_memory_bytes() == PHYSICAL

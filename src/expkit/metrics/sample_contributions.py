@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.classification import losses_of
-from expkit.metrics.counts import ClassCounter
 from expkit.metrics.names import CLASS_METRICS, MAX_RANKED_CLASSES, Measure
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import (

@@ -28,8 +28,8 @@ def conclude(task: Task) -> None:
     """Write and tell what the sweep came to, where the task was one."""
     if task.sweep_dir is None or not (Path(task.sweep_dir) / "plan.jsonl").exists():
         return
-    from expkit.reports.sweep.closing import closing_screen
     from expkit.reports.sweep.page import refresh_sweep
+    from expkit.reports.sweep.sweep_screen import closing_screen
 
     path = Path(task.sweep_dir)
     with explain_disk_errors(path):

@@ -10,8 +10,8 @@ import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep.folder import Sweep
-from expkit.reports.runs.frame import runs_frame
 from expkit.reports.runs.rows import read_jobs, read_run
+from expkit.reports.runs.runs_frame import runs_frame
 
 JOBS = [
     FakeJob({"width": 8}, 0.5, 0, findings=["overfitting", "dead_relu"]),

@@ -47,7 +47,7 @@ def draw_sweep(groups: Sequence[Recipe], objective: Objective, folder: Path) -> 
     from expkit.reports.sweep.plots.group_curves import draw_group_curves
     from expkit.reports.sweep.plots.heatmap import draw_heatmap, draw_scatter
     from expkit.reports.sweep.plots.line import draw_line, draw_lines
-    from expkit.reports.sweep.plots.parallel import draw_parallel
+    from expkit.reports.sweep.plots.parallel_coordinates import draw_parallel
 
     draw = {
         "seeds": draw_seeds,

@@ -16,8 +16,8 @@ from torch import nn, optim
 
 from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
-from expkit.sweeps.stacked_seeds import together
-from expkit.sweeps.stacked_seeds.together import EpochRequest, SeedRun, run_together
+from expkit.sweeps.stacked_seeds import joint_training
+from expkit.sweeps.stacked_seeds.joint_training import EpochRequest, SeedRun, run_together
 from expkit.terminal.signals import note_signals, raise_if_interrupted, stop_on_signals
 from expkit.training.device import Device
 from expkit.training.learner import Learner
@@ -64,13 +64,13 @@ def together_of(*runs: Callable[[TrainEpochs], Any], **options: Any) -> list[Any
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, str, int]]]:
     """Who was trained together: the seed, the stage and the number of each."""
     seen = []
-    train = together.Trainer.train
+    train = joint_training.Trainer.train
 
-    def watch(self: together.Trainer, requests: Sequence[EpochRequest]) -> list[Epoch]:
+    def watch(self: joint_training.Trainer, requests: Sequence[EpochRequest]) -> list[Epoch]:
         seen.append([(each.plan.seed, each.plan.stage, each.number) for each in requests])
         return train(self, requests)
 
-    monkeypatch.setattr(together.Trainer, "train", watch)
+    monkeypatch.setattr(joint_training.Trainer, "train", watch)
     return seen
 
 
@@ -145,7 +145,7 @@ def test_what_fails_for_all_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*given: Any) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(together, "train_side_by_side", fail)
+    monkeypatch.setattr(joint_training, "train_side_by_side", fail)
     assert together_of(patient(0), patient(1)) == ["RuntimeError: out of memory"] * 2
 
 
@@ -172,14 +172,14 @@ def test_an_exit_in_a_shared_epoch_is_told_to_its_runs_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One who waits for others to catch up has no part in it."""
-    train = together.Trainer.train
+    train = joint_training.Trainer.train
 
-    def leave(self: together.Trainer, requests: Sequence[EpochRequest]) -> list[Epoch]:
+    def leave(self: joint_training.Trainer, requests: Sequence[EpochRequest]) -> list[Epoch]:
         if requests[0].number == 1:
             raise SystemExit(3)
         return train(self, requests)
 
-    monkeypatch.setattr(together.Trainer, "train", leave)
+    monkeypatch.setattr(joint_training.Trainer, "train", leave)
     results = together_of(patient(0, 1), patient(1, 1), patient(5, 2, first=2))
     assert results == ["SystemExit: 3", "SystemExit: 3", "done"]
 

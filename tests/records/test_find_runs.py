@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.lookup import find_runs
+from expkit.records.find_runs import find_runs
 from expkit.records.run.writer import RunFolder
 from expkit.records.sweep.folder import SweepFolder
 

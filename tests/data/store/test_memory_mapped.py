@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from expkit.data.store.mapped import MappedImages
+from expkit.data.store.memory_mapped import MappedImages
 from expkit.data.store.samples import Dataset, Normalization, Samples
 from expkit.data.store.split import Split, place_splits
 from expkit.data.store.splitting import Selection

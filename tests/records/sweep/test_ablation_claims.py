@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from expkit.errors import UserError
-from expkit.records.sweep.claims import Claim, parse_claims
+from expkit.records.sweep.ablation_claims import Claim, parse_claims
 
 
 def test_a_claim_of_its_own_stands_before_that_of_every_change() -> None:

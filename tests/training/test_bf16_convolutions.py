@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from expkit.training.small_maps import guard_small_maps
+from expkit.training.bf16_convolutions import guard_bf16_convolutions
 
 
 def gradient_of(conv: nn.Conv2d, size: int, *, half: bool) -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_no_weight_gets_a_gradient_out_of_nowhere(window: int, stride: int, size
     conv = nn.Conv2d(128, 256, window, stride, padding=window // 2)
     conv = conv.to(memory_format=torch.channels_last)
     exact = gradient_of(conv, size, half=False)
-    rough = gradient_of(guard_small_maps(conv), size, half=True)  # type: ignore[arg-type]
+    rough = gradient_of(guard_bf16_convolutions(conv), size, half=True)  # type: ignore[arg-type]
     assert (rough - exact).abs().max() < 0.1 * exact.abs().max()
 
 
@@ -43,12 +43,12 @@ def test_answers_stay_the_same(mode: str) -> None:
         conv = nn.Conv2d(4, 8, 3, stride, 1, dilation, groups, padding_mode=mode)
         images = torch.randn(2, 4, size, size)
         expected = conv(images)
-        assert torch.equal(guard_small_maps(conv)(images), expected)
+        assert torch.equal(guard_bf16_convolutions(conv)(images), expected)
 
 
 def test_a_copy_is_guarded_with_its_own_weights() -> None:
     """The running mean of weights is a deep copy."""
-    conv = guard_small_maps(nn.Conv2d(1, 1, 3, padding=1))
+    conv = guard_bf16_convolutions(nn.Conv2d(1, 1, 3, padding=1))
     twin = copy.deepcopy(conv)
     with torch.no_grad():
         for parameter in twin.parameters():

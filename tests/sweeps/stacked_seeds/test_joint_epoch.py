@@ -19,8 +19,8 @@ from expkit.data.store.split import Split
 from expkit.losses.focal_module import FocalLoss
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Cosine
-from expkit.sweeps.stacked_seeds.stack import Stack
-from expkit.sweeps.stacked_seeds.stacking import pays, train_side_by_side
+from expkit.sweeps.stacked_seeds.joint_epoch import pays, train_side_by_side
+from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.checkpoint import load_learner, save_learner
 from expkit.training.device import Device
 from expkit.training.learner import Learner

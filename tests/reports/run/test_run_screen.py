@@ -17,7 +17,7 @@ from synthetic_runs import (
 
 from expkit.records.run.reader import Run
 from expkit.reports import formatting
-from expkit.reports.run.screen import closing_screen
+from expkit.reports.run.run_screen import closing_screen
 from expkit.reports.run.summary import summarize
 from expkit.reports.run.summary_tables import metrics_table
 
@@ -136,7 +136,8 @@ def test_show_of_a_running_run_imports_nothing_heavy(tmp_path: Path) -> None:
     run = interrupted_run(tmp_path)
     code = (
         "import sys; from pathlib import Path; from expkit.records.run.reader import Run;"
-        "from expkit.reports.run.summary import recall; from expkit.reports.run.screen import *;"
+        "from expkit.reports.run.summary import recall;"
+        "from expkit.reports.run.run_screen import *;"
         f"run = Run(Path({str(run.path)!r})); closing_screen(recall(run), run.path);"
         "heavy = {'pandas', 'matplotlib', 'numpy', 'torch'} & set(sys.modules);"
         "assert not heavy, heavy"

@@ -17,6 +17,7 @@ from expkit.reports.sweep.outcome import SweepOutcome
 from expkit.reports.sweep.page import draw_sweep_plots
 from expkit.reports.sweep.plots.axes import Objective, draw_levels, num_seeds, wants_log
 from expkit.reports.sweep.plots.choice_of_plots import shape_of
+from expkit.reports.sweep.plots.group_curves import _draw
 
 
 def grid(axes: Mapping[str, Sequence[Any]], *, num_seeds: int = 1) -> list[FakeJob]:
@@ -151,6 +152,16 @@ def test_courses_are_means_over_seeds_and_those_behind_are_grey(
     assert colors.count("#bbbbbb") == 2
     assert len(set(colors)) == 8
     assert "grey: the next 2" in figure.get_suptitle()
+
+
+def test_a_band_of_accuracies_does_not_leave_0_to_100_percent() -> None:
+    """Two seeds at 5 and 85 % have a std of 57 points, and no accuracy is below 0."""
+    axes = style.new_figure(4, 3).add_subplot()
+    curves = [np.array([5.0, 90.0]), np.array([85.0, 99.0])]
+    _draw(axes, curves, "red", most=100.0, behind=False)
+    (band,) = axes.collections
+    heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
+    assert (heights.min(), heights.max()) == (0.0, 100.0)
 
 
 def test_a_level_far_off_is_named_where_it_cannot_be_drawn(

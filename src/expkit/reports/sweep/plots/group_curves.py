@@ -31,7 +31,7 @@ def draw_group_curves(groups: Sequence[Recipe], objective: Objective, folder: Pa
     key = _column_of([h for each in histories.values() for h in each], objective.metric)
     if key is None:
         return []
-    scale = 100.0 if formatting.is_fraction(key) else 1.0
+    scale, most = (100.0, 100.0) if formatting.is_fraction(key) else (1.0, np.inf)
     figure = style.new_figure(9, 4.8)
     axes = figure.add_subplot()
     ends = []
@@ -39,7 +39,8 @@ def draw_group_curves(groups: Sequence[Recipe], objective: Objective, folder: Pa
         curves = [scale * _column(h, key) for h in histories[id(shown[index])]]
         if any(len(curve) for curve in curves):
             color = style.LINES[index] if index < MAX_NAMED else "#bbbbbb"
-            x, y = _draw(axes, curves, color, behind=index >= MAX_NAMED)
+            is_behind = index >= MAX_NAMED
+            x, y = _draw(axes, curves, color, most=most, behind=is_behind)
             if index < MAX_NAMED:
                 ends.append((x, y, describe_settings(shown[index].settings), color))
     split, metric = key.split("/")
@@ -79,14 +80,19 @@ def _column(history: Sequence[dict[str, object]], key: str) -> Floats:
     return np.array([record.get(key, np.nan) for record in history], dtype=np.float64)
 
 
-def _draw(axes: Axes, curves: Sequence[Floats], color: str, *, behind: bool) -> tuple[float, float]:
-    """As far as all seeds went: a mean over fewer would leap where one stops."""
+def _draw(
+    axes: Axes, curves: Sequence[Floats], color: str, *, most: float, behind: bool
+) -> tuple[float, float]:
+    """Draw as far as all seeds went: a mean over fewer would leap where one stops.
+
+    `most`: no accuracy, and so no band of accuracies, is above it; none is below 0.
+    """
     length = min(len(curve) for curve in curves)
     stacked = np.stack([curve[:length] for curve in curves])
     epochs, mean = np.arange(1, length + 1), stacked.mean(axis=0)
     if len(curves) > 1 and not behind:
         std = stacked.std(axis=0, ddof=1)
-        low, high = mean - std, mean + std
+        low, high = np.maximum(mean - std, 0), np.minimum(mean + std, most)
         axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
     axes.plot(epochs, mean, color=color, linewidth=1 if behind else 1.8, zorder=1 if behind else 3)
     return float(epochs[-1]), float(mean[-1])

@@ -6,13 +6,14 @@ import importlib
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from expkit.config.instantiate import build_part
 from expkit.config.paths import conf_folders, conf_left_out
-from expkit.config.user_code import hash_own_code, is_own, own_folder
+from expkit.config.user_code import FINDER, hash_own_code, is_own, let_in, own_folder
 from expkit.errors import UserError
 
 
@@ -54,6 +55,7 @@ def test_the_working_directory_is_the_users(
         (".", "outputs/one"),
         (".", "outputs/one/code"),
         (".", "outputs/other"),  # below a folder that holds runs
+        ("..", "project/code"),  # in a folder that has runs further down
         (".", "../elsewhere"),
     ],
 )
@@ -66,6 +68,42 @@ def test_nothing_in_or_beside_a_run_is_the_users(
     (project / here).mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(project / here)
     assert not is_own(make_module(project / module).resolve())
+
+
+def test_a_link_into_a_run_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the folder of the link holds; also a run that is called as an environment is."""
+    for name in ("one", "site-packages"):
+        make_run(tmp_path / "runs" / name)
+    module = make_module(tmp_path / "runs/one").resolve()
+    (tmp_path / "mine").mkdir()
+    link = tmp_path / "mine" / "link.py"
+    link.symlink_to(module)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert not is_own(link)
+    beside = make_module(tmp_path / "hidden").resolve()
+    make_run(tmp_path / "hidden" / "site-packages")
+    monkeypatch.chdir(tmp_path)
+    assert not is_own(beside)
+
+
+def test_own_code_lets_in_no_module_that_lies_by_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Own code may ask for an optional package, of which a folder of runs may have the name."""
+    asks = "try:\n    import gift_of_runs\nexcept ImportError:\n    pass\n"
+    (tmp_path / "asks_for_more.py").write_text(asks)
+    (tmp_path / "gift_of_runs").mkdir()
+    (tmp_path / "gift_of_runs" / "__init__.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    let_in(["asks_for_more.Net"])
+    assert find_spec("gift_of_runs") is not None
+    FINDER.folders.clear()
+    make_run(tmp_path / "gift_of_runs" / "one")
+    let_in(["asks_for_more.Net"])
+    assert find_spec("asks_for_more") is not None
+    assert find_spec("gift_of_runs") is None
 
 
 def test_a_sweep_is_a_folder_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

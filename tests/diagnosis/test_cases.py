@@ -141,3 +141,27 @@ def test_every_threshold_is_shown_with_a_comment(name: str) -> None:
         if isinstance(field.default, int | float)
     }
     assert {key: float(value) for key, value in shown.items()} == defaults
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "{severity: dreadful, sentence: a, cause: b}",
+        "{severity: info, sentence: [a], cause: b}",
+        "{severity: info, sentence: a, cause: b, remedies: optimizer.lr=3}",
+        "{severity: info, sentence: a, cause: b, remedies: [optimizer.lr=3]}",
+        "{severity: info, sentnce: a, cause: b}",
+        "null",
+    ],
+)
+def test_a_case_that_is_not_whole_leaves_its_rule_out_and_ends_nothing(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule of one's own is refused where it is loaded, and not once it has found something."""
+    own = tmp_path / "conf" / "diagnosis"
+    own.mkdir(parents=True)
+    target = "expkit.diagnosis.rules.model.activations.SaturatedUnits"
+    (own / "mine.yaml").write_text(f"# mine\n_target_: {target}\ncases: {{x: {case}}}\n")
+    monkeypatch.chdir(tmp_path)
+    assert "mine" not in load_rules()
+    assert "the rule 'mine' is left out: the case 'x'" in capsys.readouterr().err

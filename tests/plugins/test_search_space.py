@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from expkit.errors import UserError
@@ -63,3 +65,23 @@ def test_a_logarithm_of_nothing_is_refused() -> None:
     with pytest.raises(UserError) as refused:
         read_space(["optimizer.lr=tag(log,interval(0,1e-1))"])
     assert refused.value.details["where"] == "optimizer.lr=tag(log,interval(0,1e-1))"
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("sampler", "logging.FileHandler"),
+        ("sampler", "optuna.pruners.MedianPruner"),
+        ("pruner", "optuna.pruners._median.math.floor"),
+        ("pruner", "optuna.storages.RDBStorage"),
+    ],
+)
+def test_samplers_and_pruners_are_optunas(kind: Literal["sampler", "pruner"], target: str) -> None:
+    """Whatever else a config names there is not built."""
+    from hydra_plugins.expkit._search import build_optunas
+
+    with pytest.raises(UserError, match=f"is no {kind} of Optuna"):
+        build_optunas(kind, {"_target_": target, "filename": "made"})
+    assert build_optunas("sampler", {"_target_": "optuna.samplers.RandomSampler", "seed": 1})
+    with pytest.raises(UserError, match="cannot be built"):
+        build_optunas("sampler", {"_target_": "optuna.samplers.RandomSampler", "sead": 1})

@@ -18,7 +18,7 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
         return build()
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -31,12 +31,18 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
         frame = traceback.extract_tb(cause.__traceback__)[-1]
         place = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
         raise UserError(
-            f"{full_key} cannot be built: {cause or type(cause).__name__}",
+            f"{full_key} cannot be built: {_reason(cause)}",
             where=f"{where}\n{place}",
             fix=_how_to_let_in(cause)
             or f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
             "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)",
         ) from error
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, SystemExit):
+        return f"it ends Python by sys.exit({cause.code!r})"
+    return str(cause) or type(cause).__name__
 
 
 def _how_to_let_in(error: BaseException) -> str | None:

@@ -20,6 +20,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+MAX_DEPTH, MAX_FOLDERS = 6, 10_000  # of folders that are looked through for runs
 ENVIRONMENT_FOLDERS = frozenset({"site-packages", "dist-packages"})
 # a run has a config and one of these, or a sweep its plan; no project of a user's has
 RUN_FILES = ("environment.json", "dataset.json", "stages.jsonl", "history.jsonl", "overrides.yaml")
@@ -49,7 +50,18 @@ def find_run_in(folder: Path) -> Path | None:
 
 
 def _may_be_run(entry: os.DirEntry[str]) -> bool:
-    return entry.name not in ENVIRONMENT_FOLDERS and entry.is_dir() and is_run(Path(entry))
+    return entry.is_dir() and is_run(Path(entry))
+
+
+def holds_runs(folder: Path) -> bool:
+    """Tell whether runs lie anywhere in a folder: code beside them may be a stranger's."""
+    levels = len(folder.parts)
+    for num_seen, (path, folders, _) in enumerate(os.walk(folder)):
+        is_deep = len(Path(path).parts) - levels >= MAX_DEPTH
+        if any(is_run(Path(path, name)) for name in folders) or num_seen >= MAX_FOLDERS:
+            return True
+        folders[:] = [] if is_deep else [name for name in folders if not name.startswith(".")]
+    return False
 
 
 def is_own(location: Path) -> bool:
@@ -65,11 +77,12 @@ def is_own(location: Path) -> bool:
         ENVIRONMENT_FOLDERS & set(path.parts) or any(map(path.is_relative_to, environments))
         for path in paths
     )
-    inside = next((path for path in paths if path.is_relative_to(here)), None)
-    if inside is None or is_installed:
+    if is_installed or not any(path.is_relative_to(here) for path in paths):
         return False
-    between = [folder for folder in inside.parents if folder.is_relative_to(here)]
-    return not any(is_run(folder) or find_run_in(folder) is not None for folder in between)
+    # a link may lead into a run, and a run into a folder of links
+    above = {folder for path in paths for folder in path.parents}
+    below = [folder for folder in above if folder.is_relative_to(here) and folder != here]
+    return not any(map(is_run, above)) and not any(map(holds_runs, below))
 
 
 def why_not_own(location: Path) -> str | None:
@@ -81,6 +94,8 @@ def why_not_own(location: Path) -> str | None:
         run = folder if is_run(folder) else None
         if run is None and folder.is_relative_to(here):
             run = find_run_in(folder)
+            if run is None and folder != here and holds_runs(folder):
+                run = folder
         if run is not None:
             return f"{location.name} is no code of yours: it lies in or beside the run {run.name}"
     return None
@@ -117,14 +132,21 @@ def let_in(targets: Iterable[str]) -> None:
     if FINDER not in sys.meta_path:
         sys.meta_path.append(FINDER)  # the last: what is installed comes first
     here = str(Path.cwd())
-    waiting = [target.partition(".")[0] for target in targets]
+    checked = {target.partition(".")[0] for target in targets}
+    waiting = list(checked)
     while waiting:
         name = waiting.pop()
         if FINDER.folders.get(name) != here and not _is_installed(name):
             spec = find_here(name)
-            if spec is not None:
+            if spec is not None and (name in checked or _is_own_module(spec)):
                 FINDER.folders[name] = here
                 waiting += _imported_names(spec)
+
+
+def _is_own_module(spec: ModuleSpec) -> bool:
+    """Tell whether a module that own code imports is the user's, too, and lies by no run."""
+    places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
+    return all(is_own(Path(place)) for place in places)
 
 
 def targets_in(node: object) -> Iterator[str]:

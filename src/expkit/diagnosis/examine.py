@@ -22,6 +22,7 @@ from expkit.errors import UserError
 from expkit.safe_yaml import load_yaml
 
 GROUP = "diagnosis"
+CASE_KEYS = {"severity", "sentence", "cause", "command", "otherwise", "parts", "remedies"}
 FAILED = "rule_failed"  # what a rule that raises is reported as
 Rules = Mapping[str, Rule]
 
@@ -74,7 +75,30 @@ def _build(name: str, path: Path) -> Rule:
             where=f"{path}: _target_",
             allowed="a class that derives from expkit.diagnosis.rule.Rule",
         )
+    _check_cases(rule, path)
     return rule
+
+
+def _check_cases(rule: Rule, path: Path) -> None:
+    """Refuse a case that would fail only once something is found."""
+    for name, given in rule.cases.items():
+        case = given if isinstance(given, Mapping) else {}
+        texts = [case.get(key, "") for key in ("sentence", "cause", "command", "otherwise")]
+        remedies, parts = case.get("remedies", []), case.get("parts", {})
+        is_sound = (
+            case.keys() <= CASE_KEYS
+            and case.get("severity") in SEVERITIES
+            and all(isinstance(text, str) for text in [*texts, *parts.values()])
+            and all(isinstance(group, list) for group in remedies)
+            and all(isinstance(word, str) for group in remedies for word in group)
+        )
+        if not is_sound:
+            raise UserError(
+                f"the case '{name}' of the rule '{path.stem}' is not whole",
+                where=f"{path}: cases.{name}",
+                allowed=f"severity ({', '.join(SEVERITIES)}), sentence, cause; perhaps command, "
+                "otherwise, parts (a mapping of texts), remedies (a list of lists of overrides)",
+            )
 
 
 def _shipped_cases(name: str, node: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Session:
     def diagnosis(self) -> Diagnosis:
         return Diagnosis(
             run=lambda: Run(self.folder.path),
-            stop_on=self.parts.inputs.config.diagnosis["stop_on"],
+            stop_on=self.parts.inputs.config.diagnosis.get("stop_on", "never"),
             tell=self.display.found,
             reported=self.reported,
         )

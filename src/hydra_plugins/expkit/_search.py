@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import get_method, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.trial import Trial, TrialState, create_trial
 
@@ -57,7 +57,6 @@ class Search:
         n_jobs: int | None,
         max_failure_rate: float,
         params: Mapping[str, str] | None,
-        custom_search_space: str | None,
     ) -> None:
         if "ablation" in config:
             raise UserError("an ablation is no search", where="hydra/sweeper=optuna +ablation=...")
@@ -75,16 +74,13 @@ class Search:
             "minimize" if lower else "maximize"
         )
         self.num_at_once = n_jobs or num_at_once(config)
-        self.pruner = optuna.pruners.NopPruner() if pruner is None else instantiate(pruner)
+        self.pruner = build_optunas("pruner", pruner) or optuna.pruners.NopPruner()
         self.is_grid = bool(sampler) and sampler["_target_"] == GRID
         self.sampler = None if self.is_grid else self._build_sampler(sampler)
         self.storage, self.study_name, self.num_trials = storage, study_name, n_trials
         is_strict = config.launcher.get("fail_fast", False)
         self.max_failure_rate = 0.0 if is_strict else max_failure_rate
         self.params = [f"{name}={value!s}" for name, value in (params or {}).items()]
-        self.extend: Callable[[DictConfig, Trial], None] | None = (
-            None if custom_search_space is None else get_method(custom_search_space)
-        )
         self.config = config
         self.loader = context.config_loader
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -95,7 +91,7 @@ class Search:
         """A resumed one is seeded anew: else it would draw again what it has drawn before."""
         if self._next_number() and sampler is not None and sampler.get("seed") is not None:
             sampler = {**sampler, "seed": sampler["seed"] + self._next_number()}
-        return instantiate(sampler)
+        return build_optunas("sampler", sampler)
 
     def run(self, arguments: Sequence[str]) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -119,7 +115,7 @@ class Search:
         number = self._next_number()
         while left := max(0, self.num_trials - _num_told(study)):
             trials = [study.ask(dict(space)) for _ in range(min(left, self.num_at_once))]
-            jobs = [self._words_of(trial, fixed) for trial in trials]
+            jobs = [tuple(words_of({**trial.params, **fixed})) for trial in trials]
             with pruning(self.path, self.objective, dict(zip(jobs, trials, strict=True))):
                 returns = self.launcher.launch(jobs, initial_job_idx=number)
             number += len(jobs)
@@ -136,18 +132,13 @@ class Search:
     def _space(self, arguments: Sequence[str]) -> tuple[Space, dict[str, str]]:
         """Split the words into the search space and the overrides of every trial."""
         space, fixed = read_space([*self.params, *arguments])
-        if not space and self.extend is None:
+        if not space:
             raise UserError(
                 "nothing is searched: no word gives a choice or a range",
                 where="hydra/sweeper=optuna",
                 fix="expkit train -m hydra/sweeper=optuna 'optimizer.lr=interval(1e-5,1e-1)'",
             )
         return space, fixed
-
-    def _words_of(self, trial: Trial, fixed: Mapping[str, str]) -> tuple[str, ...]:
-        if self.extend is not None:
-            self.extend(self.config, trial)
-        return tuple(words_of({**trial.params, **fixed}))
 
     def _enqueue_grid(self, study: optuna.Study, space: Space) -> None:
         """Ask for every combination in the order of the words: a sampler of grids shuffles them."""
@@ -211,6 +202,28 @@ class Search:
         if job.status not in ("finished", "reused") or job.run is None:
             return TrialState.FAIL, None
         return _state_of(recall_digest(job.run).figure(self.objective))
+
+
+def build_optunas(kind: Literal["sampler", "pruner"], node: Mapping[str, Any] | None) -> Any:
+    """Build one of Optuna's samplers or pruners, and nothing else that a config may name."""
+    if node is None:
+        return None
+    place, _, name = str(node.get("_target_")).rpartition(".")
+    module = getattr(optuna, f"{kind}s")
+    if place != module.__name__ or name not in module.__all__:
+        raise UserError(
+            f"'{node.get('_target_')}' is no {kind} of Optuna",
+            where=f"hydra.sweeper.{kind}._target_",
+            allowed=", ".join(f"{module.__name__}.{each}" for each in sorted(module.__all__)[:6])
+            + " ...",
+        )
+    try:
+        return instantiate(node)
+    except Exception as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(
+            f"the {kind} cannot be built: {reason}", where=f"hydra.sweeper.{kind}"
+        ) from error
 
 
 def num_at_once(config: DictConfig) -> int:

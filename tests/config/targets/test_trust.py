@@ -19,6 +19,8 @@ from expkit.config.instantiate import build_part
 from expkit.config.paths import builtin_conf
 from expkit.config.schema import Config
 from expkit.config.targets.check import check_part
+from expkit.config.targets.module_paths import locate
+from expkit.config.targets.trust import refuse_words
 from expkit.config.validation import check_config, check_others
 from expkit.errors import UserError
 
@@ -152,7 +154,7 @@ def test_words_are_refused_before_anything_is_imported(
     (elsewhere / "a_strange_module.py").write_text("raise AssertionError('imported')")
     (tmp_path / f"{own}.py").write_text("raise AssertionError('imported')")
     monkeypatch.syspath_prepend(str(elsewhere))
-    for module in ("objects", "allowed"):
+    for module in ("imported_objects", "allowed"):
         monkeypatch.setattr(
             f"expkit.config.targets.{module}.import_module",
             lambda name: pytest.fail(f"{name} was imported"),
@@ -238,3 +240,15 @@ def test_the_trust_of_a_config_from_elsewhere_is_not_its_own(own: str) -> None:
     assert config.trust == []
     with pytest.raises(UserError, match="model runs code outside the known packages"):
         check_others(config)
+
+
+def test_folders_without_init_are_the_users_at_any_depth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python imports them as packages, two of them one in the other, too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spaces" / "deep").mkdir(parents=True)
+    (tmp_path / "spaces" / "deep" / "nets.py").write_text("class Net: ...\n")
+    module, names = locate("spaces.deep.nets.Net")
+    assert (module.name, names) == ("spaces.deep.nets", ["Net"])
+    refuse_words("spaces.deep.nets.Net", "model", "model", ())

@@ -77,10 +77,15 @@ def _submodule(package: Module, name: str) -> Module | None:
     """Find a module in a package; `find_spec` of the dotted name would import the package."""
     if not package.folders:
         return None
-    spec = PathFinder.find_spec(f"{package.name}.{name}", package.folders)
-    if spec is not None and spec.origin is None:  # a namespace: it wants its parent imported
+    full_name = f"{package.name}.{name}"
+    try:
+        spec = PathFinder.find_spec(full_name, package.folders)
+        is_namespace = spec is not None and spec.origin is None
+    except KeyError:  # a namespace within one: it wants its parent imported
+        spec, is_namespace = None, True
+    if is_namespace:
         places = (Path(folder) / name for folder in package.folders)
-        return Module(spec.name, None, tuple(str(place) for place in places if place.is_dir()))
+        return Module(full_name, None, tuple(str(place) for place in places if place.is_dir()))
     return None if spec is None else _located(spec)
 
 

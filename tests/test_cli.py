@@ -10,6 +10,7 @@ import pytest
 
 from expkit import cli
 from expkit.commands import show
+from expkit.errors import UserError
 
 
 def fail(words: Sequence[str]) -> int:
@@ -64,3 +65,19 @@ def test_a_fault_in_a_test_leaves_nothing_in_the_machines_folder(
     assert cli.dispatch(["show", "last"]) == 70
     assert str(own_temporary_folder) in "".join(capfd.readouterr().err.split())
     assert list(own_temporary_folder.glob("expkit_fault_*.txt"))
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"), [("train", "'trust=[os]'"), ("evaluate", "--trust os")]
+)
+def test_trust_is_asked_for_in_the_words_of_the_command(
+    command: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only train takes settings as words; the others have a flag for it."""
+
+    def refuse(words: Sequence[str]) -> int:
+        raise UserError("no", fix="add it if you trust it: 'trust=[os]'")
+
+    monkeypatch.setattr("expkit.cli._run", refuse)
+    assert cli.dispatch([command, "x"]) == 2
+    assert f"add it if you trust it: {advice}" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -53,7 +54,10 @@ def dispatch(words: Sequence[str]) -> int:
     except UserError as error:
         if os.environ.get("EXPKIT_TRACEBACK") == "1":
             raise
-        print(error.screen(), file=sys.stderr)
+        screen = error.screen()
+        if list(words[:1]) != ["train"]:  # the others have flags where train has words
+            screen = re.sub(r"'trust=\[(\w+)\]'", r"--trust \1", screen)
+        print(screen, file=sys.stderr)
         return EXIT_WRONG_REQUEST
     except KeyboardInterrupt:
         print("expkit: interrupted", file=sys.stderr)

@@ -164,4 +164,4 @@ def test_a_case_that_is_not_whole_leaves_its_rule_out_and_ends_nothing(
     (own / "mine.yaml").write_text(f"# mine\n_target_: {target}\ncases: {{x: {case}}}\n")
     monkeypatch.chdir(tmp_path)
     assert "mine" not in load_rules()
-    assert "the rule 'mine' is left out: the case 'x'" in capsys.readouterr().err
+    assert "the rule 'mine' is left out: " in capsys.readouterr().err

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, ValueType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from expkit.config.paths import (
     builtin_conf,
@@ -336,22 +337,21 @@ def _check_added(override: Override, node: Mapping[str, Any]) -> None:
 def _is_taken(words: Sequence[str], config: Mapping[str, Any]) -> bool:
     """Tell whether expkit's own parts take the values of these words: `model.widths=-3` is none."""
     for word in words:
-        part, *below = word.partition("=")[0].split(".")
+        key = word.partition("=")[0]
+        part, *below = key.split(".")
         node = config.get(part)
-        if not below or not isinstance(node, Mapping) or "_target_" not in node:
+        is_chosen_anew = any(other.startswith(f"{part}=") for other in words)
+        if is_chosen_anew or not below or not isinstance(node, Mapping) or below[0] not in node:
             continue
         try:
             value = OverridesParser.create().parse_override(word).value()
-            changed = OmegaConf.merge(dict(node), _nested(below, value))
-            check_part(
-                cast("Mapping[str, object]", OmegaConf.to_container(changed)),
-                part,
-                import_others=False,
-            )
-        except UserError:
-            return False
-        except (HydraException, ValueError):  # another word's fault, which is named next
-            continue
+            changed = OmegaConf.to_container(OmegaConf.merge(node, _nested(below, value)))
+            check_part(cast("Mapping[str, object]", changed), part, import_others=False)
+        except UserError as error:
+            if str(error.details["where"]).startswith(f"{key}="):  # else it is another key's
+                return False
+        except (HydraException, OmegaConfBaseException, ValueError):
+            continue  # another word's fault, which is named next
     return True
 
 

@@ -96,7 +96,7 @@ class Arena:
 
     def prepare(self) -> None:
         for folder in (self.work, self.beside, self.root / "home"):
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)  # matplotlib, if first loaded here, makes its cache at home
         (self.beside / "precious.txt").write_text(f"{SECRET_IN_FILE}\n")
         (self.beside / "precious.json").write_text(f'{{"key": "{SECRET_IN_FILE}"}}\n')
         (self.beside / "picture.png").write_bytes(b"not for strangers")

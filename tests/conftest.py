@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     Its path is short: the sockets of processes have their names below it.
     """
     tmp_path_factory.getbasetemp()  # is made before, and stays where it is
+    get_temp_dir()  # too: multiprocessing removes its own when the interpreter ends
     with (
         tempfile.TemporaryDirectory(prefix="expkit_", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as patch,

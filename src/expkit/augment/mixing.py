@@ -44,7 +44,7 @@ def _draw_keep(images_BCHW: Tensor, mixup_alpha: float, cutmix_alpha: float) -> 
 
 
 def _draw_mixup(images_BCHW: Tensor, alpha: float) -> Tensor:
-    """Shares B x 1 x 1 x 1, as in arXiv:1710.09412."""
+    """Draw weights B x 1 x 1 x 1, as in arXiv:1710.09412."""
     return _draw_fractions(len(images_BCHW), alpha).view(-1, 1, 1, 1).to(images_BCHW.device)
 
 

@@ -139,7 +139,7 @@ def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
 
 
 def ask(name: str, rule: Rule, evidence: Evidence) -> list[Finding]:
-    """Return what one rule finds; a fault of the rule itself is told, and never ends a run."""
+    """The findings of one rule; a fault of the rule itself is one of them, and never ends a run."""
     try:
         return [complete(each, name, evidence) for each in rule.find(evidence)]
     except (Exception, SystemExit) as error:
@@ -166,7 +166,7 @@ def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
 
 
 def plain(value: Any) -> Any:
-    """As JSON has it: numbers of numpy become Python's, and those not finite become words."""
+    """Make plain JSON: numbers of numpy become Python's, and those not finite become words."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set):
@@ -194,7 +194,7 @@ def keep_roots(findings: Iterable[Finding], rules: Rules) -> list[Finding]:
 
 
 def _reach(start: int, findings: Sequence[Finding], rules: Rules) -> set[int]:
-    """Return what a finding explains; what is merely worth knowing explains no fault."""
+    """The places of the findings that one explains; an info explains no fault."""
     reached: set[int] = set()
     waiting = [start]
     while waiting:

@@ -15,7 +15,7 @@ def train_again(overrides: Sequence[str], words: Sequence[str], *, is_sweep: boo
 
 
 def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
-    """Return what was typed, but for what the remedy gives anew: a key, or a part with its keys."""
+    """The overrides that were typed, with the remedy's in place of those it gives anew."""
     keys = {word.lstrip("+~").partition("=")[0] for word in remedy}
 
     def is_replaced(word: str) -> bool:

@@ -67,7 +67,7 @@ def repeats_itself(
     batch: tuple[Tensor, Tensor],
     device: Device,
 ) -> bool:
-    """Whether the same forward and backward pass, from the same seed, gives the same bits twice.
+    """Tell whether one forward and backward pass, from one seed, gives the same bits twice.
 
     The model is left as it was, but for gradients, which are cleared.
     """

@@ -77,8 +77,8 @@ def with_present_names(value: Any) -> Any:
 def _with_present_names(key: str, value: Any) -> Any:
     if key == "_target_" and isinstance(value, str):
         return present_target(value)
-    if key == "ignore" and isinstance(value, list):
-        return [RULES.get(str(rule), rule) for rule in value]
+    if key == "diagnosis" and isinstance(value, Mapping) and isinstance(value.get("ignore"), list):
+        return {**value, "ignore": [RULES.get(str(rule), rule) for rule in value["ignore"]]}
     return with_present_names(value)
 
 

@@ -75,7 +75,7 @@ def stated_arguments(target: str) -> type | None:
 
 
 def without_partial(found: object) -> object:
-    """Return what a partial calls, or any other object itself."""
+    """Unwrap a partial; any other object is itself."""
     while isinstance(found, functools.partial):
         found = found.func
     return found

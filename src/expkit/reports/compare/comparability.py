@@ -48,7 +48,7 @@ def _on_samples(ours: Recipe, theirs: Recipe, split: str) -> Iterator[Objection]
 
 
 def _preparation(ours: Recipe, theirs: Recipe) -> str:
-    """What a resolution or a crop explains of other fingerprints; empty where it explains none."""
+    """Explain other fingerprints by a resolution or a crop; empty where these explain none."""
     mine, other = (
         {key: value for key, value in group.first.config.items() if key.startswith("dataset.")}
         for group in (ours, theirs)
@@ -76,7 +76,7 @@ def _differ(ours: Recipe, theirs: Recipe, split: str) -> bool:
 
 
 def _on_code(ours: Recipe, theirs: Recipe) -> Iterator[Objection]:
-    """Of all seeds: also those of one recipe may be of several commits."""
+    """Compare the code of all seeds: also those of one recipe may be of several commits."""
     mine, other = ([member.code for member in group.draws] for group in (ours, theirs))
     changes = [
         f"{package} {change}"

@@ -119,7 +119,7 @@ def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list
 
 
 def main_metric(names: Collection[str]) -> str:
-    """Return what to judge by where nobody said: the accuracy, of numbers the error."""
+    """The metric to judge by where nobody said: accuracy, or the error of numbers."""
     return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 

@@ -36,7 +36,7 @@ def keep_where(rows: Sequence[RunRow], conditions: Iterable[str]) -> list[RunRow
 
 
 class _Nothing:
-    """What a config has under a key that it lacks."""
+    """The value of a key that a config lacks."""
 
 
 NOTHING = _Nothing()

@@ -21,7 +21,7 @@ FEW = 4  # recipes that have a column each, and a sentence on their samples
 
 
 def comparison_screen(comparison: Comparison) -> str:
-    """Return what was compared, what differs, the figures, and what they prove."""
+    """Write what was compared, what differs, the figures, and what they prove."""
     parts = [
         *([_runs(comparison)] if _are_few(comparison) else []),
         _settings(comparison),

@@ -47,7 +47,7 @@ def _fact(label: str, text: str) -> list[str]:
 
 
 def new_words(finding: Finding) -> str:
-    """List the overrides that the next command adds; empty where that is seen at once."""
+    """Write the overrides that the next command adds; empty where that is seen at once."""
     remedy = list(finding.remedies[0]) if finding.remedies else []
     try:
         words = shlex.split(finding.command)

@@ -186,7 +186,7 @@ def _settings(row: RunRow, inner: Collection[str]) -> dict[str, Value]:
 
 
 def _with_inner(rows: Sequence[RunRow], inner: Collection[str]) -> dict[str, Value]:
-    """Return what goes with seed and fold, too, where that alone tells a recipe from another.
+    """Add what goes with seed and fold, where that alone tells a recipe from another.
 
     As a plain run beside the folds of the same recipe: `null` and `0, 1`.
     """

@@ -139,7 +139,7 @@ class RunRow:
         return f"{text}; found: {causes}" if causes else text
 
     def setup(self) -> Setup:
-        """Return what decides of which recipe it is a draw.
+        """The records that decide of which recipe it is a draw.
 
         Of a job, what was planned, as it may not have run; of a run, its data and code, too, and
         its figures where the code is not known for sure.

@@ -38,7 +38,7 @@ class Variation:
         return cls([key for key, value in said if key != SEED and asked.get(key) != value])
 
     def settings(self, job: Job) -> dict[str, Value]:
-        """Return what a job has for each key; where no word said it, what its config came to."""
+        """The value of each key in a job: as its words have it, else as its config has it."""
         words = {CHANGE: job.change or BASE, **words_of(job.overrides)}
         unsaid = [key for key in self.keys if key not in words]
         flat = flatten(job.config) if unsaid else {}
@@ -80,7 +80,7 @@ def value_of(text: str) -> Value:
 
 
 def shown(value: Value) -> str:
-    """As a reader would type it: 0.0001, not 1e-04."""
+    """Write a value as a reader would type it: 0.0001, not 1e-04."""
     return value if isinstance(value, str) else f"{value:.6g}"
 
 

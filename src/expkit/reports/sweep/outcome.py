@@ -56,7 +56,7 @@ class SweepOutcome:
 
     @cached_property
     def ablation(self) -> AblationResult | None:
-        """What each change of a recipe is worth, where the sweep asks for it."""
+        """The worth of each change of a recipe, where the sweep asks for it."""
         return measure_ablation(self.rows, self.sweep.objective)
 
     @cached_property
@@ -85,7 +85,7 @@ class SweepOutcome:
 
     @cached_property
     def best_summary(self) -> Summary | None:
-        """Of a run of the best setting; it tells what nets that know nothing reach."""
+        """The summary of a run of the best setting, with the baselines."""
         runs = [row.path for row in (self.best.judged if self.best else ())]
         try:
             return recall(Run(runs[0])) if runs and runs[0] is not None else None

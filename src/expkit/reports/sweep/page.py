@@ -99,7 +99,7 @@ def sections(outcome: SweepOutcome) -> list[str]:
 
 
 def command_of(sweep: Sweep) -> str:
-    """Return what was typed; the folder's own word is not the user's."""
+    """The command that was typed; the folder's own word is not the user's."""
     words = [word for word in sweep.command if not word.startswith("hydra.sweep.dir=")]
     return shlex.join(words)
 

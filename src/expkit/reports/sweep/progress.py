@@ -113,7 +113,7 @@ class SweepProgress:
         return f"#{job.number} {describe_settings(settings)}".strip()
 
     def outcome(self, job: Job) -> str:
-        """Return what an ended job came to, with its figure or its reason."""
+        """The outcome of an ended job, with its figure or its reason."""
         row = read_job(job, self._variation)
         time = formatting.duration(row.seconds) if row.seconds else ""
         if row.is_failed:

@@ -16,7 +16,7 @@ from expkit.reports.runs.rows import RunRow, read_jobs
 
 
 def course(run: Run, objective: str) -> list[float]:
-    """Return what the history has of the objective, an epoch of training after the other.
+    """The objective in the history, an epoch of training after the other.
 
     Of a metric that no epoch measures, what is better on the same side: accuracy, or the loss.
     """

@@ -50,7 +50,7 @@ def test_jobs_that_are_killed_raise_and_hang_harm_no_other(
     chaos: ModuleType, tmp_path: Path
 ) -> None:
     """Eight jobs: four undisturbed, of which none is run twice; resuming brings seven to an end."""
-    plan = chaos.Plan(4, 2, 1, 1, num_epochs=100, timeout_seconds=6)
+    plan = chaos.Plan(4, 2, 1, 1, num_epochs=100, timeout_seconds=30)
     chaos.make_project(tmp_path)
     sweep, killed = chaos.run_sweep(tmp_path, plan, longest_seconds=0.3)
     assert len(killed) == 2

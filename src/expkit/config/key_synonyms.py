@@ -42,6 +42,7 @@ _SPELLINGS: Mapping[str, str] = {
     "dataset": "data data_set dataset_name",
     "root": "data_dir data_path datapath data_root path dataset_path folder img_dir image_dir"
     " images train_dir",
+    "table": "csv csv_file csv_path labels_csv labels_file annotations annotation_file manifest",
     "trust": "trusted trust_remote_code",
 }
 
@@ -69,13 +70,16 @@ DEVICES: Mapping[str, str] = {
     "fp32": "device.precision=fp32",
 }
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")  # of tables that list images
+
 CHOICES: Mapping[str, Mapping[str, str]] = {
     "device": {"gpu": "cuda", "metal": "mps"},
     "loss": {"ce": "cross_entropy", "xent": "cross_entropy", "l2": "mse", "bce": "cross_entropy"},
     "schedule": {"none": "constant", "cosineannealinglr": "cosine", "steplr": "step",
                  "reducelronplateau": "plateau", "onecyclelr": "one_cycle", "linearlr": "linear",
                  "constantlr": "constant"},
-    "dataset": {"folder": "image_folder", "images": "image_folder", "imagefolder": "image_folder"},
+    "dataset": {"folder": "image_folder", "images": "image_folder", "imagefolder": "image_folder",
+                "csv": "table", "tsv": "table", "jsonl": "table", "manifest": "table"},
 }  # fmt: skip
 
 

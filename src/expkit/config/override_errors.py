@@ -15,6 +15,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from expkit.config.key_synonyms import TABLE_SUFFIXES
 from expkit.config.paths import (
     builtin_conf,
     conf_folders,
@@ -168,6 +169,8 @@ def _no_value(word: str) -> UserError:
     suggested = [f"{group}={word}" for group in groups]
     if Path(word).is_dir():
         suggested = [f"dataset=image_folder dataset.root={shlex.quote(word)}"]
+    elif Path(word).suffix in TABLE_SUFFIXES and Path(word).is_file():
+        suggested = [f"dataset=table dataset.table={shlex.quote(word)}"]
     return UserError(
         f"'{word}' gives no value to a key",
         where=word,

@@ -9,7 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from expkit.config.key_synonyms import CHOICES, DEVICES, NOT_SET, names_for, squeezed
+from expkit.config.key_synonyms import (
+    CHOICES,
+    DEVICES,
+    NOT_SET,
+    TABLE_SUFFIXES,
+    names_for,
+    squeezed,
+)
 from expkit.config.paths import content_of, list_choices, values_to_give
 from expkit.config.targets.allowed import is_expkits, role_at
 from expkit.config.targets.check import RUN_TIME_NAMES, signature_of
@@ -50,6 +57,8 @@ class Choices:
             return [f"{group}={alike[0] if alike else alias}"]
         if group == "model" and _is_in_timm(value):
             return ["model=timm", f"model.name={value}"]
+        if group == "dataset" and Path(value).suffix in TABLE_SUFFIXES:
+            return ["dataset=table", f"dataset.table={value}"]
         if group == "dataset" and ("/" in value or Path(value).is_dir()):
             return ["dataset=image_folder", f"dataset.root={value}"]
         nearest = nearest_of(value.lower(), known)

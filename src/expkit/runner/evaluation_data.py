@@ -181,7 +181,7 @@ def _unknown_classes(run: Run, here: Sequence[str], strange: Mapping[str, int]) 
 def _refuse_unlabelled(config: Config, run: Run) -> None:
     """Refuse a folder of images without folders of classes: nothing says what is right."""
     root = Path(str(config.dataset.get("root") or "")).expanduser()
-    if not config.dataset.get("root") or not root.is_dir():
+    if not config.dataset.get("root") or not root.is_dir() or config.dataset.get("table"):
         return
     from expkit.data.store.folder_tree import image_suffixes
 

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 KINDS = ("simple", "text", "gradient", "complex")
 
 LEAST_RUN = 0.7  # how far apart the ends of a gradient are that makes the kind
-TINT = 0.06  # the most that a ground's colour runs where it does not
+TINT = 0.05  # the most that a ground's colour runs where it does not
 PATTERN = 0.03  # the most that a pattern lifts the ground
-NOISE_LEVELS = 5.0  # of 255
+NOISE_LEVELS = 4.0  # of 255
 BLUR = 0.8  # the most, in pixels of an image of 64
-MEANS, STDS = (0.36, 0.64), (0.14, 0.23)  # of luminance, whatever the kind
+MEANS, STDS = (0.36, 0.64), (0.16, 0.24)  # of luminance, whatever the kind
 
 
 def draw_logo(kind: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -55,7 +55,7 @@ def _prepare_ground(canvas: Canvas, palette: Palette, rng: np.random.Generator) 
     """The background, often a little tinted from one side, sometimes with a faint pattern."""
     tint = palette.background + rng.uniform(-TINT, TINT) * (rng.random() < 0.6)
     canvas.cover(Paint(palette.background, tint, rng.uniform(0, 2 * np.pi), rng.random() < 0.3))
-    if rng.random() < 0.45:
+    if rng.random() < 0.3:
         period = rng.uniform(0.06, 0.2)
         strength = rng.uniform(0.4, 1) * PATTERN
         canvas.weave(int(rng.integers(3)), period, rng.uniform(0, np.pi), strength)
@@ -109,8 +109,10 @@ def _draw_text(canvas: Canvas, palette: Palette, rng: np.random.Generator) -> No
 
 def _draw_gradient(canvas: Canvas, palette: Palette, rng: np.random.Generator) -> None:
     """A gradient on one to three shapes, on the ground, or on both."""
-    way = rng.integers(3)
-    if way:
+    is_on_ground, is_on_shapes = ((False, True), (True, False), (True, True), (True, True))[
+        int(rng.integers(4))
+    ]
+    if is_on_ground:
         ground = _gradient(rng)
         canvas.cover(ground)
         between = (ground.first + (ground.first if ground.last is None else ground.last)) / 2
@@ -118,11 +120,11 @@ def _draw_gradient(canvas: Canvas, palette: Palette, rng: np.random.Generator) -
             colours=[draw_colour(rng, rng.random(), away_from=between) for _ in palette.colours]
         )
     count = int(rng.integers(1, 4))
-    radius = (rng.uniform(0.3, 0.42), rng.uniform(0.18, 0.23), rng.uniform(0.15, 0.18))[count - 1]
+    radius = (rng.uniform(0.32, 0.42), rng.uniform(0.2, 0.24), rng.uniform(0.16, 0.19))[count - 1]
     outline, turn = _outline(rng), _turn(rng)
     for x, y in _spread(count, rng):
         plain = palette.pick(rng)
-        paint = Paint(plain) if way == 1 else _gradient(rng)
+        paint = _gradient(rng) if is_on_shapes else Paint(plain)
         canvas.fill(outline, x, y, radius, turn, paint)
         if rng.random() < 0.15:
             _letter(canvas, x, y, radius * 0.7, Paint(palette.background), rng)
@@ -215,7 +217,7 @@ def _photograph(
     luminance = image @ LUMINANCE
     gain = rng.uniform(*STDS) / max(float(luminance.std()), 0.02)
     middle = rng.uniform(*MEANS)
-    image = (image - luminance.mean()) * min(gain, 2.0) + middle
+    image = (image - luminance.mean()) * min(gain, 1.6) + middle
     noise = rng.standard_normal(image.shape) * abs(rng.normal(0, NOISE_LEVELS))
     levels: npt.NDArray[np.uint8] = np.rint(image * 255 + noise).clip(0, 255).astype(np.uint8)
     return levels

@@ -39,7 +39,8 @@ class Paint(NamedTuple):
             amount = np.hypot(x, y)
         else:
             amount = (x * np.cos(self.direction) + y * np.sin(self.direction) + 1) / 2
-        return self.first + (self.last - self.first) * np.clip(amount, 0, 1)[..., None]
+        colour: Field = self.first + (self.last - self.first) * np.clip(amount, 0, 1)[..., None]
+        return colour
 
 
 class Canvas:

@@ -33,15 +33,18 @@ def ellipse(x: Field, y: Field) -> Field:
 
 
 def half_disc(x: Field, y: Field) -> Field:
-    return np.maximum(disc(x, y - 0.4), y - 0.4)
+    distance: Field = np.maximum(disc(x, y - 0.4), y - 0.4)
+    return distance
 
 
 def crescent(x: Field, y: Field) -> Field:
-    return np.maximum(disc(x, y), 0.85 - np.hypot(x - 0.5, y))
+    distance: Field = np.maximum(disc(x, y), 0.85 - np.hypot(x - 0.5, y))
+    return distance
 
 
 def leaf(x: Field, y: Field) -> Field:
-    return np.maximum(np.hypot(x, y - 0.75), np.hypot(x, y + 0.75)) - 1.25
+    distance: Field = np.maximum(np.hypot(x, y - 0.75), np.hypot(x, y + 0.75)) - 1.25
+    return distance
 
 
 def square(x: Field, y: Field) -> Field:
@@ -62,7 +65,8 @@ def cross(x: Field, y: Field) -> Field:
 
 def chevron(x: Field, y: Field) -> Field:
     slant = (np.abs(x) - y) * np.sqrt(0.5)
-    return np.maximum(np.abs(slant - 0.05) - 0.26, np.abs(x) - 0.9)
+    distance: Field = np.maximum(np.abs(slant - 0.05) - 0.26, np.abs(x) - 0.9)
+    return distance
 
 
 def triangle(x: Field, y: Field) -> Field:

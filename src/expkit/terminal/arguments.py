@@ -60,6 +60,30 @@ def duration(text: str) -> float:
     return seconds
 
 
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"cannot be '{text}': a number from 0 to 1 is allowed")
+    return number
+
+
+def fractions(text: str) -> tuple[float, ...]:
+    """One to three fractions, of train, val and test, that sum to 1."""
+    try:
+        numbers = tuple(float(each) for each in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not 1 <= len(numbers) <= 3 or min(numbers) <= 0 or abs(sum(numbers) - 1) > 1e-6:
+        raise argparse.ArgumentTypeError(
+            f"cannot be '{text}': one to three numbers > 0 that sum to 1, as 0.7,0.2,0.1"
+        )
+    return numbers
+
+
 def place(text: str) -> Path:
     """A path; no file has an empty name, or a NUL in it."""
     if not text or "\0" in text:

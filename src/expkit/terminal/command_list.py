@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS = {
     "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
+    "sort": "a raw folder of images into classes and splits, by rules or by clusters",
     "list": "what can be chosen, and what each choice is",
     "show": "a run's or a sweep's results on one screen, live while a sweep runs",
     "plot": "draw a run's or a sweep's pages again from its records",

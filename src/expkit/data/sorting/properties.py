@@ -21,68 +21,72 @@ if TYPE_CHECKING:
 SIDE = 128  # pixels of the images that are measured
 LUMINANCE = np.array([0.30, 0.59, 0.11], np.float32)
 COLOUR_STEP = 32  # levels of a channel that count as one colour
-LEAST_SHARE = 0.01  # of the pixels, that a colour must have to count
-EDGE = 14.0  # levels a pixel, of an image blurred by one pixel
-SLOPE, STEEP = 0.6, 5.0  # levels a pixel, of an image blurred by four: what is a gradient
-NEAR_EDGE = 9  # pixels: what lies so near to an edge is no gradient, but its blur
-THIN = 11  # pixels: what is thinner is a stroke
-STROKE = 24.0  # levels by which a stroke differs from what is beside it
-LINE = 24  # pixels of the height of a line of text
-SMALLEST_PART = 24  # pixels of area
+LEAST_FRACTION = 0.01  # of the pixels, that a colour must have to count
+EDGE = 28.0  # levels from one of 64 x 64 pixels to the next
+SLOPE, STEEP = 2.5, 20.0  # levels from one of 32 x 32 pixels to the next: what is a gradient
+THIN = 7  # pixels: what is thinner is a stroke
+STROKE, LEAST_STROKE = 0.3, 16.0  # by which strokes differ: of the image's contrast, and in levels
+LINE = 12  # pixels: half the height of a line of text
+FEW_STROKES = 20  # of all rows together: no text has so few
+SMALLEST_PART = 6  # of 64 x 64 pixels
 
 
 def brightness(images_NHWC: Images) -> Numbers:
     """The mean luminance, 0 to 1."""
-    return _luminance(images_NHWC).mean((1, 2), dtype=np.float64) / 255
+    numbers: Numbers = _luminance(images_NHWC).mean((1, 2), dtype=np.float64) / 255
+    return numbers
 
 
 def contrast(images_NHWC: Images) -> Numbers:
     """The standard deviation of the luminance, 0 to 0.5."""
-    return _luminance(images_NHWC).std((1, 2), dtype=np.float64) / 255
+    numbers: Numbers = _luminance(images_NHWC).std((1, 2), dtype=np.float64) / 255
+    return numbers
 
 
 def saturation(images_NHWC: Images) -> Numbers:
     """The mean distance of the largest channel from the smallest, 0 to 1."""
     span = images_NHWC.max(-1).astype(np.float32) - images_NHWC.min(-1)
-    return span.mean((1, 2), dtype=np.float64) / 255
+    numbers: Numbers = span.mean((1, 2), dtype=np.float64) / 255
+    return numbers
 
 
 def num_colours(images_NHWC: Images) -> Numbers:
-    """How many of 512 colours have at least a hundredth of the pixels, once noise is blurred."""
-    steps = _blurred(images_NHWC, 1.0).astype(np.int64) // COLOUR_STEP
-    codes = (steps[..., 0] * 8 + steps[..., 1]) * 8 + steps[..., 2]
-    flat = codes.reshape(len(codes), -1) + 512 * np.arange(len(codes))[:, None]
+    """How many of 512 colours have at least a hundredth of the pixels, once noise is averaged."""
+    steps = _shrunk(images_NHWC, 2).astype(np.int64) // COLOUR_STEP
+    codes = ((steps[..., 0] * 8 + steps[..., 1]) * 8 + steps[..., 2]).reshape(len(steps), -1)
+    flat = codes + 512 * np.arange(len(codes))[:, None]
     counts = np.bincount(flat.ravel(), minlength=512 * len(codes)).reshape(len(codes), 512)
-    many: Numbers = (counts >= LEAST_SHARE * SIDE * SIDE).sum(1).astype(np.float64)
+    many: Numbers = (counts >= LEAST_FRACTION * codes.shape[1]).sum(1).astype(np.float64)
     return many
 
 
 def edge_density(images_NHWC: Images) -> Numbers:
     """The fraction of pixels at which the colour changes abruptly."""
-    return (_slope(_blurred(images_NHWC, 1.0)) > EDGE).mean((1, 2), dtype=np.float64)
+    numbers: Numbers = (_slope(_shrunk(images_NHWC, 2)) > EDGE).mean((1, 2), dtype=np.float64)
+    return numbers
 
 
 def gradient_fraction(images_NHWC: Images) -> Numbers:
     """The fraction of pixels, away from edges, at which the colour changes slowly and steadily."""
-    from scipy.ndimage import maximum_filter
+    from scipy.ndimage import maximum_filter, uniform_filter
 
-    slope = _slope(_blurred(images_NHWC, 4.0))
-    near = maximum_filter(slope, (1, NEAR_EDGE, NEAR_EDGE)) > STEEP
-    return ((slope > SLOPE) & ~near).mean((1, 2), dtype=np.float64)
+    shrunk = _shrunk(images_NHWC, 4)
+    slope = _slope(uniform_filter(shrunk, (0, 3, 3, 0), mode="nearest"))
+    is_near_edge = maximum_filter(_slope(shrunk), (1, 3, 3)) > STEEP
+    numbers: Numbers = ((slope > SLOPE) & ~is_near_edge).mean((1, 2), dtype=np.float64)
+    return numbers
 
 
 def text_likeness(images_NHWC: Images) -> Numbers:
-    """The strokes that a row crosses within the best line of text, less those outside of it."""
+    """The number of strokes that a row of the best line crosses, times its fraction of them all."""
     from scipy.ndimage import uniform_filter1d
 
     strokes = _strokes(images_NHWC)
-    starts = strokes[:, :, 1:] & ~strokes[:, :, :-1]
-    crossings = starts.sum(2).astype(np.float64)  # N x rows
+    crossings = (strokes[:, :, 1:] & ~strokes[:, :, :-1]).sum(2).astype(np.float64)  # N x rows
     lines = uniform_filter1d(crossings, LINE, axis=1, mode="constant")
-    best = lines.argmax(1)
-    is_within = np.abs(np.arange(SIDE) - best[:, None]) <= LINE * 0.75
-    outside = (crossings * ~is_within).sum(1) / np.maximum((~is_within).sum(1), 1)
-    likeness: Numbers = lines.max(1) - outside
+    is_within = np.abs(np.arange(SIDE) - lines.argmax(1)[:, None]) <= LINE
+    fraction = (crossings * is_within).sum(1) / np.maximum(crossings.sum(1), FEW_STROKES)
+    likeness: Numbers = lines.max(1) * fraction
     return likeness
 
 
@@ -90,10 +94,9 @@ def num_parts(images_NHWC: Images) -> Numbers:
     """How many areas edges part the image into, the ground among them."""
     from scipy.ndimage import label
 
-    plain = _slope(_blurred(images_NHWC, 1.0)) <= EDGE
     counts = []
-    for image in plain:
-        areas = np.bincount(label(image)[0].ravel())[1:]
+    for is_plain in _slope(_shrunk(images_NHWC, 2)) <= EDGE:
+        areas = np.bincount(label(is_plain)[0].ravel())[1:]
         counts.append(float((areas >= SMALLEST_PART).sum()))
     return np.array(counts)
 
@@ -112,13 +115,12 @@ def _luminance(images_NHWC: Images) -> npt.NDArray[np.float32]:
     return images_NHWC.astype(np.float32) @ LUMINANCE
 
 
-def _blurred(images_NHWC: Images, pixels: float) -> npt.NDArray[np.float32]:
-    from scipy.ndimage import gaussian_filter
-
-    blurred: npt.NDArray[np.float32] = gaussian_filter(
-        images_NHWC.astype(np.float32), (0, pixels, pixels, 0), mode="nearest"
-    )
-    return blurred
+def _shrunk(images_NHWC: Images, factor: int) -> npt.NDArray[np.float32]:
+    """The means of squares of so many pixels a side, in which noise is weaker."""
+    n, height, width, channels = images_NHWC.shape
+    cells = images_NHWC.reshape(n, height // factor, factor, width // factor, factor, channels)
+    shrunk: npt.NDArray[np.float32] = cells.mean((2, 4), dtype=np.float32)
+    return shrunk
 
 
 def _slope(images_NHWC: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -132,7 +134,10 @@ def _strokes(images_NHWC: Images) -> npt.NDArray[np.bool_]:
     """The pixels that are lighter or darker than what is beside them on both sides."""
     from scipy.ndimage import gaussian_filter, grey_closing, grey_opening
 
-    grey = gaussian_filter(_luminance(images_NHWC), (0, 0.7, 0.7))
+    grey = gaussian_filter(_luminance(images_NHWC), (0, 1.0, 1.0))
     size = (1, THIN, THIN)
-    light, dark = grey - grey_opening(grey, size), grey_closing(grey, size) - grey
-    return np.maximum(light, dark) > STROKE
+    height = np.maximum(grey - grey_opening(grey, size), grey_closing(grey, size) - grey)
+    low, high = np.percentile(grey[:, ::2, ::2], [3, 97], axis=(1, 2))
+    least = np.maximum(STROKE * (high - low), LEAST_STROKE)
+    strokes: npt.NDArray[np.bool_] = height > least[:, None, None]
+    return strokes

@@ -253,9 +253,9 @@ def _letter(
 
 def _gradient(rng: np.random.Generator) -> Paint:
     """From a colour to one that is far from it."""
-    first = last = np.zeros(3)
+    first, last = draw_any_colour(rng), draw_any_colour(rng)
     while tell_apart(first, last) < LEAST_RUN:
-        first, last = (draw_any_colour(rng) for _ in range(2))
+        first, last = draw_any_colour(rng), draw_any_colour(rng)
     return Paint(first, last, rng.uniform(0, 2 * np.pi), rng.random() < 0.35)
 
 

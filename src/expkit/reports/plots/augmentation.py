@@ -35,7 +35,7 @@ def draw_mosaic(run: Run, folder: Path, plot_format: str | None = None) -> list[
     if arrays is None or len(arrays["stored"]) == 0:
         return []
     columns, head, tiles = _choose_tiles(run, arrays)
-    canvas = _arrange(tiles, columns, head)
+    canvas = arrange_tiles(tiles, columns, head)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"augmented.{plot_format or format_of(run.config)}"
     write_aside(path, _encode(canvas, path.suffix))
@@ -50,7 +50,7 @@ def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]
         changed = np.ones(len(stored), bool)
     names = [_caption(run, target) for target in arrays["targets"]]
     if not changed.any() and _looks_alike(stored, seen):
-        tiles = [_tile([image], name) for image, name in zip(stored, names, strict=True)]
+        tiles = [tile_images([image], name) for image, name in zip(stored, names, strict=True)]
         return SINGLES_IN_A_ROW, "as stored, and as the model sees it: no augmentation", tiles
     if changed.any():
         head = "each pair: stored | as the model sees it"
@@ -58,11 +58,11 @@ def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]
         names = [", ".join(filter(None, pair)) for pair in zip(names, marks, strict=True)]
     else:
         head = "each pair: stored | as the model sees it, normalized; no augmentation"
-    tiles = [_tile(pair, name) for *pair, name in zip(stored, seen, names, strict=True)]
+    tiles = [tile_images(pair, name) for *pair, name in zip(stored, seen, names, strict=True)]
     return PAIRS_IN_A_ROW, head, tiles
 
 
-def _arrange(tiles: Sequence[Image.Image], columns: int, head: str) -> Image.Image:
+def arrange_tiles(tiles: Sequence[Image.Image], columns: int, head: str) -> Image.Image:
     width, height = (max(sizes) for sizes in zip(*(tile.size for tile in tiles), strict=True))
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -109,7 +109,7 @@ def _caption(run: Run, target: np.generic) -> str:
     return "" if names is None else one_line(names[int(target)])
 
 
-def _tile(images_HWC: Sequence[Pixels], name: str) -> Image.Image:
+def tile_images(images_HWC: Sequence[Pixels], name: str) -> Image.Image:
     """Images side by side over a name, which is cut where it is too long."""
     enlarged = [enlarge(image) for image in images_HWC]
     width = sum(each.width for each in enlarged) + 2 * (len(enlarged) - 1)

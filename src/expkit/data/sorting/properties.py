@@ -78,16 +78,18 @@ def gradient_fraction(images_NHWC: Images) -> Numbers:
 
 
 def text_likeness(images_NHWC: Images) -> Numbers:
-    """The number of strokes that a row of the best line crosses, times its fraction of them all."""
-    from scipy.ndimage import uniform_filter1d
+    """The number of strokes that a row of the best line crosses, times its fraction of them all.
 
-    strokes = _strokes(images_NHWC)
-    crossings = (strokes[:, :, 1:] & ~strokes[:, :, :-1]).sum(2).astype(np.float64)  # N x rows
-    lines = uniform_filter1d(crossings, LINE, axis=1, mode="constant")
-    is_within = np.abs(np.arange(SIDE) - lines.argmax(1)[:, None]) <= LINE
-    fraction = (crossings * is_within).sum(1) / np.maximum(crossings.sum(1), FEW_STROKES)
-    likeness: Numbers = lines.max(1) * fraction
-    return likeness
+    Strokes are lighter than what is beside them, or darker: the more likely of the two counts.
+    """
+    from scipy.ndimage import gaussian_filter, grey_closing, grey_opening
+
+    grey = gaussian_filter(_luminance(images_NHWC), (0, 1.0, 1.0))
+    low, high = np.percentile(grey[:, ::2, ::2], [3, 97], axis=(1, 2))
+    least = np.maximum(STROKE * (high - low), LEAST_STROKE)[:, None, None]
+    size = (1, THIN, THIN)
+    light, dark = grey - grey_opening(grey, size), grey_closing(grey, size) - grey
+    return np.maximum(_in_one_line(light > least), _in_one_line(dark > least))
 
 
 def num_parts(images_NHWC: Images) -> Numbers:
@@ -130,14 +132,13 @@ def _slope(images_NHWC: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return slope
 
 
-def _strokes(images_NHWC: Images) -> npt.NDArray[np.bool_]:
-    """The pixels that are lighter or darker than what is beside them on both sides."""
-    from scipy.ndimage import gaussian_filter, grey_closing, grey_opening
+def _in_one_line(strokes_NHW: npt.NDArray[np.bool_]) -> Numbers:
+    """The mean crossings of the rows of the best line, times its fraction of all crossings."""
+    from scipy.ndimage import uniform_filter1d
 
-    grey = gaussian_filter(_luminance(images_NHWC), (0, 1.0, 1.0))
-    size = (1, THIN, THIN)
-    height = np.maximum(grey - grey_opening(grey, size), grey_closing(grey, size) - grey)
-    low, high = np.percentile(grey[:, ::2, ::2], [3, 97], axis=(1, 2))
-    least = np.maximum(STROKE * (high - low), LEAST_STROKE)
-    strokes: npt.NDArray[np.bool_] = height > least[:, None, None]
-    return strokes
+    crossings = (strokes_NHW[:, :, 1:] & ~strokes_NHW[:, :, :-1]).sum(2).astype(np.float64)
+    lines = uniform_filter1d(crossings, LINE, axis=1, mode="constant")
+    is_within = np.abs(np.arange(SIDE) - lines.argmax(1)[:, None]) <= LINE
+    fraction = (crossings * is_within).sum(1) / np.maximum(crossings.sum(1), FEW_STROKES)
+    crossed: Numbers = lines.max(1) * fraction
+    return crossed

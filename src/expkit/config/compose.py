@@ -57,7 +57,7 @@ class OwnConfFolder(SearchPathPlugin):
 def compose_and_run(words: Sequence[str], task: Task) -> None:
     """Hand the words to Hydra, which calls the task once, with all jobs, or not at all."""
     prepare_hydra()
-    words = flags_last(words)
+    words = [_spell_out_mirror(word) for word in flags_last(words)]
     _refuse_idle_words(words)
     if is_sweep(words):
         _require_optuna(words)
@@ -78,6 +78,12 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
         raise explain_composition(words, error) from error
     if task.failures:
         raise explain_refusal(words, task.failures[0])
+
+
+def _spell_out_mirror(word: str) -> str:
+    """Write `mirror=FOLDER` as `mirror.folder=FOLDER`; a mapping is one already."""
+    is_short = word.startswith("mirror=") and not word.startswith("mirror={")
+    return word.replace("mirror=", "mirror.folder=", 1) if is_short else word
 
 
 def _refuse_idle_words(words: Sequence[str]) -> None:

@@ -15,7 +15,11 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from expkit.config.multirun.ablation import without_mark
 from expkit.config.schema import Config, Sweep
 from expkit.config.targets.check import check_fields, check_part
-from expkit.config.validation import check_config, refuse_runs_beside_code
+from expkit.config.validation import (
+    check_config,
+    refuse_misplaced_mirror,
+    refuse_runs_beside_code,
+)
 from expkit.errors import UserError
 
 # the root's keys that say how a sweep runs; its runs do not know of them
@@ -60,7 +64,10 @@ class Request:
         if self.sweep_dir is None:
             self._refuse_words_of_sweeps()
         self._refuse_folds_without_fold(config)
-        refuse_runs_beside_code(str(output_dir), config)
+        refuse_misplaced_mirror(str(output_dir), config)
+        refuse_runs_beside_code("output_dir", str(output_dir), config)
+        if config.mirror.get("folder") is not None:
+            refuse_runs_beside_code("mirror.folder", str(config.mirror["folder"]), config)
         return config
 
     def _words_of(self, *keys: str) -> list[str]:

@@ -11,6 +11,7 @@ from expkit.errors import UserError
 from expkit.records.run.mirror import is_copy, place_in
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import find_run_or_sweep
+from expkit.reports.run.run_screen import handle
 from expkit.runner.resume import ENDED, resume_run
 from expkit.runner.run import check_mirror
 from expkit.sanitize import one_line
@@ -93,7 +94,7 @@ def _mirror_of(run: Run, named: str | None) -> dict[str, object]:
         word = shlex.quote(one_line(f"{MIRROR}{folder}"))
         print(
             f"note    not used: {word} of its config, which has no copy of it; if that folder is "
-            f"yours: expkit resume {shlex.quote(run.name)} {word}"
+            f"yours: expkit resume {handle(run.path)} {word}"
         )
         return {}
     if named is not None:
@@ -108,5 +109,5 @@ def _say_unused_cache(run: Run, cache_dir: str | None) -> None:
         word = one_line(f"{CACHE}{recorded}")
         print(
             f"note    not used: {word} of its config; if that folder is yours: "
-            f"expkit resume {shlex.quote(run.name)} {shlex.quote(word)}"
+            f"expkit resume {handle(run.path)} {shlex.quote(word)}"
         )

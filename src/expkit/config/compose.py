@@ -19,7 +19,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expkit.config.hydra_files import read_checked_files
+from expkit.config.hydra_files import BUILT_BY_HYDRA, callbacks_refused, read_checked_files
 from expkit.config.multirun.hydra_task import Task, name_sweep
 from expkit.config.override_errors import (
     explain_composition,
@@ -91,12 +91,8 @@ def _refuse_idle_words(words: Sequence[str]) -> None:
     is_run = not is_sweep(words) and not any(word in ("--cfg", "-c", "--info") for word in words)
     for word in words:
         key, _, value = word.lstrip("+~").partition("=")
-        if key in ("hydra/job_logging", "hydra/hydra_logging"):
-            raise UserError(
-                f"'{key}' would leave Hydra's log beside the run's own",
-                where=word,
-                fix="leave it out: each run has its log.txt",
-            )
+        if BUILT_BY_HYDRA.search(key):
+            raise callbacks_refused(word)
         if key in HYDRAS_FOLDERS:  # Hydra would leave an empty one beside the run's
             raise UserError(
                 f"'{key}' would make a folder of Hydra's beside the run's own",

@@ -85,7 +85,7 @@ class RunFolder:
             raise UserError(
                 f"'{path.name}' is still running in another process",
                 where=str(path),
-                fix=f"expkit show {shlex.quote(path.name)}   "
+                fix=f"expkit show {shlex.quote(str(path))}   "
                 "(watch it, or stop that process first)",
             )
         clear_leftovers(path)

@@ -17,6 +17,9 @@ import pytest
 from made_once import made_once
 from running_expkit import TINY, WITHOUT_TORCH, Done, Expkit, expkit_command, train_quietly
 
+# two workers with two threads each would wait for one another on two cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest_plugins = ["hostile_arena", "hostile_exhibits"]
 
 

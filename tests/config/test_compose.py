@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from expkit.config.compose import change_parts, flags_last
+from expkit.config.hydra_files import CheckedFiles
 from expkit.errors import UserError
 
 
@@ -51,3 +54,24 @@ def test_another_choice_of_a_group_takes_its_other_words_along() -> None:
     )
     assert changed["dataset"]["_target_"] == "expkit.data.datasets.digits.Digits"
     assert changed["dataset"]["limit"] == 4
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("experiment/mine.yaml", "# @package _global_\nhydra: {callbacks: {a: {_target_: x.Y}}}\n"),
+        ("model/mine.yaml", "# @package hydra.job_logging\nversion: 1\nhandlers: {a: {(): x.Y}}\n"),
+        ("hydra/callbacks/mine.yaml", "a: {_target_: x.Y}\n"),
+    ],
+)
+def test_a_file_that_names_callbacks_is_refused_before_hydra_builds_them(
+    place: str, text: str, tmp_path: Path
+) -> None:
+    """Hydra builds them before anything is checked, whatever class they name."""
+    path = tmp_path / "conf" / place
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    result = CheckedFiles("own", f"file://{tmp_path / 'conf'}")
+    with pytest.raises(UserError, match="Hydra's callbacks") as caught:
+        result.load_config(place.removesuffix(".yaml"))
+    assert caught.value.details["where"] == str(path)

@@ -116,7 +116,7 @@ def key_of(word: str) -> str:
     return re.split("=", word.lstrip("+~"))[0]
 
 
-@pytest.mark.broad(8)
+@pytest.mark.broad(6)
 @pytest.mark.parametrize(("typed", "proposed"), MEANT)
 def test_advice_names_what_was_meant_and_is_taken(typed: str, proposed: str) -> None:
     """Each refused word, as it was typed, with the words that are accepted in its place."""

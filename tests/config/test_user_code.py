@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from expkit.config import user_code
 from expkit.config.instantiate import build_part
 from expkit.config.paths import conf_folders, conf_left_out
-from expkit.config.user_code import FINDER, hash_own_code, is_own, let_in, own_folder
+from expkit.config.user_code import (
+    FINDER,
+    hash_own_code,
+    is_own,
+    let_in,
+    own_folder,
+    why_not_own,
+)
 from expkit.errors import UserError
 
 
@@ -200,3 +208,23 @@ def test_a_module_that_is_named_at_run_time_is_found_once_an_import_names_it(
     told = advice.split("`")[1]
     (tmp_path / "static_part.py").write_text(f"{code}\nif False:\n    {told}\n")
     assert build_part({"_target_": "static_part.make"}, "model") == [7]
+
+
+def test_code_among_more_folders_than_are_looked_through_is_told_which_to_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was said to lie beside a run, which nobody finds; once they are moved it is one's own."""
+    monkeypatch.setattr(user_code, "MAX_FOLDERS", 20)
+    module = tmp_path / "mine" / "nets.py"
+    for number in range(30):
+        (tmp_path / "mine" / "images" / str(number)).mkdir(parents=True)
+    (tmp_path / "mine" / "few").mkdir()
+    module.touch()
+    monkeypatch.chdir(tmp_path)
+    assert not is_own(module)
+    said = str(why_not_own(module))
+    assert "mine/, of whose over 20 folders not all are looked through for runs" in said
+    assert "move mine/images out of mine/" in said
+    (tmp_path / "mine" / "images").rename(tmp_path / "images")
+    assert is_own(module)
+    assert why_not_own(module) is None

@@ -14,7 +14,7 @@ import pytest
 from synthetic_evidence import make_evidence
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examine import complete, examine, load_rules
+from expkit.diagnosis.examine import _load, complete, examine, load_rules
 from expkit.diagnosis.finding import Finding, Severity
 from expkit.diagnosis.next_command import with_remedy
 from expkit.diagnosis.rule import Rule
@@ -183,3 +183,22 @@ def test_a_bad_rule_of_a_users_own_is_a_warning(
     told = capsys.readouterr().err
     assert told.startswith("warning the rule 'own' is left out: ")
     assert said in told
+
+
+def test_a_rule_that_explains_what_is_no_rule_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt name explained nothing, and nobody was told."""
+    own = tmp_path / "conf" / "diagnosis"
+    own.mkdir(parents=True)
+    target = "expkit.diagnosis.rules.model.activations.SaturatedUnits"
+    yaml = f"# mine\n_target_: {target}\nexplains: [deadunits]\n"
+    (own / "saturated_units.yaml").write_text(yaml)
+    monkeypatch.chdir(tmp_path)
+    assert "saturated_units" not in load_rules()
+    said = capsys.readouterr().err
+    assert "it explains 'deadunits', which is no rule (nearest: dead_units)" in said
+    (own / "saturated_units.yaml").write_text(yaml.replace("deadunits", "dead_units"))
+    _load.cache_clear()
+    assert "saturated_units" in load_rules()
+    _load.cache_clear()

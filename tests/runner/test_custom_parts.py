@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from running_expkit import Expkit
 from torch import nn
 
 from expkit.augment.pipeline import Augmentation
@@ -117,3 +118,34 @@ def test_a_known_class_in_a_wrong_role_is_refused_before_torch(tmp_path: Path) -
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout.strip()) == (2, "False")
     assert done.stderr.startswith("expkit: dataset cannot be torch.nn.Linear")
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit"])
+def test_a_module_that_ends_python_when_imported_is_a_fault_of_the_module(
+    raised: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_here: Expkit
+) -> None:
+    """It was taken for Ctrl-C, or for a fault of expkit's; the screen names the file."""
+    (tmp_path / f"ends_{raised[:4]}.py").write_text(f"raise {raised}\n")
+    done = run_here("train", "dataset=digits", f"model._target_=ends_{raised[:4]}.Net")
+    assert done.code == 2
+    assert "ends Python" in done.err
+    assert f"ends_{raised[:4]}.py:1" in done.err
+
+
+def test_a_model_that_cannot_be_built_says_why_and_not_that_images_do_not_fit(
+    tmp_path: Path, run_here: Expkit
+) -> None:
+    """The build error was followed by advice on the size of images."""
+    (tmp_path / "unbuilt.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, image_shape, num_outputs):\n"
+        "        raise RuntimeError('no such backbone')\n"
+    )
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    yaml = "# mine\n_target_: unbuilt.Net\n_partial_: true\n"
+    (tmp_path / "conf" / "model" / "unbuilt.yaml").write_text(yaml)
+    done = run_here("train", "dataset=digits", "model=unbuilt")
+    assert done.code == 2
+    assert "no such backbone" in done.err
+    assert "cannot take images" not in done.err

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from expkit.errors import UserError
 from expkit.records.run.reader import find_run
 from expkit.reports.run.analysis import analyze
+from expkit.reports.run.run_screen import handle
 from expkit.terminal.arguments import Parser
 
 
@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(
             f"'{run.name}' has no epoch of training to analyze",
             where=str(run.path),
-            fix=f"expkit show {shlex.quote(run.name)}   (how far it came)",
+            fix=f"expkit show {handle(run.path)}   (how far it came)",
         )
     print(text)
     return 0

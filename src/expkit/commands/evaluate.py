@@ -95,6 +95,7 @@ def describe_evaluation(
         "hypothesis": "",
         "compared_with": [],
         "reference": None,
+        "mirror": {},
         "evaluates": str(run.trained.path.resolve()),
         "procedure": {"evaluate": {"_target_": EVALUATION}},
     }

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from expkit.config.plain_config import with_own_cache
 from expkit.errors import UserError
+from expkit.records.run.mirror import is_copy, place_in
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import find_run_or_sweep
+from expkit.reports.run.run_screen import handle
 from expkit.runner.resume import ENDED, resume_run
+from expkit.runner.run import check_mirror
 from expkit.sanitize import one_line
 from expkit.terminal.arguments import Parser
 from expkit.terminal.signals import stop_on_signals
 
-CACHE = "dataset.cache_dir="
+CACHE, MIRROR = "dataset.cache_dir=", "mirror="
 
 
 def main(words: Sequence[str]) -> int:
@@ -25,7 +29,7 @@ def main(words: Sequence[str]) -> int:
         nargs="*",
         metavar="KEY=VALUE",
         help="of a sweep: how its jobs run from now on, such as launcher.timeout=600; of a run: "
-        "dataset.cache_dir=FOLDER, which is yours to say and not its config's",
+        "dataset.cache_dir=FOLDER and mirror=FOLDER, which are yours to say and not its config's",
     )
     parser.add_argument("--failed", action="store_true", help="of a sweep: the jobs that failed")
     parser.add_argument(
@@ -39,10 +43,11 @@ def main(words: Sequence[str]) -> int:
     # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
         if isinstance(found, Run):
-            cache_dir = _cache_named(arguments.words, found)
-            _say_unused_cache(found, cache_dir)
+            named = _folders_named(arguments.words, found)
+            _say_unused_cache(found, named.get(CACHE))
             # nothing proves that a run is the user's own: its cache folder is not used
-            config = with_own_cache(found.config, cache_dir)
+            config = with_own_cache(found.config, named.get(CACHE))
+            config["mirror"] = _mirror_of(found, named.get(MIRROR))
             return resume_run(found, arguments.trust, config=config)
         from expkit.sweeps.resume_sweep import resume_sweep
 
@@ -55,17 +60,46 @@ def main(words: Sequence[str]) -> int:
         )
 
 
-def _cache_named(words: Sequence[str], run: Run) -> str | None:
-    """The one word that a run takes: it changes no number. Else it goes on as it began."""
-    *others, last = words or [""]
-    if others or (words and not (last.startswith(CACHE) and last != CACHE)):
-        raise UserError(
-            "a run is resumed with the config that it began with",
-            where=" ".join(words),
-            allowed="dataset.cache_dir=FOLDER; launcher.KEY=VALUE, of a sweep",
-            fix=f"expkit resume {shlex.quote(str(run.path))}",
+def _folders_named(words: Sequence[str], run: Run) -> dict[str, str]:
+    """The words that a run takes: they change no number. Else it goes on as it began."""
+    named = {}
+    for word in words:
+        key, _, folder = word.replace("mirror.folder=", MIRROR, 1).partition("=")
+        if f"{key}=" not in (CACHE, MIRROR) or not folder:
+            raise UserError(
+                "a run is resumed with the config that it began with",
+                where=" ".join(words),
+                allowed="dataset.cache_dir=FOLDER, mirror=FOLDER; launcher.KEY=VALUE, of a sweep",
+                fix=f"expkit resume {shlex.quote(str(run.path))}",
+            )
+        named[f"{key}="] = folder
+    return named
+
+
+def _mirror_of(run: Run, named: str | None) -> dict[str, object]:
+    """The mirror of the words, else the recorded one where a copy of this run is in it already.
+
+    A stranger's run has no say in where this machine's files go.
+    """
+    given = run.config.get("mirror")
+    recorded = dict(given) if isinstance(given, Mapping) else {}
+    folder = named or recorded.get("folder")
+    if not isinstance(folder, str) or run.status in ENDED:
+        return {}
+    place = place_in(folder, run.path)
+    if place.resolve() == run.path.resolve():
+        print("note    it goes on in its mirror, and has no second copy: mirror=FOLDER makes one")
+        return {}
+    if named is None and not is_copy(place, run.path):
+        word = shlex.quote(one_line(f"{MIRROR}{folder}"))
+        print(
+            f"note    not used: {word} of its config, which has no copy of it; if that folder is "
+            f"yours: expkit resume {handle(run.path)} {word}"
         )
-    return last.removeprefix(CACHE) or None
+        return {}
+    if named is not None:
+        check_mirror(Path(named))
+    return {**recorded, "folder": folder}
 
 
 def _say_unused_cache(run: Run, cache_dir: str | None) -> None:
@@ -75,5 +109,5 @@ def _say_unused_cache(run: Run, cache_dir: str | None) -> None:
         word = one_line(f"{CACHE}{recorded}")
         print(
             f"note    not used: {word} of its config; if that folder is yours: "
-            f"expkit resume {shlex.quote(run.name)} {shlex.quote(word)}"
+            f"expkit resume {handle(run.path)} {shlex.quote(word)}"
         )

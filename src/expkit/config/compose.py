@@ -19,7 +19,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expkit.config.hydra_files import read_checked_files
+from expkit.config.hydra_files import BUILT_BY_HYDRA, callbacks_refused, read_checked_files
 from expkit.config.multirun.hydra_task import Task, name_sweep
 from expkit.config.override_errors import (
     explain_composition,
@@ -57,7 +57,7 @@ class OwnConfFolder(SearchPathPlugin):
 def compose_and_run(words: Sequence[str], task: Task) -> None:
     """Hand the words to Hydra, which calls the task once, with all jobs, or not at all."""
     prepare_hydra()
-    words = flags_last(words)
+    words = [_spell_out_mirror(word) for word in flags_last(words)]
     _refuse_idle_words(words)
     if is_sweep(words):
         _require_optuna(words)
@@ -80,17 +80,19 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
         raise explain_refusal(words, task.failures[0])
 
 
+def _spell_out_mirror(word: str) -> str:
+    """Write `mirror=FOLDER` as `mirror.folder=FOLDER`; a mapping is one already."""
+    is_short = word.startswith("mirror=") and not word.startswith("mirror={")
+    return word.replace("mirror=", "mirror.folder=", 1) if is_short else word
+
+
 def _refuse_idle_words(words: Sequence[str]) -> None:
     """Words to Hydra that expkit would not follow, or that one run alone has no use for."""
     is_run = not is_sweep(words) and not any(word in ("--cfg", "-c", "--info") for word in words)
     for word in words:
         key, _, value = word.lstrip("+~").partition("=")
-        if key in ("hydra/job_logging", "hydra/hydra_logging"):
-            raise UserError(
-                f"'{key}' would leave Hydra's log beside the run's own",
-                where=word,
-                fix="leave it out: each run has its log.txt",
-            )
+        if BUILT_BY_HYDRA.search(key):
+            raise callbacks_refused(word)
         if key in HYDRAS_FOLDERS:  # Hydra would leave an empty one beside the run's
             raise UserError(
                 f"'{key}' would make a folder of Hydra's beside the run's own",

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
+from omegaconf import OmegaConf
 
 from expkit.errors import UserError
 from expkit.safe_yaml import refuse_bombs
 
 MOST_WITH_ALIASES = 20_000  # values of one choice: OmegaConf takes a second for these
+# keys below which Hydra itself builds whatever is named, before anything is checked
+SECTIONS = ("callbacks", "job_logging", "hydra_logging")
+BUILT_BY_HYDRA = re.compile(rf"(^|[@:/])hydra([./]({'|'.join(SECTIONS)})\b|$)")
+
+
+def callbacks_refused(where: str) -> UserError:
+    """The answer to a key of Hydra's that runs code which nobody has looked at."""
+    return UserError(
+        "Hydra's callbacks and its logging are not the user's to set: they build whatever class "
+        "is named there, and each run has its log.txt",
+        where=where,
+        allowed="of Hydra's own: hydra/launcher, hydra/sweeper, their keys, hydra.sweep.dir",
+        fix="leave it out",
+    )
 
 
 class CheckedFiles(FileConfigSource):
@@ -31,7 +48,23 @@ class CheckedFiles(FileConfigSource):
                     where=f"{path}: line {mark.line + 1}" if mark else str(path),
                     fix="write out what its aliases (*NAME) stand for, as far as it is needed",
                 ) from error
-        return super().load_config(config_path)
+        result = super().load_config(config_path)
+        if _builds_by_hydra(self._normalize_file_name(config_path), result):
+            raise callbacks_refused(str(path))
+        return result
+
+
+def _builds_by_hydra(name: str, result: ConfigResult) -> bool:
+    """Tell whether a file fills a section of Hydra's in which classes are named."""
+    package = result.header.get("package")
+    folder = name.rpartition("/")[0].replace("/", ".")
+    place = folder if package in (None, "_group_") else str(package).replace("_group_", folder)
+    given: Any = result.config
+    for key in reversed([] if place in ("_global_", "") else place.split(".")):
+        given = {key: given}
+    plain = OmegaConf.to_container(OmegaConf.create(given), resolve=False)
+    section = plain.get("hydra") if isinstance(plain, dict) else None
+    return isinstance(section, dict) and any(section.get(key) for key in SECTIONS)
 
 
 def read_checked_files() -> None:

@@ -15,6 +15,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from expkit.config.hydra_errors import explain_hydra, search_words
 from expkit.config.key_synonyms import TABLE_SUFFIXES
 from expkit.config.paths import (
     builtin_conf,
@@ -38,49 +39,9 @@ def explain_composition(words: Sequence[str], error: Exception) -> UserError:
     if explained is not None:
         return explained
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return _explain_hydra(words, lines[0]) or UserError(
+    return explain_hydra(words, lines[0]) or UserError(
         lines[0], where="\n".join(lines[1:5]), fix="expkit train --help"
     )
-
-
-def _explain_hydra(words: Sequence[str], message: str) -> UserError | None:
-    """Hydra's words on sweeps and its plugins, which name no way out that expkit has."""
-    several = re.search("'(.+)' requires --multirun|Ambiguous value for argument '(.+)'", message)
-    if several is not None:
-        word = several[1] or several[2]
-        return UserError(
-            f"'{word}' gives several values, and one run takes one",
-            where=word,
-            fix=f"expkit train -m {_search_words(word)}   (a job for each)",
-        )
-    absent = re.search("Could not override '(.+?)'", message)
-    if absent is not None:
-        word = next((each for each in words if each.startswith(f"{absent[1]}=")), absent[1])
-        return UserError(
-            f"the default choice has no key '{absent[1]}'",
-            where=word,
-            fix=f"expkit train -m ... {shlex.quote(f'++{word}')}   (where all choices have it)",
-        )
-    plugin = re.search("Could not find '(hydra/(launcher|sweeper))/(.+)'", message)
-    if plugin is None:
-        return None
-    group, kind, name = plugin.groups()
-    fix = {
-        "launcher": "expkit train -m ... launcher.jobs=2   (jobs run side by side without it)",
-        "sweeper": "expkit train -m ...   (every combination; hydra/sweeper=optuna searches)",
-    }[kind]
-    return UserError(
-        f"there is no {group} called '{name}'",
-        where=next((word for word in words if word.startswith(group)), None),
-        allowed=", ".join([*list_choices(group, conf_folders()), "basic"]),
-        fix=fix,
-    )
-
-
-def _search_words(word: str) -> str:
-    """A word that gives a range is for a search, which alone draws from it."""
-    search = "hydra/sweeper=optuna " if "interval(" in word else ""
-    return search + shlex.quote(word)
 
 
 def explain_refusal(words: Sequence[str], error: Exception) -> Exception:
@@ -266,7 +227,7 @@ def _check_range(override: Override, words: Sequence[str]) -> None:
             f"'{word}' is a range to draw from, and a grid tries every value",
             where=word,
             allowed=f"{override.key_or_group}=VALUE,VALUE in a grid; a range in a search",
-            fix=f"expkit train -m {_search_words(word)}",
+            fix=f"expkit train -m {search_words(word)}",
         )
 
 

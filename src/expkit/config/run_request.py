@@ -15,7 +15,11 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from expkit.config.multirun.ablation import without_mark
 from expkit.config.schema import Config, Sweep
 from expkit.config.targets.check import check_fields, check_part
-from expkit.config.validation import check_config, refuse_runs_beside_code
+from expkit.config.validation import (
+    check_config,
+    refuse_misplaced_mirror,
+    refuse_runs_beside_code,
+)
 from expkit.errors import UserError
 
 # the root's keys that say how a sweep runs; its runs do not know of them
@@ -60,7 +64,10 @@ class Request:
         if self.sweep_dir is None:
             self._refuse_words_of_sweeps()
         self._refuse_folds_without_fold(config)
-        refuse_runs_beside_code(str(output_dir), config)
+        refuse_misplaced_mirror(str(output_dir), config)
+        refuse_runs_beside_code("output_dir", str(output_dir), config)
+        if config.mirror.get("folder") is not None:
+            refuse_runs_beside_code("mirror.folder", str(config.mirror["folder"]), config)
         return config
 
     def _words_of(self, *keys: str) -> list[str]:
@@ -92,9 +99,19 @@ class Request:
     @functools.cached_property
     def sweep(self) -> Sweep:
         """Return how the whole sweep is judged, and what of it need not run."""
-        given = self._plain["sweep"]
+        given = self._of_the_sweep("sweep")
         check_fields(given, Sweep, "sweep")
-        return Sweep(**{field.name: given[field.name] for field in fields(Sweep)})
+        for known in fields(Sweep):
+            if known.name not in given:
+                raise _deleted(f"sweep.{known.name}")
+        return Sweep(**given)
+
+    def _of_the_sweep(self, key: str) -> Mapping[str, Any]:
+        """Return what is said of sweeps, which every config has unless a word deletes it."""
+        given = self._plain.get(key)
+        if not isinstance(given, Mapping):
+            raise _deleted(key)
+        return given
 
     @property
     def change(self) -> str | None:
@@ -114,7 +131,7 @@ class Request:
             self._refuse_local_words()
             check_part(self.engine, "hydra.launcher")
             return self.engine
-        launcher: Mapping[str, Any] = self._plain["launcher"]
+        launcher = self._of_the_sweep("launcher")
         check_part(launcher, "launcher", trusted=self._plain["trust"])
         return launcher
 
@@ -148,6 +165,15 @@ class Request:
             ) from error
         assert isinstance(plain, dict), "config.yaml is a mapping"
         return {str(key): value for key, value in plain.items()}
+
+
+def _deleted(key: str) -> UserError:
+    """The refusal of a word that takes away what every sweep must know."""
+    return UserError(
+        f"'{key}' cannot be left out",
+        where=f"~{key}",
+        fix=f"leave the word out, or give a value: {key}=VALUE",
+    )
 
 
 def _key_of(word: str) -> str:

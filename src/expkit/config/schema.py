@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Gt, MinLen
 
 Part = Mapping[str, Any]
 
@@ -32,6 +32,15 @@ class Plots:
     """The images of every page: a run's, a sweep's, a comparison's, the notebook's."""
 
     format: Literal["png", "svg", "pdf"] = "png"
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """The folder that keeps a second copy of each run, and how often it is written."""
+
+    folder: Annotated[str, MinLen(1)] | None = None
+    every_epochs: Annotated[int, Ge(1)] | None = None  # both null: after every epoch
+    every_minutes: Annotated[float, Gt(0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Config:
     loss: dict[str, Any]
     diagnosis: dict[str, Any] = field(default_factory=lambda: asdict(Diagnosis()))
     plots: dict[str, Any] = field(default_factory=lambda: asdict(Plots()))
+    mirror: dict[str, Any] = field(default_factory=lambda: asdict(Mirror()))
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain data, as written to config.yaml."""

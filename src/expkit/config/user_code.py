@@ -12,6 +12,7 @@ import ast
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -95,10 +96,38 @@ def why_not_own(location: Path) -> str | None:
         if run is None and folder.is_relative_to(here):
             run = find_run_in(folder)
             if run is None and folder != here and holds_runs(folder):
+                if _has_many_folders(folder):
+                    return (
+                        f"{location.name} lies in {folder.name}/, of whose over {MAX_FOLDERS:,} "
+                        "folders not all are looked through for runs, beside which code is taken "
+                        f"for a stranger's: move {_fullest(folder)} out of {folder.name}/"
+                    )
                 run = folder
         if run is not None:
             return f"{location.name} is no code of yours: it lies in or beside the run {run.name}"
     return None
+
+
+def _has_many_folders(folder: Path) -> bool:
+    """Tell whether a folder was given up on, and no run was seen in it."""
+    return next(itertools.islice(_folders_below(folder), MAX_FOLDERS, None), None) is not None
+
+
+def _folders_below(folder: Path) -> Iterator[Path]:
+    levels = len(folder.parts)
+    for path, folders, _ in os.walk(folder):
+        yield Path(path)
+        is_deep = len(Path(path).parts) - levels >= MAX_DEPTH
+        folders[:] = [] if is_deep else [name for name in folders if not name.startswith(".")]
+
+
+def _fullest(folder: Path) -> str:
+    """Return the folder in it that holds the most, as a user would name it."""
+    inside = [each for each in folder.iterdir() if each.is_dir() and not each.is_symlink()]
+    counts = {
+        each: sum(1 for _ in itertools.islice(_folders_below(each), MAX_FOLDERS)) for each in inside
+    }
+    return f"{folder.name}/{max(counts, key=counts.__getitem__).name}"
 
 
 def find_here(name: str) -> ModuleSpec | None:

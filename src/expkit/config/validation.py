@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from expkit.config.paths import conf_folders, list_choices
 from expkit.config.plain_config import refuse_interpolations
-from expkit.config.schema import PARTS, Config, Diagnosis, Plots, Reference
+from expkit.config.schema import PARTS, Config, Diagnosis, Mirror, Plots, Reference
 from expkit.config.targets.annotations import spelled
 from expkit.config.targets.check import check_fields, check_part
 from expkit.config.targets.module_paths import locate
@@ -30,6 +30,8 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     """
     _check_text(plain)
     refuse_interpolations(plain, "")
+    if isinstance(plain.get("mirror"), str):  # the short form, in a YAML
+        plain = {**plain, "mirror": asdict(Mirror(folder=plain["mirror"]))}
     check_fields(plain, Config, "")
     given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
     config = Config(**given)
@@ -40,6 +42,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     check_fields(config.diagnosis, Diagnosis, "diagnosis")
     _check_ignored(config.diagnosis)
     check_fields(config.plots, Plots, "plots")
+    check_fields(config.mirror, Mirror, "mirror")
     if trusted is not None:
         config = replace(config, trust=list(trusted))
     if not config.procedure:
@@ -63,9 +66,30 @@ def _check_parts(config: Config, *, import_others: bool) -> None:
         check_part(part, key, trusted=config.trust, import_others=import_others)
 
 
-def refuse_runs_beside_code(output_dir: str, config: Config) -> None:
+def refuse_misplaced_mirror(output_dir: str, config: Config) -> None:
+    """Refuse a second copy that would be gone together with the first, or lie in the way."""
+    mirror = config.mirror.get("folder")
+    if mirror is None:
+        return
+    if Path(mirror).resolve() == Path.cwd().resolve():
+        raise UserError(
+            "the mirror would be the folder where you work: beside runs, its conf/ and modules are "
+            "taken for a stranger's",
+            where=f"mirror.folder={mirror}",
+            fix="expkit train ... mirror=FOLDER",
+        )
+    if Path(mirror).resolve().is_relative_to(Path(output_dir).resolve()):
+        raise UserError(
+            "the mirror would lie in the output folder, and be gone with it",
+            where=f"mirror.folder={mirror}, output_dir={output_dir}",
+            allowed="a folder elsewhere, best on another disk or drive",
+            fix="expkit train ... mirror=FOLDER",
+        )
+
+
+def refuse_runs_beside_code(key: str, place: str, config: Config) -> None:
     """Refuse to make runs beside the user's own modules: what lies there is code no more."""
-    folder = Path(output_dir).resolve()
+    folder = Path(place).resolve()
     for target in targets_in(config.to_plain()):
         module, _ = locate(target)
         if module.is_known or module.package in config.trust:
@@ -75,8 +99,8 @@ def refuse_runs_beside_code(output_dir: str, config: Config) -> None:
             raise UserError(
                 f"runs would lie beside your own {location.name}, which is then taken for "
                 "a stranger's",
-                where=f"output_dir={output_dir}",
-                fix="output_dir=outputs",
+                where=f"{key}={place}",
+                fix="output_dir=outputs" if key == "output_dir" else f"{key}=ANOTHER_FOLDER",
             )
 
 

@@ -18,7 +18,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.next_command import train_again
 from expkit.diagnosis.rule import Rule
-from expkit.errors import UserError
+from expkit.errors import UserError, nearest_of
 from expkit.safe_yaml import load_yaml
 
 GROUP = "diagnosis"
@@ -39,14 +39,30 @@ def load_rules() -> Rules:
 @functools.cache
 def _load(folders: tuple[Path, ...]) -> Rules:
     rules = {}
-    for name, path in list_choices(GROUP, list(folders)).items():
+    choices = list_choices(GROUP, list(folders))
+    for name, path in choices.items():
         try:
             rules[name] = _build(name, path)
+            _check_explained(rules[name], path, choices)
         except UserError as error:
             if path.is_relative_to(builtin_conf()):
                 raise
+            rules.pop(name, None)
             _warn(name, path, error)
     return rules
+
+
+def _check_explained(rule: Rule, path: Path, names: Iterable[str]) -> None:
+    """Refuse a rule that explains what nobody finds: it would explain nothing, and not say so."""
+    unknown = [each for each in rule.explains if each not in names]
+    if unknown:
+        nearest = nearest_of(str(unknown[0]), names)
+        raise UserError(
+            f"it explains '{unknown[0]}', which is no rule"
+            + (f" (nearest: {nearest})" if nearest else ""),
+            where=f"{path}: explains",
+            nearest=nearest,
+        )
 
 
 def _warn(name: str, path: Path, error: UserError) -> None:

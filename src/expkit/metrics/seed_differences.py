@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from expkit.metrics.intervals import Interval
 from expkit.metrics.mcnemar import LEVEL, POWER, round_up, z_values
@@ -82,11 +82,10 @@ def difference_over_seeds(
     if max(len(ours), len(theirs)) < 2:
         return None
     if ours.keys() == theirs.keys():
-        method, count = _paired([ours[seed] - theirs[seed] for seed in ours]), len(ours)
-    else:
-        method = _unpaired(list(ours.values()), list(theirs.values()))
-        count = min(len(ours), len(theirs))
-    return Difference.of(method.gap, method, "seeds", count)
+        method = _paired([ours[seed] - theirs[seed] for seed in ours])
+        return Difference.of(method.gap, method, "seeds", len(ours))
+    method, sizes = _unpaired(list(ours.values()), list(theirs.values())), (len(ours), len(theirs))
+    return replace(Difference.of(method.gap, method, "seeds", min(sizes)), sizes=sizes)
 
 
 def _paired(gaps: Sequence[float]) -> Student:

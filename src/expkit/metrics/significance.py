@@ -54,6 +54,7 @@ class Difference:
     p: float  # after Holm's correction
     level: float = LEVEL  # of the interval, by this comparison's place in Holm's order
     num_comparisons: int = 1
+    sizes: tuple[int, int] | None = None  # of ours and theirs, where they are not the same draws
 
     @classmethod
     def of(cls, value: float, method: Method, unit: str, count: int) -> Difference:

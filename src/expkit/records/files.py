@@ -17,6 +17,7 @@ from expkit.records.safe_open import open_regular, open_to_read, read_file, refu
 from expkit.safe_yaml import MAX_DEPTH, load_yaml
 
 Record = dict[str, Any]
+CHUNK = 1 << 20  # bytes that are copied at once
 
 
 def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
@@ -29,6 +30,23 @@ def write_aside(path: Path, data: bytes, root: Path | None = None) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
+        Path(aside).chmod(0o644)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def copy_aside(source: int, size: int, path: Path, root: Path) -> None:
+    """Put a copy of an open file's first bytes in place at once, once the disk has them."""
+    refuse_links(path.parent, root)
+    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            for start in range(0, size, CHUNK):
+                stream.write(os.pread(source, min(CHUNK, size - start), start))
+            stream.flush()
+            os.fsync(stream.fileno())
         Path(aside).chmod(0o644)
         Path(aside).replace(path)
     except BaseException:

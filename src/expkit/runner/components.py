@@ -221,6 +221,8 @@ def _try_out(parts: Parts) -> None:
     try:
         with parts.trial_model() as model, torch.no_grad():
             outputs = model.eval()(parts.device.arrange(images_BCHW))
+    except UserError:  # it cannot be built
+        raise
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         shape = " x ".join(map(str, parts.metadata.image_shape))

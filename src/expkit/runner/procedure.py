@@ -27,6 +27,8 @@ def run_stages(session: Session) -> bool:
                 result = replace(result, passed=False, reason=reason)
             session.folder.append_stage(result)
             session.display.stage_finished(result)
+            if session.mirror is not None:
+                session.mirror.copy()
         if not result.passed:
             return False
     return True

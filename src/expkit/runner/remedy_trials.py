@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from expkit.records.files import Record, write_json
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run, explain_damage
 from expkit.records.safe_open import make_inside, refuse_links
+from expkit.reports.run.run_screen import handle
 from expkit.reports.run.trial_table import TrialResult, best_cure, trial_table
 from expkit.runner.run import (
     EXIT_FAILED,
@@ -49,7 +49,7 @@ def try_remedies(
         raise UserError(
             f"no finding on '{run.name}' proposes a change that could be tried",
             where=", ".join(finding.rule for finding in findings) or "nothing was found",
-            fix=f"expkit diagnose {shlex.quote(run.name)}",
+            fix=f"expkit diagnose {handle(run.path)}",
         )
     refuse_links(run.path / "trials", run.path)
     with explain_damage(run.path / "config.yaml"):

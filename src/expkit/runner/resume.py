@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.environment import describe_environment
+from expkit.records.run.mirror import Mirror
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, explain_disk_errors
 from expkit.runner.run import (
@@ -42,7 +43,8 @@ def resume_run(
     if run.status in ENDED:
         return _say_that_it_ended(run)
     parts, folder = _reopen(run, config or run.config, trusted, build)
-    return run_experiment(parts, folder, train_epochs)
+    mirror = Mirror.of(parts.inputs.config.mirror, run.path)
+    return run_experiment(parts, folder, train_epochs, mirror)
 
 
 def _reopen(

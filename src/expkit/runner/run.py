@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from expkit.config.user_code import hash_own_code
 from expkit.config.validation import check_others
 from expkit.errors import UserError
 from expkit.records.run.environment import describe_environment
+from expkit.records.run.mirror import Mirror
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder
 from expkit.records.safe_open import make_inside
@@ -44,15 +46,31 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def run_request(request: Request) -> int:
     """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
-    check_output(Path(request.config.output_dir))
-    parts = build(request.config)
+    config = request.config
+    check_places(config)
+    parts = build(config)
     command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
-    folder = make_folder(parts, request.config, request.overrides, command, request.choices)
-    return run_experiment(parts, folder)
+    folder = make_folder(parts, config, request.overrides, command, request.choices)
+    return run_experiment(parts, folder, mirror=Mirror.of(config.mirror, folder.path))
+
+
+def check_places(config: Config) -> None:
+    """Find out now, and not after the data is read, that nothing can be written somewhere."""
+    check_output(Path(config.output_dir))
+    if config.mirror.get("folder") is not None:
+        check_mirror(Path(config.mirror["folder"]))
+
+
+def check_mirror(folder: Path) -> None:
+    """Find out now that a mirror cannot be made: the run itself would go on without it."""
+    with explain_disk_errors(folder, "mirror"):
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(prefix=".new_", dir=nearest):
+            pass
 
 
 def check_output(parent: Path) -> None:
-    """Find out now, and not after the data is read, that nothing can be written there."""
+    """Find out now that nothing can be written to a folder, or that it cannot be made."""
     with explain_disk_errors(parent):
         nearest = next(path for path in (parent, *parent.absolute().parents) if path.exists())
         if not nearest.is_dir():
@@ -128,7 +146,12 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | None = None) -> int:
+def run_experiment(
+    parts: Parts,
+    folder: RunFolder,
+    train_epochs: TrainEpochs | None = None,
+    mirror: Mirror | None = None,
+) -> int:
     """Run the stages that are not done yet, then draw the pages; return the exit code.
 
     `train_epochs` takes the place of the loop's, for seeds that train together.
@@ -139,17 +162,25 @@ def run_experiment(parts: Parts, folder: RunFolder, train_epochs: TrainEpochs | 
     from expkit.runner.session import Session
 
     progress = Progress(folder)
-    with _explain_full_disk(folder), contextlib.closing(progress):
+    mirrored = contextlib.nullcontext() if mirror is None else contextlib.closing(mirror)
+    with _explain_full_disk(folder), contextlib.closing(progress), mirrored:
         for line in _introduction(parts, folder.path):
             progress.say(line)
+        if mirror is not None:
+            progress.say(f"mirror  {mirror.target}")
         _show_samples(parts, folder)
         with contextlib.closing(folder):  # what follows is said of a run that exists
-            session = Session(parts, folder, progress)
+            session = Session(parts, folder, progress, mirror=mirror)
             if train_epochs is not None:
                 session = replace(session, train_epochs=train_epochs)
             interrupted = not _finishes(session, progress)
+            session.finish_mirror()
         summary = refresh(folder.path, plots=not interrupted)
         progress.say(closing_screen(summary, folder.path))
+        if mirror is not None:
+            mirror.finish(progress.say)  # with the pages
+            if (news := mirror.news()) is not None and news.error is not None:
+                progress.say(f"note    the mirror lacks the last pages: {news.error}")
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_PASSED if all_passed(summary) else EXIT_FAILED

@@ -17,6 +17,7 @@ from expkit.errors import UserError
 from expkit.records.files import Record
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
+from expkit.records.run.mirror import Mirror
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 from expkit.records.safe_open import is_file, make_inside, refuse_links
@@ -66,6 +67,7 @@ class Session:
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     reported: dict[str, int] = field(default_factory=dict)  # rules whose findings have been shown
     train_epochs: TrainEpochs = train_epochs  # of a training stage; seeds may share their epochs
+    mirror: Mirror | None = None
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -148,6 +150,27 @@ class Session:
         if is_best:
             save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, metadata)
         save_learner(self._checkpoint(self.stage, "last"), learner, metadata)
+        if self.mirror is not None:
+            self.mirror.epoch_done(self.stage, epoch)
+            self._say_news(self.mirror)
+
+    def finish_mirror(self) -> None:
+        """Bring the mirror to what is recorded by now, and say where that fails."""
+        if self.mirror is not None:
+            self.mirror.finish(self.display.say)
+            self._say_news(self.mirror)
+
+    def _say_news(self, mirror: Mirror) -> None:
+        """Say once that the mirror cannot be written; the records keep it, for the summary."""
+        if (news := mirror.news()) is None:
+            return
+        if news.is_first:
+            self.display.say(
+                f"note    the mirror could not be written: {news.error}\n"
+                "        the run goes on, and tries again after a later epoch"
+            )
+        self.reported.setdefault("mirror_failed", 0)  # so it is told already
+        self.folder.append_signal(news.to_signal())
 
     def load_weights(
         self, stage: str, which: str, model: nn.Module, redrawn: Collection[str] = ()

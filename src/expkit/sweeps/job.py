@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from expkit.config.validation import check_config
 from expkit.errors import UserError
+from expkit.records.run.mirror import Mirror
 from expkit.records.sweep.folder import Sweep, SweepFolder
 from expkit.records.sweep.job import DONE, Job, job_id
 from expkit.runner.resume import resume_run
@@ -17,7 +18,7 @@ from expkit.runner.run import (
     EXIT_PASSED,
     Build,
     build,
-    check_output,
+    check_places,
     make_folder,
     run_experiment,
 )
@@ -115,12 +116,13 @@ def _carry_out(
         return resume_run(job.run, trust, build, train_epochs)
     # where the sweep lies now: it may have been moved, or be resumed from another folder
     config = check_config({**job.config, "output_dir": str(folder.path)})
-    check_output(folder.path)
+    check_places(config)
     parts = build(config)
     command = ["expkit", "train", *job.overrides]
     run_folder = make_folder(parts, config, job.overrides, command, job.choices)
     folder.note(job.id, "run", run=run_folder.path.name)
-    return run_experiment(parts, run_folder, train_epochs)
+    mirror = Mirror.of(config.mirror, run_folder.path)
+    return run_experiment(parts, run_folder, train_epochs, mirror)
 
 
 def _refuse_forged(job: Job) -> None:

@@ -94,3 +94,18 @@ def test_over_seeds() -> None:
     assert text.startswith("no evidence of a difference (+0.67 points (")
     assert "3 seeds; p = " in text
     assert "about 4" in text
+
+
+def test_one_run_against_several_says_how_many_there_are() -> None:
+    """The test rests on the std of three seeds; "1 seed" would have none.
+
+    By hand: the gap is -0.01 with std 0.01 on both sides, so t = -0.01 / (0.01 sqrt(1 + 1/3)).
+    """
+    found = difference_over_seeds({5: 0.90}, {0: 0.90, 1: 0.91, 2: 0.92})
+    assert found is not None
+    text = judge("accuracy", found).text
+    assert "1 seed against 3; the std of one run is not known, and taken to be the others'" in text
+    assert found.method.p == pytest.approx(0.4778, abs=1e-4)
+    both = difference_over_seeds({5: 0.90, 6: 0.91}, {0: 0.90, 1: 0.91, 2: 0.92})
+    assert both is not None
+    assert "2 seeds against 3; p = " in judge("accuracy", both).text

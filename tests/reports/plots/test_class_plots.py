@@ -49,7 +49,7 @@ def stems(run: Run, tmp_path: Path) -> set[str]:
     return {path.stem for path in draw_plots(run, tmp_path / "plots")}
 
 
-def test_two_classes_have_every_picture(tmp_path: Path) -> None:
+def test_two_classes_have_every_picture(tmp_path: Path, unrendered: None) -> None:
     """Bars, a curve, a reliability diagram, the mistakes and the augmented samples."""
     run = classes_run(tmp_path, ["clean", "pit"], per_class=40)
     keep_samples(run)
@@ -85,7 +85,7 @@ def test_the_same_picture_is_not_shown_twice(
         assert picture.size == size
 
 
-def test_curves_end_at_ten_classes(tmp_path: Path) -> None:
+def test_curves_end_at_ten_classes(tmp_path: Path, unrendered: None) -> None:
     """Eleven lines could not be told apart."""
     few = classes_run(tmp_path / "a", [str(i) for i in range(10)])
     many = classes_run(tmp_path / "b", [str(i) for i in range(11)])
@@ -93,12 +93,12 @@ def test_curves_end_at_ten_classes(tmp_path: Path) -> None:
     assert "precision_recall" not in stems(many, tmp_path)
 
 
-def test_one_sample_a_class_has_no_bars(tmp_path: Path) -> None:
+def test_one_sample_a_class_has_no_bars(tmp_path: Path, unrendered: None) -> None:
     """A piece of the puzzle is right or wrong; its recall is no share."""
     assert "classes" not in stems(puzzle_run(tmp_path, 2, 3), tmp_path)
 
 
-def test_a_regression_has_none_of_them(tmp_path: Path) -> None:
+def test_a_regression_has_none_of_them(tmp_path: Path, unrendered: None) -> None:
     """Also where it kept samples, only those that need no class are drawn."""
     run = position_run(tmp_path, 4, 5)
     keep_samples(run)

@@ -50,11 +50,12 @@ def test_the_config_names_the_format_and_another_one_replaces_it(tmp_path: Path)
 @pytest.mark.parametrize("kind", ["svg", "pdf"])
 def test_the_same_records_give_the_same_bytes(kind: str, tmp_path: Path) -> None:
     """No date and no number by chance stands in an image."""
-    run = classes_run(tmp_path)
+    run = classes_run(tmp_path, ["clean", "pit"], num_epochs=1)  # without curves
     first, second = (
         [path.read_bytes() for path in draw_plots(run, tmp_path / name, plot_format=kind)]
         for name in "ab"
     )
+    assert len(first) >= 3
     assert first == second
 
 

@@ -25,7 +25,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
 
-def test_refresh_writes_every_page(tmp_path: Path) -> None:
+def test_refresh_writes_every_page(tmp_path: Path, unrendered: None) -> None:
     """Summary, table, report and images are there, and the report shows the images."""
     run = puzzle_run(tmp_path, 4, 5)
     summary = refresh(run.path, plots=True)
@@ -61,7 +61,9 @@ def test_report_is_honest_about_where(tmp_path: Path) -> None:
     assert "expkit train model=larger_backbone image=/home/me/lake.jpg" in text
 
 
-def test_pictures_come_first_and_changed_settings_before_the_others(tmp_path: Path) -> None:
+def test_pictures_come_first_and_changed_settings_before_the_others(
+    tmp_path: Path, unrendered: None
+) -> None:
     """The earlier epochs of a puzzle are folded, and so is what nobody changed."""
     run = puzzle_run(tmp_path, 4, 5)
     environment = json.loads((run.path / "environment.json").read_text())
@@ -119,7 +121,7 @@ def test_other_files_under_the_same_settings_are_other_samples(
     assert first == same != other
 
 
-def test_notebook_compares(tmp_path: Path) -> None:
+def test_notebook_compares(tmp_path: Path, undrawn: None) -> None:
     """Settings that differ, both runs' figures, what the difference proves, and the reference."""
     subject = puzzle_run(tmp_path / "a", config=config_of(reference=REFERENCE))
     other = puzzle_run(
@@ -161,7 +163,7 @@ def test_notebook_pictures_are_small(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in page.parent.iterdir()) < 1_500_000
 
 
-def test_notes_survive_a_refresh(tmp_path: Path) -> None:
+def test_notes_survive_a_refresh(tmp_path: Path, undrawn: None) -> None:
     """What a person wrote under Notes is still there, once, after two more refreshes."""
     run = classes_run(tmp_path)
     page = write_notebook([run], tmp_path / "page")
@@ -187,7 +189,7 @@ def test_notes_are_kept_to_the_byte(tmp_path: Path, notes: bytes) -> None:
     assert kept_notes(page) == b""
 
 
-def test_a_page_by_hand_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_page_by_hand_is_not_overwritten(tmp_path: Path, undrawn: None) -> None:
     """A README that has no Notes is somebody else's, and stays."""
     (tmp_path / "README.md").write_text("# Mine\n")
     with pytest.raises(UserError, match="no '## Notes' heading"):
@@ -195,7 +197,7 @@ def test_a_page_by_hand_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").read_text() == "# Mine\n"
 
 
-def test_other_data_is_said_not_to_compare(tmp_path: Path) -> None:
+def test_other_data_is_said_not_to_compare(tmp_path: Path, undrawn: None) -> None:
     """Runs judged on other samples may stand side by side only with a warning."""
     page = write_notebook(
         [puzzle_run(tmp_path / "a", 4, 5), classes_run(tmp_path / "b")], tmp_path / "page"

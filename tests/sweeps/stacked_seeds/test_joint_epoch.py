@@ -145,6 +145,7 @@ OPTIMIZERS: dict[str, Make] = {
 }
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_stack_learns_what_each_learns_alone(name: str) -> None:
     """Three epochs of a net of four convolutions: every figure and signal, weight and moment."""
@@ -167,6 +168,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_stack_keeps_to_the_settings(name: str) -> None:
     """Running statistics, bounds of gradients, weights of classes: each seed has its own."""

@@ -21,6 +21,12 @@ from expkit.config.targets.trust import not_there, refuse_object, refuse_words
 from expkit.errors import UserError, nearest_of
 
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_", "_args_"})
+# what Hydra's own keys of a part may be
+HYDRA_VALUES: Mapping[str, tuple[object, ...]] = {
+    "_partial_": (True, False),
+    "_recursive_": (True, False),
+    "_convert_": ("none", "partial", "object", "all"),
+}
 MOST_VALUES = 2_000  # of a model: each layer that is built takes a millisecond or several
 MOST_PARTS = 500  # within one part
 MISSING = "???"  # how OmegaConf writes a value that is still to be given
@@ -62,6 +68,7 @@ def check_part(
     parts = list(_all_parts(node, key, role_of(key), is_final=True))
     for part in parts:
         refuse_words(_target_of(part.node, part.key), part.key, part.role, trusted)
+        _refuse_hydra_values(part)
     own = [part for part in parts if part.is_expkits]
     others = [p for p in parts if not p.is_expkits and not is_as_shipped(p.node, p.role)]
     for part in [*own, *(others if import_others else ())]:
@@ -161,6 +168,18 @@ def _target_of(node: Mapping[str, object], key: str) -> str:
         where=f"{key}._target_",
         allowed="a dotted path to a class or function, such as torch.optim.Adam",
     )
+
+
+def _refuse_hydra_values(part: _Part) -> None:
+    """Hydra takes some for others without a word, and stumbles over the rest."""
+    for name, allowed in HYDRA_VALUES.items():
+        if name in part.node and part.node[name] not in allowed:
+            raise UserError(
+                f"{part.key}.{name} cannot be {_quoted(part.node[name])}",
+                where=f"{part.key}.{name}={_shown(part.node[name])} ({part.target})",
+                nearest=nearest_of(str(part.node[name]), map(str, allowed)),
+                allowed=", ".join(map(spelled, allowed)),
+            )
 
 
 # What a target is given.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import linecache
 import sys
+import traceback
 from importlib import import_module
 from types import ModuleType
 
@@ -46,6 +48,24 @@ def _import(name: str) -> ModuleType:
     except SystemExit as error:
         ended = ImportError(f"importing {name} ends Python: sys.exit({error.code!r})")
         raise ended.with_traceback(error.__traceback__) from None
+    except BaseException as error:
+        if isinstance(error, Exception) or (
+            isinstance(error, KeyboardInterrupt) and _is_typed(error)
+        ):
+            raise
+        ended = ImportError(f"importing {name} ends Python: it raises {type(error).__name__}")
+        raise ended.with_traceback(error.__traceback__) from None
+
+
+def _is_typed(error: KeyboardInterrupt) -> bool:
+    """Tell whether a signal has raised it, and no statement of the module that is imported."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    return (
+        not linecache.getline(frame.f_code.co_filename, line)
+        .strip()
+        .startswith("raise KeyboardInterrupt")
+        or frame.f_code.co_name == "interrupt"
+    )
 
 
 def _has_submodule(module: ModuleType, name: str) -> bool:

@@ -85,7 +85,7 @@ class RunFolder:
             raise UserError(
                 f"'{path.name}' is still running in another process",
                 where=str(path),
-                fix=f"expkit show {shlex.quote(path.name)}   "
+                fix=f"expkit show {shlex.quote(str(path))}   "
                 "(watch it, or stop that process first)",
             )
         clear_leftovers(path)
@@ -228,13 +228,13 @@ def _claim_name(aside: Path, wanted: Path) -> Path:
 
 
 @contextlib.contextmanager
-def explain_disk_errors(path: Path) -> Iterator[None]:
+def explain_disk_errors(path: Path, key: str = "output_dir") -> Iterator[None]:
     """Say in a user's words that a folder cannot be written."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"cannot write to '{path}': {(error.strerror or str(error)).lower()}",
-            where=f"output_dir={path}",
-            fix="free some space, or choose a folder that can be written: output_dir=FOLDER",
+            where=f"{key}={path}",
+            fix=f"free some space, or choose a folder that can be written: {key}=FOLDER",
         ) from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from expkit.diagnosis.finding import counted
 from expkit.metrics.mcnemar import LEVEL, POWER
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.p_values import p_value
@@ -101,8 +102,16 @@ def _size(metric: str, difference: Difference) -> str:
     if counts is not None:
         return f"{abs(counts.num_more)} of {counts.num_samples} samples"
     shown = difference_shown(metric, difference)
-    unit = difference.unit.removesuffix("s") if difference.count == 1 else difference.unit
-    return f"{shown}, {difference.count} {unit}"
+    noun = difference.unit.removesuffix("s")
+    if difference.sizes is None:
+        return f"{shown}, {counted(difference.count, noun)}"
+    ours, theirs = difference.sizes
+    alone = (
+        "; the std of one run is not known, and taken to be the others'"
+        if 1 in (ours, theirs)
+        else ""
+    )
+    return f"{shown}, {counted(ours, noun)} against {theirs}{alone}"
 
 
 def difference_shown(metric: str, difference: Difference) -> str:

@@ -73,8 +73,9 @@ class LogoViT:
     num_outputs: int
 
     @staticmethod
-    def check_together(width: int, heads: int, stem: Sequence[int], stem_strides: Sequence[int],
-                       **_others: object) -> None:
+    def check_together(
+        width: int, heads: int, stem: Sequence[int], stem_strides: Sequence[int], **_others: object
+    ) -> None:
         """Refuse values that are right one by one and do not go together."""
         refuse_uneven_heads(width, heads)
         if len(stem) != len(stem_strides):

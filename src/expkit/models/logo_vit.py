@@ -1,4 +1,4 @@
-"""A vision transformer behind a convolutional stem, which may predict its own uncertainty: log 5."""
+"""Log 5's vision transformer behind a convolutional stem, which may predict its uncertainty."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class LogoViT(VisionTransformer):
             self.log_variance = log_variance_head(width, num_outputs)
         self.set_grad_checkpointing(gradient_checkpointing)
 
-    def forward(self, images_BCHW: Tensor) -> Tensor:
+    def forward(self, images_BCHW: Tensor) -> Tensor:  # type: ignore[override]
         if self.predicts_uncertainty and self.training:
             found = self.forward_with_log_variance(images_BCHW)
             return sample_log_probabilities(*found, self.uncertainty_samples)
@@ -125,7 +125,7 @@ class LogoViT(VisionTransformer):
 
 
 def refuse_uneven_size(size: tuple[int, int], patch: int) -> None:
-    """Refuse images that cannot be cut into whole patches, with the sizes next to theirs that can."""
+    """Refuse images that cannot be cut into whole patches, with the nearest sizes that can."""
     if not any(side % patch for side in size):
         return
     below, above = (

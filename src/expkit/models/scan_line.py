@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -80,11 +82,11 @@ class ScanLineTransformer(nn.Module):
         tokens_BTD = self.dropout(tokens_BTD + self.positions)
         mask_TT = self._mask(tokens_BTD)
         for layer in self.layers:
-            options = {"src_mask": mask_TT, "is_causal": self.causal}
+            run = functools.partial(layer, src_mask=mask_TT, is_causal=self.causal)
             if self.gradient_checkpointing:
-                tokens_BTD = checkpoint(layer, tokens_BTD, use_reentrant=False, **options)
+                tokens_BTD = checkpoint(run, tokens_BTD, use_reentrant=False)
             else:
-                tokens_BTD = layer(tokens_BTD, **options)
+                tokens_BTD = run(tokens_BTD)
         normed: Tensor = self.norm(tokens_BTD)
         return normed
 

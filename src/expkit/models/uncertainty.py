@@ -60,5 +60,5 @@ def sample_log_probabilities(
 
 
 def uncertainty_of(log_variance_BC: Tensor) -> Tensor:
-    """Return each sample's uncertainty: the std of its logits, as the root of their mean variance."""
+    """Return the std of each sample's logits: the root of their mean variance."""
     return log_variance_BC.float().clamp(*LIMITS).exp().mean(-1).sqrt()

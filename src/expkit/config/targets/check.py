@@ -186,7 +186,9 @@ def _check_together(target: str, given: Mapping[str, object]) -> None:
     stated: Any = stated_arguments(target)
     if hasattr(stated, "check_together"):
         defaults = {each.name: each.default for each in dataclasses.fields(stated)}
-        stated.check_together(**{n: v for n, v in (defaults | given).items() if v is not dataclasses.MISSING})
+        stated.check_together(
+            **{n: v for n, v in {**defaults, **given}.items() if v is not dataclasses.MISSING}
+        )
 
 
 def _given(node: Mapping[str, object]) -> dict[str, object]:

@@ -84,7 +84,7 @@ class LogoViT(VisionTransformer):
     ) -> None:
         Arguments.check_together(width=width, heads=heads, stem=stem, stem_strides=stem_strides)
         channels, *size = image_shape
-        refuse_uneven_size((size[0], size[1]), math.prod(stem_strides))
+        refuse_uneven_size((size[0], size[1]), stem_strides)
         super().__init__(
             img_size=(size[0], size[1]),
             patch_size=math.prod(stem_strides),
@@ -124,17 +124,23 @@ class LogoViT(VisionTransformer):
         return (self.head, self.log_variance) if self.predicts_uncertainty else self.head
 
 
-def refuse_uneven_size(size: tuple[int, int], patch: int) -> None:
-    """Refuse images that cannot be cut into whole patches, with the nearest sizes that can."""
+def refuse_uneven_size(size: tuple[int, int], strides: Sequence[int]) -> None:
+    """Refuse images that cannot be cut into whole patches, with sizes and strides that go."""
+    patch = math.prod(strides)
     if not any(side % patch for side in size):
         return
     below, above = (
         [max(patch, (side + more) // patch * patch) for side in size] for more in (0, patch - 1)
     )
     sizes = dict.fromkeys(" x ".join(map(str, each)) for each in (below, above))
+    fitting: list[int] = []
+    for stride in strides:  # as many of them as go into both sides
+        fits = not any(side % (math.prod(fitting) * stride) for side in size)
+        fitting.append(stride if fits else 1)
     raise UserError(
         f"images of {size[0]} x {size[1]} pixels cannot be cut into patches of {patch} x {patch}",
         where=f"model.stem_strides: their product is {patch}",
         allowed=f"sizes that are multiples of {patch}: {' or '.join(sizes)}",
-        fix=f"dataset.size={max(above)}   (or other model.stem_strides)",
+        fix=f"'model.stem_strides={fitting}'\n"
+        f"dataset.size={max(above)}   (where the dataset has a size)",
     )

@@ -16,6 +16,7 @@ from expkit.reports.formatting import samples_of
 from expkit.reports.plots import style
 from expkit.reports.plots.augmentation import draw_mosaic
 from expkit.reports.plots.class_bars import draw_classes
+from expkit.reports.plots.class_weights import draw_class_weights
 from expkit.reports.plots.confident_errors import draw_confident_errors
 from expkit.reports.plots.confusion import draw_confusion
 from expkit.reports.plots.curves import draw_curves
@@ -44,6 +45,7 @@ def draw_plots(
     with style.styled(), style.in_format(plot_format or format_of(run.config)):
         return [
             *draw_curves(run, folder),
+            *draw_class_weights(run, folder),
             *draw_confusion(run, folder),
             *draw_classes(run, folder),
             *draw_precision_recall(run, folder),

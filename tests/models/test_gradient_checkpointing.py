@@ -61,9 +61,15 @@ def two_steps(make: Make, *, on: bool) -> tuple[dict[str, Tensor], int]:
 
 @pytest.mark.parametrize(
     "make",
-    [logo_vit, scan_lines, of_timm("resnet10t"), of_timm("efficientnet_b0"), of_timm("vit_tiny_patch16_224")],
+    [
+        logo_vit,
+        scan_lines,
+        of_timm("resnet10t"),
+        of_timm("efficientnet_b0"),
+        of_timm("vit_tiny_patch16_224"),
+    ],
     ids=["logo_vit", "vit_scanline", "resnet", "efficientnet", "vit"],
-)  # fmt: skip
+)
 def test_numbers_are_those_without_and_less_is_kept(make: Make) -> None:
     """With dropout and stochastic depth; batch norm's running statistics count each batch once."""
     plain, plain_bytes = two_steps(make, on=False)

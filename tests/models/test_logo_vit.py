@@ -76,12 +76,32 @@ def test_uneven_sizes_are_refused_with_those_that_go() -> None:
 @pytest.mark.parametrize(
     ("target", "given", "said", "advised"),
     [
-        ("logo_vit.LogoViT", {"heads": 5}, "width of 128 cannot be shared among 5", {"width": 130, "heads": 5}),
-        ("logo_vit.LogoViT", {"width": 126}, "width of 126 cannot be shared among 4", {"width": 128}),
-        ("scan_line.ScanLineTransformer", {"heads": 3}, "256 cannot be shared among 3", {"width": 258, "heads": 3}),
-        ("logo_vit.LogoViT", {"stem": [8, 8]}, "2 convolutions and 3 strides", {"stem": [8, 8], "stem_strides": [2, 2]}),
+        (
+            "logo_vit.LogoViT",
+            {"heads": 5},
+            "width of 128 cannot be shared among 5",
+            {"width": 130, "heads": 5},
+        ),
+        (
+            "logo_vit.LogoViT",
+            {"width": 126},
+            "width of 126 cannot be shared among 4",
+            {"width": 128},
+        ),
+        (
+            "scan_line.ScanLineTransformer",
+            {"heads": 3},
+            "256 cannot be shared among 3",
+            {"width": 258, "heads": 3},
+        ),
+        (
+            "logo_vit.LogoViT",
+            {"stem": [8, 8]},
+            "2 convolutions and 3 strides",
+            {"stem": [8, 8], "stem_strides": [2, 2]},
+        ),
     ],
-)  # fmt: skip
+)
 def test_values_that_do_not_go_together_are_refused_by_the_config(
     target: str, given: dict[str, Any], said: str, advised: dict[str, Any]
 ) -> None:

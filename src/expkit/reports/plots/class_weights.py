@@ -44,13 +44,12 @@ def _draw(run: Run, stage: str, records: list[Record], path: Path) -> Path:
     named = sorted(np.argsort(-moved, kind="stable")[: len(style.LINES)].tolist())
     figure = style.new_figure(9, 4.6)
     axes = figure.add_subplot()
-    if len(named) < len(names):
-        others = [i for i in range(len(names)) if i not in named]
-        lines = axes.plot(epochs, weights_EC[:, others], color=style.GREY, linewidth=0.6, alpha=0.5)
-        lines[0].set_label(f"{len(others)} others")
     for color, index in zip(style.LINES, named, strict=False):
         label = style.shortened(names[index], 24)
         axes.plot(epochs, weights_EC[:, index], color=color, label=label)
+    if others := [i for i in range(len(names)) if i not in named]:
+        lines = axes.plot(epochs, weights_EC[:, others], color=style.GREY, linewidth=0.6, alpha=0.5)
+        lines[0].set_label(f"{len(others)} others")
     title = f"{run.name}\n{stage}: the weight of each class in the training loss"
     figure.suptitle(style.wrapped(title, 8.6), fontsize=11)
     axes.set(xlabel="epoch", ylabel="weight at the end of the epoch", ylim=(0, None))

@@ -174,10 +174,25 @@ def test_noise_costs_a_wrong_prediction_less_and_a_right_one_more() -> None:
     assert noisy[1] < sure[1]
 
 
-def test_uncertainty_is_the_root_of_the_mean_variance() -> None:
-    """Variances 1 and 7 have the mean 4, stds of 1e9 are cut at e^3."""
-    given = torch.tensor([[0.0, math.log(7)], [50.0, 50.0]])
-    assert uncertainty_of(given).tolist() == pytest.approx([2.0, math.exp(3)])
+def test_uncertainty_is_the_entropy_of_the_noisy_predictions() -> None:
+    """Without noise that of (1/4, 3/4), 0 of a certain one and ln 2 of none; noise adds to it."""
+    logits = torch.tensor([[0.0, math.log(3)], [0.0, 80.0], [1.0, 1.0]])
+    quiet = uncertainty_of(logits, torch.full((3, 2), -40.0))
+    expected = [math.log(4) / 4 + 3 / 4 * math.log(4 / 3), 0.0, math.log(2)]
+    assert quiet.tolist() == pytest.approx(expected, abs=2e-3)
+    assert (quiet >= 0).all()
+    noisy = uncertainty_of(logits, torch.tensor([[2.0], [2.0], [-40.0]]))  # one std for all
+    assert noisy[0] > quiet[0] + 0.05
+    assert torch.equal(noisy[2], quiet[2])
+
+
+def test_uncertainty_of_a_sample_is_the_same_in_any_batch() -> None:
+    """And draws nothing from the run's generator."""
+    state = torch.get_rng_state()
+    logits, log_variance = torch.linspace(-1, 1, 12).view(4, 3), torch.zeros(4, 3)
+    whole = uncertainty_of(logits, log_variance)
+    assert torch.equal(uncertainty_of(logits[2:3], log_variance[2:3]), whole[2:3])
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_noise_is_drawn_anew_each_time_and_again_from_the_same_seed() -> None:

@@ -35,7 +35,7 @@ columns on the screen and in --csv:
   decision           the class by the confirmed thresholds, or maybe; empty without any
   top2, top2_confidence, top3, ...
                      the next classes, as many as --top asks for
-  uncertainty        the std of the logits' noise, of a model that predicts it
+  uncertainty        the entropy of its noisy predictions, of a model that predicts noise
   CLASS, ...         the probability of each class (in --csv only)
   error              why the file could not be read; the others are empty then
 of a model that predicts numbers: file, a column a number, error"""

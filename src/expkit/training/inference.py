@@ -32,7 +32,7 @@ def compute_uncertain_outputs(
             arranged = device.arrange(images_BCHW)
             if predicts_uncertainty(model):
                 logits_BC, log_variance_BC = model.forward_with_log_variance(arranged)
-                uncertainties.append(uncertainty_of(log_variance_BC))
+                uncertainties.append(uncertainty_of(logits_BC, log_variance_BC))
             else:
                 logits_BC = model(arranged)
             outputs.append(logits_BC.float())

@@ -22,6 +22,8 @@ from expkit.diagnosis.constant_predictor import constant_loss
         ({"label_smoothing": 0.5}, 0.6616),
         # a right prediction of one half counts for a half
         ({"_target_": "expkit.losses.focal.Focal", "gamma": 1.0}, 0.5623 / 2),
+        # weights that follow the predictions raise the rare class: at most to both alike
+        ({"_target_": "expkit.losses.adaptive_focal.AdaptiveFocal", "gamma": 0.0}, math.log(2)),
         ({"_target_": "mine.Loss"}, None),
     ],
 )

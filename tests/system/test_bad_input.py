@@ -100,6 +100,7 @@ BEFORE_TORCH = [
     (("train", "-m", "model=simple_conv,deep_haed"), "no model called 'deep_haed'", "deep_head"),
     (("train", "dataset=digits", "dataset.val_fraction=0.9", "dataset.test_fraction=0.2"),
      "the split train would be empty", "together less than 1"),
+    (("train", "model=logo_vit", "model.heads=3"), "128 cannot be shared among 3", "width=129"),
     (("show", "nothing"), "no run 'nothing'", "expkit train"),
     (("resume", "nothing"), "no run 'nothing'", "expkit train"),
     (("resume", "."), "is no run folder", "a path"),
@@ -120,6 +121,10 @@ AFTER_TORCH = [
       "~optimizer.fused"), "a training step on 1 sample(s) fails", "EXPKIT_TRACEBACK=1"),
     (("dataset.piece_size=2", "model.norm=batch", "procedure.train.batch_size=1"),
      "a training step on 1 sample(s) fails", "procedure.train.batch_size"),
+    (("dataset.target=position", "loss=mse", "criteria=regression", "model=logo_vit",
+      "model.uncertainty=true"), "a model with uncertainty is trained by", "model.uncertainty=false"),
+    (("model=logo_vit", "dataset.piece_size=20"), "20 x 20 pixels cannot be cut into patches of 8",
+     "model.stem_strides=[2, 2, 1]"),
     (("loss.class_weights=[0,1,1,1,1,1]",), "loss.class_weights cannot be", "numbers > 0"),
     (("optimizer.betas=[2,0.9]",), "optimizer cannot be built", "beta"),
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from expkit.data.store.normalizer import fit_normalizer
 from expkit.data.store.split import Split
 from expkit.errors import UserError
+from expkit.losses.adaptive_focal import AdaptiveFocal
 from expkit.models.conv import ConvNet
 from expkit.optim.schedule import Cosine
 from expkit.records.run.checkpoint_digests import FILE as DIGESTS
@@ -34,7 +35,7 @@ from expkit.training.checkpoint import (
 )
 from expkit.training.device import Device, Precision
 from expkit.training.learner import Learner
-from expkit.training.loop import Epoch, EpochPlan, train_epochs
+from expkit.training.loop import Epoch, EpochPlan, score, train_epochs
 from expkit.training.seeding import seed_everything
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -109,6 +110,55 @@ def test_training_goes_on_to_the_very_bits(tmp_path: Path, name: str) -> None:
     assert resumed == figures[3:]
     assert same_bits(second.model.state_dict(), whole.model.state_dict())
     assert not same_bits(first.model.state_dict(), whole.model.state_dict())
+
+
+def adaptive_learner(seed: int) -> Learner:
+    learner = new_learner(seed)
+    learner.loss = AdaptiveFocal(memory=20.0).build([3, 3, 3, 2, 2])
+    return learner
+
+
+def test_class_weights_that_follow_the_training_go_on_to_the_very_bits(tmp_path: Path) -> None:
+    """They are state of the loss: with evaluations between, six epochs in one or in two parts."""
+    path = tmp_path / "last.safetensors"
+
+    def train_and_score(learner: Learner, first: int, last: int) -> list[dict[str, float]]:
+        found = []
+        for number in range(first, last + 1):
+            (epoch,) = train(learner, number, number)
+            held_out = score(learner, some_split(), 5).means()
+            found.append({**epoch.metrics, "val": held_out["loss"]})
+        return found
+
+    whole, first, second = adaptive_learner(0), adaptive_learner(0), adaptive_learner(9)
+    figures = train_and_score(whole, 1, 6)
+    train_and_score(first, 1, 3)
+    save_learner(path, first, {"epoch": 3})
+    load_learner(path, second)
+    assert train_and_score(second, 4, 6) == figures[3:]
+    assert same_bits(second.loss.state_dict(), whole.loss.state_dict())
+    assert not same_bits(second.loss.state_dict(), first.loss.state_dict())
+    without = adaptive_learner(0)
+    assert [epoch.metrics for epoch in train(without, 1, 6)] == [
+        {k: v for k, v in each.items() if k != "val"} for each in figures
+    ]
+
+
+def test_state_of_the_loss_is_no_weight_of_the_model(tmp_path: Path) -> None:
+    """The model alone is loaded beside it, and a checkpoint from before losses had state serves."""
+    path, learner = tmp_path / "last.safetensors", adaptive_learner(0)
+    train(learner, 1, 1)
+    save_learner(path, learner, {"epoch": 1})
+    names = {name for name in load_file(path) if name.startswith("loss:")}
+    assert names == {"loss:of_samples", "loss:of_predictions", "loss:of_right"}
+    load_weights(path, new_learner(1).model)
+    older = new_learner(0)
+    older.loss = nn.CrossEntropyLoss(torch.ones(5))
+    save_learner(path, older, {"epoch": 1})
+    assert not any(name.startswith("loss:") for name in load_file(path))  # the config's weights
+    fresh = adaptive_learner(1)
+    load_learner(path, fresh)
+    assert fresh.loss.weight.tolist() == pytest.approx([1.0] * 5)
 
 
 def test_saving_does_not_disturb_the_training(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ columns on the screen and in --csv:
   decision           the class by the confirmed thresholds, or maybe; empty without any
   top2, top2_confidence, top3, ...
                      the next classes, as many as --top asks for
+  uncertainty        the entropy of its noisy predictions, of a model that predicts noise
   CLASS, ...         the probability of each class (in --csv only)
   error              why the file could not be read; the others are empty then
 of a model that predicts numbers: file, a column a number, error"""
@@ -65,11 +66,13 @@ def main(words: Sequence[str]) -> int:
     _check_target(arguments.csv)
     table = Table.of(run, arguments.top, every=arguments.csv is not None)
     with without_collector():
+        from expkit.models.uncertainty import predicts_uncertainty
         from expkit.runner.inference import predict_files
         from expkit.runner.restoring import restore
 
     device = {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=device)
+    table = replace(table, has_uncertainty=predicts_uncertainty(restored.model))
     predictions = predict_files(restored, paths, arguments.batch)
     rows = [table.row(prediction) for prediction in predictions]
     for name in table.unused:
@@ -87,6 +90,7 @@ class Table:
     every: bool  # with the probability of each class
     thresholds: Sequence[Threshold]
     unused: Sequence[str]  # classes whose thresholds were not confirmed
+    has_uncertainty: bool = False
 
     @classmethod
     def of(cls, run: Run, top: int, *, every: bool) -> Table:
@@ -114,7 +118,9 @@ class Table:
         ranks = range(2, self.top + 1)
         others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
         each = self.class_names if self.every else ()
-        return ["file", "prediction", "confidence", "decision", *others, *each, "error"]
+        uncertainty = ["uncertainty"] if self.has_uncertainty else []
+        first = ["file", "prediction", "confidence", "decision"]
+        return [*first, *others, *uncertainty, *each, "error"]
 
     def row(self, prediction: FilePrediction) -> list[str]:
         """One file's cells in the header's order; one that could not be read has a reason."""
@@ -127,11 +133,13 @@ class Table:
         first, *others = [(self.class_names[i], numbers[i]) for i in order]
         decision = decide(self.thresholds, prediction.outputs[None])[0] if self.thresholds else ""
         ranked = [cell for pair in others for cell in pair]
+        uncertainty = prediction.uncertainty
         return [
             str(prediction.path),
             *first,
             decision,
             *ranked,
+            *([f"{uncertainty:.6g}"] if uncertainty is not None else []),
             *(numbers if self.every else ()),
             "",
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from expkit.diagnosis.evidence import Evidence
 
@@ -16,7 +16,9 @@ def uniform_loss(evidence: Evidence, stage: str) -> float | None:
     if measured:
         return float(measured[0]) if 0 < measured[0] < math.inf else None
     loss, chance = evidence.config["loss"], evidence.metadata_of(stage).chance_loss
-    if chance is None or not str(loss.get("_target_")).endswith((".CrossEntropy", ".Focal")):
+    if chance is None or not str(loss.get("_target_")).endswith(
+        (".CrossEntropy", ".Focal", ".AdaptiveFocal")
+    ):
         return None
     gamma = float(loss.get("gamma", 0.0))
     return chance * float((1 - math.exp(-chance)) ** gamma)
@@ -32,7 +34,11 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
         return None
     loss = evidence.config["loss"]
     weights = loss.get("class_weights")
-    is_balanced = weights == "balanced" or evidence.stage_config(stage).get("balanced_sampling")
+    is_balanced = (
+        weights == "balanced"
+        or evidence.stage_config(stage).get("balanced_sampling")
+        or follows_predictions(loss)
+    )
     fraction = entropy_fraction(
         tuple(counts),
         tuple(map(float, weights)) if isinstance(weights, list | tuple) else None,
@@ -40,6 +46,11 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
         float(loss.get("label_smoothing") or 0.0),
     )
     return uniform * fraction if fraction > 0 else None
+
+
+def follows_predictions(loss: Mapping[str, object]) -> bool:
+    """Tell whether a loss weighs up the classes that are missed: a constant predictor's most."""
+    return str(loss.get("_target_")).endswith(".AdaptiveFocal")
 
 
 @functools.lru_cache(maxsize=64)

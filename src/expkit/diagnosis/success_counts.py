@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from expkit.diagnosis.constant_predictor import follows_predictions
 from expkit.diagnosis.curves import last_curves
 from expkit.diagnosis.evidence import Evidence
 from expkit.metrics.intervals import wilson
@@ -77,5 +78,6 @@ def _from_history(evidence: Evidence) -> Outcome | None:
 def is_balanced(evidence: Evidence) -> bool:
     """Tell whether training weighted each class alike, at the cost of the largest."""
     stages = (evidence.stage_config(name) for name in evidence.trainings)
-    weights = evidence.config["loss"].get("class_weights")
-    return weights is not None or any(stage.get("balanced_sampling") for stage in stages)
+    loss = evidence.config["loss"]
+    is_weighted = loss.get("class_weights") is not None or follows_predictions(loss)
+    return is_weighted or any(stage.get("balanced_sampling") for stage in stages)

@@ -25,6 +25,7 @@ class ClassPredictions:
     ranks: Ints  # of the target among the classes; 0 is right
     probabilities: Floats  # samples x classes
     class_names: Sequence[str]
+    uncertainties: Floats | None = None  # of a model that predicts its noise: entropies
 
 
 @dataclass(frozen=True)

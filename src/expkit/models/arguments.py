@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Lt, MinLen
+from annotated_types import Ge, Gt, Lt, MinLen
+
+from expkit.errors import UserError
 
 Initialization = Literal["default", "kaiming", "xavier", "orthogonal"]
 Norm = Literal["none", "batch", "group"]
@@ -39,6 +41,58 @@ class ScanLineTransformer:
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     pooling: Pooling = "class_token"
     causal: bool = False
+    gradient_checkpointing: bool = False
     _: KW_ONLY
     image_shape: ImageShape
     num_outputs: int
+
+    @staticmethod
+    def check_together(width: int, heads: int, **_others: object) -> None:
+        """Refuse values that are right one by one and do not go together."""
+        refuse_uneven_heads(width, heads)
+
+
+@dataclass(frozen=True)
+class LogoViT:
+    """The arguments of logo_vit.LogoViT."""
+
+    width: Annotated[int, Ge(1)] = 128
+    depth: Annotated[int, Ge(1)] = 4
+    heads: Annotated[int, Ge(1)] = 4
+    mlp_ratio: Annotated[float, Gt(0)] = 4.0
+    stem: Annotated[Sequence[Annotated[int, Ge(1)]], MinLen(1)] = (32, 64, 128)
+    stem_strides: Annotated[Sequence[Annotated[int, Ge(1)]], MinLen(1)] = (2, 2, 2)
+    pooling: Pooling = "mean"
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    drop_path: Annotated[float, Ge(0), Lt(1)] = 0.0
+    uncertainty: bool = False
+    uncertainty_samples: Annotated[int, Ge(1)] = 10
+    gradient_checkpointing: bool = False
+    _: KW_ONLY
+    image_shape: ImageShape
+    num_outputs: int
+
+    @staticmethod
+    def check_together(
+        width: int, heads: int, stem: Sequence[int], stem_strides: Sequence[int], **_others: object
+    ) -> None:
+        """Refuse values that are right one by one and do not go together."""
+        refuse_uneven_heads(width, heads)
+        if len(stem) != len(stem_strides):
+            raise UserError(
+                f"the stem has {len(stem)} convolutions and {len(stem_strides)} strides",
+                where=f"model.stem={list(stem)}, model.stem_strides={list(stem_strides)}",
+                allowed="a stride for each convolution",
+                fix=f"'model.stem_strides={[2] * len(stem)}'",
+            )
+
+
+def refuse_uneven_heads(width: int, heads: int) -> None:
+    """Refuse a width that the heads of attention cannot share evenly."""
+    if width % heads:
+        raise UserError(
+            f"a width of {width} cannot be shared among {heads} heads",
+            where=f"model.width={width}, model.heads={heads}",
+            allowed="heads that divide the width",
+            fix=f"model.width={-(-width // heads) * heads}",
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from expkit.errors import UserError
-from expkit.models.arguments import ImageShape, Pooling
+from expkit.models.arguments import ImageShape, Pooling, refuse_uneven_heads
 
 POSITION_STD = 0.02  # of the learned positions and the class token at the start, as in ViT
 
@@ -28,20 +30,16 @@ class ScanLineTransformer(nn.Module):
         dropout: float = 0.1,
         pooling: Pooling = "class_token",
         causal: bool = False,
+        gradient_checkpointing: bool = False,
         *,
         image_shape: ImageShape,
         num_outputs: int,
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise UserError(
-                f"a width of {width} cannot be shared among {heads} heads",
-                where=f"model.width={width}, model.heads={heads}",
-                allowed="heads that divide the width",
-                fix=f"model.width={-(-width // heads) * heads}",
-            )
+        refuse_uneven_heads(width, heads)
         channels, num_lines, line_length = image_shape
         self.pooling, self.causal = pooling, causal
+        self.gradient_checkpointing = gradient_checkpointing
         self.embed = nn.Linear(line_length * channels, width)
         num_tokens = num_lines
         if pooling == "class_token":
@@ -84,7 +82,11 @@ class ScanLineTransformer(nn.Module):
         tokens_BTD = self.dropout(tokens_BTD + self.positions)
         mask_TT = self._mask(tokens_BTD)
         for layer in self.layers:
-            tokens_BTD = layer(tokens_BTD, src_mask=mask_TT, is_causal=self.causal)
+            run = functools.partial(layer, src_mask=mask_TT, is_causal=self.causal)
+            if self.gradient_checkpointing:
+                tokens_BTD = checkpoint(run, tokens_BTD, use_reentrant=False)
+            else:
+                tokens_BTD = run(tokens_BTD)
         normed: Tensor = self.norm(tokens_BTD)
         return normed
 

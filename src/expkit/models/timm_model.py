@@ -38,6 +38,7 @@ class TimmModel:
     pretrained: bool = False
     weights: str | None = None
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    gradient_checkpointing: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,6 +91,10 @@ class TimmModel:
             raise self._out_of_reach(error) from error
         if self.weights is not None:
             load_file(net, self.name, Path(self.weights))
+        if self.gradient_checkpointing:
+            from expkit.models.gradient_checkpointing import checkpoint_blocks
+
+            checkpoint_blocks(net, self.name)
         return net
 
     @property

@@ -149,6 +149,7 @@ def look_at_layers(
     """One forward pass in eval mode, in training's precision: `layers`, `outputs`, `probe_loss`."""
     with preserve_state(model, loss):
         model.eval()
+        loss.eval()
         watch = LayerWatch(model, len(images_BCHW))
         with watch.open(), device.autocast():
             outputs_BC = model(device.arrange(images_BCHW))

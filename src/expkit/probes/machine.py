@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -75,7 +76,8 @@ def repeats_itself(
     passes = []
     for _ in range(2):
         model.load_state_dict(state)
-        passes.append(_outputs_and_gradients(model, loss, batch, device))
+        # a copy: a loss with state would begin the second pass elsewhere
+        passes.append(_outputs_and_gradients(model, copy.deepcopy(loss), batch, device))
     model.load_state_dict(state)
     model.zero_grad(set_to_none=True)
     return all(map(_same_bits, *passes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from expkit.config.instantiate import build_part
 from expkit.data.store.split import Split, place_splits
 from expkit.errors import UserError
 from expkit.losses.custom import refuse_mixed
+from expkit.models.uncertainty import predicts_uncertainty
 from expkit.probes.preserve_state import preserve_state
 from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
@@ -165,7 +167,8 @@ def _check_augmentation(
             fix="expkit train ... augment.mixup_alpha=0 augment.cutmix_alpha=0",
         )
     if augmentation.mixes:
-        refuse_mixed(loss, metadata.num_outputs, target)
+        # a copy: one with state would take the made-up batch into it
+        refuse_mixed(copy.deepcopy(loss), metadata.num_outputs, target)
 
 
 def make_model(
@@ -220,6 +223,7 @@ def _try_out(parts: Parts) -> None:
     wanted = (len(images_BCHW), num_outputs)
     try:
         with parts.trial_model() as model, torch.no_grad():
+            _refuse_uncertain_numbers(model, parts)
             outputs = model.eval()(parts.device.arrange(images_BCHW))
     except UserError:  # it cannot be built
         raise
@@ -240,6 +244,17 @@ def _try_out(parts: Parts) -> None:
             f"and this dataset wants {wanted}",
             where=f"model._target_={node['_target_']}",
             allowed="an output for each class, or for each number to predict",
+        )
+
+
+def _refuse_uncertain_numbers(model: nn.Module, parts: Parts) -> None:
+    """The noise that such a model learns is that of logits, under a softmax."""
+    if predicts_uncertainty(model) and parts.metadata.task != "classification":
+        raise UserError(
+            "a model with uncertainty is trained by its classes' probabilities, and this dataset's "
+            "targets are numbers",
+            where="model.uncertainty=true",
+            fix="model.uncertainty=false",
         )
 
 

@@ -16,7 +16,7 @@ from expkit.data.store.progress import silent
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.restoring import Restored
-from expkit.training.inference import compute_outputs
+from expkit.training.inference import compute_uncertain_outputs
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class FilePrediction:
     path: Path
     outputs: npt.NDArray[np.float32] | None
     error: str = ""
+    uncertainty: float | None = None  # of a model that predicts it
 
 
 def predict_files(
@@ -46,21 +47,23 @@ def _predict_chunk(
     chunk: Sequence[tuple[Path, npt.NDArray[np.uint8] | UnreadableImageError]],
 ) -> Iterator[FilePrediction]:
     images = [result for _, result in chunk if isinstance(result, np.ndarray)]
-    outputs = iter(_ask(restored, metadata, images)) if images else iter(())
+    outputs = _ask(restored, metadata, images) if images else iter(())
     for path, result in chunk:
         if isinstance(result, UnreadableImageError):
             yield FilePrediction(path, None, str(result))
         else:
-            yield FilePrediction(path, next(outputs))
+            numbers, uncertainty = next(outputs)
+            yield FilePrediction(path, numbers, uncertainty=uncertainty)
 
 
 def _ask(
     restored: Restored, metadata: DatasetMetadata, images: Sequence[npt.NDArray[np.uint8]]
-) -> npt.NDArray[np.float32]:
+) -> Iterator[tuple[npt.NDArray[np.float32], float | None]]:
     images_BHWC = torch.from_numpy(np.stack(images)).to(restored.device.torch_device)
     batch = restored.normalizer(images_BHWC).permute(0, 3, 1, 2)
-    outputs = compute_outputs(restored.model, [batch], restored.device)
+    outputs, uncertainties = compute_uncertain_outputs(restored.model, [batch], restored.device)
     if metadata.class_names is not None:
         outputs = outputs.softmax(1)
-    predictions: npt.NDArray[np.float32] = outputs.cpu().numpy()
-    return predictions
+    unknown = [None] * len(outputs)
+    known = unknown if uncertainties is None else uncertainties.tolist()
+    return zip(outputs.cpu().numpy(), known, strict=True)

@@ -54,6 +54,7 @@ class Observer:
         origin: Mapping[str, Any] | None,
     ) -> None:
         """Write an epoch's signals down; at looks, those of its layers too."""
+        self._note_class_weights(epoch.number)
         for step in epoch.first_steps:
             self.session.note("step", epoch.number, dict(step))
         signals = dict(epoch.signals)
@@ -84,6 +85,15 @@ class Observer:
                 ),
             )
         self.session.note("epoch", epoch.number, content)
+
+    def _note_class_weights(self, number: int) -> None:
+        """Record the weights of a loss whose classes' weights follow the training."""
+        followed: Any = getattr(self.learner.loss, "followed_weights", None)
+        if followed is not None:
+            names = self.session.parts.metadata.class_names
+            weights = followed().tolist()
+            content = {"class_names": list(names or range(len(weights))), "weights": weights}
+            self.session.note("class_weights", number, content)
 
     def is_probe_epoch(self, records: Sequence[Record]) -> bool:
         """Tell whether rules run after this epoch: on a schedule, and where the loss leaps."""

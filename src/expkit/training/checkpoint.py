@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.modules.loss import _WeightedLoss
 
 from expkit.errors import UserError
 from expkit.records.files import parse_json
@@ -25,6 +26,7 @@ from expkit.training.learner import Learner
 # before the names of tensors that are not the model's, which stand bare
 OPTIMIZER = "optimizer:"
 AVERAGE = "average:"
+LOSS = "loss:"
 
 
 class Origin(TypedDict):
@@ -62,7 +64,16 @@ def save_learner(path: Path, learner: Learner, metadata: dict[str, Any]) -> None
     if learner.average is not None:
         average = learner.average.state_dict()
         tensors |= {f"{AVERAGE}{name}": value for name, value in average.items()}
+    tensors |= {f"{LOSS}{name}": value for name, value in _state_of(learner.loss).items()}
     _save(path, {**learner.model.state_dict(), **tensors}, {**metadata, "training": training})
+
+
+def _state_of(loss: nn.Module) -> dict[str, Tensor]:
+    """The buffers that training may change, which the class weights of torch's losses are not."""
+    state: dict[str, Tensor] = dict(loss.state_dict())
+    if isinstance(loss, _WeightedLoss):
+        state.pop("weight", None)
+    return state
 
 
 def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ()) -> dict[str, Any]:
@@ -93,7 +104,7 @@ def _fitting(
 
 def _own(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The weights that the optimizer moves."""
-    others = (OPTIMIZER, AVERAGE)
+    others = (OPTIMIZER, AVERAGE, LOSS)
     return {name: value for name, value in tensors.items() if not name.startswith(others)}
 
 
@@ -139,6 +150,9 @@ def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     if learner.average is not None:
         average = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
         learner.average.load_state_dict(average)
+    loss = {n.removeprefix(LOSS): v for n, v in tensors.items() if n.startswith(LOSS)}
+    # an older checkpoint has none of it
+    learner.loss.load_state_dict({**learner.loss.state_dict(), **loss})
     training = metadata["training"]
     parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}

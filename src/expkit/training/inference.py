@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from expkit.data.store.split import Split
 from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
+from expkit.models.uncertainty import predicts_uncertainty, uncertainty_of
 from expkit.training.accumulator import target_ranks
 from expkit.training.device import Device
 
@@ -16,19 +17,34 @@ from expkit.training.device import Device
 @torch.no_grad()
 def compute_outputs(model: nn.Module, batches: Iterable[Tensor], device: Device) -> Tensor:
     """The outputs of the model standing still, as floats on the device."""
+    return compute_uncertain_outputs(model, batches, device)[0]
+
+
+@torch.no_grad()
+def compute_uncertain_outputs(
+    model: nn.Module, batches: Iterable[Tensor], device: Device
+) -> tuple[Tensor, Tensor | None]:
+    """The outputs, and each sample's uncertainty where the model predicts it."""
     model.eval()
-    outputs = []
+    outputs, uncertainties = [], []
     for images_BCHW in batches:
         with device.autocast():
-            outputs.append(model(device.arrange(images_BCHW)).float())
-    return torch.cat(outputs)
+            arranged = device.arrange(images_BCHW)
+            if predicts_uncertainty(model):
+                logits_BC, log_variance_BC = model.forward_with_log_variance(arranged)
+                uncertainties.append(uncertainty_of(logits_BC, log_variance_BC))
+            else:
+                logits_BC = model(arranged)
+            outputs.append(logits_BC.float())
+    return torch.cat(outputs), torch.cat(uncertainties) if uncertainties else None
 
 
 def predict(
     model: nn.Module, split: Split, device: Device, batch_size: int, target_names: tuple[str, ...]
 ) -> Predictions:
     """Return every sample's output, in the split's order."""
-    outputs = compute_outputs(model, (images for images, _ in split.batches(batch_size)), device)
+    batches = (images for images, _ in split.batches(batch_size))
+    outputs, uncertainties = compute_uncertain_outputs(model, batches, device)
     if split.class_names is None:
         return ValuePredictions(
             split=split.name,
@@ -37,10 +53,12 @@ def predict(
             predictions=outputs.cpu().numpy(),
             target_names=target_names,
         )
-    return _class_predictions(outputs, split)
+    return _class_predictions(outputs, uncertainties, split)
 
 
-def _class_predictions(logits_NC: Tensor, split: Split) -> ClassPredictions:
+def _class_predictions(
+    logits_NC: Tensor, uncertainties_N: Tensor | None, split: Split
+) -> ClassPredictions:
     assert split.class_names is not None
     return ClassPredictions(
         split=split.name,
@@ -50,4 +68,5 @@ def _class_predictions(logits_NC: Tensor, split: Split) -> ClassPredictions:
         ranks=target_ranks(logits_NC, split.targets).cpu().numpy(),
         probabilities=logits_NC.softmax(1).cpu().numpy(),
         class_names=split.class_names,
+        uncertainties=None if uncertainties_N is None else uncertainties_N.cpu().numpy(),
     )

@@ -45,6 +45,7 @@ class Learner:
 
     def train_mode(self) -> None:
         self.model.train()
+        self.loss.train()
         for layer in self.frozen:
             layer.eval()
 

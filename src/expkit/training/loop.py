@@ -155,6 +155,7 @@ def score(
 ) -> MetricAccumulator:
     """Evaluate a split in one pass."""
     model = learner.eval_model.eval()
+    learner.loss.eval()  # one that follows the training must not follow this pass
     forward = learner.forward if model is learner.model else model
     accumulator = MetricAccumulator(learner.device.torch_device, closely=closely)
     for images_BCHW, targets in split.batches(batch_size):

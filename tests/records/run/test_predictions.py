@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,37 @@ def test_awkward_names_come_back(tmp_path: Path) -> None:
     assert list(read.class_names) == AWKWARD
     np.testing.assert_allclose(read.probabilities, written.probabilities, rtol=1e-5)
     assert read.probabilities.dtype == np.float32
+
+
+def test_uncertainty_is_the_last_column_and_comes_back(tmp_path: Path) -> None:
+    """Beside a class of that name too; files without the column have none."""
+    names = ["a", "uncertainty"]
+    plain = answers("val", names)
+    write_predictions(tmp_path / "plain.csv", [plain])
+    assert read_class_predictions(tmp_path / "plain.csv", names)["val"].uncertainties is None
+    uncertain = replace(plain, uncertainties=np.array([0.25, 1.5], dtype=np.float32))
+    write_predictions(tmp_path / "p.csv", [uncertain])
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][-3:] == ["a", "uncertainty", "uncertainty"]
+    assert [row[-1] for row in rows[1:]] == ["0.25", "1.5"]
+    read = read_class_predictions(tmp_path / "p.csv", names)["val"]
+    assert read.uncertainties is not None
+    assert read.uncertainties.tolist() == [0.25, 1.5]
+    np.testing.assert_allclose(read.probabilities, plain.probabilities, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("header", "value"), [("uncertainty", "-0.1"), ("other", "0.1")])
+def test_a_last_column_that_is_no_uncertainty_is_refused(
+    tmp_path: Path, header: str, value: str
+) -> None:
+    """One below zero, and one of another name."""
+    write_predictions(tmp_path / "p.csv", [answers("val", ["a", "b"])])
+    first, *rows = (tmp_path / "p.csv").read_text().splitlines()
+    lines = [f"{first},{header}", *(f"{row},{value}" for row in rows)]
+    (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=r"below 0|other ones"):
+        read_class_predictions(tmp_path / "p.csv", ["a", "b"])
 
 
 @pytest.mark.parametrize("name", ["split", "sample", "target", "prediction", "target_rank"])

@@ -50,6 +50,7 @@ def test_puzzle_run_has_every_picture_in_order(tmp_path: Path, unrendered: None)
         "curves_train",
         "confused_pairs",
         "reliability",
+        "risk_coverage",
         "puzzle_accuracy",
         "puzzle_heatmap",
         "puzzle_grid",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from expkit.errors import UserError
+from expkit.losses.adaptive_focal import AdaptiveFocal
 from expkit.sweeps.stacked_seeds.stackable import refuse_unstackable
 from expkit.training.device import Device
 from expkit.training.learner import Learner
@@ -114,6 +115,17 @@ def test_a_layer_is_refused_by_its_name(layer: Callable[[], nn.Module], told: st
         refuse(lambda: net(layer()))
     assert refused.value.what.startswith(told)
     assert refused.value.details["do"] == "use launcher=local"
+
+
+def test_a_loss_that_follows_the_training_is_refused() -> None:
+    """Each seed's class weights follow its own predictions."""
+    loss = AdaptiveFocal().build([2, 1, 1])
+    before = {name: each.clone() for name, each in loss.named_buffers()}
+    with pytest.raises(UserError) as refused:
+        refuse(loss=loss)
+    assert "AdaptiveFocalLoss.of_predictions changes" in refused.value.what
+    assert refused.value.details["do"] == "use launcher=local"
+    assert all(torch.equal(each, before[name]) for name, each in loss.named_buffers())
 
 
 def test_weights_of_classes_with_smoothing_are_refused() -> None:

@@ -7,6 +7,7 @@ the user's own modules, which may.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -195,6 +196,18 @@ def _check_arguments_of(part: _Part, trusted: Collection[str]) -> None:
     is_whole = part.is_final and not is_partial
     where = f" ({part.target})"
     _check_arguments(given, signature, part.key, where, is_final=is_whole, late=late)
+    if part.is_expkits:
+        _check_together(part.target, given)
+
+
+def _check_together(target: str, given: Mapping[str, object]) -> None:
+    """Refuse values that do not go together, where the stated arguments know of such."""
+    stated: Any = stated_arguments(target)
+    if hasattr(stated, "check_together"):
+        defaults = {each.name: each.default for each in dataclasses.fields(stated)}
+        stated.check_together(
+            **{n: v for n, v in {**defaults, **given}.items() if v is not dataclasses.MISSING}
+        )
 
 
 def _given(node: Mapping[str, object]) -> dict[str, object]:

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float32]
 
+NUM_FIRST = 5  # columns before the probabilities
 UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
 
 
 def header_of(predictions: Predictions) -> list[str]:
     """Return the columns of the CSV."""
     if isinstance(predictions, ClassPredictions):
-        return class_header(predictions.class_names)
+        has_uncertainty = predictions.uncertainties is not None
+        return class_header(predictions.class_names, has_uncertainty=has_uncertainty)
     return value_header(predictions.target_names)
 
 
@@ -40,17 +42,22 @@ def rows_of(predictions: Predictions) -> Iterator[list[str]]:
 
 
 def _class_rows(given: ClassPredictions) -> Iterator[list[str]]:
-    line = ",".join(["%.6g"] * len(given.class_names))
+    import numpy as np
+
+    columns = given.probabilities
+    if given.uncertainties is not None:
+        columns = np.column_stack([columns, given.uncertainties])
+    line = ",".join(["%.6g"] * columns.shape[1])
     names = [safe_cell(name) for name in given.class_names]
-    for sample, target, prediction, rank, probabilities in zip(
+    for sample, target, prediction, rank, row in zip(
         given.samples,
         given.targets.tolist(),
         given.predictions.tolist(),
         given.ranks.tolist(),
-        given.probabilities.tolist(),
+        columns.tolist(),
         strict=True,
     ):
-        numbers = (line % tuple(probabilities)).split(",")
+        numbers = (line % tuple(row)).split(",")
         first = [given.split, safe_cell(sample), names[target], names[prediction], str(rank)]
         yield [*first, *numbers]
 
@@ -63,10 +70,10 @@ def _value_rows(given: ValuePredictions) -> Iterator[list[str]]:
         yield [given.split, safe_cell(sample), *numbers]
 
 
-def class_header(class_names: Sequence[str]) -> list[str]:
+def class_header(class_names: Sequence[str], *, has_uncertainty: bool = False) -> list[str]:
     """The columns of a classification: by position, as a class may be called "split" itself."""
     first = ["split", "sample", "target", "prediction", "target_rank"]
-    return [*first, *map(safe_cell, class_names)]
+    return [*first, *map(safe_cell, class_names), *(["uncertainty"] if has_uncertainty else [])]
 
 
 def value_header(target_names: Sequence[str]) -> list[str]:
@@ -87,13 +94,19 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
 
     index = {name: number for number, name in enumerate(class_names)}
     text = ("split", "sample", "target", "prediction")
-    table = _read_table(path, class_header(class_names), text, len(class_names))
+    plain = class_header(class_names)
+    has_uncertainty = len(_read_header(path)) == len(plain) + 1
+    header = class_header(class_names, has_uncertainty=has_uncertainty)
+    table = _read_table(path, header, text, len(header) - NUM_FIRST)
     ranks = table.iloc[:, 4].to_numpy(np.float64)
     if not np.isin(ranks, np.arange(len(class_names) + 1)).all():  # the last: NaN
         raise ValueError("a rank is of no class")
-    probabilities = table.iloc[:, 5:].to_numpy(np.float64)
+    probabilities = table.iloc[:, NUM_FIRST : len(plain)].to_numpy(np.float64)
     if (probabilities < 0).any() or (probabilities > 1).any():  # NaN is neither
         raise ValueError("a probability is outside of 0 to 1")
+    uncertainties = table.iloc[:, -1].to_numpy(np.float64) if has_uncertainty else None
+    if uncertainties is not None and (uncertainties < 0).any():
+        raise ValueError("an uncertainty is below 0")
     return {
         str(split): ClassPredictions(
             split=str(split),
@@ -103,6 +116,9 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
             ranks=ranks[part.index].astype(np.int64),
             probabilities=probabilities[part.index].astype(np.float32),
             class_names=class_names,
+            uncertainties=None
+            if uncertainties is None
+            else uncertainties[part.index].astype(np.float32),
         )
         for split, part in table.groupby("split", sort=False)
     }
@@ -128,18 +144,21 @@ def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str,
     }
 
 
+def _read_header(path: Path) -> list[str]:
+    with open_to_read(path) as stream:
+        wrapped = io.TextIOWrapper(stream, "utf-8", UNDECODABLE, newline="")
+        return [plain_cell(cell) for cell in next(csv.reader(wrapped), [])]
+
+
 def _read_table(
     path: Path, header: Sequence[str], text: Sequence[str], num_numbers: int
 ) -> pd.DataFrame:
     """The rows below this header, with so many columns of numbers at the end."""
     import pandas as pd
 
+    if _read_header(path) != [plain_cell(cell) for cell in header]:
+        raise ValueError("its columns are other ones")
     with open_to_read(path) as stream:
-        wrapped = io.TextIOWrapper(stream, "utf-8", UNDECODABLE, newline="")
-        found = next(csv.reader(wrapped), [])
-        if [plain_cell(cell) for cell in found] != [plain_cell(cell) for cell in header]:
-            raise ValueError("its columns are other ones")
-        stream.seek(0)
         columns = [*text, *map(str, range(len(text), len(header)))]
         table = pd.read_csv(
             stream,

@@ -16,6 +16,7 @@ from expkit.reports.formatting import samples_of
 from expkit.reports.plots import style
 from expkit.reports.plots.augmentation import draw_mosaic
 from expkit.reports.plots.class_bars import draw_classes
+from expkit.reports.plots.class_weights import draw_class_weights
 from expkit.reports.plots.confident_errors import draw_confident_errors
 from expkit.reports.plots.confusion import draw_confusion
 from expkit.reports.plots.curves import draw_curves
@@ -26,6 +27,7 @@ from expkit.reports.plots.precision_recall import draw_precision_recall
 from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
 from expkit.reports.plots.regression import draw_regression
 from expkit.reports.plots.reliability import draw_reliability
+from expkit.reports.plots.risk_coverage import draw_risk_coverage
 from expkit.reports.plots.threshold import draw_thresholds
 
 NUM_SHOWN = 8
@@ -43,10 +45,12 @@ def draw_plots(
     with style.styled(), style.in_format(plot_format or format_of(run.config)):
         return [
             *draw_curves(run, folder),
+            *draw_class_weights(run, folder),
             *draw_confusion(run, folder),
             *draw_classes(run, folder),
             *draw_precision_recall(run, folder),
             *draw_reliability(run, folder),
+            *draw_risk_coverage(run, folder),
             *draw_thresholds(run, folder),
             *draw_confident_errors(run, folder),
             *draw_regression(run, folder),

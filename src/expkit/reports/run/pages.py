@@ -22,6 +22,10 @@ from expkit.reports.run.summary import Summary, summarize
 from expkit.reports.run.threshold_page import threshold_screen
 
 PLOTS = "plots"
+SELECTIVE = (
+    "Errors among the samples that are kept where the least sure are withheld. AURC is the mean "
+    "error rate over all fractions kept: 0 is perfect, the error rate itself is no order at all."
+)
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
@@ -94,6 +98,9 @@ def _results(run: Run, summary: Summary) -> list[str]:
     if classes:
         few = len(summary["classes"][summary["judged_split"]]) <= MAX_CLASSES
         parts += ["## Classes", "" if few else f"The {MAX_CLASSES} with the lowest F1.", classes]
+    selective = summary_tables.selective_table(summary)
+    if selective:
+        parts += ["## Selective prediction", SELECTIVE, selective]
     reference = summary_tables.reference_table(run, summary)
     if reference:
         parts += ["## Beside the reference", reference]

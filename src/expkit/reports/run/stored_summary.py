@@ -90,6 +90,7 @@ class StoredSummary(TypedDict, total=False):
     intervals: Mapping[str, Mapping[str, tuple[Finite, Finite]]]
     classes: Mapping[str, list[StoredClass]]
     criteria: list[StoredCriterion]
+    selective: Mapping[str, Mapping[str, Mapping[str, Finite]]]
     findings: list[Finding]
     held_out_gap: StoredGap | None
     best_epoch: Count | None

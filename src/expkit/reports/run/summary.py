@@ -12,7 +12,7 @@ from expkit.diagnosis.examine import examine, load_rules
 from expkit.metrics.baselines import chance_levels, constant_levels
 from expkit.metrics.classification import decisive_sample
 from expkit.metrics.criteria import Criterion, parse_criterion
-from expkit.metrics.selective_prediction import Sure
+from expkit.metrics.selective_prediction import Sure, risk_coverages
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent
@@ -75,6 +75,10 @@ def summarize(run: Run) -> Summary:
             if (found := decisive_sample(predictions)) is not None
         },
         "sure": _sure(run),
+        "selective": {
+            split: {name: curve.to_json() for name, curve in risk_coverages(predictions).items()}
+            for split, predictions in run.predictions.items()
+        },
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(metadata, metrics),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from expkit.metrics.selective_prediction import SUREST
 from expkit.records.run.reader import Run
 from expkit.reports import formatting
 from expkit.reports.markdown import without_places
@@ -79,6 +80,22 @@ def _class_cell(row: Mapping[str, Any], metric: str) -> str:
     ends = row.get(f"{metric}_interval")
     shown = formatting.figure(metric, row[metric])
     return f"{shown} ({formatting.interval(metric, ends)})" if ends else shown
+
+
+def selective_table(summary: Summary) -> str:
+    """The errors among the surest samples of the judged split; empty where none were measured."""
+    found = summary.get("selective", {}).get(summary["judged_split"], {})  # older ones have none
+    rows = [
+        (
+            name,
+            f"{figures['aurc']:.4g}",
+            f"{figures['excess_aurc']:.4g}",
+            formatting.percent(figures["error_of_surest"]),
+        )
+        for name, figures in found.items()
+    ]
+    surest = f"wrong among the surest {formatting.percent(SUREST, 0)}"
+    return Table(("order", "AURC", "above the best order", surest), rows).markdown() if rows else ""
 
 
 def criteria_table(summary: Summary) -> str:

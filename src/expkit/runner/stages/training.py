@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Collection, Mapping
@@ -142,7 +143,7 @@ class Training(arguments.Training):
         return Learner(
             model,
             optimizer,
-            parts.loss,
+            copy.deepcopy(parts.loss),  # a loss may have state, and each learner its own
             parts.device,
             scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),
             max_gradient_norm=self.max_gradient_norm,

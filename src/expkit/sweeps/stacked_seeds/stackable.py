@@ -42,6 +42,7 @@ def refuse_unstackable(
     _refuse_settings(first, key)
     with preserve_state(first.model, first.loss):
         _refuse_draws(first, images_BCHW, targets_B)
+        _refuse_following(first, images_BCHW, targets_B)
     for learner in learners:
         learner.device = replace(device, precision="fp32")
     alone = [_gradients_alone(each, images_BCHW, targets_B) for each in learners]
@@ -117,6 +118,18 @@ def _refuse_draws(learner: Learner, images_BCHW: Tensor, targets_B: Tensor) -> N
         drawn.append(f"loss ({type(learner.loss).__name__})")
     if drawn:  # the innermost layer is left first
         raise _refusal(f"{drawn[0]} draws random numbers", f"model: {drawn[0]}")
+
+
+def _refuse_following(learner: Learner, images_BCHW: Tensor, targets_B: Tensor) -> None:
+    """A loss whose buffers change with the training has others for each seed."""
+    learner.train_mode()
+    before = {name: each.clone() for name, each in learner.loss.named_buffers()}
+    with torch.no_grad():
+        learner.loss(learner.model(learner.device.arrange(images_BCHW)), targets_B)
+    for name, buffer in learner.loss.named_buffers():
+        if not buffer.equal(before[name]):
+            kind = type(learner.loss).__name__
+            raise _refusal(f"{kind}.{name} changes as the training goes", f"loss: {kind}")
 
 
 def _generator_state(device: torch.device) -> Tensor:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float32]
 
+PLAIN = "predictions_plain.csv"  # of the model alone, beside those averaged over views
 UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
 
 

@@ -40,6 +40,7 @@ class Threshold:
     seed: int  # of the halves
     verdict: Verdict  # of the half that did not choose
     evidence: Mapping[str, Any]
+    temperature: Finite = 1.0  # of the probabilities that were cut (expkit calibrate)
 
     @property
     def is_confirmed(self) -> bool:

@@ -1,0 +1,60 @@
+"""Criteria on a command line: what a user types, and what the config holds of it."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from small_metadata import DIGITS
+
+from expkit.config.compose import change_parts
+from expkit.config.criteria_words import EXAMPLE, name_criteria, spell_criteria
+from expkit.errors import UserError
+from expkit.runner.stated_criteria import check_criteria
+
+
+def stated(*words: str) -> dict[str, object]:
+    """The criteria of a config that states none, after these words."""
+    return name_criteria(change_parts({"criteria": {}}, words)["criteria"])
+
+
+@pytest.mark.parametrize(
+    ("word", "criteria"),
+    [
+        ('criteria={val/recall[*]: "> 0.85"}', {"val/recall[*]": "> 0.85"}),
+        ("criteria={ece: < 0.05, accuracy: '> 0.9'}", {"ece": "< 0.05", "accuracy": "> 0.9"}),
+        ('++criteria.recall[*]="> 0.85"', {"recall[*]": "> 0.85"}),
+        ('++criteria.val/accuracy="> 0.9"', {"val/accuracy": "> 0.9"}),
+        ('criteria={recall[pit/stone [2]]: ">= 0.9"}', {"recall[pit/stone [2]]": ">= 0.9"}),
+        ('criteria={test/f1[a=b, c: d]: "> 0.5",}', {"test/f1[a=b, c: d]": "> 0.5"}),
+        ('++criteria.val={recall: {*: "> 0.85"}}', {"val/recall[*]": "> 0.85"}),
+        ('+criteria.accuracy="> 0.9"', {"accuracy": "> 0.9"}),
+    ],
+)
+def test_words_state_criteria_by_their_names(word: str, criteria: dict[str, str]) -> None:
+    """Hydra's grammar has no key with a bracket or a slash: these came only from a YAML."""
+    assert stated(word) == criteria
+
+
+def test_the_line_of_the_guide_is_read_as_a_shell_hands_it_over() -> None:
+    """The quotes around the word keep the shell from taking `[*]` and `>` for its own."""
+    (word,) = shlex.split("""'criteria={val/recall[*]: "> 0.85"}'""")
+    (criterion,) = check_criteria(stated(word), DIGITS)
+    assert (criterion.split("test"), criterion.metric) == ("val", "recall[*]")
+
+
+def test_a_word_stands_above_the_same_criterion_of_a_recipe() -> None:
+    """A YAML has it by its name, the word as a mapping: one criterion, the user's."""
+    recipe = {"criteria": {"recall[pit]": "> 0.9", "accuracy": "> 0.8"}}
+    changed = change_parts(recipe, ['criteria={recall[pit]: "> 0.99"}'])
+    assert name_criteria(changed["criteria"]) == {"recall[pit]": "> 0.99", "accuracy": "> 0.8"}
+    assert stated("criteria={}") == stated("criteria=none") == {}
+
+
+@pytest.mark.parametrize("text", ["recall[*: 3", 'accuracy "> 0.9"', "accuracy: {a: 1}"])
+def test_what_cannot_be_read_is_refused_with_an_example_that_can(text: str) -> None:
+    """One screen, and its advice is taken."""
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        spell_criteria(["seed=1", f"criteria={{{text}}}"])
+    assert EXAMPLE in str(caught.value.details["do"])
+    assert list(stated(*shlex.split(EXAMPLE))) == ["accuracy", "recall[*]"]

@@ -41,17 +41,13 @@ def main(words: Sequence[str]) -> int:
     )
     given = parser.parse_args(words)
     run = find_run(given.run)
-    found, before = fit_kept_temperature(run, given.seed), _earlier(run)
+    found, before = fit_kept_temperature(run, given.seed), read_temperature(run.path)
     keeps = found.helps or given.force
     drawn = _keep(run, found) if keeps else None
-    print(temperature_screen(found, run.dataset))
+    print(temperature_screen(found, run))
     for line in _outcome(run, before, drawn):
         print(line)
     return EXIT_HELPS if found.helps else EXIT_DOES_NOT
-
-
-def _earlier(run: Run) -> KeptTemperature | None:
-    return read_temperature(run.path)
 
 
 def _keep(run: Run, found: KeptTemperature) -> Path:

@@ -108,8 +108,8 @@ def select(predictions: ClassPredictions, chosen: Ints) -> ClassPredictions:
 def changes_of(before: ClassPredictions, after: ClassPredictions) -> Mapping[str, Change]:
     """Return log loss and calibration error before and after, with intervals of the difference.
 
-    Both are taken of the same resamples. A resample is less calibrated than the whole, before and
-    after alike: the interval of that difference is therefore a little too wide, and not too narrow.
+    Both are taken of the same resamples. A resample is less calibrated than the whole, the more so
+    the better the whole is: the interval sees rather too little of a gain in ECE than too much.
     """
     import numpy as np
 

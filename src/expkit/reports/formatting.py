@@ -9,7 +9,7 @@ from typing import Any
 from expkit.diagnosis.finding import counted
 from expkit.metrics.criteria import shown_bound, value_beside
 from expkit.metrics.mcnemar import LEVEL
-from expkit.metrics.names import FRACTION, Measure
+from expkit.metrics.names import FRACTION, LATENCY, Measure
 from expkit.metrics.p_values import p_value
 from expkit.metrics.percentages import hundredths, percent_range, points
 from expkit.metrics.percentages import percent as percent
@@ -89,7 +89,9 @@ def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
 
 def _tta(tta: Mapping[str, Any]) -> str:
     """What averaging over views costs, and what it gains on the same samples."""
-    text = f"averaged with views ({', '.join(tta['views'])}): {tta['passes']} passes an image"
+    text = f"averaged with views of each image ({', '.join(tta['views'])})"
+    if passes := tta.get("passes"):
+        text += f": {passes:.0f} passes"
     ours, plain = tta.get("seconds_per_image"), tta.get("plain_seconds_per_image")
     if ours and plain:
         text += f", {ours / plain:.2g} x the time ({1000 * ours:.3g} ms, plain {1000 * plain:.3g})"
@@ -135,8 +137,9 @@ def bound(criterion: Mapping[str, Any]) -> str:
 
 
 def asked(criterion: Mapping[str, Any]) -> str:
-    """A criterion with its split: `test/accuracy > 94.5 %`."""
-    return f"{criterion['split']}/{criterion['metric']} {bound(criterion)}"
+    """A criterion with its split: `test/accuracy > 94.5 %`; a latency is of no split."""
+    of = "" if criterion["metric"] in LATENCY else f"{criterion['split']}/"
+    return f"{of}{criterion['metric']} {bound(criterion)}"
 
 
 def reached(criterion: Mapping[str, Any]) -> str:

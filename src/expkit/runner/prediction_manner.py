@@ -22,7 +22,7 @@ class Manner:
 
     @classmethod
     def of(cls, run: Run, tta: Sequence[View], *, is_plain: bool = False) -> Manner:
-        """The manner that a command asks for; `is_plain` without the temperature that the run keeps."""
+        """The manner that a command asks for; `is_plain` is without the temperature kept."""
         refuse_unsuitable(tta, run.dataset, f"--tta {','.join(tta)}")
         has_none = is_plain or run.dataset.class_names is None
         temperature, remark = (1.0, "") if has_none else temperature_of(run)

@@ -8,7 +8,6 @@ from typing import Any
 from expkit.metrics.mcnemar import McNemar
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.reader import Run
-from expkit.training.arguments import num_passes
 
 
 def manner_of(run: Run) -> dict[str, Any]:
@@ -18,18 +17,20 @@ def manner_of(run: Run) -> dict[str, Any]:
     if views := run.evaluation.get("tta"):
         found["tta"] = {
             "views": list(views),
-            "passes": num_passes(views),
-            **_times(run),
+            **_cost(run),
             **_gain(run),
         }
     return found
 
 
-def _times(run: Run) -> dict[str, float | None]:
-    """Seconds an image, with and without, measured one after the other."""
+def _cost(run: Run) -> dict[str, float | None]:
+    """Passes and seconds an image, and the seconds of the plain model just before."""
     stages = [stage for stage in run.stages if stage.kind == "Evaluation"]
     figures = (stages[-1].figures if stages else None) or {}
-    return {name: figures.get(name) for name in ("seconds_per_image", "plain_seconds_per_image")}
+    return {
+        name: figures.get(name)
+        for name in ("passes", "seconds_per_image", "plain_seconds_per_image")
+    }
 
 
 def _gain(run: Run) -> Mapping[str, Any]:

@@ -105,7 +105,7 @@ def _results(run: Run, summary: Summary) -> list[str]:
 
 def _temperature(run: Run) -> list[str]:
     kept = read_temperature(run.path)
-    screen = None if kept is None else temperature_screen(kept, run.dataset)
+    screen = None if kept is None else temperature_screen(kept, run)
     return ["## Calibration", markdown.block(screen)] if screen else []
 
 

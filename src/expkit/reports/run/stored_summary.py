@@ -77,7 +77,7 @@ class StoredTta(TypedDict, total=False):
     """Test-time augmentation, its cost and its gain."""
 
     views: list[str]
-    passes: Count
+    passes: Finite | None
     seconds_per_image: Seconds | None
     plain_seconds_per_image: Seconds | None
     split: str

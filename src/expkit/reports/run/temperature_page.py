@@ -6,16 +6,17 @@ import textwrap
 
 from expkit.metrics.calibration import NUM_BINS
 from expkit.records.run.kept_temperature import KeptTemperature, RecordedChange
-from expkit.records.run.metadata import DatasetMetadata
+from expkit.records.run.reader import Run
 from expkit.reports.formatting import percent
 
 WIDTH = 90
 
 
-def temperature_screen(found: KeptTemperature, metadata: DatasetMetadata) -> str:
+def temperature_screen(found: KeptTemperature, run: Run) -> str:
     """For the terminal and the page: the temperature, a table before and after, the verdict."""
     also = ""
-    if found.split == metadata.monitored_split:
+    is_best = run.evaluation.get("weights", "best") == "best"
+    if is_best and found.split == run.dataset.monitored_split:
         also = f"\n  {found.split} also chose the epoch, which flatters both halves a little"
     side = "less" if found.temperature > 1 else "more"
     lines = [

@@ -52,7 +52,7 @@ class Evaluation:
     weights: Literal["best", "last"] = "best"
     unknown_classes: Literal["refuse", "leave_out"] = "refuse"  # samples of them in other data
     batch_size: Annotated[int, Ge(1)] = 256
-    temperature: Annotated[float, Gt(0)] = 1.0
+    temperature: Annotated[float, Ge(0.01), Le(100)] = 1.0
     tta: Sequence[View] = ()
 
 

@@ -26,6 +26,7 @@ from expkit.runner.session import Session
 from expkit.runner.stages import arguments
 from expkit.runner.stages.training import Training, check_trained
 from expkit.runner.unsuitable_views import refuse_unsuitable
+from expkit.training.arguments import num_passes
 from expkit.training.checkpoint import load_weights
 from expkit.training.inference import predict
 from expkit.training.latency import measure_latency
@@ -94,9 +95,10 @@ class Evaluation(arguments.Evaluation):
         predictor = as_predictor(model, self.temperature, self.tta)
         figures = self._predict_plainly(session, model) if self.tta else {}
         predictions, times = self._predict(session, predictor)
+        passes = num_passes(self.tta)
         session.folder.write_predictions(predictions)
         self._keep_mistakes(session, predictions)
-        figures |= {"seconds_per_image": times} if self.tta else {}
+        figures |= {"seconds_per_image": times, "passes": passes} if self.tta else {}
         figures |= _measure_latency(session, predictor)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started

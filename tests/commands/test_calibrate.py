@@ -123,6 +123,7 @@ def test_where_it_does_not_help_nothing_is_kept_but_by_force(run_here: Expkit) -
     assert not kept.helps
 
 
+@pytest.mark.slow
 def test_a_second_call_takes_the_place_of_the_first_and_says_so(run_here: Expkit) -> None:
     """Another seed, other halves; thresholds of the earlier probabilities are named."""
     run = make_run()
@@ -138,6 +139,7 @@ def test_a_second_call_takes_the_place_of_the_first_and_says_so(run_here: Expkit
     assert "choose anew: the thresholds of pit" in done.out
 
 
+@pytest.mark.slow
 def test_thresholds_cut_the_probabilities_that_predict_will_give(run_here: Expkit) -> None:
     """At the kept temperature, which the threshold remembers; or of the plain softmax."""
     run = make_run()
@@ -169,6 +171,7 @@ def test_a_temperature_is_of_no_use_to_other_weights(run_here: Expkit) -> None:
     assert f"expkit calibrate {run.name}" in remark
 
 
+@pytest.mark.slow
 def test_recorded_probabilities_are_brought_back_to_temperature_one(run_here: Expkit) -> None:
     """A run that was evaluated at temperature 2 gets the temperature of its plain softmax."""
     plain = make_run()

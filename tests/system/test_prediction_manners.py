@@ -18,11 +18,23 @@ from expkit.records.run.kept_temperature import KeptTemperature, RecordedChange,
 from expkit.records.run.reader import Run
 
 DIGITS = (
-    *("dataset=digits", "dataset.limit=20", "procedure=full", "procedure.train.max_epochs=2"),
-    *("device.precision=fp32", "device.threads=1", "optimizer.lr=0.003", "name=digits"),
+    *("dataset=digits", "dataset.limit=20", "procedure=full", "procedure.train.max_epochs=8"),
+    *(
+        "device.precision=fp32",
+        "device.threads=1",
+        "optimizer.lr=0.01",
+        "model.init=kaiming",
+        "name=digits",
+    ),
     'criteria={val/recall[*]: "> 0.01", max_predicted_fraction: "< 0.9", latency_seconds: "< 5"}',
 )
 TEMPERATURE = 2.5
+
+
+@pytest.fixture(autouse=True)
+def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of the time, and have tests of their own."""
+    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
 
 @pytest.fixture
@@ -68,6 +80,7 @@ def test_criteria_of_a_command_line_are_judged(trained: Path) -> None:
     assert "val/recall[*]" in (trained / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_an_evaluation_takes_the_kept_temperature(run_here: Expkit, trained: Path) -> None:
     """Flatter probabilities, the same predictions; its config has the number, for a resume."""
     plain = Run(trained).predictions["val"]

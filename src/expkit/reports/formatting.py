@@ -154,6 +154,8 @@ def reached(criterion: Mapping[str, Any]) -> str:
             criterion["bound"],
             is_fraction=is_fraction(criterion["metric"]),
         )
+        if criterion["metric"] in LATENCY and abs(value) < abs(criterion["bound"]) / 10:
+            text = f"{value:.3g}"  # a small part of its bound, of which 0.0001 says little
     return f"{text}{_details(criterion)}"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from small_metadata import DIGITS
@@ -36,11 +39,28 @@ def test_words_state_criteria_by_their_names(word: str, criteria: dict[str, str]
     assert stated(word) == criteria
 
 
-def test_the_line_of_the_guide_is_read_as_a_shell_hands_it_over() -> None:
-    """The quotes around the word keep the shell from taking `[*]` and `>` for its own."""
-    (word,) = shlex.split("""'criteria={val/recall[*]: "> 0.85"}'""")
-    (criterion,) = check_criteria(stated(word), DIGITS)
-    assert (criterion.split("test"), criterion.metric) == ("val", "recall[*]")
+def lines_of_the_guide() -> list[str]:
+    page = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
+    return [line.strip() for line in page.splitlines() if re.match(r"    expkit .*criteria", line)]
+
+
+@pytest.mark.parametrize("line", lines_of_the_guide())
+def test_each_line_of_the_guide_is_read_as_a_shell_hands_it_over(line: str) -> None:
+    """The quotes around a word keep the shell from taking `[*]` and `>` for its own."""
+    words = [word for word in shlex.split(line, comments=True) if "criteria" in word]
+    data = replace(DIGITS, class_names=("cherry_clean", "cherry_pit", "leaf"))
+    if "dataset.target=position" not in line:
+        assert check_criteria(stated(*words), data)
+
+
+def test_the_guide_states_a_criterion_of_every_class() -> None:
+    """As a shell would hand it over, and as check_criteria then has it."""
+    (line,) = [each for each in lines_of_the_guide() if "val/recall[*]" in each]
+    (word,) = [each for each in shlex.split(line) if "criteria" in each]
+    found = check_criteria(stated(word), DIGITS)
+    assert [(each.split("test"), each.metric) for each in found] == [
+        *(("test", "accuracy"), ("test", "latency_seconds"), ("val", "recall[*]")),
+    ]
 
 
 def test_a_word_stands_above_the_same_criterion_of_a_recipe() -> None:

@@ -114,6 +114,13 @@ class Measure:
         return judged_split if self.split in ("", "held_out") else self.split
 
 
+def is_on_demand(name: str) -> bool:
+    """Tell whether only some runs have it: of one class or the worst, or of other than samples."""
+    measure = Measure.parse(name)
+    kinds = (*ON_DEMAND.values(), LATENCY)
+    return measure.class_name is not None or any(measure.metric in kind for kind in kinds)
+
+
 def is_lower_better(name: str) -> bool:
     """Tell whether a lower value is better, of a metric with or without split and class."""
     return Measure.parse(name).metric in LOWER_IS_BETTER

@@ -57,8 +57,8 @@ def at_temperature(predictions: ClassPredictions, temperature: float) -> ClassPr
     if temperature == 1:
         return predictions
     probabilities = _softmax(_logs(predictions.probabilities) / temperature).astype(np.float32)
-    first = probabilities[np.arange(len(probabilities)), predictions.predictions]
-    assert (~(first < probabilities.max(axis=1))).all(), "a temperature changes no ranking"
+    first = probabilities[np.arange(len(probabilities)), predictions.probabilities.argmax(axis=1)]
+    assert not (first < probabilities.max(axis=1)).any(), "a temperature changes no ranking"
     return replace(predictions, probabilities=probabilities)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
@@ -36,7 +36,7 @@ class KeptTemperature:
 
     temperature: Annotated[float, Ge(LOWEST), Le(HIGHEST)]
     weights_sha256: str  # of the weights that it is for: it is of no use to others
-    split: str  # whose halves fitted and confirmed it
+    split: Literal["val"]  # whose halves fitted and confirmed it
     seed: Count  # of the halves
     num_fitted: Count
     num_confirmed: Count

@@ -45,13 +45,14 @@ def draw_temperature(run: Run, folder: Path) -> list[Path]:
     before = None if kept is None else confirming_half(run, kept)
     if kept is None or before is None:
         return []
-    after = at_temperature(before, kept.temperature)
+    halves = before, at_temperature(before, kept.temperature)
+    drawn = [each for half in halves if (each := Calibration.of(half)) is not None]
+    if len(drawn) < len(halves):
+        return []
     figure = style.new_figure(11, 6.6)
     rows = figure.subplots(2, 2, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]})
     titles = ("temperature 1", f"temperature {kept.temperature:.4g}")
-    for column, (predictions, name) in enumerate(zip((before, after), titles, strict=True)):
-        calibration = Calibration.of(predictions)
-        assert calibration is not None, "what is not finite was refused"
+    for column, (calibration, name) in enumerate(zip(drawn, titles, strict=True)):
         upper, lower = rows[0][column], rows[1][column]
         _draw_bins(upper, calibration)
         error = 100 * calibration.error

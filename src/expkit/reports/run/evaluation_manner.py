@@ -8,6 +8,7 @@ from typing import Any
 from expkit.metrics.mcnemar import McNemar
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.reader import Run
+from expkit.sanitize import one_line
 
 
 def manner_of(run: Run) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def manner_of(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {} if temperature == 1 else {"temperature": temperature}
     if views := run.evaluation.get("tta"):
         found["tta"] = {
-            "views": list(views),
+            "views": [one_line(view) for view in views],
             **_cost(run),
             **_gain(run),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from typing import Literal
 
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, Predictions
@@ -21,7 +22,7 @@ from expkit.records.run.checkpoint_digests import digest_of
 from expkit.records.run.kept_temperature import KeptTemperature, RecordedChange
 from expkit.records.run.reader import Run
 
-SPLIT = "val"  # test is for the verdict alone
+SPLIT: Literal["val"] = "val"  # test is for the verdict alone
 MIN_SAMPLES = 40  # of both halves together: of fewer, no interval says anything
 
 
@@ -64,7 +65,10 @@ def confirming_half(run: Run, calibration: KeptTemperature) -> ClassPredictions 
         return None
     if len(predictions.targets) != calibration.num_fitted + calibration.num_confirmed:
         return None
-    return select(predictions, halves_by_class(predictions.targets, calibration.seed)[1])
+    try:
+        return select(predictions, halves_by_class(predictions.targets, calibration.seed)[1])
+    except ValueError:  # of one sample of a class, which no calibration had
+        return None
 
 
 def _recorded(change: Change) -> RecordedChange:

@@ -30,11 +30,7 @@ from expkit.records.former_names import (
 )
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
-from expkit.records.run.predictions import (
-    PLAIN,
-    read_class_predictions,
-    read_value_predictions,
-)
+from expkit.records.run.predictions import PLAIN, read_class_predictions, read_value_predictions
 from expkit.records.run.schema import (
     FORMAT_VERSION,
     RecordedEnvironment,

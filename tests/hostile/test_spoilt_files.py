@@ -40,6 +40,8 @@ FILES = {
     "summary.json": ("show", "compare", "resume"),
     "digest.json": ("compare", "plot"),
     "threshold.json": ("predict", "plot"),
+    "calibration.json": ("predict", "plot"),
+    "predictions_plain.csv": ("show", "threshold"),
     "labels.json": ("show", "diagnose"),
     "latency.json": ("latency",),
     "log.txt": ("resume",),

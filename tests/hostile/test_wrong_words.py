@@ -51,6 +51,7 @@ MORE = {
     "evaluate": (),
     "predict": ("images/val",),
     "threshold": ("--class", "cat", "--recall", "0.5"),
+    "calibrate": (),
 }
 
 

@@ -7,7 +7,9 @@ import pytest
 from expkit.errors import UserError
 from expkit.metrics.names import (
     CLASS_METRICS,
+    LATENCY,
     METRICS,
+    ON_DEMAND,
     RANGES,
     Measure,
     is_lower_better,
@@ -17,8 +19,16 @@ from expkit.metrics.names import (
 
 def test_every_metric_has_its_range() -> None:
     """A bound on any of them can be checked."""
-    names = {name for metrics in METRICS.values() for name in metrics} | set(CLASS_METRICS)
-    assert names == set(RANGES)
+    kinds = [*METRICS.values(), *ON_DEMAND.values(), CLASS_METRICS, LATENCY]
+    assert {name for metrics in kinds for name in metrics} == set(RANGES)
+
+
+def test_ece_is_the_short_name_of_the_calibration_error() -> None:
+    """One figure with one definition: pages and records have its full name."""
+    assert Measure.parse("val/ece") == Measure("val", "calibration_error")
+    assert Measure.parse("val/ece").name == "val/calibration_error"
+    assert Measure.parse("test/recall[ece]").name == "test/recall[ece]"
+    assert is_lower_better("ece")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
 from small_metadata import DIGITS, POSITIONS
 
+from expkit.config.criteria_words import spell_criteria
 from expkit.errors import UserError
 from expkit.runner.stated_criteria import check_criteria
 
@@ -85,3 +87,56 @@ def test_split_that_the_data_lacks_is_refused() -> None:
     with pytest.raises(UserError, match="no split 'val'") as caught:
         check_criteria({"val/rmse": "< 1"}, POSITIONS)
     assert caught.value.details["allowed"] == "train"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("recal[*]", "recall[*]"),
+        ("max_predicted_fractio", "max_predicted_fraction"),
+        ("eec", "ece"),
+        ("latency_second", "latency_seconds"),
+    ],
+)
+def test_a_misspelt_figure_is_answered_with_the_one_that_was_meant(name: str, nearest: str) -> None:
+    """Also of those that are measured only where they are asked for."""
+    with pytest.raises(UserError, match="cannot be measured") as caught:
+        check_criteria({name: "> 0.5"}, DIGITS)
+    assert caught.value.details["nearest"] == nearest
+    assert "recall[CLASS], recall[*]:" in str(caught.value.details["allowed"])
+
+
+def test_every_class_and_patterns_of_classes_may_be_asked_for() -> None:
+    """A pattern that means no class is refused with the classes that there are."""
+    data = replace(DIGITS, class_names=("cherry_clean", "cherry_pit"))
+    assert len(check_criteria({"recall[*]": "> 0.85", "val/f1[cherry_*]": "> 0.5"}, data)) == 2
+    with pytest.raises(UserError, match="no class 'plum_"):
+        check_criteria({"recall[plum_*]": "> 0.5"}, data)
+
+
+@pytest.mark.parametrize(("bound", "who"), [("< 0.25", "no"), ("<= 1", "every"), ("< 0.2", "no")])
+def test_of_four_classes_one_has_a_quarter_of_the_predictions(bound: str, who: str) -> None:
+    """No model can predict each of them less often; at a quarter and above the bound judges."""
+    data = replace(DIGITS, class_names=tuple("abcd"))
+    with pytest.raises(UserError, match=f"{who} run meets"):
+        check_criteria({"max_predicted_fraction": bound}, data)
+    assert check_criteria({"max_predicted_fraction": "< 0.4"}, data)
+
+
+def test_a_latency_may_be_asked_of_any_model_and_is_of_no_split() -> None:
+    """Of numbers too; `val/latency_seconds` would say that it were another on test."""
+    assert check_criteria({"latency_seconds": "< 5"}, POSITIONS)
+    with pytest.raises(UserError, match="no split") as caught:
+        check_criteria({"val/latency_seconds": "< 5"}, DIGITS)
+    (word,) = shlex.split(str(caught.value.details["do"]))[2:]
+    assert spell_criteria([word]) == [word]
+    with pytest.raises(UserError, match="no run meets"):
+        check_criteria({"latency_seconds": "< 0"}, DIGITS)
+
+
+@pytest.mark.parametrize("name", ["max_predicted_fraction", "ece", "recall[*]"])
+def test_figures_of_classes_are_refused_where_numbers_are_predicted(name: str) -> None:
+    """The criteria that fit are named."""
+    with pytest.raises(UserError, match="regression targets") as caught:
+        check_criteria({name: "> 0.9"}, POSITIONS)
+    assert "criteria=regression" in (caught.value.details["do"] or "")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from expkit.errors import UserError, nearest_of
-from expkit.metrics.names import CLASS_METRICS, Measure
+from expkit.metrics.class_patterns import matching_classes
+from expkit.metrics.classification import most_predicted
+from expkit.metrics.names import CLASS_METRICS, ON_DEMAND, Measure
+from expkit.metrics.predictions import ClassPredictions
 from expkit.records.files import made_whole
 from expkit.records.find_runs import find_runs
 from expkit.records.run.reader import Run, find_run
@@ -189,8 +193,10 @@ def choose_metrics(rows: Sequence[RunRow], wanted: str | None) -> tuple[list[Run
         first = main_metric(plain)
         return list(rows), [first, *(name for name in plain if name != first)]
     measure = Measure.parse(wanted)
-    if measure.metric in CLASS_METRICS and measure.class_name is not None:
-        rows = [_with_class(row, measure) for row in rows]
+    wanted = measure.name
+    is_of_classes = measure.metric in CLASS_METRICS and measure.class_name is not None
+    if is_of_classes or measure.metric in ON_DEMAND["classification"]:
+        rows = [_with_asked(row, measure) for row in rows]
     if all(row.figure(wanted) is None for row in rows):
         raise UserError(
             f"no run has a metric '{wanted}'",
@@ -214,15 +220,34 @@ def _splits(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(f"{name.partition('/')[0]}/" for name in names if "/" in name))
 
 
-def _with_class(row: RunRow, measure: Measure) -> RunRow:
-    """A metric of one class stands in the summary alone."""
+def _with_asked(row: RunRow, measure: Measure) -> RunRow:
+    """A metric of one class, or of the worst, stands in the summary alone."""
     split = measure.split_of(row.judged_split)
     classes, metrics = recall(row.run)["classes"], dict(row.metrics)
     for each in dict.fromkeys([split, *({"val"} & classes.keys())]):  # val chooses what is shown
-        found = (own for own in classes.get(each, ()) if own["class"] == measure.class_name)
-        value = next((own[measure.metric] for own in found), None)
+        if measure.class_name is None:
+            value = _most_predicted(row.run, each)
+        else:
+            value = _of_class(classes.get(each, ()), measure)
         metrics[each] = {**metrics.get(each, {}), measure.unsplit: value}
     return replace(row, metrics=metrics)
+
+
+def _of_class(classes: Sequence[Mapping[str, Any]], measure: Measure) -> float | None:
+    """The figure of a class; by a pattern, the lowest of its classes that have samples."""
+    names = matching_classes(str(measure.class_name), [own["class"] for own in classes])
+    found = [own for own in classes if own["class"] in names]
+    if len(names) > 1:
+        found = [own for own in found if own["count"] > 0]
+    values = [own[measure.metric] for own in found]
+    return None if None in values else min(values, default=None)
+
+
+def _most_predicted(run: Run, split: str) -> float | None:
+    predictions = run.predictions.get(split)
+    if not isinstance(predictions, ClassPredictions):
+        return None
+    return most_predicted(predictions)[1] / len(predictions.targets)
 
 
 def _baseline(groups: Sequence[Recipe], path: Path | None) -> Recipe:

@@ -13,8 +13,9 @@ from expkit.config.targets.check import signature_of
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.reader import Run, find_run
+from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import build, check_output, make_folder, run_experiment
-from expkit.terminal.arguments import Parser
+from expkit.terminal.arguments import Parser, add_manner
 from expkit.terminal.signals import stop_on_signals
 
 EVALUATION = "expkit.runner.stages.evaluation.Evaluation"
@@ -45,6 +46,7 @@ def main(words: Sequence[str]) -> int:
         action="store_true",
         help="leave out samples of classes that the run does not know",
     )
+    add_manner(parser)
     parser.add_argument("--name", help="ends the new folder's name")
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
@@ -62,6 +64,10 @@ def main(words: Sequence[str]) -> int:
     plain["output_dir"] = compose_output_dir(places)
     if arguments.known_classes_only:
         plain["procedure"]["evaluate"]["unknown_classes"] = "leave_out"
+    manner = Manner.of(run, arguments.tta, is_plain=arguments.no_calibration)
+    if manner.remark:
+        print(f"note    {manner.remark}")
+    plain["procedure"]["evaluate"] |= manner.to_stage()
     if arguments.name:
         plain["name"] = arguments.name
     command = ["expkit", "evaluate", *words]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +18,17 @@ from expkit.records.run.predictions import UNDECODABLE
 from expkit.records.run.reader import Run, find_run
 from expkit.records.run.thresholds import FILE, Threshold, decide, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
+from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
-from expkit.terminal.arguments import Parser, count, place
+from expkit.terminal.arguments import Parser, add_manner, count, place
 
 if TYPE_CHECKING:
     from expkit.runner.inference import FilePrediction
 
 DESCRIPTION = """\
-Predict new images, decoded and normalized as the run's own were. Where the run has
-confirmed thresholds (expkit threshold), the decision by them is given too."""
+Predict new images, decoded and normalized as the run's own were. Where the run has a
+temperature (expkit calibrate), the probabilities are at it; where it has confirmed
+thresholds (expkit threshold) of such probabilities, the decision by them is given too."""
 COLUMNS = """\
 columns on the screen and in --csv:
   file               as it was given, or found below a folder
@@ -37,6 +39,7 @@ columns on the screen and in --csv:
                      the next classes, as many as --top asks for
   uncertainty        the entropy of its noisy predictions, of a model that predicts noise
   CLASS, ...         the probability of each class (in --csv only)
+  probabilities      the temperature and the views that made them; only where there are any
   error              why the file could not be read; the others are empty then
 of a model that predicts numbers: file, a column a number, error"""
 
@@ -56,6 +59,7 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
     parser.add_argument("--batch", type=count, default=64, help="images at once (default 64)")
+    add_manner(parser)
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
@@ -64,19 +68,28 @@ def main(words: Sequence[str]) -> int:
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
     paths = list_images(arguments.files)
     _check_target(arguments.csv)
-    table = Table.of(run, arguments.top, every=arguments.csv is not None)
+    manner = Manner.of(run, arguments.tta, is_plain=arguments.no_calibration)
+    table = Table.of(run, arguments.top, manner, every=arguments.csv is not None)
+    for remark in filter(None, (manner.remark, manner.cost)):
+        print(f"note: {remark}", file=sys.stderr)
     with without_collector():
         from expkit.models.uncertainty import predicts_uncertainty
         from expkit.runner.inference import predict_files
         from expkit.runner.restoring import restore
 
     device = {"name": arguments.device} if arguments.device else {}
-    restored = restore(run, trusted=arguments.trust, device=device)
+    restored = restore(
+        run,
+        trusted=arguments.trust,
+        device=device,
+        temperature=manner.temperature,
+        views=manner.views,
+    )
     table = replace(table, has_uncertainty=predicts_uncertainty(restored.model))
     predictions = predict_files(restored, paths, arguments.batch)
     rows = [table.row(prediction) for prediction in predictions]
-    for name in table.unused:
-        print(f"not used: the threshold of {name}, which is not confirmed", file=sys.stderr)
+    for name, reason in table.unused.items():
+        print(f"not used: the threshold of {name}, which is {reason}", file=sys.stderr)
     return tell(rows, table.header, arguments.csv)
 
 
@@ -89,11 +102,12 @@ class Table:
     top: int
     every: bool  # with the probability of each class
     thresholds: Sequence[Threshold]
-    unused: Sequence[str]  # classes whose thresholds were not confirmed
+    unused: Mapping[str, str]  # classes whose thresholds do not hold here, with the reason
+    manner: str  # of the probabilities, where it is not plain
     has_uncertainty: bool = False
 
     @classmethod
-    def of(cls, run: Run, top: int, *, every: bool) -> Table:
+    def of(cls, run: Run, top: int, manner: Manner, *, every: bool) -> Table:
         names = run.dataset.class_names
         kept = read_thresholds(run.path)
         if kept and tuple(kept[0].class_names) != tuple(names or ()):
@@ -102,13 +116,15 @@ class Table:
                 where=str(run.path / FILE),
                 fix="remove the file, and choose them anew: expkit threshold RUN --class NAME ...",
             )
+        unused = {each.class_name: _why_not(each, manner) for each in kept}
         return cls(
             class_names=names,
             target_names=run.dataset.target_names or (),
             top=min(top, len(names or ())),
             every=every,
-            thresholds=[each for each in kept if each.is_confirmed],
-            unused=[each.class_name for each in kept if not each.is_confirmed],
+            thresholds=[each for each in kept if not unused[each.class_name]],
+            unused={name: reason for name, reason in unused.items() if reason},
+            manner=str(manner),
         )
 
     @property
@@ -119,8 +135,9 @@ class Table:
         others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
         each = self.class_names if self.every else ()
         uncertainty = ["uncertainty"] if self.has_uncertainty else []
+        manner = ["probabilities"] if self.manner else []
         first = ["file", "prediction", "confidence", "decision"]
-        return [*first, *others, *uncertainty, *each, "error"]
+        return [*first, *others, *uncertainty, *each, *manner, "error"]
 
     def row(self, prediction: FilePrediction) -> list[str]:
         """One file's cells in the header's order; one that could not be read has a reason."""
@@ -141,8 +158,23 @@ class Table:
             *ranked,
             *([f"{uncertainty:.6g}"] if uncertainty is not None else []),
             *(numbers if self.every else ()),
+            *([self.manner] if self.manner else ()),
             "",
         ]
+
+
+def _why_not(threshold: Threshold, manner: Manner) -> str:
+    """Say why a threshold does not hold for these probabilities; empty where it does."""
+    if not threshold.is_confirmed:
+        return "not confirmed"
+    if manner.views:
+        return "of predictions without --tta"
+    if threshold.temperature != manner.temperature:
+        return (
+            f"of probabilities at temperature {threshold.temperature:.4g}, and these are at "
+            f"{manner.temperature:.4g}: expkit threshold chooses it anew"
+        )
+    return ""
 
 
 def _check_target(to: Path | None) -> None:

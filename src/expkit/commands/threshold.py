@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from expkit.errors import UserError
-from expkit.records.run.reader import find_run
+from expkit.records.run.kept_temperature import temperature_of
+from expkit.records.run.reader import Run, find_run
 from expkit.records.run.thresholds import FILE, keep_threshold, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside
@@ -19,7 +21,7 @@ EXIT_CONFIRMED, EXIT_NOT_CONFIRMED = 0, 1
 
 
 def main(words: Sequence[str]) -> int:
-    run_word, request = _read_words(words)
+    run_word, request, plain = _read_words(words)
     run = find_run(run_word)
     if request.recall is None and request.precision is None:
         raise UserError(
@@ -28,7 +30,10 @@ def main(words: Sequence[str]) -> int:
             fix=f"expkit threshold {shlex.quote(run_word)} "
             f"--class={shlex.quote(request.class_name)} --recall 0.99",
         )
-    threshold = choose_threshold(run, request)
+    temperature, remark = _temperature(run, is_wanted=not plain)
+    if remark:
+        print(f"note  {remark}")
+    threshold = choose_threshold(run, replace(request, temperature=temperature))
     from expkit.reports.plots.files import format_of
     from expkit.reports.plots.style import in_format, styled
     from expkit.reports.plots.threshold import draw_thresholds
@@ -53,7 +58,14 @@ def main(words: Sequence[str]) -> int:
     return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
 
 
-def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest]:
+def _temperature(run: Run, *, is_wanted: bool) -> tuple[float, str]:
+    """The temperature of the probabilities that are cut, as predict will have them."""
+    if run.config.get("evaluates") is not None:  # its records are of one temperature
+        return float(run.evaluation.get("temperature", 1.0)), ""
+    return temperature_of(run) if is_wanted else (1.0, "")
+
+
+def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest, bool]:
     parser = Parser(
         "expkit threshold",
         description="Choose a class's cut-offs on one half of the held-out samples, confirm them "
@@ -74,8 +86,11 @@ def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest]:
     )
     parser.add_argument("--split", help="which held-out split (the judged one)")
     parser.add_argument("--seed", type=seed, default=0, help="of the halves (0)")
+    parser.add_argument(
+        "--no-calibration", action="store_true", help="cut probabilities of the plain softmax"
+    )
     given = parser.parse_args(words)
     request = ThresholdRequest(
         given.class_name, given.recall, given.precision, given.split, given.seed
     )
-    return given.run, request
+    return given.run, request, given.no_calibration

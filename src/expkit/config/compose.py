@@ -19,6 +19,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from expkit.config.criteria_words import spell_criteria
 from expkit.config.hydra_files import BUILT_BY_HYDRA, callbacks_refused, read_checked_files
 from expkit.config.multirun.hydra_task import Task, name_sweep
 from expkit.config.override_errors import (
@@ -57,7 +58,7 @@ class OwnConfFolder(SearchPathPlugin):
 def compose_and_run(words: Sequence[str], task: Task) -> None:
     """Hand the words to Hydra, which calls the task once, with all jobs, or not at all."""
     prepare_hydra()
-    words = [_spell_out_mirror(word) for word in flags_last(words)]
+    words = spell_criteria([_spell_out_mirror(word) for word in flags_last(words)])
     _refuse_idle_words(words)
     if is_sweep(words):
         _require_optuna(words)
@@ -127,6 +128,7 @@ def change_parts(
     """
     refuse_interpolations(parts, "")  # it would be resolved beside the words
     prepare_hydra()
+    words = spell_criteria(words)
     by_group: dict[str, list[str]] = {group: [] for group in parts}
     for word in words:
         group = re.split(r"[=.]", word.lstrip("+~"))[0]

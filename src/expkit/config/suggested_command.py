@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from expkit.config.criteria_words import spell_criteria
 from expkit.config.override_errors import find_fault
 from expkit.errors import UserError
 
@@ -24,6 +25,7 @@ def with_whole_command(
     error: UserError, words: Sequence[str], command: Sequence[str] = ("expkit", "train")
 ) -> UserError:
     """Return the refusal, its advice together with the other words of the command refused."""
+    words = spell_criteria(words)
     lines = str(error.details["do"] or "").splitlines()
     filled = [_filled(line, error, words, command) for line in lines]
     if filled == lines:

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from expkit.config.criteria_words import name_criteria
 from expkit.config.paths import conf_folders, list_choices
 from expkit.config.plain_config import refuse_interpolations
 from expkit.config.schema import PARTS, Config, Diagnosis, Mirror, Plots, Reference
@@ -34,6 +35,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
         plain = {**plain, "mirror": asdict(Mirror(folder=plain["mirror"]))}
     check_fields(plain, Config, "")
     given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
+    given["criteria"] = name_criteria(plain["criteria"])
     config = Config(**given)
     _check_name(config.name)
     _check_rate(config.optimizer)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from expkit.metrics.classification import measure
+from expkit.metrics.names import Measure
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.task_types import TOP
 
@@ -59,6 +60,16 @@ def constant_levels(predictions: Predictions) -> Levels:
         "macro_f1": 2 * largest / (1 + largest) / num_occurring,
         "auroc": 0.5,
     }
+
+
+def levels_on_demand(name: str, num_classes: int) -> tuple[float, float] | None:
+    """Return chance and always one class, of a figure that is measured where it is asked for."""
+    measure = Measure.parse(name)
+    if measure.metric == "max_predicted_fraction":
+        return 1 / num_classes, 1.0
+    if measure.metric == "recall" and measure.class_name is not None:
+        return 1 / num_classes, 0.0  # of the worst class, which is never predicted
+    return None
 
 
 def _class_fractions(predictions: ClassPredictions) -> npt.NDArray[np.float64]:

@@ -33,8 +33,7 @@ class Calibration:
         confidences = predictions.probabilities.max(axis=1).astype(np.float64)
         if not np.isfinite(confidences).all():
             return None
-        # (0, 1/15], (1/15, 2/15] ...: a certainty of 1 belongs to the last bin
-        bins = np.clip(np.ceil(confidences * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+        bins = bins_of(confidences)
         sums = (
             np.bincount(bins, weights=values, minlength=NUM_BINS)
             for values in (None, confidences, (predictions.ranks == 0).astype(np.float64))
@@ -45,6 +44,14 @@ class Calibration:
     def error(self) -> float:
         """ECE: |accuracy - confidence| of each bin, weighted by its samples."""
         return float(abs(self.right_sums - self.confidence_sums).sum() / self.counts.sum())
+
+
+def bins_of(confidences: Floats) -> npt.NDArray[np.int64]:
+    """Number the bins (0, 1/15], (1/15, 2/15] ...: a certainty of 1 belongs to the last one."""
+    import numpy as np
+
+    numbers = np.ceil(confidences * NUM_BINS).astype(np.int64) - 1
+    return np.clip(numbers, 0, NUM_BINS - 1)
 
 
 def calibration_error(predictions: ClassPredictions) -> float:

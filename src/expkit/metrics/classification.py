@@ -50,6 +50,13 @@ def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
     }
 
 
+def most_predicted(predictions: ClassPredictions) -> tuple[str, int]:
+    """Return the class to which most predictions go, and how many."""
+    counts = ClassCounter.of(predictions).count().predicted
+    number = int(counts.argmax())
+    return predictions.class_names[number], int(counts[number])
+
+
 def losses_of(predictions: ClassPredictions) -> Floats:
     """Take the log loss of each sample."""
     return log_losses(predictions.probabilities, predictions.targets)

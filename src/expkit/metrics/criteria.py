@@ -25,7 +25,7 @@ RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
 class Criterion:
     """`accuracy: "> 0.95"` on the judged split, `train/accuracy: "> 0.95"` on the one it names.
 
-    `recall[cherry_pit]: ">= 0.99"` asks it of one class.
+    `recall[cherry_pit]: ">= 0.99"` asks it of one class, `recall[*]: "> 0.85"` of each.
     """
 
     name: str
@@ -88,9 +88,11 @@ def parse_criterion(name: str, condition: object, key: str = "criteria") -> Crit
     )
 
 
-def check_bound(criterion: Criterion, key: str = "criteria") -> None:
-    """A criterion that every run meets, or none, judges nothing."""
-    low, high = RANGES[criterion.measure.metric]
+def check_bound(
+    criterion: Criterion, key: str = "criteria", ends: tuple[float, float] | None = None
+) -> None:
+    """A criterion that every run meets, or none, judges nothing; `ends` are this data's own."""
+    low, high = ends or RANGES[criterion.measure.metric]
     upward = criterion.relation.startswith(">")
     is_strict = len(criterion.relation) == 1
     meets_all = criterion.bound < low if upward else criterion.bound > high

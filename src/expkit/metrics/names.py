@@ -30,7 +30,21 @@ METRICS: Mapping[Task, Mapping[str, str]] = {
     },
 }
 
-# of one class, written `recall[cherry_pit]`
+# measured only where a criterion or a comparison asks, as no page of other runs shows them
+ON_DEMAND: Mapping[Task, Mapping[str, str]] = {
+    "classification": {
+        "max_predicted_fraction": "fraction of the predictions that goes to the commonest class",
+    },
+    "regression": {},
+}
+LATENCY: Mapping[str, str] = {  # on the device of the run, of the model and not of its samples
+    "latency_seconds": "median time from one prepared image to its prediction",
+    "latency_p95_seconds": "time within which 95 % of these predictions were there",
+}
+
+ALIASES: Mapping[str, str] = {"ece": "calibration_error"}
+
+# of one class, written `recall[cherry_pit]`; of the worst of several by `recall[*]`
 CLASS_METRICS: Mapping[str, str] = {
     "precision": "fraction of the predictions of this class that are right",
     "recall": "fraction of this class's samples that are predicted right",
@@ -40,6 +54,8 @@ CLASS_METRICS: Mapping[str, str] = {
 # between which every value of a metric lies
 RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys([*METRICS["classification"], *CLASS_METRICS], (0, 1)),
+    "max_predicted_fraction": (0, 1),
+    **dict.fromkeys(LATENCY, (0, math.inf)),
     "log_loss": (0, math.inf),
     "mae": (0, math.inf),
     "rmse": (0, math.inf),
@@ -50,12 +66,14 @@ RANGES: Mapping[str, tuple[float, float]] = {
 FRACTION = frozenset(
     {
         *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),
-        *("macro_f1", "precision", "recall", "f1"),
+        *("macro_f1", "precision", "recall", "f1", "max_predicted_fraction"),
     }
 )
 
 # the others are better when higher; `loss` is the history's
-LOWER_IS_BETTER = frozenset({"loss", "log_loss", "calibration_error", "mae", "rmse"})
+LOWER_IS_BETTER = frozenset(
+    {"loss", "log_loss", "calibration_error", "max_predicted_fraction", "mae", "rmse", *LATENCY}
+)
 
 # of which an objective may name one; held_out is val, or what a run is judged on without it
 SPLITS = ("held_out", "train", "val", "test")
@@ -79,16 +97,28 @@ class Measure:
         if match is not None:
             return cls(match[1] or "", match[2], match[3])
         split, _, metric = name.rpartition("/")
-        return cls(split, metric)
+        return cls(split, ALIASES.get(metric, metric))
 
     @property
     def unsplit(self) -> str:
         """The same without its split: `recall[cherry_pit]`."""
         return self.metric if self.class_name is None else f"{self.metric}[{self.class_name}]"
 
+    @property
+    def name(self) -> str:
+        """The same with its split, and a metric's full name for its short one."""
+        return f"{self.split}{'/' * bool(self.split)}{self.unsplit}"
+
     def split_of(self, judged_split: str) -> str:
         """The split that it is of, in a run that is judged on this one."""
         return judged_split if self.split in ("", "held_out") else self.split
+
+
+def is_on_demand(name: str) -> bool:
+    """Tell whether only some runs have it: of one class or the worst, or of other than samples."""
+    measure = Measure.parse(name)
+    kinds = (*ON_DEMAND.values(), LATENCY)
+    return measure.class_name is not None or any(measure.metric in kind for kind in kinds)
 
 
 def is_lower_better(name: str) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 
 from expkit.diagnosis.finding import counted
 from expkit.metrics.criteria import shown_bound, value_beside
-from expkit.metrics.names import FRACTION, Measure
+from expkit.metrics.mcnemar import LEVEL
+from expkit.metrics.names import FRACTION, LATENCY, Measure
+from expkit.metrics.p_values import p_value
 from expkit.metrics.percentages import hundredths, percent_range, points
 from expkit.metrics.percentages import percent as percent
 
@@ -71,6 +73,10 @@ def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on what the metrics of the judged split hide: maybes, and a decisive sample."""
     split = summary["judged_split"]
     sentences = []
+    if (temperature := summary.get("temperature")) is not None:
+        sentences.append(f"probabilities at temperature {temperature:.4g}")
+    if tta := summary.get("tta"):
+        sentences.append(_tta(tta))
     if sure := summary.get("sure", {}).get(split):  # older summaries tell of neither
         sentences.append(_sure(sure))
     if decisive := summary.get("decisive_samples", {}).get(split):
@@ -79,6 +85,26 @@ def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
             f"of it (-ln p = {decisive['loss']:.4g}); without it {decisive['without']:.4g}"
         )
     return sentences
+
+
+def _tta(tta: Mapping[str, Any]) -> str:
+    """What averaging over views costs, and what it gains on the same samples."""
+    text = f"averaged with views of each image ({', '.join(tta['views'])})"
+    if passes := tta.get("passes"):
+        text += f": {passes:.0f} passes"
+    ours, plain = tta.get("seconds_per_image"), tta.get("plain_seconds_per_image")
+    if ours and plain:
+        text += f", {ours / plain:.2g} x the time ({1000 * ours:.3g} ms, plain {1000 * plain:.3g})"
+    if "gain" not in tta:
+        return text
+    low, high = (points(end).removesuffix(" points") for end in tta["gain_interval"])
+    shown = "" if tta["p"] < LEVEL else ": no evidence of a gain"
+    if not shown and tta["gain"] < 0:
+        shown = ": it is worse"
+    return (
+        f"{text}; accuracy {points(tta['gain'])} beside the plain model on the same "
+        f"{tta['num_samples']} samples ({low} to {high}, p {p_value(tta['p'])}){shown}"
+    )
 
 
 def _sure(sure: Mapping[str, Any]) -> str:
@@ -111,20 +137,37 @@ def bound(criterion: Mapping[str, Any]) -> str:
 
 
 def asked(criterion: Mapping[str, Any]) -> str:
-    """A criterion with its split: `test/accuracy > 94.5 %`."""
-    return f"{criterion['split']}/{criterion['metric']} {bound(criterion)}"
+    """A criterion with its split: `test/accuracy > 94.5 %`; a latency is of no split."""
+    of = "" if criterion["metric"] in LATENCY else f"{criterion['split']}/"
+    return f"{of}{criterion['metric']} {bound(criterion)}"
 
 
 def reached(criterion: Mapping[str, Any]) -> str:
     """Write the value of a criterion, with so many digits that the verdict can be read from it."""
     value = criterion["value"]
     if value is None:
-        return "not measured" if criterion["met"] is None else "not finite"
-    return value_beside(
-        value,
-        criterion["relation"],
-        criterion["bound"],
-        is_fraction=is_fraction(criterion["metric"]),
+        text = "not measured" if criterion["met"] is None else "not finite"
+    else:
+        text = value_beside(
+            value,
+            criterion["relation"],
+            criterion["bound"],
+            is_fraction=is_fraction(criterion["metric"]),
+        )
+        if criterion["metric"] in LATENCY and abs(value) < abs(criterion["bound"]) / 10:
+            text = f"{value:.3g}"  # a small part of its bound, of which 0.0001 says little
+    return f"{text}{_details(criterion)}"
+
+
+def _details(criterion: Mapping[str, Any]) -> str:
+    """The class that a criterion of several fell to, or the tail behind a median."""
+    if (p95 := criterion.get("p95")) is not None:
+        return f" (median; 95 % within {p95:.4g})"
+    name, count = criterion.get("worst_class"), criterion.get("num_classes")
+    if name is None:
+        return ""
+    return (
+        f" ({name}, the worst of {counted(count, 'class', 'classes')})" if count else f" ({name})"
     )
 
 
@@ -135,7 +178,9 @@ def verdict_of(criterion: Mapping[str, Any]) -> str:
 
 def noise_of(criterion: Mapping[str, Any]) -> str:
     """Words for a verdict that other samples of the same kind might have turned; else nothing."""
-    ends = criterion["interval"]
+    ends, p95 = criterion["interval"], criterion.get("p95")
+    if criterion["met"] and p95 is not None and p95 > criterion["bound"]:
+        return f"but 5 % of the predictions took longer than {p95:.4g} s"
     if criterion["met"] is None or ends is None or not ends[0] <= criterion["bound"] <= ends[1]:
         return ""
     count = criterion["num_samples"]

@@ -50,6 +50,7 @@ def adopt_metadata(metadata: DatasetMetadata, run: Run, leaks: Leaks) -> Dataset
         metadata,
         splits={"train": trained.splits["train"], **metadata.splits},
         preprocessing=trained.preprocessing,
+        unsuitable_views={**trained.unsuitable_views, **metadata.unsuitable_views},
         trained_by=TrainedBy(
             run=run.name,
             fingerprints={name: split.fingerprint for name, split in trained.splits.items()},

@@ -116,6 +116,7 @@ def collect_metadata(dataset: Dataset, config: Config) -> DatasetMetadata:
         preprocessing={
             "decoding": None if dataset.decoding is None else dataset.decoding.to_json()
         },
+        unsuitable_views=dict(dataset.unsuitable_views),
     )
 
 

@@ -15,8 +15,10 @@ from expkit.records.run.reader import Run
 from expkit.runner.components import make_model
 from expkit.runner.loaded_inputs import without_downloads
 from expkit.runner.recorded_preprocessing import read_normalizer
+from expkit.training.arguments import View
 from expkit.training.checkpoint import load_weights
 from expkit.training.device import Device, DeviceChoice
+from expkit.training.predictor import as_predictor
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,18 @@ class Restored:
 
 
 def restore(
-    run: Run, *, trusted: Sequence[str] = (), device: Mapping[str, Any] | None = None
+    run: Run,
+    *,
+    trusted: Sequence[str] = (),
+    device: Mapping[str, Any] | None = None,
+    temperature: float = 1.0,
+    views: Sequence[View] = (),
 ) -> Restored:
-    """Build the run's model on a device, as its config has it but for the keys in `device`."""
+    """Build the run's model on a device, as its config has it but for the keys in `device`.
+
+    The softmax of what it returns is the run's probabilities, at the temperature (that of
+    `temperature_of(run)`, where it is wanted), averaged over the views.
+    """
     weights = run.weights
     config = check_config(without_downloads(run.config), trusted=trusted)
     choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device", config.trust)
@@ -45,4 +56,5 @@ def restore(
         num_outputs=metadata.num_outputs,
     )
     load_weights(weights, model)
-    return Restored(run, opened.place(model).eval(), opened, read_normalizer(run, opened))
+    predictor = as_predictor(opened.place(model), temperature, views).eval()
+    return Restored(run, predictor, opened, read_normalizer(run, opened))

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from expkit.errors import UserError, nearest_of
+from expkit.metrics.class_patterns import matching_classes
 from expkit.metrics.criteria import Criterion, check_bound, parse_criterion
-from expkit.metrics.names import CLASS_METRICS, measurable
+from expkit.metrics.names import (
+    ALIASES,
+    CLASS_METRICS,
+    LATENCY,
+    ON_DEMAND,
+    Measure,
+    measurable,
+)
 from expkit.records.run.metadata import DatasetMetadata
 
 MAX_LISTED_CLASSES = 30
@@ -17,7 +25,7 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetMetadata) -> 
     parsed = [parse_criterion(name, condition) for name, condition in criteria.items()]
     for criterion in parsed:
         _check_metric(criterion, dataset)
-        check_bound(criterion)
+        check_bound(criterion, ends=_ends(criterion, dataset))
         if criterion.split(dataset.judged_split) not in dataset.splits:
             raise UserError(
                 f"the dataset has no split '{criterion.split(dataset.judged_split)}'",
@@ -27,11 +35,23 @@ def check_criteria(criteria: Mapping[str, object], dataset: DatasetMetadata) -> 
     return parsed
 
 
+def _ends(criterion: Criterion, dataset: DatasetMetadata) -> tuple[float, float] | None:
+    """Of some class there are at least as many predictions as of the others."""
+    if criterion.metric != "max_predicted_fraction" or not dataset.num_classes:
+        return None
+    return 1 / dataset.num_classes, 1.0
+
+
 def _check_metric(criterion: Criterion, dataset: DatasetMetadata) -> None:
     measure, classes = criterion.measure, dataset.class_names or ()
-    known = measurable(dataset.task, dataset.num_classes)
+    known = {
+        **measurable(dataset.task, dataset.num_classes),
+        **ON_DEMAND[dataset.task],
+        **LATENCY,
+    }
     where = f"criteria.{criterion.name}"
     if measure.class_name is None and measure.metric in known:
+        _refuse_split_of_latency(measure, where)
         return
     if measure.class_name is None or not classes or measure.metric not in CLASS_METRICS:
         of_a_class = {f"{name}[CLASS]": meaning for name, meaning in CLASS_METRICS.items()}
@@ -39,11 +59,13 @@ def _check_metric(criterion: Criterion, dataset: DatasetMetadata) -> None:
         raise UserError(
             f"'{criterion.metric}' cannot be measured on this dataset's {dataset.task} targets",
             where=where,
-            nearest=nearest_of(criterion.metric, meanings),
-            allowed="\n".join(f"{name}: {meaning}" for name, meaning in meanings.items()),
+            nearest=_nearest(measure, meanings),
+            allowed="\n".join(
+                f"{', '.join(_spellings(name))}: {meaning}" for name, meaning in meanings.items()
+            ),
             fix=f"expkit train ... criteria={dataset.task}   (or criteria=none)",
         )
-    if measure.class_name not in classes:
+    if not matching_classes(measure.class_name, classes):
         listed = ", ".join(classes[:MAX_LISTED_CLASSES])
         raise UserError(
             f"the dataset has no class '{measure.class_name}'",
@@ -51,3 +73,27 @@ def _check_metric(criterion: Criterion, dataset: DatasetMetadata) -> None:
             nearest=nearest_of(measure.class_name, classes),
             allowed=listed + (", ..." if len(classes) > MAX_LISTED_CLASSES else ""),
         )
+
+
+def _refuse_split_of_latency(measure: Measure, where: str) -> None:
+    """A model takes as long for one image, whichever split it is of."""
+    if measure.metric in LATENCY and measure.split:
+        raise UserError(
+            f"'{measure.metric}' is of the model, and of no split",
+            where=where,
+            allowed=", ".join(LATENCY),
+            fix=f"expkit train '++criteria.{measure.metric}=\"< 5\"'",
+        )
+
+
+def _nearest(measure: Measure, meanings: Mapping[str, str]) -> str | None:
+    """The metric that was probably meant, of the class that was named with it."""
+    if measure.class_name is not None and (found := nearest_of(measure.metric, CLASS_METRICS)):
+        return f"{found}[{measure.class_name}]"
+    return nearest_of(measure.unsplit, [*meanings, *ALIASES])
+
+
+def _spellings(name: str) -> list[str]:
+    """A metric with its short name; one of a class with the way to ask it of every class."""
+    every = [name.replace("CLASS", "*")] if name.endswith("[CLASS]") else []
+    return [name, *every, *(short for short, full in ALIASES.items() if full == name)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
-from expkit.errors import UserError
+from expkit.errors import UserError, nearest_of
+from expkit.training.arguments import NUM_LOOKS, View
 
 MOST = 2**31 - 1  # samples or steps that anything here is asked for
 MOST_THREADS = 1024  # beyond which a machine gives none, and the process dies of it
@@ -23,6 +24,21 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):  # a class may be called `-x`
             fix = f"{what.partition(':')[0]}=VALUE   (also where it begins with a dash)\n{fix}"
         raise UserError(what, where=self.prog, fix=fix)
+
+
+def add_manner(parser: argparse.ArgumentParser) -> None:
+    """Add what decides how a run's model makes probabilities."""
+    parser.add_argument(
+        "--tta",
+        type=views,
+        default=[],
+        metavar="VIEWS",
+        help="average with further views of each image, which takes as many passes more: "
+        f"{', '.join(NUM_LOOKS)}, or several between commas",
+    )
+    parser.add_argument(
+        "--no-calibration", action="store_true", help="the plain softmax, at temperature 1"
+    )
 
 
 def count(text: str) -> int:
@@ -82,6 +98,20 @@ def fractions(text: str) -> tuple[float, ...]:
             f"cannot be '{text}': one to three numbers > 0 that sum to 1, as 0.7,0.2,0.1"
         )
     return numbers
+
+
+def views(text: str) -> list[View]:
+    """Views for test-time augmentation, by their names between commas."""
+    names: list[View] = []
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        if name not in NUM_LOOKS:
+            nearest = nearest_of(name, NUM_LOOKS)
+            meant = f" (nearest: {nearest})" if nearest else ""
+            raise argparse.ArgumentTypeError(
+                f"cannot be '{name}'{meant}: {', '.join(NUM_LOOKS)} are allowed"
+            )
+        names.append(cast("View", name))
+    return names
 
 
 def place(text: str) -> Path:

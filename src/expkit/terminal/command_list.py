@@ -11,6 +11,7 @@ COMMANDS = {
     "compare": "what differs between runs, what came of it, and whether that is more than luck",
     "analyze": "the course of training in numbers: best, latest, gap, and where it turned",
     "diagnose": "what is wrong with a run, why, and what to try next",
+    "calibrate": "make a run's probabilities as sure as they are right, and confirm that",
     "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",
     "evaluate": "a run's model on any data that fits it",
     "predict": "what a run's model predicts for new images",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 100_000_000
+TURNED = "a mirrored piece is turned another way, which is another class"
 QUARTER_TURNS = ("0", "90", "180", "270")  # degrees, anticlockwise
 
 
@@ -63,6 +64,9 @@ class Puzzle:
             normalize=self.normalize,
             class_names=self._class_names(),
             target_names=("x", "y") if self.target == "position" else None,
+            unsuitable_views=dict.fromkeys(("horizontal_flip", "vertical_flip"), TURNED)
+            if self.target == "rotation"
+            else {},
             cuttings={
                 name: Cutting(image, self.rows, self.columns, self._cells_of_samples())
                 for name, image in images.items()

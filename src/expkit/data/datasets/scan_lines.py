@@ -60,7 +60,14 @@ class ScanLines(Selection):
             on_progress("drawing scans", min(start + step, self.num_samples), self.num_samples)
         names = [f"scan_{i:05d}" for i in range(self.num_samples)]
         scans = Samples(images, tips, names)
-        return Dataset(self.divide({"train": scans}), self.normalize, class_names=TIPS)
+        return Dataset(
+            self.divide({"train": scans}),
+            self.normalize,
+            class_names=TIPS,
+            unsuitable_views={
+                "vertical_flip": "its lines are scanned one after another, downwards"
+            },
+        )
 
 
 def class_counts(num_samples: int) -> list[int]:

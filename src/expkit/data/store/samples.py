@@ -129,6 +129,8 @@ class Dataset:
     cuttings: Mapping[str, Cutting] = field(default_factory=dict)
     remarks: Sequence[str] = ()  # what the user should know of how it was read
     decoding: Decoding | None = None  # how another image file becomes such a sample
+    # views for test-time augmentation (`training.arguments.View`) that are no such images, and why
+    unsuitable_views: Mapping[str, str] = field(default_factory=dict)
 
     def class_counts(self, split: str) -> tuple[int, ...] | None:
         """Return how many samples of each class, absent classes included."""

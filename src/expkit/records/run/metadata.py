@@ -112,6 +112,8 @@ class DatasetMetadata:
     # how an image file becomes what the model is given: its decoding and its normalizer
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     trained_by: TrainedBy | None = None  # another run, whose weights are evaluated here
+    # views for test-time augmentation that are no such images, each with the reason
+    unsuitable_views: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def judged_split(self) -> str:
@@ -208,7 +210,10 @@ class DatasetMetadata:
         return f"measured on other data than {run} had: {where} ({overlap})"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        record = asdict(self)
+        if not self.unsuitable_views:
+            del record["unsuitable_views"]
+        return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> DatasetMetadata:
@@ -238,6 +243,7 @@ class DatasetMetadata:
             },
             preprocessing=record.get("preprocessing", {}),
             trained_by=_trained_by(record["trained_by"]) if record.get("trained_by") else None,
+            unsuitable_views=record.get("unsuitable_views", {}),
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 NUM_FIRST = 5  # columns before the probabilities
+PLAIN = "predictions_plain.csv"  # of the model alone, beside those averaged over views
 UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
 
 

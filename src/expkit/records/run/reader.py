@@ -30,7 +30,7 @@ from expkit.records.former_names import (
 )
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
-from expkit.records.run.predictions import read_class_predictions, read_value_predictions
+from expkit.records.run.predictions import PLAIN, read_class_predictions, read_value_predictions
 from expkit.records.run.schema import (
     FORMAT_VERSION,
     RecordedEnvironment,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL.Image import Image
 
+EVALUATION = ".Evaluation"  # how the `_target_` of a stage ends that records predictions
 Status = Literal["running", "interrupted", "failed", "finished"]
 
 
@@ -170,7 +171,16 @@ class Run:
     @functools.cached_property
     def predictions(self) -> Mapping[str, Predictions]:
         """By split; empty where the run did not get as far."""
-        path = self.path / "predictions.csv"
+        return self._read_predictions("predictions.csv")
+
+    @functools.cached_property
+    def plain_predictions(self) -> Mapping[str, Predictions]:
+        """The model's own, without the further views that an evaluation averaged them with."""
+        is_averaged = is_file(self.path / PLAIN)
+        return self._read_predictions(PLAIN) if is_averaged else self.predictions
+
+    def _read_predictions(self, name: str) -> Mapping[str, Predictions]:
+        path = self.path / name
         if not is_file(path):
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
@@ -182,8 +192,7 @@ class Run:
             return read_value_predictions(path, metadata.target_names or ())
         except (KeyError, ValueError) as error:  # pandas' are ValueErrors
             raise UserError(
-                f"predictions.csv and dataset.json of '{self.name}' do not agree, "
-                "or one of them is damaged",
+                f"{name} and dataset.json of '{self.name}' do not agree, or one of them is damaged",
                 where=str(path),
                 fix="bring both back from a copy, or evaluate again: expkit evaluate RUN",
             ) from error
@@ -237,6 +246,13 @@ class Run:
             name for name in self.stage_names if is_file(self.checkpoint(name, which), self.path)
         ]
         return chosen.get("of") or (kept or [""])[-1], which
+
+    @property
+    def evaluation(self) -> Mapping[str, Any]:
+        """The arguments of its last evaluation; empty where it has none."""
+        stages = [stage for stage in self.config["procedure"].values() if stage]
+        evaluations = [each for each in stages if str(each.get("_target_")).endswith(EVALUATION)]
+        return evaluations[-1] if evaluations else {}
 
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where a stage keeps the weights of its best or its last epoch."""

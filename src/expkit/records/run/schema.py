@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
+
+from annotated_types import Ge, Le
 
 from expkit.records.files import Record
 from expkit.records.typed_values import LARGEST, Count, Seconds, check_shape
@@ -26,6 +28,8 @@ class RecordedStage(TypedDict, total=False):
     max_loss: float | None
     max_regression_loss: float | None
     labels_from: str | None
+    temperature: Annotated[float, Ge(0.01), Le(100)]
+    tta: list[str]
 
 
 class RecordedReference(TypedDict, total=False):

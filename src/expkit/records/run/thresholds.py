@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge, Le
 
 from expkit.errors import UserError
 from expkit.metrics.task_types import MAYBE
@@ -40,6 +42,9 @@ class Threshold:
     seed: int  # of the halves
     verdict: Verdict  # of the half that did not choose
     evidence: Mapping[str, Any]
+    temperature: Annotated[float, Ge(0.01), Le(100)] = (
+        1.0  # of the probabilities that were cut (expkit calibrate)
+    )
 
     @property
     def is_confirmed(self) -> bool:

@@ -21,7 +21,7 @@ from expkit.errors import UserError
 from expkit.metrics.predictions import Predictions
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
 from expkit.records.run.metadata import StageResult
-from expkit.records.run.predictions import write_predictions
+from expkit.records.run.predictions import PLAIN, write_predictions
 from expkit.records.run.schema import is_epoch, is_signal
 from expkit.records.safe_open import make_inside, open_regular
 from expkit.sanitize import clean
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 WRITTEN_BELOW = ("checkpoints", "snapshots", "samples")
 WRITTEN_HERE = frozenset(
-    {"history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", "labels.json"}
+    {"history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", PLAIN, "labels.json"}
 )
 ASKED_SECONDS = 0.2  # a reader that asks whether a lock is held, holds it for an instant
 
@@ -98,8 +98,11 @@ class RunFolder:
         """Let go of the run."""
         os.close(self.lock)
 
-    def write_predictions(self, splits: Sequence[Predictions]) -> None:
-        write_predictions(self.path / "predictions.csv", splits)
+    def write_predictions(
+        self, splits: Sequence[Predictions], name: str = "predictions.csv"
+    ) -> None:
+        """Write every split's predictions into one file."""
+        write_predictions(self.path / name, splits)
 
     def write_snapshot(
         self, stage: str, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]

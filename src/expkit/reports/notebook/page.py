@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.errors import UserError
+from expkit.metrics.names import is_on_demand
 from expkit.records.files import made_whole, write_aside
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep
@@ -79,7 +80,8 @@ def _result(pairs: Sequence[Pair]) -> Result:
     run, summary = pairs[0]
     judged = summary["judged_split"]
     criterion = next((each["metric"] for each in summary["criteria"]), "")
-    metric, rows = beside_others(pairs, criterion)  # the figure and the answer are of one metric
+    wanted = "" if is_on_demand(criterion) else criterion  # others have it, and a test
+    metric, rows = beside_others(pairs, wanted)  # the figure and the answer are of one metric
     names = comparison.labels([run for run, _ in pairs])[1:]
     return {
         "kind": "run",

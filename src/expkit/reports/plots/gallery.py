@@ -26,7 +26,7 @@ from expkit.reports.plots.position import draw_positions
 from expkit.reports.plots.precision_recall import draw_precision_recall
 from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
 from expkit.reports.plots.regression import draw_regression
-from expkit.reports.plots.reliability import draw_reliability
+from expkit.reports.plots.reliability import draw_reliability, draw_temperature
 from expkit.reports.plots.risk_coverage import draw_risk_coverage
 from expkit.reports.plots.threshold import draw_thresholds
 
@@ -51,6 +51,7 @@ def draw_plots(
             *draw_precision_recall(run, folder),
             *draw_reliability(run, folder),
             *draw_risk_coverage(run, folder),
+            *draw_temperature(run, folder),
             *draw_thresholds(run, folder),
             *draw_confident_errors(run, folder),
             *draw_regression(run, folder),

@@ -11,9 +11,12 @@ from matplotlib.axes import Axes
 from expkit.metrics.calibration import NUM_BINS, Calibration
 from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
+from expkit.metrics.temperature import at_temperature
+from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import samples_of
 from expkit.reports.plots import style
+from expkit.reports.run.temperature_fit import confirming_half
 
 
 def draw_reliability(run: Run, folder: Path) -> list[Path]:
@@ -34,6 +37,36 @@ def draw_reliability(run: Run, folder: Path) -> list[Path]:
     lower.bar(_middles(), calibration.counts, 100 / NUM_BINS, color=style.GREY, edgecolor="white")
     lower.set(xlabel="confidence in %", ylabel="samples", xlim=(0, 100))
     return [style.save(figure, folder / "reliability.png")]
+
+
+def draw_temperature(run: Run, folder: Path) -> list[Path]:
+    """Before and after the kept temperature, on the samples that did not fit it."""
+    kept = read_temperature(run.path)
+    before = None if kept is None else confirming_half(run, kept)
+    if kept is None or before is None:
+        return []
+    halves = before, at_temperature(before, kept.temperature)
+    drawn = [each for half in halves if (each := Calibration.of(half)) is not None]
+    if len(drawn) < len(halves):
+        return []
+    figure = style.new_figure(11, 6.6)
+    rows = figure.subplots(2, 2, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]})
+    titles = ("temperature 1", f"temperature {kept.temperature:.4g}")
+    for column, (calibration, name) in enumerate(zip(drawn, titles, strict=True)):
+        upper, lower = rows[0][column], rows[1][column]
+        _draw_bins(upper, calibration)
+        error = 100 * calibration.error
+        upper.set_title(f"{name}: ECE {error:.2f} points", fontsize=11)
+        lower.bar(
+            _middles(), calibration.counts, 100 / NUM_BINS, color=style.GREY, edgecolor="white"
+        )
+        lower.set(xlabel="confidence in %", xlim=(0, 100))
+    rows[0][0].get_legend().remove()
+    rows[0][1].set_ylabel("")
+    rows[1][0].set_ylabel("samples")
+    title = f"{run.name}\n{kept.num_confirmed} samples of {kept.split} that did not fit it"
+    figure.suptitle(style.wrapped(title, 11), fontsize=11)
+    return [style.save(figure, folder / "calibration.png")]
 
 
 def _middles() -> npt.NDArray[np.float64]:

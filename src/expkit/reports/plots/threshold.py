@@ -12,6 +12,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold, read_thresholds
 from expkit.reports.formatting import percent
 from expkit.reports.plots import style
+from expkit.reports.run.temperature_fit import predictions_at
 from expkit.reports.run.threshold_page import WORDS, too_few
 
 
@@ -19,7 +20,7 @@ def draw_thresholds(run: Run, folder: Path) -> list[Path]:
     """A plot for each class that has a threshold."""
     drawn = []
     for number, threshold in enumerate(read_thresholds(run.path), start=1):
-        predictions = run.predictions.get(threshold.split)
+        predictions = predictions_at(run, threshold.split, threshold.temperature)
         if isinstance(predictions, ClassPredictions):
             name = re.sub(r"[^\w-]+", "_", threshold.class_name)[:60]
             path = folder / f"threshold_{number}_{name}.png"

@@ -9,6 +9,7 @@ from pathlib import Path
 from expkit.diagnosis.finding import counted
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside, write_json
+from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.records.safe_open import make_inside
@@ -19,6 +20,7 @@ from expkit.reports.run.digests import make_digest
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.settings import settings_parts
 from expkit.reports.run.summary import Summary, summarize
+from expkit.reports.run.temperature_page import temperature_screen
 from expkit.reports.run.threshold_page import threshold_screen
 
 PLOTS = "plots"
@@ -68,6 +70,7 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         *_plots(run, plots),
         *_results(run, summary),
         *markdown_section(summary["findings"]),
+        *_temperature(run),
         *_thresholds(run),
         "## Stages",
         summary_tables.stages_table(summary),
@@ -105,6 +108,12 @@ def _results(run: Run, summary: Summary) -> list[str]:
     if reference:
         parts += ["## Beside the reference", reference]
     return parts
+
+
+def _temperature(run: Run) -> list[str]:
+    kept = read_temperature(run.path)
+    screen = None if kept is None else temperature_screen(kept, run)
+    return ["## Calibration", markdown.block(screen)] if screen else []
 
 
 def _thresholds(run: Run) -> list[str]:

@@ -96,13 +96,13 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     known = " (95 % intervals)" if intervals else ""
     lines = labelled("metrics", f"{summary['judged_on']}{known}")
     asked = {criterion["metric"] for criterion in summary["criteria"]}
-    for name, value in metrics.items():
-        is_main = name in MAIN_METRICS and formatting.is_worth_showing(name, summary)
-        if name not in asked and not is_main:
-            continue
+    main = {name for name in MAIN_METRICS if formatting.is_worth_showing(name, summary)}
+    shown = {name: value for name, value in metrics.items() if name in asked | main}
+    width = max([17, *map(len, shown)])
+    for name, value in shown.items():
         levels = formatting.levels_of(name, summary).items()
         ends = formatting.interval(name, intervals[name]) if name in intervals else ""
-        text = f"{'':11}{name:<17} {formatting.figure(name, value):>8} {ends:<14} "
+        text = f"{'':11}{name:<{width}} {formatting.figure(name, value):>8} {ends:<14} "
         lines.append(f"{text}{', '.join(f'{label} {level}' for label, level in levels)}".rstrip())
     ignorance = formatting.against_ignorance(summary)
     if ignorance is not None:
@@ -127,10 +127,13 @@ def _last_figures(summary: Mapping[str, Any]) -> Rows:
 def _criteria_lines(summary: Mapping[str, Any]) -> Rows:
     lines = []
     label = "criteria"
+    width = max([28, *(len(formatting.asked(c)) for c in summary["criteria"])])
     for c in summary["criteria"]:
         asked = formatting.asked(c)
         found = "" if c["met"] is None else f"  {formatting.reached(c)}"
-        lines.append(f"  {label:<8} {formatting.verdict_of(c):<12} {asked:<28}{found}".rstrip())
+        lines.append(
+            f"  {label:<8} {formatting.verdict_of(c):<12} {asked:<{width}}{found}".rstrip()
+        )
         lines += [f"{'':24}{noise}"] if (noise := formatting.noise_of(c)) else []
         label = ""
     return lines

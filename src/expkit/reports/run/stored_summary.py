@@ -22,7 +22,15 @@ class StoredStage(TypedDict):
     samples_per_second: Seconds | None
 
 
-class StoredCriterion(TypedDict):
+class StoredDetails(TypedDict, total=False):
+    """A criterion's details, of those kinds that have any."""
+
+    worst_class: str | None  # of the classes that it is about
+    num_classes: Count | None
+    p95: Finite | None  # beside a median
+
+
+class StoredCriterion(StoredDetails):
     """A criterion with what was reached."""
 
     criterion: str
@@ -65,6 +73,20 @@ class StoredGap(TypedDict):
     gap: Finite | None
 
 
+class StoredTta(TypedDict, total=False):
+    """Test-time augmentation, its cost and its gain."""
+
+    views: list[str]
+    passes: Finite | None
+    seconds_per_image: Seconds | None
+    plain_seconds_per_image: Seconds | None
+    split: str
+    num_samples: Count
+    gain: Finite
+    gain_interval: tuple[Finite, Finite]
+    p: Finite
+
+
 class StoredLevels(TypedDict):
     """The figures of nets that know nothing."""
 
@@ -85,6 +107,8 @@ class StoredSummary(TypedDict, total=False):
     majority_accuracy: Finite | None
     stages: list[StoredStage]
     progress: StoredProgress | None
+    temperature: Finite
+    tta: StoredTta
     levels: StoredLevels
     metrics: Mapping[str, Mapping[str, Finite | None]]
     intervals: Mapping[str, Mapping[str, tuple[Finite, Finite]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,8 @@ from expkit.metrics.selective_prediction import Sure, risk_coverages
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent
+from expkit.reports.run.asked_figures import asked_levels, details_of, look_up, with_asked
+from expkit.reports.run.evaluation_manner import manner_of
 from expkit.reports.run.figures import Figure, Measured
 from expkit.reports.run.stored_summary import is_sound
 
@@ -38,11 +40,12 @@ def recall(run: Run) -> Summary:
 def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
     metadata = run.dataset
+    stated = criteria_of(run)
     measured = {split: Measured.of(predictions) for split, predictions in run.predictions.items()}
+    measured = with_asked(run, measured, stated)
     metrics = {split: found.figures for split, found in measured.items()}
-    judged = run.predictions.get(metadata.judged_split)
     stages = _stages(run)
-    criteria = [_judge(criterion, run, measured) for criterion in criteria_of(run)]
+    criteria = [_judge(criterion, run, measured) for criterion in stated]
     verdict, reason = _verdict(run, stages, criteria, metrics)
     training = [stage for stage in stages if stage["kind"] == "Training"]
     evaluated = [stage for stage in stages if stage["kind"] == "Evaluation"]
@@ -59,10 +62,7 @@ def summarize(run: Run) -> Summary:
         "chance_loss": metadata.chance_loss,
         "stages": stages,
         "progress": _progress(run),
-        "levels": {
-            "chance": {} if judged is None else _finite(chance_levels(judged)),
-            "constant": {} if judged is None else _finite(constant_levels(judged)),
-        },
+        "levels": _levels(run, stated),
         "metrics": {split: _finite(values) for split, values in metrics.items()},
         "intervals": {
             split: {name: list(ends) for name, ends in found.intervals.items()}
@@ -79,6 +79,7 @@ def summarize(run: Run) -> Summary:
             split: {name: curve.to_json() for name, curve in risk_coverages(predictions).items()}
             for split, predictions in run.predictions.items()
         },
+        **manner_of(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(metadata, metrics),
@@ -86,6 +87,18 @@ def summarize(run: Run) -> Summary:
         "wall_seconds": sum(stage["seconds"] for stage in stages),
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
         "peak_memory_bytes": max((stage["peak_memory_bytes"] for stage in stages), default=0),
+    }
+
+
+def _levels(run: Run, stated: Sequence[Criterion]) -> dict[str, dict[str, float | None]]:
+    """The figures of nets that know nothing, on the judged split."""
+    judged = run.predictions.get(run.dataset.judged_split)
+    if judged is None:
+        return {"chance": {}, "constant": {}}
+    chance, constant = asked_levels(run, stated)
+    return {
+        "chance": _finite({**chance_levels(judged), **chance}),
+        "constant": _finite({**constant_levels(judged), **constant}),
     }
 
 
@@ -191,7 +204,7 @@ def criteria_of(run: Run) -> list[Criterion]:
 
 def _judge(criterion: Criterion, run: Run, measured: Mapping[str, Measured]) -> dict[str, Any]:
     split = criterion.split(run.dataset.judged_split)
-    found = measured[split].look_up(criterion.metric) if split in measured else Figure()
+    found = look_up(measured[split], criterion) if split in measured else Figure()
     value, interval = found.value, found.interval
     return {
         "criterion": str(criterion),
@@ -203,6 +216,7 @@ def _judge(criterion: Criterion, run: Run, measured: Mapping[str, Measured]) -> 
         "met": None if value is None else criterion.is_met(value),
         "interval": None if interval is None else list(interval),
         "num_samples": found.num_samples,
+        **details_of(criterion, found, run),
     }
 
 

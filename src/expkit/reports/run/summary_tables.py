@@ -47,7 +47,7 @@ def metrics_table(summary: Summary) -> str:
     rows = [
         (
             name,
-            *(formatting.figure(name, summary["metrics"][split].get(name)) for split in splits),
+            *(_cell(name, summary["metrics"][split]) for split in splits),
             formatting.interval(name, intervals.get(name)),
             *levels(name, summary),
         )
@@ -55,6 +55,11 @@ def metrics_table(summary: Summary) -> str:
     ]
     interval = "95 % interval" if len(splits) == 1 else f"95 % interval ({judged})"
     return Table(("metric", *splits, interval, *formatting.level_names(summary)), rows).markdown()
+
+
+def _cell(name: str, metrics: Mapping[str, float | None]) -> str:
+    """A figure of one split; a dash where it is of another alone, as a latency."""
+    return formatting.figure(name, metrics[name]) if name in metrics else "-"
 
 
 def classes_table(summary: Summary, limit: int) -> str:

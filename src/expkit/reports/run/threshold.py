@@ -23,6 +23,7 @@ from expkit.metrics.thresholds import (
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold
 from expkit.reports.formatting import percent
+from expkit.reports.run.temperature_fit import predictions_at
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ThresholdRequest:
     precision: float | None
     split: str | None = None  # None: the judged one
     seed: int = 0
+    temperature: float = 1.0  # of the probabilities (expkit calibrate)
 
 
 def choose_threshold(run: Run, request: ThresholdRequest) -> Threshold:
@@ -73,6 +75,7 @@ def choose_threshold(run: Run, request: ThresholdRequest) -> Threshold:
         seed=request.seed,
         verdict=_judge(evidence["confirmed_on"], request),
         evidence=evidence,
+        temperature=request.temperature,
     )
 
 
@@ -105,7 +108,7 @@ def _held_out_predictions(run: Run, request: ThresholdRequest) -> ClassPredictio
             nearest=nearest_of(request.class_name, metadata.class_names),
             allowed=", ".join(metadata.class_names[:30]),
         )
-    predictions = run.predictions.get(split)
+    predictions = predictions_at(run, split, request.temperature)
     if not isinstance(predictions, ClassPredictions):
         raise UserError(
             f"'{run.name}' recorded no predictions on {split}: it was not evaluated",

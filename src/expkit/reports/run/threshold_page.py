@@ -29,6 +29,10 @@ def threshold_screen(threshold: Threshold, metadata: DatasetMetadata) -> str:
     also = ""
     if threshold.split == metadata.monitored_split:
         also = f"\n  {threshold.split} also chose the epoch, which flatters both halves a little"
+    if threshold.temperature != 1:
+        also += (
+            f"\n  of probabilities at temperature {threshold.temperature:.4g} (expkit calibrate)"
+        )
     lines = [
         f"{threshold.class_name}: chosen on {sizes[0]} held-out samples of {threshold.split}, "
         f"confirmed on the {sizes[1]} others{also}",

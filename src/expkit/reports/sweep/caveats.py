@@ -78,6 +78,8 @@ def against_second(groups: Sequence[Recipe], objective: str) -> list[str]:
 
 def _why(row: Compared) -> str:
     reasons = "; ".join(objection.text for objection in row.objections)
+    if row.changes is not None and row.untested:  # both predicted the same samples
+        return f", as {row.untested}"
     return f": {reasons}" if reasons else ", as their predictions for the samples were not kept"
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from expkit.training.arguments import View
+
 
 @dataclass(frozen=True)
 class Training:
@@ -50,6 +52,8 @@ class Evaluation:
     weights: Literal["best", "last"] = "best"
     unknown_classes: Literal["refuse", "leave_out"] = "refuse"  # samples of them in other data
     batch_size: Annotated[int, Ge(1)] = 256
+    temperature: Annotated[float, Ge(0.01), Le(100)] = 1.0
+    tta: Sequence[View] = ()
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,26 @@ from torch import Tensor, nn
 from expkit.data.store.memory_mapped import MappedImages
 from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
+from expkit.metrics.names import LATENCY
 from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.run.checkpoint_digests import refuse_damaged
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
+from expkit.records.run.predictions import PLAIN
 from expkit.runner.components import Parts, Stage
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
 from expkit.runner.stages.training import Training, check_trained
+from expkit.runner.unsuitable_views import refuse_unsuitable
+from expkit.training.arguments import num_passes
 from expkit.training.checkpoint import load_weights
 from expkit.training.inference import predict
+from expkit.training.latency import measure_latency
+from expkit.training.predictor import as_predictor
 
 NUM_MISTAKES = 24
+LATENCY_SECONDS = 2.0  # that are measured, after a second of warm-up
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,13 @@ class Evaluation(arguments.Evaluation):
         if self.of is not None:
             check_trained(self.of, f"{key}.of", before)
         self._check_last(key, parts, before)
+        refuse_unsuitable(self.tta, parts.metadata, f"{key}.tta=[{','.join(self.tta)}]")
+        if self.temperature != 1 and parts.metadata.class_names is None:
+            raise UserError(
+                "a temperature is of a softmax, and this model predicts numbers",
+                where=f"{key}.temperature={self.temperature:g}",
+                fix=f"{key}.temperature=1",
+            )
         if parts.evaluated is not None:
             # before there is a folder
             parts.evaluated.overrides  # noqa: B018 - the findings say how to train it again
@@ -78,26 +92,55 @@ class Evaluation(arguments.Evaluation):
             session.diagnosis.check()  # training samples among them are reported first
         model = session.new_model()
         epoch = self._load(session, model)
-        names = parts.metadata.target_names or ()
-        predictions = [
-            predict(model, split, parts.device, self.batch_size, names)
-            for split in parts.splits.values()
-        ]
+        predictor = as_predictor(model, self.temperature, self.tta)
+        figures = self._predict_plainly(session, model) if self.tta else {}
+        predictions, times = self._predict(session, predictor)
+        passes = num_passes(self.tta)
         session.folder.write_predictions(predictions)
         self._keep_mistakes(session, predictions)
+        figures |= {"seconds_per_image": times, "passes": passes} if self.tta else {}
+        figures |= _measure_latency(session, predictor)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of epoch {epoch}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of epoch {epoch}"
+            f"{self._manner}",
             num_samples=num_samples,
             best_epoch=epoch,
             seconds=seconds,
             samples_per_second=num_samples / seconds,
             peak_memory_bytes=parts.device.peak_memory_bytes(),
+            figures=figures or None,
         )
+
+    @property
+    def _manner(self) -> str:
+        """The way in which logits became probabilities, where it was not a plain softmax."""
+        temperature = "" if self.temperature == 1 else f" at temperature {self.temperature:.4g}"
+        views = f", averaged with {' and '.join(self.tta)}" if self.tta else ""
+        return temperature + views
+
+    def _predict(self, session: Session, model: nn.Module) -> tuple[list[Predictions], float]:
+        """The predictions of every split, and the seconds that one image took."""
+        parts, started = session.parts, time.perf_counter()
+        names = parts.metadata.target_names or ()
+        splits = parts.splits.values()
+        predictions = [
+            predict(model, split, parts.device, self.batch_size, names) for split in splits
+        ]
+        return predictions, (time.perf_counter() - started) / sum(map(len, splits))
+
+    def _predict_plainly(self, session: Session, model: nn.Module) -> dict[str, float]:
+        """Record what the model predicts without further views, which these are held against."""
+        plain = as_predictor(model, self.temperature)
+        first = next(iter(session.parts.splits.values())).spread_out(self.batch_size)
+        predict(plain, first, session.parts.device, self.batch_size, ())  # warm, for the times
+        predictions, seconds = self._predict(session, plain)
+        session.folder.write_predictions(predictions, PLAIN)
+        return {"plain_seconds_per_image": seconds}
 
     def _keep_mistakes(self, session: Session, predictions: Sequence[Predictions]) -> None:
         """Images of the most confident errors, so that pages can show them without the data."""
@@ -139,6 +182,20 @@ class Evaluation(arguments.Evaluation):
         names = list(session.parts.stages)
         before = reversed(names[: names.index(session.stage)])
         return next(n for n in before if isinstance(session.parts.stages[n], Training))
+
+
+def _measure_latency(session: Session, model: nn.Module) -> dict[str, float]:
+    """Time one image on the device of the run, as `expkit latency` does, if a criterion asks."""
+    inputs, parts = session.parts.inputs, session.parts
+    if not any(criterion.metric in LATENCY for criterion in inputs.criteria):
+        return {}
+    shape = (1, *parts.metadata.image_shape)
+    with torch.random.fork_rng(devices=[]):
+        times = measure_latency(model.eval(), parts.device, shape, LATENCY_SECONDS)
+    return {
+        "latency_seconds": times["median_ms"] / 1000,
+        "latency_p95_seconds": times["p95_ms"] / 1000,
+    }
 
 
 def most_confident_errors(

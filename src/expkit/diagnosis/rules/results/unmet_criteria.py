@@ -14,12 +14,14 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.next_command import SEEDS, train_again
 from expkit.diagnosis.rule import Rule
 from expkit.metrics.class_counts import ClassCounter
-from expkit.metrics.classification import measure
+from expkit.metrics.class_patterns import is_pattern, judged_classes, worst_class
+from expkit.metrics.classification import measure, measure_each_class, most_predicted
 from expkit.metrics.criteria import Criterion, parse_criterion, shown_bound, value_beside
 from expkit.metrics.intervals import wilson
-from expkit.metrics.names import FRACTION
+from expkit.metrics.names import FRACTION, LATENCY
 from expkit.metrics.percentages import points
 from expkit.metrics.predictions import ClassPredictions, Predictions
+from expkit.records.run.measured_latency import latency_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class Miss:
     split: str
     value: float
     count: int | None = None
+    class_name: str | None = None  # that the criterion fell to, where it names several
+
+    @property
+    def name(self) -> str:
+        """The criterion as a sentence names it: of what, and on which samples."""
+        if self.criterion.metric in LATENCY:
+            return self.criterion.name
+        of = "" if self.class_name is None else f" ({self.class_name})"
+        return f"{self.criterion.name}{of} on {self.split}"
 
     @property
     def is_fraction(self) -> bool:
@@ -80,7 +91,7 @@ class CriterionMissed(Rule):
         if not misses:
             return
         is_near = any(miss.is_near(self.near_fraction) for miss in misses)
-        named = [f"{miss.criterion.name} on {miss.split}, {miss}" for miss in misses]
+        named = [f"{miss.name}, {miss}" for miss in misses]
         yield self.finding(
             "near" if is_near else "far",
             {str(miss.criterion): _numbers(miss) for miss in misses},
@@ -97,6 +108,9 @@ def _misses(evidence: Evidence) -> Iterable[Miss]:
         if predictions is None or not len(predictions.targets):
             continue
         measured = _measure(criterion, predictions)
+        if criterion.metric in LATENCY:
+            seconds = latency_of(evidence.stages).get(criterion.metric)
+            measured = None if seconds is None else (seconds,)
         if measured is not None and not criterion.is_met(measured[0]):
             yield Miss(criterion, split, *measured)
 
@@ -108,16 +122,36 @@ def _numbers(miss: Miss) -> dict[str, Any]:
     return numbers
 
 
-def _measure(criterion: Criterion, predictions: Predictions) -> tuple[float, int | None] | None:
+Measured = tuple[float] | tuple[float, int | None] | tuple[float, int | None, str]
+
+
+def _measure(criterion: Criterion, predictions: Predictions) -> Measured | None:
     """The metric, with its samples where it is a fraction of them; None where there is none."""
     metric, class_name = criterion.measure.metric, criterion.measure.class_name
-    if class_name is not None and isinstance(predictions, ClassPredictions):
-        return _measure_class(metric, class_name, predictions)
+    if isinstance(predictions, ClassPredictions):
+        if metric == "max_predicted_fraction":
+            name, count = most_predicted(predictions)
+            return count / len(predictions.targets), len(predictions.targets), name
+        if is_pattern(class_name, predictions.class_names):
+            return _measure_worst(criterion, predictions)
+        if class_name is not None:
+            return _measure_class(metric, class_name, predictions)
     value = measure(predictions).get(metric)
     if value is None:
         return None
     is_counted = metric in ("accuracy", "top5_accuracy")
     return value, len(predictions.targets) if is_counted else None
+
+
+def _measure_worst(criterion: Criterion, predictions: ClassPredictions) -> Measured | None:
+    """The class by which a criterion of several is missed."""
+    metric, pattern = criterion.measure.metric, criterion.measure.class_name
+    classes = judged_classes(pattern or "", measure_each_class(predictions))
+    upward = criterion.relation.startswith(">")
+    worst = worst_class(metric, classes, higher_is_better=upward)
+    if worst is None:
+        return None
+    return *_measure_class(metric, worst.name, predictions), worst.name
 
 
 def _measure_class(

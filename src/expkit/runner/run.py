@@ -21,6 +21,7 @@ import yaml
 
 from expkit.config.run_request import Request
 from expkit.config.schema import Config
+from expkit.config.stage_parts import as_typed
 from expkit.config.user_code import hash_own_code
 from expkit.config.validation import check_others
 from expkit.errors import UserError
@@ -46,7 +47,7 @@ def run_request(request: Request) -> int:
     """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
     check_output(Path(request.config.output_dir))
     parts = build(request.config)
-    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
+    command = ["expkit", "train", *as_typed(sys.argv[1:])]  # Hydra has "expkit train" as word 0
     folder = make_folder(parts, request.config, request.overrides, command, request.choices)
     return run_experiment(parts, folder)
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from expkit.optim.sam import is_sharpness_aware
 from expkit.training.device import Device
+from expkit.training.sharpness import at_worst_weights
 
 Scale = Callable[[float, int], float]  # of the learning rate, by epochs so far and in all
 
@@ -40,6 +42,8 @@ class Learner:
             device.torch_device.type, enabled=device.precision == "fp16"
         )
         self.forward: Callable[[Tensor], Tensor] = torch.compile(model) if device.compile else model
+        self._is_sharpness_aware = is_sharpness_aware(optimizer)
+        self._step_batches: list[tuple[Tensor, Tensor, float]] = []  # of the next step's two passes
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
@@ -66,6 +70,13 @@ class Learner:
         self, images_BCHW: Tensor, targets: Tensor, *, fraction: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """Add a batch's gradients, its fraction of the next step; return its loss and outputs."""
+        if self._is_sharpness_aware:
+            self._step_batches.append((images_BCHW, targets, fraction))
+        return self._add_gradients(images_BCHW, targets, fraction)
+
+    def _add_gradients(
+        self, images_BCHW: Tensor, targets: Tensor, fraction: float
+    ) -> tuple[Tensor, Tensor]:
         with self.device.autocast():
             outputs = self.forward(self.device.arrange(images_BCHW))
             loss: Tensor = self.loss(outputs, targets)
@@ -82,6 +93,8 @@ class Learner:
     def step(self) -> Tensor | None:
         """Take one optimizer step; return the norm of the gradients where it is clipped."""
         norm = None
+        if self._is_sharpness_aware:
+            self._second_pass()
         if self.max_gradient_norm is not None:
             self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
@@ -91,6 +104,17 @@ class Learner:
         if self.average is not None:
             self.average.update_parameters(self.model)
         return norm
+
+    def _second_pass(self) -> None:
+        """Replace the gradients by those at the worst weights nearby, of the same batches.
+
+        Dropout draws anew, as in published code; running statistics are not updated again.
+        """
+        batches, self._step_batches = self._step_batches, []
+        with at_worst_weights(self.optimizer, (self.model, self.loss)):
+            self.optimizer.zero_grad(set_to_none=True)
+            for images_BCHW, targets, fraction in batches:
+                self._add_gradients(images_BCHW, targets, fraction)
 
 
 def average_weights(model: nn.Module, decay: float) -> AveragedModel:

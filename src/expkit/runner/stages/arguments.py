@@ -17,6 +17,10 @@ class Training:
     batch_size: Annotated[int, Ge(1)]
     batches_per_step: Annotated[int, Ge(1)] = 1
     balanced_sampling: bool = False
+    # of its own; Parts.of_stage builds them
+    optimizer: Mapping[str, Any] | None = None
+    schedule: Mapping[str, Any] | None = None
+    loss: Mapping[str, Any] | None = None
     start_from: str | None = None
     labels_from: str | None = None
     trainable: Literal["all", "head"] | Sequence[str] = "all"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Collection, Mapping
@@ -97,7 +98,7 @@ class Training(arguments.Training):
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
                 "the warm-up is as long as the training: its learning rate would never be reached",
-                where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
+                where=f"{parts.key_of('schedule')}.warmup_epochs={parts.schedule.warmup_epochs:g}, "
                 f"{key}.max_epochs={self.max_epochs}",
                 allowed=f"warmup_epochs < {self.max_epochs}",
             )
@@ -110,7 +111,7 @@ class Training(arguments.Training):
             if criterion.measure.metric in RANGES:
                 check_bound(criterion, f"{key}.stop_at")
         if parts.schedule.watched_metric is not None:
-            watched.append(("schedule.metric", parts.schedule.watched_metric))
+            watched.append((f"{parts.key_of('schedule')}.metric", parts.schedule.watched_metric))
         for option, name in watched:
             if with_split(name, monitored) not in known:
                 raise UserError(
@@ -126,7 +127,8 @@ class Training(arguments.Training):
         """The model with what it learns by; the schedule reads the records as they grow."""
         lr = parts.inputs.config.optimizer.get("lr")
         if lr is None:
-            raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
+            where = parts.key_of("optimizer")
+            raise UserError(f"{where}.lr must be given", fix=f"+{where}.lr=0.001")
         groups = parameter_groups(
             model,
             trainable=self.trainable,
@@ -142,7 +144,7 @@ class Training(arguments.Training):
         return Learner(
             model,
             optimizer,
-            parts.loss,
+            copy.deepcopy(parts.loss),  # a loss may have a state, and each learner has its own
             parts.device,
             scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),
             max_gradient_norm=self.max_gradient_norm,

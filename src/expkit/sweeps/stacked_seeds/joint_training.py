@@ -47,7 +47,7 @@ def check_stackable(parts: Parts) -> None:
 
 
 def _check_stage(parts: Parts, name: str, stage: Training) -> None:
-    key = f"procedure.{name}"
+    key, parts = f"procedure.{name}", parts.of_stage(name)
     for is_so, what, where in (
         (
             not parts.augmentation.is_identity or parts.augmentation.mixes,
@@ -62,7 +62,7 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
         (
             parts.schedule.watched_metric is not None,
             "a schedule that follows a metric has a learning rate of its own for each seed",
-            f"schedule.metric={parts.schedule.watched_metric}",
+            f"{parts.key_of('schedule')}.metric={parts.schedule.watched_metric}",
         ),
     ):
         if is_so:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from expkit.errors import UserError
+from expkit.optim.sam import is_sharpness_aware
 from expkit.probes.preserve_state import preserve_state
 from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.learner import Learner
@@ -65,6 +66,11 @@ def _refuse_settings(learner: Learner, key: str) -> None:
             kind not in ELEMENTWISE,
             f"{kind.__name__} is not known to treat every number by itself",
             f"optimizer._target_={kind.__module__}.{kind.__qualname__}",
+        ),
+        (
+            is_sharpness_aware(learner.optimizer),
+            "the two passes of each step of sam cannot be stacked",
+            "optimizer: sam",
         ),
         (
             learner.average is not None,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.sam import is_sharpness_aware
+from expkit.optim.unfreezing import THAWS_AT, thaw, thaw_scale
 from expkit.training.device import Device
 from expkit.training.sharpness import at_worst_weights
 
@@ -29,6 +32,7 @@ class Learner:
         max_gradient_norm: float | None = None,
         frozen: Sequence[nn.Module] = (),
         ema_decay: float | None = None,
+        thaw_warmup_epochs: float = 0.0,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -37,6 +41,8 @@ class Learner:
         self.scale = scale
         self.max_gradient_norm = max_gradient_norm
         self.frozen = frozen  # layers that stay in eval mode while the model trains
+        self._thaw_warmup_epochs = thaw_warmup_epochs
+        self._unfreezes = any(THAWS_AT in group for group in optimizer.param_groups)
         self.average = None if ema_decay is None else average_weights(model, ema_decay)
         self.scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
@@ -46,6 +52,13 @@ class Learner:
         self._step_batches: list[tuple[Tensor, Tensor, float]] = []  # of the next step's two passes
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
+
+    def start_epoch(self, number: int) -> None:
+        """Train from here on, with what has thawed by this epoch, from 1."""
+        if self._unfreezes:
+            thaw(self.optimizer.param_groups, number)
+            self.frozen = frozen_norms(self.model)
+        self.train_mode()
 
     def train_mode(self) -> None:
         self.model.train()
@@ -62,9 +75,12 @@ class Learner:
         """The current learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def set_lr(self, scale: float) -> None:
+    def set_lr(self, scale: float, epochs: float = math.inf) -> None:
+        """Scale all learning rates; what has thawed not long before these epochs warms up."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * scale
+            if self._unfreezes:
+                group["lr"] *= thaw_scale(group, epochs, self._thaw_warmup_epochs)
 
     def forward_backward(
         self, images_BCHW: Tensor, targets: Tensor, *, fraction: float = 1.0

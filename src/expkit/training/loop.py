@@ -92,7 +92,7 @@ def train_epoch(learner: Learner, plan: EpochPlan, number: int) -> Epoch:
     step_stats = StepStats(
         learner, len(plan.batch_sizes), (number - 1) * len(plan.steps), closely=is_probed
     )
-    learner.train_mode()
+    learner.start_epoch(number)
     batches = plan.split.batches(
         plan.batch_size,
         shuffle=plan.shuffle,
@@ -113,7 +113,8 @@ def train_epoch(learner: Learner, plan: EpochPlan, number: int) -> Epoch:
         if index + 1 == stop:
             # the middle of the step: neither its start nor its end wastes a step at rate 0
             middle = (start + stop) / 2 / len(plan.batch_sizes)
-            learner.set_lr(learner.scale(number - 1 + middle, plan.max_epochs))
+            epochs = number - 1 + middle
+            learner.set_lr(learner.scale(epochs, plan.max_epochs), epochs)
             before = step_stats.before_step()
             gradient_norm = learner.step()
             step_stats.after_step(before, gradient_norm)

@@ -30,7 +30,8 @@ def at_worst_weights(
     with torch.no_grad():
         kept = [each.detach().clone() for each in chain(weights, buffers)]
         scale = groups[0][RADIUS] / (nn.utils.get_total_norm(gradients) + SMALLEST)
-        torch._foreach_add_(weights, list(torch._foreach_mul(gradients, scale)))
+        torch._foreach_mul_(gradients, scale)  # which are made anew
+        torch._foreach_add_(weights, gradients)
     try:
         yield
     finally:

@@ -26,6 +26,8 @@ class Training:
     trainable: Literal["all", "head"] | Sequence[str] = "all"
     frozen_up_to: str | None = None
     groups: Mapping[str, Mapping[str, Any]] | None = None
+    unfreeze: Mapping[Any, str | Sequence[str]] | None = None
+    unfreeze_warmup_epochs: Annotated[float, Ge(0)] = 0.0
     layer_decay: Annotated[float, Gt(0), Le(1)] | None = None
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
     stop_at: Mapping[str, object] | None = None

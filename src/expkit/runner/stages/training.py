@@ -21,6 +21,7 @@ from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
+from expkit.optim.unfreezing import split_by_thaw, thaw, thaw_epochs
 from expkit.probes.nan_origin import find_origin
 from expkit.records.files import Record
 from expkit.records.run.labels import Labels
@@ -64,6 +65,7 @@ class Training(arguments.Training):
         with parts.trial_model() as model:
             self._names_redrawn(model, key)
             trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
+            trial.start_epoch(self.max_epochs)  # with all that will have thawed by then
             try_step(parts, trial, smallest, f"{key}.batch_size")
 
     def _check_start(self, key: str, start: Stage) -> None:
@@ -129,9 +131,10 @@ class Training(arguments.Training):
         if lr is None:
             where = parts.key_of("optimizer")
             raise UserError(f"{where}.lr must be given", fix=f"+{where}.lr=0.001")
+        thaws_at = self._thaw_epochs(model, key)
         groups = parameter_groups(
             model,
-            trainable=self.trainable,
+            trainable=self.trainable if thaws_at is None else list(thaws_at),
             frozen_up_to=self.frozen_up_to,
             groups=self.groups,
             layer_decay=self.layer_decay,
@@ -139,6 +142,9 @@ class Training(arguments.Training):
             key=key,
         )
         schedule = parts.schedule
+        if thaws_at is not None:
+            groups = split_by_thaw(model, groups, thaws_at)
+            thaw(groups, epoch=1)
         optimizer = parts.make_optimizer(groups)
         refuse_ignored_options(optimizer, self.groups or {}, key)
         return Learner(
@@ -150,6 +156,21 @@ class Training(arguments.Training):
             max_gradient_norm=self.max_gradient_norm,
             frozen=frozen_norms(model),
             ema_decay=self.ema_decay,
+            thaw_warmup_epochs=self.unfreeze_warmup_epochs,
+        )
+
+    def _thaw_epochs(self, model: nn.Module, key: str) -> dict[str, int] | None:
+        """The epoch in which each parameter begins to learn, where not all begin in the first."""
+        if self.unfreeze is None:
+            return None
+        if self.frozen_up_to is not None:
+            raise UserError(
+                "frozen_up_to and unfreeze both say what stands still",
+                where=f"{key}.frozen_up_to={self.frozen_up_to}, {key}.unfreeze",
+                fix=f"leave one out: {key}.frozen_up_to=null",
+            )
+        return thaw_epochs(
+            model, self.unfreeze, self.trainable, max_epochs=self.max_epochs, key=key
         )
 
     def run(self, session: Session) -> StageResult:

@@ -55,6 +55,11 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
             "augment",
         ),
         (
+            stage.unfreeze is not None,
+            "gradients of layers that thaw later are not there for all steps",
+            f"{key}.unfreeze",
+        ),
+        (
             stage.labels_from is not None,
             "new labels are others for each seed",
             f"{key}.labels_from={stage.labels_from}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from expkit.optim.sam import is_sharpness_aware
 from expkit.optim.unfreezing import THAWS_AT, thaw, thaw_scale
 from expkit.training.device import Device
 from expkit.training.sharpness import at_worst_weights
+from expkit.training.weight_mean import new_mean, renew_statistics
 
 Scale = Callable[[float, int], float]  # of the learning rate, by epochs so far and in all
 
@@ -33,6 +34,7 @@ class Learner:
         frozen: Sequence[nn.Module] = (),
         ema_decay: float | None = None,
         thaw_warmup_epochs: float = 0.0,
+        swa_start: int | None = None,  # the epoch from which weights are averaged, one an epoch
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -43,6 +45,8 @@ class Learner:
         self.frozen = frozen  # layers that stay in eval mode while the model trains
         self._thaw_warmup_epochs = thaw_warmup_epochs
         self._unfreezes = any(THAWS_AT in group for group in optimizer.param_groups)
+        self.swa_start = swa_start
+        self._averages_steps = ema_decay is not None
         self.average = None if ema_decay is None else average_weights(model, ema_decay)
         self.scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
@@ -117,9 +121,27 @@ class Learner:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.average is not None:
+        if self.average is not None and self._averages_steps:
             self.average.update_parameters(self.model)
         return norm
+
+    def finish_epoch(
+        self, number: int, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    ) -> None:
+        """Take the weights into the mean over the last epochs, where this is one of them.
+
+        Norms whose statistics training has changed get new ones, by one pass over the batches.
+        """
+        if self.swa_start is None or number < self.swa_start:
+            return
+        self.average = self.average or new_mean(self.model)
+        self.average.update_parameters(self.model)
+        renew_statistics(self.average.module, self._kept_norms(), self.device, batches)
+
+    def _kept_norms(self) -> set[str]:
+        """The names of layers whose statistics stand still while the model trains."""
+        frozen = {id(layer) for layer in self.frozen}
+        return {name for name, layer in self.model.named_modules() if id(layer) in frozen}
 
     def _second_pass(self) -> None:
         """Replace the gradients by those at the worst weights nearby, of the same batches.

@@ -67,6 +67,10 @@ class EpochPlan:
         starts = range(0, count, self.batches_per_step)
         return [(start, min(start + self.batches_per_step, count)) for start in starts]
 
+    def shuffled(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The samples as they are, in the order of an epoch: batches of one class are no sample."""
+        return self.split.batches(self.batch_size, shuffle=True, generator=self.order(number))
+
     def order(self, number: int) -> torch.Generator:
         """Return the generator that draws the order of one epoch's samples."""
         return torch.Generator().manual_seed(seed_for(self.seed, "order", number))
@@ -118,6 +122,7 @@ def train_epoch(learner: Learner, plan: EpochPlan, number: int) -> Epoch:
             before = step_stats.before_step()
             gradient_norm = learner.step()
             step_stats.after_step(before, gradient_norm)
+    learner.finish_epoch(number, lambda: plan.shuffled(number))
     return epoch_event(learner, plan, number, accumulator, step_stats, started)
 
 

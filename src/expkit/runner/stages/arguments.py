@@ -30,6 +30,9 @@ class Training:
     unfreeze_warmup_epochs: Annotated[float, Ge(0)] = 0.0
     layer_decay: Annotated[float, Gt(0), Le(1)] | None = None
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+    swa_epochs: Annotated[int, Ge(1)] | None = None
+    max_minutes: Annotated[float, Gt(0)] | None = None
+    fit_schedule_to_time: bool = False
     stop_at: Mapping[str, object] | None = None
     monitor: str = "loss"
     patience: Annotated[int, Ge(1)] | None = None

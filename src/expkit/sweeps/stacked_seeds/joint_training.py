@@ -55,6 +55,11 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
             "augment",
         ),
         (
+            stage.fit_schedule_to_time,
+            "a schedule that follows the time has a learning rate of its own for each seed",
+            f"{key}.fit_schedule_to_time",
+        ),
+        (
             stage.unfreeze is not None,
             "gradients of layers that thaw later are not there for all steps",
             f"{key}.unfreeze",

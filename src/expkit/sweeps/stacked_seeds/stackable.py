@@ -77,6 +77,11 @@ def _refuse_settings(learner: Learner, key: str) -> None:
             "the running mean of the weights cannot be stacked",
             f"{key}.ema_decay",
         ),
+        (
+            learner.swa_start is not None,
+            "the mean of the weights cannot be stacked",
+            f"{key}.swa_epochs",
+        ),
         (device.compile, "compiled models cannot be stacked", "device.compile=true"),
         (
             learner.scaler.is_enabled(),

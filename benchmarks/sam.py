@@ -3,7 +3,7 @@
 Command         python benchmarks/sam.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it, as for epoch.py)
 Compares        a training step of timm's resnet18 by expkit's `Learner` on 32 random images of
-                64 x 64, in the device's precision, two classes: with optimizer=sam around Adam
+                128 x 128, in the device's precision, two classes: with optimizer=sam around Adam
                 fused, and with Adam fused alone. A round is a step of each, the first of the two
                 changing; a ratio is of the medians of five rounds in a row
 Figures         at most 2.1 x the seconds of a plain step
@@ -25,7 +25,7 @@ from expkit.optim.sam import sam
 from expkit.training.device import Device, DeviceChoice
 from expkit.training.learner import Learner
 
-BATCH_SIZE, SIDE = 32, 64
+BATCH_SIZE, SIDE = 32, 128
 NUM_WARMUPS, ROUNDS_PER_FIGURE = 4, 5
 
 

@@ -91,6 +91,18 @@ def test_a_misspelt_word_is_refused_with_the_nearest(stage: dict[str, Any], near
     assert refused.value.details["nearest"] == nearest
 
 
+def test_the_base_of_an_optimizer_is_made_whole_without_a_learning_rate_of_its_own() -> None:
+    """By word at the run's and at a stage's, with keys of its own; it cannot have a base again."""
+    changed = {"optimizer": {"base": {"_choice_": "sgd", "momentum": 0.5}}}
+    base = own(optimizer="sam", _changed_=changed)["base"]
+    assert (base["_target_"], base["momentum"]) == ("torch.optim.SGD", 0.5)
+    assert "lr" not in base
+    whole = write_out({"optimizer": {"_target_": "x", "lr": 1, "base": "adam"}})
+    assert whole["optimizer"]["base"]["_target_"] == "torch.optim.Adam"
+    with pytest.raises(UserError, match="built on another optimizer itself"):
+        own(optimizer={"_target_": "x", "base": "sam"})
+
+
 def test_a_key_of_a_stage_that_is_not_there_is_refused_with_the_nearest() -> None:
     """Hydra would have made the stage."""
     given = config()

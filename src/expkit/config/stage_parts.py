@@ -172,6 +172,13 @@ def read_choice(group: str, name: str, key: str) -> dict[str, Any]:
 def _read_base(name: str, key: str) -> dict[str, Any]:
     """The optimizer that another is built on: the learning rate is the outer one's."""
     node = read_choice("optimizer", name, key)
+    if BASE in node:
+        raise UserError(
+            f"{name} is built on another optimizer itself",
+            where=f"{key}={name}",
+            allowed="an optimizer that takes the step: adam, adamw, sgd ...",
+            fix=f"expkit train ... {key}=adam",
+        )
     node.pop("lr", None)
     return node
 

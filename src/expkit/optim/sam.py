@@ -56,7 +56,7 @@ def refuse_unfit(optimizer: Optimizer, precision: str, key: str) -> None:
             "one gradient",
             where=f"{key}.base._target_={kind.__module__}.{kind.__qualname__}",
             allowed="an optimizer that steps along the gradient it is given: adam, adamw, sgd ...",
-            fix=f"{key}.base=sgd",
+            fix=f"expkit train ... {key}.base=sgd",
         )
     if precision == "fp16":
         raise UserError(
@@ -64,5 +64,5 @@ def refuse_unfit(optimizer: Optimizer, precision: str, key: str) -> None:
             "scales them and skips steps where they overflow",
             where=f"device.precision=fp16, {key}: sam",
             allowed="device.precision=bf16, device.precision=fp32",
-            fix="device.precision=bf16",
+            fix="expkit train ... device.precision=bf16",
         )

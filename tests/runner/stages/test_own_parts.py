@@ -116,3 +116,48 @@ def test_a_wrong_word_is_refused_before_torch(
     done = run_without_torch("train", word)
     assert done.code == 2
     assert nearest is None or f"nearest  {nearest}" in done.err, done.err
+
+
+@pytest.mark.slow
+def test_a_phased_run_that_was_cut_in_its_second_phase_resumes_to_the_same_numbers(
+    run_here: Expkit, tmp_path: Path
+) -> None:
+    """Sam, thawing, a mean of the last epochs: as an uninterrupted run, to the byte."""
+    words = [
+        "train",
+        *(word for word in TINY if "max_epochs" not in word),
+        "procedure=phased",
+        "~procedure.preflight",
+        "~procedure.overfit_1",
+        "~procedure.overfit_10",
+        "~procedure.ranger",
+        "model.norm=batch",
+        "procedure.warmup.max_epochs=2",
+        "procedure.warmup.schedule.warmup_epochs=1",
+        "procedure.sam.schedule=constant",
+        "procedure.sam.unfreeze={1: [head], 3: all}",
+        "procedure.sam.unfreeze_warmup_epochs=2",
+        "procedure.sgd.start_from=sam",
+        "procedure.sgd.max_epochs=3",
+        "procedure.sgd.swa_epochs=2",
+    ]
+    done = run_here(*words, "procedure.sam.max_epochs=5", "output_dir=whole")
+    assert done.code == 0, done.err
+    done = run_here(*words, "procedure.sam.max_epochs=3", "output_dir=cut")
+    assert done.code == 0, done.err
+    whole, cut = next((tmp_path / "whole").iterdir()), next((tmp_path / "cut").iterdir())
+    for name in ("config.yaml", "environment.json"):
+        (cut / name).write_text((whole / name).read_text())
+    lines = (cut / "history.jsonl").read_text().splitlines()
+    kept = [line for line in lines if json.loads(line)["stage"] != "sgd"]
+    (cut / "history.jsonl").write_text("".join(f"{line}\n" for line in kept))
+    lines = (cut / "stages.jsonl").read_text().splitlines()
+    (cut / "stages.jsonl").write_text(f"{lines[0]}\n")
+    for name in ("summary.json", "predictions.csv"):
+        (cut / name).unlink()
+    for path in (cut / "checkpoints" / "sgd").iterdir():
+        path.unlink()
+    done = run_here("resume", str(cut))
+    assert done.code == 0, done.out + done.err
+    assert history_of(cut) == history_of(whole)
+    assert (cut / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from running_expkit import TINY, Expkit
 from torch import nn
 
 from expkit.config.instantiate import build_part
 from expkit.config.paths import builtin_conf
+from expkit.config.stage_parts import read_choice, write_out
 from expkit.config.targets.check import check_part
 from expkit.optim.schedule import Schedule
 from expkit.training.checkpoint import load_learner, save_learner
@@ -29,9 +29,7 @@ def choices(group: str) -> list[str]:
 
 def chosen(group: str, name: str, **changes: Any) -> Any:
     """The part that a YAML makes, checked as a run's would be."""
-    node = yaml.safe_load((builtin_conf() / group / f"{name}.yaml").read_text()) | changes
-    # YAML 1.1 takes 1e-8 for text; Hydra's reader does not
-    node = {key: float(v) if key == "eps" else v for key, v in node.items()}
+    node = write_out({group: read_choice(group, name, group)})[group] | changes
     check_part(node, group)
     return build_part(node, group)
 

@@ -32,6 +32,7 @@ from expkit.config.override_errors import (
 )
 from expkit.config.paths import builtin_conf, conf_folders, list_choices
 from expkit.config.plain_config import refuse_interpolations
+from expkit.config.stage_parts import set_aside
 from expkit.errors import UserError, nearest_of
 
 FLAGS_WITH_VALUE = {
@@ -63,8 +64,9 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
     if is_sweep(words):
         _require_optuna(words)
         words = spell_out_globs(words)
-        explain_sweep(words)
+        explain_sweep(set_aside(words))
         words = _with_folder(words)
+    words = set_aside(words)
     sys.argv = ["expkit train", *words]
 
     app = hydra.main(config_path=str(builtin_conf()), config_name="config", version_base="1.3")

@@ -14,6 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from expkit.config.multirun.ablation import without_mark
 from expkit.config.schema import Config, Sweep
+from expkit.config.stage_parts import as_typed
 from expkit.config.targets.check import check_fields, check_part
 from expkit.config.validation import (
     check_config,
@@ -44,7 +45,7 @@ class Request:
         in_sweep = str(hydra.mode).endswith("MULTIRUN")
         return cls(
             config,
-            without_mark(hydra.overrides.task),
+            as_typed(without_mark(hydra.overrides.task)),
             str(hydra.sweep.dir) if in_sweep else None,
             int(hydra.job.num) if in_sweep else 0,
             choices=current_choices(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, MinLen
@@ -75,6 +75,13 @@ class Config:
     diagnosis: dict[str, Any] = field(default_factory=lambda: asdict(Diagnosis()))
     plots: dict[str, Any] = field(default_factory=lambda: asdict(Plots()))
     mirror: dict[str, Any] = field(default_factory=lambda: asdict(Mirror()))
+
+    def of_stage(self, name: str) -> Config:
+        """The config as it is for one stage, with the parts that it has of its own."""
+        from expkit.config.stage_parts import own_parts
+
+        own: dict[str, Any] = dict(own_parts({"procedure": self.procedure}, name))
+        return replace(self, **own)
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain data, as written to config.yaml."""

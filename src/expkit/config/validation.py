@@ -13,6 +13,7 @@ from expkit.config.criteria_words import name_criteria
 from expkit.config.paths import conf_folders, list_choices
 from expkit.config.plain_config import refuse_interpolations
 from expkit.config.schema import PARTS, Config, Diagnosis, Mirror, Plots, Reference
+from expkit.config.stage_parts import own_parts, write_out
 from expkit.config.targets.annotations import spelled
 from expkit.config.targets.check import check_fields, check_part
 from expkit.config.targets.module_paths import locate
@@ -33,12 +34,13 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     refuse_interpolations(plain, "")
     if isinstance(plain.get("mirror"), str):  # the short form, in a YAML
         plain = {**plain, "mirror": asdict(Mirror(folder=plain["mirror"]))}
+    plain = write_out(plain)
     check_fields(plain, Config, "")
     given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
     given["criteria"] = name_criteria(plain["criteria"])
     config = Config(**given)
     _check_name(config.name)
-    _check_rate(config.optimizer)
+    _check_rate(config.optimizer, "optimizer")
     if config.reference is not None:
         check_fields(config.reference, Reference, "reference")
     check_fields(config.diagnosis, Diagnosis, "diagnosis")
@@ -52,6 +54,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     for name, stage in config.procedure.items():
         if not isinstance(stage, Mapping):
             raise UserError(f"the stage '{name}' is not a mapping", where=f"procedure.{name}")
+        _check_rate(own_parts(plain, name).get("optimizer", {}), f"procedure.{name}.optimizer")
     _check_parts(config, import_others=False)
     return config
 
@@ -139,7 +142,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_rate(optimizer: Mapping[str, Any]) -> None:
+def _check_rate(optimizer: Mapping[str, Any], key: str) -> None:
     """Every optimizer has a rate, and torch would refuse it only after it is loaded."""
     lr = optimizer.get("lr", 1.0)
     is_number = isinstance(lr, int | float) and not isinstance(lr, bool)
@@ -147,7 +150,7 @@ def _check_rate(optimizer: Mapping[str, Any]) -> None:
     if isinstance(lr, int | float | str) and not (is_number and is_in_range):
         shown = f"'{lr:.40}'" if isinstance(lr, str) else spelled(lr)
         raise UserError(
-            f"optimizer.lr cannot be {shown}",
-            where=f"optimizer.lr={shown}",
+            f"{key}.lr cannot be {shown}",
+            where=f"{key}.lr={shown}",
             allowed="a number > 0",
         )

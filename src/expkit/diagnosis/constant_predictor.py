@@ -15,7 +15,7 @@ def uniform_loss(evidence: Evidence, stage: str) -> float | None:
     measured = [value for each in records if (value := each.get("at_uniform")) is not None]
     if measured:
         return float(measured[0]) if 0 < measured[0] < math.inf else None
-    loss, chance = evidence.config["loss"], evidence.metadata_of(stage).chance_loss
+    loss, chance = evidence.of_stage(stage).config["loss"], evidence.metadata_of(stage).chance_loss
     if chance is None or not str(loss.get("_target_")).endswith(
         (".CrossEntropy", ".Focal", ".AdaptiveFocal")
     ):
@@ -32,7 +32,7 @@ def constant_loss(evidence: Evidence, stage: str) -> float | None:
     uniform = uniform_loss(evidence, stage)
     if uniform is None:
         return None
-    loss = evidence.config["loss"]
+    loss = evidence.of_stage(stage).config["loss"]
     weights = loss.get("class_weights")
     is_balanced = (
         weights == "balanced"

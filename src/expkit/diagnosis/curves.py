@@ -28,7 +28,9 @@ SURE_STEPS = 90  # within fewer, and fewer than five epochs, a leap may still be
 def all_curves(evidence: Evidence) -> Iterator[TrainingCurves]:
     """The curves of every training stage with a finished epoch."""
     return (
-        TrainingCurves(evidence, stage) for stage in evidence.trainings if evidence.epochs(stage)
+        TrainingCurves(evidence.of_stage(stage), stage)
+        for stage in evidence.trainings
+        if evidence.epochs(stage)
     )
 
 
@@ -37,7 +39,7 @@ def last_curves(evidence: Evidence, *, is_over: bool = False) -> TrainingCurves 
     stages = evidence.trainings
     if is_over:
         stages = [stage for stage in stages if evidence.result(stage) is not None]
-    return TrainingCurves(evidence, stages[-1]) if stages else None
+    return TrainingCurves(evidence.of_stage(stages[-1]), stages[-1]) if stages else None
 
 
 @dataclass(frozen=True)

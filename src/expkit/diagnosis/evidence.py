@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from expkit.config.schema import PARTS
+from expkit.config.stage_parts import own_parts
 from expkit.metrics.predictions import Predictions
 from expkit.records.files import Record
 from expkit.records.run.metadata import DatasetMetadata, StageResult
@@ -27,6 +28,7 @@ class Evidence:
     stages: Sequence[StageResult] = ()
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     relabelled: DatasetMetadata | None = None  # the data with the labels that a stage gave
+    run_config: Mapping[str, Any] | None = None  # where `config` is as it is for one stage
 
     @classmethod
     def of(cls, run: Run) -> Evidence:
@@ -42,6 +44,26 @@ class Evidence:
             predictions=run.predictions,
             relabelled=run.relabelled,
         )
+
+    def of_stage(self, stage: str) -> Evidence:
+        """The same records beside the config as a stage has it, with its own optimizer and loss.
+
+        A learning-rate range test of another stage's optimizer says nothing of its own.
+        """
+        config = self.run_config or self.config
+        own = own_parts(config, stage)
+        if not own and self.run_config is None:
+            return self
+        signals = self.signals
+        if "optimizer" in own and stage not in self.trainings[:1]:
+            signals = [each for each in signals if each["kind"] != "lr_range_test"]
+        return replace(self, config={**config, **own}, run_config=config, signals=signals)
+
+    @functools.cached_property
+    def stages_with_own_parts(self) -> list[str]:
+        """The training stages that have begun and have an own optimizer, schedule or loss."""
+        config = self.run_config or self.config
+        return [stage for stage in self.trainings if own_parts(config, stage)]
 
     @functools.cached_property
     def trainings(self) -> list[str]:

@@ -18,6 +18,7 @@ from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
 from expkit.diagnosis.next_command import train_again
 from expkit.diagnosis.rule import Rule
+from expkit.diagnosis.stage_keys import with_keys_of_stage
 from expkit.errors import UserError, nearest_of
 from expkit.safe_yaml import load_yaml
 
@@ -157,7 +158,7 @@ def examine(evidence: Evidence, rules: Rules) -> list[Finding]:
 def ask(name: str, rule: Rule, evidence: Evidence) -> list[Finding]:
     """The findings of one rule; a fault of the rule itself is one of them, and never ends a run."""
     try:
-        return [complete(each, name, evidence) for each in rule.find(evidence)]
+        return [complete(each, name, evidence) for each in _find(rule, evidence)]
     except (Exception, SystemExit) as error:
         told = {"rule": name, "error": f"{type(error).__name__}: {error}"}
         cause = "a fault in the rule, or records that it does not know"
@@ -165,9 +166,27 @@ def ask(name: str, rule: Rule, evidence: Evidence) -> list[Finding]:
         return [complete(failed, FAILED, evidence)]
 
 
+def _find(rule: Rule, evidence: Evidence) -> list[Finding]:
+    """Ask a rule; of a stage with own optimizer, schedule or loss by the values of these."""
+    own = evidence.stages_with_own_parts
+    found = [each for each in rule.find(evidence) if each.stage not in own]
+    of_run = {each.sentence for each in found}
+    for stage in own:
+        for each in rule.find(evidence.of_stage(stage)):
+            if each.stage == stage:
+                found.append(each)
+            elif not each.stage and each.sentence not in of_run:  # on settings, such as momentum
+                found.append(replace(each, stage=stage))
+    return found
+
+
 def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
-    """With its rule's name, plain numbers, and a command where the rule left it to the remedy."""
+    """With its rule's name, plain numbers, and a command where the rule left it to the remedy.
+
+    The keys that it names are those of the stage: its own optimizer's, where it has one.
+    """
     assert isinstance(finding, Finding), f"a rule yields findings, and not {type(finding).__name__}"
+    finding = with_keys_of_stage(finding, evidence)
     command = finding.command
     if not command and finding.remedies:
         command = train_again(evidence.overrides, finding.remedies[0])

@@ -8,7 +8,7 @@ from statistics import geometric_mean, median
 from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.settings import is_adaptive, lr_of
+from expkit.diagnosis.settings import is_adaptive, lr_of, optimizer_options
 from expkit.records.files import Record
 
 GOOD_UPDATE = 0.01  # of a typical weight in a first step: most of what trained fast had less
@@ -46,6 +46,6 @@ def expected_updates(config: Mapping[str, Any], record: Record) -> list[tuple[fl
     rows = [row for row in rows if is_positive(row["weight_rms"], row["gradient_rms"])]
     if is_adaptive(config):
         return [(lr / row["weight_rms"], row["size"]) for row in rows]
-    momentum = min(float(config["optimizer"].get("momentum", 0.0)), 0.999)
+    momentum = min(float(optimizer_options(config).get("momentum", 0.0)), 0.999)
     factor = lr / (1 - momentum)
     return [(factor * row["gradient_rms"] / row["weight_rms"], row["size"]) for row in rows]

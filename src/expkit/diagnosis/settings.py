@@ -7,18 +7,29 @@ from typing import Any
 
 # whose steps do not grow with the gradient
 ADAPTIVE = frozenset(
-    ["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Lion", "Ranger", "Lamb"]
+    (
+        *("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad"),
+        *("Lion", "Ranger", "Lamb", "Muon"),
+    )
 )
 # these take weight decay off the weight itself; the others add it to the gradient
-DECOUPLED = frozenset(["AdamW", "Lion", "Ranger", "Lamb", "LAMB"])
+DECOUPLED = frozenset(["AdamW", "Lion", "Ranger", "Lamb", "LAMB", "Muon"])
 
 # up to which a learning rate is usual with batches of 32 and more; Lion's by its authors' advice
 USUAL_RATES = {"SGD": 0.1, "Lion": 3e-4}
 USUAL_ADAPTIVE_RATE = 3e-3
 
 
+def optimizer_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer's arguments; of one that is built on another, those of both."""
+    given = dict(config["optimizer"])
+    base = given.pop("base", None)
+    return {**given, **base} if isinstance(base, Mapping) else given
+
+
 def optimizer_name(config: Mapping[str, Any]) -> str:
-    return str(config["optimizer"]["_target_"]).rsplit(".", 1)[-1]
+    """The class whose steps are taken: of SAM's base, for one."""
+    return str(optimizer_options(config)["_target_"]).rsplit(".", 1)[-1]
 
 
 def is_adaptive(config: Mapping[str, Any]) -> bool:

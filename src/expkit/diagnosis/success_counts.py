@@ -78,6 +78,8 @@ def _from_history(evidence: Evidence) -> Outcome | None:
 def is_balanced(evidence: Evidence) -> bool:
     """Tell whether training weighted each class alike, at the cost of the largest."""
     stages = (evidence.stage_config(name) for name in evidence.trainings)
-    loss = evidence.config["loss"]
-    is_weighted = loss.get("class_weights") is not None or follows_predictions(loss)
+    losses = [evidence.of_stage(name).config["loss"] for name in evidence.trainings]
+    is_weighted = any(
+        loss.get("class_weights") is not None or follows_predictions(loss) for loss in losses
+    )
     return is_weighted or any(stage.get("balanced_sampling") for stage in stages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +16,13 @@ from torch.nn.parameter import UninitializedParameter
 
 from expkit.config.build_errors import explain_failure
 from expkit.config.instantiate import build_part
+from expkit.config.schema import Config
+from expkit.config.stage_parts import OWN_PARTS, own_parts
 from expkit.data.store.split import Split, place_splits
 from expkit.errors import UserError
 from expkit.losses.custom import refuse_mixed
 from expkit.models.uncertainty import predicts_uncertainty
+from expkit.optim.sam import refuse_unfit
 from expkit.probes.preserve_state import preserve_state
 from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
@@ -31,6 +34,8 @@ from expkit.training.augmentation import AugmentationSource
 from expkit.training.device import Device
 from expkit.training.learner import Learner
 
+MakeOptimizer = Callable[[Any], torch.optim.Optimizer]
+
 
 class Stage(Protocol):
     """A step of a procedure: a small frozen dataclass of plain values."""
@@ -40,6 +45,16 @@ class Stage(Protocol):
 
     def run(self, session: Any) -> StageResult:
         """Do the work of this stage; `session` is a runner.session.Session."""
+
+
+@dataclass(frozen=True)
+class StageParts:
+    """The parts that a stage has of its own; None where it has the run's."""
+
+    keys: Mapping[str, str]
+    make_optimizer: MakeOptimizer | None
+    schedule: ScheduleSource | None
+    loss: nn.Module | None
 
 
 @dataclass(frozen=True)
@@ -54,10 +69,35 @@ class Parts:
     schedule: ScheduleSource
     stages: Mapping[str, Stage]
     make_model: Callable[..., nn.Module]
-    make_optimizer: Callable[[Any], torch.optim.Optimizer]
+    make_optimizer: MakeOptimizer
     augmentation: AugmentationSource
     evaluated: Run | None  # another run, whose weights take the place of training
     num_parameters: int = 0  # of the model
+    of_stages: Mapping[str, StageParts] = field(default_factory=dict)  # where they have their own
+    keys: Mapping[str, str] = field(default_factory=dict)  # of parts that are a stage's own
+
+    def of_stage(self, name: str) -> Parts:
+        """The parts as a stage has them: its own optimizer, schedule and loss, else the run's."""
+        own = self.of_stages.get(name)
+        if own is None:
+            return self
+        inputs = replace(
+            self.inputs,
+            config=self.inputs.config.of_stage(name),
+            loss=self.inputs.stage_losses.get(name, self.inputs.loss),
+        )
+        return replace(
+            self,
+            inputs=inputs,
+            keys=own.keys,
+            loss=own.loss or self.loss,
+            schedule=own.schedule or self.schedule,
+            make_optimizer=own.make_optimizer or self.make_optimizer,
+        )
+
+    def key_of(self, group: str) -> str:
+        """The key under which the config has the optimizer, the schedule or the loss."""
+        return self.keys.get(group, group)
 
     @property
     def metadata(self) -> DatasetMetadata:
@@ -113,21 +153,20 @@ def build_parts(inputs: LoadedInputs) -> Parts:
     augmentation = as_augmentation(
         build_part(config.augment, "augment", config.trust), config.augment
     )
-    loss = inputs.loss.build(counts)
-    _check_augmentation(augmentation, metadata, loss, str(config.loss["_target_"]))
+    losses = {"": inputs.loss.build(counts)}
+    losses |= {name: source.build(counts) for name, source in inputs.stage_losses.items()}
+    for name, loss in losses.items():
+        target = config.of_stage(name).loss["_target_"]
+        _check_augmentation(augmentation, metadata, loss.to(device.torch_device), str(target))
     parts = Parts(
         inputs=replace(inputs, metadata=metadata),
         splits=splits,
         augmentation=augmentation,
         evaluated=evaluated,
         device=device,
-        loss=loss.to(device.torch_device),
+        loss=losses[""],
         gate_loss=inputs.loss.build(counts, plain=True).to(device.torch_device),
-        schedule=as_schedule(
-            build_part(config.schedule, "schedule", config.trust),
-            config.schedule,
-            float(config.optimizer.get("lr", 1.0)),
-        ),
+        schedule=_build_schedule(config, "schedule"),
         stages={
             name: _build_stage(name, node, config.trust) for name, node in config.procedure.items()
         },
@@ -138,12 +177,19 @@ def build_parts(inputs: LoadedInputs) -> Parts:
             image_shape=metadata.image_shape,
             num_outputs=metadata.num_outputs,
         ),
-        make_optimizer=partial(_make_optimizer, config.optimizer, config.trust),
+        make_optimizer=partial(
+            _make_optimizer, config.optimizer, config.trust, "optimizer", device
+        ),
+        of_stages={
+            name: _build_stage_parts(config, name, losses.get(name), device)
+            for name in config.procedure
+            if own_parts({"procedure": config.procedure}, name)
+        },
     )
     _try_out(parts)
     before: dict[str, Stage] = {}
     for name, stage in parts.stages.items():
-        stage.check(f"procedure.{name}", parts, before)
+        stage.check(f"procedure.{name}", parts.of_stage(name), before)
         before[name] = stage
     with parts.trial_model() as model:
         count = sum(parameter.numel() for parameter in model.parameters())
@@ -152,8 +198,28 @@ def build_parts(inputs: LoadedInputs) -> Parts:
 
 def _build_stage(name: str, node: Mapping[str, Any], trusted: Sequence[str]) -> Stage:
     key = f"procedure.{name}"
-    stage: Stage = require(build_part(node, key, trusted), key, node, "check", "run")
+    plain = {group: value for group, value in node.items() if group not in OWN_PARTS}
+    stage: Stage = require(build_part(plain, key, trusted), key, node, "check", "run")
     return stage
+
+
+def _build_stage_parts(
+    config: Config, name: str, loss: nn.Module | None, device: Device
+) -> StageParts:
+    own = own_parts({"procedure": config.procedure}, name)
+    keys = {group: f"procedure.{name}.{group}" for group in own}
+    here, make = config.of_stage(name), None
+    if "optimizer" in own:
+        make = partial(_make_optimizer, here.optimizer, here.trust, keys["optimizer"], device)
+    # a scheduler of torch is read off at the optimizer's learning rate
+    is_new = bool({"optimizer", "schedule"} & own.keys())
+    schedule = _build_schedule(here, keys.get("schedule", "schedule")) if is_new else None
+    return StageParts(keys, make, schedule, loss)
+
+
+def _build_schedule(config: Config, key: str) -> ScheduleSource:
+    node, lr = config.schedule, float(config.optimizer.get("lr", 1.0))
+    return as_schedule(build_part(node, key, config.trust), node, lr, key)
 
 
 def _check_augmentation(
@@ -205,12 +271,13 @@ def make_model(
 
 
 def _make_optimizer(
-    node: Mapping[str, Any], trusted: Sequence[str], groups: Any
+    node: Mapping[str, Any], trusted: Sequence[str], key: str, device: Device, groups: Any
 ) -> torch.optim.Optimizer:
-    make = build_part({**node, "_partial_": True}, "optimizer", trusted)
-    made = explain_failure(node, "optimizer", lambda: make(groups))
+    make = build_part({**node, "_partial_": True}, key, trusted)
+    made = explain_failure(node, key, lambda: make(groups))
     if not isinstance(made, torch.optim.Optimizer):
-        raise wrong_part("optimizer", made, node)
+        raise wrong_part(key, made, node)
+    refuse_unfit(made, device.precision, key)
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from expkit.config.targets.allowed import role_of
 from expkit.data.datasets.torch_dataset import WANTED as DATASET
 from expkit.data.datasets.torch_dataset import OwnDataset
 from expkit.data.store.samples import DatasetSource
@@ -42,25 +43,27 @@ def as_dataset(built: Any, node: Mapping[str, Any]) -> DatasetSource:
     raise wrong_part("dataset", built, node)
 
 
-def refuse_listed_weights(node: Mapping[str, Any]) -> None:
+def refuse_listed_weights(node: Mapping[str, Any], key: str = "loss") -> None:
     """A list is no tensor, and a YAML has no other: expkit's own losses take it."""
     weights = node.get("weight")
     if str(node["_target_"]).startswith("torch.nn.") and isinstance(weights, list):
         listed = ",".join(map(str, weights))
         raise UserError(
             "the losses of torch want a tensor for their weight, which no YAML can hold",
-            where=f"loss.weight=[{listed}]",
-            fix=f"expkit train ... loss=cross_entropy 'loss.class_weights=[{listed}]'",
+            where=f"{key}.weight=[{listed}]",
+            fix=f"expkit train ... {key}=cross_entropy '{key}.class_weights=[{listed}]'",
         )
 
 
-def as_loss(built: Any, node: Mapping[str, Any], metadata: DatasetMetadata) -> LossSource:
+def as_loss(
+    built: Any, node: Mapping[str, Any], metadata: DatasetMetadata, key: str = "loss"
+) -> LossSource:
     """A source of expkit's kind, or a module that is called with outputs and targets."""
     if hasattr(built, "build") and hasattr(built, "task"):
         source: LossSource = built
         return source
     if isinstance(built, type) or not callable(built):
-        raise wrong_part("loss", built, node)
+        raise wrong_part(key, built, node)
     from expkit.losses.custom import OwnLoss
 
     loss = OwnLoss(built, metadata.task, metadata.num_outputs)
@@ -82,7 +85,9 @@ def as_augmentation(built: Any, node: Mapping[str, Any]) -> AugmentationSource:
     raise wrong_part("augment", built, node)
 
 
-def as_schedule(built: Any, node: Mapping[str, Any], lr: float) -> ScheduleSource:
+def as_schedule(
+    built: Any, node: Mapping[str, Any], lr: float, key: str = "schedule"
+) -> ScheduleSource:
     """A schedule of expkit's kind, or a scheduler of torch that still wants its optimizer."""
     from expkit.optim.torch_schedule import TorchSchedule, is_scheduler
 
@@ -91,7 +96,7 @@ def as_schedule(built: Any, node: Mapping[str, Any], lr: float) -> ScheduleSourc
         return schedule
     if is_scheduler(built):
         return TorchSchedule(built, lr, str(node["_target_"]))
-    raise wrong_part("schedule", built, node)
+    raise wrong_part(key, built, node)
 
 
 def require(built: Any, key: str, node: Mapping[str, Any], *methods: str) -> Any:
@@ -107,6 +112,6 @@ def wrong_part(key: str, built: Any, node: Mapping[str, Any]) -> UserError:
     return UserError(
         f"{key} cannot be a {kind}",
         where=f"{key}._target_={node.get('_target_')}",
-        allowed=WANTED[key.partition(".")[0]],
+        allowed=WANTED[role_of(key)],
         fix="docs/parts.md of expkit shows each kind of part whole",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from expkit.metrics.criteria import Criterion, parse_criterion
 from expkit.records.files import Record
+from expkit.runner.time_budget import TimeBudget
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class EarlyStopping:
     split: str  # of a metric without one: val where there is one, else train
     patience: int | None = None  # epochs since the best one
     targets: Sequence[Criterion] = ()  # which must all be met
+    budget: TimeBudget | None = None
 
     def best_epoch(self, records: Sequence[Record]) -> int | None:
         """The first epoch with the best monitored figure; None while all are NaN."""
@@ -44,7 +46,8 @@ class EarlyStopping:
             return f"no better {self.monitor} for {self.patience} epochs; best epoch {best}"
         if epoch >= self.max_epochs:
             return f"{epoch} of {self.max_epochs} epochs; best epoch {best}"
-        return None
+        out_of_time = None if self.budget is None else self.budget.reason(records)
+        return None if out_of_time is None else f"{out_of_time}; best epoch {best}"
 
 
 def parse_targets(stop_at: Mapping[str, object] | None, key: str) -> list[Criterion]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class LoadedInputs:
     metadata: DatasetMetadata
     loss: LossSource
     criteria: Sequence[Criterion]
+    stage_losses: Mapping[str, LossSource] = field(default_factory=dict)  # of stages' own
 
 
 def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> LoadedInputs:
@@ -47,10 +48,23 @@ def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> Loade
         _check_held_out(metadata)
     else:
         dataset, metadata = _read_evaluation(config, on_progress)
-    refuse_listed_weights(config.loss)
-    loss = as_loss(build_part(config.loss, "loss", config.trust), config.loss, metadata)
-    _check_task(loss, metadata, config)
-    return LoadedInputs(config, dataset, metadata, loss, check_criteria(config.criteria, metadata))
+    loss = _read_loss(config, config.loss, "loss", metadata)
+    criteria = check_criteria(config.criteria, metadata)
+    stage_losses = {
+        name: _read_loss(config, stage["loss"], f"procedure.{name}.loss", metadata)
+        for name, stage in config.procedure.items()
+        if isinstance(stage.get("loss"), Mapping)
+    }
+    return LoadedInputs(config, dataset, metadata, loss, criteria, stage_losses)
+
+
+def _read_loss(
+    config: Config, node: Mapping[str, Any], key: str, metadata: DatasetMetadata
+) -> LossSource:
+    refuse_listed_weights(node, key)
+    loss = as_loss(build_part(node, key, config.trust), node, metadata, key)
+    _check_task(loss, metadata, f"{key}._target_={node['_target_']}", key)
+    return loss
 
 
 def _read_dataset(
@@ -86,13 +100,13 @@ def _check_held_out(metadata: DatasetMetadata) -> None:
             )
 
 
-def _check_task(loss: LossSource, metadata: DatasetMetadata, config: Config) -> None:
+def _check_task(loss: LossSource, metadata: DatasetMetadata, where: str, key: str) -> None:
     if loss.task != metadata.task:
         suits = {"classification": "cross_entropy", "regression": "mse"}[metadata.task]
         raise UserError(
             f"the loss is for {loss.task}, and the targets of this dataset are for {metadata.task}",
-            where=f"loss._target_={config.loss['_target_']}",
-            fix=f"expkit train ... loss={suits} criteria={metadata.task}",
+            where=where,
+            fix=f"expkit train ... {key}={suits} criteria={metadata.task}",
         )
 
 

@@ -48,6 +48,7 @@ def _first_training(parts: Parts) -> tuple[str, Training]:
 def _make_learner(parts: Parts, name: str, stage: Training, seed: int, device: Device) -> Learner:
     """The stage's learner on one of the devices, the same weights on each."""
     counts = parts.metadata.splits["train"].class_counts
+    parts = parts.of_stage(name)
     loss = parts.inputs.loss.build(counts).to(device.torch_device)
     seed_everything(seed, "model")
     model = device.place(parts.make_model())

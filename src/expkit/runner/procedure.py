@@ -17,7 +17,7 @@ def run_stages(session: Session) -> bool:
         result = finished.get(name)
         if result is None:
             session.stopwatch.lap()
-            result = stage.run(replace(session, stage=name))
+            result = stage.run(replace(session, stage=name, parts=session.parts.of_stage(name)))
             if not isinstance(result, StageResult):
                 node = session.parts.inputs.config.procedure[name]
                 raise wrong_part(f"procedure.{name}", stage, node)

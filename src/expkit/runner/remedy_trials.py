@@ -11,6 +11,7 @@ from typing import Any
 from expkit.config.compose import change_parts
 from expkit.config.plain_config import with_own_cache
 from expkit.config.schema import PARTS, Config
+from expkit.config.stage_parts import config_of_stage
 from expkit.config.validation import check_config
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
@@ -102,7 +103,8 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
     procedure: dict[str, Any] = {}
     for name, stage in run.config["procedure"].items():
         if stage["_target_"] == TRAINING and not stage.get("start_from"):
-            warmup = run.config["schedule"].get("warmup_epochs") or 0
+            schedule = config_of_stage(run.config, name)["schedule"]
+            warmup = schedule.get("warmup_epochs") or 0
             wanted = num_epochs or max(NUM_EPOCHS, 2 * math.ceil(warmup))
             epochs = min(wanted, stage["max_epochs"])
             procedure[name] = {**stage, **UNDISTURBED, "max_epochs": epochs}

@@ -22,6 +22,7 @@ import yaml
 
 from expkit.config.run_request import Request
 from expkit.config.schema import Config
+from expkit.config.stage_parts import as_typed
 from expkit.config.user_code import hash_own_code
 from expkit.config.validation import check_others
 from expkit.errors import UserError
@@ -49,7 +50,7 @@ def run_request(request: Request) -> int:
     config = request.config
     check_places(config)
     parts = build(config)
-    command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
+    command = ["expkit", "train", *as_typed(sys.argv[1:])]  # Hydra has "expkit train" as word 0
     folder = make_folder(parts, config, request.overrides, command, request.choices)
     return run_experiment(parts, folder, mirror=Mirror.of(config.mirror, folder.path))
 

@@ -98,7 +98,12 @@ class Session:
         seed_everything(self.seed, "model")
         return self.parts.device.place(self.parts.make_model())
 
-    def record(self, epoch: Epoch, held_out: Mapping[str, float] | None = None) -> Record:
+    def record(
+        self,
+        epoch: Epoch,
+        held_out: Mapping[str, float] | None = None,
+        more: Mapping[str, int] | None = None,
+    ) -> Record:
         """Write one epoch down, show it, and hand back what was written."""
         split = self.parts.metadata.monitored_split
         record = {
@@ -108,6 +113,7 @@ class Session:
             **{f"train/{name}": value for name, value in epoch.metrics.items()},
             **{f"{split}/{name}": value for name, value in (held_out or {}).items()},
             "lr": epoch.lr,
+            **(more or {}),
             "seconds": epoch.seconds,
             "samples_per_second": epoch.num_samples / epoch.seconds,
             # with evaluation and checkpoints

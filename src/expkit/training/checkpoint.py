@@ -22,6 +22,7 @@ from expkit.records.run.checkpoint_digests import note_digest, refuse_damaged
 from expkit.records.safe_open import open_regular
 from expkit.records.typed_values import Count, check_shape
 from expkit.training.learner import Learner
+from expkit.training.weight_mean import new_mean
 
 # before the names of tensors that are not the model's, which stand bare
 OPTIMIZER = "optimizer:"
@@ -147,8 +148,10 @@ def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
             "the checkpoint holds weights alone, and training cannot go on from it", where=str(path)
         )
     _put(_own(tensors), learner.model, path)
+    average = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
+    if average and learner.swa_start is not None:  # the mean over the last epochs has begun
+        learner.average = new_mean(learner.model)
     if learner.average is not None:
-        average = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
         learner.average.load_state_dict(average)
     loss = {n.removeprefix(LOSS): v for n, v in tensors.items() if n.startswith(LOSS)}
     # an older checkpoint has none of it

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from expkit.optim.frozen_norms import frozen_norms
+from expkit.optim.sam import is_sharpness_aware
+from expkit.optim.unfreezing import THAWS_AT, thaw, thaw_scale
 from expkit.training.device import Device
+from expkit.training.sharpness import at_worst_weights
+from expkit.training.weight_mean import new_mean, renew_statistics
 
 Scale = Callable[[float, int], float]  # of the learning rate, by epochs so far and in all
 
@@ -27,6 +33,8 @@ class Learner:
         max_gradient_norm: float | None = None,
         frozen: Sequence[nn.Module] = (),
         ema_decay: float | None = None,
+        thaw_warmup_epochs: float = 0.0,
+        swa_start: int | None = None,  # the epoch from which weights are averaged, one an epoch
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -35,13 +43,26 @@ class Learner:
         self.scale = scale
         self.max_gradient_norm = max_gradient_norm
         self.frozen = frozen  # layers that stay in eval mode while the model trains
+        self._thaw_warmup_epochs = thaw_warmup_epochs
+        self._unfreezes = any(THAWS_AT in group for group in optimizer.param_groups)
+        self.swa_start = swa_start
+        self._averages_steps = ema_decay is not None
         self.average = None if ema_decay is None else average_weights(model, ema_decay)
         self.scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
         )
         self.forward: Callable[[Tensor], Tensor] = torch.compile(model) if device.compile else model
+        self._is_sharpness_aware = is_sharpness_aware(optimizer)
+        self._step_batches: list[tuple[Tensor, Tensor, float]] = []  # of the next step's two passes
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
+
+    def start_epoch(self, number: int) -> None:
+        """Train from here on, with what has thawed by this epoch, from 1."""
+        if self._unfreezes:
+            thaw(self.optimizer.param_groups, number)
+            self.frozen = frozen_norms(self.model)
+        self.train_mode()
 
     def train_mode(self) -> None:
         self.model.train()
@@ -59,14 +80,24 @@ class Learner:
         """The current learning rate of the first parameter group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def set_lr(self, scale: float) -> None:
+    def set_lr(self, scale: float, epochs: float = math.inf) -> None:
+        """Scale all learning rates; what has thawed not long before these epochs warms up."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * scale
+            if self._unfreezes:
+                group["lr"] *= thaw_scale(group, epochs, self._thaw_warmup_epochs)
 
     def forward_backward(
         self, images_BCHW: Tensor, targets: Tensor, *, fraction: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """Add a batch's gradients, its fraction of the next step; return its loss and outputs."""
+        if self._is_sharpness_aware:
+            self._step_batches.append((images_BCHW, targets, fraction))
+        return self._add_gradients(images_BCHW, targets, fraction)
+
+    def _add_gradients(
+        self, images_BCHW: Tensor, targets: Tensor, fraction: float
+    ) -> tuple[Tensor, Tensor]:
         with self.device.autocast():
             outputs = self.forward(self.device.arrange(images_BCHW))
             loss: Tensor = self.loss(outputs, targets)
@@ -83,15 +114,46 @@ class Learner:
     def step(self) -> Tensor | None:
         """Take one optimizer step; return the norm of the gradients where it is clipped."""
         norm = None
+        if self._is_sharpness_aware:
+            self._second_pass()
         if self.max_gradient_norm is not None:
             self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_gradient_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.average is not None:
+        if self.average is not None and self._averages_steps:
             self.average.update_parameters(self.model)
         return norm
+
+    def finish_epoch(
+        self, number: int, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    ) -> None:
+        """Take the weights into the mean over the last epochs, where this is one of them.
+
+        Norms whose statistics training has changed get new ones, by one pass over the batches.
+        """
+        if self.swa_start is None or number < self.swa_start:
+            return
+        self.average = self.average or new_mean(self.model)
+        self.average.update_parameters(self.model)
+        renew_statistics(self.average.module, self._kept_norms(), self.device, batches)
+
+    def _kept_norms(self) -> set[str]:
+        """The names of layers whose statistics stand still while the model trains."""
+        frozen = {id(layer) for layer in self.frozen}
+        return {name for name, layer in self.model.named_modules() if id(layer) in frozen}
+
+    def _second_pass(self) -> None:
+        """Replace the gradients by those at the worst weights nearby, of the same batches.
+
+        Dropout draws anew, as in published code; running statistics are not updated again.
+        """
+        batches, self._step_batches = self._step_batches, []
+        with at_worst_weights(self.optimizer, (self.model, self.loss)):
+            self.optimizer.zero_grad(set_to_none=True)
+            for images_BCHW, targets, fraction in batches:
+                self._add_gradients(images_BCHW, targets, fraction)
 
 
 def average_weights(model: nn.Module, decay: float) -> AveragedModel:

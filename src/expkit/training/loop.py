@@ -67,6 +67,10 @@ class EpochPlan:
         starts = range(0, count, self.batches_per_step)
         return [(start, min(start + self.batches_per_step, count)) for start in starts]
 
+    def shuffled(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The samples as they are, in the order of an epoch: batches of one class are no sample."""
+        return self.split.batches(self.batch_size, shuffle=True, generator=self.order(number))
+
     def order(self, number: int) -> torch.Generator:
         """Return the generator that draws the order of one epoch's samples."""
         return torch.Generator().manual_seed(seed_for(self.seed, "order", number))
@@ -92,7 +96,7 @@ def train_epoch(learner: Learner, plan: EpochPlan, number: int) -> Epoch:
     step_stats = StepStats(
         learner, len(plan.batch_sizes), (number - 1) * len(plan.steps), closely=is_probed
     )
-    learner.train_mode()
+    learner.start_epoch(number)
     batches = plan.split.batches(
         plan.batch_size,
         shuffle=plan.shuffle,
@@ -113,10 +117,12 @@ def train_epoch(learner: Learner, plan: EpochPlan, number: int) -> Epoch:
         if index + 1 == stop:
             # the middle of the step: neither its start nor its end wastes a step at rate 0
             middle = (start + stop) / 2 / len(plan.batch_sizes)
-            learner.set_lr(learner.scale(number - 1 + middle, plan.max_epochs))
+            epochs = number - 1 + middle
+            learner.set_lr(learner.scale(epochs, plan.max_epochs), epochs)
             before = step_stats.before_step()
             gradient_norm = learner.step()
             step_stats.after_step(before, gradient_norm)
+    learner.finish_epoch(number, lambda: plan.shuffled(number))
     return epoch_event(learner, plan, number, accumulator, step_stats, started)
 
 

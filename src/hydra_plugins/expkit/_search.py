@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from optuna.trial import Trial, TrialState, create_trial
 
 from expkit.config.multirun.hydra_task import compose_jobs
+from expkit.config.stage_parts import as_typed
 from expkit.errors import UserError
 from expkit.hardware import count_cores
 from expkit.metrics.names import for_choosing, is_lower_better, refuse_unknown
@@ -131,7 +132,7 @@ class Search:
 
     def _space(self, arguments: Sequence[str]) -> tuple[Space, dict[str, str]]:
         """Split the words into the search space and the overrides of every trial."""
-        space, fixed = read_space([*self.params, *arguments])
+        space, fixed = read_space(as_typed([*self.params, *arguments]))
         if not space:
             raise UserError(
                 "nothing is searched: no word gives a choice or a range",

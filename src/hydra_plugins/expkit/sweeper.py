@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn
 
 from expkit.config.multirun.ablation import Ablation, refuse_several
 from expkit.config.multirun.sweep_size import refuse_endless
+from expkit.config.stage_parts import as_typed
 
 
 class ExpkitSweeper(BasicSweeper):
@@ -20,7 +21,7 @@ class ExpkitSweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        overrides = parser.parse_overrides(as_typed([*self._parse_config(), *arguments]))
         refuse_several(overrides)
         refuse_endless(overrides)
         ablation = Ablation.of(self.config)

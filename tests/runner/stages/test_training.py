@@ -22,7 +22,7 @@ FACTS = DatasetMetadata(
 )
 
 
-PARTS = SimpleNamespace(metadata=FACTS, schedule=Constant())
+PARTS = SimpleNamespace(metadata=FACTS, schedule=Constant(), key_of=str)
 
 
 @pytest.mark.parametrize("options", [{"monitor": "f1"}, {"stop_at": {"top5_accuracy": "> 0.9"}}])
@@ -34,6 +34,6 @@ def test_metrics_that_no_epoch_records_are_refused(options: dict[str, object]) -
 
 def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
     """The rate that was asked for would never be reached."""
-    parts = SimpleNamespace(metadata=FACTS, schedule=Constant(warmup_epochs=9))
+    parts = SimpleNamespace(metadata=FACTS, schedule=Constant(warmup_epochs=9), key_of=str)
     with pytest.raises(UserError, match="warm-up"):
         Training(9, 1).check("procedure.train", parts, [])  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from expkit.config.multirun.ablation import change_of, without_mark
 from expkit.config.multirun.job_composer import JobComposer
 from expkit.config.override_errors import explain_composition
 from expkit.config.run_request import Request, current_choices
+from expkit.config.stage_parts import as_typed
 from expkit.config.validation import check_others
 from expkit.errors import UserError
 
@@ -122,7 +123,7 @@ def _compose_job(
     choices = current_choices()
     with open_dict(config):
         sweep_dir = str(config.hydra.sweep.dir)
-        task_overrides = without_mark(config.hydra.overrides.task)
+        task_overrides = as_typed(without_mark(config.hydra.overrides.task))
         del config["hydra"]
     request = Request(config, task_overrides, sweep_dir, number, engine, choices)
     try:

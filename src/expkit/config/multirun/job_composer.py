@@ -11,6 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
+from expkit.config.stage_parts import set_aside
+
 
 class JobComposer:
     """Gives what `load_sweep_config` gives, in a tenth of the time where choices repeat."""
@@ -23,7 +25,7 @@ class JobComposer:
         self._groups: dict[str, bool] = {}
 
     def compose(self, words: Sequence[str]) -> DictConfig:
-        overrides = self._parser.parse_overrides(list(words))
+        overrides = self._parser.parse_overrides(set_aside(words))
         choices = [each for each in overrides if self._is_choice(each)]
         config = copy.deepcopy(self._compose_choices(tuple(map(_text, choices))))
         values = [each for each in overrides if not self._is_choice(each)]

@@ -79,19 +79,29 @@ ENGINES = frozenset(
 TARGET_LINE = re.compile(r"^[\s-]*_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 
+# a training stage may have these of its own
+OF_A_STAGE = re.compile(r"procedure\.[^.]+\.(optimizer|schedule|loss)")
+
+
 def role_of(key: str) -> str:
     """The part that a config's key stands for, such as `optimizer` or `procedure`."""
+    if (own := OF_A_STAGE.fullmatch(key)) is not None:
+        return own[1]
     return key if key in GROUPS else re.split(r"[./\[]", key)[0]
 
 
 def role_at(path: Sequence[str]) -> str:
     """Return the role of the part at a path of keys, which may be one within a part."""
     role, *below = path
+    if OF_A_STAGE.fullmatch(".".join(path)):
+        return path[-1]
     return role_within(role) if below[1 if role == "procedure" else 0 :] else role
 
 
-def role_within(role: str) -> str:
+def role_within(role: str, key: str = "") -> str:
     """Return the role of a part within a part: a transform, or a layer, loss or optimizer of it."""
+    if OF_A_STAGE.fullmatch(key):
+        return role_of(key)
     return "transform" if role in ("augment", "transform") else "component"
 
 

@@ -141,7 +141,7 @@ def _all_parts(
     # Where Hydra does not build the parts within, their builder may add arguments of its own.
     is_final = is_final and node.get("_recursive_") is not False
     for part_key, part in _parts_within(node, key):
-        yield from _all_parts(part, part_key, role_within(role), is_final=is_final)
+        yield from _all_parts(part, part_key, role_within(role, part_key), is_final=is_final)
 
 
 def _parts_within(node: object, key: str) -> Iterator[tuple[str, Mapping[str, object]]]:

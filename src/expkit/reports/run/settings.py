@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from expkit.config.choice_defaults import chosen_values, default_choices
+from expkit.config.stage_parts import write_out
 from expkit.diagnosis.finding import counted
+from expkit.errors import UserError
 from expkit.records.run.reader import Run
 from expkit.records.seed_groups import flatten
 from expkit.reports import markdown
@@ -25,7 +27,7 @@ def settings_parts(run: Run) -> list[str]:
         return [_table(flatten(settings))]
     given = {str(group): str(name) for group, name in choices.items()}
     left_out = (*TOLD_ELSEWHERE, *OF_NO_RUN)
-    known = {k: v for k, v in chosen_values(given).items() if k not in left_out}
+    known = {k: v for k, v in _default_values(given).items() if k not in left_out}
     flat, defaults = flatten(settings), flatten(known)
     changed = [key for key in flat if key not in defaults or not _is_same(flat[key], defaults[key])]
     rows = [*_choice_rows(given), *_value_rows(changed, flat, defaults), *_gone(flat, defaults)]
@@ -38,6 +40,15 @@ def settings_parts(run: Run) -> list[str]:
         if others
         else "",
     ]
+
+
+def _default_values(choices: Mapping[str, str]) -> dict[str, Any]:
+    """The values of the choices; one that names another that is gone is left as it is."""
+    values = chosen_values(choices)
+    try:
+        return write_out(values)
+    except UserError:
+        return values
 
 
 def _table(settings: Mapping[str, Any]) -> str:

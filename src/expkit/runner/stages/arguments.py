@@ -19,13 +19,22 @@ class Training:
     batch_size: Annotated[int, Ge(1)]
     batches_per_step: Annotated[int, Ge(1)] = 1
     balanced_sampling: bool = False
+    # of its own; Parts.of_stage builds them
+    optimizer: Mapping[str, Any] | None = None
+    schedule: Mapping[str, Any] | None = None
+    loss: Mapping[str, Any] | None = None
     start_from: str | None = None
     labels_from: str | None = None
     trainable: Literal["all", "head"] | Sequence[str] = "all"
     frozen_up_to: str | None = None
     groups: Mapping[str, Mapping[str, Any]] | None = None
+    unfreeze: Mapping[Any, str | Sequence[str]] | None = None
+    unfreeze_warmup_epochs: Annotated[float, Ge(0)] = 0.0
     layer_decay: Annotated[float, Gt(0), Le(1)] | None = None
     ema_decay: Annotated[float, Gt(0), Lt(1)] | None = None
+    swa_epochs: Annotated[int, Ge(1)] | None = None
+    max_minutes: Annotated[float, Gt(0)] | None = None
+    fit_schedule_to_time: bool = False
     stop_at: Mapping[str, object] | None = None
     monitor: str = "loss"
     patience: Annotated[int, Ge(1)] | None = None

@@ -39,11 +39,12 @@ class MistakeCollection(arguments.MistakeCollection):
     def check(self, key: str, parts: Parts, before: Mapping[str, Stage]) -> None:
         """There must be classes, enough samples of each, and a stage to take after."""
         check_trained(self.like, f"{key}.like", before)
+        parts = parts.of_stage(self.like)
         if parts.schedule.watched_metric is not None:
             raise UserError(
                 "a schedule that follows a metric has none to follow in folds",
-                where=f"{key}, schedule.metric={parts.schedule.watched_metric}",
-                fix="schedule=cosine, or another that follows the epochs",
+                where=f"{key}, {parts.key_of('schedule')}.metric={parts.schedule.watched_metric}",
+                fix=f"{parts.key_of('schedule')}=cosine, or another that follows the epochs",
             )
         names, counts = parts.metadata.class_names, parts.metadata.splits["train"].class_counts
         if names is None or counts is None:
@@ -111,7 +112,7 @@ class MistakeCollection(arguments.MistakeCollection):
         self, session: Session, training: Training, fold: int, others: Indices, mine: Indices
     ) -> Indices:
         """Predict one fold by a model that is trained on the other folds."""
-        parts, seed = session.parts, seed_for(session.seed, "fold", fold)
+        parts, seed = session.parts.of_stage(self.like), seed_for(session.seed, "fold", fold)
         learner = training.new_learner(parts, session.new_model(), session.stage, [])
         epochs = train_epochs(
             learner,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -39,7 +40,7 @@ class OverfitGate(arguments.OverfitGate):
         return Learner(
             model,
             parts.make_optimizer(model.parameters()),
-            parts.gate_loss,
+            copy.deepcopy(parts.gate_loss),
             parts.device,
             scale=lambda epochs, max_epochs: 1.0,
             frozen=batch_norms(model) if count == 1 else (),

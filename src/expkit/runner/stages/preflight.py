@@ -79,7 +79,7 @@ class Preflight(arguments.Preflight):
     ) -> None:
         """On a learner of its own, as the first training stage will begin."""
         learner: Learner = stage.new_learner(
-            replace(session.parts, device=session.parts.uncompiled),
+            replace(session.parts.of_stage(name), device=session.parts.uncompiled),
             session.new_model(),
             f"procedure.{name}",
             [],

@@ -21,6 +21,7 @@ from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.group_options import refuse_ignored_options
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import names_of_head
+from expkit.optim.unfreezing import split_by_thaw, thaw, thaw_epochs
 from expkit.probes.nan_origin import find_origin
 from expkit.records.files import Record
 from expkit.records.run.labels import Labels
@@ -31,6 +32,7 @@ from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
 from expkit.runner.signal_recording import Observer, attempt
 from expkit.runner.stages import arguments
+from expkit.runner.time_budget import TimeBudget
 from expkit.training.inference import predict
 from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, EpochPlan, score, train_epoch
@@ -57,6 +59,8 @@ class Training(arguments.Training):
             raise UserError(
                 "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
             )
+        self._check_time(key)
+        self._check_averages(key)
         self._check_warmup(key, parts)
         self._check_metrics(key, parts)
         bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
@@ -64,6 +68,7 @@ class Training(arguments.Training):
         with parts.trial_model() as model:
             self._names_redrawn(model, key)
             trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
+            trial.start_epoch(self.max_epochs)  # with all that will have thawed by then
             try_step(parts, trial, smallest, f"{key}.batch_size")
 
     def _check_start(self, key: str, start: Stage) -> None:
@@ -94,11 +99,43 @@ class Training(arguments.Training):
         names = [*(parts.metadata.class_names or ()), labelling[self.labels_from].label]
         return relabel(parts, Labels(names, parts.splits["train"].targets.tolist()))
 
+    def _check_time(self, key: str) -> None:
+        if self.fit_schedule_to_time and self.max_minutes is None:
+            raise UserError(
+                "there is no time to fit the schedule to",
+                where=f"{key}.fit_schedule_to_time=true, {key}.max_minutes=null",
+                fix=f"{key}.max_minutes=20",
+            )
+
+    def _check_averages(self, key: str) -> None:
+        """Refuse averages that contradict each other, or of epochs that may never come."""
+        if self.swa_epochs is None:
+            return
+        where = f"{key}.swa_epochs={self.swa_epochs}"
+        if self.ema_decay is not None:
+            raise UserError(
+                "two averages of the weights: only one can be evaluated and kept",
+                where=f"{where}, {key}.ema_decay={self.ema_decay}",
+                fix=f"{key}.ema_decay=null",
+            )
+        if self.swa_epochs > self.max_epochs:
+            raise UserError(
+                "more epochs would be averaged than are trained",
+                where=f"{where}, {key}.max_epochs={self.max_epochs}",
+                allowed=f"1 to {self.max_epochs}",
+            )
+        if self.max_minutes is not None:
+            raise UserError(
+                "which epochs are the last is not known where time ends the training",
+                where=f"{where}, {key}.max_minutes={self.max_minutes:g}",
+                fix=f"{key}.max_minutes=null, or {key}.ema_decay=0.999 in place of swa_epochs",
+            )
+
     def _check_warmup(self, key: str, parts: Parts) -> None:
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
                 "the warm-up is as long as the training: its learning rate would never be reached",
-                where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
+                where=f"{parts.key_of('schedule')}.warmup_epochs={parts.schedule.warmup_epochs:g}, "
                 f"{key}.max_epochs={self.max_epochs}",
                 allowed=f"warmup_epochs < {self.max_epochs}",
             )
@@ -111,7 +148,7 @@ class Training(arguments.Training):
             if criterion.measure.metric in RANGES:
                 check_bound(criterion, f"{key}.stop_at")
         if parts.schedule.watched_metric is not None:
-            watched.append(("schedule.metric", parts.schedule.watched_metric))
+            watched.append((f"{parts.key_of('schedule')}.metric", parts.schedule.watched_metric))
         for option, name in watched:
             if with_split(name, monitored) not in known:
                 raise UserError(
@@ -127,10 +164,12 @@ class Training(arguments.Training):
         """The model with what it learns by; the schedule reads the records as they grow."""
         lr = parts.inputs.config.optimizer.get("lr")
         if lr is None:
-            raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
+            where = parts.key_of("optimizer")
+            raise UserError(f"{where}.lr must be given", fix=f"+{where}.lr=0.001")
+        thaws_at = self._thaw_epochs(model, key)
         groups = parameter_groups(
             model,
-            trainable=self.trainable,
+            trainable=self.trainable if thaws_at is None else list(thaws_at),
             frozen_up_to=self.frozen_up_to,
             groups=self.groups,
             layer_decay=self.layer_decay,
@@ -138,6 +177,9 @@ class Training(arguments.Training):
             key=key,
         )
         schedule = parts.schedule
+        if thaws_at is not None:
+            groups = split_by_thaw(model, groups, thaws_at)
+            thaw(groups, epoch=1)
         optimizer = parts.make_optimizer(groups)
         refuse_ignored_options(optimizer, self.groups or {}, key)
         return Learner(
@@ -145,10 +187,34 @@ class Training(arguments.Training):
             optimizer,
             copy.deepcopy(parts.loss),  # a loss may have state, and each learner its own
             parts.device,
-            scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),
+            scale=lambda epochs, max_epochs: schedule.scale(
+                epochs, self._schedule_epochs(records) or max_epochs, records
+            ),
             max_gradient_norm=self.max_gradient_norm,
             frozen=frozen_norms(model),
             ema_decay=self.ema_decay,
+            thaw_warmup_epochs=self.unfreeze_warmup_epochs,
+            swa_start=None if self.swa_epochs is None else self.max_epochs - self.swa_epochs + 1,
+        )
+
+    def _schedule_epochs(self, records: list[Record]) -> int | None:
+        """The epochs that the schedule spans, where it is fitted to the time."""
+        if not self.fit_schedule_to_time or self.max_minutes is None:
+            return None
+        return TimeBudget(self.max_minutes, self.max_epochs).planned_epochs(records)
+
+    def _thaw_epochs(self, model: nn.Module, key: str) -> dict[str, int] | None:
+        """The epoch in which each parameter begins to learn, where not all begin in the first."""
+        if self.unfreeze is None:
+            return None
+        if self.frozen_up_to is not None:
+            raise UserError(
+                "frozen_up_to and unfreeze both say what stands still",
+                where=f"{key}.frozen_up_to={self.frozen_up_to}, {key}.unfreeze",
+                fix=f"leave one out: {key}.frozen_up_to=null",
+            )
+        return thaw_epochs(
+            model, self.unfreeze, self.trainable, max_epochs=self.max_epochs, key=key
         )
 
     def run(self, session: Session) -> StageResult:
@@ -229,7 +295,9 @@ class Training(arguments.Training):
             held_out = score(observer.learner, split, self.batch_size, closely=closely)
         figures = None if held_out is None else held_out.means()
         seconds = time.perf_counter() - started
-        records.append(session.record(epoch, figures))
+        planned = self._schedule_epochs(records)
+        more = {} if planned is None else {"schedule_epochs": planned}
+        records.append(session.record(epoch, figures, more))
         origin = None
         if not math.isfinite(epoch.metrics["loss"]):
             origin = attempt(session, lambda: self._find_origin(session, records) or {})
@@ -241,7 +309,12 @@ class Training(arguments.Training):
 
     def _early_stopping(self, monitored: str) -> EarlyStopping:
         targets = parse_targets(self.stop_at, "stop_at")
-        return EarlyStopping(self.max_epochs, self.monitor, monitored, self.patience, targets)
+        budget = None
+        if self.max_minutes is not None:
+            budget = TimeBudget(self.max_minutes, self.max_epochs)
+        return EarlyStopping(
+            self.max_epochs, self.monitor, monitored, self.patience, targets, budget
+        )
 
     def _take_snapshot(self, session: Session, learner: Learner, epoch: int) -> None:
         """Where samples lie in an image, what the model predicts now, for the images."""

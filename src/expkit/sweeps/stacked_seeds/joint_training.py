@@ -47,12 +47,22 @@ def check_stackable(parts: Parts) -> None:
 
 
 def _check_stage(parts: Parts, name: str, stage: Training) -> None:
-    key = f"procedure.{name}"
+    key, parts = f"procedure.{name}", parts.of_stage(name)
     for is_so, what, where in (
         (
             not parts.augmentation.is_identity or parts.augmentation.mixes,
             "augmentation has draws of its own for each seed",
             "augment",
+        ),
+        (
+            stage.fit_schedule_to_time,
+            "a schedule that follows the time has a learning rate of its own for each seed",
+            f"{key}.fit_schedule_to_time",
+        ),
+        (
+            stage.unfreeze is not None,
+            "gradients of layers that thaw later are not there for all steps",
+            f"{key}.unfreeze",
         ),
         (
             stage.labels_from is not None,
@@ -62,7 +72,7 @@ def _check_stage(parts: Parts, name: str, stage: Training) -> None:
         (
             parts.schedule.watched_metric is not None,
             "a schedule that follows a metric has a learning rate of its own for each seed",
-            f"schedule.metric={parts.schedule.watched_metric}",
+            f"{parts.key_of('schedule')}.metric={parts.schedule.watched_metric}",
         ),
     ):
         if is_so:

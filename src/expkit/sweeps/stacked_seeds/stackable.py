@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from expkit.errors import UserError
+from expkit.optim.sam import is_sharpness_aware
 from expkit.probes.preserve_state import preserve_state
 from expkit.sweeps.stacked_seeds.stacked_learner import Stack
 from expkit.training.learner import Learner
@@ -68,9 +69,19 @@ def _refuse_settings(learner: Learner, key: str) -> None:
             f"optimizer._target_={kind.__module__}.{kind.__qualname__}",
         ),
         (
+            is_sharpness_aware(learner.optimizer),
+            "the two passes of each step of sam cannot be stacked",
+            "optimizer: sam",
+        ),
+        (
             learner.average is not None,
             "the running mean of the weights cannot be stacked",
             f"{key}.ema_decay",
+        ),
+        (
+            learner.swa_start is not None,
+            "the mean of the weights cannot be stacked",
+            f"{key}.swa_epochs",
         ),
         (device.compile, "compiled models cannot be stacked", "device.compile=true"),
         (

@@ -155,8 +155,12 @@ def _unbalanced(evidence: Evidence) -> list[str]:
 
 
 def _is_treated(evidence: Evidence) -> bool:
-    loss = evidence.config["loss"]
-    is_weighted = bool(loss.get("class_weights")) or str(loss.get("_target_", "")).endswith("Focal")
+    stages = [str(name) for name in evidence.config["procedure"]]
+    losses = [evidence.of_stage(name).config["loss"] for name in stages] or [{}]
+    is_weighted = any(
+        bool(loss.get("class_weights")) or str(loss.get("_target_", "")).endswith("Focal")
+        for loss in losses
+    )
     is_fair = any(part in name for name in evidence.config["criteria"] for part in FAIR_FIGURES)
     return is_weighted or is_fair or not _unbalanced(evidence)
 

@@ -118,13 +118,15 @@ class FrozenParameters(Rule):
     ) -> Finding:
         stage = training_of(evidence, record["stage"])
         config = evidence.config["procedure"].get(stage) or {}
-        by_config = config.get("trainable", "all") != "all" or bool(config.get("frozen_up_to"))
+        thaws = bool(config.get("unfreeze"))
+        stays = config.get("trainable", "all") != "all" or bool(config.get("frozen_up_to"))
+        by_config = thaws or stays
         goes_on = any(
             starts_from(evidence, other) == stage for other in evidence.config["procedure"]
         )
         names = [each["name"] for each in frozen]
         return self.finding(
-            "by_config" if by_config else "by_the_model",
+            "thaws" if thaws else "by_config" if by_config else "by_the_model",
             {"names": names[:20], "tensors": len(names), "fraction": fraction},
             severity="info" if goes_on and by_config else "warning",
             stage=record["stage"],

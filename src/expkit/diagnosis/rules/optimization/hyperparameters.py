@@ -12,7 +12,7 @@ from expkit.diagnosis.curves import all_curves
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.settings import optimizer_name
+from expkit.diagnosis.settings import optimizer_name, optimizer_options
 
 ADAMS = frozenset(["Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Lamb"])
 
@@ -32,7 +32,7 @@ class MomentumOutOfReason(Rule):
     learnt_fraction: Annotated[float, Gt(0), Lt(1)] = 0.05
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        options, name = evidence.config["optimizer"], optimizer_name(evidence.config)
+        options, name = optimizer_options(evidence.config), optimizer_name(evidence.config)
         wrong = self._wrong(options, name)
         if wrong is None:
             return

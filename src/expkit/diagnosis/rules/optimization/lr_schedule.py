@@ -40,7 +40,7 @@ class LearningRateOscillates(Rule):
         for curves in all_curves(evidence):
             late = curves.losses[-max(6, curves.num_epochs // 3) :]
             if curves.num_epochs >= self.min_epochs and self._oscillates(curves, late):
-                lr = lr_of(evidence.config)
+                lr = lr_of(curves.evidence.config)
                 yield self.finding(
                     "swings",
                     {
@@ -196,11 +196,13 @@ class WarmupMissing(Rule):
     set_back_lr: Annotated[float, Gt(1)] = 5.0
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        schedule = evidence.config["schedule"]
-        rises = schedule.get("warmup_epochs", 0) > 0 or "rise_fraction" in schedule
-        if rises or "warmup_epochs" not in schedule or not is_transformer(evidence):
+        if not is_transformer(evidence):
             return
         for curves in all_curves(evidence):
+            schedule = curves.evidence.config["schedule"]
+            rises = schedule.get("warmup_epochs", 0) > 0 or "rise_fraction" in schedule
+            if rises or "warmup_epochs" not in schedule:
+                continue
             is_lost = curves.burst > self.min_burst and curves.is_stuck(self.min_loss_fraction)
             if is_lost or self._is_set_back(curves):
                 yield self.finding(
@@ -209,7 +211,7 @@ class WarmupMissing(Rule):
                         "burst_ratio": curves.burst,
                         "last_loss": curves.losses[-1],
                         "constant_answer_loss": curves.level,
-                        "learning_rate": lr_of(evidence.config),
+                        "learning_rate": lr_of(curves.evidence.config),
                     },
                     stage=curves.stage,
                     epoch=curves.num_epochs,

@@ -16,7 +16,7 @@ from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.lr_estimate import estimate
 from expkit.diagnosis.remedies import one_digit
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.settings import is_adaptive, lr_of, usual_lr
+from expkit.diagnosis.settings import is_adaptive, lr_of, optimizer_options, usual_lr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def has_weak_steps(curves: TrainingCurves, bound: float) -> bool:
     sizes = [record["parameters"] for record in curves.models]
     num_weights = sum(row["size"] for row in sizes[0]) if sizes else 1
     # a cut gradient's root mean square, beside what the optimizer adds to it
-    return bound / math.sqrt(num_weights) < 10 * float(config["optimizer"].get("eps", 0.0))
+    return bound / math.sqrt(num_weights) < 10 * float(optimizer_options(config).get("eps", 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +113,8 @@ class BatchTooSmallForRate(Rule):
     max_lr: Annotated[float, Ge(1)] = 12.0
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
-        bound = self.max_lr * usual_lr(evidence.config)
         for curves in all_curves(evidence):
+            bound = self.max_lr * usual_lr(curves.evidence.config)
             noise = noise_of_steps(curves)
             if noise > self.min_noise and max(curves.lrs) <= bound and self._is_stuck(curves):
                 yield self._too_small(curves, noise)

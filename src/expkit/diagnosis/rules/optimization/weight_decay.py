@@ -17,7 +17,13 @@ from expkit.diagnosis.failed_gates import FailedGate, first_found
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.remedies import weaker_decay
 from expkit.diagnosis.rule import Rule
-from expkit.diagnosis.settings import DECOUPLED, lr_of, numbers_named, optimizer_name
+from expkit.diagnosis.settings import (
+    DECOUPLED,
+    lr_of,
+    numbers_named,
+    optimizer_name,
+    optimizer_options,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +157,7 @@ class WeightDecayCrushes(Rule):
         is_strong = self._is_strong(decay, is_decoupled=is_decoupled)
         if not is_strong or gate.num_steps < self.gate_min_steps or not gate.is_calm:
             return False
-        momentum = float(config["optimizer"].get("momentum") or 0.0)
+        momentum = float(optimizer_options(config).get("momentum") or 0.0)
         momentum = 0.0 if is_decoupled else min(momentum, 0.99)
         times = lr_of(config) * decay * gate.num_steps / (1 - momentum)
         is_at_rest = (1 - self.gate_max_fall) * gate.halfway < gate.last < gate.first

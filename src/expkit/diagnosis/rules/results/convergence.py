@@ -90,7 +90,7 @@ class BestEpochFirst(Rule):
             epoch=1,
             monitor=curves.monitor,
             first=first,
-            lower_lr=lower_lr(evidence),
+            lower_lr=lower_lr(curves.evidence),
         )
 
 
@@ -159,7 +159,7 @@ class LossAtChance(Rule):
                     },
                     remedies=[
                         *ways_to_redraw(evidence),
-                        [f"optimizer.lr={one_digit(lower_lr(evidence)):g}"],
+                        [f"optimizer.lr={one_digit(lower_lr(curves.evidence)):g}"],
                     ],
                     stage=curves.stage,
                     epoch=curves.num_epochs,
@@ -206,7 +206,7 @@ class Diverged(Rule):
                     {"loss": last, "first_loss": start, "growth": last / start},
                     stage=curves.stage,
                     epoch=curves.num_epochs,
-                    lower_lr=one_digit(lower_lr(evidence)),
+                    lower_lr=one_digit(lower_lr(curves.evidence)),
                 )
                 return
 

@@ -93,7 +93,7 @@ class PredictsOneClass(Rule):
         max_epochs = int(evidence.stage_config(stage)["max_epochs"])
         needed = max(self.min_epochs, math.ceil(self.min_epochs_fraction * max_epochs))
         needed = min(needed, self.max_epochs)
-        warmup = float(evidence.config["schedule"].get("warmup_epochs") or 0.0)
+        warmup = float(evidence.of_stage(stage).config["schedule"].get("warmup_epochs") or 0.0)
         losses = column(evidence.epochs(stage)[math.ceil(warmup) :][-needed:], "train/loss")
         if num_epochs < needed or len(losses) < needed:
             return False
@@ -215,6 +215,7 @@ def _guessed_fractions(evidence: Evidence, stage: str, split: str) -> list[Fract
 
 def _remedies(evidence: Evidence) -> list[list[str]]:
     """Another start of the features, a lower learning rate, and balanced classes."""
+    evidence = evidence.of_stage(evidence.trainings[-1]) if evidence.trainings else evidence
     remedies = ways_to_redraw(evidence)[:1]
     remedies.append([f"optimizer.lr={lower_lr(evidence):g}"])
     counts = [count for count in evidence.metadata.splits["train"].class_counts or () if count]

@@ -1,0 +1,73 @@
+"""Minutes that end a stage, and a schedule that ends with them, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from expkit.errors import UserError
+from expkit.optim.schedule import Cosine
+from expkit.runner.early_stopping import EarlyStopping
+from expkit.runner.stages.training import Training
+from expkit.runner.time_budget import TimeBudget
+
+
+def records_of(*seconds: float) -> list[dict[str, Any]]:
+    return [
+        {"epoch": i, "wall_seconds": each, "train/loss": 1.0 / i}
+        for i, each in enumerate(seconds, start=1)
+    ]
+
+
+def test_epochs_that_fit_are_counted_by_the_last_ones() -> None:
+    """Two minutes: 30 s of start-up, then 20 s an epoch; 50 s are left after three: two fit."""
+    budget = TimeBudget(2, max_epochs=100)
+    assert budget.epochs_left([]) == 100
+    records = records_of(30, 20, 20)
+    assert budget.minutes_used(records) == pytest.approx(70 / 60)
+    assert budget.epochs_left(records) == 2
+    assert budget.planned_epochs(records) == 5
+    assert TimeBudget(2, max_epochs=4).planned_epochs(records) == 4
+
+
+def test_training_ends_before_the_epoch_that_would_be_too_long() -> None:
+    """After five epochs 10 s are left; a resumed run has the same records, and ends there too."""
+    budget = TimeBudget(2, max_epochs=100)
+    stopping = EarlyStopping(100, "loss", "train", budget=budget)
+    assert stopping.reason(records_of(30, 20, 20, 20)) is None
+    reason = stopping.reason(records_of(30, 20, 20, 20, 20))
+    assert reason is not None
+    assert reason.startswith("1.83 of 2 minutes used after epoch 5 of 100")
+    assert reason.endswith("best epoch 5")
+
+
+def test_a_first_epoch_beyond_the_time_is_the_last() -> None:
+    """One is trained whatever it takes: a stage without any would have nothing to keep."""
+    stopping = EarlyStopping(9, "loss", "train", budget=TimeBudget(0.1, max_epochs=9))
+    assert stopping.reason([]) is None
+    assert stopping.reason(records_of(60)) is not None
+
+
+def test_the_schedule_ends_with_the_time() -> None:
+    """Cosine over the five epochs that fit: half of the third is its middle, a half."""
+    training = Training(100, 1, max_minutes=2, fit_schedule_to_time=True)
+    planned = training._schedule_epochs(records_of(30, 20, 20))
+    assert planned == 5
+    assert Cosine().scale(2.5, planned) == pytest.approx(0.5)
+    assert training._schedule_epochs([]) == 100
+    assert Training(100, 1, max_minutes=2)._schedule_epochs(records_of(30)) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fit_schedule_to_time": True}, "no time to fit"),
+        ({"swa_epochs": 2, "max_minutes": 1.0}, "which epochs are the last"),
+        ({"swa_epochs": 2, "ema_decay": 0.9}, "two averages"),
+        ({"swa_epochs": 10}, "more epochs would be averaged"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Training(9, 1, **options).check("procedure.train", None, {})  # type: ignore[arg-type]

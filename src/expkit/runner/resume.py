@@ -19,6 +19,7 @@ from expkit.runner.run import (
     refuse_other_data,
     run_experiment,
 )
+from expkit.runner.starting_weights import without_used_starts
 
 if TYPE_CHECKING:
     from expkit.runner.components import Parts
@@ -50,7 +51,7 @@ def _reopen(
 ) -> tuple[Parts, RunFolder]:
     """Bring back everything as it was when the run was cut off."""
     _refuse_edited(run)
-    config = check_config(recorded, trusted=trusted)
+    config = check_config(without_used_starts(run, recorded), trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
     refuse_other_data(run, parts.metadata)

@@ -29,6 +29,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder
 from expkit.records.safe_open import make_inside
 from expkit.records.sweep.job import job_id
+from expkit.runner.starting_weights import resolve_starts, starts_of
 from expkit.terminal.progress import Progress, ReadingBar
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def run_request(request: Request) -> int:
     """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
     check_output(Path(request.config.output_dir))
-    parts = build(request.config)
+    config = resolve_starts(request.config)
+    parts = build(config)
     command = ["expkit", "train", *sys.argv[1:]]  # Hydra has "expkit train" as word 0
-    folder = make_folder(parts, request.config, request.overrides, command, request.choices)
+    folder = make_folder(parts, config, request.overrides, command, request.choices)
     return run_experiment(parts, folder)
 
 
@@ -111,6 +113,9 @@ def make_folder(
         job_id(plain),
         hash_own_code(plain),
     )
+    starts = {name: start.to_json() for name, start in starts_of(config).items()}
+    if starts:
+        environment["started_from"] = starts
     if choices:
         environment["choices"] = dict(choices)
     files: dict[str, str | bytes] = {

@@ -39,7 +39,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
         )
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(model) if device.compile else model
+        self.forward: Callable[..., Tensor] = torch.compile(model) if device.compile else model
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 

@@ -234,9 +234,16 @@ class Run:
         chosen = evaluations[-1] if evaluations else {}
         which = chosen.get("weights", "best")
         kept = [
-            name for name in self.stage_names if is_file(self.checkpoint(name, which), self.path)
+            name
+            for name in self.stage_names
+            if not self.is_pretraining(name) and is_file(self.checkpoint(name, which), self.path)
         ]
         return chosen.get("of") or (kept or [""])[-1], which
+
+    def is_pretraining(self, stage: str) -> bool:
+        """Tell whether a stage trains a backbone alone: its weights have no classifier."""
+        target = (self.config["procedure"].get(stage) or {}).get("_target_")
+        return str(target).rpartition(".")[2] == "SimCLR"
 
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where a stage keeps the weights of its best or its last epoch."""

@@ -26,6 +26,8 @@ class RecordedStage(TypedDict, total=False):
     max_loss: float | None
     max_regression_loss: float | None
     labels_from: str | None
+    start_from: str | None
+    start_from_run: str | None
 
 
 class RecordedReference(TypedDict, total=False):
@@ -77,6 +79,16 @@ class RecordedGit(TypedDict, total=False):
     dirty: bool
 
 
+class RecordedStart(TypedDict, total=False):
+    """The weights of another run that a stage started from."""
+
+    run: str
+    path: str
+    stage: str
+    epoch: Count
+    sha256: str
+
+
 class RecordedEnvironment(TypedDict, total=False):
     """The place and the code by which a run was made, as far as anything is made of them."""
 
@@ -89,6 +101,7 @@ class RecordedEnvironment(TypedDict, total=False):
     sources: str | None
     job: str | None
     choices: Mapping[str, str]
+    started_from: Mapping[str, RecordedStart]
 
 
 def check_config(config: object) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from expkit.config.instantiate import build_part
 from expkit.config.schema import Config
+from expkit.data.datasets.unlabelled import Unlabelled
 from expkit.data.store.progress import ProgressCallback, silent
 from expkit.data.store.samples import Dataset, check_dataset
 from expkit.errors import UserError
@@ -20,6 +21,7 @@ from expkit.runner.custom_parts import as_dataset, as_loss, refuse_listed_weight
 from expkit.runner.evaluation_data import adopt_metadata, look_for_leaks, read_other_data
 from expkit.runner.part_types import LossSource
 from expkit.runner.stated_criteria import check_criteria
+from expkit.runner.unlabelled_images import read_unlabelled
 
 TIMM_MODEL = "expkit.models.timm_model.TimmModel"
 
@@ -33,6 +35,7 @@ class LoadedInputs:
     metadata: DatasetMetadata
     loss: LossSource
     criteria: Sequence[Criterion]
+    unlabelled: Mapping[str, Unlabelled] = field(default_factory=dict)  # by pre-training stage
 
 
 def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> LoadedInputs:
@@ -50,7 +53,9 @@ def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> Loade
     refuse_listed_weights(config.loss)
     loss = as_loss(build_part(config.loss, "loss", config.trust), config.loss, metadata)
     _check_task(loss, metadata, config)
-    return LoadedInputs(config, dataset, metadata, loss, check_criteria(config.criteria, metadata))
+    criteria = check_criteria(config.criteria, metadata)
+    unlabelled = read_unlabelled(config, dataset, metadata, on_progress)
+    return LoadedInputs(config, dataset, metadata, loss, criteria, unlabelled)
 
 
 def _read_dataset(

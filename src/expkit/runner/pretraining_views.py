@@ -31,10 +31,12 @@ def check_views(heads: Mapping[str, Any], key: str, parts: Parts) -> None:
                 allowed="a choice of the group augment, which makes the head's views",
                 fix=f"'+augment@{where}=simclr'   (expkit list augment)",
             )
-        _check_head(name, built, where, parts)
+        _check_head(name, built, where, parts, is_alone=len(heads) == 1)
 
 
-def _check_head(name: str, views: AugmentationSource, where: str, parts: Parts) -> None:
+def _check_head(
+    name: str, views: AugmentationSource, where: str, parts: Parts, *, is_alone: bool
+) -> None:
     if views.mixes:
         raise UserError(
             "mixed images are views of two images at once",
@@ -50,10 +52,13 @@ def _check_head(name: str, views: AugmentationSource, where: str, parts: Parts) 
     try:
         views.check(parts.metadata.image_shape)
     except UserError as error:
-        details = {label: text for label, text in error.details.items() if label != "do"}
+        details = error.details
+        fix = (details["do"] or "").replace("augment.", f"{where}.")
+        if len(getattr(views, "transforms", ())) == 1:  # without it the views would be equal
+            fix = f"augment@{where}=simclr" if is_alone else f"leave the head out: '~{where}'"
         raise UserError(
             error.what.replace("augment.transforms.", f"{where}.transforms."),
             where=(details["where"] or "").replace("augment.", f"{where}."),
             allowed=details["allowed"],
-            fix=(error.details["do"] or "").replace("augment.", f"{where}."),
+            fix=fix,
         ) from error

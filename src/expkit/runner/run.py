@@ -103,6 +103,7 @@ def make_folder(
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.runner.loaded_inputs import encode_images
+    from expkit.runner.unlabelled_images import describe_unlabelled
 
     plain = config.to_plain()
     config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -116,6 +117,8 @@ def make_folder(
     starts = {name: start.to_json() for name, start in starts_of(config).items()}
     if starts:
         environment["started_from"] = starts
+    if parts.inputs.unlabelled:
+        environment["unlabelled"] = describe_unlabelled(parts.inputs.unlabelled)
     if choices:
         environment["choices"] = dict(choices)
     files: dict[str, str | bytes] = {
@@ -174,6 +177,9 @@ def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
     )
     for remark in parts.inputs.dataset.remarks:
         yield f"note    {remark}"
+    for stage, unlabelled in parts.inputs.unlabelled.items():
+        for remark in unlabelled.remarks:
+            yield f"note    {stage}: {remark}"
 
 
 def _show_samples(parts: Parts, folder: RunFolder) -> None:

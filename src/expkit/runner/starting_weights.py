@@ -168,12 +168,16 @@ def starts_of(config: Config) -> dict[str, Start]:
     }
 
 
-def without_used_starts(run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config to resume a run by: a stage that has a checkpoint needs no other run any more."""
-    procedure = {
-        name: {**stage, KEY: None, "start_from": None}
-        if stage.get(KEY) and is_file(run.checkpoint(name, "last"), run.path)
-        else stage
-        for name, stage in config["procedure"].items()
-    }
+def without_used_sources(run: Run, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config to resume a run by, without what its stages need no more.
+
+    A stage that has a checkpoint needs no other run, and one that has ended no images of its own.
+    """
+    ended = {result.stage for result in run.stages}
+    procedure = dict(config["procedure"])
+    for name, stage in procedure.items():
+        if stage.get(KEY) and is_file(run.checkpoint(name, "last"), run.path):
+            procedure[name] = {**stage, KEY: None, "start_from": None}
+        if name in ended and stage.get("images"):
+            procedure[name] = {**stage, "images": None}
     return {**config, "procedure": procedure}

@@ -92,9 +92,10 @@ def key_of(root: Path, files: Sequence[Path], decoding: Decoding) -> str:
     return digest.hexdigest()[:32]
 
 
-def _describe_unreadable(
+def tell_unreadable(
     root: Path, files: Sequence[Path], unreadable: Mapping[int, str], separator: str
 ) -> str:
+    """The unreadable files, the first few by name, each with the reason."""
     lines = [f"{files[place].relative_to(root)}: {why}" for place, why in unreadable.items()]
     return list_some(lines, separator)
 
@@ -102,7 +103,7 @@ def _describe_unreadable(
 def _unreadable(root: Path, files: Sequence[Path], unreadable: Mapping[int, str]) -> UserError:
     return UserError(
         f"{len(unreadable)} of {len(files)} images cannot be read",
-        where=f"dataset.root={root}\n" + _describe_unreadable(root, files, unreadable, "\n"),
+        where=f"dataset.root={root}\n" + tell_unreadable(root, files, unreadable, "\n"),
         fix="mend or remove them, or leave them out: dataset.on_error=skip",
     )
 
@@ -110,5 +111,5 @@ def _unreadable(root: Path, files: Sequence[Path], unreadable: Mapping[int, str]
 def _remarks(root: Path, files: Sequence[Path], unreadable: Mapping[int, str]) -> list[str]:
     if not unreadable:
         return []
-    listed = _describe_unreadable(root, files, unreadable, "; ")
+    listed = tell_unreadable(root, files, unreadable, "; ")
     return [f"{len(unreadable)} unreadable images left out: {listed}"]

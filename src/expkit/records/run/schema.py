@@ -89,6 +89,13 @@ class RecordedStart(TypedDict, total=False):
     sha256: str
 
 
+class RecordedImages(TypedDict, total=False):
+    """The images without labels that a stage was trained on."""
+
+    num_images: Count
+    fingerprint: str
+
+
 class RecordedEnvironment(TypedDict, total=False):
     """The place and the code by which a run was made, as far as anything is made of them."""
 
@@ -102,6 +109,7 @@ class RecordedEnvironment(TypedDict, total=False):
     job: str | None
     choices: Mapping[str, str]
     started_from: Mapping[str, RecordedStart]
+    unlabelled: Mapping[str, RecordedImages]
 
 
 def check_config(config: object) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from expkit.data.store.split import Split, batch_bounds
+from expkit.data.store.memory_mapped import MappedImages
+from expkit.data.store.split import Split, batch_bounds, place_images
 from expkit.errors import UserError
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import modules_of_head
@@ -51,7 +52,7 @@ class SimCLR(arguments.SimCLR):
         check_views(self.heads, key, parts)
         self._check_schedule(key, parts)
         self._check_monitor(key, parts)
-        split = self._split(parts, key.removeprefix("procedure."))
+        split = self._split(parts, key)
         if len(split) < FEWEST_IMAGES:
             raise UserError(
                 "one image has no other to be told from",
@@ -107,10 +108,26 @@ class SimCLR(arguments.SimCLR):
                 fix="EXPKIT_TRACEBACK=1 expkit train ...   (shows where)",
             ) from error
 
-    def _split(self, parts: Parts, stage: str) -> Split:
+    def _split(self, parts: Parts, key: str) -> Split:
         """The images that are trained on: the training split's, those of a folder, or both."""
         train = parts.splits["train"]
-        return train
+        unlabelled = parts.inputs.unlabelled.get(key.removeprefix("procedure."))
+        if unlabelled is None:
+            return train
+        own, device = unlabelled.samples, parts.device.torch_device
+        images: Tensor | MappedImages = place_images(own, device)
+        names, targets = list(own.names), torch.from_numpy(own.targets).to(device)
+        if self.with_train:
+            images = _join(train.images_NHWC, images, key)
+            names = [*train.sample_names, *names]
+            targets = torch.zeros(len(names), dtype=torch.int64, device=device)
+        return replace(
+            train,
+            images_NHWC=images,
+            targets=targets,
+            sample_names=names,
+            class_names=None,
+        )
 
     def _model(self, parts: Parts, net: nn.Module, key: str) -> ContrastiveModel:
         """The net with fresh heads, as wide as what it gives its classifier."""
@@ -165,7 +182,7 @@ class SimCLR(arguments.SimCLR):
             watch.observe(0)
         session.display.stage_started(session.stage, self.max_epochs)
         plan = EpochPlan(
-            self._split(parts, session.stage),
+            self._split(parts, key),
             self.batch_size,
             self.max_epochs,
             session.seed,
@@ -224,3 +241,14 @@ class SimCLR(arguments.SimCLR):
         if epoch >= self.max_epochs:
             return f"{epoch} of {self.max_epochs} epochs; best epoch {self._best(records)}"
         return None
+
+
+def _join(first: Tensor | MappedImages, second: Tensor | MappedImages, key: str) -> Tensor:
+    """Both in memory, one after the other."""
+    if isinstance(first, MappedImages) or isinstance(second, MappedImages):
+        raise UserError(
+            "images that are left in their file cannot be put beside others",
+            where=f"{key}.images, {key}.with_train=true",
+            fix=f"{key}.with_train=false   (or a larger dataset.memory_fraction)",
+        )
+    return torch.cat([first, second])

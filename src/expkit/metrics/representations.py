@@ -54,7 +54,7 @@ def predict_by_linear_probe(known_ND: Floats, classes_N: Classes, asked_MD: Floa
 
 
 def embedding_std(embeddings_NE: Floats) -> float:
-    """Return how far embeddings of length 1 lie from their mean: 0 where all are equal, 1 at most."""
+    """Return how far embeddings of length 1 lie from their mean: from 0, all equal, to 1."""
     mean = _unit(embeddings_NE).mean(0, dtype=np.float64)
     return float(np.sqrt(max(0.0, 1 - mean @ mean)))
 

@@ -41,7 +41,11 @@ def modules_of_head(model: nn.Module, where: str) -> dict[str, nn.Module]:
     classifier = getattr(model, HEAD, None) if ask is None else ask()
     # a distilled transformer has two
     parts = classifier if isinstance(classifier, tuple | list) else [classifier]
-    own = {id(part) for part in parts if isinstance(part, nn.Module) and next(part.parameters(), None) is not None}
+    own = {
+        id(part)
+        for part in parts
+        if isinstance(part, nn.Module) and next(part.parameters(), None) is not None
+    }
     found = {name: module for name, module in model.named_modules() if name and id(module) in own}
     if not found:
         raise UserError(

@@ -83,7 +83,7 @@ class Watch:
         return figures
 
     def _ask(self) -> tuple[dict[str, dict[str, float]], dict[str, Bools]]:
-        """Each head's std and rank, and by each method which samples are right; empty after a NaN."""
+        """Each head's std and rank, and which samples each method has right; none after a NaN."""
         known = self._features(self.known)
         if not known.isfinite().all():
             return {}, {}

@@ -92,7 +92,7 @@ def _short(value: object) -> str:
 
 
 def find_start(word: str, stage: str | None, key: str) -> Start:
-    """The weights that a run's name and perhaps a stage of it mean; refused where there are none."""
+    """The weights that a run's name, and perhaps a stage of it, mean."""
     where = f"{key}.{KEY}={word}"
     if word == "last":
         raise UserError(

@@ -1,4 +1,4 @@
-"""Starting from weights that were trained elsewhere: the backbone's, and the head's where it fits."""
+"""Starting from weights that were trained elsewhere: the backbone's, and a head's that fits."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def role_at(path: Sequence[str]) -> str:
 
 
 def role_within(role: str) -> str:
-    """Return the role of a part within a part: a transform, or a layer, loss, augmentation of it."""
+    """Return the role of a part within a part: a transform, or a layer, loss, views of it."""
     return "transform" if role in ("augment", "transform") else "component"
 
 

@@ -28,7 +28,7 @@ SPREAD = {
 
 
 def draw_pretraining(run: Run, stage: str, records: Records, path: Path) -> Path:
-    """Draw the loss, the accuracies of probes beside those before training, the spread, the rate."""
+    """Draw the loss, the accuracies of probes beside those before it, and how wide features lie."""
     looks = [each for each in run.signals if _is_look(each, stage)]
     is_probed = any(name in look for look in looks for name in PROBES)
     heights = [3.0, *([2.6] if is_probed else []), 2.0, 1.2]
@@ -56,7 +56,7 @@ def draw_pretraining(run: Run, stage: str, records: Records, path: Path) -> Path
 
 
 def _is_look(record: dict[str, Any], stage: str) -> bool:
-    return record["kind"] == "representation" and record["stage"] == stage
+    return bool(record["kind"] == "representation" and record["stage"] == stage)
 
 
 def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
@@ -82,8 +82,9 @@ def _draw_probes(axes: Axes, run: Run, looks: Records) -> None:
     axes.set_ylabel("accuracy in %, on val")
     for name, (label, color) in PROBES.items():
         _line(axes, looks, name, label, color, scale=100)
-        untrained = next((look[name] for look in looks if look["epoch"] == 0 and name in look), None)
-        if is_number(untrained):
+        for untrained in (look.get(name) for look in looks if look["epoch"] == 0):
+            if untrained is None or not is_number(untrained):
+                continue
             text = f"before: {percent(untrained, 1)}"
             axes.axhline(100 * untrained, color=color, ls=":", lw=1.2, label=text)
     majority = run.dataset_as_read.majority_accuracy(run.dataset_as_read.monitored_split)

@@ -156,7 +156,7 @@ class SimCLR(arguments.SimCLR):
         self, parts: Parts, model: nn.Module, key: str, records: list[Record]
     ) -> Learner:
         """The model with what it learns by: the run's optimizer and schedule."""
-        lr = self.lr if self.lr is not None else parts.inputs.config.optimizer.get("lr")
+        lr = parts.inputs.config.optimizer.get("lr")
         if lr is None:
             raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
         groups = parameter_groups(model, lr=float(lr), key=key)
@@ -191,9 +191,7 @@ class SimCLR(arguments.SimCLR):
         # a resumed run is diagnosed where the uninterrupted one was
         stopped_by = session.diagnosis.check() if self._is_probed(len(records)) else None
         while stopped_by is None and self._reason(records) is None:
-            epoch = contrastive_epoch(
-                learner, plan, self.heads, self.temperature, len(records) + 1
-            )
+            epoch = contrastive_epoch(learner, plan, self.heads, self.temperature, len(records) + 1)
             is_probed = self._is_probed(epoch.number)
             figures = watch.observe(epoch.number) if is_probed else {}
             records.append(session.record(epoch, figures, kind="pretrain"))

@@ -23,40 +23,54 @@ METHODS = ("knn_accuracy", "linear_probe_accuracy")
 class CollapsedEmbeddings(Rule):
     """A head that gives all images one embedding: the loss cannot fall below that of guessing.
 
-    Untrained embeddings are nearly equal, too; so they must have come nearer to each other.
+    Untrained embeddings are nearly equal, too; so they must have come nearer to each other. Where
+    they lie along one line, which takes longer to be sure of, most of what tells images is lost.
     """
 
     std: Annotated[float, Gt(0), Lt(1)] = 0.02
     of_untrained: Annotated[float, Gt(0), Lt(1)] = 0.5
-    least_epochs: Annotated[int, Ge(1)] = 1
+    rank: Annotated[float, Ge(1)] = 1.2
+    untrained_rank: Annotated[float, Gt(1)] = 2.0
+    least_epochs: Annotated[int, Ge(1)] = 4
     sound_lr: Annotated[float, Gt(0)] = 0.001
     sound_lr_without_moments: Annotated[float, Gt(0)] = 0.03
 
     def find(self, evidence: Evidence) -> Iterator[Finding]:
         for first, last in pretrainings(evidence):
-            if last["epoch"] < self.least_epochs:
-                continue
             for head, now in last["heads"].items():
-                before = first["heads"].get(head, {}).get("std", 1.0)
-                if now["std"] < min(self.std, self.of_untrained * before):
-                    yield self._finding(evidence, last, head, now, before)
+                before = first["heads"].get(head, now)
+                if case := self._judge(last["epoch"], before, now):
+                    yield self._finding(evidence, last, head, before, case)
                     return
 
+    def _judge(
+        self, epoch: int, before: Mapping[str, float], now: Mapping[str, float]
+    ) -> str | None:
+        """The case that a head is in, by what it was before it was trained."""
+        if now["std"] < min(self.std, self.of_untrained * before["std"]):
+            return "collapsed"
+        is_line = (
+            now["effective_rank"] < self.rank and before["effective_rank"] > self.untrained_rank
+        )
+        return "one_direction" if is_line and epoch >= self.least_epochs else None
+
     def _finding(
-        self, evidence: Evidence, last: Record, head: str, now: Mapping[str, float], before: float
+        self, evidence: Evidence, last: Record, head: str, before: Mapping[str, float], case: str
     ) -> Finding:
-        stage = last["stage"]
-        config = evidence.stage_config(stage)
-        lr = float(config.get("lr") or evidence.config["optimizer"].get("lr") or 0.0)
-        adaptive = is_adaptive(evidence.config)
-        sound = self.sound_lr if adaptive else self.sound_lr_without_moments
-        remedies = [[f"procedure.{stage}.lr={sound:g}"]] if lr > sound else []
+        stage, now = last["stage"], last["heads"][head]
+        own = evidence.stage_config(stage).get("optimizer") or {}
+        config = {"optimizer": {**evidence.config["optimizer"], **own}}
+        lr = float(config["optimizer"].get("lr") or 0.0)
+        sound = self.sound_lr if is_adaptive(config) else self.sound_lr_without_moments
+        key = f"procedure.{stage}.optimizer" if "lr" in own else "optimizer"
+        remedies = [[f"{key}.lr={sound:g}"]] if lr > sound else []
         return self.finding(
-            "collapsed",
+            case,
             {
                 "embedding_std": now["std"],
-                "untrained_std": before,
+                "untrained_std": before["std"],
                 "effective_rank": now["effective_rank"],
+                "untrained_rank": before["effective_rank"],
                 "lr": lr,
             },
             remedies=remedies,

@@ -229,4 +229,4 @@ def test_a_job_of_a_sweep_names_the_run(source: Run) -> None:
     """`last` would be another run for each job; a single run has its path by then."""
     with pytest.raises(UserError, match="another run for each"):
         find_start("last", None, "procedure.train")
-    assert find_start(source.name, None, "procedure.train").stage == "train"
+    assert find_start(str(source.path), None, "procedure.train").stage == "train"

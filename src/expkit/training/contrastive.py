@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -106,6 +106,18 @@ class AllViews:
         return torch.cat([augment(twice) for augment in self.views.values()])
 
 
+def forward_backward(
+    learner: Learner, images: Tensor, heads: Sequence[str], temperature: float
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Add the gradients of a batch, head by head; yield each head's loss and cosines."""
+    for name, images_2BCHW in zip(heads, images.chunk(len(heads)), strict=True):
+        with learner.device.autocast():
+            embeddings = learner.forward(learner.device.arrange(images_2BCHW), name)
+        loss, cosines = nt_xent(embeddings, temperature)
+        learner.scaler.scale(loss / len(heads)).backward()
+        yield name, loss.detach(), cosines
+
+
 def contrastive_epoch(
     learner: Learner, plan: EpochPlan, views: Views, temperature: float, number: int
 ) -> Epoch:
@@ -119,14 +131,9 @@ def contrastive_epoch(
     )
     num_steps = len(plan.batch_sizes)
     for index, (images, _) in enumerate(batches):
-        size = plan.batch_sizes[index]
-        for name, images_2BCHW in zip(views, images.split(2 * size), strict=True):
-            with learner.device.autocast():
-                embeddings = learner.forward(learner.device.arrange(images_2BCHW), name)
-            loss, cosines = nt_xent(embeddings, temperature)
-            learner.scaler.scale(loss / len(views)).backward()
+        for name, loss, cosines in forward_backward(learner, images, list(views), temperature):
             for metric, value in _measure(loss, cosines, name, len(views)).items():
-                sums[metric] = sums.get(metric, 0) + size * value
+                sums[metric] = sums.get(metric, 0) + plan.batch_sizes[index] * value
         learner.set_lr(learner.scale(number - 1 + (index + 0.5) / num_steps, plan.max_epochs))
         learner.step()
     metrics = {name: float(total) / len(plan.split) for name, total in sums.items()}
@@ -144,8 +151,8 @@ def contrastive_epoch(
 def _measure(loss: Tensor, cosines: Tensor, head: str, num_heads: int) -> dict[str, Tensor]:
     """The figures of one head's batch: means over the heads, and the loss of each of several."""
     figures = {
-        "loss": loss.detach() / num_heads,
+        "loss": loss / num_heads,
         "alignment": alignment(cosines) / num_heads,
         "uniformity": uniformity(cosines) / num_heads,
     }
-    return figures | ({f"loss_{head}": loss.detach()} if num_heads > 1 else {})
+    return figures | ({f"loss_{head}": loss} if num_heads > 1 else {})

@@ -17,8 +17,10 @@ from running_expkit import Expkit, only_run, train_quietly
 from safetensors.torch import load_file
 from synthetic_evidence import make_evidence, make_signal
 
+from expkit.errors import UserError
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run
+from expkit.runner.remedy_trials import shorten
 from expkit.runner.stages import simclr
 
 DIGITS = (
@@ -148,8 +150,26 @@ def test_a_backbone_alone_predicts_nothing(run_here: Expkit, tmp_path: Path, who
     """Without a classifier there are no predictions: the run says that it has no weights."""
     run = shutil.copytree(whole, tmp_path / "outputs" / whole.name)
     shutil.rmtree(run / "checkpoints" / "train")
-    with pytest.raises(Exception, match="has no trained weights"):
+    with pytest.raises(UserError, match="has no trained weights"):
         _ = Run(run).weights
+
+
+def test_its_curves_are_analyzed_and_trials_leave_it_out(
+    run_here: Expkit, tmp_path: Path, whole: Path
+) -> None:
+    """No gap of a split that is not there; what has no stage with labels has nothing to try."""
+    run = shutil.copytree(whole, tmp_path / "outputs" / whole.name)
+    done = run_here("analyze", "last")
+    assert done.code == 0
+    assert "Best knn_accuracy" in done.out
+    assert "pretrain is" not in done.out
+    base = shorten(Run(run), 1)
+    assert list(base["procedure"]) == ["train"]
+    assert base["procedure"]["train"]["start_from"] is None
+    recorded = Run(run)
+    recorded.config["procedure"].pop("train")
+    with pytest.raises(UserError, match="nothing to try"):
+        shorten(recorded, 1)
 
 
 def test_several_heads_are_recorded_each(run_here: Expkit, tmp_path: Path) -> None:

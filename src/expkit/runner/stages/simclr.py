@@ -26,7 +26,7 @@ from expkit.training.contrastive import (
     ContrastiveModel,
     classifier_inputs,
     contrastive_epoch,
-    nt_xent,
+    forward_backward,
     projection_head,
 )
 from expkit.training.learner import Learner
@@ -95,11 +95,8 @@ class SimCLR(arguments.SimCLR):
         try:
             learner.train_mode()
             images, _ = next(few.batches(smallest, augment=AllViews(self.heads)))
-            for name, images_2BCHW in zip(self.heads, images.split(2 * smallest), strict=True):
-                with learner.device.autocast():
-                    outputs = learner.forward(learner.device.arrange(images_2BCHW), name)
-                loss, _ = nt_xent(outputs, self.temperature)
-                learner.scaler.scale(loss / len(self.heads)).backward()
+            for _ in forward_backward(learner, images, list(self.heads), self.temperature):
+                pass
             learner.step()
         except Exception as error:
             raise UserError(

@@ -46,9 +46,9 @@ def training_of(evidence: Evidence, stage: str) -> str:
 
 
 def starts_from(evidence: Evidence, stage: str) -> str | None:
-    """The earlier stage whose weights a stage goes on with."""
+    """The earlier stage, or the other run, whose weights a stage goes on with."""
     config: Mapping[str, Any] = evidence.config["procedure"].get(stage) or {}
-    return config.get("start_from")
+    return config.get("start_from_run") or config.get("start_from")
 
 
 def is_at_chance(evidence: Evidence, probe_epoch: Record) -> bool:

@@ -67,6 +67,7 @@ FRACTION = frozenset(
     {
         *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_precision", "macro_recall"),
         *("macro_f1", "precision", "recall", "f1", "max_predicted_fraction"),
+        *("knn_accuracy", "linear_probe_accuracy"),  # of features, in a history
     }
 )
 

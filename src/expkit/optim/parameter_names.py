@@ -29,20 +29,38 @@ def names_that_match(model: nn.Module, glob: str, where: str) -> set[str]:
 
 
 def names_of_head(model: nn.Module, where: str) -> set[str]:
-    """The classifier's: what timm's `get_classifier` answers, else the attribute `head`."""
+    """The classifier's parameters by name."""
+    parts = modules_of_head(model, where).values()
+    own = {id(each) for part in parts for each in part.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}
+
+
+def modules_of_head(model: nn.Module, where: str) -> dict[str, nn.Module]:
+    """The classifier by name: what timm's `get_classifier` answers, else the attribute `head`."""
     ask: Any = getattr(model, "get_classifier", None)
     classifier = getattr(model, HEAD, None) if ask is None else ask()
     # a distilled transformer has two
     parts = classifier if isinstance(classifier, tuple | list) else [classifier]
-    own = {id(each) for part in parts if isinstance(part, nn.Module) for each in part.parameters()}
-    names = {name for name, parameter in model.named_parameters() if id(parameter) in own}
-    if not names:
+    own = {
+        id(part)
+        for part in parts
+        if isinstance(part, nn.Module) and next(part.parameters(), None) is not None
+    }
+    found = {name: module for name, module in model.named_modules() if name and id(module) in own}
+    if not found:
         raise UserError(
             f"{type(model).__name__} does not say which of its parameters are the {HEAD}",
             where=f"{where}: {HEAD}",
             allowed=f"{', '.join(top_level(model, '.*'))}, or globs within these",
+            fix=f"call its last layer `{HEAD}`, or give the model a method get_classifier",
         )
-    return names
+    return found
+
+
+def state_of_head(model: nn.Module, where: str) -> set[str]:
+    """The names of the classifier's tensors in the model's state, buffers included."""
+    starts = tuple(f"{module}." for module in modules_of_head(model, where))
+    return {name for name in model.state_dict() if name.startswith(starts)}
 
 
 def names_of_module(model: nn.Module, module: str, where: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from expkit.config.instantiate import build_part
 from expkit.config.schema import Config
+from expkit.data.datasets.unlabelled import Unlabelled
 from expkit.data.store.progress import ProgressCallback, silent
 from expkit.data.store.samples import Dataset, check_dataset
 from expkit.errors import UserError
@@ -20,6 +21,7 @@ from expkit.runner.custom_parts import as_dataset, as_loss, refuse_listed_weight
 from expkit.runner.evaluation_data import adopt_metadata, look_for_leaks, read_other_data
 from expkit.runner.part_types import LossSource
 from expkit.runner.stated_criteria import check_criteria
+from expkit.runner.unlabelled_images import read_unlabelled
 
 TIMM_MODEL = "expkit.models.timm_model.TimmModel"
 
@@ -34,6 +36,7 @@ class LoadedInputs:
     loss: LossSource
     criteria: Sequence[Criterion]
     stage_losses: Mapping[str, LossSource] = field(default_factory=dict)  # of stages' own
+    unlabelled: Mapping[str, Unlabelled] = field(default_factory=dict)  # by pre-training stage
 
 
 def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> LoadedInputs:
@@ -55,7 +58,8 @@ def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> Loade
         for name, stage in config.procedure.items()
         if isinstance(stage.get("loss"), Mapping)
     }
-    return LoadedInputs(config, dataset, metadata, loss, criteria, stage_losses)
+    unlabelled = read_unlabelled(config, dataset, metadata, on_progress)
+    return LoadedInputs(config, dataset, metadata, loss, criteria, stage_losses, unlabelled)
 
 
 def _read_loss(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,16 +46,18 @@ def try_remedies(
     run: Run, findings: Sequence[Finding], num_epochs: int | None, trusted: Sequence[str]
 ) -> int:
     """Run the trials and say which change cures it; exit code 0 where one does."""
-    remedies = list_remedies(findings)
+    refuse_links(run.path / "trials", run.path)
+    with explain_damage(run.path / "config.yaml"):
+        base = shorten(run, num_epochs)
+    listed = list_remedies(findings).items()
+    left_out = set(run.stage_names) - set(base["procedure"])
+    remedies = {words: rules for words, rules in listed if not _are_of(words, left_out)}
     if not remedies:
         raise UserError(
             f"no finding on '{run.name}' proposes a change that could be tried",
             where=", ".join(finding.rule for finding in findings) or "nothing was found",
             fix=f"expkit diagnose {handle(run.path)}",
         )
-    refuse_links(run.path / "trials", run.path)
-    with explain_damage(run.path / "config.yaml"):
-        base = shorten(run, num_epochs)
     results: list[TrialResult] = []
     is_interrupted = False
     try:
@@ -102,15 +105,23 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
     failed = {result.stage for result in run.stages if not result.passed}
     procedure: dict[str, Any] = {}
     for name, stage in run.config["procedure"].items():
-        if stage["_target_"] == TRAINING and not stage.get("start_from"):
+        if stage["_target_"] == TRAINING and _begins(run, stage):
             schedule = config_of_stage(run.config, name)["schedule"]
             warmup = schedule.get("warmup_epochs") or 0
             wanted = num_epochs or max(NUM_EPOCHS, 2 * math.ceil(warmup))
             epochs = min(wanted, stage["max_epochs"])
-            procedure[name] = {**stage, **UNDISTURBED, "max_epochs": epochs}
+            start = stage.get("start_from") if stage.get("start_from_run") else None
+            short = {"max_epochs": epochs, "start_from": start}
+            procedure[name] = {**stage, **UNDISTURBED, **short}
             break
         if name in failed:
             procedure[name] = stage
+    if not procedure:
+        raise UserError(
+            f"no stage of '{run.name}' trains with labels: there is nothing to try",
+            where=f"procedure: {', '.join(run.stage_names)}",
+            fix=f"expkit diagnose {shlex.quote(run.name)}   (each finding says what to run)",
+        )
     return {
         **with_own_cache(run.config),
         "output_dir": str(run.path / "trials"),
@@ -120,6 +131,17 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
         "reference": None,
         "diagnosis": {**run.config.get("diagnosis", {}), "stop_on": "never"},
     }
+
+
+def _are_of(words: Sequence[str], stages: Collection[str]) -> bool:
+    """Tell whether a change is one of stages that no trial runs."""
+    return any(word.startswith(f"procedure.{stage}.") for word in words for stage in stages)
+
+
+def _begins(run: Run, stage: Mapping[str, Any]) -> bool:
+    """Tell whether a training goes on from no other: what was pre-trained is left out of trials."""
+    start = stage.get("start_from")
+    return not start or bool(stage.get("start_from_run")) or run.is_pretraining(start)
 
 
 def _try(

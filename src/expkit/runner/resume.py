@@ -20,6 +20,8 @@ from expkit.runner.run import (
     refuse_other_data,
     run_experiment,
 )
+from expkit.runner.starting_weights import without_used_sources
+from expkit.runner.unlabelled_images import refuse_other_images
 
 if TYPE_CHECKING:
     from expkit.runner.components import Parts
@@ -52,10 +54,11 @@ def _reopen(
 ) -> tuple[Parts, RunFolder]:
     """Bring back everything as it was when the run was cut off."""
     _refuse_edited(run)
-    config = check_config(recorded, trusted=trusted)
+    config = check_config(without_used_sources(run, recorded), trusted=trusted)
     folder = RunFolder.reopen(run.path)
     parts = build(config)
     refuse_other_data(run, parts.metadata)
+    refuse_other_images(run, parts.inputs.unlabelled)
     for change in _find_changes(run, parts.device.reason):
         folder.log(change)
         print(change)

@@ -32,6 +32,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder
 from expkit.records.safe_open import make_inside
 from expkit.records.sweep.job import job_id
+from expkit.runner.starting_weights import resolve_starts, starts_of
 from expkit.terminal.progress import Progress, ReadingBar
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def run_request(request: Request) -> int:
     """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
-    config = request.config
-    check_places(config)
+    check_places(request.config)
+    config = resolve_starts(request.config)
     parts = build(config)
     command = ["expkit", "train", *as_typed(sys.argv[1:])]  # Hydra has "expkit train" as word 0
     folder = make_folder(parts, config, request.overrides, command, request.choices)
@@ -120,6 +121,7 @@ def make_folder(
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.runner.loaded_inputs import encode_images
+    from expkit.runner.unlabelled_images import describe_unlabelled
 
     plain = config.to_plain()
     config_text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -130,6 +132,11 @@ def make_folder(
         job_id(plain),
         hash_own_code(plain),
     )
+    starts = {name: start.to_json() for name, start in starts_of(config).items()}
+    if starts:
+        environment["started_from"] = starts
+    if parts.inputs.unlabelled:
+        environment["unlabelled"] = describe_unlabelled(parts.inputs.unlabelled)
     if choices:
         environment["choices"] = dict(choices)
     files: dict[str, str | bytes] = {
@@ -201,6 +208,9 @@ def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
     )
     for remark in parts.inputs.dataset.remarks:
         yield f"note    {remark}"
+    for stage, unlabelled in parts.inputs.unlabelled.items():
+        for remark in unlabelled.remarks:
+            yield f"note    {stage}: {remark}"
 
 
 def _show_samples(parts: Parts, folder: RunFolder) -> None:

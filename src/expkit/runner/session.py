@@ -14,6 +14,7 @@ from torch import nn
 from expkit.data.store.split import Split
 from expkit.diagnosis.finding import Finding
 from expkit.errors import UserError
+from expkit.optim.parameter_names import state_of_head
 from expkit.records.files import Record
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
@@ -24,6 +25,7 @@ from expkit.records.safe_open import is_file, make_inside, refuse_links
 from expkit.runner.components import Parts
 from expkit.runner.live_diagnosis import Diagnosis
 from expkit.runner.relabelling import relabel
+from expkit.training.backbone import Taken, load_backbone
 from expkit.training.checkpoint import load_learner, load_weights, save_learner, save_weights
 from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, TrainEpochs, train_epochs
@@ -103,6 +105,8 @@ class Session:
         epoch: Epoch,
         held_out: Mapping[str, float] | None = None,
         more: Mapping[str, int] | None = None,
+        *,
+        kind: str = "train",
     ) -> Record:
         """Write one epoch down, show it, and hand back what was written."""
         split = self.parts.metadata.monitored_split
@@ -110,7 +114,7 @@ class Session:
             "stage": self.stage,
             "epoch": epoch.number,
             "step": epoch.step,
-            **{f"train/{name}": value for name, value in epoch.metrics.items()},
+            **{f"{kind}/{name}": value for name, value in epoch.metrics.items()},
             **{f"{split}/{name}": value for name, value in (held_out or {}).items()},
             "lr": epoch.lr,
             **(more or {}),
@@ -144,11 +148,15 @@ class Session:
         self.folder.forget_after(self.stage, epoch or -1)
         return records
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Tell whether an epoch of this stage has been kept."""
+        return is_file(self._checkpoint(self.stage, "last"), self.folder.path)
+
     def load_last(self, learner: Learner) -> int:
         """Bring the learner to this stage's last checkpoint; its epoch, 0 where there is none."""
         path = self._checkpoint(self.stage, "last")
-        is_there = is_file(path, self.folder.path)
-        return int(load_learner(path, learner)["epoch"]) if is_there else 0
+        return int(load_learner(path, learner)["epoch"]) if self.has_checkpoint else 0
 
     def save(self, learner: Learner, epoch: int, *, is_best: bool) -> None:
         metadata = {"stage": self.stage, "epoch": epoch}
@@ -185,6 +193,20 @@ class Session:
         path = self._checkpoint(stage, which)
         refuse_links(path, self.folder.path)
         return int(load_weights(path, model, redrawn=redrawn)["epoch"])
+
+    def save_backbone(self, model: nn.Module, epoch: int) -> None:
+        """Keep a model without its head as this stage's best."""
+        path = self._checkpoint(self.stage, "best")
+        make_inside(path.parent, self.folder.path)
+        metadata = {"stage": self.stage, "epoch": epoch}
+        head = state_of_head(model, f"procedure.{self.stage}")
+        save_weights(path, model, metadata, without=head)
+
+    def load_backbone(self, stage: str, model: nn.Module) -> Taken:
+        """Put a stage's best backbone into a model, whose head stays as it was drawn."""
+        path = self._checkpoint(stage, "best")
+        refuse_links(path, self.folder.path)
+        return load_backbone(path, model, f"procedure.{self.stage}.start_from")
 
     def result(self, kind: str, *, passed: bool, reason: str, records: list[Record]) -> StageResult:
         """A stage's result from what it recorded, resumed parts included."""

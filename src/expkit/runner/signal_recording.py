@@ -138,7 +138,10 @@ def observe_model(session: Session, learner: Learner, epoch: int = 0) -> None:
     # a large net is shown fewer samples
     count = min(NUM_DIFFERENTIATED, content["num_samples"])
     content |= attempt(session, lambda: {"precision_gap": precision_gap(learner, split, count)})
-    has_loaded = getattr(session.parts.stages[session.stage], "start_from", None) is not None
+    stage = session.parts.stages[session.stage]
+    has_loaded = any(
+        getattr(stage, key, None) is not None for key in ("start_from", "start_from_run")
+    )
     has_frozen = any(not row["trainable"] for row in content["parameters"])
     if has_frozen and not epoch and not has_loaded:
         content |= attempt(session, lambda: {"frozen_drawn": frozen_drawn(session, learner)})

@@ -95,9 +95,11 @@ def _print(text: str) -> None:
 
 def _figures(record: Record) -> str:
     """The figures of an epoch that fit beside a bar; held-out ones where there are."""
-    split = "val" if "val/loss" in record else "train"
+    split = next(each for each in ("val", "train", "pretrain") if f"{each}/loss" in record)
     parts = [f"{split} loss {record[f'{split}/loss']:.4f}"]
     if f"{split}/accuracy" in record:
         parts.append(f"acc {percent(record[f'{split}/accuracy'], 1)}")
+    if "val/knn_accuracy" in record:
+        parts.append(f"val kNN {percent(record['val/knn_accuracy'], 1)}")
     parts.append(f"{record['samples_per_second']:,.0f}/s")
     return ", ".join(parts)

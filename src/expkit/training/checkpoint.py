@@ -43,9 +43,12 @@ class Metadata(Origin, total=False):
     training: dict[str, Any]
 
 
-def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None:
+def save_weights(
+    path: Path, model: nn.Module, metadata: dict[str, Any], *, without: Collection[str] = ()
+) -> None:
     """The model alone, under its own names, as anything that reads safetensors wants it."""
-    _save(path, dict(model.state_dict()), metadata)
+    tensors = {name: value for name, value in model.state_dict().items() if name not in without}
+    _save(path, tensors, metadata)
 
 
 def save_learner(path: Path, learner: Learner, metadata: dict[str, Any]) -> None:
@@ -82,6 +85,13 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
 
     Parameters that are `redrawn` keep their own where the shapes differ.
     """
+    weights, metadata = read_weights(path)
+    _put(_fitting(weights, model, redrawn), model, path)
+    return metadata
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A checkpoint's weights, the average of them where it keeps one, and its metadata."""
     refuse_damaged(path, to_go_on=False)
     tensors, metadata = _load(path)
     average = f"{AVERAGE}module."
@@ -90,8 +100,7 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
         for name, value in tensors.items()
         if name.startswith(average)
     }
-    _put(_fitting(weights or _own(tensors), model, redrawn), model, path)
-    return metadata
+    return weights or _own(tensors), metadata
 
 
 def _fitting(

@@ -51,7 +51,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
         )
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(model) if device.compile else model
+        self.forward: Callable[..., Tensor] = torch.compile(model) if device.compile else model
         self._is_sharpness_aware = is_sharpness_aware(optimizer)
         self._step_batches: list[tuple[Tensor, Tensor, float]] = []  # of the next step's two passes
         for group in optimizer.param_groups:

@@ -70,6 +70,7 @@ FAMILIES: Mapping[str, Sequence[Family]] = {
 # the folders of conf/ whose targets can play a part, by its name, where they are not one of that
 GROUPS: Mapping[str, Sequence[str]] = {
     "procedure": ("stage", "procedure"),
+    "component": ("model", "loss", "optimizer", "schedule", "transform", "augment"),
     "hydra.launcher": (),
 }
 # what Hydra's launchers for clusters hand the jobs to
@@ -99,7 +100,7 @@ def role_at(path: Sequence[str]) -> str:
 
 
 def role_within(role: str, key: str = "") -> str:
-    """Return the role of a part within a part: a transform, or a layer, loss or optimizer of it."""
+    """Return the role of a part within a part: a transform, or a layer, loss, optimizer of it."""
     if OF_A_STAGE.fullmatch(key):
         return role_of(key)
     return "transform" if role in ("augment", "transform") else "component"
@@ -116,10 +117,7 @@ def shipped_targets(role: str) -> frozenset[str]:
     """The targets that expkit's own YAMLs name for a role: a YAML added there adds to the list."""
     if role == "hydra.launcher":
         return ENGINES
-    groups = GROUPS.get(role, (role,))
-    if role == "component":
-        groups = ("model", "loss", "optimizer", "schedule", "transform")
-    files = [path for group in groups for path in _files_of(group)]
+    files = [path for group in GROUPS.get(role, (role,)) for path in _files_of(group)]
     return frozenset(
         target for path in files for target in TARGET_LINE.findall(path.read_text("utf-8"))
     )

@@ -129,6 +129,24 @@ def _read_images(folder: Path, left: _Leavings) -> list[Path]:
     return images
 
 
+def list_images(root: Path) -> tuple[list[Path], int]:
+    """All images in a folder of any depth, and how many files beside them are none by their names.
+
+    Hidden files and linked folders are passed by.
+    """
+    suffixes, images, num_others = image_suffixes(), list[Path](), 0
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        entries = {each.name: each for each in os.scandir(folder)}
+        for name in sorted(name for name in names if not name.startswith(".")):
+            path = Path(folder) / name
+            if path.suffix.lower() in suffixes and _may_be_image(entries[name]):
+                images.append(path)
+            else:
+                num_others += 1
+    return images, num_others
+
+
 def _may_be_image(entry: os.DirEntry[str]) -> bool:
     """A file, or a link to nowhere, which is listed as unreadable; a pipe would be waited for."""
     try:

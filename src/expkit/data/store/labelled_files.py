@@ -32,13 +32,14 @@ class LabelledFile:
 
 @dataclass(frozen=True)
 class FileReader:
-    """The options by which files are read; `where` is the key that names them."""
+    """The options by which files are read; `where` names them, and `key` the part of a config."""
 
     root: Path
     where: str
     decoding: Decoding
     cache: Cache
     on_error: Literal["error", "skip"]
+    key: str = "dataset"
 
     def read(
         self, files: Sequence[LabelledFile], on_progress: ProgressCallback
@@ -54,7 +55,7 @@ class FileReader:
             raise UserError(
                 f"{len(store.unreadable)} of {len(files)} images cannot be read",
                 where=f"{self.where}\n" + _describe_unreadable(files, store.unreadable, "\n"),
-                fix="mend or remove them, or leave them out: dataset.on_error=skip",
+                fix=f"mend or remove them, or leave them out: {self.key}.on_error=skip",
             )
         remarks = list(store.remarks)
         if store.unreadable:

@@ -117,13 +117,13 @@ def batch_bounds(num_samples: int, size: int) -> list[tuple[int, int]]:
 def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     """Move a dataset to the device once; what holds no train is only evaluated."""
     first = dataset.splits.get("train") or next(iter(dataset.splits.values()))
-    fitted = _place_images(first, torch.device("cpu"))
+    fitted = place_images(first, torch.device("cpu"))
     normalizer = fit_normalizer(fitted, dataset.normalize).to(device)
 
     def place(name: str, samples: Samples) -> Split:
         return Split(
             name=name,
-            images_NHWC=_place_images(samples, device),
+            images_NHWC=place_images(samples, device),
             targets=torch.from_numpy(samples.targets).to(device),
             sample_names=samples.names,
             class_names=dataset.class_names,
@@ -133,7 +133,8 @@ def place_splits(dataset: Dataset, device: torch.device) -> dict[str, Split]:
     return {name: place(name, samples) for name, samples in dataset.splits.items()}
 
 
-def _place_images(samples: Samples, device: torch.device) -> Tensor | MappedImages:
+def place_images(samples: Samples, device: torch.device) -> Tensor | MappedImages:
+    """Images on the device, or where they lie in a file."""
     if samples.is_mapped:
         return MappedImages(samples.images, samples.rows, device)
     return torch.from_numpy(samples.settle().images).to(device)

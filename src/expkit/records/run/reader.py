@@ -243,7 +243,9 @@ class Run:
         chosen = evaluations[-1] if evaluations else {}
         which = chosen.get("weights", "best")
         kept = [
-            name for name in self.stage_names if is_file(self.checkpoint(name, which), self.path)
+            name
+            for name in self.stage_names
+            if not self.is_pretraining(name) and is_file(self.checkpoint(name, which), self.path)
         ]
         return chosen.get("of") or (kept or [""])[-1], which
 
@@ -253,6 +255,11 @@ class Run:
         stages = [stage for stage in self.config["procedure"].values() if stage]
         evaluations = [each for each in stages if str(each.get("_target_")).endswith(EVALUATION)]
         return evaluations[-1] if evaluations else {}
+
+    def is_pretraining(self, stage: str) -> bool:
+        """Tell whether a stage trains a backbone alone: its weights have no classifier."""
+        target = (self.config["procedure"].get(stage) or {}).get("_target_")
+        return str(target).rpartition(".")[2] == "SimCLR"
 
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where a stage keeps the weights of its best or its last epoch."""

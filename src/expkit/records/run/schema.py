@@ -30,6 +30,8 @@ class RecordedStage(TypedDict, total=False):
     labels_from: str | None
     temperature: Annotated[float, Ge(0.01), Le(100)]
     tta: list[str]
+    start_from: str | None
+    start_from_run: str | None
 
 
 class RecordedReference(TypedDict, total=False):
@@ -81,6 +83,23 @@ class RecordedGit(TypedDict, total=False):
     dirty: bool
 
 
+class RecordedStart(TypedDict, total=False):
+    """The weights of another run that a stage started from."""
+
+    run: str
+    path: str
+    stage: str
+    epoch: Count
+    sha256: str
+
+
+class RecordedImages(TypedDict, total=False):
+    """The images without labels that a stage was trained on."""
+
+    num_images: Count
+    fingerprint: str
+
+
 class RecordedEnvironment(TypedDict, total=False):
     """The place and the code by which a run was made, as far as anything is made of them."""
 
@@ -93,6 +112,8 @@ class RecordedEnvironment(TypedDict, total=False):
     sources: str | None
     job: str | None
     choices: Mapping[str, str]
+    started_from: Mapping[str, RecordedStart]
+    unlabelled: Mapping[str, RecordedImages]
 
 
 def check_config(config: object) -> None:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from expkit.metrics.percentages import percent
 from expkit.records.run.reader import Run
 from expkit.reports.plots import style
+from expkit.reports.plots.pretraining import draw_pretraining
 from expkit.reports.run.summary import gate_bound, is_gate
 
 Records = Sequence[dict[str, Any]]
@@ -29,8 +30,11 @@ def draw_curves(run: Run, folder: Path) -> list[Path]:
     paths = []
     for stage in names:
         records = [record for record in run.history if record["stage"] == stage]
-        if len(records) > 1:
-            paths.append(_draw_stage(run, stage, records, folder / f"curves_{stage}.png"))
+        path = folder / f"curves_{stage}.png"
+        if len(records) > 1 and any("pretrain/loss" in record for record in records):
+            paths.append(draw_pretraining(run, stage, records, path))
+        elif len(records) > 1:
+            paths.append(_draw_stage(run, stage, records, path))
     return paths
 
 

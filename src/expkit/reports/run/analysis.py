@@ -17,6 +17,9 @@ Records = Sequence[dict[str, Any]]
 RISE_FRACTION = 0.02
 
 
+SHOWN = ("accuracy", "loss", "knn_accuracy", "linear_probe_accuracy")
+
+
 @dataclass(frozen=True)
 class Point:
     """A figure and the epoch that had it."""
@@ -63,6 +66,8 @@ def _stage_lines(run: Run, stage: str, records: Records) -> list[str]:
     lines = [f"{run.name}: {stage}"]
     for split in splits:
         lines += ["", f"=== {split} ===", *_split_lines(records, split)]
+    if "train" not in splits:
+        return lines  # pre-trained without labels: nothing to hold against each other
     held_out = next((split for split in splits if split != "train"), None)
     if held_out is None:
         return [*lines, "", "No held-out split: nothing says whether this is learnt or memorised."]
@@ -71,7 +76,7 @@ def _stage_lines(run: Run, stage: str, records: Records) -> list[str]:
 
 def _split_lines(records: Records, split: str) -> list[str]:
     lines = [f"Total epochs: {len(records)}"]
-    courses = [Curve.of(records, f"{split}/{name}") for name in ("accuracy", "loss")]
+    courses = [Curve.of(records, f"{split}/{name}") for name in SHOWN]
     known = [course for course in courses if course is not None]
     lines += [f"Best {_shown(course, course.best)}" for course in known]
     return lines + [f"Latest {_shown(course, course.latest)}" for course in known]

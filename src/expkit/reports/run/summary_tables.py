@@ -12,6 +12,8 @@ from expkit.reports.markdown import without_places
 from expkit.reports.run.summary import Summary
 from expkit.reports.tables import Table
 
+TRAINED = ("Training", "SimCLR")  # kinds of stages that choose a best epoch
+
 
 def stages_table(summary: Summary) -> str:
     """Return how each stage ended; a stage that did not has a dash."""
@@ -23,7 +25,7 @@ def stages_table(summary: Summary) -> str:
             str(stage["num_epochs"] or "-"),
             formatting.duration(stage["seconds"]) if stage["seconds"] else "-",
             f"{stage['samples_per_second']:,.0f}" if stage["samples_per_second"] else "-",
-            str(stage["best_epoch"] or "-") if stage["kind"] == "Training" else "-",
+            str(stage["best_epoch"] or "-") if stage["kind"] in TRAINED else "-",
         )
         for stage in summary["stages"]
     ]

@@ -24,6 +24,7 @@ class Training:
     schedule: Mapping[str, Any] | None = None
     loss: Mapping[str, Any] | None = None
     start_from: str | None = None
+    start_from_run: Annotated[str, MinLen(1)] | None = None
     labels_from: str | None = None
     trainable: Literal["all", "head"] | Sequence[str] = "all"
     frozen_up_to: str | None = None
@@ -40,6 +41,24 @@ class Training:
     patience: Annotated[int, Ge(1)] | None = None
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     snapshot_every: Annotated[int, Ge(1)] | None = 50
+
+
+@dataclass(frozen=True)
+class SimCLR:
+    """The arguments of a contrastive pre-training."""
+
+    heads: Annotated[Mapping[str, Any], MinLen(1)]
+    max_epochs: Annotated[int, Ge(1)]
+    batch_size: Annotated[int, Ge(2)]  # one image has no other to be told from
+    temperature: Annotated[float, Gt(0)] = 0.1
+    hidden_size: Annotated[int, Ge(1)] | None = None
+    embedding_size: Annotated[int, Ge(2)] = 128
+    monitor: Literal["loss", "knn_accuracy", "linear_probe_accuracy"] = "loss"
+    probe_every: Annotated[int, Ge(1)] = 5
+    max_gradient_norm: Annotated[float, Gt(0)] | None = None
+    images: Annotated[str, MinLen(1)] | None = None
+    with_train: bool = True
+    on_error: Literal["error", "skip"] = "error"
 
 
 @dataclass(frozen=True)

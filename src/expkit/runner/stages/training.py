@@ -32,6 +32,7 @@ from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
 from expkit.runner.signal_recording import Observer, attempt
 from expkit.runner.stages import arguments
+from expkit.runner.starting_weights import find_start, take_from_run
 from expkit.runner.time_budget import TimeBudget
 from expkit.training.inference import predict
 from expkit.training.learner import Learner
@@ -52,8 +53,8 @@ class Training(arguments.Training):
         """Refuse metrics that no epoch records, and batches that cannot be learnt from."""
         if self.labels_from is not None:
             parts = self._expect_labels(key, parts, before)
-        if self.start_from is not None:
-            check_trained(self.start_from, f"{key}.start_from", before)
+        if self.start_from is not None and self.start_from_run is None:
+            check_trained(self.start_from, f"{key}.start_from", before, or_pretrained=True)
             self._check_start(key, before[self.start_from])
         if self.balanced_sampling and parts.metadata.task != "classification":
             raise UserError(
@@ -67,13 +68,16 @@ class Training(arguments.Training):
         smallest = min(stop - start for start, stop in bounds)
         with parts.trial_model() as model:
             self._names_redrawn(model, key)
+            if self.start_from_run is not None:
+                find_start(self.start_from_run, self.start_from, key).load(model, parts.metadata)
             trial = self.new_learner(replace(parts, device=parts.uncompiled), model, key, [])
             trial.start_epoch(self.max_epochs)  # with all that will have thawed by then
             try_step(parts, trial, smallest, f"{key}.batch_size")
 
     def _check_start(self, key: str, start: Stage) -> None:
         """Weights with an output more fit no model without it."""
-        assert isinstance(start, Training), "it was checked to train"
+        if not isinstance(start, Training):
+            return
         if start.labels_from is not None and self.labels_from is None:
             raise UserError(
                 f"the stage '{self.start_from}' learns the labels of '{start.labels_from}'",
@@ -83,7 +87,7 @@ class Training(arguments.Training):
 
     def _names_redrawn(self, model: nn.Module, key: str) -> Collection[str]:
         """The parameters that new labels give another shape."""
-        if self.labels_from is None or self.start_from is None:
+        if self.labels_from is None or self.start_from is None or self.start_from_run is not None:
             return ()
         return names_of_head(model, f"{key}.labels_from")
 
@@ -253,13 +257,26 @@ class Training(arguments.Training):
         result = session.result("Training", passed=passed, reason=reason, records=records)
         return replace(result, best_epoch=best)
 
-    def _begin(self, session: Session, records: list[Record]) -> Learner:
+    def _begin(self, session: Session, records: list[Record], *, tells: bool = True) -> Learner:
         """The learner as the stage's first epoch meets it."""
         model = session.new_model()
-        if self.start_from is not None:
-            redrawn = self._names_redrawn(model, f"procedure.{session.stage}")
-            session.load_weights(self.start_from, "best", model, redrawn)
+        told = self._take_weights(session, model)
+        if told is not None and tells and not session.has_checkpoint:
+            session.display.say(f"note    {session.stage}: {told}")
         return self.new_learner(session.parts, model, f"procedure.{session.stage}", records)
+
+    def _take_weights(self, session: Session, model: nn.Module) -> str | None:
+        """Put the weights that it starts from into the model; the words where not all are taken."""
+        if self.start_from_run is not None:
+            return take_from_run(session, self.start_from_run, self.start_from, model)
+        if self.start_from is None:
+            return None
+        if is_pretraining(session.parts.stages[self.start_from]):
+            taken = session.load_backbone(self.start_from, model)
+            return f"starts from {self.start_from}, epoch {taken.epoch}: {taken}"
+        redrawn = self._names_redrawn(model, f"procedure.{session.stage}")
+        session.load_weights(self.start_from, "best", model, redrawn)
+        return None
 
     def _plan(self, session: Session, probe_epochs: Collection[int] = ()) -> EpochPlan:
         return EpochPlan(
@@ -279,7 +296,7 @@ class Training(arguments.Training):
         *before, last = records
         plain = replace(session.parts, device=session.parts.uncompiled)
         session = replace(session, parts=plain)
-        learner = self._begin(session, before)
+        learner = self._begin(session, before, tells=False)
         session.load_last(learner)
         number, plan = int(last["epoch"]), self._plan(session)
         return find_origin(learner, lambda: train_epoch(learner, plan, number))
@@ -335,9 +352,20 @@ class Training(arguments.Training):
             session.folder.write_snapshot(session.stage, epoch, arrays)
 
 
-def check_trained(stage: str, key: str, before: Mapping[str, Stage]) -> None:
+def is_pretraining(stage: Stage) -> bool:
+    """Tell whether a stage leaves a backbone alone, without a classifier."""
+    return bool(getattr(stage, "trains_backbone", False))
+
+
+def check_trained(
+    stage: str, key: str, before: Mapping[str, Stage], *, or_pretrained: bool = False
+) -> None:
     """Refuse to build on a stage that has not trained by then."""
-    trained = [name for name, each in before.items() if isinstance(each, Training)]
+    trained = [
+        name
+        for name, each in before.items()
+        if isinstance(each, Training) or (or_pretrained and is_pretraining(each))
+    ]
     if stage not in trained:
         raise UserError(
             f"no stage before this one trains and is called '{stage}'",

@@ -75,7 +75,7 @@ class BestEpochFirst(Rule):
         change = after - first if curves.monitor_falls else first - after
         if curves.best != 0 or change <= self.min_sigmas * noise(later):
             return  # all alike, such as all right from the first epoch on
-        goes_on = curves.config.get("start_from") is not None
+        goes_on = any(curves.config.get(key) for key in ("start_from", "start_from_run"))
         is_grave = change >= self.min_rise * abs(first) and not goes_on
         yield self.finding(
             "first",

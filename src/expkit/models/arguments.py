@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt, MinLen
 
 Initialization = Literal["default", "kaiming", "xavier", "orthogonal"]
 Norm = Literal["none", "batch", "group"]
 Pooling = Literal["class_token", "mean"]
+Averaged = Literal["probabilities", "logits"]
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -39,6 +40,17 @@ class ScanLineTransformer:
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     pooling: Pooling = "class_token"
     causal: bool = False
+    _: KW_ONLY
+    image_shape: ImageShape
+    num_outputs: int
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The arguments of ensemble.Ensemble, which expkit ensemble gives it."""
+
+    members: Annotated[Sequence[Mapping[str, Any]], MinLen(2)]
+    combine: Averaged = "probabilities"
     _: KW_ONLY
     image_shape: ImageShape
     num_outputs: int

@@ -150,6 +150,15 @@ def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     model = config.get("model")
     if model is None:
         return dict(config)  # which is refused where it is checked
-    if model.get("_target_") == TIMM_MODEL:
-        model = {**model, "weights": None, "pretrained": False}
-    return {**config, "model": model}
+    return {**config, "model": _without_weights(model)}
+
+
+def _without_weights(node: Any) -> Any:
+    """A model, and those within it, that begin from no file and no hub."""
+    if isinstance(node, list):
+        return [_without_weights(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    plain = {key: _without_weights(value) for key, value in node.items()}
+    own = {"weights": None, "pretrained": False}
+    return {**plain, **own} if node.get("_target_") == TIMM_MODEL else plain

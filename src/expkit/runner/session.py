@@ -149,6 +149,12 @@ class Session:
             save_weights(self._checkpoint(self.stage, "best"), learner.eval_model, metadata)
         save_learner(self._checkpoint(self.stage, "last"), learner, metadata)
 
+    def save_model(self, model: nn.Module) -> None:
+        """Keep the weights of a stage that trains none: they are of no epoch."""
+        path = self._checkpoint(self.stage, "best")
+        make_inside(path.parent, self.folder.path)
+        save_weights(path, model, {"stage": self.stage, "epoch": 0})
+
     def load_weights(
         self, stage: str, which: str, model: nn.Module, redrawn: Collection[str] = ()
     ) -> int:

@@ -70,6 +70,16 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
 
     Parameters that are `redrawn` keep their own where the shapes differ.
     """
+    weights, metadata = read_weights(path)
+    _put(_fitting(weights, model, redrawn), model, path)
+    return metadata
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint's weights by the model's names, and its metadata.
+
+    They are the average of the weights where it keeps one.
+    """
     refuse_damaged(path, to_go_on=False)
     tensors, metadata = _load(path)
     average = f"{AVERAGE}module."
@@ -78,8 +88,7 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
         for name, value in tensors.items()
         if name.startswith(average)
     }
-    _put(_fitting(weights or _own(tensors), model, redrawn), model, path)
-    return metadata
+    return weights or _own(tensors), metadata
 
 
 def _fitting(

@@ -28,6 +28,7 @@ from expkit.records.former_names import (
     with_present_keys,
     with_present_names,
 )
+from expkit.records.run.ensemble import EnsembleRecord, predictions_path, read_ensemble
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
 from expkit.records.run.predictions import read_class_predictions, read_value_predictions
@@ -175,6 +176,19 @@ class Run:
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
             return {}
+        return self._read_predictions(path)
+
+    @functools.cached_property
+    def ensemble(self) -> EnsembleRecord | None:
+        """The members whose weights were put together here; None of a run that trained."""
+        return read_ensemble(self.path)
+
+    def member_predictions(self, place: int) -> Mapping[str, Predictions]:
+        """The predictions of a member of the ensemble, by split; empty where none were kept."""
+        path = predictions_path(self.path, place)
+        return self._read_predictions(path) if is_file(path, self.path) else {}
+
+    def _read_predictions(self, path: Path) -> Mapping[str, Predictions]:
         metadata = self.dataset
         try:
             if metadata.class_names is not None:
@@ -182,7 +196,7 @@ class Run:
             return read_value_predictions(path, metadata.target_names or ())
         except (KeyError, ValueError) as error:  # pandas' are ValueErrors
             raise UserError(
-                f"predictions.csv and dataset.json of '{self.name}' do not agree, "
+                f"{path.name} and dataset.json of '{self.name}' do not agree, "
                 "or one of them is damaged",
                 where=str(path),
                 fix="bring both back from a copy, or evaluate again: expkit evaluate RUN",

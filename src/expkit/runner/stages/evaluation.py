@@ -22,11 +22,13 @@ from expkit.runner.components import Parts, Stage
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
+from expkit.runner.stages.combination import Combination
 from expkit.runner.stages.training import Training, check_trained
 from expkit.training.checkpoint import load_weights
 from expkit.training.inference import predict
 
 NUM_MISTAKES = 24
+GIVE_WEIGHTS = (Training, Combination)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Evaluation(arguments.Evaluation):
             with learnt.trial_model() as model:
                 load_weights(parts.evaluated.weights, model)
         if parts.evaluated is None and not any(
-            isinstance(stage, Training) for stage in before.values()
+            isinstance(stage, GIVE_WEIGHTS) for stage in before.values()
         ):
             raise UserError(
                 "there are no trained weights to evaluate: no stage before trains",
@@ -60,7 +62,7 @@ class Evaluation(arguments.Evaluation):
         later = [
             name
             for name, stage in parts.stages.items()
-            if isinstance(stage, Training) and name not in before
+            if isinstance(stage, GIVE_WEIGHTS) and name not in before
         ]
         if later:
             raise UserError(
@@ -87,13 +89,14 @@ class Evaluation(arguments.Evaluation):
         self._keep_mistakes(session, predictions)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
+        whose = f"epoch {epoch}" if epoch else "no epoch: those of several models together"
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of epoch {epoch}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of {whose}",
             num_samples=num_samples,
-            best_epoch=epoch,
+            best_epoch=epoch or None,
             seconds=seconds,
             samples_per_second=num_samples / seconds,
             peak_memory_bytes=parts.device.peak_memory_bytes(),
@@ -118,8 +121,8 @@ class Evaluation(arguments.Evaluation):
         evaluated = session.parts.evaluated
         if evaluated is None:
             stage = session.parts.stages[self.of or self._last_trained(session)]
-            assert isinstance(stage, Training), "check refused anything else"
-            return session if stage.labels_from is None else session.relabelled()
+            learns_labels = isinstance(stage, Training) and stage.labels_from is not None
+            return session.relabelled() if learns_labels else session
         labels = self._labels_of(session.parts)
         if labels is None:
             return session
@@ -138,7 +141,7 @@ class Evaluation(arguments.Evaluation):
     def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)
         before = reversed(names[: names.index(session.stage)])
-        return next(n for n in before if isinstance(session.parts.stages[n], Training))
+        return next(n for n in before if isinstance(session.parts.stages[n], GIVE_WEIGHTS))
 
 
 def most_confident_errors(

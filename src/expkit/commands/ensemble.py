@@ -31,10 +31,7 @@ WAYS = ("probabilities", "logits", "soup", "greedy_soup")
 DESCRIPTION = """\
 Put the models of several runs together, as a run that evaluate, predict and compare take as any
 other; say what it gains over its best member, and whether the members disagree enough for that."""
-OTHER_STARTS = (
-    "these runs began from different weights: the mean of such weights is seldom a good model; "
-    "the accuracy below says what became of it"
-)
+OTHER_STARTS = "these runs began from different weights, whose mean is seldom a good model"
 
 
 def main(words: Sequence[str]) -> int:
@@ -127,10 +124,12 @@ def describe_ensemble(
     config = with_own_cache(without_downloads(first.config))
     changed = change_parts({name: config[name] for name in CHANGEABLE}, overrides)
     is_soup = combine in SOUPS
+    names = {run.config["name"] for run in runs}
+    ending = combine if is_soup else "ensemble"
     return {
         **config,
         **changed,
-        "name": f"{config['name']}_{combine if is_soup else 'ensemble'}",
+        "name": f"{config['name']}_{ending}" if len(names) == 1 else ending,
         "hypothesis": "",
         "compared_with": [],
         "reference": None,

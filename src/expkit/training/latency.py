@@ -95,7 +95,10 @@ def count_multiply_adds(model: nn.Module, images_BCHW: torch.Tensor) -> int:
 def time_in_turns(
     models: Sequence[nn.Module], device: Device, shape: tuple[int, ...], seconds: float
 ) -> list[float]:
-    """Median milliseconds of one batch of each model, asked in turns: their ratio is fair."""
+    """Milliseconds of one batch of each model, asked in turns, so that their ratio is fair.
+
+    The lower quartile: of a machine that others use, too, it is the time that was not waited.
+    """
     images_BCHW = device.arrange(torch.zeros(shape, device=device.torch_device))
     times: list[list[float]] = [[] for _ in models]
     started = time.perf_counter()
@@ -105,5 +108,4 @@ def time_in_turns(
             with device.autocast():
                 model(images_BCHW).cpu()  # waits for the device
             own.append(time.perf_counter() - before)
-    # the first of them warm up
-    return [1000 * statistics.median(own[len(own) // 5 :]) for own in times]
+    return [1000 * statistics.quantiles(own, n=4)[0] for own in times]

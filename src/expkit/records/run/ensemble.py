@@ -68,7 +68,7 @@ def read_ensemble(run_path: Path) -> EnsembleRecord | None:
         raise UserError(
             f"'{FILE}' is damaged: {str(error)[:120]}",
             where=str(path),
-            fix="bring the file back from a copy, or make the ensemble anew: expkit ensemble RUN...",
+            fix="bring the file back from a copy, or make it anew: expkit ensemble RUN RUN ...",
         ) from error
 
 

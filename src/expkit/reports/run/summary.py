@@ -16,6 +16,7 @@ from expkit.metrics.selective_prediction import Sure
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent
+from expkit.reports.run.ensemble import measure_ensemble, to_json
 from expkit.reports.run.figures import Figure, Measured
 from expkit.reports.run.stored_summary import is_sound
 
@@ -75,6 +76,7 @@ def summarize(run: Run) -> Summary:
             if (found := decisive_sample(predictions)) is not None
         },
         "sure": _sure(run),
+        **_ensemble(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(metadata, metrics),
@@ -83,6 +85,12 @@ def summarize(run: Run) -> Summary:
         "samples_per_second": training[-1]["samples_per_second"] if training else None,
         "peak_memory_bytes": max((stage["peak_memory_bytes"] for stage in stages), default=0),
     }
+
+
+def _ensemble(run: Run) -> dict[str, Any]:
+    """An ensemble's figures beside its members'; nothing of a run that trained."""
+    found = measure_ensemble(run)
+    return {} if found is None else {"ensemble": to_json(found)}
 
 
 def _sure(run: Run) -> dict[str, dict[str, object]]:

@@ -89,12 +89,12 @@ class Evaluation(arguments.Evaluation):
         self._keep_mistakes(session, predictions)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
-        whose = f"epoch {epoch}" if epoch else "no epoch: those of several models together"
+        which = f"weights of epoch {epoch}" if epoch else "combined weights"
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of {whose}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with the {which}",
             num_samples=num_samples,
             best_epoch=epoch or None,
             seconds=seconds,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, TypedDict
 
 from expkit.diagnosis.finding import counted
-from expkit.metrics.classification import losses_of
+from expkit.metrics.classification import losses_of, measure
 from expkit.metrics.disagreement import Disagreement, main_figure, main_metric
 from expkit.metrics.intervals import wilson
 from expkit.metrics.mcnemar import LEVEL, fewest_differing
@@ -30,6 +30,7 @@ WAYS: Mapping[str, str] = {
     "greedy_soup": "greedy soup: mean of weights of those that val chose",
 }
 MAX_SHOWN = 12  # members on a screen
+TOLD = ("accuracy", "log_loss", "rmse", "mae")  # of which the gain is told
 
 
 class StoredMember(TypedDict):
@@ -131,7 +132,7 @@ def _gains(ours: Predictions, best: Predictions) -> list[StoredGain]:
     mine, theirs = _figures(ours), _figures(best)
     pairs = {name: (mine[name], theirs[name]) for name in mine}
     found = differences_on_samples(ours, best, pairs)
-    return [_gain(name, *pairs[name], difference) for name, difference in found.items()]
+    return [_gain(name, *pairs[name], found[name]) for name in TOLD if name in found]
 
 
 def _gain(metric: str, ours: float, theirs: float, difference: Difference) -> StoredGain:
@@ -150,10 +151,11 @@ def _gain(metric: str, ours: float, theirs: float, difference: Difference) -> St
 
 
 def _figures(predictions: Predictions) -> dict[str, float]:
-    figures = {main_metric(predictions): main_figure(predictions)}
+    metric = main_metric(predictions)
     if isinstance(predictions, ClassPredictions):
-        figures["log_loss"] = float(losses_of(predictions).mean())
-    return figures
+        log_loss = float(losses_of(predictions).mean())
+        return {metric: main_figure(predictions), "log_loss": log_loss}
+    return {metric: main_figure(predictions), **measure(predictions)}
 
 
 # The words.

@@ -62,7 +62,7 @@ class Combination:
     members: Annotated[Sequence[str], MinLen(2)]  # their run folders
     combine: Combine
     batch_size: Annotated[int, Ge(1)] = 256
-    latency_seconds: Annotated[float, Gt(0)] = 1.0  # to measure for
+    latency_seconds: Annotated[float, Gt(0)] = 0.5  # to measure for
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from expkit.runner.ensemble_members import (
     have_common_start,
     open_members,
 )
+from expkit.runner.loaded_inputs import without_downloads
 
 Make = Callable[[Path], Run]
 
@@ -243,6 +244,15 @@ def test_a_common_start_is_a_seed_or_the_same_weights(
     assert have_common_start(runs) is expected
 
 
+@pytest.mark.parametrize("key", ["model", "dataset", "device", "seed"])
+def test_a_config_that_lacks_a_part_is_refused(tmp_path: Path, key: str) -> None:
+    """One screen, as of any other damage."""
+    run = member(tmp_path, "b")
+    run.__dict__["config"] = {name: value for name, value in run.config.items() if name != key}
+    error = refusal([member(tmp_path, "a"), run])
+    assert error.what == f"the config of 'b' has no {key}"
+
+
 def test_a_member_that_has_gone_is_named(tmp_path: Path) -> None:
     """As a resumed ensemble would meet it."""
     paths = [str(member(tmp_path, "a").path), str(tmp_path / "gone")]
@@ -295,6 +305,14 @@ def test_a_record_that_makes_no_sense_is_refused(tmp_path: Path, place: str) -> 
     changed.write(run.path)
     with pytest.raises(UserError, match="no members, or no best one"):
         run.ensemble  # noqa: B018
+
+
+def test_members_begin_from_no_file_and_no_hub() -> None:
+    """Their weights follow: a stranger's ensemble has nothing fetched, and no file opened."""
+    timm = {"_target_": "expkit.models.timm_model.TimmModel", "name": "resnet18"}
+    node = {"_target_": ENSEMBLE, "members": [{**timm, "pretrained": True, "weights": "x"}, CONV]}
+    found = without_downloads({"model": node})["model"]
+    assert found["members"] == [{**timm, "pretrained": False, "weights": None}, CONV]
 
 
 def test_members_within_a_config_are_held_to_the_list_of_what_may_be_named() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def member(
     **config: Any,
 ) -> Run:
     """A run that has trained and was evaluated; `stages` of the two have passed."""
-    given: Mapping[str, Any] = {"name": name, "model": CONV, "procedure": PROCEDURE, **config}
+    device = {"_target_": "expkit.training.device.DeviceChoice"}
+    given = {"name": name, "model": CONV, "procedure": PROCEDURE, "device": device, **config}
     done = [
         passed("train", "Training", best_epoch=2, num_epochs=2),
         passed("evaluate", "Evaluation"),

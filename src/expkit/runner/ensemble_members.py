@@ -15,12 +15,14 @@ from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run, is_run
 from expkit.records.safe_open import is_file
 from expkit.records.seed_groups import flatten
+from expkit.runner.loaded_inputs import refuse_incomplete
 from expkit.sanitize import one_line
 
 ENSEMBLE = "expkit.models.ensemble.Ensemble"
 COMBINATION = "expkit.runner.stages.combination.Combination"
 # of a model, what decides where its weights begin, or is only of training
 NOT_ARCHITECTURE = frozenset({"init", "dropout", "pretrained", "weights"})
+NEEDED = ("name", "seed", "model", "dataset", "criteria", "device")
 ORDER = "expkit ensemble RUN RUN ..."
 
 
@@ -69,6 +71,7 @@ def _refuse_one_alone(runs: Sequence[Run]) -> None:
 
 
 def _check_alone(run: Run) -> None:
+    refuse_incomplete(run, NEEDED)
     if run.config.get("evaluates") is not None:
         trained = run.trained
         raise UserError(
@@ -85,7 +88,7 @@ def _check_alone(run: Run) -> None:
             where=str(run.path),
             fix="\n".join([*([ways[run.status]] if run.status in ways else []), "or leave it out"]),
         )
-    if (run.config.get("model") or {}).get("_target_") == ENSEMBLE:
+    if run.config["model"].get("_target_") == ENSEMBLE:
         members = [] if run.ensemble is None else run.ensemble.members
         listed = shlex.join(one_line(each.path) for each in members) or "RUN RUN ..."
         raise UserError(

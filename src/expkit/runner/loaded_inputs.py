@@ -145,6 +145,16 @@ def encode_images(dataset: Dataset, metadata: DatasetMetadata) -> dict[str, byte
     return files
 
 
+def refuse_incomplete(run: Run, keys: Sequence[str]) -> None:
+    """Refuse a recorded config without these keys."""
+    if lacking := [key for key in keys if key not in run.config]:
+        raise UserError(
+            f"the config of '{run.name}' has no {', '.join(lacking)}",
+            where=str(run.path / "config.yaml"),
+            fix="bring the file back from a copy",
+        )
+
+
 def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run whose own weights follow: no others need be fetched before them."""
     model = config.get("model")

@@ -204,5 +204,5 @@ def test_a_screen_lists_so_many_members_as_it_has_room_for(tmp_path: Path, count
     run = ensemble(tmp_path, members[0], members, used=[True] * count, criteria={})
     screen = closing_screen(summarize(run), run.path)
     assert ("and 2 more members" in screen) == (count == 14)
-    wide = [line for line in screen.splitlines() if len(line) > 90 and "folder" not in line]
+    wide = [line for line in screen.splitlines() if len(line) > 90 and run.path.name not in line]
     assert wide == []

@@ -31,10 +31,11 @@ COMMANDS = {
     "report": ("report", G, "--to", "page"),
     "predict": ("predict", G, "images/val"),
     "evaluate": ("evaluate", G),
+    "ensemble": ("ensemble", G, "honest"),
     "latency": ("latency", G, "--seconds", "0.01"),
     "resume": ("resume", G),
 }
-BUILDING = ("predict", "evaluate", "resume")  # what makes parts from a config
+BUILDING = ("predict", "evaluate", "ensemble", "resume")  # what makes parts from a config
 READING = ("show", "analyze", "diagnose", "compare", "threshold")
 DRAWING = ("plot", "report")
 

@@ -82,15 +82,9 @@ def describe_evaluation(
     run: Run, overrides: Sequence[str], trusted: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The run's config with other data, an evaluation for a procedure, and no claim."""
-    from expkit.runner.loaded_inputs import without_downloads
+    from expkit.runner.loaded_inputs import refuse_incomplete, without_downloads
 
-    lacking = [key for key in ("name", "model", *CHANGEABLE) if key not in run.config]
-    if lacking:
-        raise UserError(
-            f"the config of '{run.name}' has no {', '.join(lacking)}",
-            where=str(run.path / "config.yaml"),
-            fix="bring the file back from a copy",
-        )
+    refuse_incomplete(run, ("name", "model", *CHANGEABLE))
     config = with_own_cache(without_downloads(run.config))
     changed = change_parts({name: config[name] for name in CHANGEABLE}, overrides)
     changed["dataset"] = _as_other_data(run, changed["dataset"], overrides, trusted)

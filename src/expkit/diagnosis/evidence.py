@@ -33,11 +33,16 @@ class Evidence:
     @classmethod
     def of(cls, run: Run) -> Evidence:
         """All that a run folder holds by now."""
+        ensemble = run.trained.ensemble
+        # what to train again, also of an evaluation; of an ensemble, its best member
+        overrides = (
+            run.trained.overrides if ensemble is None else ensemble.members[ensemble.best].overrides
+        )
         return cls(
             config={**{key: {} for key in PARTS}, **run.config},  # an older run may lack a part
             metadata=run.dataset_as_read,
             environment=run.environment,
-            overrides=run.trained.overrides,  # what to train again, also of an evaluation
+            overrides=overrides,
             history=run.history,
             signals=run.signals,
             stages=run.stages,
@@ -70,6 +75,12 @@ class Evidence:
         """The training stages that have begun, in order."""
         begun = {record["stage"] for record in [*self.history, *self.signals]}
         return [name for name in self._of_class("Training") if name in begun]
+
+    @property
+    def trains(self) -> bool:
+        """Tell whether the run makes its weights of its own training samples."""
+        is_evaluation = self.metadata.trained_by is not None or self.config.get("evaluates")
+        return not is_evaluation and not self._of_class("Combination")
 
     @functools.cached_property
     def gates(self) -> list[str]:

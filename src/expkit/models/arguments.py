@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
@@ -13,6 +13,7 @@ from expkit.errors import UserError
 Initialization = Literal["default", "kaiming", "xavier", "orthogonal"]
 Norm = Literal["none", "batch", "group"]
 Pooling = Literal["class_token", "mean"]
+Averaged = Literal["probabilities", "logits"]
 ImageShape = tuple[int, int, int]  # channels, height, width
 
 
@@ -96,3 +97,14 @@ def refuse_uneven_heads(width: int, heads: int) -> None:
             allowed="heads that divide the width",
             fix=f"model.width={-(-width // heads) * heads}",
         )
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The arguments of ensemble.Ensemble, which expkit ensemble gives it."""
+
+    members: Annotated[Sequence[Mapping[str, Any]], MinLen(2)]
+    combine: Averaged = "probabilities"
+    _: KW_ONLY
+    image_shape: ImageShape
+    num_outputs: int

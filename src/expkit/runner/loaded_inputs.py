@@ -164,11 +164,30 @@ def encode_images(dataset: Dataset, metadata: DatasetMetadata) -> dict[str, byte
     return files
 
 
+def refuse_incomplete(run: Run, keys: Sequence[str]) -> None:
+    """Refuse a recorded config without these keys."""
+    if lacking := [key for key in keys if key not in run.config]:
+        raise UserError(
+            f"the config of '{run.name}' has no {', '.join(lacking)}",
+            where=str(run.path / "config.yaml"),
+            fix="bring the file back from a copy",
+        )
+
+
 def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run whose own weights follow: no others need be fetched before them."""
     model = config.get("model")
     if model is None:
         return dict(config)  # which is refused where it is checked
-    if model.get("_target_") == TIMM_MODEL:
-        model = {**model, "weights": None, "pretrained": False}
-    return {**config, "model": model}
+    return {**config, "model": _without_weights(model)}
+
+
+def _without_weights(node: Any) -> Any:
+    """A model, and those within it, that begin from no file and no hub."""
+    if isinstance(node, list):
+        return [_without_weights(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    plain = {key: _without_weights(value) for key, value in node.items()}
+    own = {"weights": None, "pretrained": False}
+    return {**plain, **own} if node.get("_target_") == TIMM_MODEL else plain

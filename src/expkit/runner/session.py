@@ -186,6 +186,12 @@ class Session:
         self.reported.setdefault("mirror_failed", 0)  # so it is told already
         self.folder.append_signal(news.to_signal())
 
+    def save_model(self, model: nn.Module) -> None:
+        """Keep the weights of a stage that trains none: they are of no epoch."""
+        path = self._checkpoint(self.stage, "best")
+        make_inside(path.parent, self.folder.path)
+        save_weights(path, model, {"stage": self.stage, "epoch": 0})
+
     def load_weights(
         self, stage: str, which: str, model: nn.Module, redrawn: Collection[str] = ()
     ) -> int:

@@ -14,6 +14,7 @@ COMMANDS = {
     "calibrate": "make a run's probabilities as sure as they are right, and confirm that",
     "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",
     "evaluate": "a run's model on any data that fits it",
+    "ensemble": "several runs' models as one, and what that gains over the best of them",
     "predict": "what a run's model predicts for new images",
     "latency": "how long a run's model takes, and how large it is",
     "parity": "a device and precision held against this CPU in fp32, layer by layer",

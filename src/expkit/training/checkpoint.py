@@ -91,7 +91,10 @@ def load_weights(path: Path, model: nn.Module, *, redrawn: Collection[str] = ())
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A checkpoint's weights, the average of them where it keeps one, and its metadata."""
+    """Read a checkpoint's weights by the model's names, and its metadata.
+
+    They are the average of the weights where it keeps one.
+    """
     refuse_damaged(path, to_go_on=False)
     tensors, metadata = _load(path)
     average = f"{AVERAGE}module."

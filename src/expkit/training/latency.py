@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -88,3 +89,23 @@ def count_multiply_adds(model: nn.Module, images_BCHW: torch.Tensor) -> int:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return int(counter.get_total_flops()) // 2
+
+
+@torch.inference_mode()
+def time_in_turns(
+    models: Sequence[nn.Module], device: Device, shape: tuple[int, ...], seconds: float
+) -> list[float]:
+    """Milliseconds of one batch of each model, asked in turns, so that their ratio is fair.
+
+    The lower quartile: of a machine that others use, too, it is the time that was not waited.
+    """
+    images_BCHW = device.arrange(torch.zeros(shape, device=device.torch_device))
+    times: list[list[float]] = [[] for _ in models]
+    started = time.perf_counter()
+    while len(times[0]) < MIN_RUNS or time.perf_counter() - started < seconds:
+        for model, own in zip(models, times, strict=True):
+            before = time.perf_counter()
+            with device.autocast():
+                model(images_BCHW).cpu()  # waits for the device
+            own.append(time.perf_counter() - before)
+    return [1000 * statistics.quantiles(own, n=4)[0] for own in times]

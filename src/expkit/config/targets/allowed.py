@@ -77,6 +77,11 @@ GROUPS: Mapping[str, Sequence[str]] = {
 ENGINES = frozenset(
     {"expkit.sweeps.launchers.ray.RayLauncher", "expkit.sweeps.launchers.slurm.SlurmLauncher"}
 )
+# what no YAML offers to be chosen, as a command of expkit writes it into a config by itself
+WRITTEN: Mapping[str, frozenset[str]] = {
+    "model": frozenset({"expkit.models.ensemble.Ensemble"}),
+    "procedure": frozenset({"expkit.runner.stages.combination.Combination"}),
+}
 TARGET_LINE = re.compile(r"^[\s-]*_target_:\s*['\"]?([\w.]+)", re.MULTILINE)
 
 
@@ -114,13 +119,18 @@ def families_of(role: str) -> Sequence[Family]:
 
 @functools.cache
 def shipped_targets(role: str) -> frozenset[str]:
-    """The targets that expkit's own YAMLs name for a role: a YAML added there adds to the list."""
+    """The targets that expkit's own YAMLs name for a role, to which a YAML added there adds.
+
+    With them those that expkit writes into a config by itself.
+    """
     if role == "hydra.launcher":
         return ENGINES
-    files = [path for group in GROUPS.get(role, (role,)) for path in _files_of(group)]
-    return frozenset(
-        target for path in files for target in TARGET_LINE.findall(path.read_text("utf-8"))
-    )
+    groups = GROUPS.get(role, (role,))
+    if role == "component":
+        groups = ("model", "loss", "optimizer", "schedule", "transform")
+    files = [path for group in groups for path in _files_of(group)]
+    named = (target for path in files for target in TARGET_LINE.findall(path.read_text("utf-8")))
+    return WRITTEN.get(role, frozenset()) | frozenset(named)
 
 
 def is_as_shipped(node: Mapping[str, object], role: str) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
 from expkit.records.csv_cells import csv_of_safe_cells, plain_cell, safe_cell
 from expkit.records.files import write_aside
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.safe_open import open_to_read
+from expkit.sanitize import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +90,21 @@ def write_predictions(path: Path, splits: Sequence[Predictions]) -> None:
     """One CSV for all splits of a run."""
     rows = chain([header_of(splits[0])], *map(rows_of, splits))
     write_aside(path, csv_of_safe_cells(rows).encode(errors=UNDECODABLE))
+
+
+def read_predictions(path: Path, metadata: DatasetMetadata) -> Mapping[str, Predictions]:
+    """Read a file of predictions, by split, in the classes or targets of the run's data."""
+    try:
+        if metadata.class_names is not None:
+            return read_class_predictions(path, metadata.class_names)
+        return read_value_predictions(path, metadata.target_names or ())
+    except (KeyError, ValueError) as error:  # pandas' are ValueErrors
+        raise UserError(
+            f"{path.name} and dataset.json of '{one_line(path.parent.name)}' do not agree, "
+            "or one of them is damaged",
+            where=str(path),
+            fix="bring both back from a copy, or evaluate again: expkit evaluate RUN",
+        ) from error
 
 
 def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, ClassPredictions]:

@@ -28,9 +28,10 @@ from expkit.records.former_names import (
     with_present_keys,
     with_present_names,
 )
+from expkit.records.run.ensemble import EnsembleRecord, predictions_path, read_ensemble
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
-from expkit.records.run.predictions import PLAIN, read_class_predictions, read_value_predictions
+from expkit.records.run.predictions import PLAIN
 from expkit.records.run.schema import (
     FORMAT_VERSION,
     RecordedEnvironment,
@@ -185,17 +186,17 @@ class Run:
             if any(result.kind == "Evaluation" for result in self.stages):
                 self._need(path.name)
             return {}
-        metadata = self.dataset
-        try:
-            if metadata.class_names is not None:
-                return read_class_predictions(path, metadata.class_names)
-            return read_value_predictions(path, metadata.target_names or ())
-        except (KeyError, ValueError) as error:  # pandas' are ValueErrors
-            raise UserError(
-                f"{name} and dataset.json of '{self.name}' do not agree, or one of them is damaged",
-                where=str(path),
-                fix="bring both back from a copy, or evaluate again: expkit evaluate RUN",
-            ) from error
+        return read_predictions(path, self.dataset)
+
+    @functools.cached_property
+    def ensemble(self) -> EnsembleRecord | None:
+        """The members whose weights were put together here; None of a run that trained."""
+        return read_ensemble(self.path)
+
+    def member_predictions(self, place: int) -> Mapping[str, Predictions]:
+        """The predictions of a member of the ensemble, by split; empty where none were kept."""
+        path = predictions_path(self.path, place)
+        return read_predictions(path, self.dataset) if is_file(path, self.path) else {}
 
     @property
     def trained(self) -> Run:

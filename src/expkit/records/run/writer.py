@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from expkit.errors import UserError
 from expkit.metrics.predictions import Predictions
 from expkit.records.files import append_line, read_lines, write_aside, write_lines
+from expkit.records.run.ensemble import FOLDER as MEMBERS
+from expkit.records.run.ensemble import predictions_path
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.predictions import PLAIN, write_predictions
 from expkit.records.run.schema import is_epoch, is_signal
@@ -33,9 +35,12 @@ if TYPE_CHECKING:
 
 # a file that was being written aside, by `tempfile`: the dot, the file's name, eight letters
 LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
-WRITTEN_BELOW = ("checkpoints", "snapshots", "samples")
+WRITTEN_BELOW = ("checkpoints", "snapshots", "samples", MEMBERS)
 WRITTEN_HERE = frozenset(
-    {"history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", PLAIN, "labels.json"}
+    {
+        *("history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", PLAIN),
+        *("labels.json", "ensemble.json"),
+    }
 )
 ASKED_SECONDS = 0.2  # a reader that asks whether a lock is held, holds it for an instant
 
@@ -103,6 +108,12 @@ class RunFolder:
     ) -> None:
         """Write every split's predictions into one file."""
         write_predictions(self.path / name, splits)
+
+    def write_member(self, place: int, splits: Sequence[Predictions]) -> None:
+        """Keep what a member of an ensemble predicted, as its own folder may be gone one day."""
+        path = predictions_path(self.path, place)
+        make_inside(path.parent, self.path)
+        write_predictions(path, splits)
 
     def write_snapshot(
         self, stage: str, epoch: int, arrays: Mapping[str, npt.NDArray[np.generic]]

@@ -10,6 +10,7 @@ from typing import Any
 
 from expkit.reports import formatting
 from expkit.reports.run import findings
+from expkit.reports.run.ensemble import MAX_SHOWN, members_table, sentences
 from expkit.sanitize import one_line
 
 WIDTH = 90
@@ -29,6 +30,7 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         f"{summary['run']}: {_headline(summary)}",
         *_stage_lines(summary),
         *_metric_lines(summary),
+        *_ensemble_lines(summary),
         *_criteria_lines(summary),
         *findings.screen_lines(summary["findings"]),
         *labelled("verdict", _verdict(summary)),
@@ -112,6 +114,20 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     gap = summary["held_out_gap"]
     if gap is not None and gap["gap"] is not None:
         lines.append(f"           {formatting.gap(gap)}")
+    return lines
+
+
+def _ensemble_lines(summary: Mapping[str, Any]) -> Rows:
+    """An ensemble's members with their figures, and whether it was worth it."""
+    ensemble = summary.get("ensemble")
+    if ensemble is None:
+        return []
+    head, *rows = members_table(ensemble, MAX_SHOWN).lines()
+    lines = [f"  {'members':<8} {head}".rstrip(), *(f"{'':11}{row}".rstrip() for row in rows)]
+    more = len(ensemble["members"]) - MAX_SHOWN
+    lines += [f"{'':11}and {more} more members"] if more > 0 else []
+    for label, text in sentences(ensemble):
+        lines += labelled(label, text)
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 
 from expkit.diagnosis.finding import Finding
 from expkit.records.typed_values import Count, Finite, Seconds, check_shape
+from expkit.reports.run.ensemble import StoredEnsemble
 
 
 class StoredStage(TypedDict):
@@ -113,6 +114,7 @@ class StoredSummary(TypedDict, total=False):
     metrics: Mapping[str, Mapping[str, Finite | None]]
     intervals: Mapping[str, Mapping[str, tuple[Finite, Finite]]]
     classes: Mapping[str, list[StoredClass]]
+    ensemble: StoredEnsemble
     criteria: list[StoredCriterion]
     selective: Mapping[str, Mapping[str, Mapping[str, Finite]]]
     findings: list[Finding]

@@ -17,6 +17,7 @@ from expkit.records.run.metadata import DatasetMetadata
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import asked, percent
 from expkit.reports.run.asked_figures import asked_levels, details_of, look_up, with_asked
+from expkit.reports.run.ensemble import measure_ensemble, to_json
 from expkit.reports.run.evaluation_manner import manner_of
 from expkit.reports.run.figures import Figure, Measured
 from expkit.reports.run.stored_summary import is_sound
@@ -80,6 +81,7 @@ def summarize(run: Run) -> Summary:
             for split, predictions in run.predictions.items()
         },
         **manner_of(run),
+        **_ensemble(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(metadata, metrics),
@@ -100,6 +102,12 @@ def _levels(run: Run, stated: Sequence[Criterion]) -> dict[str, dict[str, float 
         "chance": _finite({**chance_levels(judged), **chance}),
         "constant": _finite({**constant_levels(judged), **constant}),
     }
+
+
+def _ensemble(run: Run) -> dict[str, Any]:
+    """An ensemble's figures beside its members'; nothing of a run that trained."""
+    found = measure_ensemble(run)
+    return {} if found is None else {"ensemble": to_json(found)}
 
 
 def _sure(run: Run) -> dict[str, dict[str, object]]:

@@ -84,6 +84,19 @@ class Evaluation:
     tta: Sequence[View] = ()
 
 
+Combine = Literal["probabilities", "logits", "soup", "greedy_soup"]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """The arguments of a combination of several runs' models."""
+
+    members: Annotated[Sequence[str], MinLen(2)]  # their run folders
+    combine: Combine
+    batch_size: Annotated[int, Ge(1)] = 256
+    latency_seconds: Annotated[float, Gt(0)] = 0.5  # to measure for
+
+
 @dataclass(frozen=True)
 class MistakeCollection:
     """The arguments of a collection of mistakes."""

@@ -24,6 +24,7 @@ from expkit.runner.components import Parts, Stage
 from expkit.runner.relabelling import relabel
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
+from expkit.runner.stages.combination import Combination
 from expkit.runner.stages.training import Training, check_trained
 from expkit.runner.unsuitable_views import refuse_unsuitable
 from expkit.training.arguments import num_passes
@@ -34,6 +35,7 @@ from expkit.training.predictor import as_predictor
 
 NUM_MISTAKES = 24
 LATENCY_SECONDS = 2.0  # that are measured, after a second of warm-up
+GIVE_WEIGHTS = (Training, Combination)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Evaluation(arguments.Evaluation):
             with learnt.trial_model() as model:
                 load_weights(parts.evaluated.weights, model)
         if parts.evaluated is None and not any(
-            isinstance(stage, Training) for stage in before.values()
+            isinstance(stage, GIVE_WEIGHTS) for stage in before.values()
         ):
             raise UserError(
                 "there are no trained weights to evaluate: no stage before trains",
@@ -74,7 +76,7 @@ class Evaluation(arguments.Evaluation):
         later = [
             name
             for name, stage in parts.stages.items()
-            if isinstance(stage, Training) and name not in before
+            if isinstance(stage, GIVE_WEIGHTS) and name not in before
         ]
         if later:
             raise UserError(
@@ -102,14 +104,14 @@ class Evaluation(arguments.Evaluation):
         figures |= _measure_latency(session, predictor)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
+        which = f"weights of epoch {epoch}" if epoch else "combined weights"
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} evaluated with the weights of epoch {epoch}"
-            f"{self._manner}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with the {which}{self._manner}",
             num_samples=num_samples,
-            best_epoch=epoch,
+            best_epoch=epoch or None,
             seconds=seconds,
             samples_per_second=num_samples / seconds,
             peak_memory_bytes=parts.device.peak_memory_bytes(),
@@ -161,8 +163,8 @@ class Evaluation(arguments.Evaluation):
         evaluated = session.parts.evaluated
         if evaluated is None:
             stage = session.parts.stages[self.of or self._last_trained(session)]
-            assert isinstance(stage, Training), "check refused anything else"
-            return session if stage.labels_from is None else session.relabelled()
+            learns_labels = isinstance(stage, Training) and stage.labels_from is not None
+            return session.relabelled() if learns_labels else session
         labels = self._labels_of(session.parts)
         if labels is None:
             return session
@@ -181,7 +183,7 @@ class Evaluation(arguments.Evaluation):
     def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)
         before = reversed(names[: names.index(session.stage)])
-        return next(n for n in before if isinstance(session.parts.stages[n], Training))
+        return next(n for n in before if isinstance(session.parts.stages[n], GIVE_WEIGHTS))
 
 
 def _measure_latency(session: Session, model: nn.Module) -> dict[str, float]:

@@ -184,8 +184,7 @@ class TooFewSamples(Rule):
         held_out = metadata.splits[metadata.judged_split].num_samples
         if counts is None or metadata.judged_split == "train":
             return
-        is_trained = evidence.config.get("evaluates") is None
-        few = [n for n in counts if 0 < n < self.least_per_class] if is_trained else []
+        few = [n for n in counts if 0 < n < self.least_per_class] if evidence.trains else []
         low, high = wilson(held_out / 2, held_out) or (0.0, 1.0)
         half_width = (high - low) / 2
         is_uncertain = half_width > self.most_uncertain
@@ -234,7 +233,7 @@ class TooFewSamples(Rule):
 def _way_to_more(evidence: Evidence) -> tuple[str, str]:
     """The way to a surer figure that this data and this run allow, and its command."""
     dataset = evidence.config["dataset"]
-    if evidence.config.get("evaluates") is not None:
+    if not evidence.trains:
         return "evaluate_more", ""
     if dataset.get("fold") is not None:
         return "all_folds", ""

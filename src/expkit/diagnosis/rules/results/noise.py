@@ -55,7 +55,7 @@ class WithinNoiseOfBaseline(CrossRule):
                 parts={
                     "more": is_equal,
                     "as_many": not is_equal,
-                    "or_seeds": evidence.metadata.trained_by is None,  # it trains
+                    "or_seeds": evidence.trains,
                 },
                 split=outcome.split,
                 baselines=" and of ".join(named),

@@ -23,15 +23,11 @@ from expkit.records.arrays import (
     read_image,
 )
 from expkit.records.files import Record, read_json, read_lines, read_yaml
-from expkit.records.former_names import (
-    with_present_fields,
-    with_present_keys,
-    with_present_names,
-)
+from expkit.records.former_names import with_present_fields, with_present_keys, with_present_names
 from expkit.records.run.ensemble import EnsembleRecord, predictions_path, read_ensemble
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
-from expkit.records.run.predictions import PLAIN
+from expkit.records.run.predictions import PLAIN, read_predictions
 from expkit.records.run.schema import (
     FORMAT_VERSION,
     RecordedEnvironment,
@@ -238,10 +234,7 @@ class Run:
     @property
     def _weights_of(self) -> tuple[str, str]:
         """The stage and the epoch that an evaluation names, or the last stage that kept any."""
-        evaluations = [
-            stage for stage in self.config["procedure"].values() if stage and "weights" in stage
-        ]
-        chosen = evaluations[-1] if evaluations else {}
+        chosen = self.evaluation
         which = chosen.get("weights", "best")
         kept = [
             name

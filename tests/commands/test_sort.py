@@ -221,9 +221,8 @@ def test_own_properties_are_measured(greys: Path, run_here: Expkit) -> None:
 )  # fmt: skip
 def test_bad_rules_are_refused(greys: Path, run_here: Expkit, rules: str, told: str) -> None:
     """Each on one screen, and no folder is left."""
-    Path("own.py").write_text(
-        "def bad(images):\n    return [1.0]\n\ndef worse(images):\n    1 / 0\n"
-    )
+    Path("own_one.py").write_text("def bad(images):\n    return [1.0]\n")
+    Path("own_two.py").write_text("def worse(images):\n    1 / 0\n")
     Path("rules.yaml").write_text(rules)
     done = run_here("sort", "raw", "--to", "out/sorted", "--rules", "rules.yaml")
     assert (done.code, told in done.err) == (2, True), done.err

@@ -35,9 +35,10 @@ def test_a_named_run_is_known_by_its_config(
 
 
 def test_report_writes_a_page_and_keeps_the_notes(
-    run_here: Expkit, tiny_run: Path, tmp_path: Path
+    run_here: Expkit, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a person wrote under Notes survives a refresh from other runs."""
+    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
     for name in ("first", "second"):
         shutil.copytree(tiny_run, tiny_run.with_name(tiny_run.name.replace("tiny", name)))
     assert run_here("report", "first", "second", "--to", "experiments/pair").code == 0

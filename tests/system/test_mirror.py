@@ -214,3 +214,18 @@ def test_a_recipe_may_name_its_mirror_in_short(
     assert run_here("train", *TINY, "procedure=full", "experiment=mine").code == 0
     (copy,) = (tmp_path / "drive").iterdir()
     assert copy.name == only_run(tmp_path).name
+
+
+@pytest.mark.slow
+def test_each_job_of_a_sweep_is_mirrored_under_its_own_name(
+    tmp_path: Path, run_here: Expkit
+) -> None:
+    """In the folder of its sweep; a job goes on from there as any run, though the sweep is gone."""
+    words = ("-m", *TINY, "procedure=full", "seed=0,1", "launcher.jobs=1", "mirror=drive")
+    assert run_here("train", *words).code == 0
+    (sweep,) = (tmp_path / "outputs").iterdir()
+    copies = sorted((tmp_path / "drive" / sweep.name).iterdir())
+    assert [copy.name for copy in copies] == sorted(path.name for path in sweep.glob("2*"))
+    assert [results(copy) == results(sweep / copy.name) for copy in copies] == [True, True]
+    shutil.rmtree(tmp_path / "outputs")
+    assert "finished" in run_here("resume", str(copies[0])).out

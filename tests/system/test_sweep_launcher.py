@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from made_once import made_once
 from running_expkit import TINY, Expkit, expkit_command
 
 from expkit.config.multirun.hydra_task import Outcome, Task
@@ -124,23 +126,26 @@ def test_the_first_failure_may_end_a_sweep(tmp_path: Path, chaos: ModuleType) ->
     assert [job.status for job in Sweep(sweep.path).jobs] == ["finished", "waiting"]
 
 
-@pytest.fixture
-def planned(tmp_path: Path) -> Sweep:
-    """A sweep that was stopped before its first job, with a choice of the user's own."""
-    (tmp_path / "conf" / "optimizer").mkdir(parents=True)
-    choice = tmp_path / "conf" / "optimizer" / "mine.yaml"
+def stop_before_the_first_job(folder: Path) -> None:
+    """Leave a planned sweep there, with a choice of the user's own."""
+    (folder / "conf" / "optimizer").mkdir(parents=True)
+    choice = folder / "conf" / "optimizer" / "mine.yaml"
     choice.write_text("# Mine\n_target_: torch.optim.Adam\n_partial_: true\nlr: 0.5\n")
     words = ["train", "-m", *TINY, "optimizer=mine", "seed=1,2"]
-    process = subprocess.Popen(
-        expkit_command(words), cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
-    wait_until(lambda: any(len(Sweep(p).jobs) == 2 for p in tmp_path.glob("outputs/*_sweep")))
+    process = subprocess.Popen(expkit_command(words), cwd=folder, stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: any(len(Sweep(p).jobs) == 2 for p in folder.glob("outputs/*_sweep")))
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    sweep = only_sweep(tmp_path)
-    assert f"expkit resume {sweep.name}" in output.replace("outputs/", "")
-    return sweep
+    assert f"expkit resume {only_sweep(folder).name}" in output.replace("outputs/", "")
+
+
+@pytest.fixture
+def planned(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Sweep:
+    """A sweep that was stopped before its first job, once a session."""
+    made = made_once(tmp_path_factory, "planned_sweep", stop_before_the_first_job)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return only_sweep(tmp_path)
 
 
 def test_a_sweep_is_resumed_as_what_it_was(planned: Sweep, run_here: Expkit) -> None:

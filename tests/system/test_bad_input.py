@@ -122,7 +122,7 @@ AFTER_TORCH = [
     (("dataset.piece_size=2", "model.norm=batch", "procedure.train.batch_size=1"),
      "a training step on 1 sample(s) fails", "procedure.train.batch_size"),
     (("dataset.target=position", "loss=mse", "criteria=regression", "model=logo_vit",
-      "model.uncertainty=true"), "a model with uncertainty is trained by", "model.uncertainty=false"),
+      "model.uncertainty=true"), "model with uncertainty is trained", "model.uncertainty=false"),
     (("model=logo_vit", "dataset.piece_size=20"), "20 x 20 pixels cannot be cut into patches of 8",
      "model.stem_strides=[2, 2, 1]"),
     (("loss.class_weights=[0,1,1,1,1,1]",), "loss.class_weights cannot be", "numbers > 0"),

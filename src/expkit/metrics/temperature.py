@@ -36,10 +36,10 @@ class Change:
 
 
 def _logs(probabilities_NC: npt.NDArray[np.floating]) -> Floats:
-    """Logits but for a constant of each sample; a probability of 0 counts as the smallest float."""
+    """Logits but for a constant of each sample; a probability of 0 counts as 1e-38."""
     import numpy as np
 
-    smallest = float(np.finfo(np.float32).smallest_subnormal)
+    smallest = float(np.finfo(np.float32).tiny)  # the denormal ones may be flushed to 0
     return np.log(np.maximum(probabilities_NC.astype(np.float64), smallest))
 
 

@@ -12,6 +12,7 @@ from expkit.diagnosis.curves import all_curves
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import ask
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.next_command import with_remedy
 from expkit.diagnosis.remedies import lower_lr
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.settings import is_adaptive, optimizer_name
@@ -69,4 +70,13 @@ def test_the_base_of_sam_is_what_rules_judge_and_advise() -> None:
     assert told.remedies == [
         ["procedure.sam.optimizer.base.momentum=0.9", "procedure.sam.optimizer.lr=0.1"],
         ["schedule=cosine"],
+    ]
+
+
+def test_another_choice_takes_the_place_of_what_was_said_of_the_one_before() -> None:
+    """Of a stage's as of the run's: adam has no momentum."""
+    typed = ["procedure.sgd.optimizer=sgd", "procedure.sgd.optimizer.momentum=0.5", "seed=1"]
+    assert with_remedy(typed, ["procedure.sgd.optimizer=adam"]) == [
+        "seed=1",
+        "procedure.sgd.optimizer=adam",
     ]

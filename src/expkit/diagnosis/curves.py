@@ -20,6 +20,7 @@ from expkit.diagnosis.figures import (
     seconds_per_epoch,
 )
 from expkit.records.files import Record
+from expkit.records.run.time_budget import TimeBudget
 
 SURE_SAMPLES = 32  # a mean loss over so many is little chance's
 SURE_STEPS = 90  # within fewer, and fewer than five epochs, a leap may still be recovered from
@@ -139,7 +140,11 @@ class TrainingCurves:
 
     @property
     def max_epochs(self) -> int:
-        return int(self.config["max_epochs"])
+        """The epochs that were asked for, or that fit into the minutes that were."""
+        most, minutes = int(self.config["max_epochs"]), self.config.get("max_minutes")
+        if minutes is None or not self.records:
+            return most
+        return self.num_epochs + TimeBudget(float(minutes), most).epochs_left(self.records)
 
     @property
     def planned_steps(self) -> int:

@@ -17,9 +17,10 @@ def train_again(overrides: Sequence[str], words: Sequence[str], *, is_sweep: boo
 def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
     """The overrides that were typed, with the remedy's in place of those it gives anew."""
     keys = {word.lstrip("+~").partition("=")[0] for word in remedy}
+    within = tuple(f"{key}." for key in keys)  # what was said of another choice goes with it
 
     def is_replaced(word: str) -> bool:
         key = word.lstrip("+~").partition("=")[0]
-        return key in keys or key.partition(".")[0] in keys
+        return key in keys or key.startswith(within)
 
     return [*(word for word in overrides if not is_replaced(word)), *remedy]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from expkit.metrics.criteria import Criterion, parse_criterion
 from expkit.records.files import Record
-from expkit.runner.time_budget import TimeBudget
+from expkit.records.run.time_budget import TimeBudget
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from expkit.probes.nan_origin import find_origin
 from expkit.records.files import Record
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
+from expkit.records.run.time_budget import TimeBudget
 from expkit.runner.components import Parts, Stage, try_step
 from expkit.runner.early_stopping import EarlyStopping, parse_targets, with_split
 from expkit.runner.relabelling import relabel
@@ -33,7 +34,6 @@ from expkit.runner.session import Session
 from expkit.runner.signal_recording import Observer, attempt
 from expkit.runner.stages import arguments
 from expkit.runner.starting_weights import find_start, take_from_run
-from expkit.runner.time_budget import TimeBudget
 from expkit.training.inference import predict
 from expkit.training.learner import Learner
 from expkit.training.loop import Epoch, EpochPlan, score, train_epoch

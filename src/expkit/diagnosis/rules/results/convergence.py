@@ -125,8 +125,16 @@ class BestEpochLast(Rule):
                 epoch=len(values),
                 monitor=curves.monitor,
                 num_last=len(third),
-                max_epochs=2 * curves.max_epochs,
+                longer=twice_as_long(curves),
             )
+
+
+def twice_as_long(curves: TrainingCurves) -> str:
+    """The setting that ended training, doubled: minutes where these ran out before the epochs."""
+    minutes = curves.config.get("max_minutes")
+    if minutes is not None and curves.max_epochs < int(curves.config["max_epochs"]):
+        return f"max_minutes={2 * minutes:g}"
+    return f"max_epochs={2 * curves.max_epochs}"
 
 
 @dataclass(frozen=True, kw_only=True)

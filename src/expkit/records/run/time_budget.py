@@ -27,7 +27,7 @@ class TimeBudget:
 
     def epochs_left(self, records: Sequence[Record]) -> int:
         """The epochs that still fit; all of them before the first one's time is known."""
-        remaining = self.max_epochs - len(records)
+        remaining = max(0, self.max_epochs - len(records))
         if not records:
             return remaining
         # the first epoch starts everything up

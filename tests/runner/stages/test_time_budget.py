@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rule_findings import found_by
+from synthetic_evidence import CONFIG, make_evidence, make_history
 
+from expkit.diagnosis.curves import all_curves
 from expkit.errors import UserError
 from expkit.optim.schedule import Cosine
+from expkit.records.run.metadata import StageResult
+from expkit.records.run.time_budget import TimeBudget
 from expkit.runner.early_stopping import EarlyStopping
 from expkit.runner.stages.training import Training
-from expkit.runner.time_budget import TimeBudget
 
 
 def records_of(*seconds: float) -> list[dict[str, Any]]:
@@ -57,6 +61,23 @@ def test_the_schedule_ends_with_the_time() -> None:
     assert Cosine().scale(2.5, planned) == pytest.approx(0.5)
     assert training._schedule_epochs([]) == 100
     assert Training(100, 1, max_minutes=2)._schedule_epochs(records_of(30)) is None
+
+
+def test_rules_go_by_the_epochs_that_fit() -> None:
+    """A net still getting better when its minutes ran out is given more minutes, not epochs."""
+    config = {**CONFIG["procedure"]["train"], "max_epochs": 1000, "max_minutes": 2.0}
+    losses = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+    history = [
+        {**line, "wall_seconds": 14.0}
+        for line in make_history(train__loss=losses, val__loss=losses)
+    ]
+    result = StageResult(stage="train", kind="Training", passed=True, reason="")
+    evidence = make_evidence(history=history, procedure={"train": config}, stages=[result])
+    (curves,) = all_curves(evidence)
+    assert curves.max_epochs == 8
+    found = found_by("best_epoch_last", evidence)
+    assert found is not None
+    assert found.remedies == [["procedure.train.max_minutes=4"]]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from expkit.commands.completion import SCRIPTS, find_candidates
         ("expkit train procedure.train.max_e", ["procedure.train.max_epochs="]),
         ("expkit train experiment=puzzle_s", ["experiment=puzzle_simple_conv"]),
         ("expkit list proc", ["procedure"]),
+        ("expkit so", ["sort"]),
+        ("expkit sort ", []),
         ("expkit completion f", ["fish"]),
         ("expkit show ", ["last"]),
         ("expkit nonsense ", []),

@@ -313,6 +313,12 @@ def test_what_was_sorted_is_trained_evaluated_and_predicted(logos: Path, run_her
     )
     assert done.code == 0, done.err
     assert run_here("evaluate", "last", "dataset.table=sorted/manifest.csv").code == 0
+    # a table may stand elsewhere than the images, which lie in no folders of classes
+    lines = [f"{path.name},{path.name.partition('_')[0]}" for path in sorted(logos.glob("*.png"))]
+    Path("flat.csv").write_text("\n".join(["image,class", *lines]))
+    done = run_here("evaluate", "last", "dataset.table=flat.csv", f"dataset.root={logos}")
+    assert done.code == 0, done.err
+    assert "48 samples evaluated" in done.out
     done = run_here("predict", "last", str(logos / "text_0.png"))
     assert done.code == 0, done.err
     assert "text_0.png" in done.out

@@ -34,6 +34,7 @@ MEANT = [
     ("pretrained=true", "model=resnet18 model.pretrained=true"),
     ("data=images/cats", "dataset=image_folder dataset.root=images/cats"),
     ("data_dir=images/cats", "dataset=image_folder dataset.root=images/cats"),
+    ("data=labels.csv", "dataset=table dataset.table=labels.csv"),
     ("random_seed=3", "seed=3"),
     ("gpu=0", "device=cuda"),
     ("device=gpu", "device=cuda"),

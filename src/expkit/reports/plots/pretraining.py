@@ -17,6 +17,7 @@ from expkit.reports.plots import style
 
 Records = Sequence[dict[str, Any]]
 
+LARGEST_BATCH = 10**9  # a larger one is no run's own word
 PROBES = {
     "knn_accuracy": ("nearest neighbours", style.BLUE),
     "linear_probe_accuracy": ("linear probe", style.ORANGE),
@@ -71,7 +72,7 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
         _line(axes, records, key, key.removeprefix("pretrain/loss_"), color)
     size = (run.config["procedure"].get(stage) or {}).get("batch_size")
     counts = [each.num_samples for each in run.stages if each.stage == stage]
-    if isinstance(size, int) and size > 1:
+    if isinstance(size, int) and 1 < size < LARGEST_BATCH:
         others = 2 * min(size, *counts, size) - 1
         if others > 1:
             label = f"all embeddings equal:\nln({others}) = {math.log(others):.3f}"

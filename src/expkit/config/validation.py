@@ -34,7 +34,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     refuse_interpolations(plain, "")
     if isinstance(plain.get("mirror"), str):  # the short form, in a YAML
         plain = {**plain, "mirror": asdict(Mirror(folder=plain["mirror"]))}
-    plain = write_out(plain)
+    plain = write_out(_without_null_stages(plain))
     check_fields(plain, Config, "")
     given = {field.name: plain[field.name] for field in fields(Config) if field.name in plain}
     given["criteria"] = name_criteria(plain["criteria"])
@@ -107,6 +107,15 @@ def refuse_runs_beside_code(key: str, place: str, config: Config) -> None:
                 where=f"{key}={place}",
                 fix="output_dir=outputs" if key == "output_dir" else f"{key}=ANOTHER_FOLDER",
             )
+
+
+def _without_null_stages(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the stages that are null, as an ablation sets those that it takes away."""
+    procedure = plain.get("procedure")
+    if not isinstance(procedure, Mapping):
+        return plain
+    kept = {name: stage for name, stage in procedure.items() if stage is not None}
+    return {**plain, "procedure": kept}
 
 
 def _check_text(plain: Mapping[str, Any]) -> None:

@@ -198,6 +198,8 @@ def test_several_heads_are_recorded_each(run_here: Expkit, tmp_path: Path) -> No
         (["procedure.pretrain.temperature=0"], "temperature"),
         (["schedule=plateau"], "a schedule that follows a metric"),
         (["schedule=cosine", "schedule.warmup_epochs=50"], "the warm-up is as long"),
+        (["procedure.pretrain.schedule=plateau"], "procedure.pretrain.schedule.metric"),
+        (["procedure.pretrain.optimizer=sam"], "procedure.pretrain.optimizer=adam"),
         (["augment@procedure.pretrain.heads.views=none"], "would be equal"),
         (["augment@procedure.pretrain.heads.views=mixup"], "views of two images at once"),
         (["augment@procedure.pretrain.heads.views=colour"], "heads.views.transforms.jitter"),
@@ -380,3 +382,23 @@ def test_one_image_has_no_other(run_here: Expkit, tmp_path: Path, own_cache: Non
     done = run_here("train", *DIGITS, *words)
     assert done.code == 2
     assert "one image has no other" in done.err
+
+
+def test_a_stage_that_is_null_is_left_out(run_here: Expkit, tmp_path: Path) -> None:
+    """An ablation takes pre-training away so; who starts from it must be told of it, too."""
+    left_out = "procedure.pretrain=null"
+    refused = run_here("train", *DIGITS, "procedure=simclr_then_full", left_out)
+    assert refused.code == 2
+    assert "procedure.train.start_from=pretrain" in refused.err
+    assert not list(tmp_path.glob("outputs/*"))
+
+    words = ("procedure=simclr_then_full", left_out, "procedure.train.start_from=null")
+    short = (
+        "procedure.train.max_epochs=1",
+        "procedure.overfit_1=null",
+        "procedure.overfit_10=null",
+    )
+    assert run_here("train", *DIGITS, *words, *short).code == 0
+    (run,) = tmp_path.glob("outputs/2*")
+    stages = [json.loads(line)["stage"] for line in (run / "stages.jsonl").read_text().splitlines()]
+    assert stages == ["preflight", "train", "evaluate"]

@@ -126,8 +126,6 @@ def shipped_targets(role: str) -> frozenset[str]:
     if role == "hydra.launcher":
         return ENGINES
     groups = GROUPS.get(role, (role,))
-    if role == "component":
-        groups = ("model", "loss", "optimizer", "schedule", "transform")
     files = [path for group in groups for path in _files_of(group)]
     named = (target for path in files for target in TARGET_LINE.findall(path.read_text("utf-8")))
     return WRITTEN.get(role, frozenset()) | frozenset(named)

@@ -53,6 +53,8 @@ class SimCLR:
     temperature: Annotated[float, Gt(0)] = 0.1
     hidden_size: Annotated[int, Ge(1)] | None = None
     embedding_size: Annotated[int, Ge(2)] = 128
+    optimizer: Mapping[str, Any] | None = None
+    schedule: Mapping[str, Any] | None = None
     monitor: Literal["loss", "knn_accuracy", "linear_probe_accuracy"] = "loss"
     probe_every: Annotated[int, Ge(1)] = 5
     max_gradient_norm: Annotated[float, Gt(0)] | None = None

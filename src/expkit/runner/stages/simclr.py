@@ -14,6 +14,7 @@ from expkit.data.store.split import Split, batch_bounds, place_images
 from expkit.errors import UserError
 from expkit.optim.groups import parameter_groups
 from expkit.optim.parameter_names import modules_of_head
+from expkit.optim.sam import is_sharpness_aware
 from expkit.records.files import Record
 from expkit.records.run.metadata import StageResult
 from expkit.runner.components import Parts, Stage
@@ -63,17 +64,18 @@ class SimCLR(arguments.SimCLR):
             self._try_step(replace(parts, device=parts.uncompiled), net, split, key)
 
     def _check_schedule(self, key: str, parts: Parts) -> None:
+        name = parts.key_of("schedule")
         if parts.schedule.watched_metric is not None:
             raise UserError(
                 "a schedule that follows a metric of training has none to follow here",
-                where=f"{key}, schedule.metric={parts.schedule.watched_metric}",
-                fix="schedule=cosine, or another that follows the epochs",
+                where=f"{key}, {name}.metric={parts.schedule.watched_metric}",
+                fix=f"{key}.schedule=cosine, or another that follows the epochs",
             )
         if parts.schedule.warmup_epochs >= self.max_epochs:
             raise UserError(
                 "the warm-up is as long as the pre-training: its learning rate would never be "
                 "reached",
-                where=f"schedule.warmup_epochs={parts.schedule.warmup_epochs:g}, "
+                where=f"{name}.warmup_epochs={parts.schedule.warmup_epochs:g}, "
                 f"{key}.max_epochs={self.max_epochs}",
                 allowed=f"warmup_epochs < {self.max_epochs}",
             )
@@ -98,6 +100,8 @@ class SimCLR(arguments.SimCLR):
             for _ in forward_backward(learner, images, list(self.heads), self.temperature):
                 pass
             learner.step()
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(
                 f"a step of pre-training on {smallest} images fails: {error}",
@@ -152,15 +156,21 @@ class SimCLR(arguments.SimCLR):
     def new_learner(
         self, parts: Parts, model: nn.Module, key: str, records: list[Record]
     ) -> Learner:
-        """The model with what it learns by: the run's optimizer and schedule."""
-        lr = parts.inputs.config.optimizer.get("lr")
+        """The model with what it learns by."""
+        lr, where = parts.inputs.config.optimizer.get("lr"), parts.key_of("optimizer")
         if lr is None:
-            raise UserError("optimizer.lr must be given", fix="+optimizer.lr=0.001")
-        groups = parameter_groups(model, lr=float(lr), key=key)
+            raise UserError(f"{where}.lr must be given", fix=f"+{where}.lr=0.001")
+        optimizer = parts.make_optimizer(parameter_groups(model, lr=float(lr), key=key))
+        if is_sharpness_aware(optimizer):
+            raise UserError(
+                "sam passes a batch twice by its labels, and pre-training has none",
+                where=f"{where}: sam",
+                fix=f"expkit train ... {key}.optimizer=adam   (the other stages keep sam)",
+            )
         schedule = parts.schedule
         return Learner(
             model,
-            parts.make_optimizer(groups),
+            optimizer,
             nn.Identity(),  # NT-Xent needs no targets, and no module
             parts.device,
             scale=lambda epochs, max_epochs: schedule.scale(epochs, max_epochs, records),

@@ -87,10 +87,13 @@ def _mirror_of(run: Run, named: str | None) -> dict[str, object]:
     if not isinstance(folder, str) or run.status in ENDED:
         return {}
     place = place_in(folder, run.path)
-    if place.resolve() == run.path.resolve():
+    is_there = is_copy(place, run.path)
+    # of a sweep's job, whose sweep is gone, too
+    is_in_mirror = Path(folder).resolve() in run.path.resolve().parents[:2] and not is_there
+    if place.resolve() == run.path.resolve() or (named is None and is_in_mirror):
         print("note    it goes on in its mirror, and has no second copy: mirror=FOLDER makes one")
         return {}
-    if named is None and not is_copy(place, run.path):
+    if named is None and not is_there:
         word = shlex.quote(one_line(f"{MIRROR}{folder}"))
         print(
             f"note    not used: {word} of its config, which has no copy of it; if that folder is "

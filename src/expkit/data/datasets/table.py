@@ -85,7 +85,7 @@ class Table(Decoded):
             raise refuse_rows(
                 file,
                 f"{len(missing)} of the table's {len(rows)} files are not there",
-                [(row, str(root / row.path)) for row in missing],
+                [(row, row.path) for row in missing],
                 allowed=f"absolute paths, or such as lie in {root}",
                 fix="dataset.root=FOLDER, in which the paths lie"
                 if len(missing) == len(rows)

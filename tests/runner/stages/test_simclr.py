@@ -401,4 +401,4 @@ def test_a_stage_that_is_null_is_left_out(run_here: Expkit, tmp_path: Path) -> N
     assert run_here("train", *DIGITS, *words, *short).code == 0
     (run,) = tmp_path.glob("outputs/2*")
     stages = [json.loads(line)["stage"] for line in (run / "stages.jsonl").read_text().splitlines()]
-    assert stages == ["preflight", "train", "evaluate"]
+    assert stages == ["train", "evaluate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from expkit.diagnosis.finding import counted
 from expkit.metrics.classification import losses_of, measure
@@ -15,13 +15,14 @@ from expkit.metrics.mcnemar import LEVEL, fewest_differing
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions, Predictions
-from expkit.metrics.significance import Difference, differences_on_samples
 from expkit.records.run.ensemble import EnsembleRecord, How
 from expkit.records.run.reader import Run
 from expkit.records.typed_values import Count, Finite
 from expkit.reports import formatting
-from expkit.reports.compare.verdicts import difference_shown, judge
 from expkit.reports.tables import Table
+
+if TYPE_CHECKING:
+    from expkit.metrics.significance import Difference
 
 WAYS: Mapping[str, str] = {
     "probabilities": "mean of probabilities",
@@ -129,6 +130,8 @@ def _interval(predictions: Predictions) -> tuple[float, float] | None:
 
 def _gains(ours: Predictions, best: Predictions) -> list[StoredGain]:
     """The metric that members are ranked by comes first."""
+    from expkit.metrics.significance import differences_on_samples  # it loads numpy
+
     mine, theirs = _figures(ours), _figures(best)
     pairs = {name: (mine[name], theirs[name]) for name in mine}
     found = differences_on_samples(ours, best, pairs)
@@ -136,6 +139,8 @@ def _gains(ours: Predictions, best: Predictions) -> list[StoredGain]:
 
 
 def _gain(metric: str, ours: float, theirs: float, difference: Difference) -> StoredGain:
+    from expkit.reports.compare.verdicts import difference_shown, judge
+
     verdict = judge(metric, difference)
     return StoredGain(
         metric=metric,

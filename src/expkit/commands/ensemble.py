@@ -133,6 +133,7 @@ def describe_ensemble(
         "hypothesis": "",
         "compared_with": [],
         "reference": None,
+        "mirror": {},
         "model": config["model"] if is_soup else _model_of(runs, combine),
         "procedure": {
             "combine": {

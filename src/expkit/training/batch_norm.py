@@ -26,7 +26,8 @@ def refit_batch_norms(
 ) -> None:
     """Put the mean of all batches' statistics into these layers, in one pass of the images.
 
-    All else stands still, as it does when the model is evaluated: dropout too.
+    All else stands still, as it does when the model is evaluated: dropout too. torch's update_bn
+    would renew those of frozen layers, too.
     """
     layers = [model.get_submodule(name) for name in names]
     model.eval()
@@ -38,7 +39,8 @@ def refit_batch_norms(
         layer.momentum = None  # each batch counts alike
         layer.train()
     for images_BCHW in batches:
-        model(device.arrange(images_BCHW))
+        with device.autocast():
+            model(device.arrange(images_BCHW))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum  # type: ignore[assignment]
     model.eval()

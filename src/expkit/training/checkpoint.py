@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.modules.loss import _WeightedLoss
+from torch.optim.swa_utils import AveragedModel
 
 from expkit.errors import UserError
 from expkit.records.files import parse_json
@@ -22,7 +23,6 @@ from expkit.records.run.checkpoint_digests import note_digest, refuse_damaged
 from expkit.records.safe_open import open_regular
 from expkit.records.typed_values import Count, check_shape
 from expkit.training.learner import Learner
-from expkit.training.weight_mean import new_mean
 
 # before the names of tensors that are not the model's, which stand bare
 OPTIMIZER = "optimizer:"
@@ -162,7 +162,7 @@ def _load_learner(path: Path, learner: Learner) -> dict[str, Any]:
     _put(_own(tensors), learner.model, path)
     average = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
     if average and learner.swa_start is not None:  # the mean over the last epochs has begun
-        learner.average = new_mean(learner.model)
+        learner.average = AveragedModel(learner.model)
     if learner.average is not None:
         learner.average.load_state_dict(average)
     loss = {n.removeprefix(LOSS): v for n, v in tensors.items() if n.startswith(LOSS)}

@@ -12,9 +12,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from expkit.optim.frozen_norms import frozen_norms
 from expkit.optim.sam import is_sharpness_aware
 from expkit.optim.unfreezing import THAWS_AT, thaw, thaw_scale
+from expkit.training.batch_norm import names_of_batch_norms, refit_batch_norms
 from expkit.training.device import Device
 from expkit.training.sharpness import at_worst_weights
-from expkit.training.weight_mean import new_mean, renew_statistics
 
 Scale = Callable[[float, int], float]  # of the learning rate, by epochs so far and in all
 
@@ -135,9 +135,12 @@ class Learner:
         """
         if self.swa_start is None or number < self.swa_start:
             return
-        self.average = self.average or new_mean(self.model)
+        self.average = self.average or AveragedModel(self.model)
         self.average.update_parameters(self.model)
-        renew_statistics(self.average.module, self._kept_norms(), self.device, batches)
+        mean, kept = self.average.module, self._kept_norms()
+        stale = [name for name in names_of_batch_norms(mean) if name not in kept]
+        if stale:
+            refit_batch_norms(mean, stale, (images for images, _ in batches()), self.device)
 
     def _kept_norms(self) -> set[str]:
         """The names of layers whose statistics stand still while the model trains."""

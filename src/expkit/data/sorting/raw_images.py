@@ -12,7 +12,7 @@ import numpy as np
 from expkit.data.sorting.properties import OF_FILES, SIDE
 from expkit.data.store.cache import digest_of
 from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
-from expkit.data.store.folder_tree import image_suffixes
+from expkit.data.store.folder_tree import list_images
 from expkit.data.store.samples import UNWRITABLE
 from expkit.errors import UserError
 
@@ -83,14 +83,7 @@ def list_raw_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "is not there"
         raise UserError(f"the folder '{folder}' {kind}", where=str(folder))
-    suffixes = image_suffixes()
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    paths = sorted(list_images(folder)[0])
     if not paths:
         raise UserError(
             f"there are no images in '{folder}'",

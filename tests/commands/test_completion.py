@@ -15,8 +15,8 @@ from expkit.commands.completion import SCRIPTS, find_candidates
     ("line", "candidates"),
     [
         ("expkit tr", ["train"]),
-        ("expkit train model=l", ["model=larger_backbone"]),
-        ("expkit train model=simple_conv optimizer=s", ["optimizer=sgd"]),
+        ("expkit train model=la", ["model=larger_backbone"]),
+        ("expkit train model=simple_conv optimizer=sg", ["optimizer=sgd"]),
         ("expkit train procedure.train.max_e", ["procedure.train.max_epochs="]),
         ("expkit train experiment=puzzle_s", ["experiment=puzzle_simple_conv"]),
         ("expkit list proc", ["procedure"]),

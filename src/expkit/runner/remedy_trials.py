@@ -106,7 +106,7 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
     procedure: dict[str, Any] = {}
     for name, stage in run.config["procedure"].items():
         if stage["_target_"] == TRAINING and _begins(run, stage):
-            schedule = config_of_stage(run.config, name)["schedule"]
+            schedule = config_of_stage(run.config, name).get("schedule") or {}
             warmup = schedule.get("warmup_epochs") or 0
             wanted = num_epochs or max(NUM_EPOCHS, 2 * math.ceil(warmup))
             epochs = min(wanted, stage["max_epochs"])

@@ -10,7 +10,7 @@ import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from expkit.errors import UserError
 from expkit.safe_yaml import refuse_bombs
@@ -59,8 +59,13 @@ def _builds_by_hydra(name: str, result: ConfigResult) -> bool:
     package = result.header.get("package")
     folder = name.rpartition("/")[0].replace("/", ".")
     place = folder if package in (None, "_group_") else str(package).replace("_group_", folder)
+    keys = [] if place in ("_global_", "") else place.split(".")
     given: Any = result.config
-    for key in reversed([] if place in ("_global_", "") else place.split(".")):
+    if not keys and not (isinstance(given, DictConfig) and "hydra" in given):
+        return False
+    if keys and keys[0] != "hydra":
+        return False
+    for key in reversed(keys):
         given = {key: given}
     plain = OmegaConf.to_container(OmegaConf.create(given), resolve=False)
     section = plain.get("hydra") if isinstance(plain, dict) else None

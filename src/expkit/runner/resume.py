@@ -21,7 +21,6 @@ from expkit.runner.run import (
     run_experiment,
 )
 from expkit.runner.starting_weights import without_used_sources
-from expkit.runner.unlabelled_images import refuse_other_images
 
 if TYPE_CHECKING:
     from expkit.runner.components import Parts
@@ -53,6 +52,8 @@ def _reopen(
     run: Run, recorded: Mapping[str, Any], trusted: Sequence[str], build: Build
 ) -> tuple[Parts, RunFolder]:
     """Bring back everything as it was when the run was cut off."""
+    from expkit.runner.unlabelled_images import refuse_other_images
+
     _refuse_edited(run)
     config = check_config(without_used_sources(run, recorded), trusted=trusted)
     folder = RunFolder.reopen(run.path)

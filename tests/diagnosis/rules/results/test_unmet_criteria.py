@@ -87,6 +87,17 @@ class TestCriterionMissed:
         assert finding is not None
         assert finding.severity == "info"
 
+    def test_one_near_miss_makes_others_no_near_ones(self) -> None:
+        """80 % is near to 80.1 % and far from 94.5 %: that all lies near is not said."""
+        facts = make_metadata(train=(100, 100), val=(613, 613))
+        criteria = {"accuracy": "> 0.945", "balanced_accuracy": "> 0.801"}
+        finding = found_by(
+            "criterion_missed", evaluated(facts, with_right(981, 1226), criteria=criteria)
+        )
+        assert finding is not None
+        assert finding.severity == "info"
+        assert len(finding.evidence) == 2
+
     @pytest.mark.parametrize(
         ("criterion", "value"),
         [

@@ -90,7 +90,7 @@ class CriterionMissed(Rule):
         misses = list(_misses(evidence))
         if not misses:
             return
-        is_near = any(miss.is_near(self.near_fraction) for miss in misses)
+        is_near = all(miss.is_near(self.near_fraction) for miss in misses)
         named = [f"{miss.name}, {miss}" for miss in misses]
         yield self.finding(
             "near" if is_near else "far",

@@ -82,6 +82,8 @@ def _read_words(words: Sequence[str]) -> argparse.Namespace:
     given = parser.parse_args(words)
     if given.features is not None and given.clusters is None:
         parser.error("--features goes with --clusters")
+    if given.clusters == 1:
+        parser.error("--clusters cannot be 1: one class sorts nothing")
     if given.weights is not None and given.features is None:
         parser.error("--weights goes with --features")
     if given.features is not None and not given.features.startswith("timm:"):

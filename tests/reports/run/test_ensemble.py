@@ -112,7 +112,7 @@ def test_members_of_other_samples_are_refused(tmp_path: Path, spoil: str) -> Non
     head, *rows = path.read_text().splitlines()
     rows = rows[:-5] if spoil == "fewer" else rows[::-1]
     path.write_text("\n".join([head, *rows]) + "\n")
-    with pytest.raises(UserError, match="'members/1.csv' is damaged"):
+    with pytest.raises(UserError, match=r"'members/1\.csv' is damaged"):
         summarize(Run(run.path))
 
 

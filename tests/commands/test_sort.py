@@ -276,6 +276,7 @@ def test_own_properties_are_measured(greys: Path, run_here: Expkit) -> None:
         ("classes: {a: {brightness: '= 1'}, b: {width: '> 1'}}", "'= 1' is no condition"),
         ("classes: {a: {width: '> 1'}}", "fewer than two classes"),
         ("classes: {a: {}, b: {width: '> 1'}}", "the class 'a' has no conditions"),
+        ("classes: {a: {width: '> 1', width: '< 9'}, b: {width: '> 1'}}", "'width' stands there"),
         ("classes: {a: {width: []}, b: {width: '> 1'}}", "the class 'a' has no conditions"),
         ('classes: {"a\\e": {width: "< 1"}, b: {width: "> 1"}}', r"no class can be called 'a\x1b'"),
         (f"classes: {{{'a' * 300}: {{width: '< 1'}}, b: {{width: '> 1'}}}}", "no class can be c"),

@@ -49,6 +49,25 @@ def refuse_bombs(content: str | bytes, most: int = MAX_NODES) -> None:
                 raise _refusal(f"with its aliases it holds more than {most:,} values", event)
 
 
-def _refusal(what: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+def refuse_repeats(content: str | bytes) -> None:
+    """Raise a YAMLError where a mapping has a key twice, of which the last alone would count."""
+    nodes, seen = [yaml.compose(content, yaml.CSafeLoader)], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = set[str]()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                    raise _refusal(f"the key '{key.value}' stands there twice", key)
+                keys.add(str(key.value))
+                nodes.append(value)
+
+
+def _refusal(what: str, event: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
     mark: Any = event.start_mark  # one of the C parser, which has no common class with the other
     return yaml.MarkedYAMLError(problem=what, problem_mark=mark)

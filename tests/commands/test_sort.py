@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -156,6 +157,73 @@ def test_images_are_placed_where_it_is_asked(greys: Path, run_here: Expkit, way:
     assert sum(len(samples) for samples in dataset.splits.values()) == 22
 
 
+@pytest.mark.parametrize("way", ["link", "copy"])
+def test_names_that_become_one_are_told_apart(greys: Path, run_here: Expkit, way: str) -> None:
+    """`p/q.png` and `p__q.png` of one class are two images afterwards, too."""
+    (greys / "p").mkdir()
+    for place, name in enumerate(("p/q.png", "p__q.png", "p__q_2.png")):
+        Image.new("RGB", (40, 30), (90 + place, 0, 0)).save(greys / name)
+    words = ("--rules", "rules.yaml", "--split", "1", f"--{way}")
+    done = run_here("sort", "raw", "--to", "sorted", *words)
+    assert done.code == 0, done.err
+    placed = [path.read_bytes() for path in Path("sorted/images/train/dark").iterdir()]
+    assert len(set(placed)) == 13
+
+
+def test_names_that_no_table_holds_are_told_in_safe_letters(greys: Path, run_here: Expkit) -> None:
+    """No escape reaches a terminal from the manifest, which is UTF-8; links' targets count too."""
+    bad = [b"esc\x1b[31m.png", b"line\nend.png", b"no_utf8\xff.png"]
+    for place, name in enumerate(bad):
+        path = greys / os.fsdecode(name)
+        Image.new("RGB", (40, 30), (90 + place, 0, 0)).save(path, format="PNG")
+    Image.new("RGB", (40, 30), (95, 0, 0)).save("target\x1b.png")
+    (greys / "plain.png").symlink_to(Path("target\x1b.png").resolve())
+    done = run_here("sort", "raw", "--to", "sorted", "--rules", "rules.yaml")
+    assert done.code == 0, done.err
+    assert b"\x1b" not in Path("sorted/manifest.csv").read_bytes()
+    aside = [row["path"] for row in rows_of(Path("sorted")) if row["split"] == "aside"]
+    assert aside == [
+        "../raw/esc\\x1b[31m.png",
+        "../raw/line\\nend.png",
+        "../raw/no_utf8\\udcff.png",
+        "../target\\x1b.png",
+    ]
+    dataset = Table(table="sorted/manifest.csv", cache_dir="cache").read(silent)
+    assert sum(len(samples) for samples in dataset.splits.values()) == 20
+
+
+def test_a_class_that_is_called_unsure_keeps_its_sheet(greys: Path, run_here: Expkit) -> None:
+    """Beside the sheet of those of no class, which then has another name."""
+    Path("rules.yaml").write_text(
+        "classes: {unsure: {brightness: '< 0.15'}, light: {brightness: '>= 0.5'}}"
+    )
+    run_here("sort", "raw", "--to", "sorted", "--rules", "rules.yaml", "--split", "1")
+    sheets = {path.stem for path in Path("sorted/sheets").iterdir()}
+    assert sheets == {"unsure", "light", "set aside"}
+
+
+def test_offered_splits_can_be_taken(greys: Path, run_here: Expkit) -> None:
+    """Two of a class fill no 0.8,0.2, and three do."""
+    words = ("sort", "raw", "--rules", "rules.yaml")
+    done = run_here(*words, "--to", "out", "--per-class", "2")
+    assert "do       --split 1   (train alone)" in done.err
+    assert run_here(*words, "--to", "one", "--per-class", "2", "--split", "1").code == 0
+    done = run_here(*words, "--to", "out", "--per-class", "3")
+    assert "do       --split 0.8,0.2 " in done.err
+    assert run_here(*words, "--to", "two", "--per-class", "3", "--split", "0.8,0.2").code == 0
+
+
+def test_a_score_at_the_bound_is_0_and_not_below(greys: Path, run_here: Expkit) -> None:
+    """A width of 40 meets '<= 40' by nothing, which is no -0.0000."""
+    Path("rules.yaml").write_text(
+        "classes: {a: {width: '<= 40', brightness: '< 0.5'}, b: {brightness: '>= 0.5'}}"
+    )
+    words = ("--rules", "rules.yaml", "--min-score", "0", "--split", "1")
+    run_here("sort", "raw", "--to", "sorted", *words)
+    scores = {row["score"] for row in rows_of(Path("sorted")) if row["label"] == "a"}
+    assert scores == {"0.0000"}
+
+
 def test_clusters_find_what_is_alike(greys: Path, run_here: Expkit) -> None:
     """Two clusters of greys are the dark and the light ones, the larger one first."""
     Image.new("RGB", (40, 30), (19, 19, 19)).save(greys / "20.png")
@@ -208,6 +276,10 @@ def test_own_properties_are_measured(greys: Path, run_here: Expkit) -> None:
         ("classes: {a: {brightness: '= 1'}, b: {width: '> 1'}}", "'= 1' is no condition"),
         ("classes: {a: {width: '> 1'}}", "fewer than two classes"),
         ("classes: {a: {}, b: {width: '> 1'}}", "the class 'a' has no conditions"),
+        ("classes: {a: {width: '> 1', width: '< 9'}, b: {width: '> 1'}}", "'width' stands there"),
+        ("classes: {a: {width: []}, b: {width: '> 1'}}", "the class 'a' has no conditions"),
+        ('classes: {"a\\e": {width: "< 1"}, b: {width: "> 1"}}', r"no class can be called 'a\x1b'"),
+        (f"classes: {{{'a' * 300}: {{width: '< 1'}}, b: {{width: '> 1'}}}}", "no class can be c"),
         ("classes: {a/b: {width: '< 1'}, b: {width: '> 1'}}", "no class can be called 'a/b'"),
         ("classes: {a: {width: '> 1'}, b: {width: '> 50'}}", "no image is of the class b"),
         ("clases: {}", "these are no rules"),
@@ -261,7 +333,9 @@ def test_bad_words_are_refused(
 
 
 def test_more_clusters_than_images_are_refused(greys: Path, run_here: Expkit) -> None:
-    """With the number that there can be."""
+    """With the number that there can be; and one alone."""
+    done = run_here("sort", "raw", "--to", "out", "--clusters", "1")
+    assert (done.code, "one class sorts nothing" in done.err) == (2, True), done.err
     done = run_here("sort", "raw", "--to", "out", "--clusters", "21")
     assert (done.code, "20 images that differ" in done.err) == (2, True), done.err
     words = ("--clusters", "2", "--features", "timm:resnet81", "--weights", "w")

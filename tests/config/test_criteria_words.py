@@ -78,3 +78,11 @@ def test_what_cannot_be_read_is_refused_with_an_example_that_can(text: str) -> N
         spell_criteria(["seed=1", f"criteria={{{text}}}"])
     assert EXAMPLE in str(caught.value.details["do"])
     assert list(stated(*shlex.split(EXAMPLE))) == ["accuracy", "recall[*]"]
+
+
+@pytest.mark.parametrize("word", ['+criteria.tst/recall[*]="> 0.2"', "criteria={tst/auroc: > 0.2}"])
+def test_a_misspelt_split_is_named_with_the_nearest(word: str) -> None:
+    """It is no metric of that name, whose class is the metric."""
+    with pytest.raises(UserError, match="no split 'tst'") as caught:
+        spell_criteria([word])
+    assert caught.value.details["nearest"] == "test"

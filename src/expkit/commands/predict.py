@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expkit.data.store.folder_tree import image_suffixes
+from expkit.data.store import folder_tree
 from expkit.errors import UserError
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_output
@@ -202,13 +202,11 @@ def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) 
 
 
 def list_images(given: Sequence[Path]) -> list[Path]:
-    """The files, and all images below the folders, in order."""
-    suffixes = image_suffixes()
+    """The files, and the images below the folders as other commands list them, in order."""
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
-            found = [p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file()]
-            paths += sorted(found)
+            paths += sorted(folder_tree.list_images(path)[0])
         elif path.is_file():
             paths.append(path)
         else:

@@ -82,6 +82,8 @@ def _read_words(words: Sequence[str]) -> argparse.Namespace:
     given = parser.parse_args(words)
     if given.features is not None and given.clusters is None:
         parser.error("--features goes with --clusters")
+    if given.clusters == 1:
+        parser.error("--clusters cannot be 1: one class sorts nothing")
     if given.weights is not None and given.features is None:
         parser.error("--weights goes with --features")
     if given.features is not None and not given.features.startswith("timm:"):
@@ -112,6 +114,7 @@ def _read_rules(given: argparse.Namespace) -> tuple[Rules, Mapping[str, Property
     from expkit.config.paths import conf_folders, list_choices
     from expkit.data.sorting.rules import parse_rules
     from expkit.records.files import read_yaml
+    from expkit.safe_yaml import refuse_repeats
 
     choices = list_choices("sort", conf_folders())
     path = choices.get(given.rules, Path(given.rules))
@@ -125,6 +128,7 @@ def _read_rules(given: argparse.Namespace) -> tuple[Rules, Mapping[str, Property
         )
     try:
         content = read_yaml(path)
+        refuse_repeats(path.read_bytes())
     except (ValueError, yaml.YAMLError) as error:
         raise UserError(f"'{path}' is no YAML that can be read: {error}", where=where) from error
     rules = parse_rules(content, where)

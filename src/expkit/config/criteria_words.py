@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expkit.errors import UserError
+from expkit.errors import UserError, nearest_of
 
 SPLITS = ("train", "val", "test")  # that stand before a metric's name
 EXAMPLE = """'criteria={accuracy: "> 0.9", recall[*]: "> 0.85"}'"""
@@ -65,6 +65,14 @@ def _as_override(name: str, condition: str) -> str:
     if not condition.startswith(('"', "'")):
         condition = f'"{condition}"'
     metric, bracket, class_name = name.partition("[")
+    split, slash, rest = (part.strip() for part in metric.partition("/"))
+    if slash and split not in SPLITS:
+        raise UserError(
+            f"there is no split '{split}'",
+            where=f"criteria.{name}",
+            nearest=nearest_of(split, SPLITS),
+            allowed=f"{', '.join(SPLITS)} before the slash, or the metric alone: {rest}",
+        )
     key = "criteria." + ".".join(part.strip() for part in metric.split("/"))
     if not bracket:
         return f"++{key}={condition}"

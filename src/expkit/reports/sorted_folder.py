@@ -14,9 +14,11 @@ import numpy as np
 from PIL import Image
 
 from expkit.data.sorting.manifest import COLUMNS, Entry
+from expkit.data.store.samples import UNWRITABLE
 from expkit.errors import UserError
 from expkit.records.csv_cells import csv_of_safe_cells, safe_row
 from expkit.reports.plots.augmentation import arrange_tiles, tile_images
+from expkit.sanitize import one_line
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 MANIFEST, SHEETS, IMAGES = "manifest.csv", "sheets", "images"
 MOST_SHOWN, IN_A_ROW = 64, 8
 SHOWN_SIDE = 96  # pixels
+MAX_FILE_NAME = 240  # bytes, which leaves room for a number
 
 
 @contextlib.contextmanager
@@ -52,15 +55,19 @@ def write_sorted(
 ) -> None:
     """Fill a folder that will be called `to`."""
     (folder / MANIFEST).write_text(_manifest_text(entries, to), encoding="utf-8", newline="")
-    for label, members in _by_label(entries).items():
-        sheet = folder / SHEETS / f"{label or 'unsure'}.png"
+    by_label = _by_label(entries)
+    of_none = next(name for name in ("unsure", "set aside", "of no class") if name not in by_label)
+    for label, members in by_label.items():
+        sheet = folder / SHEETS / f"{label or of_none}.png"
         sheet.parent.mkdir(exist_ok=True)
         _draw_sheet(label, members, images_NHWC).save(sheet)
     if place_images is None:
         return
+    taken: set[Path] = set()
     for entry in entries:
         if not entry.is_aside:
-            target = folder / IMAGES / entry.split / entry.label / _flat_name(entry.path, source)
+            place = folder / IMAGES / entry.split / entry.label
+            target = _unlike(taken, place / _flat_name(entry.path, source))
             target.parent.mkdir(parents=True, exist_ok=True)
             if place_images == "link":
                 target.symlink_to(entry.path.resolve())
@@ -94,7 +101,7 @@ def _manifest_text(entries: Sequence[Entry], to: Path) -> str:
     place = to.resolve()
     rows = [
         [
-            os.path.relpath(entry.path.resolve(), place),
+            _told(os.path.relpath(entry.path.resolve(), place)),
             entry.label,
             entry.split,
             "" if entry.score is None else f"{entry.score:.4f}",
@@ -104,6 +111,11 @@ def _manifest_text(entries: Sequence[Entry], to: Path) -> str:
     ]
     # a path begins with .., which no spreadsheet obeys, and must be found as it is
     return csv_of_safe_cells([COLUMNS, *([path, *safe_row(rest)] for path, *rest in rows)])
+
+
+def _told(path: str) -> str:
+    """The path as it is, but one that no table can hold, which is set aside, in safe letters."""
+    return one_line(path) if UNWRITABLE.search(path) else path
 
 
 def _by_label(entries: Sequence[Entry]) -> Mapping[str, list[Entry]]:
@@ -131,5 +143,16 @@ def _draw_sheet(
 
 
 def _flat_name(path: Path, source: Path) -> str:
-    """A name of its own for each file, wherever below the source it lies."""
-    return "__".join(path.relative_to(source).parts)
+    """A name that tells where below the source a file lies, as long as a file's may be."""
+    name = "__".join(path.relative_to(source).parts)
+    return name if len(name.encode()) <= MAX_FILE_NAME else path.name
+
+
+def _unlike(taken: set[Path], wanted: Path) -> Path:
+    """The path, numbered where another file has it: `a/b.png` and `a__b.png` are two."""
+    number, path = 1, wanted
+    while path in taken:
+        number += 1
+        path = wanted.with_stem(f"{wanted.stem}_{number}")
+    taken.add(path)
+    return path

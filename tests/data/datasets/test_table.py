@@ -121,6 +121,18 @@ def test_json_lines_are_read(folder: Path) -> None:
     assert dataset.class_counts("train") == (4, 4)
 
 
+@pytest.mark.parametrize("name", ["table.csv", "table.jsonl"])
+def test_a_line_separator_of_unicode_ends_no_row(folder: Path, name: str) -> None:
+    """U+2028 and U+0085 are letters of a label, as of a file's name; rows end with lines."""
+    rows = [(path, f"a\u2028{path[:3]}\x85b") for path in NAMES]
+    lines = ["path,label", *(f"{path},{label}" for path, label in rows)]
+    if name == "table.jsonl":
+        made = [{"path": path, "label": label} for path, label in rows]
+        lines = [json.dumps(row, ensure_ascii=False) for row in made]
+    dataset = read(write(folder, lines, name), evaluate_only=True)
+    assert dataset.class_names == ["a\u2028cat\x85b", "a\u2028dog\x85b"]
+
+
 def test_numbers_are_ordered_as_numbers(folder: Path) -> None:
     """Class 10 comes after class 9."""
     lines = [f"{name},{9 + (name[0] == 'c')},{s}" for name, s in zip(NAMES, SPLITS, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ensemble_members import METADATA, NUMBERS, TARGETS, guessed, member, predicted
 
+from expkit.errors import UserError
 from expkit.metrics.predictions import Predictions
 from expkit.records.files import write_json
 from expkit.records.run.ensemble import EnsembleRecord, How, Member
@@ -81,6 +82,38 @@ def test_a_gain_beyond_luck_is_worth_its_cost(tmp_path: Path) -> None:
     screen = told(summarize(run), run.path)
     assert "worth yes, where its cost can be borne" in screen
     assert "3 x the parameters and 2 x the latency of m0" in screen
+
+
+def test_members_are_ranked_by_what_they_predicted(tmp_path: Path) -> None:
+    """Not by the record's word: a half, and the first the best, where val says another."""
+    ours, *members = classes((), range(8), range(8, 17), range(17, 27), count=64)
+    run = ensemble(tmp_path, ours, members)
+    folder = RunFolder.reopen(run.path)
+    for place, num_wrong in enumerate((8, 4, 6)):
+        val = predicted("val", wrong_at(*range(num_wrong)))
+        folder.write_member(place, [val, members[place]])
+    folder.close()
+    found = summarize(Run(run.path))["ensemble"]
+    assert [each["chosen_by"] for each in found["members"]] == [8 / 16, 12 / 16, 10 / 16]
+    assert found["best"] == 1
+    assert found["gains"][0]["value"] == 9 / 64
+    record = json.loads((run.path / "ensemble.json").read_text())
+    write_json(run.path / "ensemble.json", {**record, "chosen_on": "../x"})
+    with pytest.raises(UserError, match="chosen_on cannot be"):
+        summarize(Run(run.path))
+
+
+@pytest.mark.parametrize("spoil", ["fewer", "another order"])
+def test_members_of_other_samples_are_refused(tmp_path: Path, spoil: str) -> None:
+    """A stranger's file, or a torn one: no figure is made of samples that do not belong."""
+    ours, *members = classes((), range(8), range(8, 17), range(17, 27), count=64)
+    run = ensemble(tmp_path, ours, members)
+    path = run.path / "members" / "1.csv"
+    head, *rows = path.read_text().splitlines()
+    rows = rows[:-5] if spoil == "fewer" else rows[::-1]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    with pytest.raises(UserError, match=r"'members/1\.csv' is damaged"):
+        summarize(Run(run.path))
 
 
 def test_members_that_disagree_too_little_are_said_to(tmp_path: Path) -> None:

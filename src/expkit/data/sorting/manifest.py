@@ -56,7 +56,9 @@ def make_manifest(
         chosen = surest[:per_class]
         surplus |= set(surest[len(chosen) :].tolist())
         counts = count_splits(len(chosen), fractions)
-        _check_splits(name, counts, fractions)
+        if min(counts) == 0:
+            fewest = np.bincount(found.classes[found.classes >= 0]).min()
+            raise _too_few(name, len(chosen), fractions, min(fewest, per_class or fewest))
         shuffled = rng.permutation(np.sort(chosen)).tolist()
         names = [split for split, count in zip(SPLITS, counts, strict=False) for _ in range(count)]
         split_of |= dict(zip(shuffled, names, strict=True))
@@ -103,12 +105,13 @@ def _check_classes(found: Sorted, per_class: int | None, num_images: int) -> Non
         )
 
 
-def _check_splits(name: str, counts: Sequence[int], fractions: Sequence[float]) -> None:
-    if min(counts) == 0:
-        asked = ",".join(f"{fraction:g}" for fraction in fractions)
-        raise UserError(
-            f"{sum(counts)} images of {name} are too few for {len(counts)} splits",
-            where=f"--split {asked}",
-            allowed="an image of each class in each split",
-            fix="--split 0.8,0.2   (train and val alone), or --split 1   (train alone)",
-        )
+def _too_few(name: str, count: int, fractions: Sequence[float], fewest: int) -> UserError:
+    """Refuse to split a class, and offer splits for which the smallest class has enough."""
+    two = "--split 0.8,0.2   (train and val alone), or "
+    has_two = len(fractions) > 2 and min(count_splits(fewest, (0.8, 0.2))) > 0
+    return UserError(
+        f"{count} images of {name} are too few for {len(fractions)} splits",
+        where=f"--split {','.join(f'{fraction:g}' for fraction in fractions)}",
+        allowed="an image of each class in each split",
+        fix=f"{two if has_two else ''}--split 1   (train alone)",
+    )

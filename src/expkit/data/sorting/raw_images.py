@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,12 @@ def read_raw_images(folder: Path, on_progress: ProgressCallback) -> RawImages:
     kept, images, sizes = [], [], []
     left_out: dict[Path, str] = {}
     first: dict[int, Path] = {}
+    above = folder.resolve().parent
     for path, decoded in zip(paths, decode_all(paths, SMALL, on_progress), strict=True):
         if isinstance(decoded, UnreadableImageError):
             left_out[path] = f"unreadable: {decoded}"
             continue
-        if UNWRITABLE.search(str(path.relative_to(folder))):
+        if UNWRITABLE.search(os.path.relpath(path.resolve(), above)):  # as the manifest names it
             left_out[path] = "its name holds what no table can: control characters, or no UTF-8"
             continue
         digest = digest_of(decoded)

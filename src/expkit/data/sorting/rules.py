@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.sorting.properties import OF_FILES, PROPERTIES
+from expkit.data.store.samples import UNWRITABLE
 from expkit.errors import UserError, nearest_of
 from expkit.metrics.criteria import RELATIONS
+from expkit.sanitize import MAX_NAME_BYTES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -174,13 +176,16 @@ def _margin(values: npt.NDArray[np.float64], condition: Condition) -> npt.NDArra
 
 
 def _score(margin: float) -> float:
-    return float(max(margin, 0) / (1 + max(margin, 0)))
+    inside = max(0.0, float(margin))  # in this order, -0.0 is 0.0
+    return inside / (1 + inside)
 
 
 def _class_name(name: object, where: str) -> str:
     text = str(name)
     if (
         not text
+        or UNWRITABLE.search(text)
+        or len(text.encode()) > MAX_NAME_BYTES
         or text != text.strip()
         or "/" in text
         or text.startswith((".", "=", "+", "-", "@"))
@@ -188,13 +193,14 @@ def _class_name(name: object, where: str) -> str:
         raise UserError(
             f"no class can be called {text!a}",
             where=where,
-            allowed="a name that a folder may have: no slash, no dot or sign before it",
+            allowed="a name that a folder may have: no slash, no dot or sign before it, at most "
+            f"{MAX_NAME_BYTES} bytes",
         )
     return text
 
 
 def _mapping(conditions: Any, name: object, where: str) -> Mapping[Any, Any]:
-    if not isinstance(conditions, Mapping) or not conditions:
+    if not isinstance(conditions, Mapping) or not conditions or [] in conditions.values():
         raise UserError(f"the class '{name}' has no conditions", where=where, allowed=SHAPE)
     return conditions
 

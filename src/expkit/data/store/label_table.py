@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,7 @@ def _read_csv(table: Path) -> list[tuple[int, dict[str, str]]]:
     text = _read_text(table)
     first_line = text.partition("\n")[0]
     delimiter = "\t" if table.suffix == ".tsv" else max(",;\t", key=first_line.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     wrong: list[str] = []
     header: list[str] | None = None
@@ -110,7 +111,7 @@ def _read_csv(table: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _read_json_lines(table: Path) -> list[tuple[int, dict[str, str]]]:
     rows, wrong = [], []
-    for number, line in enumerate(_read_text(table).splitlines(), start=1):
+    for number, line in enumerate(_read_text(table).split("\n"), start=1):
         if not line.strip():
             continue
         try:

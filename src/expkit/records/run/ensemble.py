@@ -82,6 +82,8 @@ def _made(record: Mapping[str, Any]) -> EnsembleRecord:
     ]
     if len(members) < 2 or record["best"] >= len(members):
         raise ValueError("it has no members, or no best one")
+    if record["chosen_on"] not in ("train", "val", "test"):
+        raise ValueError(f"chosen_on cannot be '{record['chosen_on']}'")
     if not any(each.is_used for each in members):
         raise ValueError("no member of it is used")
     latency_ms = (float(record["latency_ms"][0]), float(record["latency_ms"][1]))

@@ -70,7 +70,7 @@ def read_temperature(run_path: Path) -> KeptTemperature | None:
         raise UserError(
             f"'{path}' holds no temperature that this version can read",
             where=str(path),
-            fix=f"remove it, then: expkit calibrate {shlex.quote(run_path.name)}",
+            fix=f"remove it, then: expkit calibrate {shlex.quote(str(run_path))}",
         ) from error
 
 
@@ -82,7 +82,7 @@ def temperature_of(run: Run) -> tuple[float, str]:
     if digest_of(run.weights) != calibration.weights_sha256:
         return 1.0, (
             f"not used: the temperature in {FILE}, which is of other weights than the run has "
-            f"now; fit it anew: expkit calibrate {shlex.quote(run.trained.name)}"
+            f"now; fit it anew: expkit calibrate {shlex.quote(str(run.trained.path))}"
         )
     return calibration.temperature, (
         f"probabilities at temperature {calibration.temperature:.4g} (expkit calibrate)"

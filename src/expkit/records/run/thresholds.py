@@ -91,7 +91,7 @@ def read_thresholds(run_path: Path) -> Sequence[Threshold]:
     raise UserError(
         f"'{path}' holds no thresholds",
         where=str(path),
-        fix=f"remove it, then: expkit threshold {shlex.quote(run_path.name)} "
+        fix=f"remove it, then: expkit threshold {shlex.quote(str(run_path))} "
         "--class NAME --recall 0.99",
     )
 

@@ -8,14 +8,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from expkit.diagnosis.finding import counted
+from expkit.errors import UserError
 from expkit.metrics.classification import losses_of, measure
-from expkit.metrics.disagreement import Disagreement, main_figure, main_metric
+from expkit.metrics.disagreement import Disagreement, find_best, main_figure, main_metric
 from expkit.metrics.intervals import wilson
 from expkit.metrics.mcnemar import LEVEL, fewest_differing
 from expkit.metrics.names import is_lower_better
 from expkit.metrics.percentages import percent
 from expkit.metrics.predictions import ClassPredictions, Predictions
-from expkit.records.run.ensemble import EnsembleRecord, How
+from expkit.records.run.ensemble import FOLDER, EnsembleRecord, How, predictions_path
 from expkit.records.run.reader import Run
 from expkit.records.typed_values import Count, Finite
 from expkit.reports import formatting
@@ -83,10 +84,12 @@ def measure_ensemble(run: Run) -> StoredEnsemble | None:
     ours = run.predictions.get(split)
     if record is None or ours is None:
         return None
-    members = [run.member_predictions(place).get(split) for place in range(len(record.members))]
-    known = [each for each in members if each is not None]
+    members = [run.member_predictions(place) for place in range(len(record.members))]
+    known = [each[split] for each in members if split in each]
     if len(known) < len(members):  # somebody has made room
         return None
+    _refuse_other_samples(run, ours, known)
+    figures, best = _ranked(record, members)
     return StoredEnsemble(
         combine=record.combine,
         split=split,
@@ -94,31 +97,61 @@ def measure_ensemble(run: Run) -> StoredEnsemble | None:
         metric=main_metric(ours),
         figure=main_figure(ours),
         interval=_interval(ours),
-        members=_members(record, known),
-        best=record.best,
+        members=_members(record, known, figures),
+        best=best,
         chosen_on=record.chosen_on,
-        gains=_gains(ours, known[record.best]),
-        disagreement=Disagreement.of(known, record.best),
-        times_parameters=record.num_parameters / record.members[record.best].num_parameters,
+        gains=_gains(ours, known[best]),
+        disagreement=Disagreement.of(known, best),
+        times_parameters=record.num_parameters / max(record.members[best].num_parameters, 1),
         times_latency=record.latency_ms[0] / max(record.latency_ms[1], 1e-9),
         latency_ms=record.latency_ms[0],
     )
+
+
+def _refuse_other_samples(run: Run, ours: Predictions, members: Sequence[Predictions]) -> None:
+    """Members are compared sample by sample: another order, or fewer, would be other numbers."""
+    import numpy as np
+
+    for place, each in enumerate(members):
+        is_same = list(each.samples) == list(ours.samples)
+        if not is_same or not np.array_equal(each.targets, ours.targets):
+            path = predictions_path(run.path, place)
+            raise UserError(
+                f"'{FOLDER}/{path.name}' is damaged: its samples are not those of the ensemble",
+                where=str(path),
+                fix="bring the file back from a copy, or make it anew: expkit ensemble RUN RUN ...",
+            )
 
 
 def to_json(ensemble: StoredEnsemble) -> dict[str, Any]:
     return {**ensemble, "disagreement": asdict(ensemble["disagreement"])}
 
 
-def _members(record: EnsembleRecord, predictions: Sequence[Predictions]) -> list[StoredMember]:
+def _ranked(
+    record: EnsembleRecord, members: Sequence[Mapping[str, Predictions]]
+) -> tuple[Sequence[float], int]:
+    """Each member's figure on the split that ranks them, and the place of the best.
+
+    They are those of the members' predictions; the record's own word counts only without these.
+    """
+    ranking = [each[record.chosen_on] for each in members if record.chosen_on in each]
+    if len(ranking) < len(members):
+        return [member.figure for member in record.members], record.best
+    return [main_figure(each) for each in ranking], find_best(ranking)
+
+
+def _members(
+    record: EnsembleRecord, predictions: Sequence[Predictions], figures: Sequence[float]
+) -> list[StoredMember]:
     return [
         StoredMember(
             run=member.run,
             figure=main_figure(each),
             interval=_interval(each),
-            chosen_by=member.figure,
+            chosen_by=chosen_by,
             is_used=member.is_used,
         )
-        for member, each in zip(record.members, predictions, strict=True)
+        for member, each, chosen_by in zip(record.members, predictions, figures, strict=True)
     ]
 
 

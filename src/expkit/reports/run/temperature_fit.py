@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Literal
 
@@ -21,6 +20,7 @@ from expkit.metrics.temperature import (
 from expkit.records.run.checkpoint_digests import digest_of
 from expkit.records.run.kept_temperature import KeptTemperature, RecordedChange
 from expkit.records.run.reader import Run
+from expkit.reports.run.run_screen import handle
 
 SPLIT: Literal["val"] = "val"  # test is for the verdict alone
 MIN_SAMPLES = 40  # of both halves together: of fewer, no interval says anything
@@ -81,7 +81,7 @@ def _val_predictions(run: Run) -> ClassPredictions:
             f"'{run.name}' evaluates another run, and a temperature belongs to the run that has "
             "the weights",
             where=str(run.path),
-            fix=f"expkit calibrate {shlex.quote(run.trained.name)}",
+            fix=f"expkit calibrate {handle(run.trained.path)}",
         )
     if run.dataset.class_names is None:
         raise UserError(
@@ -145,5 +145,5 @@ def _no_maximum(run: Run, half: ClassPredictions, temperature: float) -> UserErr
     return UserError(
         f"no temperature between {LOWEST:g} and {HIGHEST:g} is the best: {why}",
         where=f"{right} of the {total} samples of {SPLIT} that fit it are predicted right",
-        fix=f"expkit show {shlex.quote(run.name)}",
+        fix=f"expkit show {handle(run.path)}",
     )

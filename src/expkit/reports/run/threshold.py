@@ -23,6 +23,7 @@ from expkit.metrics.thresholds import (
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold
 from expkit.reports.formatting import percent
+from expkit.reports.run.run_screen import handle
 from expkit.reports.run.temperature_fit import predictions_at
 
 
@@ -209,4 +210,4 @@ def _command(run: Run, request: ThresholdRequest) -> str:
         f"--{name} {fraction:g}" for name, fraction in asked.items() if fraction is not None
     )
     name = shlex.quote(request.class_name)
-    return f"expkit threshold {shlex.quote(run.name)} --class={name} {options}"
+    return f"expkit threshold {handle(run.path)} --class={name} {options}"

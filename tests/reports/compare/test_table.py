@@ -22,8 +22,8 @@ def compared(*choices: str | None) -> Comparison:
     """Runs whose stage has an optimizer of its own, by its choice, or the run's."""
     rows = []
     for number, choice in enumerate(choices):
-        lr = 0.1 * (1 + number)
-        word = f"procedure.train.optimizer={choice}"
+        lr = (1 + number) / 10
+        words = (f"procedure.train.optimizer={choice}", f"procedure.train.optimizer.lr={lr:g}")
         if choice is None:
             row = member(number / 10, procedure__train__optimizer=None)
         else:
@@ -31,7 +31,7 @@ def compared(*choices: str | None) -> Comparison:
                 "procedure__train__optimizer___target_": f"torch.optim.{choice.upper()}",
                 "procedure__train__optimizer__lr": lr,
             }
-            row = member(number / 10, words=(word,), **own)
+            row = member(number / 10, words=words, **own)
         rows.append(replace(row, path=Path(f"runs/run_with_a_name_as_long_as_any_{number}")))
     first, *others = groups = rivals(rows)
     return Comparison("accuracy", [], first, cast(Any, [_Row(each) for each in others]), groups)

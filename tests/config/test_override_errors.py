@@ -56,6 +56,8 @@ MEANT = [
     ("hydra.run.dir=there", "output_dir=there"),
     ("dataset=digits dataset.num_folds=4", "... dataset.num_folds=4 dataset.fold=0"),
     ("-m optimizer=sgd,rmsprop optimizer.momentum=0.9", "-m ... ++optimizer.momentum=0.9"),
+    ("'~procedure.preflihgt'", "'~procedure.preflight'"),
+    ("procedure.preflihgt=null", "procedure.preflight=null"),
 ]  # fmt: skip
 
 # refused words whose advice is a place to look, or nothing to type
@@ -65,6 +67,8 @@ NO_WORDS = [
     ("model.foo=3", "expkit train --cfg job --package model"),
     ("arch=nothing_like_it", "expkit list model"),
     ("workers=4", "leave it out"),
+    ("procedure=simclr '~procedure.overfit_1'", "leave that word out"),
+    ("procedure=simclr procedure.overfit_1=null", "leave that word out"),
     ("num_classes=10", "leave it out"),
     ("-m hydra/launcher=joblib seed=0,1", "launcher.jobs=2"),
     ("-m 'optimizer.lr=interval(1e-4,1e-1)'", "hydra/sweeper=optuna"),

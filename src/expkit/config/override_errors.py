@@ -27,9 +27,10 @@ from expkit.config.paths import (
 )
 from expkit.config.suggestions import Choices, advise
 from expkit.config.targets.check import check_part
-from expkit.errors import UserError
+from expkit.errors import UserError, nearest_of
 
 # mappings of parts by name, and the group whose choices can be added to each
+LEAVE_OUT = "leave that word out: there is nothing to take away"
 GROUPS_OF_MAPPINGS = {"procedure": "stage", "augment.transforms": "transform"}
 
 
@@ -339,7 +340,12 @@ def _no_such_key(
     path, prefix = override.key_or_group.split("."), ".".join([*above, ""])
     advice = advise(path, (override.input_line or "").partition("=")[2], config, choices)
     group = GROUPS_OF_MAPPINGS.get(".".join(above))
-    if advice.words and _is_taken(advice.words[0], config):
+    takes_away = override.is_delete() or (group is not None and override.value() is None)
+    if takes_away:
+        near = nearest_of(path[len(above)], keys)
+        words = [(override.input_line or "").replace(path[len(above)], near or "", 1)]
+        fix = f"expkit train {shlex.join(words)}" if near else LEAVE_OUT
+    elif advice.words and _is_taken(advice.words[0], config):
         fix = f"expkit train {shlex.join(advice.words[0])}"
     elif group is not None:
         fix = f"expkit train +{group}@{prefix}{path[len(above)]}=CHOICE   (expkit list {group})"

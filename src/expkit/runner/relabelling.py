@@ -32,6 +32,7 @@ def relabel(parts: Parts, labels: Labels) -> Parts:
         make_model=partial(
             make_model,
             parts.inputs.config.model,
+            parts.inputs.config.trust,
             image_shape=metadata.image_shape,
             num_outputs=metadata.num_outputs,
         ),

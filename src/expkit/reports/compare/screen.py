@@ -50,7 +50,8 @@ def _settings(comparison: Comparison) -> list[str]:
     table = tables.settings_table(comparison)
     num_settings = len(table.header) - 1
     table = table.columns(range(len(table.header))[: MAX_SETTINGS + 1])
-    keys = [_cut(key, in_middle=False) for key in table.header]
+    above = "" if _are_few(comparison) else "procedure."  # columns are wide: more have room
+    keys = [_cut(key.removeprefix(above), in_middle=False) for key in table.header]
     table = Table(keys, [[_cut(cell) for cell in row] for row in table.rows])
     num_shown = len(keys) - 1
     if _are_few(comparison):  # a column each

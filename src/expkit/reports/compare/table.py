@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from expkit.config.stage_parts import OWN_PARTS
 from expkit.metrics.names import Measure
 from expkit.metrics.p_values import p_value
 from expkit.records.seed_groups import differing_keys
@@ -30,7 +31,7 @@ def settings_table(comparison: Comparison) -> Table:
     groups = shown_groups(comparison)
     plain = [settings_of(group.first) for group in groups]
     keys = differing_keys(plain)
-    parts = [part for part in dict.fromkeys(map(_part_of, keys)) if part not in keys]
+    parts = [part for part in dict.fromkeys(map(_part_of, keys)) if "." in part or part not in keys]
     settings = [
         {**each, SEED: group.first.seed} | {part: value_of(group.first, part) for part in parts}
         for group, each in zip(groups, plain, strict=True)
@@ -46,7 +47,9 @@ def settings_table(comparison: Comparison) -> Table:
 
 
 def _part_of(key: str) -> str:
-    return key.partition(".")[0]
+    """What was chosen by a name: a part of a stage's own stands by the stage's key."""
+    words = key.split(".")
+    return ".".join(words[:3]) if words[2:3] and words[2] in OWN_PARTS else words[0]
 
 
 def main_metrics(comparison: Comparison) -> list[str]:

@@ -24,7 +24,17 @@ pytestmark = pytest.mark.slow
 RECIPES = sorted(list_choices("experiment", [builtin_conf()]))
 PROCEDURES = sorted(list_choices("procedure", [builtin_conf()]))
 ABLATIONS = sorted(list_choices("ablation", [builtin_conf()]).items())
-TRAINS = {"two_stage": ("binary", "three_way"), "frozen_then_full": ("head", "full"), "overfit": ()}
+PHASES = ("warmup", "sam", "ranger", "sgd")
+TRAINS = {
+    "two_stage": ("binary", "three_way"),
+    "frozen_then_full": ("head", "full"),
+    "overfit": (),
+    "phased": PHASES,
+    "simclr": ("pretrain",),
+    "simclr_then_full": ("pretrain", "train"),
+    "simclr_then_phased": ("pretrain", *PHASES),
+}
+SHORT_WARMUP = "procedure.warmup.schedule.warmup_epochs=1"
 # a gate that must pass would take most of the time; `overfit` has them both
 NO_GATES = ("~procedure.overfit_1", "~procedure.overfit_10")
 QUICK = "procedure.preflight.max_seconds=0.2"
@@ -73,16 +83,26 @@ def failed_rules(run: Run) -> list[str]:
 
 def made_small(recipe: str, pits: Path) -> list[str]:
     """The words that make a recipe as small as it can be and still be itself."""
-    stages = TRAINS["two_stage"] if recipe.endswith("two_stage") else ("train",)
+    stages: tuple[str, ...] = ("train",)
+    if recipe.endswith("two_stage"):
+        stages = TRAINS["two_stage"]
+    if recipe == "logo_vit_plan":
+        stages = TRAINS["simclr_then_phased"]
     sizes = ("max_epochs=3", "batch_size=12")
     words = [f"procedure.{name}.{size}" for name in stages for size in sizes]
-    if recipe != "scan_line_baseline":
+    if recipe not in ("scan_line_baseline", "logo_efficientnet"):
         words += [*NO_GATES, QUICK]
     if recipe.startswith("puzzle"):
         return [*words, "dataset.rows=3", "dataset.columns=4", "dataset.piece_size=16"]
     if recipe.startswith("scan_line"):
         words += ["schedule.warmup_epochs=1", "dataset.num_samples=80", "dataset.size=16"]
         return [*words, "model.width=16", "model.heads=2", "model.feed_forward=32"]
+    if recipe.startswith("logo"):
+        words += ["dataset.num_per_class=10", "dataset.size=32"]
+        words += [SHORT_WARMUP] if recipe == "logo_vit_plan" else []
+        words += ["schedule.warmup_epochs=1"] if recipe != "logo_efficientnet" else []
+        tiny = [f"model.name={net}" for part, net in TINY_NETS.items() if part in recipe]
+        return [*words, *tiny]
     assert recipe.startswith("cherry"), f"say here how {recipe} is made small"
     size = 32 if "convnext" in recipe else "null"  # it halves its images five times
     words += [f"dataset.root={pits}", f"dataset.size={size}"]
@@ -105,7 +125,9 @@ def test_no_rule_fails_on_a_procedure(name: str, run_here: Expkit, tmp_path: Pat
     """Nor on the run that evaluates its weights, which has the labels of a stage and no stage."""
     stages = TRAINS.get(name, ("train",))
     words = [f"procedure={name}", *(f"procedure.{each}.max_epochs=3" for each in stages)]
-    words += [*NO_GATES, QUICK] if name not in ("overfit", "full") else []
+    words += NO_GATES if name not in ("overfit", "full", "simclr") else []
+    words += [QUICK] if name not in ("overfit", "full") else []
+    words += [SHORT_WARMUP] if "warmup" in stages else []
     words += ["procedure.collect.num_folds=2"] if name == "two_stage" else []
     digits = ("dataset=digits", "dataset.limit=12", "criteria=none", "model.norm=batch")
     run = trained(run_here, tmp_path, *digits, *words)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from synthetic_evidence import make_evidence, make_metadata, make_signal
 
-from expkit.diagnosis.constant_predictor import constant_loss
+from expkit.diagnosis.constant_predictor import constant_loss, stated_uniform_loss
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_a_measured_loss_counts_before_a_known_one() -> None:
     measured = make_signal("loss", at_uniform=math.log(2) / 2)
     evidence = make_evidence(metadata=make_metadata((50, 50), None), signals=[measured])
     assert constant_loss(evidence, "train") == pytest.approx(math.log(2) / 2)
+
+
+def test_chance_is_what_the_stated_loss_says_of_equal_outputs() -> None:
+    """Focal loss of four classes and gamma 2: 0.75^2 ln 4; a loss of one's own is not known."""
+    chance = math.log(4)
+    focal = {"_target_": "expkit.losses.focal.Focal", "gamma": 2.0}
+    assert stated_uniform_loss(focal, chance) == pytest.approx(0.5625 * chance)
+    entropy = {"_target_": "expkit.losses.cross_entropy.CrossEntropy"}
+    assert stated_uniform_loss(entropy, chance) == chance
+    assert stated_uniform_loss({"_target_": "mine.Loss"}, chance) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from expkit.diagnosis.evidence import Evidence
 
@@ -15,10 +16,15 @@ def uniform_loss(evidence: Evidence, stage: str) -> float | None:
     measured = [value for each in records if (value := each.get("at_uniform")) is not None]
     if measured:
         return float(measured[0]) if 0 < measured[0] < math.inf else None
-    loss, chance = evidence.of_stage(stage).config["loss"], evidence.metadata_of(stage).chance_loss
-    if chance is None or not str(loss.get("_target_")).endswith(
-        (".CrossEntropy", ".Focal", ".AdaptiveFocal")
-    ):
+    return stated_uniform_loss(
+        evidence.of_stage(stage).config["loss"], evidence.metadata_of(stage).chance_loss
+    )
+
+
+def stated_uniform_loss(loss: Mapping[str, Any], chance: float | None) -> float | None:
+    """Return the loss of equal outputs by the config, where cross-entropy's is `chance`."""
+    known = (".CrossEntropy", ".Focal", ".AdaptiveFocal")
+    if chance is None or not str(loss.get("_target_")).endswith(known):
         return None
     gamma = float(loss.get("gamma", 0.0))
     return chance * float((1 - math.exp(-chance)) ** gamma)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from expkit.config.stage_parts import config_of_stage
+from expkit.diagnosis.constant_predictor import stated_uniform_loss
 from expkit.metrics.percentages import percent
 from expkit.records.run.reader import Run
 from expkit.reports.plots import style
@@ -105,11 +107,16 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     axes.set_ylabel("loss")
     _line(axes, records, "train/loss", 1, TRAIN, train_label(run, stage, "loss"))
     _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
+    bound = gate_bound(run, stage)
     metadata = run.dataset_of(stage)
     chance = metadata.chance_loss
+    if bound is None:  # a gate's loss is cross-entropy, whatever the run's
+        loss = config_of_stage(run.config, stage)["loss"]
+        chance = stated_uniform_loss(loss, metadata.chance_loss)
     if chance:
-        _level(axes, chance, f"chance: ln({metadata.num_classes}) = {chance:.3f}", ":")
-    bound = gate_bound(run, stage)
+        is_log = chance == metadata.chance_loss
+        formula = f"ln({metadata.num_classes}) = " if is_log else ""
+        _level(axes, chance, f"chance: {formula}{chance:.3f}", ":")
     if bound is not None:
         _level(axes, bound, f"bound to pass: {bound:g}", "--")
     _make_logarithmic(axes)

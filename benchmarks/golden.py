@@ -134,9 +134,11 @@ def compare(old: Path, new: Path) -> int:
     found = 0
     for place in sorted(old.iterdir()):
         before, after = read_all(place, former), read_all(new / place.name, {})
-        differing = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+        changed = sorted(k for k in before if k not in after or before[k] != after[k])
+        differing = [*changed, *sorted(after.keys() - before.keys())]  # what is new comes last
         found += len(differing)
-        print(f"{'equal' if not differing else 'OTHER'}  {place.name:<18} {len(before)} values")
+        told = f", {len(changed)} changed, {len(differing) - len(changed)} new" if differing else ""
+        print(f"{'OTHER' if differing else 'equal'}  {place.name:<18} {len(before)} values{told}")
         for key in differing[:12]:
             print(f"    {key}: {shorten(before.get(key))} -> {shorten(after.get(key))}")
         if len(differing) > 12:

@@ -25,6 +25,7 @@ SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num
 READING = frozenset({"normalize", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
 DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
 OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
+FILE_DEVICE = {"name": "cpu", "precision": "fp32", "compile": False}  # of an exported model
 DESCRIPTION = (
     "Predict every sample of a dataset with a run's model; the predictions become a run folder of "
     "their own. Without overrides it is the run's own data."
@@ -98,6 +99,7 @@ def describe_evaluation(
         "mirror": {},
         "evaluates": str(run.trained.path.resolve()),
         "procedure": {"evaluate": {"_target_": EVALUATION}},
+        **({"device": {**changed["device"], **FILE_DEVICE}} if run.exported else {}),
     }
 
 

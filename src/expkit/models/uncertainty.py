@@ -56,16 +56,24 @@ def sample_log_probabilities(
     return _log_mean_softmax(logits_BC, log_variance_BC, noise_TBC)
 
 
-def uncertainty_of(logits_BC: Tensor, log_variance_BC: Tensor) -> Tensor:
+def uncertainty_of(
+    logits_BC: Tensor, log_variance_BC: Tensor, noise_T1C: Tensor | None = None
+) -> Tensor:
     """Return the entropy of each sample's mean softmax of noisy logits, in nats: 0 to ln C.
 
     The noise is one set of draws, the same for every sample of every batch. The predicted std alone
     is no measure of doubt: it grows with the logits, and was largest where predictions were right.
     """
-    drawn = torch.Generator().manual_seed(0)
-    noise_T1C = torch.randn(NUM_DRAWS, 1, logits_BC.shape[-1], generator=drawn)
-    log_p_BC = _log_mean_softmax(logits_BC, log_variance_BC, noise_T1C.to(logits_BC.device))
+    if noise_T1C is None:
+        noise_T1C = fixed_noise(logits_BC.shape[-1]).to(logits_BC.device)
+    log_p_BC = _log_mean_softmax(logits_BC, log_variance_BC, noise_T1C)
     return (-(log_p_BC.exp() * log_p_BC).sum(-1)).clamp_min(0)
+
+
+def fixed_noise(num_outputs: int) -> Tensor:
+    """Draw the noise of every evaluation: always the same."""
+    drawn = torch.Generator().manual_seed(0)
+    return torch.randn(NUM_DRAWS, 1, num_outputs, generator=drawn)
 
 
 def _log_mean_softmax(logits_BC: Tensor, log_variance_BC: Tensor, noise_TBC: Tensor) -> Tensor:

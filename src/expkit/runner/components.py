@@ -27,6 +27,7 @@ from expkit.probes.preserve_state import preserve_state
 from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_augmentation, as_schedule, require, wrong_part
+from expkit.runner.exported_files import open_exported
 from expkit.runner.loaded_inputs import LoadedInputs
 from expkit.runner.part_types import ScheduleSource
 from expkit.runner.recorded_preprocessing import adopt_preprocessing
@@ -170,13 +171,7 @@ def build_parts(inputs: LoadedInputs) -> Parts:
         stages={
             name: _build_stage(name, node, config.trust) for name, node in config.procedure.items()
         },
-        make_model=partial(
-            make_model,
-            config.model,
-            config.trust,
-            image_shape=metadata.image_shape,
-            num_outputs=metadata.num_outputs,
-        ),
+        make_model=_model_maker(config, metadata, evaluated),
         make_optimizer=partial(
             _make_optimizer, config.optimizer, config.trust, "optimizer", device
         ),
@@ -194,6 +189,21 @@ def build_parts(inputs: LoadedInputs) -> Parts:
     with parts.trial_model() as model:
         count = sum(parameter.numel() for parameter in model.parameters())
     return replace(parts, num_parameters=count)  # and without the model of the checks
+
+
+def _model_maker(
+    config: Config, metadata: DatasetMetadata, evaluated: Run | None
+) -> Callable[..., nn.Module]:
+    """The config's net for this data, or the exported file that is evaluated."""
+    if evaluated is not None and evaluated.exported is not None:
+        return partial(open_exported, evaluated.exported, config.trust)
+    return partial(
+        make_model,
+        config.model,
+        config.trust,
+        image_shape=metadata.image_shape,
+        num_outputs=metadata.num_outputs,
+    )
 
 
 def _build_stage(name: str, node: Mapping[str, Any], trusted: Sequence[str]) -> Stage:

@@ -11,8 +11,10 @@ from torch import nn
 from expkit.config.instantiate import build_part
 from expkit.config.validation import check_config
 from expkit.data.store.normalizer import Normalizer
+from expkit.records.exported import ExportedFolder
 from expkit.records.run.reader import Run
 from expkit.runner.components import make_model
+from expkit.runner.exported_files import open_exported
 from expkit.runner.loaded_inputs import without_downloads
 from expkit.runner.recorded_preprocessing import read_normalizer
 from expkit.training.arguments import View
@@ -45,6 +47,8 @@ def restore(
     `temperature_of(run)`, where it is wanted), averaged over the views.
     """
     weights = run.weights
+    if run.exported is not None:
+        return _restore_exported(run, run.exported, trusted, temperature, views)
     config = check_config(without_downloads(run.config), trusted=trusted)
     choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device", config.trust)
     opened = choice.open()
@@ -57,4 +61,22 @@ def restore(
     )
     load_weights(weights, model)
     predictor = as_predictor(opened.place(model), temperature, views).eval()
+    return Restored(run, predictor, opened, read_normalizer(run, opened))
+
+
+def load_run_weights(run: Run, model: nn.Module) -> int:
+    """Load what the run trained into a model, and return its epoch; an exported file has none."""
+    return 0 if run.exported is not None else int(load_weights(run.weights, model)["epoch"])
+
+
+def _restore_exported(
+    run: Run,
+    exported: ExportedFolder,
+    trusted: Sequence[str],
+    temperature: float,
+    views: Sequence[View],
+) -> Restored:
+    """Take the file for the model; it runs on the processor, and normalizes by itself."""
+    opened = DeviceChoice(name="cpu", precision="fp32").open()
+    predictor = as_predictor(open_exported(exported, trusted), temperature, views).eval()
     return Restored(run, predictor, opened, read_normalizer(run, opened))

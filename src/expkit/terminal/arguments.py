@@ -46,6 +46,18 @@ def count(text: str) -> int:
     return _whole(text, 1, MOST)
 
 
+def batch_of(text: str) -> int | None:
+    """A fixed number of images at once, or None for any."""
+    if text == "dynamic":
+        return None
+    try:
+        return count(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"cannot be '{text}': dynamic, or a whole number from 1 on"
+        ) from None
+
+
 def threads(text: str) -> int:
     """A number of threads that a machine can have."""
     return _whole(text, 1, MOST_THREADS)

@@ -15,6 +15,7 @@ COMMANDS = {
     "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",
     "evaluate": "a run's model on any data that fits it",
     "ensemble": "several runs' models as one, and what that gains over the best of them",
+    "export": "a run's model as a file of its own, proved to predict what the run does",
     "predict": "what a run's model predicts for new images",
     "latency": "how long a run's model takes, and how large it is",
     "parity": "a device and precision held against this CPU in fp32, layer by layer",

@@ -57,9 +57,7 @@ class Decoding:
     def _fit(self, image: Image.Image, height: int, width: int) -> Image.Image:
         from PIL import Image
 
-        # at least as large as the crop, whatever 0.3 / 0.1 comes to
-        tall = max(height, int(height / self.crop_fraction))
-        wide = max(width, int(width / self.crop_fraction))
+        tall, wide = self.padded_size
         if self.resize == "crop":
             tall, wide = _cover(image.height, image.width, tall, wide)
         method = Image.Resampling[self.interpolation.upper()]
@@ -67,6 +65,15 @@ class Decoding:
             image = image.resize((wide, tall), method)
         top, left = round((tall - height) / 2), round((wide - width) / 2)
         return image.crop((left, top, left + width, top + height))
+
+    @property
+    def padded_size(self) -> tuple[int, int]:
+        """The height and width that images have, at the least, before the centre is cut out."""
+        assert self.size is not None, "an image keeps its own size, and nothing is cut"
+        height, width = self.size
+        # at least as large as the crop, whatever 0.3 / 0.1 comes to
+        tall = max(height, int(height / self.crop_fraction))
+        return tall, max(width, int(width / self.crop_fraction))
 
     def to_json(self) -> dict[str, Any]:
         """The rule as JSON has it, which knows no tuples: recorded and live ones are equal."""

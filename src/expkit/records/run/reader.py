@@ -22,6 +22,7 @@ from expkit.records.arrays import (
     read_arrays,
     read_image,
 )
+from expkit.records.exported import RECORDS, ExportedFolder, is_exported, read_exported
 from expkit.records.files import Record, read_json, read_lines, read_yaml
 from expkit.records.former_names import with_present_fields, with_present_keys, with_present_names
 from expkit.records.run.ensemble import EnsembleRecord, predictions_path, read_ensemble
@@ -59,7 +60,15 @@ class Run:
     @property
     def name(self) -> str:
         """The folder's name, as it is shown."""
-        return one_line(self.path.name)
+        folder = self.path if self.exported is None else self.exported.path
+        return one_line(folder.name)
+
+    @functools.cached_property
+    def exported(self) -> ExportedFolder | None:
+        """The exported model whose predictions these are; None of a run that trained."""
+        folder = self.path.absolute().parent
+        is_inside = self.path.name == RECORDS and is_exported(folder)
+        return read_exported(folder) if is_inside else None
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:
@@ -128,7 +137,7 @@ class Run:
     @functools.cached_property
     def labels(self) -> Labels | None:
         """The new labels that the run's weights have learnt, where they have."""
-        if self.trained is self:
+        if self.trained is self and self.exported is None:
             stage = self.config["procedure"].get(self._weights_of[0]) or {}
             if not stage.get("labels_from"):
                 return None
@@ -222,6 +231,9 @@ class Run:
         """The weights that stand for the run: those of its evaluation, or the last best ones."""
         if self.trained is not self:
             return self.trained.weights
+        if self.exported is not None:
+            self.exported.refuse_changed()
+            return self.exported.model_file
         path = self.checkpoint(*self._weights_of)
         if not is_file(path, self.path):
             raise UserError(
@@ -362,6 +374,8 @@ def find_run(text: str, parent: Path = Path("outputs")) -> Run:
     """The run named by a path, by a unique part of its name, or by `last`."""
     if is_run(Path(text)):
         return Run(Path(text))
+    if is_exported(Path(text)):
+        return Run(Path(text) / RECORDS)
     runs = list_runs(parent)
     if text == "last" and runs:
         return Run(runs[-1])

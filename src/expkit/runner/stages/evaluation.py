@@ -22,13 +22,13 @@ from expkit.records.run.metadata import StageResult
 from expkit.records.run.predictions import PLAIN
 from expkit.runner.components import Parts, Stage
 from expkit.runner.relabelling import relabel
+from expkit.runner.restoring import load_run_weights
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
 from expkit.runner.stages.combination import Combination
 from expkit.runner.stages.training import Training, check_trained
 from expkit.runner.unsuitable_views import refuse_unsuitable
 from expkit.training.arguments import num_passes
-from expkit.training.checkpoint import load_weights
 from expkit.training.inference import predict
 from expkit.training.latency import measure_latency
 from expkit.training.predictor import as_predictor
@@ -61,7 +61,7 @@ class Evaluation(arguments.Evaluation):
             theirs = self._labels_of(parts)
             learnt = parts if theirs is None else relabel(parts, theirs)
             with learnt.trial_model() as model:
-                load_weights(parts.evaluated.weights, model)
+                load_run_weights(parts.evaluated, model)
         if parts.evaluated is None and not any(
             isinstance(stage, GIVE_WEIGHTS) for stage in before.values()
         ):
@@ -155,7 +155,7 @@ class Evaluation(arguments.Evaluation):
     def _load(self, session: Session, model: nn.Module) -> int:
         """The weights to evaluate, and their epoch."""
         if session.parts.evaluated is not None:
-            return int(load_weights(session.parts.evaluated.weights, model)["epoch"])
+            return load_run_weights(session.parts.evaluated, model)
         return session.load_weights(self.of or self._last_trained(session), self.weights, model)
 
     def _with_labels(self, session: Session) -> Session:

@@ -1,0 +1,135 @@
+"""expkit export: a run's model as a file of its own, and the proof that it predicts the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from expkit.commands.evaluate import FILE_DEVICE, describe_evaluation
+from expkit.config.suggested_command import with_whole_command
+from expkit.config.validation import check_config
+from expkit.errors import UserError
+from expkit.metrics.percentages import percent
+from expkit.models.runtimes import NEEDED, refuse_missing
+from expkit.records.exported import Format, Precision
+from expkit.records.run.kept_temperature import temperature_of
+from expkit.records.run.reader import Run, find_run
+from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build, without_collector
+from expkit.terminal.arguments import Parser, batch_of, fraction, place
+
+if TYPE_CHECKING:
+    from expkit.export.verification import Verification
+
+DESCRIPTION = """\
+Write a run's model, with its resize, normalization, temperature and softmax, as a file that needs
+no expkit, then run that file by its own runtime on held-out samples and hold its predictions
+against the run's. Exits with 1 where they agree less than is required."""
+AGREEMENT = {"fp32": 0.999, "fp16": 0.99, "int8": 0.99}
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser("expkit export", description=DESCRIPTION)
+    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help="where the run's data lies now, to verify on: dataset.root=FOLDER",
+    )
+    parser.add_argument("--to", type=place, required=True, metavar="FOLDER", help="is made")
+    parser.add_argument("--format", choices=tuple(NEEDED), default="onnx")
+    parser.add_argument("--precision", choices=tuple(AGREEMENT), default="fp32")
+    parser.add_argument(
+        "--batch", type=batch_of, metavar="dynamic|N", help="images at once (default dynamic)"
+    )
+    parser.add_argument(
+        "--agreement",
+        type=fraction,
+        metavar="FRACTION",
+        help="of equal predictions, below which the file is not good (fp32 0.999, else 0.99)",
+    )
+    parser.add_argument(
+        "--trust", action="append", default=[], help="a package whose code the config may run"
+    )
+    arguments = parser.parse_intermixed_args(words)
+    run = find_run(arguments.run)
+    refuse_unexportable(run, arguments.format, arguments.precision)
+    run.weights  # noqa: B018 - whether there are any is asked before anything is built
+    from expkit.export.target_folder import refuse_existing
+
+    refuse_existing(arguments.to)
+    try:
+        plain = describe_evaluation(run, arguments.overrides, arguments.trust)
+    except UserError as error:
+        raise with_whole_command(error, words, ("expkit", "export")) from error
+    plain["device"] = {**plain["device"], **FILE_DEVICE}
+    config = check_config(plain, trusted=arguments.trust)
+    temperature, remark = temperature_of(run) if run.dataset.class_names else (1.0, "")
+    if remark:
+        print(f"note    {remark}")
+    parts = build(config)
+    with without_collector():
+        from expkit.export.export_run import Options, export
+        from expkit.runner.restoring import restore
+
+    restored = restore(
+        run,
+        trusted=arguments.trust,
+        device={"name": "cpu", "precision": "fp32"},
+        temperature=temperature,
+    )
+    options = Options(
+        format=cast("Format", arguments.format),
+        precision=cast("Precision", arguments.precision),
+        batch=arguments.batch,
+        required_agreement=AGREEMENT[arguments.precision]
+        if arguments.agreement is None
+        else arguments.agreement,
+    )
+    verification = export(
+        restored, parts, config.to_plain(), options, temperature, arguments.to, list(words)
+    )
+    print(screen(verification, arguments.to))
+    return EXIT_PASSED if verification.passed else EXIT_FAILED
+
+
+def refuse_unexportable(run: Run, file_format: str, precision: str) -> None:
+    """Refuse what cannot be written, before torch is loaded."""
+    if run.exported is not None:
+        raise UserError(
+            f"'{run.name}' is an exported model already",
+            where=str(run.exported.path),
+            fix=f"expkit export {run.exported.record.run} --to NEW_FOLDER",
+        )
+    refuse_missing(file_format)
+    if precision == "int8" and file_format == "torch_export":
+        raise UserError(
+            "int8 is written for onnxruntime and OpenVINO: torch's own quantization is being "
+            "removed from it, and its successor follows torch's versions one by one",
+            where="--format torch_export --precision int8",
+            fix="--format onnx --precision int8",
+        )
+
+
+def screen(verification: Verification, folder: Path) -> str:
+    """The proof in a few lines."""
+    held_out = "" if verification.is_held_out else " (the training samples: none are held out)"
+    verdict = "GOOD" if verification.passed else "NOT GOOD"
+    equal, total = verification.num_equal, verification.num_samples
+    lines = [
+        f"{verdict}: {equal:,} of {total:,} predictions are the model's in torch, "
+        f"{percent(equal / total)}; {percent(verification.required_agreement)} are required",
+        f"  measured on {verification.split}{held_out}, at batch sizes "
+        f"{', '.join(verification.batch_sizes)}; the largest difference of a probability is "
+        f"{verification.largest_difference:.2g}",
+    ]
+    accuracy = verification.accuracy
+    if accuracy is not None:
+        low, high = accuracy.difference
+        lines.append(
+            f"  accuracy {percent(accuracy.exported)}, the run's own {percent(accuracy.run)}: "
+            f"{accuracy.only_exported} samples only the file has right, {accuracy.only_run} only "
+            f"the run (difference {100 * low:+.2f} to {100 * high:+.2f} points)"
+        )
+    return "\n".join([*lines, f"  folder   {folder}"])

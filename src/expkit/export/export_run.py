@@ -1,0 +1,191 @@
+"""One run's model, written, proved and described, in a folder that is whole or not there."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from expkit.data.store.normalizer import Normalizer
+from expkit.data.store.split import Split
+from expkit.errors import UserError
+from expkit.export.deployed_model import DeployedModel
+from expkit.export.files import trace, write_onnx, write_openvino
+from expkit.export.target_folder import made_aside
+from expkit.export.verification import (
+    Verification,
+    choose_split,
+    compare_accuracy,
+    compare_outputs,
+)
+from expkit.metrics.predictions import ClassPredictions
+from expkit.models.exported import ExportedModel
+from expkit.models.runtimes import open_runtime
+from expkit.records.exported import (
+    METADATA,
+    MODEL_FILE,
+    VERIFICATION,
+    VERSION,
+    ExportRecord,
+    Format,
+    Precision,
+    sha256_of,
+)
+from expkit.records.files import write_json
+from expkit.records.run.reader import Run
+from expkit.runner.components import Parts
+from expkit.runner.evaluation_data import decoding_of
+from expkit.runner.restoring import Restored
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of a user for one export."""
+
+    format: Format
+    precision: Precision
+    batch: int | None
+    required_agreement: float
+
+
+class OnBytes(nn.Module):
+    """The model in torch, for bytes as the run's data holds them: what a file is held against."""
+
+    def __init__(self, model: nn.Module, normalizer: Normalizer) -> None:
+        super().__init__()
+        self.model, self.normalizer = model, normalizer
+
+    def forward(self, levels_BCHW: Tensor) -> Tensor:
+        normalized = self.normalizer(levels_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        logits: Tensor = self.model(normalized)
+        return logits.float()
+
+
+def export(
+    restored: Restored,
+    parts: Parts,
+    config: Mapping[str, Any],
+    options: Options,
+    temperature: float,
+    target: Path,
+    words: Sequence[str],
+) -> Verification:
+    """Write, prove and describe a model in a folder, which is whole or not there."""
+    from expkit.export.about import describe
+    from expkit.export.file_predictions import write_records
+
+    about = describe(restored.run, temperature)
+    with made_aside(target) as folder:
+        verification, exported = export_model(restored, parts, options, about, folder, print)
+        # the model's files alone are there yet
+        files = {each.name: sha256_of(each, folder) for each in sorted(folder.iterdir())}
+        record = ExportRecord(
+            export_version=VERSION,
+            format=options.format,
+            precision=options.precision,
+            batch=options.batch,
+            files=files,
+            outputs=exported.output_names,
+            run=restored.run.name,
+            about=about,
+        )
+        write_json(folder / METADATA, record.to_json())
+        write_json(folder / VERIFICATION, verification.to_json())
+        write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+    return verification
+
+
+def export_model(
+    restored: Restored,
+    parts: Parts,
+    options: Options,
+    about: Mapping[str, Any],
+    folder: Path,
+    say: Callable[[str], None],
+) -> tuple[Verification, ExportedModel]:
+    """Write the model's file into a folder, and hold it against the model in torch."""
+    metadata = restored.run.dataset
+    decoding = decoding_of(metadata)
+    graph = DeployedModel(
+        _in_precision(restored.model, options.precision),
+        decoding,
+        restored.normalizer,
+        metadata.num_classes,
+    ).eval()
+    file = folder / MODEL_FILE[options.format]
+    say(f"write   {file.name}")
+    _write(graph, metadata.image_shape[0], options, json.dumps(about), file)
+    runtime = open_runtime(options.format, file, tuple(graph.output_names))
+    exported = ExportedModel(runtime, decoding.padded_size, options.batch, graph.output_names)
+    split = choose_split(as_bytes(parts.splits), metadata.judged_split)
+    say(f"verify  on {len(split):,} samples of {split.name}")
+    return verify(restored, exported, split, options), exported
+
+
+def _in_precision(model: nn.Module, precision: Precision) -> nn.Module:
+    return copy.deepcopy(model).half() if precision == "fp16" else model
+
+
+def _write(graph: DeployedModel, channels: int, options: Options, about: str, file: Path) -> None:
+    try:
+        program = trace(graph, channels, options.batch)
+        if options.format == "onnx":
+            write_onnx(program, graph, about, file)
+        elif options.format == "openvino":
+            write_openvino(program, graph, about, file)
+        else:
+            torch.export.save(program, file, extra_files={METADATA: about})
+    except UserError:
+        raise
+    except Exception as error:  # whatever an exporter raises of an operation that it lacks
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"the model cannot be written as {options.format}: {reason:.300}",
+            where=f"--format {options.format}",
+            fix="another format: --format onnx, torch_export or openvino\n"
+            "EXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
+        ) from error
+
+
+def as_bytes(splits: Mapping[str, Split]) -> dict[str, Split]:
+    """The splits that hand out bytes, as floats from 0 to 255."""
+    channels = next(iter(splits.values())).images_NHWC.shape[-1]
+    plain = Normalizer(torch.ones(channels), torch.zeros(channels))
+    return {name: replace(split, normalizer=plain) for name, split in splits.items()}
+
+
+def verify(
+    restored: Restored, exported: ExportedModel, split: Split, options: Options
+) -> Verification:
+    """Hold the file against the model in torch, and against the run's recorded predictions."""
+    classifies = split.class_names is not None
+    reference = OnBytes(restored.model, restored.normalizer)
+    results, outputs = compare_outputs(reference, exported, split, classifies=classifies)
+    return Verification(
+        split=split.name,
+        is_held_out=split.name != "train",
+        num_samples=len(split),
+        required_agreement=options.required_agreement,
+        batch_sizes=results,
+        accuracy=_accuracy(restored.run, split, outputs.argmax(1)) if classifies else None,
+    )
+
+
+def _accuracy(run: Run, split: Split, predicted: Any) -> Any:
+    """The test against what the run recorded; None where it recorded other samples."""
+    recorded = run.plain_predictions.get(split.name)
+    if not isinstance(recorded, ClassPredictions):
+        return None
+    places = {name: place for place, name in enumerate(recorded.samples)}
+    if not set(split.sample_names) <= places.keys():
+        return None
+    chosen = np.array([places[name] for name in split.sample_names])
+    right = recorded.predictions[chosen] == recorded.targets[chosen]
+    return compare_accuracy(split.targets.tolist(), right, predicted)

@@ -1,0 +1,78 @@
+"""Writing the graph in each format."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from expkit.export.deployed_model import INPUT, DeployedModel
+
+LARGEST_SIDE = 32_768  # pixels of an image: an upper bound makes the graph's sizes plain numbers
+EXAMPLE_SIZE = (3, 37, 53)  # odd numbers, and no two alike: whatever depends on them is seen
+
+
+def trace(model: DeployedModel, channels: int, batch: int | None) -> torch.export.ExportedProgram:
+    """Record the graph: of any number of images, or of a fixed one, and of any size."""
+    num, height, width = EXAMPLE_SIZE
+    images = torch.zeros(batch or num, height, width, channels, dtype=torch.uint8)
+    sides = {
+        axis: torch.export.Dim(name, min=1, max=LARGEST_SIDE)
+        for axis, name in ((1, "height"), (2, "width"))
+    }
+    free = {} if batch else {0: torch.export.Dim("batch", min=1)}
+    with torch.no_grad(), without_chatter():
+        return torch.export.export(
+            model, (images,), dynamic_shapes={INPUT: {**free, **sides}}, strict=False
+        )
+
+
+def write_onnx(
+    program: torch.export.ExportedProgram, model: DeployedModel, about: str, to: Path
+) -> None:
+    """Write an ONNX file, which holds its weights and what is known of it itself."""
+    with without_chatter():
+        written = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=list(model.output_names),
+            verbose=False,
+        )
+        assert written is not None, "the dynamo exporter returns its program"
+        written.model.metadata_props["expkit"] = about
+        written.save(to, external_data=False)
+
+
+def write_openvino(
+    program: torch.export.ExportedProgram, model: DeployedModel, about: str, to: Path
+) -> None:
+    """Write OpenVINO's pair of files, in full precision."""
+    import openvino
+
+    with without_chatter():
+        converted = openvino.convert_model(program)
+    for port, name in zip(converted.inputs, [INPUT], strict=True):
+        port.get_tensor().set_names({name})
+    for port, name in zip(converted.outputs, model.output_names, strict=True):
+        port.get_tensor().set_names({name})
+    converted.set_rt_info(about, "expkit")
+    openvino.save_model(converted, to, compress_to_fp16=False)
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep what exporters print to themselves: it is for those who write exporters."""
+    quiet, level = io.StringIO(), logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(quiet), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

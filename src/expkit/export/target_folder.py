@@ -1,0 +1,39 @@
+"""The folder of an exported model: made aside, and put in its place when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from expkit.errors import UserError
+from expkit.records.run.writer import explain_disk_errors
+
+
+@contextlib.contextmanager
+def made_aside(target: Path) -> Iterator[Path]:
+    """Lend an empty folder that takes the target's name at the end, or disappears."""
+    refuse_existing(target)
+    with explain_disk_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".new_", dir=target.parent))
+        try:
+            aside.chmod(0o755)
+            yield aside
+            refuse_existing(target)
+            aside.rename(target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def refuse_existing(target: Path) -> None:
+    """Refuse a folder with something in it: nothing of a user's is overwritten."""
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(
+            f"'{target}' is there already",
+            where=f"--to {target}",
+            fix=f"--to {target}_2   (a folder that is not there yet)",
+        )

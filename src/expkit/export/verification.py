@@ -1,0 +1,141 @@
+"""The proof of an export: the file, run by its own runtime, against the model in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from expkit.data.store.split import Split
+from expkit.metrics.intervals import Interval, wilson
+from expkit.metrics.mcnemar import McNemar
+from expkit.models.exported import ExportedModel
+
+BATCH_SIZES = (1, 2, 7)
+MAX_SAMPLES = 2000  # spread over the split; each is predicted once for each batch size
+REQUIRED = {"fp32": 0.999, "fp16": 0.99, "int8": 0.99}  # agreement below which it is not good
+NUMBERS_AGREE = 1e-3  # of the std of a predicted number: less is the same number
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What came of one number of images at once."""
+
+    num_equal: int
+    largest_difference: float  # of a probability, or of a number
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """The file beside the run's own recorded predictions of the same samples."""
+
+    run: float
+    exported: float
+    only_run: int  # samples that only the run has right
+    only_exported: int
+    difference: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far the file predicts what the model predicts."""
+
+    split: str
+    is_held_out: bool
+    num_samples: int
+    required_agreement: float
+    batch_sizes: Mapping[str, BatchResult]
+    accuracy: Accuracies | None  # None where numbers are predicted
+
+    @property
+    def num_equal(self) -> int:
+        """The equal predictions of the batch size with the fewest."""
+        return min(each.num_equal for each in self.batch_sizes.values())
+
+    @property
+    def agreement(self) -> float:
+        return self.num_equal / self.num_samples
+
+    @property
+    def largest_difference(self) -> float:
+        return max(each.largest_difference for each in self.batch_sizes.values())
+
+    @property
+    def passed(self) -> bool:
+        return self.agreement >= self.required_agreement
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "passed": self.passed,
+            "agreement": self.agreement,
+            "agreement_interval": wilson(self.num_equal, self.num_samples),
+            "largest_difference": self.largest_difference,
+            **asdict(self),
+        }
+
+
+def choose_split(splits: Mapping[str, Split], judged: str) -> Split:
+    """The split to prove it on: the one least used before, spread out where it is large."""
+    split = splits[judged]
+    return split if len(split) <= MAX_SAMPLES else split.spread_out(MAX_SAMPLES)
+
+
+def compare_outputs(
+    reference: nn.Module, exported: ExportedModel, split: Split, *, classifies: bool
+) -> tuple[dict[str, BatchResult], Floats]:
+    """Hold both against each other at each batch size; and the file's outputs, of the largest.
+
+    `split` gives bytes, and `reference` takes them as the file does.
+    """
+    expected = _collect(reference, split, 64, classifies=classifies)
+    results, outputs = {}, expected
+    for size in BATCH_SIZES if exported.batch is None else (exported.batch,):
+        outputs = _collect(exported, split, size, classifies=classifies)
+        results[str(size)] = _hold_together(expected, outputs, classifies=classifies)
+    return results, outputs
+
+
+@torch.no_grad()
+def _collect(model: nn.Module, split: Split, size: int, *, classifies: bool) -> Floats:
+    """Probabilities, or numbers, of every sample."""
+    rows = []
+    for images_BCHW, _ in split.batches(size):
+        outputs = model(images_BCHW).double()
+        rows.append((outputs.softmax(1) if classifies else outputs).numpy())
+    return np.concatenate(rows)
+
+
+def _hold_together(expected: Floats, outputs: Floats, *, classifies: bool) -> BatchResult:
+    differences = np.abs(expected - outputs)
+    if classifies:
+        equal = expected.argmax(1) == outputs.argmax(1)
+    else:
+        tolerance = NUMBERS_AGREE * np.maximum(expected.std(0), 1e-6)
+        equal = (differences <= tolerance).all(1)
+    finite = np.isfinite(outputs).all(1)  # NaN is no prediction, whatever its place
+    largest = float(differences.max()) if finite.all() else float("inf")
+    return BatchResult(int((equal & finite).sum()), largest)
+
+
+def compare_accuracy(
+    targets: Sequence[int], run: npt.NDArray[np.bool_], predictions: npt.NDArray[np.int64]
+) -> Accuracies:
+    """The exact test of the file against the run's recorded predictions of the same samples."""
+    right = predictions == np.asarray(targets)
+    test = McNemar.of(right, run)
+    return Accuracies(
+        run=float(run.mean()),
+        exported=float(right.mean()),
+        only_run=test.only_theirs,
+        only_exported=test.only_ours,
+        difference=test.interval(),
+        p=test.p,
+    )

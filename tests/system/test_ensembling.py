@@ -33,11 +33,8 @@ Ensemble = Callable[..., tuple[Done, Run | None]]
 
 
 @pytest.fixture
-def members(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[Run]:
+def members(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> list[Run]:
     """Two seeds of one recipe, and a third run that began as the first did."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
     def train(_: Path) -> None:
         train_quietly(*DIGITS, "seed=0", "name=m0")
@@ -298,13 +295,9 @@ def test_a_sweep_names_its_seeds(ensemble: Ensemble, members: list[Run], tmp_pat
 
 
 def test_a_regression_has_the_mean_of_its_outputs(
-    tmp_path_factory: pytest.TempPathFactory,
-    tmp_path: Path,
-    run_here: Expkit,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, run_here: Expkit
 ) -> None:
     """Without a word on how; probabilities are refused with the way that is right."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
     words: tuple[Any, ...] = (
         *("dataset.rows=2", "dataset.columns=3", "dataset.piece_size=16"),
         *("dataset.target=position", "loss=mse", "criteria=none", "procedure=full"),

@@ -31,12 +31,6 @@ DIGITS = (
 TEMPERATURE = 2.5
 
 
-@pytest.fixture(autouse=True)
-def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take most of the time, and have tests of their own."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
-
-
 @pytest.fixture
 def trained(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     """A run on few digits with criteria of a command line, trained once a session."""

@@ -17,6 +17,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.draws
 def test_a_run_leaves_everything_that_the_issue_names(run_here: Expkit, tmp_path: Path) -> None:
     """Gates, training and evaluation run, and every file of the run folder is there."""
     done = run_here("train", *TINY)

@@ -19,12 +19,6 @@ from expkit.reports.run.pages import refresh
 REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accuracy": 1.0}}
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages without images, which take seconds."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
-
-
 def test_refresh_writes_every_page(tmp_path: Path, unrendered: None) -> None:
     """Summary, table, report and images are there, and the report shows the images."""
     run = puzzle_run(tmp_path, 4, 5)

@@ -20,6 +20,7 @@ from synthetic_evidence import make_evidence, make_signal
 from expkit.errors import UserError
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run
+from expkit.reports.plots.curves import draw_curves
 from expkit.runner.remedy_trials import shorten
 from expkit.runner.stages import simclr
 
@@ -80,7 +81,9 @@ def test_a_training_starts_from_the_backbone(whole: Path) -> None:
     assert "the head drawn anew" in (whole / "log.txt").read_text()
 
 
-def test_every_epoch_is_recorded_and_some_are_probed(whole: Path) -> None:
+def test_every_epoch_is_recorded_and_some_are_probed(
+    whole: Path, tmp_path: Path, unrendered: None
+) -> None:
     """The untrained net too, so that a gain can be told."""
     history = [each for each in records(whole, "history.jsonl") if each["stage"] == "pretrain"]
     assert [each["epoch"] for each in history] == [1, 2, 3, 4]
@@ -101,7 +104,8 @@ def test_every_epoch_is_recorded_and_some_are_probed(whole: Path) -> None:
     assert gain["only_now"] - gain["only_untrained"] == pytest.approx(
         count * (looks[-1]["knn_accuracy"] - gain["untrained"])
     )
-    assert (whole / "plots" / "curves_pretrain.png").is_file()
+    drawn = [path.name for path in draw_curves(Run(whole), tmp_path)]
+    assert drawn == ["curves_pretrain.png", "curves_train.png"]
 
 
 @pytest.fixture

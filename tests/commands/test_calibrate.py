@@ -21,6 +21,8 @@ from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.reports.run.temperature_fit import predictions_at
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 NAMES = ("clean", "pit")
 TRUE = 0.8  # of the samples are right, whatever the model says
 

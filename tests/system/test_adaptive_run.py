@@ -45,6 +45,7 @@ def class_weights(run: Path) -> list[dict[str, object]]:
     return [signal for signal in signals if signal["kind"] == "class_weights"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_weights_of_classes_and_draws(
     whole: Path, run_here: Expkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_run_outlives_its_mirror_and_says_so(
     assert done.out.count("mirror_failed") == 1  # in the closing screen alone
 
 
+@pytest.mark.slow
 def test_a_recorded_mirror_is_used_where_a_copy_is_in_it(
     tmp_path: Path, whole: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_recorded_mirror_is_used_where_a_copy_is_in_it(
     assert results(copy) == results(run) == results(whole)
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

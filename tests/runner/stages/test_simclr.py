@@ -195,6 +195,7 @@ def test_several_heads_are_recorded_each(run_here: Expkit, tmp_path: Path) -> No
     assert look["heads"].keys() == {"geometric", "texture"}
 
 
+@pytest.mark.broad(6)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -16,7 +16,6 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
-from choices_read_once import read_choices_once
 from made_once import made_once
 from PIL import Image
 from running_expkit import (
@@ -54,9 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep thousands of tests and what they import out of each search for garbage."""
+    from choices_read_once import read_choices_once  # which a controller of workers needs not
+
+    read_choices_once()
     gc.collect()
     gc.freeze()
-    read_choices_once()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -207,6 +207,7 @@ def test_a_mirror_in_a_wrong_place_is_refused_before_anything_is_made(
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
+@pytest.mark.slow
 def test_a_recipe_may_name_its_mirror_in_short(
     tmp_path: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,7 @@ def test_thresholds_decide_on_the_probabilities_that_they_were_chosen_on(
     assert rows_of(run_here(*words, "--no-calibration"))[0] == row
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

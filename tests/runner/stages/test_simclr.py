@@ -225,6 +225,7 @@ def test_what_cannot_be_pretrained_is_refused(
     assert not list(tmp_path.glob("outputs/*"))
 
 
+@pytest.mark.slow
 def test_a_collapse_is_named_and_its_advice_cures_it(run_here: Expkit, tmp_path: Path) -> None:
     """Steps of SGD at a rate of 30 give all images one embedding; at 0.03 they do not."""
     words = ("procedure.pretrain.max_epochs=3", "optimizer=sgd", "model.norm=none")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_once import made_once
 from PIL import Image
 from running_expkit import Expkit
 from synthetic_runs import (
@@ -36,13 +37,16 @@ OUTPUTS = Path("outputs")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs on digits, made once: a weak one, a strong one, and one that failed at a gate."""
-    parent = tmp_path_factory.mktemp("made")
-    for name, share, size in (("narrow", 0.8, 32), ("wide", 0.95, 128)):
-        config = config_of(batch_size=size)
-        path = f"20260101_1200_{name}"
-        refresh(classes_run(parent, name=path, share_right=share, config=config).path, plots=False)
-    failed_gate_run(parent, name="20260101_1200_gate")
-    return parent
+
+    def make(parent: Path) -> None:
+        for name, share, size in (("narrow", 0.8, 32), ("wide", 0.95, 128)):
+            config = config_of(batch_size=size)
+            path = f"20260101_1200_{name}"
+            run = classes_run(parent, name=path, share_right=share, config=config)
+            refresh(run.path, plots=False)
+        failed_gate_run(parent, name="20260101_1200_gate")
+
+    return made_once(tmp_path_factory, "compared", make)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def key_of(word: str) -> str:
     return re.split("=", word.lstrip("+~"))[0]
 
 
-@pytest.mark.broad(6)
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(("typed", "proposed"), MEANT)
 def test_advice_names_what_was_meant_and_is_taken(typed: str, proposed: str) -> None:
     """Each refused word, as it was typed, with the words that are accepted in its place."""
@@ -134,7 +134,7 @@ def test_advice_names_what_was_meant_and_is_taken(typed: str, proposed: str) -> 
     assert again is None, again.screen()
 
 
-@pytest.mark.broad(3)
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(("typed", "said"), NO_WORDS)
 def test_where_nothing_is_meant_nothing_is_made_up(typed: str, said: str) -> None:
     """A key that no part takes was answered by `+key`, which is refused next."""
@@ -144,19 +144,17 @@ def test_where_nothing_is_meant_nothing_is_made_up(typed: str, said: str) -> Non
     assert "+" not in str(error.details["do"])
 
 
-def test_advice_on_values_and_arguments_is_taken_too() -> None:
+@pytest.mark.broad(1)
+@pytest.mark.parametrize(
+    "typed", ["+model.drpout=0.1", "+procedure.train.max_epoch=3", "+sede=3", "optimizer.lrr=1"]
+)
+def test_advice_on_values_and_arguments_is_taken_too(typed: str) -> None:
     """`nearest` of the checks before torch, which print no command."""
-    for typed in (
-        "+model.drpout=0.1",
-        "+procedure.train.max_epoch=3",
-        "+sede=3",
-        "optimizer.lrr=1",
-    ):
-        error = refusal_of([typed])
-        assert error is not None
-        nearest = str(error.details["nearest"])
-        again = refusal_of([f"{nearest}={typed.partition('=')[2]}"])
-        assert again is None, again.screen()
+    error = refusal_of([typed])
+    assert error is not None
+    nearest = str(error.details["nearest"])
+    again = refusal_of([f"{nearest}={typed.partition('=')[2]}"])
+    assert again is None, again.screen()
 
 
 def wrong_requests() -> Iterator[list[str]]:

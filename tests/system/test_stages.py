@@ -55,6 +55,7 @@ def test_the_head_is_trained_first_and_then_all(run_here: Expkit, tmp_path: Path
     assert {record["stage"] for record in rates} == {"head", "full"}
 
 
+@pytest.mark.draws
 @pytest.mark.slow
 def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Path) -> None:
     """Log 4's two stages: every figure of the end is of one class more."""

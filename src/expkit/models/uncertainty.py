@@ -56,15 +56,36 @@ def sample_log_probabilities(
     return _log_mean_softmax(logits_BC, log_variance_BC, noise_TBC)
 
 
-def uncertainty_of(logits_BC: Tensor, log_variance_BC: Tensor) -> Tensor:
+def with_uncertainty(
+    model: Uncertain, images_BCHW: Tensor, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Return the logits over a temperature, and the uncertainty of each sample.
+
+    A model that is made of others has a method `forward_with_uncertainty` of these arguments.
+    """
+    if hasattr(model, "forward_with_uncertainty"):
+        found: tuple[Tensor, Tensor] = model.forward_with_uncertainty(images_BCHW, temperature)
+        return found
+    logits_BC, log_variance_BC = model.forward_with_log_variance(images_BCHW)
+    uncertainties_B = uncertainty_of(logits_BC, log_variance_BC, temperature)
+    return logits_BC.float() / temperature, uncertainties_B
+
+
+def uncertainty_of(logits_BC: Tensor, log_variance_BC: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the entropy of each sample's mean softmax of noisy logits, in nats: 0 to ln C.
+
+    The temperature divides the logits, and their noise with them.
 
     The noise is one set of draws, the same for every sample of every batch. The predicted std alone
     is no measure of doubt: it grows with the logits, and was largest where predictions were right.
     """
     drawn = torch.Generator().manual_seed(0)
     noise_T1C = torch.randn(NUM_DRAWS, 1, logits_BC.shape[-1], generator=drawn)
-    log_p_BC = _log_mean_softmax(logits_BC, log_variance_BC, noise_T1C.to(logits_BC.device))
+    log_p_BC = _log_mean_softmax(
+        logits_BC.float() / temperature,
+        log_variance_BC.float() - 2 * math.log(temperature),
+        noise_T1C.to(logits_BC.device),
+    )
     return (-(log_p_BC.exp() * log_p_BC).sum(-1)).clamp_min(0)
 
 

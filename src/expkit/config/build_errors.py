@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from expkit.config.schema import PARTS
+from expkit.config.paths import conf_folders, list_groups
 from expkit.config.user_code import find_here, own_folder
 from expkit.errors import UserError
 
@@ -40,7 +40,7 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
 
 def _where_to_look(key: str) -> str:
     """The commands that show more; what is no key of a run's config is of another command."""
-    if re.split(r"\W", key)[0] not in (*PARTS, "procedure"):
+    if "/" in key or re.split(r"\W", key)[0] not in list_groups(conf_folders()):
         return "EXPKIT_TRACEBACK=1 before the command   (shows how it came there)"
     return (
         f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"

@@ -419,6 +419,21 @@ def test_why_there_is_no_test_is_told_by_its_own_reason(run_here: Expkit, output
     assert "not compared: not both have a figure of accuracy" in done.out
 
 
+def test_a_metric_that_is_newer_than_a_run_is_measured_of_its_predictions(
+    run_here: Expkit, outputs: Path
+) -> None:
+    """Its digest knows nothing of AURC; of all runs, as they have one definition."""
+    (narrow,) = outputs.glob("*_narrow")
+    record = read_json(narrow / "digest.json")
+    aurc = record["metrics"][record["judged_split"]]["aurc"]
+    for metrics in record["metrics"].values():
+        del metrics["aurc"]
+    write_json(narrow / "digest.json", record)
+    done = run_here("compare", "narrow", "wide", "--metric", "aurc")
+    assert done.code == 0, done.err
+    assert f"{aurc:.4g}" in done.out
+
+
 def test_seeds_do_not_tell_of_other_samples(run_here: Expkit, outputs: Path) -> None:
     """The same samples judge every seed, so their luck is in no interval over seeds."""
     for number, (batch_size, seed, accuracy) in enumerate(

@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Outcome, Task
+from expkit.config.override_errors import find_fault
 from expkit.config.run_request import Request
 from expkit.errors import UserError
 
@@ -46,6 +47,21 @@ MEANT = [
     ("dataset=digits dataset.rows=6", "dataset=puzzle dataset.rows=6"),
     ("optimizer.momentum=0.9", "optimizer=sgd optimizer.momentum=0.9"),
     ("optimizer.amsgrad=true", "+optimizer.amsgrad=true"),
+    ("procedure.train.optimizer.amsgrad=true", "'+procedure.train.optimizer.amsgrad=true'"),
+    ("procedure.train.optimizer.momentum=0.9",
+     "procedure.train.optimizer=sgd procedure.train.optimizer.momentum=0.9"),
+    ("procedure.train.loss.gamma=3", "procedure.train.loss=focal procedure.train.loss.gamma=3"),
+    ("+procedure.train.loss.gamma=3", "procedure.train.loss=focal procedure.train.loss.gamma=3"),
+    ("+loss.gamma=3", "loss=focal loss.gamma=3"),
+    ("optimizer=sam optimizer.base.lr=0.1", "optimizer.lr=0.1"),
+    ("optimizer=sam +optimizer.base.learning_rate=0.1", "optimizer.lr=0.1"),
+    ("procedure.train.optimizer=sam +procedure.train.optimizer.base.lr=0.1",
+     "procedure.train.optimizer.lr=0.1"),
+    ("optimizer=sam optimizer.weight_decay=0.1", "optimizer.base.weight_decay=0.1"),
+    ("optimizer=sam wd=0.1", "optimizer.base.weight_decay=0.1"),
+    ("optimizer=sam optimizer.momentum=0.9", "optimizer.base=sgd optimizer.base.momentum=0.9"),
+    ("procedure.train.optimizer=sam procedure.train.optimizer.base.momentum=0.9",
+     "procedure.train.optimizer.base=sgd procedure.train.optimizer.base.momentum=0.9"),
     ("mixup=0.2", "augment.mixup_alpha=0.2"),
     ("output=there", "output_dir=there"),
     ("dataset=digits 'criteria.macro_f1=\"> 0.3\"'", "'+criteria.macro_f1=\"> 0.3\"'"),
@@ -192,6 +208,16 @@ def test_no_advice_on_any_wrong_request_is_refused_for_the_same_key() -> None:
         if again is not None:
             assert key_of(str(again.details["where"])) != key_of(advice[-1]), again.screen()
     assert len(taken_ones) >= 10
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["optimizer=sam optimizer.base=sgd optimizer.base.momentum=0.5", "procedure.train.loss=focal "
+     "procedure.train.loss.gamma=3", "procedure.train.optimizer.lr=0.1"],
+)  # fmt: skip
+def test_words_of_parts_that_are_known_later_are_no_faults(words: str) -> None:
+    """Where another word is wrong they stay in its advice."""
+    assert find_fault(words.split()) is None
 
 
 def test_a_glob_leaves_out_what_wants_a_value(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,8 +105,10 @@ def test_other_files_under_the_same_settings_are_other_samples(
     runs = [puzzle_run(tmp_path / name, 4, 5) for name in "abc"]
     table = runs[2].path / "predictions.csv"
     lines = table.read_text().splitlines(keepends=True)
-    split, sample, _, *rest = lines[1].split(",")
-    table.write_text("".join([lines[0], ",".join([split, sample, "r00_c01", *rest]), *lines[2:]]))
+    split, sample, _, predicted, _, *numbers = lines[1].split(",")
+    rank = sum(float(number) > float(numbers[1]) for number in numbers)
+    moved = ",".join([split, sample, "r00_c01", predicted, str(rank), *numbers])
+    table.write_text("".join([lines[0], moved, *lines[2:]]))
     for run in runs:
         write_notebook([run], tmp_path / "page" / run.path.parent.name)
     first, same, other = (

@@ -17,7 +17,7 @@ from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
-from expkit.export.files import trace, write_onnx, write_openvino
+from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
 from expkit.export.target_folder import made_aside
 from expkit.export.verification import (
     Verification,
@@ -141,7 +141,7 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
         elif options.format == "openvino":
             write_openvino(program, graph, about, file)
         else:
-            torch.export.save(program, file, extra_files={METADATA: about})
+            write_torch_export(program, about, file)
     except UserError:
         raise
     except Exception as error:  # whatever an exporter raises of an operation that it lacks

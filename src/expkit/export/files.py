@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from expkit.export.deployed_model import INPUT, DeployedModel
+from expkit.records.exported import METADATA
 
 LARGEST_SIDE = 32_768  # pixels of an image: an upper bound makes the graph's sizes plain numbers
 EXAMPLE_SIZE = (3, 37, 53)  # odd numbers, and no two alike: whatever depends on them is seen
@@ -63,6 +64,12 @@ def write_openvino(
         port.get_tensor().set_names({name})
     converted.set_rt_info(about, "expkit")
     openvino.save_model(converted, to, compress_to_fp16=False)
+
+
+def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Path) -> None:
+    """Write torch's own file."""
+    with without_chatter():
+        torch.export.save(program, to, extra_files={METADATA: about})
 
 
 @contextlib.contextmanager

@@ -146,11 +146,14 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
         raise
     except Exception as error:  # whatever an exporter raises of an operation that it lacks
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        others = "another format: --format onnx, torch_export or openvino"
+        # code of the model, as len(images), that makes a number of what should stay open
+        is_fixed = "Constraints violated (batch)" in str(error)
+        fix = "a fixed number of images at once: --batch 1" if is_fixed else others
         raise UserError(
             f"the model cannot be written as {options.format}: {reason:.300}",
             where=f"--format {options.format}",
-            fix="another format: --format onnx, torch_export or openvino\n"
-            "EXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
+            fix=f"{fix}\nEXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
         ) from error
 
 

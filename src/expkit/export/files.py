@@ -27,7 +27,7 @@ def trace(model: DeployedModel, channels: int, batch: int | None) -> torch.expor
         for axis, name in ((1, "height"), (2, "width"))
     }
     free = {} if batch else {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad(), without_chatter():
+    with torch.no_grad(), without_chatter(), _without_fused_attention():
         return torch.export.export(
             model, (images,), dynamic_shapes={INPUT: {**free, **sides}}, strict=False
         )
@@ -70,6 +70,17 @@ def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Pa
     """Write torch's own file."""
     with without_chatter():
         torch.export.save(program, to, extra_files={METADATA: about})
+
+
+@contextlib.contextmanager
+def _without_fused_attention() -> Iterator[None]:
+    """Leave out torch's one operation for a whole encoder layer, which no format has."""
+    is_enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_enabled)
 
 
 @contextlib.contextmanager

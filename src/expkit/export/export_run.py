@@ -19,6 +19,7 @@ from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
 from expkit.export.target_folder import made_aside
+from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
     Verification,
     choose_split,
@@ -134,6 +135,7 @@ def _in_precision(model: nn.Module, precision: Precision) -> nn.Module:
 
 
 def _write(graph: DeployedModel, channels: int, options: Options, about: str, file: Path) -> None:
+    program = None
     try:
         program = trace(graph, channels, options.batch)
         if options.format == "onnx":
@@ -142,14 +144,14 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
             write_openvino(program, graph, about, file)
         else:
             write_torch_export(program, about, file)
-    except UserError:
-        raise
     except Exception as error:  # whatever an exporter raises of an operation that it lacks
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        others = "another format: --format onnx, torch_export or openvino"
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first if program is None else reason_of(program, error)
+        others = [each for each in MODEL_FILE if each != options.format]
         # code of the model, as len(images), that makes a number of what should stay open
         is_fixed = "Constraints violated (batch)" in str(error)
-        fix = "a fixed number of images at once: --batch 1" if is_fixed else others
+        another = f"another format: --format {' or '.join(others)}"
+        fix = "a fixed number of images at once: --batch 1" if is_fixed else another
         raise UserError(
             f"the model cannot be written as {options.format}: {reason:.300}",
             where=f"--format {options.format}",

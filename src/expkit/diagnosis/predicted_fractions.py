@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -55,12 +55,12 @@ class Pile:
 MOST, EXCESS, COSTLY = 0.7, 0.4, 2.0
 
 
-def last_piles(evidence: Evidence, stage: str, num_epochs: int) -> list[Pile]:
-    """The piles of the last epochs of a stage; none where one of these has none."""
-    level, split = constant_loss(evidence, stage), evidence.monitored
+def piles_of(evidence: Evidence, records: Sequence[Record]) -> list[Pile]:
+    """The piles of these epochs of a stage; none where one of these has none."""
+    split = evidence.monitored
+    level = constant_loss(evidence, records[0]["stage"]) if records else None
     if level is None or split == "train":
         return []
-    records = evidence.of_kind("epoch", stage)[-num_epochs:]
     piles = [pile for record in records if (pile := _pile(evidence, record, split, level))]
     return piles if len(piles) == len(records) else []
 
@@ -84,7 +84,7 @@ def class_name(evidence: Evidence, stage: str, fraction: Fraction) -> str:
     return (evidence.metadata_of(stage).class_names or ())[fraction.class_index]
 
 
-def fractions_of(evidence: Evidence, records: list[Record], split: str) -> Iterator[Fraction]:
+def fractions_of(evidence: Evidence, records: Sequence[Record], split: str) -> Iterator[Fraction]:
     """The largest fraction of the predictions on a split, of each epoch that recorded it."""
     for record in records:
         counts = evidence.metadata_of(record["stage"]).splits[split].class_counts or (0,)

@@ -74,7 +74,10 @@ def test_few_samples_whose_eval_mode_predicts_one_class_are_told_after_an_epoch(
     """Four of five held-out predictions are one class, and a fourth of those in training mode."""
     (finding,) = findings("batch_norm_small_batch", few(piled()))
     assert finding.epoch == 1
-    assert "80 % of the predictions on val are 'class_2', and 25 % of those" in finding.sentence
+    assert (
+        "80 % of the predictions on val are 'class_2', and 25 % of those on train"
+        in finding.sentence
+    )
     assert finding.remedies[0][0] == "procedure.train.batch_size=32"
     assert finding.remedies[0][1].startswith("optimizer.lr=")
     (usual,) = findings("batch_norm_small_batch", few(piled(), lr=0.001))

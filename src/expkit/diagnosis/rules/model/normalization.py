@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,7 +20,7 @@ from expkit.diagnosis.model_probes import (
     starts_from,
     unrepeated_steps,
 )
-from expkit.diagnosis.predicted_fractions import Pile, last_piles
+from expkit.diagnosis.predicted_fractions import Pile, piles_of
 from expkit.diagnosis.remedies import estimated_lower_lr, lower_lr, one_digit
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.settings import lr_of, usual_lr
@@ -65,10 +64,9 @@ class BatchNormSmallBatch(Rule):
         record: Record | None,
         pile: Pile | None,
     ) -> Finding:
-        config = evidence.of_stage(stage).config
-        batch_size, lr = evidence.stage_config(stage)["batch_size"], lr_of(config)
-        is_fast = pile is not None and lr > usual_lr(config)
+        batch_size = evidence.stage_config(stage)["batch_size"]
         numbers = {"batch_size": batch_size, "batch_norms": start["batch_norms"]}
+        rates: tuple[float, float] | None = None
         if record is not None:
             numbers |= {"train_loss": record["train/loss"], "eval_mode_loss": record["probe_loss"]}
         if pile is not None:
@@ -78,32 +76,42 @@ class BatchNormSmallBatch(Rule):
                 "fraction_of_predictions": pile.fraction.predicted,
                 "fraction_in_training_mode": pile.in_training,
             }
+            rates = lr_above_usual(evidence.of_stage(stage))
         return self.finding(
             "few_samples",
             numbers,
-            parts={"pile": pile is not None, "rate": is_fast, "lower_lr": is_fast},
+            parts={"pile": pile is not None, "rate": rates is not None, "lower": rates is not None},
             stage=stage,
             epoch=None if record is None else record["epoch"],
-            learning_rate=lr,
-            lower=one_digit(estimated_lower_lr(evidence.of_stage(stage), lr, 1.0)),
+            learning_rate=rates and rates[0],
+            lower_lr=rates and rates[1],
         )
 
 
-def pile_of_eval_mode(evidence: Evidence, stage: str, settled_steps: int) -> Pile | None:
-    """The held-out predictions of the last epoch, where eval mode alone sends most to one class.
+def lr_above_usual(evidence: Evidence) -> tuple[float, float] | None:
+    """The learning rate and a lower one, where it is above what is usual for the optimizer."""
+    lr = lr_of(evidence.config)
+    if lr <= usual_lr(evidence.config):
+        return None
+    return lr, one_digit(estimated_lower_lr(evidence, lr, 1.0))
 
-    So it must be in the last two epochs, or in the only one, and training samples must cost more
+
+def pile_of_eval_mode(evidence: Evidence, stage: str, settled_steps: int) -> Pile | None:
+    """The held-out predictions of the last probe epoch, where eval mode alone piles up one class.
+
+    So it must be in the last two of them, or in the only one, and training samples must cost more
     in eval mode than in training, and more than a constant prediction: no other split is to blame.
     """
     if evidence.stage_config(stage).get("ema_decay"):
         return None
     level = constant_loss(evidence, stage)
-    piles = last_piles(evidence, stage, 2)
+    probed = [each for each in probe_epochs(evidence) if each["stage"] == stage]
+    piles = piles_of(evidence, probed[-2:])
     is_apart = level is not None and all(
         each.record["step"] >= settled_steps
         and each.in_training is not None
         and each.in_training <= each.fraction.predicted / 2
-        and each.record.get("probe_loss", math.nan) > max(level, each.record["train/loss"])
+        and each.record["probe_loss"] > max(level, each.record["train/loss"])
         for each in piles
     )
     return piles[-1] if piles and is_apart else None

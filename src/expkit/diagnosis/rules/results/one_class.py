@@ -18,7 +18,7 @@ from expkit.diagnosis.predicted_fractions import (
     class_name,
     fractions_of,
     is_most,
-    last_piles,
+    piles_of,
 )
 from expkit.diagnosis.remedies import lower_lr, ways_to_redraw
 from expkit.diagnosis.rule import Rule
@@ -68,7 +68,7 @@ class PredictsOneClass(Rule):
             if has_ended or self._lasts(evidence, stage, len(alike)):
                 yield self._under_way(evidence, alike[0], stage, len(alike), is_over=has_ended)
                 return
-        for pile in last_piles(evidence, stage, 1):
+        for pile in piles_of(evidence, evidence.of_kind("epoch", stage)[-1:]):
             found = pile.fraction
             right = float(pile.record.get(f"{found.split}/accuracy", math.nan))
             majority = evidence.metadata_of(stage).majority_accuracy(found.split)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from expkit.diagnosis.finding import counted
@@ -53,7 +55,10 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     _refuse_many(arguments.batch, arguments.threads)
     run = find_run(arguments.run)
-    assert run.weights  # refused before torch is loaded where there are none
+    _ = run.weights  # without any it is refused before torch is loaded
+    plots = run.path / "plots"
+    with explain_disk_errors(run.path):
+        make_inside(plots, run.path)
     with without_collector():
         from expkit.runner.latency import measure_run, settings_of
         from expkit.runner.restoring import restore
@@ -68,9 +73,10 @@ def main(words: Sequence[str]) -> int:
     found = measure_run(restored, settings, arguments.seconds)
     with explain_disk_errors(run.path):
         keep_latency(found, run.path)
-        plots = _draw(run)
+        drawn = _draw(run, plots)
     print(latency_screen(run.name, found))
-    print("".join(f"  plot     {path}\n" for path in plots), end="")
+    print("".join(f"  plot     {path}\n" for path in drawn), end="")
+    _refresh(run)
     return EXIT_FAILED if found.failed else EXIT_PASSED
 
 
@@ -94,6 +100,11 @@ def _remarks(threads: Sequence[int], kind: str, num_settings: int, seconds: floa
         remarks.append(
             f"{counted(max(threads), 'thread')} on {counted(cores, 'core')}: some wait for others"
         )
+    if kind == "cpu" and (load := os.getloadavg()[0]) > cores:
+        remarks.append(
+            f"the machine is busy (load {load:.1f} on {counted(cores, 'core')}): other programs "
+            "lengthen the times, and those of several threads the most"
+        )
     if num_settings > 1:
         remarks.append(
             f"{num_settings} settings in turns, {seconds:g} s each after 1 s of warm-up: about "
@@ -102,20 +113,23 @@ def _remarks(threads: Sequence[int], kind: str, num_settings: int, seconds: floa
     return remarks
 
 
-def _draw(run: Run) -> list[Any]:
-    """The plot; the page of a run that has one shows it from then on."""
+def _draw(run: Run, plots: Path) -> list[Path]:
     from expkit.reports.plots.files import format_of
     from expkit.reports.plots.latency import draw_latency
     from expkit.reports.plots.style import in_format, styled
+
+    with styled(), in_format(format_of(run.config)):
+        return draw_latency(run, plots)
+
+
+def _refresh(run: Run) -> None:
+    """Write the report with the plot, where the run has one."""
     from expkit.reports.run.pages import refresh
 
-    plots = run.path / "plots"
-    make_inside(plots, run.path)
-    with styled(), in_format(format_of(run.config)):
-        drawn = draw_latency(run, plots)
-    if run.has_pages:
-        try:
+    if not run.has_pages:
+        return
+    try:
+        with explain_disk_errors(run.path):
             refresh(run.path, plots=False)
-        except UserError as error:
-            print(f"note  report.md is not written anew: {error}")
-    return drawn
+    except UserError as error:
+        print(f"note  report.md is not written anew: {error}")

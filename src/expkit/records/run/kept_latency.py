@@ -13,11 +13,12 @@ from annotated_types import Ge, Le
 from expkit.errors import UserError
 from expkit.records.files import read_json, write_json
 from expkit.records.safe_open import is_file
-from expkit.records.typed_values import Count, Finite, Positive, check_shape
+from expkit.records.typed_values import Count, Finite, Positive, Seconds, check_shape
 
 FILE = "latency.json"
 MOST_SETTINGS = 64
-Milliseconds = Annotated[float, Ge(0), Le(1e300)]
+Milliseconds = Annotated[float, Ge(1e-9), Le(1e12)]  # which a plot has a logarithm of
+Speed = Annotated[float, Ge(1e-9), Le(1e18)]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TimedSetting:
     p95_ms: Milliseconds
     p99_ms: Milliseconds
     max_ms: Milliseconds
-    samples_per_second: Milliseconds
+    samples_per_second: Speed
     round_medians_ms: Sequence[Milliseconds] = ()  # settings are measured in turns
 
 
@@ -64,7 +65,7 @@ class KeptDenormals:
 
 @dataclass(frozen=True)
 class KeptLatency:
-    """What was measured; of several settings the first is here, and all are in `settings`."""
+    """The figures of the first setting, and of all where there were several."""
 
     device: str
     shape: tuple[Positive, Positive, Positive, Positive]  # of the batch: images, channels, ...
@@ -74,11 +75,11 @@ class KeptLatency:
     p95_ms: Milliseconds
     p99_ms: Milliseconds
     max_ms: Milliseconds
-    samples_per_second: Milliseconds
+    samples_per_second: Speed
     parameters: Count
     macs: Count  # multiply-adds of an image
     file_bytes: Count
-    seconds: Milliseconds | None = None  # that each setting was measured for
+    seconds: Seconds | None = None  # that each setting was measured for
     images: str = ""  # which were predicted
     denormals: KeptDenormals | None = None  # of a CPU that can flush them
     settings: Sequence[TimedSetting] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from expkit.diagnosis.finding import counted
 from expkit.records.run.kept_latency import KeptLatency, TimedSetting, read_latency
@@ -14,12 +14,13 @@ from expkit.records.run.reader import Run
 from expkit.reports.plots import style
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+MAX_TICKS = 10
 
 
 def draw_latency(run: Run, folder: Path) -> list[Path]:
     """Where `expkit latency` has measured the run, at one setting or at several."""
     found = read_latency(run.path)
-    if found is None or not all(each.median_ms > 0 for each in found.timed):
+    if found is None:
         return []
     figure = style.new_figure(9.5, 4.4)
     left, right = figure.subplots(1, 2)
@@ -32,9 +33,10 @@ def draw_latency(run: Run, folder: Path) -> list[Path]:
         left.plot(batches, [each.samples_per_second for each in line], **look)
         right.plot(batches, [each.median_ms for each in line], **look)
         for each in line:
-            ends = [each.median_ms, each.p95_ms]
-            right.plot([each.batch] * 2, ends, color=color, linewidth=1, marker="_", markersize=6)
-    left.set(ylabel="images/s at the median", ylim=(0, None))
+            right.vlines(each.batch, each.median_ms, each.p95_ms, color=color, linewidth=1)
+            right.plot(each.batch, each.p95_ms, color=color, marker="_", markersize=6)
+    highest = max(each.samples_per_second for each in found.timed)
+    left.set(ylabel="images/s at the median", ylim=(0, 1.08 * highest))
     right.set(ylabel="ms a batch: median, line up to 95 %", yscale="log")
     style.plain_log_ticks(right)
     for axes in (left, right):
@@ -61,10 +63,11 @@ def _head(found: KeptLatency) -> str:
 
 
 def _arrange(axes: Axes, batches: Sequence[int]) -> None:
-    """Batch sizes by their logarithm, each with its own tick."""
+    """Batch sizes by their logarithm, a few each with its own tick."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(batches[0] / 1.4, batches[-1] * 1.4)
-    axes.xaxis.set_major_locator(FixedLocator(list(batches)))
+    few = len(batches) <= MAX_TICKS
+    axes.xaxis.set_major_locator(FixedLocator(list(batches)) if few else LogLocator(base=2))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("images at once")

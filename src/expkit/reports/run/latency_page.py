@@ -15,22 +15,23 @@ LOWEST, MOST = "lowest latency", "most images/s"
 
 def latency_screen(name: str, found: KeptLatency) -> str:
     """The figures in units that a reader compares."""
-    _, *shape = found.shape
+    batch, *shape = found.shape
     size = " x ".join(map(str, shape))
-    one = found.timed[0]
-    wide = counted(one.batch, "image") if not found.settings else "images"
-    each = f", each for {found.seconds:g} s, in turns" if found.seconds else ""
     lines = [
-        f"{name}: {wide} of {size} at once" if not found.settings else f"{name}: {wide} of {size}",
+        f"{name}: images of {size}"
+        if found.settings
+        else f"{name}: {counted(batch, 'image')} of {size} at once",
         f"  device   {found.device}",
         f"  images   {found.images}",
     ]
     if found.settings:
         count = counted(len(found.settings) + len(found.failed), "setting")
+        each = f", {found.seconds:g} s each, in turns" if found.seconds else ""
         lines += [f"  settings {count}{each}; times are milliseconds a batch", ""]
         lines += [f"    {line}" for line in settings_table(found).lines()]
         lines.append("")
     else:
+        (one,) = found.timed
         lines += [
             f"  latency  median {one.median_ms:.2f} ms, 95 % within {one.p95_ms:.2f} ms, "
             f"99 % within {one.p99_ms:.2f} ms, worst {one.max_ms:.2f} ms ({one.num_runs} runs)",
@@ -131,15 +132,15 @@ def denormal_lines(found: KeptDenormals | None) -> list[str]:
     if not found.is_faster:
         return lines
     changed = found.largest_difference
-    outputs = "are not finite" if changed is None else f"differ by {changed:.2g} at the most"
+    outputs = "not finite either way" if changed is None else f"other by {changed:.2g} at the most"
     here = (
-        "they are flushed here, as device.flush_denormals=true says"
+        "flushed here, by device.flush_denormals=true"
         if found.flushes
-        else "flush them: train with device.flush_denormals=true"
+        else "not flushed here: train with device.flush_denormals=true"
     )
     return [
         *lines,
-        f"{rest} the outputs {outputs}; {here}",
+        f"{rest} outputs are {'the same' if changed == 0 else outputs}; {here}",
         f"{rest} in a program of your own: torch.set_flush_denormal(True), or onnxruntime's",
         f'{rest} session option "session.set_denormal_as_zero" = "1"',
     ]

@@ -83,8 +83,9 @@ def measure_settings(
     restored: Restored, subject: Subject, settings: Sequence[Setting], seconds: float
 ) -> tuple[list[TimedSetting], list[FailedSetting]]:
     """Time the settings as records; those that there is no memory for are told apart."""
-    limit = memory_limited if restored.device.torch_device.type == "cpu" else nullcontext
-    with limit():
+    is_cpu = restored.device.torch_device.type == "cpu"
+    most = max(setting.threads or 1 for setting in settings)
+    with memory_limited(most) if is_cpu else nullcontext():
         found = measure_latency(subject, settings, seconds)
     timed = [
         TimedSetting(each.setting.batch_size, each.setting.threads, **each.figures())

@@ -13,6 +13,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 MACHINE = Path("/proc/meminfo")
 USABLE = 0.9  # of what is free: other processes go on
+LEAST = 256 << 20  # that may be tried where nothing seems free
+THREAD = 16 << 20  # address space of a thread's stack and more, of which it fills little
 
 
 def count_memory_bytes() -> int:
@@ -42,8 +44,8 @@ def count_free_bytes() -> int | None:
 
 
 @contextlib.contextmanager
-def memory_limited() -> Iterator[None]:
-    """Let an allocation fail that this machine cannot meet.
+def memory_limited(num_threads: int = 1) -> Iterator[None]:
+    """Let an allocation fail that this machine cannot meet, but for so many threads that start.
 
     Linux grants it, and kills the process once it writes there.
     """
@@ -53,7 +55,7 @@ def memory_limited() -> Iterator[None]:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     reserved = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    wanted = reserved + int(USABLE * free)
+    wanted = reserved + max(LEAST, int(USABLE * free)) + num_threads * THREAD
     given = [each for each in (soft, hard) if each != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min([wanted, *given]), hard))
     try:

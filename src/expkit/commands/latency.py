@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,35 @@ DESCRIPTION = (
 
 
 def main(words: Sequence[str]) -> int:
+    arguments = _read_words(words)
+    _refuse_many(arguments.batch, arguments.threads)
+    run = find_run(arguments.run)
+    _ = run.weights  # without any it is refused before torch is loaded
+    with without_collector():
+        from expkit.runner.latency import measure_run, settings_of
+        from expkit.runner.restoring import restore
+
+    changes: dict[str, Any] = {"precision": arguments.precision, "threads": None}
+    changes |= {"name": arguments.device} if arguments.device else {}
+    restored = restore(run, trusted=arguments.trust, device=changes)
+    plots = run.path / "plots"
+    with explain_disk_errors(run.path):
+        make_inside(plots, run.path)
+    kind = restored.device.torch_device.type
+    settings = settings_of(arguments.batch, arguments.threads, kind)
+    for remark in _remarks(arguments.threads, kind, len(settings), arguments.seconds):
+        print(f"note  {remark}")
+    found = measure_run(restored, settings, arguments.seconds)
+    with explain_disk_errors(run.path):
+        keep_latency(found, run.path)
+        drawn = _draw(run, plots)
+    print(latency_screen(run.name, found))
+    print("".join(f"  plot     {path}\n" for path in drawn), end="")
+    _refresh(run)
+    return EXIT_FAILED if found.failed else EXIT_PASSED
+
+
+def _read_words(words: Sequence[str]) -> Namespace:
     parser = Parser("expkit latency", description=DESCRIPTION)
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
@@ -52,32 +82,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
-    arguments = parser.parse_args(words)
-    _refuse_many(arguments.batch, arguments.threads)
-    run = find_run(arguments.run)
-    _ = run.weights  # without any it is refused before torch is loaded
-    plots = run.path / "plots"
-    with explain_disk_errors(run.path):
-        make_inside(plots, run.path)
-    with without_collector():
-        from expkit.runner.latency import measure_run, settings_of
-        from expkit.runner.restoring import restore
-
-    changes: dict[str, Any] = {"precision": arguments.precision, "threads": None}
-    changes |= {"name": arguments.device} if arguments.device else {}
-    restored = restore(run, trusted=arguments.trust, device=changes)
-    kind = restored.device.torch_device.type
-    settings = settings_of(arguments.batch, arguments.threads, kind)
-    for remark in _remarks(arguments.threads, kind, len(settings), arguments.seconds):
-        print(f"note  {remark}")
-    found = measure_run(restored, settings, arguments.seconds)
-    with explain_disk_errors(run.path):
-        keep_latency(found, run.path)
-        drawn = _draw(run, plots)
-    print(latency_screen(run.name, found))
-    print("".join(f"  plot     {path}\n" for path in drawn), end="")
-    _refresh(run)
-    return EXIT_FAILED if found.failed else EXIT_PASSED
+    return parser.parse_args(words)
 
 
 def _refuse_many(batches: Sequence[int], threads: Sequence[int]) -> None:

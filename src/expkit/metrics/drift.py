@@ -158,7 +158,8 @@ class DriftWatch:
         name = f"confidence below {held_out.low:.4g}"
         yield Counts(name, low, len(seen), held_out.num_low, total, of)
         counts = Counter(each.prediction for each in seen)
-        for class_name, expected in held_out.class_counts.items():
+        classes = list(held_out.class_counts.items())
+        for class_name, expected in classes[1:] if len(classes) == 2 else classes:  # of two, one
             if counts[class_name] or expected:
                 name = f"predicted {class_name}"
                 yield Counts(name, counts[class_name], len(seen), expected, total, of)

@@ -62,6 +62,7 @@ class Follower:
 
     def look(self) -> None:
         """Predict what can be read now."""
+        raise_if_interrupted()
         arrivals = self.files.look(self.now())
         self._tell_folders()
         results = self.predict([Path(each.path) for each in arrivals]) if arrivals else iter(())
@@ -69,8 +70,8 @@ class Follower:
         while chunk := list(islice(pairs, self.batch_size)):
             with note_signals():  # neither a half row, nor one that is not counted
                 self._add(chunk)
-            self._count()
             raise_if_interrupted()
+            self._count()
         self._count()
 
     def summary(self, seconds: float) -> list[str]:
@@ -82,7 +83,8 @@ class Follower:
             f"{self.csv.path}{before}"
         ]
         if waiting := self.files.num_arriving:
-            lines.append(f"waiting   {waiting} files, not predicted: they had not stood still")
+            files = "1 file that has" if waiting == 1 else f"{waiting} files that have"
+            lines.append(f"waiting   for {files} not stood still for long enough")
         return lines + summarize_drift(self.drift)
 
     def _recall(self, row: Sequence[str]) -> None:
@@ -150,7 +152,8 @@ class Follower:
         if count and now - self._counted_at >= COUNTED_SECONDS:
             self._counted, self._counted_at = self.num_predicted, now
             images = "image" if count == 1 else "images"
-            self._say(f"{count} {images} predicted, {self.num_predicted} since the start")
+            num_rows = self.num_before + self.num_predicted + self.num_failed
+            self._say(f"{count} {images} predicted; {num_rows} rows in all")
 
     def _tell_folders(self) -> None:
         before, self._unreadable = self._unreadable, self.files.unreadable
@@ -163,7 +166,7 @@ class Follower:
         _print(f"{time.strftime('%H:%M:%S', time.localtime(self.now()))}  {line}", sys.stdout)
 
 
-def follow(follower: Follower, every: float, sleep: Callable[[float], object] = time.sleep) -> None:
+def follow(follower: Follower, every: float) -> None:
     """Look at the folder again and again, until Ctrl-C or SIGTERM; then say what came of it."""
     started = time.monotonic()
     before = f"; {follower.num_before} rows are there already" if follower.num_before else ""
@@ -172,7 +175,7 @@ def follow(follower: Follower, every: float, sleep: Callable[[float], object] = 
         with stop_on_signals(), contextlib.suppress(KeyboardInterrupt):
             while True:
                 follower.look()
-                sleep(every)
+                time.sleep(every)
     finally:
         for line in follower.summary(time.monotonic() - started):
             _print(line, sys.stdout)

@@ -33,6 +33,7 @@ DESCRIPTION = """\
 Predict new images, decoded and normalized as the run's own were. Where the run has a
 temperature (expkit calibrate), the probabilities are at it; where it has confirmed
 thresholds (expkit threshold) of such probabilities, the decision by them is given too."""
+LONGEST_SECONDS = 86400  # between two looks at a followed folder
 COLUMNS = """\
 columns on the screen and in --csv:
   file               as it was given, or found below a folder
@@ -259,6 +260,12 @@ def _check_following(arguments: argparse.Namespace) -> None:
         if arguments.every is not None:
             raise UserError("--every goes with --follow", where="--every", fix=command)
         return
+    if arguments.every is not None and arguments.every > LONGEST_SECONDS:
+        raise UserError(
+            f"--every cannot be {arguments.every:g}",
+            where="--every",
+            allowed=f"up to {LONGEST_SECONDS} seconds, a day",
+        )
     if len(arguments.files) > 1 or not arguments.files[0].is_dir():
         raise UserError(
             "--follow takes one folder, and that folder has to be there",

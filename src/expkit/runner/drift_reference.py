@@ -13,6 +13,7 @@ from expkit.records.run.reader import Run
 from expkit.reports.run.temperature_fit import predictions_at
 from expkit.runner.prediction_manner import Manner
 
+MOST = 10**12  # images, of which no run has more
 LOW_FRACTION = 0.1  # of the held-out predictions that count as of low confidence
 CHANNELS: Mapping[int, Sequence[str]] = {1: ("grey",), 3: ("red", "green", "blue")}
 
@@ -75,7 +76,7 @@ def read_training_images(run: Run) -> tuple[TrainingImages | None, str]:
         return None, "the run recorded no data profile (a procedure with a preflight does)"
     try:
         return _parse_profile(profiles[-1], channel_names(run)), ""
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None, "the run's data profile cannot be read"
 
 
@@ -85,7 +86,7 @@ def _parse_profile(record: Mapping[str, Any], channels: Sequence[str]) -> Traini
     least_grain, _, most_grain = map(_finite, train["grain"])
     levels, stds = (tuple(map(_finite, train[name])) for name in ("mean", "std_of_means"))
     count = int(train["num_looked_at"])
-    if not len(levels) == len(stds) == len(channels) or count < 1:
+    if not len(levels) == len(stds) == len(channels) or not 1 <= count <= MOST:
         raise ValueError("it is of other images")
     return TrainingImages(
         channels=channels,

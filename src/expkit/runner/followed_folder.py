@@ -82,9 +82,8 @@ class Follower:
             f"predicted {self.num_predicted} images in {duration(seconds)}{failed}: "
             f"{self.csv.path}{before}"
         ]
-        if waiting := self.files.num_arriving:
-            files = "1 file that has" if waiting == 1 else f"{waiting} files that have"
-            lines.append(f"waiting   for {files} not stood still for long enough")
+        if left := self.files.num_arriving:
+            lines.append(f"left      {left} {'file' if left == 1 else 'files'}, not predicted yet")
         return lines + summarize_drift(self.drift)
 
     def _recall(self, row: Sequence[str]) -> None:

@@ -289,7 +289,7 @@ def test_an_interrupt_ends_it_with_a_summary(
     assert naps == [0.5] * 3
     said = capsys.readouterr().out
     assert "predicted 3 images" in said
-    assert "not looked for: 3 images, and 50 are needed" in said
+    assert "not looked for yet: 3 of 50 images" in said
 
 
 def test_a_signal_within_a_write_does_not_cut_it_off(

@@ -87,6 +87,39 @@ def test_what_drift_cannot_be_held_against_is_said(
     done = run_here(*FOLLOW)
     assert "predictions is not looked for: the run has no held-out samples" in done.err
     assert "image statistics is not looked for: the run recorded no data profile" in done.err
+    assert [line for line in done.out.splitlines() if line.startswith("drift")] == []
+
+
+def test_a_full_disk_ends_it_with_whole_rows_and_the_same_command_goes_on(
+    tiny_run: Path,
+    tmp_path: Path,
+    run_here: Expkit,
+    interrupted_after: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first two images find room, and half of the third."""
+    write_images(tmp_path / "in", 4)
+    interrupted_after(1)
+    write, room = os.write, [3, 40]  # writes, and bytes after them
+
+    def fill_up(descriptor: int, data: bytes) -> int:
+        room[0] -= 1
+        if room[0] >= 0:
+            return write(descriptor, data)
+        if room[0] == -1:
+            return write(descriptor, data[: room[1]])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("expkit.records.followed_csv.os.write", fill_up)
+        done = run_here(*FOLLOW, "--batch", "1")
+    assert done.code == 2
+    assert "no space left on device" in done.err
+    assert "predicted 2 images" in done.out
+    assert names_of(tmp_path / "out.csv") == ["0.png", "1.png"]
+    assert (tmp_path / "out.csv").read_bytes().endswith(b"\n")
+    assert run_here(*FOLLOW).code == 0
+    assert names_of(tmp_path / "out.csv") == [f"{number}.png" for number in range(4)]
 
 
 @pytest.mark.parametrize(

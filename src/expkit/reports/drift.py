@@ -19,9 +19,11 @@ def describe_look(look: Look) -> list[str]:
 
 
 def summarize_drift(watch: DriftWatch) -> list[str]:
-    """The figures of the last look, those that differ first."""
+    """The figures of the last look, those that differ first; none where nothing is watched."""
+    if watch.held_out is None and watch.images is None:
+        return []
     if watch.last is None:
-        return [f"drift     not looked for: {watch.num_seen} images, and {STEP} are needed"]
+        return [f"drift     not looked for yet: {watch.num_seen} of {STEP} images"]
     figures = watch.last.figures
     differing = [each for each in figures if each.name in watch.differing]
     alike = sorted((e for e in figures if e.name not in watch.differing), key=lambda e: e.p)

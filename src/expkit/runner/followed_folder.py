@@ -77,13 +77,13 @@ class Follower:
     def summary(self, seconds: float) -> list[str]:
         """The lines at the end."""
         failed = f", {self.num_failed} not read" if self.num_failed else ""
-        before = f" ({self.num_before} rows were there before)" if self.num_before else ""
+        before = f" ({_counted(self.num_before, 'row')} before)" if self.num_before else ""
         lines = [
-            f"predicted {self.num_predicted} images in {duration(seconds)}{failed}: "
+            f"predicted {_counted(self.num_predicted, 'image')} in {duration(seconds)}{failed}: "
             f"{self.csv.path}{before}"
         ]
         if left := self.files.num_arriving:
-            lines.append(f"left      {left} {'file' if left == 1 else 'files'}, not predicted yet")
+            lines.append(f"left      {_counted(left, 'file')}, not predicted yet")
         return lines + summarize_drift(self.drift)
 
     def _recall(self, row: Sequence[str]) -> None:
@@ -150,9 +150,8 @@ class Follower:
         count, now = self.num_predicted - self._counted, self.now()
         if count and now - self._counted_at >= COUNTED_SECONDS:
             self._counted, self._counted_at = self.num_predicted, now
-            images = "image" if count == 1 else "images"
             num_rows = self.num_before + self.num_predicted + self.num_failed
-            self._say(f"{count} {images} predicted; {num_rows} rows in all")
+            self._say(f"predicted {_counted(count, 'image')}; {_counted(num_rows, 'row')} in all")
 
     def _tell_folders(self) -> None:
         before, self._unreadable = self._unreadable, self.files.unreadable
@@ -168,7 +167,7 @@ class Follower:
 def follow(follower: Follower, every: float) -> None:
     """Look at the folder again and again, until Ctrl-C or SIGTERM; then say what came of it."""
     started = time.monotonic()
-    before = f"; {follower.num_before} rows are there already" if follower.num_before else ""
+    before = f", after {_counted(follower.num_before, 'row')}" if follower.num_before else ""
     _print(f"follow    {one_line(follower.files.root)} every {every:g} s{before}", sys.stdout)
     try:
         with stop_on_signals(), contextlib.suppress(KeyboardInterrupt):
@@ -178,6 +177,10 @@ def follow(follower: Follower, every: float) -> None:
     finally:
         for line in follower.summary(time.monotonic() - started):
             _print(line, sys.stdout)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _print(line: str, stream: TextIO) -> None:

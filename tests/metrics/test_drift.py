@@ -58,6 +58,7 @@ def test_fewer_than_a_quarter_beyond_a_quartile_say_nothing() -> None:
     """Of training images that are all alike none is beyond one either."""
     (found,) = compare_fractions([Counts("dark", 0, 200, 100, 400, "train", only_more=True)])
     assert found.p == 1
+    assert found.at_most
 
 
 def test_levels_have_the_z_test() -> None:

@@ -66,6 +66,7 @@ class Comparison:
     expected: float
     of: str  # what the expectation was measured on
     is_fraction: bool
+    at_most: bool  # whether less than the expectation is no difference
     num_images: int  # that the value is of
     p: float  # corrected for all figures of the look
 
@@ -93,6 +94,7 @@ class Counts:
             expected=self.expected / self.expected_total,
             of=self.of,
             is_fraction=True,
+            at_most=self.only_more,
             num_images=self.total,
             p=p,
         )
@@ -228,10 +230,11 @@ def compare_levels(
     return Comparison(
         name=name,
         value=mean,
-        interval=(mean - half, mean + half),
+        interval=(max(0.0, mean - half), mean + half),
         expected=expected,
         of="training images",
         is_fraction=False,
+        at_most=False,
         num_images=count,
         p=math.erfc(abs(z) / math.sqrt(2)),
     )

@@ -20,7 +20,8 @@ def describe_look(look: Look) -> list[str]:
 
 def summarize_drift(watch: DriftWatch) -> list[str]:
     """The figures of the last look, those that differ first; none where nothing is watched."""
-    if watch.held_out is None and watch.images is None:
+    nothing_known = watch.last is None and watch.num_seen >= STEP
+    if nothing_known or (watch.held_out is None and watch.images is None):
         return []
     if watch.last is None:
         return [f"drift     not looked for yet: {watch.num_seen} of {STEP} images"]
@@ -63,6 +64,7 @@ def _numbers(figure: Comparison) -> tuple[str, str, str]:
     """The value, its 95 % interval and the expectation."""
     if figure.is_fraction:
         value, expected = percent(figure.value, 1), percent(figure.expected, 1)
-        return value, percent_range(*figure.interval), expected
+        most = "at most " if figure.at_most else ""
+        return value, percent_range(*figure.interval), f"{most}{expected}"
     low, high = figure.interval
     return f"{figure.value:.1f}", f"{low:.1f} to {high:.1f}", f"{figure.expected:.1f}"

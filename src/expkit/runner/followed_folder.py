@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from expkit.data.audit.image_stats import levels_and_grain
 from expkit.data.store.arriving_files import Arrival, ArrivingFiles, FileState
+from expkit.diagnosis.finding import counted
 from expkit.metrics.drift import DriftWatch, Look, Seen
 from expkit.records.followed_csv import FollowedCsv
 from expkit.reports.drift import describe_look, summarize_drift
@@ -77,13 +78,13 @@ class Follower:
     def summary(self, seconds: float) -> list[str]:
         """The lines at the end."""
         failed = f", {self.num_failed} not read" if self.num_failed else ""
-        before = f" ({_counted(self.num_before, 'row')} before)" if self.num_before else ""
+        before = f" ({counted(self.num_before, 'row')} before)" if self.num_before else ""
         lines = [
-            f"predicted {_counted(self.num_predicted, 'image')} in {duration(seconds)}{failed}: "
+            f"predicted {counted(self.num_predicted, 'image')} in {duration(seconds)}{failed}: "
             f"{self.csv.path}{before}"
         ]
         if left := self.files.num_arriving:
-            lines.append(f"left      {_counted(left, 'file')}, not predicted yet")
+            lines.append(f"left      {counted(left, 'file')}, not predicted yet")
         return lines + summarize_drift(self.drift)
 
     def _recall(self, row: Sequence[str]) -> None:
@@ -151,7 +152,7 @@ class Follower:
         if count and now - self._counted_at >= COUNTED_SECONDS:
             self._counted, self._counted_at = self.num_predicted, now
             num_rows = self.num_before + self.num_predicted + self.num_failed
-            self._say(f"predicted {_counted(count, 'image')}; {_counted(num_rows, 'row')} in all")
+            self._say(f"predicted {counted(count, 'image')}; {counted(num_rows, 'row')} in all")
 
     def _tell_folders(self) -> None:
         before, self._unreadable = self._unreadable, self.files.unreadable
@@ -167,7 +168,7 @@ class Follower:
 def follow(follower: Follower, every: float) -> None:
     """Look at the folder again and again, until Ctrl-C or SIGTERM; then say what came of it."""
     started = time.monotonic()
-    before = f", after {_counted(follower.num_before, 'row')}" if follower.num_before else ""
+    before = f", after {counted(follower.num_before, 'row')}" if follower.num_before else ""
     _print(f"follow    {one_line(follower.files.root)} every {every:g} s{before}", sys.stdout)
     try:
         with stop_on_signals(), contextlib.suppress(KeyboardInterrupt):
@@ -177,10 +178,6 @@ def follow(follower: Follower, every: float) -> None:
     finally:
         for line in follower.summary(time.monotonic() - started):
             _print(line, sys.stdout)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _print(line: str, stream: TextIO) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from expkit.data.store.normalizer import Normalizer
-from expkit.data.store.split import Split
+from expkit.data.store.split import Split, as_bytes
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
@@ -157,13 +156,6 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
             where=f"--format {options.format}",
             fix=f"{fix}\nEXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
         ) from error
-
-
-def as_bytes(splits: Mapping[str, Split]) -> dict[str, Split]:
-    """The splits that hand out bytes, as floats from 0 to 255."""
-    channels = next(iter(splits.values())).images_NHWC.shape[-1]
-    plain = Normalizer(torch.ones(channels), torch.zeros(channels))
-    return {name: replace(split, normalizer=plain) for name, split in splits.items()}
 
 
 def verify(

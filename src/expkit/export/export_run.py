@@ -18,6 +18,8 @@ from expkit.data.store.split import Split
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import trace, write_onnx, write_openvino
+from expkit.export.from_files import compare_files, write_script
+from expkit.export.speed import measure_speed
 from expkit.export.target_folder import made_aside
 from expkit.export.verification import (
     Verification,
@@ -80,6 +82,7 @@ def export(
     """Write, prove and describe a model in a folder, which is whole or not there."""
     from expkit.export.about import describe
     from expkit.export.file_predictions import write_records
+    from expkit.reports.model_card import write_card
 
     about = describe(restored.run, temperature)
     with made_aside(target) as folder:
@@ -97,8 +100,21 @@ def export(
             about=about,
         )
         write_json(folder / METADATA, record.to_json())
+        write_script(folder, options.format)
+        num_bytes = sum((folder / name).stat().st_size for name in files)
+        verification = replace(
+            verification,
+            from_files=compare_files(restored, parts, exported, folder),
+            speed=measure_speed(
+                OnBytes(restored.model, restored.normalizer),
+                exported,
+                restored.run.dataset.image_shape,
+                num_bytes,
+            ),
+        )
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+        write_card(restored.run, folder)
     return verification
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from expkit.data.store.split import Split
+from expkit.export.speed import Speed
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.mcnemar import McNemar
 from expkit.models.exported import ExportedModel
@@ -45,6 +46,20 @@ class Accuracies:
 
 
 @dataclass(frozen=True)
+class FromFiles:
+    """The same image files through `expkit predict` and through the exported folder's script."""
+
+    num_files: int
+    num_equal: int = 0
+    largest_difference: float = 0.0  # of a probability, or of a number
+    reason: str = ""  # why there are no files
+
+    def passed(self, required: float) -> bool:
+        """Tell whether enough are equal, to the nearest whole file: 63 of 64 are about 99 %."""
+        return self.num_files - self.num_equal <= round((1 - required) * self.num_files)
+
+
+@dataclass(frozen=True)
 class Verification:
     """How far the file predicts what the model predicts."""
 
@@ -54,6 +69,8 @@ class Verification:
     required_agreement: float
     batch_sizes: Mapping[str, BatchResult]
     accuracy: Accuracies | None  # None where numbers are predicted
+    from_files: FromFiles | None = None  # None: not tried yet
+    speed: Speed | None = None
 
     @property
     def num_equal(self) -> int:
@@ -70,7 +87,10 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        return self.agreement >= self.required_agreement
+        files = self.from_files
+        return self.agreement >= self.required_agreement and (
+            files is None or files.passed(self.required_agreement)
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -99,7 +119,7 @@ def compare_outputs(
     results, outputs = {}, expected
     for size in BATCH_SIZES if exported.batch is None else (exported.batch,):
         outputs = _collect(exported, split, size, classifies=classifies)
-        results[str(size)] = _hold_together(expected, outputs, classifies=classifies)
+        results[str(size)] = hold_together(expected, outputs, classifies=classifies)
     return results, outputs
 
 
@@ -113,7 +133,7 @@ def _collect(model: nn.Module, split: Split, size: int, *, classifies: bool) -> 
     return np.concatenate(rows)
 
 
-def _hold_together(expected: Floats, outputs: Floats, *, classifies: bool) -> BatchResult:
+def hold_together(expected: Floats, outputs: Floats, *, classifies: bool) -> BatchResult:
     differences = np.abs(expected - outputs)
     if classifies:
         equal = expected.argmax(1) == outputs.argmax(1)

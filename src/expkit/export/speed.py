@@ -79,7 +79,8 @@ def time_in_turns(calls: Mapping[str, Callable[[], object]], seconds: float) -> 
             call()
             times[name].append(1000 * (time.perf_counter() - before))
         num_runs += 1
-    return {
-        name: Latency(*np.quantile(each, [0.5, 0.95, 0.99]).tolist(), num_runs=num_runs)
-        for name, each in times.items()
-    }
+    found = {}
+    for name, each in times.items():
+        median, p95, p99 = np.quantile(each, [0.5, 0.95, 0.99]).tolist()
+        found[name] = Latency(median, p95, p99, num_runs)
+    return found

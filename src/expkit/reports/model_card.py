@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from expkit.diagnosis.finding import counted
+from expkit.diagnosis.finding import Finding, counted
 from expkit.metrics.calibration import NUM_BINS
 from expkit.metrics.task_types import MAYBE
 from expkit.records.exported import (
@@ -27,7 +27,7 @@ from expkit.reports import formatting
 from expkit.reports.formatting import percent
 from expkit.reports.markdown import block, code, folded, plain, portable_command, without_places
 from expkit.reports.run import summary_tables
-from expkit.reports.run.findings import markdown_section
+from expkit.reports.run.findings import evidence_text
 from expkit.reports.run.summary import Summary, recall
 from expkit.reports.tables import Table
 
@@ -55,7 +55,7 @@ def model_card(run: Run, folder: Path) -> str:
         *_thresholds(record),
         *_verification(record, proof),
         *_leaks(Run(folder / RECORDS).dataset),
-        *(markdown_section(summary["findings"]) or ["## Findings", "No rule found anything."]),
+        *_findings(summary),
         *_limits(run.dataset, own, record),
         *_origin(run, record),
     ]
@@ -249,12 +249,13 @@ def _verification(record: ExportRecord, proof: Mapping[str, Any]) -> list[str]:
         )
     elif files:
         sentences.append(f"Not tried from image files: {plain(files['reason'])}.")
-    return ["## Verification", " ".join(sentences), *_speed(proof.get("speed"))]
+    return ["## Verification", " ".join(sentences), *_speed(proof.get("speed"), record.batch)]
 
 
-def _speed(speed: Mapping[str, Any] | None) -> list[str]:
+def _speed(speed: Mapping[str, Any] | None, batch: int | None) -> list[str]:
     if speed is None:
         return []
+    padded = "" if batch is None else f", which the file takes {batch} at a time,"
     rows = [
         (
             name,
@@ -265,8 +266,8 @@ def _speed(speed: Mapping[str, Any] | None) -> list[str]:
     ]
     height, width, _ = speed["shape"]
     return [
-        f"One image of {height} x {width} on the processor of the machine that exported it, "
-        f"measured in turns, {speed['exported']['num_runs']} times each:",
+        f"One image of {height} x {width}{padded} on the processor of the machine that exported "
+        f"it, measured in turns, {speed['exported']['num_runs']} times each:",
         Table(("", "median", "95 % within", "99 % within", "size"), rows).markdown(),
     ]
 
@@ -285,6 +286,22 @@ def _leaks(measured: DatasetMetadata) -> list[str]:
     looked = "" if leaks.unchecked is None else f"Not all could be looked for: {leaks.unchecked}."
     none = "" if told else "No training sample was found among the held-out ones."
     return ["## Leaks", " ".join(filter(None, [*told, none, plain(looked)]))]
+
+
+def _findings(summary: Summary) -> list[str]:
+    """What the rules found in the run; the commands that mend it are in the run's own page."""
+    found = [Finding.from_json(record) for record in summary["findings"]]
+    told = [
+        f"- **{each.severity}: {plain(each.rule)}**: {_of_anywhere(each.sentence)} Likely cause: "
+        f"{_of_anywhere(each.cause)} Evidence: {_of_anywhere(evidence_text(each.evidence))}"
+        for each in found
+    ]
+    return ["## Findings", "\n".join(told) or "The rules found nothing in the run."]
+
+
+def _of_anywhere(text: str) -> str:
+    """A sentence without a machine's paths, and with a full stop."""
+    return f"{without_places(plain(text)).rstrip('.')}."
 
 
 def _limits(metadata: DatasetMetadata, own: Summary, record: ExportRecord) -> list[str]:
@@ -316,29 +333,19 @@ def _limits(metadata: DatasetMetadata, own: Summary, record: ExportRecord) -> li
 
 
 def _origin(run: Run, record: ExportRecord) -> list[str]:
-    about = record.about
-    trained = about["trained_with"]
-    versions = trained.get("versions") or {}
-    git = trained.get("git")
-    commit = git.get("commit") if isinstance(git, Mapping) else git
-    fingerprints = about["data"]["fingerprints"]
+    about, trained = record.about, record.about["trained_with"]
+    versions, fingerprints = trained.get("versions") or {}, about["data"]["fingerprints"]
     rows = [
         ("run", record.run),
         ("exported", f"{about['made']}, by expkit {about['expkit_version']}"),
         ("trained with", ", ".join(f"{name} {version}" for name, version in versions.items())),
-        (
-            "code",
-            ", ".join(
-                filter(None, [_named("commit", commit), _named("sources", trained.get("sources"))])
-            ),
-        ),
+        ("code", _code(trained)),
         ("data fingerprints", ", ".join(f"{name} {each}" for name, each in fingerprints.items())),
         *((f"SHA-256 of {name}", digest) for name, digest in record.files.items()),
     ]
-    shown = [(label, without_places(text)) for label, text in rows if text]
     return [
         "## Origin",
-        Table(("", ""), shown).markdown(),
+        Table(("", ""), [(label, without_places(text)) for label, text in rows if text]).markdown(),
         "Trained by:",
         block(portable_command(run)),
         "## Licence",
@@ -346,5 +353,12 @@ def _origin(run: Run, record: ExportRecord) -> list[str]:
     ]
 
 
-def _named(label: str, value: object) -> str:
-    return f"{label} {value}" if value else ""
+def _code(trained: Mapping[str, Any]) -> str:
+    """The version of the code: the commit around the run, and the digest of expkit's sources."""
+    git, sources = trained.get("git") or {}, trained.get("sources")
+    parts = []
+    if git.get("commit"):
+        parts.append(f"commit {git['commit']}{' with changes' if git.get('dirty') else ''}")
+    if sources:
+        parts.append(f"sources of expkit {sources}")
+    return ", ".join(parts)

@@ -54,16 +54,15 @@ def compare_files(
         missing if each.outputs is None else each.outputs
         for each in predict_files(restored, paths, MAX_FILES)
     ]
-    given = [
-        missing if each.outputs is None else each.outputs[name]
-        for each in predict.predict_files(model, metadata, paths)
-    ]
+    done = list(predict.predict_files(model, metadata, paths))
+    given = [missing if each.outputs is None else each.outputs[name] for each in done]
     found = hold_together(
         np.array(expected, np.float64),
         np.array(given, np.float64),
         classifies=run.dataset.class_names is not None,
     )
-    return FromFiles(len(paths), found.num_equal, found.largest_difference)
+    reason = next((each.error for each in done if each.error), "")
+    return FromFiles(len(paths), found.num_equal, found.largest_difference, reason)
 
 
 def find_files(source: FileSource, split: Split, decoding: Decoding) -> list[Path]:

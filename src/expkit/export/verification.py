@@ -52,7 +52,7 @@ class FromFiles:
     num_files: int
     num_equal: int = 0
     largest_difference: float = 0.0  # of a probability, or of a number
-    reason: str = ""  # why there are no files
+    reason: str = ""  # why there are no files, or why predict.py cannot predict the first of some
 
     def passed(self, required: float) -> bool:
         """Tell whether enough are equal, to the nearest whole file: 63 of 64 are about 99 %."""

@@ -101,7 +101,12 @@ def open_model(folder: Path, metadata: Mapping[str, Any]) -> Model:
 
         hint = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(folder / "model.xml", "CPU", hint)
-        return lambda images: {name: each.copy() for name, each in zip(names, compiled(images))}
+
+        def run(images: Pixels) -> Outputs:
+            results = compiled(images)
+            return {name: results[name] for name in names}
+
+        return run
     except ImportError as error:
         raise UserError(f"{error}: pip install {package} numpy pillow") from error
     except Exception as error:  # an older runtime raises what it will

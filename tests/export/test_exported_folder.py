@@ -73,6 +73,7 @@ def test_the_held_out_files_are_predicted_alike_both_ways(made: Path) -> None:
     assert proof["passed"]
     files = proof["from_files"]
     assert (files["num_files"], files["num_equal"]) == (NUM_HELD_OUT, NUM_HELD_OUT)
+    assert files["agreement"] == 1
     assert files["largest_difference"] < 1e-4
 
 
@@ -84,7 +85,7 @@ def test_time_and_size_stand_beside_torch_s(made: Path) -> None:
     for kind in ("exported", "torch"):
         times = speed[kind]
         assert 0 < times["median_ms"] <= times["p95_ms"] <= times["p99_ms"]
-        assert times["num_runs"] >= 30
+        assert times["num_runs"] >= 10
 
 
 def test_the_script_writes_what_expkit_predict_writes(made: Path, run_here: Expkit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -185,6 +186,17 @@ def test_the_files_count_for_the_verdict() -> None:
         assert tried.passed == passes
         assert tried.to_json()["passed"] == passes
         assert tried.to_json()["from_files"]["num_equal"] == num_equal
+        assert tried.to_json()["from_files"]["agreement"] == num_equal / 64
+
+
+def test_what_is_no_number_is_null_in_the_record() -> None:
+    """JSON has no infinity: other programs could not read it."""
+    arrays = {"1": BatchResult(99, float("inf"))}
+    proof = Verification("val", True, 100, 0.9, arrays, None, FromFiles(4, 3, float("inf")))
+    record = json.loads(json.dumps(proof.to_json(), allow_nan=False))
+    assert record["largest_difference"] is None
+    assert record["batch_sizes"]["1"] == {"num_equal": 99, "largest_difference": None}
+    assert record["from_files"]["largest_difference"] is None
 
 
 def test_the_script_of_the_folder_is_the_package_s_to_the_byte(tmp_path: Path) -> None:

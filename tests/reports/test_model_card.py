@@ -36,7 +36,7 @@ PROOF: dict[str, Any] = {
         "shape": [8, 8, 1],
         "exported": LATENCY,
         "torch": {**LATENCY, "median_ms": 9.5},
-        "torch_threads": 1,
+        "threads": 2,
         "exported_bytes": 2_500_000,
         "torch_bytes": 1_250_000,
     },
@@ -117,6 +117,7 @@ def test_the_card_tells_what_the_records_say(folder: Path, tmp_path: Path) -> No
     assert "199 of 200 held-out samples (test)" in proof
     assert "99.50 % (98.0 to 100 %), at batch sizes 1, 7; 99.90 % are required" in proof
     assert "63 of 64 predictions of this folder equal those of `expkit predict`" in proof
+    assert "by 2 threads, measured in turns, 42 times each" in proof
     assert "| this file | 1.25 ms | 2.50 ms | 3.75 ms | 2.50 MB |" in proof
     assert "| torch | 9.50 ms | 2.50 ms | 3.75 ms | 1.25 MB |" in proof
     assert "calibration error" in section(card, "Calibration")
@@ -135,7 +136,7 @@ def test_no_path_of_a_machine_is_in_the_card(folder: Path, tmp_path: Path) -> No
 
 def test_a_file_that_failed_says_so_first(folder: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / NAME)
-    export_of(run, folder, {**PROOF, "passed": False})
+    export_of(run, folder, {**PROOF, "passed": False, "largest_difference": None})
     card = model_card(run, folder)
     assert card.index("**NOT GOOD: the file failed") < card.index("## How to use")
     assert "**NOT GOOD**" in section(card, "Verification")

@@ -158,7 +158,8 @@ def _speed_lines(verification: Verification) -> list[str]:
     own, torch = speed.exported, speed.torch
     return [
         f"  latency  median {own.median_ms:.2f} ms, 95 % within {own.p95_ms:.2f}, 99 % within "
-        f"{own.p99_ms:.2f} (torch {torch.median_ms:.2f}, {torch.p95_ms:.2f}, {torch.p99_ms:.2f})",
+        f"{own.p99_ms:.2f} (torch {torch.median_ms:.2f}, {torch.p95_ms:.2f}, {torch.p99_ms:.2f}), "
+        f"threads {speed.threads}",
         f"  size     {speed.exported_bytes / 1e6:.2f} MB (the weights in torch "
         f"{speed.torch_bytes / 1e6:.2f} MB)",
     ]

@@ -35,6 +35,7 @@ from expkit.records.exported import (
     MODEL_FILE,
     VERIFICATION,
     VERSION,
+    ExportedFolder,
     ExportRecord,
     Format,
     Precision,
@@ -101,7 +102,6 @@ def export(
         )
         write_json(folder / METADATA, record.to_json())
         write_script(folder, options.format)
-        num_bytes = sum((folder / name).stat().st_size for name in files)
         verification = replace(
             verification,
             from_files=compare_files(restored, parts, exported, folder),
@@ -109,7 +109,7 @@ def export(
                 OnBytes(restored.model, restored.normalizer),
                 exported,
                 restored.run.dataset.image_shape,
-                num_bytes,
+                ExportedFolder(folder, record),
             ),
         )
         write_json(folder / VERIFICATION, verification.to_json())

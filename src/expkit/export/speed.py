@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from expkit.models.exported import ExportedModel
+from expkit.models.runtimes import open_runtime
+from expkit.records.exported import ExportedFolder
 
-SECONDS = 1.0  # that are measured
-MIN_RUNS = 30  # of each, however long they take
+SECONDS = 2.0  # that are measured
+MIN_RUNS = 10  # of each, however long they take
 WARM_UP_RUNS = 3
 
 
@@ -34,19 +36,27 @@ class Speed:
     shape: Sequence[int]  # height, width, channels
     exported: Latency
     torch: Latency
-    torch_threads: int
+    threads: int  # of each
     exported_bytes: int
     torch_bytes: int  # of the weights
 
 
 def measure_speed(
-    reference: nn.Module, exported: ExportedModel, image_shape: Sequence[int], num_bytes: int
+    reference: nn.Module,
+    exported: ExportedModel,
+    image_shape: Sequence[int],
+    folder: ExportedFolder,
 ) -> Speed:
     """Time both on one image of the size that the model was trained on, in turns.
 
-    `reference` takes bytes, B x C x H x W; the file also resizes, here to the same size.
+    `reference` takes bytes, B x C x H x W; the file also resizes, here to the same size. It is
+    opened again, by as many threads as torch has.
     """
     channels, height, width = image_shape
+    threads = torch.get_num_threads()
+    record = folder.record
+    runtime = open_runtime(record.format, folder.model_file, tuple(record.outputs), threads)
+    exported = ExportedModel(runtime, exported.padded_size, record.batch, record.outputs)
     images_BCHW = torch.full((1, channels, height, width), 127.0)
     tall, wide = exported.padded_size
     images_BHWC = np.full((1, tall, wide, channels), 127, np.uint8)
@@ -60,8 +70,8 @@ def measure_speed(
         shape=[height, width, channels],
         exported=times["exported"],
         torch=times["torch"],
-        torch_threads=torch.get_num_threads(),
-        exported_bytes=num_bytes,
+        threads=threads,
+        exported_bytes=folder.num_bytes,
         torch_bytes=sum(each.nbytes for each in reference.state_dict().values()),
     )
 

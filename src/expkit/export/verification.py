@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -54,6 +55,10 @@ class FromFiles:
     largest_difference: float = 0.0  # of a probability, or of a number
     reason: str = ""  # why there are no files, or why predict.py cannot predict the first of some
 
+    @property
+    def agreement(self) -> float | None:
+        return self.num_equal / self.num_files if self.num_files else None
+
     def passed(self, required: float) -> bool:
         """Tell whether enough are equal, to the nearest whole file: 63 of 64 are about 99 %."""
         return self.num_files - self.num_equal <= round((1 - required) * self.num_files)
@@ -93,13 +98,26 @@ class Verification:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "passed": self.passed,
-            "agreement": self.agreement,
-            "agreement_interval": wilson(self.num_equal, self.num_samples),
-            "largest_difference": self.largest_difference,
-            **asdict(self),
-        }
+        """The content of verification.json, which has null where a number is not finite."""
+        files = self.from_files
+        tried = None if files is None else {**asdict(files), "agreement": files.agreement}
+        record: dict[str, Any] = _finite(
+            {
+                "passed": self.passed,
+                "agreement": self.agreement,
+                "agreement_interval": wilson(self.num_equal, self.num_samples),
+                "largest_difference": self.largest_difference,
+                **asdict(self),
+                "from_files": tried,
+            }
+        )
+        return record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def choose_split(splits: Mapping[str, Split], judged: str) -> Split:

@@ -238,18 +238,23 @@ def _verification(record: ExportRecord, proof: Mapping[str, Any]) -> list[str]:
         f", at batch sizes {', '.join(proof['batch_sizes'])}; "
         f"{percent(proof['required_agreement'])} are required. The largest difference of a "
         f"{'number' if record.about['class_names'] is None else 'probability'} is "
-        f"{proof['largest_difference']:.2g}."
+        f"{_difference(proof)}."
     ]
     files = proof.get("from_files")
     if files and files["num_files"]:
         sentences.append(
             f"From image files, {files['num_equal']} of {files['num_files']} predictions of this "
             "folder equal those of `expkit predict`, with a largest difference of "
-            f"{files['largest_difference']:.2g}."
+            f"{_difference(files)}."
         )
     elif files:
         sentences.append(f"Not tried from image files: {plain(files['reason'])}.")
     return ["## Verification", " ".join(sentences), *_speed(proof.get("speed"), record.batch)]
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    value = found["largest_difference"]
+    return "that is no number" if value is None else f"{value:.2g}"
 
 
 def _speed(speed: Mapping[str, Any] | None, batch: int | None) -> list[str]:
@@ -267,7 +272,8 @@ def _speed(speed: Mapping[str, Any] | None, batch: int | None) -> list[str]:
     height, width, _ = speed["shape"]
     return [
         f"One image of {height} x {width}{padded} on the processor of the machine that exported "
-        f"it, measured in turns, {speed['exported']['num_runs']} times each:",
+        f"it by {counted(speed['threads'], 'thread')}, measured in turns, "
+        f"{speed['exported']['num_runs']} times each:",
         Table(("", "median", "95 % within", "99 % within", "size"), rows).markdown(),
     ]
 

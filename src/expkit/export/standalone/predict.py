@@ -29,6 +29,8 @@ try:
 except ImportError as error:
     print(f"{error}: pip install onnxruntime numpy pillow", file=sys.stderr)
     raise SystemExit(2) from None
+except KeyboardInterrupt:  # they take a while
+    raise SystemExit(130) from None
 
 Pixels = npt.NDArray[np.uint8]  # an image is H x W x C, a batch N x H x W x C
 Outputs = Mapping[str, npt.NDArray[Any]]

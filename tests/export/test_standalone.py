@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported_folders import CLASSES, write_folder
+from exported_folders import CLASSES, write_folder, write_openvino_folder
 from PIL import Image
 
 from expkit.data.store import folder_tree
@@ -79,6 +79,18 @@ def test_images_of_many_sizes_get_their_own_predictions_in_order(main: Main) -> 
     assert [row["prediction"] for row in rows] == ["dark", "dark", "bright", "bright", "dark"]
     assert [row["confidence"] for row in rows] == ["1", "0.8", "1", "0.8", "0.6"]
     assert {row["error"] for row in rows} == {""}
+
+
+@pytest.mark.slow
+def test_openvino_s_files_are_run_by_the_same_script(main: Main) -> None:
+    """The outputs are taken by their names."""
+    write_openvino_folder(Path("exported"))
+    paint(Path("a.png"), 51)
+    paint(Path("b.png"), 204, (5, 5))
+    code, rows, _ = main("a.png", "b.png")
+    assert code == 0
+    assert [row["prediction"] for row in rows] == ["dark", "bright"]
+    assert [float(row["bright"]) for row in rows] == pytest.approx([0.2, 0.8])
 
 
 @pytest.mark.parametrize("num_images", [1, 3, 4, 7])

@@ -147,7 +147,7 @@ def test_the_findings_of_the_run_are_told_with_their_numbers(folder: Path, tmp_p
     finding = {
         "rule": "label_noise",
         "severity": "warning",
-        "sentence": "labels are wrong",
+        "sentence": "recall[*] is low, and labels are wrong",
         "cause": "see /home/me/secret/list.csv",
         "evidence": {"num_wrong": 7},
         "command": "expkit train",
@@ -162,7 +162,7 @@ def test_the_findings_of_the_run_are_told_with_their_numbers(folder: Path, tmp_p
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "recall", lambda _: summary)
         told = section(model_card(run, folder), "Findings")
-    assert "- **warning: label_noise**: labels are wrong." in told
+    assert "- **warning: label_noise**: recall[\\*] is low, and labels are wrong." in told
     assert "num wrong 7." in told
     assert "/home/me" not in told
 

@@ -44,6 +44,20 @@ def write_folder(folder: Path, *, batch: int | None = None, **changes: Any) -> M
     return metadata
 
 
+def write_openvino_folder(folder: Path) -> None:
+    """Write the same for OpenVINO: its converter takes the model that is written by hand."""
+    import openvino
+
+    write_folder(folder)
+    converted = openvino.convert_model(folder / "model.onnx")
+    openvino.save_model(converted, folder / "model.xml", compress_to_fp16=False)
+    (folder / "model.onnx").unlink()
+    files = {name: sha256_of(folder / name, folder) for name in ("model.xml", "model.bin")}
+    metadata = json.loads((folder / METADATA).read_text())
+    metadata |= {"format": "openvino", "files": files}
+    (folder / METADATA).write_text(json.dumps(metadata))
+
+
 def brightness_model(batch: int | None) -> onnx.ModelProto:
     shape = [batch or "batch", "height", "width", 3]
     axes = [

@@ -307,7 +307,8 @@ def _findings(summary: Summary) -> list[str]:
 
 def _of_anywhere(text: str) -> str:
     """A sentence without a machine's paths, and with a full stop."""
-    return f"{without_places(plain(text)).rstrip('.')}."
+    shown = without_places(plain(text)).rstrip(".")
+    return shown.replace("*", r"\*") + "."  # of recall[*], which two of would set in italics
 
 
 def _limits(metadata: DatasetMetadata, own: Summary, record: ExportRecord) -> list[str]:

@@ -24,6 +24,7 @@ from expkit.data.store.decoding import Decoding
 from expkit.export.standalone import predict
 from expkit.metrics.task_types import MAYBE
 from expkit.records.csv_cells import safe_cell
+from expkit.records.exported import VERSION
 from expkit.records.run.thresholds import Threshold, decide
 
 SOURCE = Path(predict.__file__)
@@ -167,6 +168,7 @@ def test_files_are_decoded_as_expkit_decodes_them(tmp_path: Path) -> None:
         (lambda: Path("exported/model.onnx").write_bytes(b"x"), "SHA-256 differs"),
         (lambda: Path("exported/model.onnx").unlink(), "model.onnx"),
         (lambda: Path("exported/metadata.json").write_text("{"), "metadata.json is damaged"),
+        (lambda: Path("exported/metadata.json").write_text("{}"), "of another version"),
         (lambda: Path("exported/metadata.json").unlink(), "metadata.json"),
         (lambda: Path("a.png").unlink(), "there is no file or folder 'a.png'"),
         (lambda: (Path("a.png").unlink(), Path("a.png").mkdir()), "no images were found in a.png"),
@@ -214,6 +216,13 @@ def test_predicted_numbers_have_a_column_each() -> None:
     assert predict.header(metadata, 3) == ["file", "x", "y", "error"]
     assert predict.row(done, metadata, 3) == ["a.png", "1.5", "-2", ""]
     assert predict.row(predict.Prediction(Path("b"), None, "why"), metadata, 3)[2:] == ["", "why"]
+
+
+def test_the_script_knows_the_version_that_is_written(tmp_path: Path) -> None:
+    """It refuses another one: whoever raises the version looks at the script, too."""
+    metadata = write_folder(tmp_path)
+    assert metadata["export_version"] == VERSION
+    assert predict.read_metadata(tmp_path) == metadata
 
 
 def test_the_columns_are_those_of_expkit_predict() -> None:

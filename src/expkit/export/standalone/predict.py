@@ -81,6 +81,8 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         metadata: dict[str, Any] = json.loads((folder / "metadata.json").read_bytes())
     except ValueError as error:
         raise UserError(f"metadata.json is damaged: {error}") from error
+    if metadata.get("export_version") != 1:
+        raise UserError("metadata.json is of another version than this script")
     return metadata
 
 
@@ -95,8 +97,10 @@ def open_model(folder: Path, metadata: Mapping[str, Any]) -> Model:
         if package == "onnxruntime":
             import onnxruntime
 
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3  # errors alone
             session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
             return lambda images: dict(zip(names, session.run(names, {"images": images})))
         import openvino
@@ -126,7 +130,7 @@ def list_images(given: Iterable[Path]) -> list[Path]:
         elif not path.is_dir():
             raise UserError(f"there is no file or folder '{path}'")
         found = []
-        for folder, folders, names in os.walk(path):
+        for folder, folders, names in os.walk(path):  # of a file: nothing
             folders[:] = [name for name in folders if not name.startswith(".")]
             files = [Path(folder) / name for name in names if not name.startswith(".")]
             found += [each for each in files if each.suffix.lower() in suffixes]

@@ -235,7 +235,7 @@ def _verification(record: ExportRecord, proof: Mapping[str, Any]) -> list[str]:
         f"**{verdict}**: run by its own runtime, the file predicts on {equal:,} of {total:,} "
         f"{held} samples ({plain(proof['split'])}) what the model in torch does, "
         f"{percent(equal / total)} ({formatting.interval('accuracy', proof['agreement_interval'])})"
-        f", at batch sizes {', '.join(proof['batch_sizes'])}; "
+        f", at batch size {', '.join(proof['batch_sizes'])}; "
         f"{percent(proof['required_agreement'])} are required. The largest difference of a "
         f"{'number' if record.about['class_names'] is None else 'probability'} is "
         f"{_difference(proof)}."

@@ -17,6 +17,8 @@ from expkit.data.store.split import Split, as_bytes
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
+from expkit.export.from_files import compare_files, write_script
+from expkit.export.speed import measure_speed
 from expkit.export.target_folder import made_aside
 from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
@@ -33,6 +35,7 @@ from expkit.records.exported import (
     MODEL_FILE,
     VERIFICATION,
     VERSION,
+    ExportedFolder,
     ExportRecord,
     Format,
     Precision,
@@ -80,6 +83,7 @@ def export(
     """Write, prove and describe a model in a folder, which is whole or not there."""
     from expkit.export.about import describe
     from expkit.export.file_predictions import write_records
+    from expkit.reports.model_card import write_card
 
     about = describe(restored.run, temperature)
     with made_aside(target) as folder:
@@ -97,8 +101,20 @@ def export(
             about=about,
         )
         write_json(folder / METADATA, record.to_json())
+        write_script(folder, options.format)
+        verification = replace(
+            verification,
+            from_files=compare_files(restored, parts, exported, folder),
+            speed=measure_speed(
+                OnBytes(restored.model, restored.normalizer),
+                exported,
+                restored.run.dataset.image_shape,
+                ExportedFolder(folder, record),
+            ),
+        )
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+        write_card(restored.run, folder)
     return verification
 
 

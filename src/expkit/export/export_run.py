@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def export_model(
     _write(graph, metadata.image_shape[0], options, json.dumps(about), file)
     runtime = open_runtime(options.format, file, tuple(graph.output_names))
     exported = ExportedModel(runtime, decoding.padded_size, options.batch, graph.output_names)
-    split = choose_split(as_bytes(parts.splits), metadata.judged_split)
+    split = choose_split(as_bytes(parts.splits))
     say(f"verify  on {len(split):,} samples of {split.name}")
     return verify(restored, exported, split, options), exported
 

@@ -15,7 +15,7 @@ from expkit.data.store.decoding import Decoding, UnreadableImageError
 from expkit.data.store.labelled_files import FileSource
 from expkit.data.store.split import Split
 from expkit.export.standalone import predict
-from expkit.export.verification import FromFiles, hold_together
+from expkit.export.verification import FromFiles, choose_split, hold_together
 from expkit.models.exported import ExportedModel
 from expkit.records.exported import SCRIPT, Format
 from expkit.runner.components import Parts
@@ -41,7 +41,7 @@ def compare_files(
     source = build_part(config.dataset, "dataset", config.trust)
     if not isinstance(source, FileSource):
         return FromFiles(0, reason=f"the samples of {run.dataset.name} are not image files")
-    few = parts.splits[run.dataset.judged_split].spread_out(MAX_FILES)
+    few = choose_split(parts.splits).spread_out(MAX_FILES)
     paths = find_files(source, few, decoding_of(run.dataset))
     if not paths:
         return FromFiles(0, reason="no file decodes to its sample any more")

@@ -74,7 +74,8 @@ def test_risk_is_not_drawn_where_every_order_is_the_best(
 ) -> None:
     """All right; and numbers are neither right nor wrong."""
     run = classes_run(tmp_path, ["clean", "pit"], per_class=4)
-    right = with_predictions(run, ranks=np.zeros_like(judged(run).ranks))
+    given = judged(run)
+    right = with_predictions(run, ranks=np.zeros_like(given.ranks), targets=given.predictions)
     assert draw_risk_coverage(right, tmp_path) == []
     assert draw_risk_coverage(position_run(tmp_path), tmp_path) == []
     assert drawn == []

@@ -67,11 +67,11 @@ def main(words: Sequence[str]) -> int:
 
 def name_runs(runs: Sequence[Run]) -> dict[str, Run]:
     """Each run once: by its name, or by its path where another has the same name."""
-    by_path = {run.path.resolve(): run for run in runs}
-    names = [path.name for path in by_path]
+    each_once = list({run.path.resolve(): run for run in runs}.values())
+    names = [run.name for run in each_once]
     return {
-        path.name if names.count(path.name) == 1 else str(run.path): run
-        for path, run in by_path.items()
+        name if names.count(name) == 1 else str(run.path): run
+        for name, run in zip(names, each_once, strict=True)
     }
 
 

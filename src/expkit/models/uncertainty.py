@@ -70,6 +70,15 @@ def uncertainty_of(
     return (-(log_p_BC.exp() * log_p_BC).sum(-1)).clamp_min(0)
 
 
+def predict_with_uncertainty(model: nn.Module, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits and each sample's uncertainty, which an exported file computes itself."""
+    if (own := getattr(model, "forward_with_uncertainty", None)) is not None:
+        logits_BC, uncertainties_B = own(images_BCHW)
+        return logits_BC, uncertainties_B
+    logits_BC, log_variance_BC = model.forward_with_log_variance(images_BCHW)
+    return logits_BC, uncertainty_of(logits_BC, log_variance_BC)
+
+
 def fixed_noise(num_outputs: int) -> Tensor:
     """Draw the noise of every evaluation: always the same."""
     drawn = torch.Generator().manual_seed(0)

@@ -196,7 +196,7 @@ def _model_maker(
 ) -> Callable[..., nn.Module]:
     """The config's net for this data, or the exported file that is evaluated."""
     if evaluated is not None and evaluated.exported is not None:
-        return partial(open_exported, evaluated.exported, config.trust)
+        return partial(open_exported, evaluated, config.trust, config.device.get("threads"))
     return partial(
         make_model,
         config.model,

@@ -31,6 +31,7 @@ from expkit.models.runtimes import open_runtime
 from expkit.records.exported import (
     METADATA,
     MODEL_FILE,
+    RECORDS,
     VERIFICATION,
     VERSION,
     ExportRecord,
@@ -80,6 +81,7 @@ def export(
     """Write, prove and describe a model in a folder, which is whole or not there."""
     from expkit.export.about import describe
     from expkit.export.file_predictions import write_records
+    from expkit.reports.run.pages import refresh
 
     about = describe(restored.run, temperature)
     with made_aside(target) as folder:
@@ -94,11 +96,12 @@ def export(
             files=files,
             outputs=exported.output_names,
             run=restored.run.name,
-            about=about,
+            about={**about, "config": dict(restored.run.trained.recorded_config)},
         )
         write_json(folder / METADATA, record.to_json())
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+    refresh(target / RECORDS, plots=False)  # pages have the folder's own name
     return verification
 
 

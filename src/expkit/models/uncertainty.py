@@ -8,7 +8,7 @@ that of a model which has seen too few of them.
 from __future__ import annotations
 
 import math
-from typing import Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ def uncertainty_of(
     return (-(log_p_BC.exp() * log_p_BC).sum(-1)).clamp_min(0)
 
 
-def predict_with_uncertainty(model: nn.Module, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+def predict_with_uncertainty(model: Any, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits and each sample's uncertainty, which an exported file computes itself."""
     if (own := getattr(model, "forward_with_uncertainty", None)) is not None:
         logits_BC, uncertainties_B = own(images_BCHW)

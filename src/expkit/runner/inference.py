@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -86,23 +86,21 @@ def _predict_by_file(
     for start in range(0, len(paths), size):
         chunk = paths[start : start + size]
         results = list(decode_all(chunk, as_it_is, silent))
+        images = {i: each for i, each in enumerate(results) if isinstance(each, np.ndarray)}
         found: dict[int, FilePrediction] = {}
-        for places in _of_one_size(results):
-            outputs = model.run(np.stack([results[place] for place in places]))
+        for places in _of_one_size(images):
+            outputs = model.run(np.stack([images[place] for place in places]))
             for row, place in enumerate(places):
                 found[place] = _from_file(chunk[place], outputs, row)
         for place, (path, result) in enumerate(zip(chunk, results, strict=True)):
             yield found.get(place) or FilePrediction(path, None, str(result))
 
 
-def _of_one_size(
-    results: Sequence[npt.NDArray[np.uint8] | UnreadableImageError],
-) -> Iterator[list[int]]:
+def _of_one_size(images: Mapping[int, npt.NDArray[np.uint8]]) -> Iterator[list[int]]:
     """The places of images that go through a graph together: of one size, and not too many."""
     by_size: dict[tuple[int, ...], list[int]] = {}
-    for place, result in enumerate(results):
-        if isinstance(result, np.ndarray):
-            by_size.setdefault(result.shape, []).append(place)
+    for place, image in images.items():
+        by_size.setdefault(image.shape, []).append(place)
     for (height, width, _), places in by_size.items():
         most = max(1, MAX_PIXELS // (height * width))
         for start in range(0, len(places), most):

@@ -59,6 +59,8 @@ def main(words: Sequence[str]) -> int:
         from expkit.runner.remedy_trials import try_remedies
 
         ((name, run),) = runs.items()
+        if run.exported is not None:
+            raise run.exported.refuse("it is not trained", "expkit diagnose RUN --try")
         return try_remedies(run, findings[name], arguments.epochs, arguments.trust)
     _print_json(findings, across) if arguments.json else _print(runs, findings, across)
     everything = [*across, *(finding for each in findings.values() for finding in each)]

@@ -19,7 +19,9 @@ DESCRIPTION = (
 
 def main(words: Sequence[str]) -> int:
     parser = Parser("expkit latency", description=DESCRIPTION)
-    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "run", help="a path, a unique part of a run's name, or last; an exported folder"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="fp32")
     parser.add_argument("--batch", type=count, default=1, help="images at once (default 1)")
@@ -30,7 +32,7 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
-    weights = run.weights
+    weights, exported = run.weights, run.trained.exported
     with without_collector():
         from expkit.runner.restoring import restore
         from expkit.training.latency import measure_latency
@@ -42,8 +44,10 @@ def main(words: Sequence[str]) -> int:
     figures = {
         "device": restored.device.reason,
         **measure_latency(restored.model, restored.device, shape, arguments.seconds),
-        "file_bytes": weights.stat().st_size,
+        "file_bytes": exported.num_bytes if exported else weights.stat().st_size,
     }
+    if exported is not None:  # its runtime does not tell
+        figures = {k: v for k, v in figures.items() if k not in ("parameters", "macs")}
     with explain_disk_errors(run.path):
         write_json(run.path / "latency.json", figures)
     print(screen(run.name, figures))
@@ -61,7 +65,14 @@ def screen(name: str, figures: dict[str, Any]) -> str:
         f"99 % within {figures['p99_ms']:.2f} ms, worst {figures['max_ms']:.2f} ms "
         f"({figures['num_runs']} runs)",
         f"  speed    {figures['samples_per_second']:,.0f} images/s at the median",
-        f"  size     {figures['parameters']:,} parameters, {figures['file_bytes'] / 1e6:.1f} MB "
-        f"on disk, {figures['macs'] / 1e6:,.1f} million multiply-adds an image",
+        f"  size     {_size(figures)}",
     ]
     return "\n".join(lines)
+
+
+def _size(figures: dict[str, Any]) -> str:
+    on_disk = f"{figures['file_bytes'] / 1e6:.1f} MB on disk"
+    if "parameters" not in figures:
+        return on_disk
+    macs = f"{figures['macs'] / 1e6:,.1f} million multiply-adds an image"
+    return f"{figures['parameters']:,} parameters, {on_disk}, {macs}"

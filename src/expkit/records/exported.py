@@ -134,6 +134,14 @@ class ExportedFolder:
                     fix=f"bring it back from a copy, or export it again: {self.command}",
                 )
 
+    def refuse(self, why: str, fix: str) -> UserError:
+        """The answer to a command that asks of an exported model what only its run can do."""
+        return UserError(
+            f"'{one_line(self.path.name)}' is an exported model: {why}",
+            where=str(self.model_file),
+            fix=fix.replace("RUN", shlex.quote(one_line(self.record.run))),
+        )
+
     @property
     def command(self) -> str:
         """The command that exports such a file of its run."""

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# kept even where the shell says not to: a suite starts a hundred processes
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines lint \
 	format docs bench golden faults experiments clean

@@ -36,6 +36,16 @@ for recipe in scan_line_reference "${ablations[@]}"; do page "$recipe" scan_line
 train -m +ablation=puzzle_repairs
 expkit report "$(latest sweep)" --to experiments/puzzle_repairs
 
+for recipe in logo_efficientnet logo_vit_plain logo_resnet18 logo_vit_plan; do
+    run "$recipe" device.threads=1
+done
+page logo_efficientnet logo_vit_plain
+page logo_vit_plain
+page logo_resnet18 logo_vit_plain
+page logo_vit_plan logo_vit_plain logo_resnet18
+train -m +ablation=logo_plan device.threads=1
+expkit report "$(latest sweep)" --to experiments/logo_plan
+
 if [ -n "$cherry" ]; then
     for recipe in cherry_small_conv cherry_resnet18_scratch cherry_small_two_stage; do
         run "$recipe" dataset.root="$cherry"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import io
 import json
 import os
 import shutil
@@ -15,7 +17,16 @@ from pathlib import Path
 
 import pytest
 from made_once import made_once
-from running_expkit import TINY, WITHOUT_TORCH, Done, Expkit, expkit_command, train_quietly
+from PIL import Image
+from running_expkit import (
+    TINY,
+    WITHOUT_TORCH,
+    Done,
+    Expkit,
+    expkit_command,
+    train_quietly,
+    without_plots,
+)
 
 # two workers with two threads each would wait for one another on two cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,6 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for place, item in enumerate(same):
             if place not in quick:
                 item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests and what they import out of each search for garbage."""
+    from choices_read_once import read_choices_once  # which a controller of workers needs not
+
+    read_choices_once()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,9 +98,15 @@ def expkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expkit:
 
 @pytest.fixture
 def run_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Expkit:
-    """Runs `expkit WORDS` in this process: torch is loaded once for all tests that use it."""
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Expkit]:
+    """Runs `expkit WORDS` in this process: torch is loaded once for all tests that use it.
+
+    What it trains has its plots where the test is marked `draws`.
+    """
     from expkit.cli import dispatch
 
     monkeypatch.chdir(tmp_path)
@@ -91,7 +117,23 @@ def run_here(
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
-    return run
+    with contextlib.nullcontext() if "draws" in request.keywords else without_plots():
+        yield run
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """Pages without images, which take seconds."""
+    with without_plots():
+        yield
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each figure is made, and its file is a pixel: most of a plot's time is its rendering."""
+    stream = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(stream, "PNG")
+    monkeypatch.setattr("expkit.reports.plots.style._encode_pixels", lambda *_: stream.getvalue())
 
 
 class Torchless:
@@ -101,7 +143,12 @@ class Torchless:
 
     def run(self, words: Sequence[str], folder: Path) -> Done:
         if self.process is None:
-            command = [sys.executable, "-c", WITHOUT_TORCH]
+            command = [
+                sys.executable,
+                "-c",
+                WITHOUT_TORCH,
+                str(Path(__file__).with_name("support")),
+            ]
             pipe = subprocess.PIPE
             self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         assert self.process.stdin is not None

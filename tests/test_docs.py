@@ -60,6 +60,7 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert [target for target in local if not (path.parent / target).exists()] == []
 
 
+@pytest.mark.draws
 def test_every_file_of_a_run_is_named_on_the_page_of_its_format(run_here: Expkit) -> None:
     page = (ROOT / "docs" / "run_folder.md").read_text("utf-8")
     first_column = re.findall(r"^\| (`[^|]*`) \|", page, re.M)

@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from expkit.augment import pipeline
 from expkit.augment.pipeline import Augmentation
 from expkit.config.instantiate import build_part
 from expkit.config.paths import builtin_conf
@@ -38,6 +39,15 @@ def _compose(*words: str) -> dict[str, Any]:
 
 def build(name: str, *words: str) -> Augmentation:
     augmentation: Augmentation = build_part(choice(name, *words), "augment")
+    return augmentation
+
+
+def with_probability(words: tuple[str, ...], p: float) -> Augmentation:
+    """Nothing but the transform that the words add as `new`."""
+    node = choice("none", *words)
+    assert "p" in node["transforms"]["new"]
+    node["transforms"]["new"]["p"] = p
+    augmentation: Augmentation = build_part(node, "augment")
     return augmentation
 
 
@@ -119,9 +129,9 @@ def test_a_seed_decides_everything(name: str) -> None:
 def test_every_transform_follows_its_probability_and_the_seed(words: tuple[str, ...]) -> None:
     """Never at p=0, always at p=1, and with the same draws from the same seed."""
     images = pictures()
-    never = build("none", *words, "augment.transforms.new.p=0.0")
+    never = with_probability(words, 0.0)
     assert torch.equal(augmented(never, images, seed=1), images)
-    always = build("none", *words, "augment.transforms.new.p=1.0")
+    always = with_probability(words, 1.0)
     always.check(tuple(images.shape[1:]))
     result = augmented(always, images, seed=1)
     assert ((result - images).abs().amax(dim=(1, 2, 3)) > 0).all()
@@ -228,6 +238,15 @@ def test_a_transform_is_overridden_and_left_out_by_name() -> None:
     assert node["transforms"]["affine"]["degrees"] == 30
 
 
+def test_mixing_does_without_kornia(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no transform need not wait for it."""
+    monkeypatch.setitem(sys.modules, "kornia", None)  # an import fails
+    assert "kornia" not in vars(pipeline)
+    mixing = Augmentation(mixup_alpha=1)
+    mixing.mix(torch.rand(2, 3, 4, 4), torch.tensor([0, 1]), 2)
+
+
+@pytest.mark.slow
 def test_kornia_is_loaded_for_its_transforms_alone() -> None:
     """Whoever augments nothing, or only mixes, does not wait for it."""
     code = (

@@ -21,6 +21,8 @@ from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.reports.run.temperature_fit import predictions_at
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 NAMES = ("clean", "pit")
 TRUE = 0.8  # of the samples are right, whatever the model says
 
@@ -244,6 +246,7 @@ def test_a_run_of_numbers_has_nothing_to_calibrate(run_here: Expkit) -> None:
     assert "only probabilities are calibrated" in done.err
 
 
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("change", [{"temperature": 1e9}, {"version": 99}, {"log_loss": 3}])
 def test_a_file_that_is_no_temperature_is_refused(run_here: Expkit, change: dict[str, Any]) -> None:
     """It may be a stranger's, or of a later version; the advice says what to remove."""

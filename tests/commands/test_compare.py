@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_once import made_once
 from PIL import Image
 from running_expkit import Expkit
 from synthetic_runs import (
@@ -36,13 +37,16 @@ OUTPUTS = Path("outputs")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs on digits, made once: a weak one, a strong one, and one that failed at a gate."""
-    parent = tmp_path_factory.mktemp("made")
-    for name, share, size in (("narrow", 0.8, 32), ("wide", 0.95, 128)):
-        config = config_of(batch_size=size)
-        path = f"20260101_1200_{name}"
-        refresh(classes_run(parent, name=path, share_right=share, config=config).path, plots=False)
-    failed_gate_run(parent, name="20260101_1200_gate")
-    return parent
+
+    def make(parent: Path) -> None:
+        for name, share, size in (("narrow", 0.8, 32), ("wide", 0.95, 128)):
+            config = config_of(batch_size=size)
+            path = f"20260101_1200_{name}"
+            run = classes_run(parent, name=path, share_right=share, config=config)
+            refresh(run.path, plots=False)
+        failed_gate_run(parent, name="20260101_1200_gate")
+
+    return made_once(tmp_path_factory, "compared", make)
 
 
 @pytest.fixture
@@ -413,6 +417,21 @@ def test_why_there_is_no_test_is_told_by_its_own_reason(run_here: Expkit, output
     vary(1, "wide", accuracy=None)
     done = run_here("compare", "narrow", "wide_1")
     assert "not compared: not both have a figure of accuracy" in done.out
+
+
+def test_a_metric_that_is_newer_than_a_run_is_measured_of_its_predictions(
+    run_here: Expkit, outputs: Path
+) -> None:
+    """Its digest knows nothing of AURC; of all runs, as they have one definition."""
+    (narrow,) = outputs.glob("*_narrow")
+    record = read_json(narrow / "digest.json")
+    aurc = record["metrics"][record["judged_split"]]["aurc"]
+    for metrics in record["metrics"].values():
+        del metrics["aurc"]
+    write_json(narrow / "digest.json", record)
+    done = run_here("compare", "narrow", "wide", "--metric", "aurc")
+    assert done.code == 0, done.err
+    assert f"{aurc:.4g}" in done.out
 
 
 def test_seeds_do_not_tell_of_other_samples(run_here: Expkit, outputs: Path) -> None:

@@ -18,11 +18,10 @@ from expkit.records.files import read_json
     [("line_baseline", "20260101_110000_line_baseline"), ("line", "20260101_110000_line_2")],
 )
 def test_a_named_run_is_known_by_its_config(
-    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
 ) -> None:
     """`baseline` is not a newer `line_baseline`; `line_2` may be a second run of `line`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
     named = "line" if name == "line" else "baseline"
     puzzle_run(Path("outputs"), 2, 2, name=f"20260101_100000_{named}", config=config_of(name=named))
     puzzle_run(Path("outputs"), 2, 2, name=folder, config=config_of(name=name))
@@ -35,10 +34,9 @@ def test_a_named_run_is_known_by_its_config(
 
 
 def test_report_writes_a_page_and_keeps_the_notes(
-    run_here: Expkit, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_here: Expkit, tiny_run: Path, tmp_path: Path
 ) -> None:
     """What a person wrote under Notes survives a refresh from other runs."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
     for name in ("first", "second"):
         shutil.copytree(tiny_run, tiny_run.with_name(tiny_run.name.replace("tiny", name)))
     assert run_here("report", "first", "second", "--to", "experiments/pair").code == 0

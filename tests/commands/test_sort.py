@@ -302,6 +302,19 @@ def test_bad_rules_are_refused(greys: Path, run_here: Expkit, rules: str, told: 
     assert not Path("out").exists()
 
 
+def test_a_property_that_cannot_be_loaded_is_no_fault_of_a_training(
+    greys: Path, run_here: Expkit
+) -> None:
+    """The advice was a train command, whose config has no properties."""
+    Path("own_broken.py").write_text("1 / 0\n")
+    rules = "properties: {x: own_broken.x}\nclasses: {a: {x: '> 1'}, b: {x: '< 1'}}"
+    Path("rules.yaml").write_text(rules)
+    done = run_here("sort", "raw", "--to", "out", "--rules", "rules.yaml")
+    assert (done.code, "own_broken.py:1" in done.err) == (2, True), done.err
+    assert "EXPKIT_TRACEBACK=1" in done.err
+    assert "train" not in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
 
-from expkit.config.compose import change_parts, flags_last
+from expkit.config.compose import change_parts, compose_and_run, flags_last
 from expkit.config.hydra_files import CheckedFiles
+from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.errors import UserError
 
 
@@ -75,3 +79,29 @@ def test_a_file_that_names_callbacks_is_refused_before_hydra_builds_them(
     with pytest.raises(UserError, match="Hydra's callbacks") as caught:
         result.load_config(place.removesuffix(".yaml"))
     assert caught.value.details["where"] == str(path)
+
+
+def test_a_config_is_shown_as_a_run_has_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not how words of a stage's own parts, a base and criteria of a class wait aside."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["expkit"])
+    words = [
+        *("procedure.train.optimizer.lr=0.25", "+procedure.train.optimizer.amsgrad=true"),
+        *("optimizer=sam", "optimizer.base=sgd", "optimizer.base.momentum=0.5"),
+        "procedure.train.optimizer=adam",
+        *('criteria={recall[*]: "> 0.85"}', "--cfg", "job"),
+    ]
+    GlobalHydra.instance().clear()
+    compose_and_run(words, Task(lambda _: 0, never, lambda _: []))
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert not [key for key in (*shown, *shown["procedure"]["train"]) if key.startswith("_cha")]
+    own = shown["procedure"]["train"]["optimizer"]
+    assert (own["lr"], own["amsgrad"]) == (0.25, True)
+    assert shown["optimizer"]["base"]["momentum"] == 0.5
+    assert shown["criteria"]["recall[*]"] == "> 0.85"
+
+
+def never(_: object) -> Outcome:
+    raise AssertionError("nothing runs")

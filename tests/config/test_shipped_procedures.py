@@ -26,6 +26,7 @@ def stages_of(word: str) -> dict[str, Mapping[str, Any]]:
     return {str(name): stage for name, stage in config.items() if stage is not None}
 
 
+@pytest.mark.broad(8)
 @pytest.mark.parametrize("word", SHIPPED)
 def test_every_shipped_procedure_composes_to_whole_stages(word: str) -> None:
     """One that names a group twice, or keeps a few keys of a stage that it lacks, cannot run."""

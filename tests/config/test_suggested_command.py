@@ -54,7 +54,7 @@ WHOLE = [
 ]
 
 
-@pytest.mark.broad(6)
+@pytest.mark.broad(4)
 @pytest.mark.parametrize(("typed", "proposed"), WHOLE)
 def test_advice_keeps_the_other_words_and_is_taken_as_it_stands(
     typed: str, proposed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

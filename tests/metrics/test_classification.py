@@ -40,6 +40,12 @@ def test_calibration_by_hand() -> None:
     assert measure(made)["calibration_error"] == pytest.approx(4 / 5 * 0.15 + 1 / 5 * 0.4)
 
 
+def test_aurc_by_hand() -> None:
+    """Right, wrong, right, right from the surest on: none, 1/2, 1/3 and 1/4 of those kept wrong."""
+    made = of_two([1, 0, 1, 1], [0.9, 0.8, 0.7, 0.6])
+    assert measure(made)["aurc"] == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+
+
 def test_certainty_has_a_bin() -> None:
     """A probability of 1 lies in the last bin, one of 1/2 in the eighth."""
     found = Calibration.of(of_two([1, 0], [1.0, 0.5]))

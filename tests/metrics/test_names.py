@@ -31,6 +31,13 @@ def test_ece_is_the_short_name_of_the_calibration_error() -> None:
     assert is_lower_better("ece")
 
 
+def test_aurc_can_be_asked_as_the_calibration_error_can() -> None:
+    """By the name that records have for it; a lower area is better."""
+    refuse_unknown("val/aurc")
+    assert is_lower_better("aurc")
+    assert is_lower_better("test/aurc")
+
+
 @pytest.mark.parametrize(
     ("name", "measure"),
     [

@@ -122,7 +122,7 @@ def test_every_metric_that_can_be_resampled_has_a_difference() -> None:
     """Also the areas and F1; the calibration error has none, as every resample is biased."""
     ours, theirs = (told(mask) for mask in masks(150, 30, 10, 60))
     found = differences(ours, theirs)
-    assert found.keys() == measure(ours).keys() - {"calibration_error"}
+    assert found.keys() == measure(ours).keys() - {"calibration_error", "aurc"}
     assert all(each.interval is not None for each in found.values())
 
 
@@ -216,7 +216,7 @@ def test_parts_sum_to_the_difference() -> None:
         sides.append(ClassPredictions("val", names, *args))
     figures = [figures_of(side) for side in sides]
     parts = contributions_of(*sides, figures[0])
-    assert parts.keys() == figures[0].keys() - {"accuracy", "calibration_error"}
+    assert parts.keys() == figures[0].keys() - {"accuracy", "calibration_error", "aurc"}
     for name in parts.keys() - {"auroc", "average_precision"}:
         gap = figures[0][name] - figures[1][name]
         assert parts[name].values.sum() == pytest.approx(gap, abs=1e-6)

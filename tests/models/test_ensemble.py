@@ -10,6 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from expkit.models.ensemble import Ensemble
+from expkit.models.uncertainty import (
+    Uncertain,
+    predicts_uncertainty,
+    uncertainty_of,
+    with_uncertainty,
+)
+from expkit.runner.stages.combination import lack_of_uncertainty
+from expkit.training.predictor import as_predictor
 
 IMAGES = torch.zeros(1, 1, 2, 2)
 
@@ -23,6 +31,16 @@ class Constant(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         return self.logits.expand(len(images_BCHW), -1)
+
+
+class Unsure(Constant):
+    """Predicts the noise of its logits, too."""
+
+    predicts_uncertainty = True
+
+    def forward_with_log_variance(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        logits_BC = self(images_BCHW)
+        return logits_BC, torch.full_like(logits_BC, 1.0)
 
 
 def saying(*logits: float, dtype: torch.dtype = torch.float32) -> Callable[..., nn.Module]:
@@ -80,3 +98,38 @@ def test_members_learn_nothing_of_each_other() -> None:
     """Their weights lie side by side, each below its number."""
     net = Ensemble([saying(1.0), saying(2.0)], image_shape=(1, 2, 2), num_outputs=1)
     assert list(net.state_dict()) == ["members.0.logits", "members.1.logits"]
+
+
+@pytest.mark.parametrize("combine", ["probabilities", "logits"])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_the_uncertainty_is_the_mean_of_the_members(combine: str, temperature: float) -> None:
+    """Of one that is sure and one that is not; a temperature divides logits of each and noise."""
+    sure, unsure = Unsure([8.0, 0.0]), Unsure([0.0, 0.0])
+    members = [lambda each=each, **_: each for each in (sure, unsure)]
+    net = Ensemble(members, combine, image_shape=(1, 2, 2), num_outputs=2)  # type: ignore[arg-type]
+    predictor = as_predictor(net.eval(), temperature)
+    model: nn.Module | Uncertain = predictor
+    assert predicts_uncertainty(model)
+    outputs, uncertainties = with_uncertainty(model, IMAGES)
+    low, high = (
+        # noise of variance e at temperature 1, e / 4 at 2
+        uncertainty_of(
+            each(IMAGES) / temperature, torch.full((1, 2), 1.0 - 2 * math.log(temperature))
+        ).item()
+        for each in (sure, unsure)
+    )
+    assert low < 0.25 * high
+    assert uncertainties.tolist() == pytest.approx([(low + high) / 2], abs=1e-6)
+    assert torch.equal(outputs, predictor(IMAGES))
+
+
+def test_no_uncertainty_where_a_member_predicts_none() -> None:
+    """A mean over some of them would be that of another ensemble; the record says so."""
+    mixed = [Unsure([1.0, 0.0]), Constant([1.0, 0.0]), Unsure([0.0, 1.0])]
+    net = Ensemble(
+        [lambda each=each, **_: each for each in mixed], image_shape=(1, 2, 2), num_outputs=2
+    )
+    assert not predicts_uncertainty(net)
+    said = "; no uncertainty is recorded: 1 of them predicts none"
+    assert lack_of_uncertainty(list(net.members)) == said
+    assert lack_of_uncertainty(mixed[1:2]) == lack_of_uncertainty(mixed[:1]) == ""

@@ -59,6 +59,7 @@ def two_steps(make: Make, *, on: bool) -> tuple[dict[str, Tensor], int]:
     return net.state_dict(), sum(kept.values())
 
 
+@pytest.mark.broad(3)
 @pytest.mark.parametrize(
     "make",
     [

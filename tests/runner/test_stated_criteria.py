@@ -134,7 +134,7 @@ def test_a_latency_may_be_asked_of_any_model_and_is_of_no_split() -> None:
         check_criteria({"latency_seconds": "< 0"}, DIGITS)
 
 
-@pytest.mark.parametrize("name", ["max_predicted_fraction", "ece", "recall[*]"])
+@pytest.mark.parametrize("name", ["max_predicted_fraction", "ece", "aurc", "recall[*]"])
 def test_figures_of_classes_are_refused_where_numbers_are_predicted(name: str) -> None:
     """The criteria that fit are named."""
     with pytest.raises(UserError, match="regression targets") as caught:

@@ -324,9 +324,10 @@ def without_override() -> Iterator[None]:
         assert libc.capset(ctypes.byref(header), data) == 0
 
 
-def quick_picture(_: object, file: object, **__: object) -> None:
-    """A figure's file without the figure: drawing takes longer than all else that is asked here."""
-    Path(os.fspath(file)).write_bytes(b"drawn\n")  # type: ignore[call-overload]
+def draw_quickly(patch: pytest.MonkeyPatch) -> None:
+    """Write files without their figures: drawing takes longer than all else that is asked here."""
+    for encode in ("_encode_pixels", "_encode_lines"):
+        patch.setattr(f"expkit.reports.plots.style.{encode}", lambda *_: b"drawn\n")
 
 
 @pytest.fixture
@@ -343,7 +344,7 @@ def arena(
     monkeypatch.setenv("COLUMNS", "100")  # argparse wraps by it
     monkeypatch.setattr(sys, "argv", ["expkit"])
     if "draws" not in request.keywords:
-        monkeypatch.setattr("matplotlib.figure.Figure.savefig", quick_picture)
+        draw_quickly(monkeypatch)
     made = Arena(tmp_path, exhibits, lambda: tuple(capfd.readouterr()))
     made.prepare()
     monkeypatch.chdir(made.work)

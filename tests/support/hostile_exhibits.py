@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile_arena import quick_picture
+from hostile_arena import draw_quickly
 from made_once import made_once
 from PIL import Image
 
@@ -37,7 +37,7 @@ def exhibits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _make_all(_: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", quick_picture)
+        draw_quickly(patch)
         draw_images(Path("images"))
         _make("finished", *FOLDER_WORDS)
         shutil.copytree("outputs/finished", "outputs/interrupted")

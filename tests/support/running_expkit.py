@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 # a puzzle of 6 pieces and a few steps: everything happens, nothing takes long
 TINY_GATES = (
@@ -25,6 +27,10 @@ TINY = (*TINY_GATES, "procedure.train.max_epochs=4")
 WITHOUT_TORCH = """
 import contextlib, io, json, os, sys
 from expkit.cli import dispatch
+sys.path.append(sys.argv[1])
+from choices_read_once import read_choices_once
+sys.path.pop()
+read_choices_once()
 out = sys.stdout
 for line in sys.stdin:
     words, folder = json.loads(line)
@@ -55,12 +61,20 @@ def expkit_command(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-c", "from expkit.cli import main; main()", *words]
 
 
+@contextlib.contextmanager
+def without_plots() -> Iterator[None]:
+    """Draw no plot: they take most of a small run's time, and have tests of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
+        yield
+
+
 def train_quietly(*words: str) -> None:
-    """A training in this process, in the working directory, that must pass."""
+    """A training in this process, in the working directory, that must pass; without its plots."""
     from expkit.cli import dispatch
 
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), without_plots():
         code = dispatch(("train", *words))
     assert code == 0, said.getvalue()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import json
 import math
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +80,7 @@ def write_run(
     for stage in stages:
         folder.append_stage(stage)
     if predictions:
-        folder.write_predictions(predictions)
+        _write_predictions(folder, predictions)
     if picture is not None:
         for layout in metadata.layouts.values():
             stream = io.BytesIO()
@@ -90,6 +93,19 @@ def write_run(
     return Run(folder.path)
 
 
+_TABLES: dict[str, bytes] = {}  # that of a whole puzzle takes a second to write
+
+
+def _write_predictions(folder: RunFolder, predictions: Sequence[Predictions]) -> None:
+    key = hashlib.sha256(pickle.dumps(predictions)).hexdigest()
+    path = folder.path / "predictions.csv"
+    if key not in _TABLES:
+        folder.write_predictions(predictions)
+        _TABLES[key] = path.read_bytes()
+    path.write_bytes(_TABLES[key])
+
+
+@functools.cache
 def landscape(height: int, width: int) -> np.ndarray:
     """Sky, hills and some grain, so that an image drawn over it meets light and dark."""
     y, x = np.mgrid[0:height, 0:width] / max(height, width)

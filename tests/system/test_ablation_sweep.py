@@ -70,6 +70,7 @@ def test_the_recipe_and_each_change_alone_run_over_the_seeds(
     assert "ablation" not in jobs[1].run.config
 
 
+@pytest.mark.slow
 def test_a_change_that_cannot_be_is_refused_once_and_named(
     run_here: Expkit, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def class_weights(run: Path) -> list[dict[str, object]]:
     return [signal for signal in signals if signal["kind"] == "class_weights"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_weights_of_classes_and_draws(
     whole: Path, run_here: Expkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_resumed_run_has_the_same_weights_of_classes_and_draws(
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
+@pytest.mark.draws
 def test_its_records_pages_and_predictions_have_the_uncertainty(
     whole: Path, run_here: Expkit
 ) -> None:
@@ -85,6 +87,7 @@ def test_its_records_pages_and_predictions_have_the_uncertainty(
     summary = json.loads((whole / "summary.json").read_text())
     assert [f["rule"] for f in summary["findings"] if f["severity"] != "info"] == []
     assert set(summary["selective"]["test"]) == {"confidence", "uncertainty"}
+    assert run_here("plot", str(whole)).code == 0
     plots = {path.stem for path in (whole / "plots").iterdir()}
     assert plots >= {"class_weights_train", "risk_coverage"}
     assert "| uncertainty |" in (whole / "report.md").read_text()

@@ -142,7 +142,7 @@ def check_screen(done: Done, *parts: str) -> None:
         assert part in done.err
 
 
-@pytest.mark.broad(20)
+@pytest.mark.broad(14)
 @pytest.mark.parametrize(("words", "what", "hint"), BEFORE_TORCH)
 def test_wrong_words_are_refused_before_torch(
     words: tuple[str, ...], what: str, hint: str, run_without_torch: Expkit, tmp_path: Path
@@ -218,7 +218,7 @@ def test_a_disk_that_fills_up_loses_nothing(
         return real_write(descriptor, data)
 
     monkeypatch.setattr(os, "write", write)
-    done = run_here("train", *TINY)
+    done = run_here("train", *TINY, "procedure=full")
     check_screen(done, "the disk is full", "expkit resume")
     monkeypatch.setattr(os, "write", real_write)
     assert run_here("resume", "last").code == 0

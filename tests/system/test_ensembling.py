@@ -33,11 +33,8 @@ Ensemble = Callable[..., tuple[Done, Run | None]]
 
 
 @pytest.fixture
-def members(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[Run]:
+def members(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> list[Run]:
     """Two seeds of one recipe, and a third run that began as the first did."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
     def train(_: Path) -> None:
         train_quietly(*DIGITS, "seed=0", "name=m0")
@@ -158,6 +155,7 @@ def test_a_soup_is_the_mean_of_weights_with_batch_norm_made_anew(
     assert run.config["model"] == members[0].config["model"]
 
 
+@pytest.mark.slow
 def test_a_soup_of_other_starts_is_warned_of(ensemble: Ensemble) -> None:
     done, run = ensemble("m0", "m1", "--combine", "soup")
     assert run is not None
@@ -232,6 +230,7 @@ def test_words_are_refused_as_everywhere(ensemble: Ensemble) -> None:
     assert "two members or more" in done.err
 
 
+@pytest.mark.slow
 def test_records_go_where_the_user_says(ensemble: Ensemble, tmp_path: Path) -> None:
     done, run = ensemble(
         "m0", "m1", "output_dir=mine", "criteria.accuracy='> 0.999'", "--name", "x"
@@ -284,6 +283,7 @@ def test_findings_of_it_speak_of_its_members(ensemble: Ensemble, members: list[R
     assert Evidence.of(members[0]).trains
 
 
+@pytest.mark.slow
 def test_a_sweep_names_its_seeds(ensemble: Ensemble, members: list[Run], tmp_path: Path) -> None:
     """Any folder of runs does; an unfinished one is left out with a word."""
     folder = tmp_path / "seeds"
@@ -297,14 +297,11 @@ def test_a_sweep_names_its_seeds(ensemble: Ensemble, members: list[Run], tmp_pat
     assert len(json.loads((run.path / "ensemble.json").read_text())["members"]) == 2
 
 
+@pytest.mark.slow
 def test_a_regression_has_the_mean_of_its_outputs(
-    tmp_path_factory: pytest.TempPathFactory,
-    tmp_path: Path,
-    run_here: Expkit,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, run_here: Expkit
 ) -> None:
     """Without a word on how; probabilities are refused with the way that is right."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
     words: tuple[Any, ...] = (
         *("dataset.rows=2", "dataset.columns=3", "dataset.piece_size=16"),
         *("dataset.target=position", "loss=mse", "criteria=none", "procedure=full"),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from running_expkit import Done
+from running_expkit import Done, without_plots
 
 CLASSES = {"bright": 160, "dark": 0, "middle": 80}
 TRAIN = (
@@ -71,17 +71,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     write_images(folder / "A" / "train", CLASSES, 12, 1)
     write_images(folder / "A" / "val", CLASSES, 4, 2)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_plots():
         assert dispatch_in(folder, ("train", *TRAIN), patch) == 0
     return folder
 
 
 @pytest.fixture
 def evaluate(
-    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    undrawn: None,
 ) -> Evaluate:
     """Runs `expkit evaluate a WORDS`, without the plots, which take most of the time."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
 
     def run(*words: str) -> Evaluated:
         before = set((world / "outputs").glob("2*"))

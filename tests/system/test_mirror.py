@@ -112,6 +112,7 @@ def test_a_kill_at_any_time_leaves_a_mirror_that_goes_on(
     assert results(copy) == results(whole)
 
 
+@pytest.mark.draws
 def test_a_whole_runs_mirror_is_a_run_like_it(tmp_path: Path, run_here: Expkit) -> None:
     """Everything but the lock and what is said of the mirror itself; it shows as finished."""
     assert run_here("train", *WORDS, "mirror=drive", "mirror.every_minutes=600").code == 0
@@ -147,6 +148,7 @@ def test_a_run_outlives_its_mirror_and_says_so(
     assert done.out.count("mirror_failed") == 1  # in the closing screen alone
 
 
+@pytest.mark.slow
 def test_a_recorded_mirror_is_used_where_a_copy_is_in_it(
     tmp_path: Path, whole: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_recorded_mirror_is_used_where_a_copy_is_in_it(
     assert results(copy) == results(run) == results(whole)
 
 
+@pytest.mark.broad(5)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -204,6 +207,7 @@ def test_a_mirror_in_a_wrong_place_is_refused_before_anything_is_made(
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
+@pytest.mark.slow
 def test_a_recipe_may_name_its_mirror_in_short(
     tmp_path: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_folder_is_trained_on(
     assert all(np.isfinite(record["train/loss"]) for record in history)
 
 
+@pytest.mark.draws
 @pytest.mark.slow
 def test_mapped_and_resident_runs_are_the_same(
     run_here: Expkit, tmp_path: Path, pictures: Path

@@ -31,12 +31,6 @@ DIGITS = (
 TEMPERATURE = 2.5
 
 
-@pytest.fixture(autouse=True)
-def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take most of the time, and have tests of their own."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
-
-
 @pytest.fixture
 def trained(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     """A run on few digits with criteria of a command line, trained once a session."""
@@ -172,6 +166,7 @@ def test_thresholds_decide_on_the_probabilities_that_they_were_chosen_on(
     assert rows_of(run_here(*words, "--no-calibration"))[0] == row
 
 
+@pytest.mark.broad(2)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -55,6 +55,7 @@ def test_the_head_is_trained_first_and_then_all(run_here: Expkit, tmp_path: Path
     assert {record["stage"] for record in rates} == {"head", "full"}
 
 
+@pytest.mark.draws
 @pytest.mark.slow
 def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Path) -> None:
     """Log 4's two stages: every figure of the end is of one class more."""
@@ -94,6 +95,28 @@ def test_mistakes_on_unseen_folds_become_a_class(run_here: Expkit, tmp_path: Pat
         for text in ((path / "predictions.csv").read_text() for path in (run, again))
     ]
     assert columns[0] == columns[1]
+
+
+@pytest.mark.slow
+def test_each_fold_has_the_minutes_of_the_stage_that_it_is_like(
+    run_here: Expkit, tmp_path: Path
+) -> None:
+    """No time at all: one epoch each, as the stage itself; its 500 would be trained to the end."""
+    done = run_here(
+        "train",
+        *DIGITS,
+        "procedure=two_stage",
+        "procedure.binary.max_epochs=500",
+        "procedure.binary.max_minutes=1e-6",
+        "procedure.three_way.max_epochs=1",
+        "procedure.collect.num_folds=3",
+        "~procedure.overfit_1",
+        "~procedure.overfit_10",
+    )
+    assert done.code == 0, done.out
+    stages = stages_of(only_run(tmp_path))
+    assert (stages["binary"]["num_epochs"], stages["collect"]["num_epochs"]) == (1, 3)
+    assert "minutes ended a fold after 1 of 500 epochs" in str(stages["collect"]["reason"])
 
 
 @pytest.mark.slow

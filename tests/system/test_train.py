@@ -17,6 +17,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.draws
 def test_a_run_leaves_everything_that_the_issue_names(run_here: Expkit, tmp_path: Path) -> None:
     """Gates, training and evaluation run, and every file of the run folder is there."""
     done = run_here("train", *TINY)
@@ -99,6 +100,7 @@ def test_an_unmet_criterion_gives_exit_code_1(run_here: Expkit, tmp_path: Path) 
     assert [criterion["met"] for criterion in summary["criteria"]] == [False]
 
 
+@pytest.mark.draws
 @pytest.mark.broad(1)
 @pytest.mark.parametrize(
     "words",
@@ -121,6 +123,7 @@ def test_every_choice_runs_to_its_end(words: tuple[str, ...], run_here: Expkit) 
     assert done.code == 0, done.err
 
 
+@pytest.mark.draws
 @pytest.mark.slow
 def test_digits_are_judged_on_test_and_chosen_on_val(run_here: Expkit, tmp_path: Path) -> None:
     """The verdict is measured on samples that had no say in the choice of the epoch."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from expkit.errors import UserError, nearest_of
 from expkit.metrics.class_patterns import matching_classes
+from expkit.metrics.classification import measure as measure_all
 from expkit.metrics.classification import most_predicted
-from expkit.metrics.names import CLASS_METRICS, ON_DEMAND, Measure
+from expkit.metrics.names import CLASS_METRICS, METRICS, ON_DEMAND, Measure
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.files import made_whole
 from expkit.records.find_runs import find_runs
@@ -196,7 +197,9 @@ def choose_metrics(rows: Sequence[RunRow], wanted: str | None) -> tuple[list[Run
     measure = Measure.parse(wanted)
     wanted = measure.name
     is_of_classes = measure.metric in CLASS_METRICS and measure.class_name is not None
-    if is_of_classes or measure.metric in ON_DEMAND["classification"]:
+    is_on_demand = is_of_classes or measure.metric in ON_DEMAND["classification"]
+    is_newer = measure.class_name is None and measure.metric in METRICS["classification"]
+    if is_on_demand or (is_newer and any(row.figure(wanted) is None for row in rows)):
         rows = [_with_asked(row, measure) for row in rows]
     if all(row.figure(wanted) is None for row in rows):
         raise UserError(
@@ -222,12 +225,13 @@ def _splits(names: Iterable[str]) -> list[str]:
 
 
 def _with_asked(row: RunRow, measure: Measure) -> RunRow:
-    """A metric of one class, or of the worst, stands in the summary alone."""
+    """A metric of one class, or of the worst, stands in the summary alone; one newer than a run's
+    summary is measured of its predictions."""
     split = measure.split_of(row.judged_split)
     classes, metrics = recall(row.run)["classes"], dict(row.metrics)
     for each in dict.fromkeys([split, *({"val"} & classes.keys())]):  # val chooses what is shown
         if measure.class_name is None:
-            value = _most_predicted(row.run, each)
+            value = _of_all(row.run, each, measure.metric)
         else:
             value = _of_class(classes.get(each, ()), measure)
         metrics[each] = {**metrics.get(each, {}), measure.unsplit: value}
@@ -244,11 +248,13 @@ def _of_class(classes: Sequence[Mapping[str, Any]], measure: Measure) -> float |
     return None if None in values else min(values, default=None)
 
 
-def _most_predicted(run: Run, split: str) -> float | None:
+def _of_all(run: Run, split: str, metric: str) -> float | None:
     predictions = run.predictions.get(split)
     if not isinstance(predictions, ClassPredictions):
         return None
-    return most_predicted(predictions)[1] / len(predictions.targets)
+    if metric == "max_predicted_fraction":
+        return most_predicted(predictions)[1] / len(predictions.targets)
+    return measure_all(predictions).get(metric)
 
 
 def _baseline(groups: Sequence[Recipe], path: Path | None) -> Recipe:

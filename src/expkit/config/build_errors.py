@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from expkit.config.paths import conf_folders, list_groups
 from expkit.config.user_code import find_here, own_folder
 from expkit.errors import UserError
 
@@ -33,10 +34,18 @@ def explain_failure(node: Mapping[str, Any], key: str, build: Callable[[], Any])
         raise UserError(
             f"{full_key} cannot be built: {_reason(cause)}",
             where=f"{where}\n{place}",
-            fix=_how_to_let_in(cause)
-            or f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
-            "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)",
+            fix=_how_to_let_in(cause) or _where_to_look(key),
         ) from error
+
+
+def _where_to_look(key: str) -> str:
+    """The commands that show more; what is no key of a run's config is of another command."""
+    if "/" in key or re.split(r"\W", key)[0] not in list_groups(conf_folders()):
+        return "EXPKIT_TRACEBACK=1 before the command   (shows how it came there)"
+    return (
+        f"expkit train ... --cfg job --package {key}   (shows what it was given)\n"
+        "EXPKIT_TRACEBACK=1 expkit train ...   (shows how it came there)"
+    )
 
 
 def _reason(cause: BaseException) -> str:

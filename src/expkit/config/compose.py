@@ -20,7 +20,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from expkit.config.criteria_words import spell_criteria
-from expkit.config.hydra_files import BUILT_BY_HYDRA, callbacks_refused, read_checked_files
+from expkit.config.hydra_files import (
+    BUILT_BY_HYDRA,
+    callbacks_refused,
+    read_checked_files,
+    show_configs_as_used,
+)
 from expkit.config.multirun.hydra_task import Task, name_sweep
 from expkit.config.override_errors import (
     explain_composition,
@@ -175,6 +180,7 @@ def prepare_hydra() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     Plugins.instance().register(OwnConfFolder)
     read_checked_files()
+    show_configs_as_used()
     _forget_replaced_choices()
 
 

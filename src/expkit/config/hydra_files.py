@@ -1,4 +1,4 @@
-"""Hydra's reading of choices from files, with what would hang it refused first."""
+"""Hydra's reading of choices from files, what would hang it refused first, and its showing them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
+from expkit.config.criteria_words import name_criteria
+from expkit.config.stage_parts import write_out
 from expkit.errors import UserError
 from expkit.safe_yaml import refuse_bombs
 
@@ -75,3 +78,20 @@ def _builds_by_hydra(name: str, result: ConfigResult) -> bool:
 def read_checked_files() -> None:
     """Let Hydra read the files of choices in this way from now on."""
     SourcesRegistry.instance().types[CheckedFiles.scheme()] = CheckedFiles
+
+
+_hydras_own = Hydra.get_sanitized_cfg
+
+
+def _as_used(self: Hydra, cfg: DictConfig, cfg_type: str) -> DictConfig:
+    shown = _hydras_own(self, cfg, cfg_type)
+    plain = OmegaConf.to_container(shown, resolve=False)
+    if cfg_type == "hydra" or not isinstance(plain, dict):
+        return shown
+    whole = write_out({str(key): value for key, value in plain.items()})
+    return OmegaConf.create({**whole, "criteria": name_criteria(whole.get("criteria") or {})})
+
+
+def show_configs_as_used() -> None:
+    """Let `--cfg` print what a run has, and not how its words wait to be written out."""
+    Hydra.get_sanitized_cfg = _as_used  # type: ignore[method-assign]

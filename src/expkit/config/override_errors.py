@@ -25,7 +25,8 @@ from expkit.config.paths import (
     list_groups,
     values_to_give,
 )
-from expkit.config.suggestions import Choices, advise
+from expkit.config.stage_parts import OWN_PARTS, set_aside, with_whole_base
+from expkit.config.suggestions import Choices, advise, advise_part
 from expkit.config.targets.check import check_part
 from expkit.errors import UserError, nearest_of
 
@@ -74,7 +75,7 @@ def explain_sweep(words: Sequence[str]) -> None:
 def find_fault(words: Sequence[str]) -> UserError | None:
     """Find the first override that is wrong, and say why; None where none can be named."""
     try:
-        _check_words(words)
+        _check_words(set_aside(words))
     except UserError as explained:
         return explained
     except Exception:
@@ -263,6 +264,9 @@ def _compose(choices: Sequence[Override], folders: Sequence[Path]) -> Mapping[st
         config = hydra.compose("config", overrides=[*texts, f"hydra.searchpath=[{places}]"])
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
+    optimizer = plain.get("optimizer")
+    if isinstance(optimizer, dict):
+        plain["optimizer"] = with_whole_base(optimizer, "optimizer")
     return {str(key): value for key, value in plain.items()}
 
 
@@ -338,7 +342,11 @@ def _no_such_key(
     )
     names = keys if above else [*keys, "experiment"]
     path, prefix = override.key_or_group.split("."), ".".join([*above, ""])
-    advice = advise(path, (override.input_line or "").partition("=")[2], config, choices)
+    value = (override.input_line or "").partition("=")[2]
+    if len(path) == 2 and path[0] in OWN_PARTS and isinstance(node, Mapping):
+        advice = advise_part(path[0], path[0], node, path[1], value, choices)
+    else:
+        advice = advise(path, value, config, choices)
     group = GROUPS_OF_MAPPINGS.get(".".join(above))
     takes_away = override.is_delete() or (group is not None and override.value() is None)
     if takes_away:

@@ -9,16 +9,18 @@ was used. Hydra cannot change a key of a part that is only named yet: such words
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expkit.config.choice_defaults import chosen_values
 from expkit.config.key_synonyms import CHOICES, names_for, squeezed
 from expkit.config.paths import conf_folders, list_choices
+from expkit.config.suggestions import BASE, Choices, advise_part, may_take
+from expkit.config.targets.annotations import spelled
 from expkit.errors import UserError, nearest_of
 
 OWN_PARTS = ("optimizer", "schedule", "loss")
-BASE = "base"  # of an optimizer that is built on another
 CHANGED, ADDED, CHOICE = "_changed_", "_added_", "_choice_"
 Part = Mapping[str, Any]
 
@@ -104,22 +106,28 @@ def _write_out(holder: Part, given: Any, group: str, key: str, run: Any = None) 
     elif isinstance(given, Mapping) and ("_target_" in given or run is None):
         node = dict(given)
     else:  # some keys of the run's
-        node = _changed(dict(run or {}), given or {}, key, adds=False)
+        node = _changed(dict(run or {}), given or {}, key, group, adds=False)
     for aside, adds in ((CHANGED, False), (ADDED, True)):
-        node = _changed(node, (holder.get(aside) or {}).get(group) or {}, key, adds=adds)
-    if isinstance(node.get(BASE), str):
-        node[BASE] = _read_base(node[BASE], f"{key}.{BASE}")
-    return node
+        node = _changed(node, (holder.get(aside) or {}).get(group) or {}, key, group, adds=adds)
+    return with_whole_base(node, key)
 
 
-def _changed(node: dict[str, Any], changes: Part, key: str, *, adds: bool) -> dict[str, Any]:
+def with_whole_base(node: Part, key: str) -> dict[str, Any]:
+    """A part whose base is a mapping, too, where it has one."""
+    base = node.get(BASE)
+    return {**node, BASE: _read_base(base, f"{key}.{BASE}")} if isinstance(base, str) else {**node}
+
+
+def _changed(
+    node: dict[str, Any], changes: Part, key: str, group: str, *, adds: bool
+) -> dict[str, Any]:
     """A part with other values, of which a new key is refused unless it is to be added."""
     for name, value in changes.items():
         if name == CHOICE:
             continue
         full = f"{key}.{name}"
-        if name not in node and not adds and name != "_target_":
-            raise _no_such_key(name, value, node, key)
+        if name not in node and name != "_target_" and not (adds and may_take(node, group, name)):
+            raise _no_such_key(name, value, node, key, group)
         if not isinstance(value, Mapping) or "_target_" in value:
             node[name] = value
             continue
@@ -128,26 +136,40 @@ def _changed(node: dict[str, Any], changes: Part, key: str, *, adds: bool) -> di
             inner = value[CHOICE]
         if name == BASE and isinstance(inner, str):
             inner = _read_base(inner, full)
+        if name == BASE and isinstance(inner, Mapping) and "lr" in node:
+            for each in value:
+                if "lr" in names_for(each) and each not in inner:
+                    raise _rate_of_base(each, value[each], key)
         if isinstance(inner, Mapping):
-            node[name] = _changed(dict(inner), value, full, adds=adds)
+            node[name] = _changed(dict(inner), value, full, group, adds=adds)
         else:
             node[name] = dict(value)
     return node
 
 
-def _no_such_key(name: str, value: object, node: Part, key: str) -> UserError:
-    keys = [each for each in node if not each.startswith("_")]
-    near = next((each for each in names_for(name) if each in keys), None)
-    nearest = near or nearest_of(name, keys)
-    adding = (
-        f"expkit train ... '+{key}.{name}={value}'   (where it takes what its choice leaves out)"
-    )
+def _no_such_key(name: str, value: object, node: Part, key: str, group: str) -> UserError:
+    choices = Choices([group], conf_folders())
+    advice = advise_part(key, group, with_whole_base(node, key), name, spelled(value), choices)
+    first = advice.words[0] if advice.words else []
+    adds = any(word.startswith("+") for word in first)
+    shown = first[0] if len(first) > 1 else "".join(first).partition("=")[0]
     return UserError(
         f"there is no key '{key}.{name}'",
-        where=f"{key}.{name}={value}",
-        nearest=nearest and f"{key}.{nearest}",
-        allowed=", ".join(keys),
-        fix=None if nearest else adding,
+        where=f"{key}.{name}={spelled(value)}",
+        nearest=None if adds else shown or None,
+        allowed=", ".join(each for each in node if not each.startswith("_")),
+        fix=f"expkit train {shlex.join(first)}"
+        if first
+        else f"expkit list {group}   (choices that may have it)",
+    )
+
+
+def _rate_of_base(name: str, value: object, key: str) -> UserError:
+    return UserError(
+        "the learning rate is that of the optimizer around it, which its base takes over",
+        where=f"{key}.{BASE}.{name}={spelled(value)}",
+        nearest=f"{key}.lr",
+        fix=f"expkit train {key}.lr={spelled(value)}",
     )
 
 

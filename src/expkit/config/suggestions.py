@@ -24,6 +24,7 @@ from expkit.config.targets.module_paths import locate
 from expkit.config.targets.trust import refuse_words
 from expkit.errors import UserError, nearest_of
 
+BASE = "base"  # of an optimizer that is built on another
 # mappings whose names a user may add to; others hold what their part or the run takes
 OPEN = frozenset({"criteria", "reference", "ablation", "hydra"})
 
@@ -93,6 +94,22 @@ def advise(path: Sequence[str], value: str, config: Mapping[str, Any], choices: 
     return Advice(others, remark=f"expkit list {group}" if group else None)
 
 
+def advise_part(
+    key: str, group: str, node: Mapping[str, Any], name: str, value: str, choices: Choices
+) -> Advice:
+    """The words for a key that a part lacks which stands at `key`, as a stage's own optimizer.
+
+    They are a key of its own or of the optimizer that it is built on, or a choice that has it.
+    """
+    found = advise([group, name], value, {group: node}, choices)
+    base = node.get(BASE)
+    is_other_choice = bool(found.words) and found.words[0][0].startswith(f"{group}=")
+    if is_other_choice and isinstance(base, Mapping):
+        return advise_part(f"{key}.{BASE}", group, base, name, value, choices)
+    words = [[each.replace(group, key, 1) for each in words] for words in found.words]
+    return Advice(words, found.remark)
+
+
 def _said_of_others(name: str, value: str) -> Advice | None:
     """The answer to a word that no key here stands for."""
     if name.lower() in NOT_SET:
@@ -142,6 +159,13 @@ def _takes(node: Mapping[str, Any], path: Sequence[str], name: str) -> bool:
         return _is_in_source(name, target)
     signature = signature_of(target, key, role)
     return signature is None or signature.takes_any or name in signature.parameters
+
+
+def may_take(node: Mapping[str, Any], group: str, name: str) -> bool:
+    """Tell whether a key can be added: refused only where a part of expkit's own has no such."""
+    target = str(node.get("_target_", ""))
+    is_open = "_target_" not in node or not is_expkits(target, group)
+    return is_open or _takes(node, [group], name)
 
 
 def _is_in_source(argument: str, target: str) -> bool:

@@ -147,6 +147,14 @@ class TrainingCurves:
         return self.num_epochs + TimeBudget(float(minutes), most).epochs_left(self.records)
 
     @property
+    def may_have_patience(self) -> bool:
+        """Tell whether a patience can be advised: there is none yet, and no last epoch has a task.
+
+        Epochs whose weights are averaged are the last, so the two are refused together.
+        """
+        return self.config.get("patience") is None and not self.config.get("swa_epochs")
+
+    @property
     def planned_steps(self) -> int:
         return self.num_steps * self.max_epochs // self.num_epochs
 

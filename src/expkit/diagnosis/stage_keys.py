@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from expkit.config.stage_parts import BASE, OWN_PARTS, own_parts
+from expkit.config.stage_parts import OWN_PARTS, own_parts
+from expkit.config.suggestions import BASE
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 

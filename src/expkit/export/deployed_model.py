@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from expkit.data.store.decoding import Decoding
 from expkit.data.store.normalizer import Normalizer
 from expkit.export.pillow_resize import PillowResize
-from expkit.models.uncertainty import fixed_noise, predicts_uncertainty, uncertainty_of
+from expkit.models.uncertainty import fixed_noise, predicts_uncertainty, with_uncertainty
 
 INPUT = "images"
 
@@ -23,7 +23,6 @@ class DeployedModel(nn.Module):
 
     scale_C: Tensor
     shift_C: Tensor
-    noise_T1C: Tensor
 
     def __init__(
         self, model: nn.Module, decoding: Decoding, normalizer: Normalizer, num_classes: int | None
@@ -36,8 +35,8 @@ class DeployedModel(nn.Module):
         self.register_buffer("shift_C", normalizer.shift_C)
         self.classifies = num_classes is not None
         self.has_uncertainty = self.classifies and predicts_uncertainty(model)
-        if self.has_uncertainty:
-            self.register_buffer("noise_T1C", fixed_noise(num_classes or 1))
+        if num_classes is not None:
+            fixed_noise(num_classes)  # drawn now: no graph holds a generator
 
     @property
     def output_names(self) -> Sequence[str]:
@@ -54,10 +53,8 @@ class DeployedModel(nn.Module):
         dtype = next((each.dtype for each in self.model.parameters()), torch.float32)
         images_BCHW = normalized_BCHW.to(dtype)
         if self.classifies and predicts_uncertainty(self.model):
-            logits_BC, log_variance_BC = self.model.forward_with_log_variance(images_BCHW)
-            uncertainty = [
-                uncertainty_of(logits_BC.float(), log_variance_BC.float(), self.noise_T1C)
-            ]
+            logits_BC, uncertainties_B = with_uncertainty(self.model, images_BCHW)
+            uncertainty = [uncertainties_B]
         else:
             logits_BC, uncertainty = self.model(images_BCHW), []
         logits_BC = logits_BC.float()

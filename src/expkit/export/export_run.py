@@ -17,8 +17,9 @@ from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
-from expkit.export.files import trace, write_onnx, write_openvino
+from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
 from expkit.export.target_folder import made_aside
+from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
     Verification,
     choose_split,
@@ -137,6 +138,7 @@ def _in_precision(model: nn.Module, precision: Precision) -> nn.Module:
 
 
 def _write(graph: DeployedModel, channels: int, options: Options, about: str, file: Path) -> None:
+    program = None
     try:
         program = trace(graph, channels, options.batch)
         if options.format == "onnx":
@@ -144,16 +146,19 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
         elif options.format == "openvino":
             write_openvino(program, graph, about, file)
         else:
-            torch.export.save(program, file, extra_files={METADATA: about})
-    except UserError:
-        raise
+            write_torch_export(program, about, file)
     except Exception as error:  # whatever an exporter raises of an operation that it lacks
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first if program is None else reason_of(program, error)
+        others = [each for each in MODEL_FILE if each != options.format]
+        # code of the model, as len(images), that makes a number of what should stay open
+        is_fixed = "Constraints violated (batch)" in str(error)
+        another = f"another format: --format {' or '.join(others)}"
+        fix = "a fixed number of images at once: --batch 1" if is_fixed else another
         raise UserError(
             f"the model cannot be written as {options.format}: {reason:.300}",
             where=f"--format {options.format}",
-            fix="another format: --format onnx, torch_export or openvino\n"
-            "EXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
+            fix=f"{fix}\nEXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
         ) from error
 
 

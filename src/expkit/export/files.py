@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from expkit.export.deployed_model import INPUT, DeployedModel
+from expkit.records.exported import METADATA
 
 LARGEST_SIDE = 32_768  # pixels of an image: an upper bound makes the graph's sizes plain numbers
 EXAMPLE_SIZE = (3, 37, 53)  # odd numbers, and no two alike: whatever depends on them is seen
@@ -26,7 +27,7 @@ def trace(model: DeployedModel, channels: int, batch: int | None) -> torch.expor
         for axis, name in ((1, "height"), (2, "width"))
     }
     free = {} if batch else {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad(), without_chatter():
+    with torch.no_grad(), without_chatter(), _without_fused_attention():
         return torch.export.export(
             model, (images,), dynamic_shapes={INPUT: {**free, **sides}}, strict=False
         )
@@ -63,6 +64,23 @@ def write_openvino(
         port.get_tensor().set_names({name})
     converted.set_rt_info(about, "expkit")
     openvino.save_model(converted, to, compress_to_fp16=False)
+
+
+def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Path) -> None:
+    """Write torch's own file."""
+    with without_chatter():
+        torch.export.save(program, to, extra_files={METADATA: about})
+
+
+@contextlib.contextmanager
+def _without_fused_attention() -> Iterator[None]:
+    """Leave out torch's one operation for a whole encoder layer, which no format has."""
+    is_enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_enabled)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.log_loss import log_losses
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import rank_metrics
+from expkit.metrics.selective_prediction import risk_coverages
 from expkit.metrics.task_types import TOP, has_top5
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def _measure_classes(predictions: ClassPredictions) -> dict[str, float]:
     if has_top5(len(predictions.class_names)):
         metrics["top5_accuracy"] = float(np.mean(predictions.ranks < TOP))
     macro = ClassCounter.of(predictions).count().macro()
+    curve = risk_coverages(predictions).get("confidence")
     return {
         **metrics,
         **{name: float(value) for name, value in macro.items()},
         **rank_metrics(predictions),
         "log_loss": float(losses_of(predictions).mean()),
         "calibration_error": calibration_error(predictions),
+        "aurc": math.nan if curve is None else curve.area,
     }
 
 

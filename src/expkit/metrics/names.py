@@ -22,6 +22,7 @@ METRICS: Mapping[Task, Mapping[str, str]] = {
         "average_precision": "area under precision over recall: of the second of two, else mean",
         "log_loss": "mean of -ln(probability of the right class)",
         "calibration_error": "mean distance of confidence from accuracy over 15 bins (ECE)",
+        "aurc": "mean error rate over all fractions kept of the most confident (risk-coverage)",
     },
     "regression": {
         "mae": "mean absolute error over all targets",
@@ -73,7 +74,10 @@ FRACTION = frozenset(
 
 # the others are better when higher; `loss` is the history's
 LOWER_IS_BETTER = frozenset(
-    {"loss", "log_loss", "calibration_error", "max_predicted_fraction", "mae", "rmse", *LATENCY}
+    {
+        *("loss", "log_loss", "calibration_error", "aurc", "max_predicted_fraction"),
+        *("mae", "rmse", *LATENCY),
+    }
 )
 
 # of which an objective may name one; held_out is val, or what a run is judged on without it

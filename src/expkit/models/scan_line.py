@@ -76,7 +76,7 @@ class ScanLineTransformer(nn.Module):
         """Return the encoder's output for every token: B x T x width."""
         tokens_BTD: Tensor = self.embed(images_BCHW.permute(0, 2, 3, 1).flatten(2))
         if self.pooling == "class_token":
-            class_B1D = self.class_token.expand(len(tokens_BTD), -1, -1).to(tokens_BTD.dtype)
+            class_B1D = self.class_token.expand(tokens_BTD.shape[0], -1, -1).to(tokens_BTD.dtype)
             parts = (tokens_BTD, class_B1D) if self.causal else (class_B1D, tokens_BTD)
             tokens_BTD = torch.cat(parts, dim=1)
         tokens_BTD = self.dropout(tokens_BTD + self.positions)

@@ -7,8 +7,9 @@ that of a model which has seen too few of them.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any, Protocol, TypeGuard
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -56,29 +57,38 @@ def sample_log_probabilities(
     return _log_mean_softmax(logits_BC, log_variance_BC, noise_TBC)
 
 
-def uncertainty_of(
-    logits_BC: Tensor, log_variance_BC: Tensor, noise_T1C: Tensor | None = None
-) -> Tensor:
+def with_uncertainty(
+    model: Uncertain, images_BCHW: Tensor, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Return the logits over a temperature, and the uncertainty of each sample.
+
+    A model that is made of others has a method `forward_with_uncertainty` of these arguments.
+    """
+    if hasattr(model, "forward_with_uncertainty"):
+        found: tuple[Tensor, Tensor] = model.forward_with_uncertainty(images_BCHW, temperature)
+        return found
+    logits_BC, log_variance_BC = model.forward_with_log_variance(images_BCHW)
+    uncertainties_B = uncertainty_of(logits_BC, log_variance_BC, temperature)
+    return logits_BC.float() / temperature, uncertainties_B
+
+
+def uncertainty_of(logits_BC: Tensor, log_variance_BC: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the entropy of each sample's mean softmax of noisy logits, in nats: 0 to ln C.
+
+    The temperature divides the logits, and their noise with them.
 
     The noise is one set of draws, the same for every sample of every batch. The predicted std alone
     is no measure of doubt: it grows with the logits, and was largest where predictions were right.
     """
-    if noise_T1C is None:
-        noise_T1C = fixed_noise(logits_BC.shape[-1]).to(logits_BC.device)
-    log_p_BC = _log_mean_softmax(logits_BC, log_variance_BC, noise_T1C)
+    log_p_BC = _log_mean_softmax(
+        logits_BC.float() / temperature,
+        log_variance_BC.float() - 2 * math.log(temperature),
+        fixed_noise(logits_BC.shape[-1]).to(logits_BC.device),
+    )
     return (-(log_p_BC.exp() * log_p_BC).sum(-1)).clamp_min(0)
 
 
-def predict_with_uncertainty(model: Any, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits and each sample's uncertainty, which an exported file computes itself."""
-    if (own := getattr(model, "forward_with_uncertainty", None)) is not None:
-        logits_BC, uncertainties_B = own(images_BCHW)
-        return logits_BC, uncertainties_B
-    logits_BC, log_variance_BC = model.forward_with_log_variance(images_BCHW)
-    return logits_BC, uncertainty_of(logits_BC, log_variance_BC)
-
-
+@functools.cache
 def fixed_noise(num_outputs: int) -> Tensor:
     """Draw the noise of every evaluation: always the same."""
     drawn = torch.Generator().manual_seed(0)

@@ -22,7 +22,7 @@ from expkit.errors import UserError
 from expkit.records.files import Record, write_json
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run, explain_damage
-from expkit.records.safe_open import make_inside, refuse_links
+from expkit.records.safe_open import is_file, make_inside, refuse_links
 from expkit.reports.run.run_screen import handle
 from expkit.reports.run.trial_table import TrialResult, best_cure, trial_table
 from expkit.runner.run import (
@@ -39,7 +39,7 @@ MOST_TRIALS = 8
 NUM_EPOCHS = 10  # of a trial, or as many as the whole training has
 TRAINING = "expkit.runner.stages.training.Training"
 # what would end one trial before the others, or draw images that nobody probe epochs at
-UNDISTURBED = {"stop_at": None, "patience": None, "snapshot_every": None}
+UNDISTURBED = {"stop_at": None, "patience": None, "swa_epochs": None, "snapshot_every": None}
 
 
 def try_remedies(
@@ -47,17 +47,23 @@ def try_remedies(
 ) -> int:
     """Run the trials and say which change cures it; exit code 0 where one does."""
     refuse_links(run.path / "trials", run.path)
+    listed = list_remedies(findings)
     with explain_damage(run.path / "config.yaml"):
-        base = shorten(run, num_epochs)
-    listed = list_remedies(findings).items()
+        base = shorten(run, num_epochs, later_phase(run, listed))
     left_out = set(run.stage_names) - set(base["procedure"])
-    remedies = {words: rules for words, rules in listed if not _are_of(words, left_out)}
+    remedies = {words: rules for words, rules in listed.items() if not _are_of(words, left_out)}
+    untried = [words for words in listed if words not in remedies]
     if not remedies:
         raise UserError(
-            f"no finding on '{run.name}' proposes a change that could be tried",
-            where=", ".join(finding.rule for finding in findings) or "nothing was found",
+            f"no finding on '{run.name}' proposes a change that could be tried"
+            + (": those proposed are of a stage that no short trial begins with" * bool(untried)),
+            where=", ".join(map(shlex.join, untried))
+            or ", ".join(finding.rule for finding in findings)
+            or "nothing was found",
             fix=f"expkit diagnose {handle(run.path)}",
         )
+    for words in untried:
+        print(f"note    not tried, as trials train {[*base['procedure']][-1]}: {shlex.join(words)}")
     results: list[TrialResult] = []
     is_interrupted = False
     try:
@@ -100,19 +106,31 @@ def list_remedies(findings: Sequence[Finding]) -> dict[tuple[str, ...], set[str]
     return remedies
 
 
-def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
-    """The run's config as a trial: the gates that failed, and a few epochs of its training."""
+def later_phase(run: Run, remedies: Collection[tuple[str, ...]]) -> str | None:
+    """The phase that all changes are of, where it goes on from weights that the run has kept."""
+    stages = run.config["procedure"]
+    phases = [name for name in stages if any(_are_of(words, [name]) for words in remedies)]
+    if len(phases) != 1 or not all(_are_of(words, phases) for words in remedies):
+        return None
+    (phase,) = phases
+    stage = stages[phase]
+    is_later = stage["_target_"] == TRAINING and not _begins(run, stage)
+    if not is_later or stage.get("labels_from"):
+        return None
+    return phase if is_file(run.checkpoint(stage["start_from"], "best"), run.path) else None
+
+
+def shorten(run: Run, num_epochs: int | None, phase: str | None = None) -> dict[str, Any]:
+    """The run's config as a trial: the gates that failed, and a few epochs of its training.
+
+    With a later phase it is that phase alone, from the weights that the run's own began with.
+    """
     failed = {result.stage for result in run.stages if not result.passed}
     procedure: dict[str, Any] = {}
     for name, stage in run.config["procedure"].items():
-        if stage["_target_"] == TRAINING and _begins(run, stage):
-            schedule = config_of_stage(run.config, name).get("schedule") or {}
-            warmup = schedule.get("warmup_epochs") or 0
-            wanted = num_epochs or max(NUM_EPOCHS, 2 * math.ceil(warmup))
-            epochs = min(wanted, stage["max_epochs"])
-            start = stage.get("start_from") if stage.get("start_from_run") else None
-            short = {"max_epochs": epochs, "start_from": start}
-            procedure[name] = {**stage, **UNDISTURBED, **short}
+        is_first = phase is None and stage["_target_"] == TRAINING and _begins(run, stage)
+        if is_first or name == phase:
+            procedure[name] = _shortened(run, name, stage, num_epochs)
             break
         if name in failed:
             procedure[name] = stage
@@ -131,6 +149,24 @@ def shorten(run: Run, num_epochs: int | None) -> dict[str, Any]:
         "reference": None,
         "diagnosis": {**run.config.get("diagnosis", {}), "stop_on": "never"},
     }
+
+
+def _shortened(
+    run: Run, name: str, stage: Mapping[str, Any], num_epochs: int | None
+) -> dict[str, Any]:
+    schedule = config_of_stage(run.config, name).get("schedule") or {}
+    warmup = schedule.get("warmup_epochs") or 0
+    epochs = min(num_epochs or max(NUM_EPOCHS, 2 * math.ceil(warmup)), stage["max_epochs"])
+    start, start_run = stage.get("start_from"), stage.get("start_from_run")
+    if start_run is None and _begins(run, stage):
+        start = None
+    elif start_run is None:
+        start_run = str(run.path.resolve())
+    short = {"max_epochs": epochs, "start_from": start, "start_from_run": start_run}
+    if stage.get("unfreeze"):
+        thaws = {at: globs for at, globs in stage["unfreeze"].items() if int(at) <= epochs}
+        short["unfreeze"] = thaws
+    return {**stage, **UNDISTURBED, **short}
 
 
 def _are_of(words: Sequence[str], stages: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from expkit.data.store.split import Split
 from expkit.metrics.predictions import ClassPredictions, Predictions, ValuePredictions
-from expkit.models.uncertainty import predict_with_uncertainty, predicts_uncertainty
+from expkit.models.uncertainty import predicts_uncertainty, with_uncertainty
 from expkit.training.accumulator import target_ranks
 from expkit.training.device import Device
 
@@ -31,7 +31,7 @@ def compute_uncertain_outputs(
         with device.autocast():
             arranged = device.arrange(images_BCHW)
             if predicts_uncertainty(model):
-                logits_BC, uncertainties_B = predict_with_uncertainty(model, arranged)
+                logits_BC, uncertainties_B = with_uncertainty(model, arranged)
                 uncertainties.append(uncertainties_B)
             else:
                 logits_BC = model(arranged)

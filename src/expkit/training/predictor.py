@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from expkit.models.uncertainty import predicts_uncertainty
+from expkit.models.uncertainty import predicts_uncertainty, with_uncertainty
 from expkit.training.arguments import View
 from expkit.training.views import transforms_of
 
@@ -34,12 +34,12 @@ class Predictor(nn.Module):
         views = [logits_BC, *(self._logits(change(images_BCHW)) for change in self.transforms)]
         return torch.stack(views).log_softmax(-1).logsumexp(0) - math.log(len(views))
 
-    def forward_with_log_variance(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits over the temperature, and the log-variance of each."""
+    def forward_with_uncertainty(
+        self, images_BCHW: Tensor, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits over both temperatures, and the uncertainty of each sample."""
         assert predicts_uncertainty(self.model), "asked before"
-        logits_BC, log_variance_BC = self.model.forward_with_log_variance(images_BCHW)
-        shift = 2 * math.log(self.temperature)
-        return logits_BC.float() / self.temperature, log_variance_BC.float() - shift
+        return with_uncertainty(self.model, images_BCHW, temperature * self.temperature)
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
         logits: Tensor = self.model(images_BCHW).float() / self.temperature

@@ -104,6 +104,7 @@ def _num_bytes(image: npt.NDArray[np.uint8], name: str, **options: int) -> float
     return float(stream.tell())
 
 
+@pytest.mark.slow
 def test_no_single_figure_tells_the_classes_apart(logos: Samples) -> None:
     """The best three thresholds on any of 13 figures, even on the samples they were chosen on."""
     figures = measure_trivially(logos.images)

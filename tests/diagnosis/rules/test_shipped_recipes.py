@@ -61,12 +61,6 @@ def pits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(autouse=True)
-def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rules are what is asked here."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
-
-
 def trained(run_here: Expkit, folder: Path, *words: str) -> Run:
     done = run_here("train", *words, "device.threads=1")
     assert done.code in (0, 1), done.out + done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ def answers(split: str, names: list[str], *, seed: int = 0) -> ClassPredictions:
     num = len(names)
     probabilities = random.dirichlet(np.ones(num), num).astype(np.float32)
     predictions = probabilities.argmax(1)
-    ranks = random.integers(0, num, num)
+    ranks = (probabilities > probabilities.diagonal()[:, None]).sum(1)
     return ClassPredictions(split, names, np.arange(num), predictions, ranks, probabilities, names)
 
 
@@ -169,9 +170,9 @@ def test_formulas_and_odd_bytes_come_back(tmp_path: Path) -> None:
         lambda text: text.replace("target_rank", "rank", 1),
         lambda text: text.replace(",b", ",b,c", 1),
         lambda text: text.replace("\nval", "\n0,val", 1),
-        lambda text: text.replace("val,a,a,b,0", "val,a,a,nobody,0"),
-        lambda text: text.replace("val,a,a,b,0", "val,a,a,b,-3"),
-        lambda text: text.replace("val,a,a,b,0", "val,a,a,b,99"),
+        lambda text: text.replace("val,a,a,", "val,a,a,nobody", 1),
+        lambda text: re.sub("(val,a,a,[ab]),[0-9]", r"\1,-3", text),
+        lambda text: re.sub("(val,a,a,[ab]),[0-9]", r"\1,99", text),
         lambda text: "",
     ],
     ids=["header", "columns", "cells", "class", "rank", "high rank", "empty"],
@@ -184,3 +185,29 @@ def test_damaged_predictions_are_refused(tmp_path: Path, damage: Callable[[str],
     (tmp_path / "p.csv").write_text(damage(text))
     with pytest.raises((ValueError, KeyError)):
         read_class_predictions(tmp_path / "p.csv", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("val,s,a,b,0,0.2,0.7,0.1", "of the probabilities"),  # it is the second
+        ("val,s,a,a,0,0.2,0.7,0.1", "of the probabilities"),
+        ("val,s,c,b,1,0.2,0.7,0.1", "of the probabilities"),  # it is the third
+        ("val,s,a,b,0,0.45,0.45,0.1", "of the prediction"),  # either is the first
+        ("val,s,a,a,0,0.45,0.45,0.1", None),
+        ("val,s,b,a,1,0.45,0.45,0.1", None),
+        ("val,s,b,a,1,0.333334,0.333333,0.333333", None),  # six digits
+        ("val,s,b,a,2,1,0,0", None),  # of classes that are all but impossible
+        ("val,s,a,a,3,nan,nan,nan", None),
+    ],
+)
+def test_ranks_are_held_against_the_probabilities(
+    tmp_path: Path, row: str, why: str | None
+) -> None:
+    """Accuracies are made of ranks, and a stranger's file may say any."""
+    (tmp_path / "p.csv").write_text(f"split,sample,target,prediction,target_rank,a,b,c\n{row}\n")
+    if why is None:
+        assert read_class_predictions(tmp_path / "p.csv", ["a", "b", "c"])
+        return
+    with pytest.raises(ValueError, match=why):
+        read_class_predictions(tmp_path / "p.csv", ["a", "b", "c"])

@@ -83,6 +83,7 @@ def test_a_damaged_or_older_record_asks_for_png(plots: object) -> None:
     assert format_of({"plots": plots}) == "png"
 
 
+@pytest.mark.draws
 @pytest.mark.slow
 def test_commands_take_another_format(run_here: Expkit, tmp_path: Path) -> None:
     """`expkit plot` draws in the format that it is given, and refuses what is none."""

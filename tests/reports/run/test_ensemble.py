@@ -17,6 +17,7 @@ from expkit.records.files import write_json
 from expkit.records.run.ensemble import EnsembleRecord, How, Member
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
+from expkit.reports.notebook.page import write_notebook
 from expkit.reports.run.pages import report
 from expkit.reports.run.run_screen import closing_screen
 from expkit.reports.run.stored_summary import is_sound
@@ -116,15 +117,28 @@ def test_members_of_other_samples_are_refused(tmp_path: Path, spoil: str) -> Non
         summarize(Run(run.path))
 
 
-def test_members_that_disagree_too_little_are_said_to(tmp_path: Path) -> None:
-    """Of 2 samples that the best has wrong another has 1 right, and 6 are the fewest that show."""
-    ours, *members = classes((0, 1), (0, 1), (1,), (0, 1))
+@pytest.mark.parametrize(
+    ("num_wrong", "num_rescued", "advice"),
+    [
+        (2, 1, "not shown: too few samples to tell: of the 2 samples that m0 has wrong, another"),
+        (8, 4, "not shown: too few samples to tell"),
+        (12, 3, "not shown: too few samples to tell"),  # 9 to 53 % of the errors
+        (16, 3, "no: the members are mostly wrong on the same samples: of the 16 samples"),
+        (8, 0, "no: the members are mostly wrong on the same samples: of the 8 samples"),
+    ],
+)
+def test_few_samples_are_told_from_members_with_the_same_errors(
+    tmp_path: Path, num_wrong: int, num_rescued: int, advice: str
+) -> None:
+    """6 that another has right are the fewest that show; fewer prove nothing of few errors."""
+    wrong = range(num_wrong)
+    ours, *members = classes(wrong, wrong, range(num_rescued, num_wrong), wrong, count=24)
     summary = summarize(ensemble(tmp_path, ours, members))
     disagreement = summary["ensemble"]["disagreement"]
-    assert (disagreement["best_wrong"], disagreement["rescuable"]) == (2, 1)
+    assert (disagreement["best_wrong"], disagreement["rescuable"]) == (num_wrong, num_rescued)
     screen = told(summary, tmp_path)
-    assert "no: the members disagree too little: of the 2 samples that m0 has wrong" in screen
-    assert "another member has 1 right, and a gain shows from 6 on" in screen
+    assert advice in screen
+    assert f"another member has {num_rescued or 'none'} right, and a gain shows from 6 on" in screen
 
 
 def test_members_that_disagree_enough_without_a_gain_are_said_to(tmp_path: Path) -> None:
@@ -194,17 +208,19 @@ def test_numbers_are_told_by_their_errors(tmp_path: Path) -> None:
 
 def test_the_page_and_the_stored_summary_say_the_same_without_the_members(tmp_path: Path) -> None:
     """All is drawn from the folder's own records: the members' folders are nowhere."""
-    ours, *members = classes((0,), (0, 1), (2,), (3,))
+    ours, *members = classes((0,), (0,), (1, 2), (3, 4))
     run = ensemble(tmp_path, ours, members)
     summary = summarize(run)
     write_json(run.path / "summary.json", summary)
     assert is_sound(json.loads((run.path / "summary.json").read_text()))
     stored = recall(Run(run.path))
     assert closing_screen(stored, run.path) == closing_screen(summary, run.path)
-    page = report(run, stored, [])
-    assert "## Members" in page
-    assert "| m0 | 87.50 % |" in page
-    assert "- **Worth it**: no: the members disagree too little" in page
+    notebook = write_notebook([run], tmp_path / "experiments" / "e").read_text()
+    for page in (report(run, stored, []), notebook):
+        assert "## Members\n\nMean of probabilities." in page
+        assert "| m0 | 93.75 % |" in page
+        assert "- **Gain**: over m0, the best on val: accuracy +0.00 points" in page
+        assert "- **Worth it**: not shown: too few samples to tell: of the 1 sample" in page
 
 
 def test_a_summary_whose_members_are_of_another_shape_is_made_anew(tmp_path: Path) -> None:

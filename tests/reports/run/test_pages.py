@@ -19,12 +19,6 @@ from expkit.reports.run.pages import refresh
 REFERENCE = {"source": "log 2", "figures": {"accuracy": 0.993, "train/top5_accuracy": 1.0}}
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages without images, which take seconds."""
-    monkeypatch.setattr("expkit.reports.plots.gallery.draw_plots", lambda *_, **__: [])
-
-
 def test_refresh_writes_every_page(tmp_path: Path, unrendered: None) -> None:
     """Summary, table, report and images are there, and the report shows the images."""
     run = puzzle_run(tmp_path, 4, 5)
@@ -95,8 +89,8 @@ def test_cut_off_run_has_its_pages(tmp_path: Path, write: object) -> None:
 def test_the_index_is_told_one_metric(tmp_path: Path, undrawn: None) -> None:
     """The figure and the answer beside it are of the criterion's, which need not be accuracy."""
     config = config_of(criteria={"macro_f1": "> 0.5"})
-    subject = puzzle_run(tmp_path / "a", config=config)
-    other = puzzle_run(tmp_path / "b", share_right=0.9, config=config_of(name="simple_conv"))
+    subject = puzzle_run(tmp_path / "a", 4, 5, config=config)
+    other = puzzle_run(tmp_path / "b", 4, 5, share_right=0.5, config=config_of(name="simple_conv"))
     write_notebook([subject, other], tmp_path / "page")
     told = read_json(tmp_path / "page" / "result.json")
     assert told["metric"] == "macro_f1"
@@ -111,8 +105,10 @@ def test_other_files_under_the_same_settings_are_other_samples(
     runs = [puzzle_run(tmp_path / name, 4, 5) for name in "abc"]
     table = runs[2].path / "predictions.csv"
     lines = table.read_text().splitlines(keepends=True)
-    split, sample, _, *rest = lines[1].split(",")
-    table.write_text("".join([lines[0], ",".join([split, sample, "r00_c01", *rest]), *lines[2:]]))
+    split, sample, _, predicted, _, *numbers = lines[1].split(",")
+    rank = sum(float(number) > float(numbers[1]) for number in numbers)
+    moved = ",".join([split, sample, "r00_c01", predicted, str(rank), *numbers])
+    table.write_text("".join([lines[0], moved, *lines[2:]]))
     for run in runs:
         write_notebook([run], tmp_path / "page" / run.path.parent.name)
     first, same, other = (
@@ -165,7 +161,7 @@ def test_notebook_pictures_are_small(tmp_path: Path) -> None:
 
 def test_notes_survive_a_refresh(tmp_path: Path, undrawn: None) -> None:
     """What a person wrote under Notes is still there, once, after two more refreshes."""
-    run = classes_run(tmp_path)
+    run = classes_run(tmp_path, per_class=2)
     page = write_notebook([run], tmp_path / "page")
     notes = "The log's run had a bug.\n\n## Notes of others\n\nMore."
     page.write_text(page.read_text() + f"\n{notes}\n")
@@ -193,14 +189,15 @@ def test_a_page_by_hand_is_not_overwritten(tmp_path: Path, undrawn: None) -> Non
     """A README that has no Notes is somebody else's, and stays."""
     (tmp_path / "README.md").write_text("# Mine\n")
     with pytest.raises(UserError, match="no '## Notes' heading"):
-        write_notebook([classes_run(tmp_path / "run")], tmp_path)
+        write_notebook([classes_run(tmp_path / "run", per_class=2)], tmp_path)
     assert (tmp_path / "README.md").read_text() == "# Mine\n"
 
 
 def test_other_data_is_said_not_to_compare(tmp_path: Path, undrawn: None) -> None:
     """Runs judged on other samples may stand side by side only with a warning."""
     page = write_notebook(
-        [puzzle_run(tmp_path / "a", 4, 5), classes_run(tmp_path / "b")], tmp_path / "page"
+        [puzzle_run(tmp_path / "a", 4, 5), classes_run(tmp_path / "b", per_class=2)],
+        tmp_path / "page",
     )
     assert "not compared: measured on train, the baseline on test" in page.read_text()
     assert "right on" not in page.read_text()

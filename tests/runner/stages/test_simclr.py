@@ -20,6 +20,7 @@ from synthetic_evidence import make_evidence, make_signal
 from expkit.errors import UserError
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run
+from expkit.reports.plots.curves import draw_curves
 from expkit.runner.remedy_trials import shorten
 from expkit.runner.stages import simclr
 
@@ -80,7 +81,9 @@ def test_a_training_starts_from_the_backbone(whole: Path) -> None:
     assert "the head drawn anew" in (whole / "log.txt").read_text()
 
 
-def test_every_epoch_is_recorded_and_some_are_probed(whole: Path) -> None:
+def test_every_epoch_is_recorded_and_some_are_probed(
+    whole: Path, tmp_path: Path, unrendered: None
+) -> None:
     """The untrained net too, so that a gain can be told."""
     history = [each for each in records(whole, "history.jsonl") if each["stage"] == "pretrain"]
     assert [each["epoch"] for each in history] == [1, 2, 3, 4]
@@ -101,7 +104,8 @@ def test_every_epoch_is_recorded_and_some_are_probed(whole: Path) -> None:
     assert gain["only_now"] - gain["only_untrained"] == pytest.approx(
         count * (looks[-1]["knn_accuracy"] - gain["untrained"])
     )
-    assert (whole / "plots" / "curves_pretrain.png").is_file()
+    drawn = [path.name for path in draw_curves(Run(whole), tmp_path)]
+    assert drawn == ["curves_pretrain.png", "curves_train.png"]
 
 
 @pytest.fixture
@@ -191,6 +195,7 @@ def test_several_heads_are_recorded_each(run_here: Expkit, tmp_path: Path) -> No
     assert look["heads"].keys() == {"geometric", "texture"}
 
 
+@pytest.mark.broad(6)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -220,6 +225,7 @@ def test_what_cannot_be_pretrained_is_refused(
     assert not list(tmp_path.glob("outputs/*"))
 
 
+@pytest.mark.slow
 def test_a_collapse_is_named_and_its_advice_cures_it(run_here: Expkit, tmp_path: Path) -> None:
     """Steps of SGD at a rate of 30 give all images one embedding; at 0.03 they do not."""
     words = ("procedure.pretrain.max_epochs=3", "optimizer=sgd", "model.norm=none")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from rule_findings import found_by
 from synthetic_evidence import CONFIG, make_evidence, make_history
 
+from expkit.config.targets.check import check_part
 from expkit.diagnosis.curves import all_curves
 from expkit.errors import UserError
 from expkit.optim.schedule import Cosine
@@ -15,6 +17,8 @@ from expkit.records.run.metadata import StageResult
 from expkit.records.run.time_budget import TimeBudget
 from expkit.runner.early_stopping import EarlyStopping
 from expkit.runner.stages.training import Training
+
+TARGET = "expkit.runner.stages.training.Training"
 
 
 def records_of(*seconds: float) -> list[dict[str, Any]]:
@@ -84,11 +88,29 @@ def test_rules_go_by_the_epochs_that_fit() -> None:
     ("options", "message"),
     [
         ({"fit_schedule_to_time": True}, "no time to fit"),
-        ({"swa_epochs": 2, "max_minutes": 1.0}, "which epochs are the last"),
+        ({"swa_epochs": 2, "max_minutes": 1.0}, "where time ends"),
+        ({"swa_epochs": 2, "patience": 3}, "where patience ends"),
+        ({"swa_epochs": 2, "stop_at": {"accuracy": "> 0.99"}}, "where a target ends"),
+        ({"swa_epochs": 2, "patience": 3, "stop_at": {"loss": "< 1"}}, "where patience ends"),
         ({"swa_epochs": 2, "ema_decay": 0.9}, "two averages"),
         ({"swa_epochs": 10}, "more epochs would be averaged"),
     ],
 )
-def test_what_contradicts_itself_is_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        Training(9, 1, **options).check("procedure.train", None, {})  # type: ignore[arg-type]
+def test_what_contradicts_itself_is_refused_and_the_advice_is_taken(
+    options: dict[str, Any], message: str
+) -> None:
+    """Before torch is loaded, by the stage's own key; each way out is one."""
+    plain: dict[str, object] = {"_target_": TARGET, "max_epochs": 9, "batch_size": 1}
+    with pytest.raises(UserError, match=message) as caught:
+        check_part(plain | options, "procedure.train", import_others=False)
+    for line in str(caught.value.details["do"]).splitlines():
+        words = line.partition("expkit train ... ")[2].split()
+        assert all(word.startswith("procedure.train.") for word in words)
+        advised = {key.rpartition(".")[2]: yaml.safe_load(v) for key, v in map(split_word, words)}
+        assert advised
+        check_part(plain | options | advised, "procedure.train", import_others=False)
+
+
+def split_word(word: str) -> tuple[str, str]:
+    key, _, value = word.partition("=")
+    return key, value

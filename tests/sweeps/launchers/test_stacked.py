@@ -18,7 +18,6 @@ from expkit.errors import UserError
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep, SweepFolder
 from expkit.records.sweep.job import Job, job_id
-from expkit.reports.run import pages
 from expkit.sweeps.job import run_planned
 from expkit.sweeps.launchers import stacked as stacking
 from expkit.sweeps.launchers.stacked import StackedLauncher, group_by_seed, run_group
@@ -27,13 +26,6 @@ from expkit.sweeps.stacked_seeds.joint_training import EpochRequest
 
 WORDS = (*TINY, "model.norm=batch", "procedure=full")
 TIMES = {"seconds", "samples_per_second", "wall_seconds", "at"}
-
-
-@pytest.fixture(autouse=True)
-def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are drawn from the records, which are compared; drawing takes longer than all else."""
-    refresh = pages.refresh
-    monkeypatch.setattr(pages, "refresh", lambda path, *, plots: refresh(path, plots=False))
 
 
 @pytest.fixture

@@ -197,17 +197,16 @@ def _check_arguments_of(part: _Part, trusted: Collection[str]) -> None:
     where = f" ({part.target})"
     _check_arguments(given, signature, part.key, where, is_final=is_whole, late=late)
     if part.is_expkits:
-        _check_together(part.target, given)
+        _check_together(part.target, part.key, given)
 
 
-def _check_together(target: str, given: Mapping[str, object]) -> None:
+def _check_together(target: str, key: str, given: Mapping[str, object]) -> None:
     """Refuse values that do not go together, where the stated arguments know of such."""
     stated: Any = stated_arguments(target)
     if hasattr(stated, "check_together"):
         defaults = {each.name: each.default for each in dataclasses.fields(stated)}
-        stated.check_together(
-            **{n: v for n, v in {**defaults, **given}.items() if v is not dataclasses.MISSING}
-        )
+        values = {n: v for n, v in {**defaults, **given}.items() if v is not dataclasses.MISSING}
+        stated.check_together(**{"key": key, **values})
 
 
 def _given(node: Mapping[str, object]) -> dict[str, object]:

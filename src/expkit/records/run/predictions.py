@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 NUM_FIRST = 5  # columns before the probabilities
+ROUNDING, LEAST_TOLD = 3e-6, 1e-30  # of probabilities as they are written
 PLAIN = "predictions_plain.csv"  # of the model alone, beside those averaged over views
 UNDECODABLE = "surrogateescape"  # bytes of a file's name that are no UTF-8 come back as they were
 
@@ -123,6 +124,11 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
     probabilities = table.iloc[:, NUM_FIRST : len(plain)].to_numpy(np.float64)
     if (probabilities < 0).any() or (probabilities > 1).any():  # NaN is neither
         raise ValueError("a probability is outside of 0 to 1")
+    targets, predicted = (
+        np.array([index[plain_cell(name)] for name in table[column]], np.int64)
+        for column in ("target", "prediction")
+    )
+    _refuse_forged_ranks(ranks, targets, predicted, probabilities)
     uncertainties = table.iloc[:, -1].to_numpy(np.float64) if has_uncertainty else None
     if uncertainties is not None and (uncertainties < 0).any():
         raise ValueError("an uncertainty is below 0")
@@ -130,8 +136,8 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
         str(split): ClassPredictions(
             split=str(split),
             samples=[plain_cell(name) for name in part["sample"]],
-            targets=np.array([index[plain_cell(name)] for name in part["target"]]),
-            predictions=np.array([index[plain_cell(name)] for name in part["prediction"]]),
+            targets=targets[part.index],
+            predictions=predicted[part.index],
             ranks=ranks[part.index].astype(np.int64),
             probabilities=probabilities[part.index].astype(np.float32),
             class_names=class_names,
@@ -141,6 +147,30 @@ def read_class_predictions(path: Path, class_names: Sequence[str]) -> dict[str, 
         )
         for split, part in table.groupby("split", sort=False)
     }
+
+
+def _refuse_forged_ranks(
+    ranks: npt.NDArray[np.float64],
+    targets: Ints,
+    predicted: Ints,
+    probabilities: npt.NDArray[np.float64],
+) -> None:
+    """Refuse ranks that are not those of the probabilities, from which accuracies would be made.
+
+    Probabilities are written to six digits: what they cannot tell apart may have either rank.
+    """
+    import numpy as np
+
+    known = np.isfinite(probabilities).all(axis=1)
+    rows, ranks = probabilities[known], ranks[known]
+    own = np.take_along_axis(rows, targets[known, None], axis=1)
+    slack = LEAST_TOLD + ROUNDING * own
+    lowest = (rows > own + slack).sum(axis=1)
+    highest = (rows >= own - slack).sum(axis=1) - 1
+    if ((ranks < lowest) | (ranks > highest)).any():
+        raise ValueError("a rank is not that of the probabilities")
+    if ((ranks == 0) & (predicted[known] != targets[known])).any():
+        raise ValueError("a rank is not that of the prediction")
 
 
 def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str, ValuePredictions]:

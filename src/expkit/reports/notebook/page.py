@@ -23,6 +23,7 @@ from expkit.reports.notebook.comparison import Pair, beside_others
 from expkit.reports.notebook.index import Result, write_result
 from expkit.reports.plots.files import link_to
 from expkit.reports.run import summary_tables
+from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.summary import Summary, summarize
 from expkit.reports.sweep.caveats import sweep_answer
@@ -153,6 +154,7 @@ def _page(pairs: Sequence[Pair], plots: Sequence[Path]) -> str:
         "## Criteria" if summary["criteria"] else "",
         summary_tables.criteria_table(summary) if summary["criteria"] else "",
         *comparison.results(pairs),
+        *members_section(summary),
         *comparison.references(pairs),
         *_findings(summary),
         "## Stages",

@@ -19,7 +19,7 @@ from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.run.ensemble import FOLDER, EnsembleRecord, How, predictions_path
 from expkit.records.run.reader import Run
 from expkit.records.typed_values import Count, Finite
-from expkit.reports import formatting
+from expkit.reports import formatting, markdown
 from expkit.reports.tables import Table
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ WAYS: Mapping[str, str] = {
     "greedy_soup": "greedy soup: mean of weights of those that val chose",
 }
 MAX_SHOWN = 12  # members on a screen
+MOSTLY = 0.5  # of the best member's errors: those of all others share more than this
 TOLD = ("accuracy", "log_loss", "rmse", "mae")  # of which the gain is told
 
 
@@ -199,6 +200,19 @@ def _figures(predictions: Predictions) -> dict[str, float]:
 # The words.
 
 
+def members_section(summary: Mapping[str, Any]) -> list[str]:
+    """The parts of a page: members, kind of combination, and what is said of it; none of others."""
+    ensemble = summary.get("ensemble")
+    if ensemble is None:
+        return []
+    labels = {"gain": "Gain", "differ": "Disagreement", "cost": "Cost", "worth": "Worth it"}
+    told = [
+        f"- **{labels[label]}**: {markdown.plain(text)}." for label, text in sentences(ensemble)
+    ]
+    head = f"{WAYS[ensemble['combine']]}".capitalize()
+    return ["## Members", f"{head}.", members_table(ensemble).markdown(), "\n".join(told)]
+
+
 def members_table(ensemble: Mapping[str, Any], limit: int | None = None) -> Table:
     """A row a member, and one of the ensemble; of many, those with the best figures."""
     metric, split, chosen_on = (ensemble[key] for key in ("metric", "split", "chosen_on"))
@@ -336,9 +350,13 @@ def _room(ensemble: Mapping[str, Any], best: str) -> str:
         f"of the {counted(wrong, 'sample')} that {best} has wrong, another member has "
         f"{rescuable or 'none'} right"
     )
-    if rescuable < fewest:
-        return f"no: the members disagree too little: {room}, and a gain shows from {fewest} on"
-    return f"not shown: the members disagree enough ({room}), and the mean makes little of it"
+    if rescuable >= fewest:
+        return f"not shown: the members disagree enough ({room}), and the mean makes little of it"
+    room += f", and a gain shows from {fewest} on"
+    ends = wilson(rescuable, wrong)
+    if ends is not None and ends[1] < MOSTLY:  # else these few errors leave it open
+        return f"no: the members are mostly wrong on the same samples: {room}"
+    return f"not shown: too few samples to tell: {room}"
 
 
 def _soup_advice(ensemble: Mapping[str, Any], used: Sequence[Mapping[str, Any]]) -> str:

@@ -17,7 +17,7 @@ from expkit.reports import formatting, markdown
 from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
-from expkit.reports.run.ensemble import WAYS, members_table, sentences
+from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.settings import settings_parts
 from expkit.reports.run.summary import Summary, summarize
@@ -98,7 +98,7 @@ def _results(run: Run, summary: Summary) -> list[str]:
         if gap is not None and gap["gap"] is not None:
             sentence = formatting.gap(gap)
             parts.append(f"{sentence[0].upper()}{sentence[1:]}.")
-    parts += _ensemble(summary)
+    parts += members_section(summary)
     classes = summary_tables.classes_table(summary, MAX_CLASSES)
     if classes:
         few = len(summary["classes"][summary["judged_split"]]) <= MAX_CLASSES
@@ -116,18 +116,6 @@ def _temperature(run: Run) -> list[str]:
     kept = read_temperature(run.path)
     screen = None if kept is None else temperature_screen(kept, run)
     return ["## Calibration", markdown.block(screen)] if screen else []
-
-
-def _ensemble(summary: Summary) -> list[str]:
-    ensemble = summary.get("ensemble")
-    if ensemble is None:
-        return []
-    labels = {"gain": "Gain", "differ": "Disagreement", "cost": "Cost", "worth": "Worth it"}
-    told = [
-        f"- **{labels[label]}**: {markdown.plain(text)}." for label, text in sentences(ensemble)
-    ]
-    head = f"{WAYS[ensemble['combine']]}".capitalize()
-    return ["## Members", f"{head}.", members_table(ensemble).markdown(), "\n".join(told)]
 
 
 def _thresholds(run: Run) -> list[str]:

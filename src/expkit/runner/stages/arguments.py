@@ -8,7 +8,11 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from expkit.errors import UserError
 from expkit.training.arguments import View
+
+# keys by which a training may end before its last epoch, and what ends it then
+EARLY_ENDS = {"max_minutes": "time", "patience": "patience", "stop_at": "a target"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,54 @@ class Training:
     patience: Annotated[int, Ge(1)] | None = None
     max_gradient_norm: Annotated[float, Gt(0)] | None = None
     snapshot_every: Annotated[int, Ge(1)] | None = 50
+
+    @staticmethod
+    def check_together(key: str, **given: Any) -> None:
+        """Refuse values that are right one by one and do not go together."""
+        if given["fit_schedule_to_time"] and given["max_minutes"] is None:
+            raise UserError(
+                "there is no time to fit the schedule to",
+                where=f"{key}.fit_schedule_to_time=true, {key}.max_minutes=null",
+                fix=f"expkit train ... {key}.max_minutes=20",
+            )
+        if given["swa_epochs"] is not None:
+            _check_averages(key, given)
+
+
+def _check_averages(key: str, given: Mapping[str, Any]) -> None:
+    """Refuse averages that contradict each other, or of epochs that may never come."""
+    swa_epochs, max_epochs = given["swa_epochs"], given["max_epochs"]
+    where = f"{key}.swa_epochs={swa_epochs}"
+    if given["ema_decay"] is not None:
+        raise UserError(
+            "two averages of the weights: only one can be evaluated and kept",
+            where=f"{where}, {key}.ema_decay={given['ema_decay']}",
+            fix=f"expkit train ... {key}.ema_decay=null",
+        )
+    if swa_epochs > max_epochs:
+        raise UserError(
+            "more epochs would be averaged than are trained",
+            where=f"{where}, {key}.max_epochs={max_epochs}",
+            allowed=f"1 to {max_epochs}",
+            fix=f"expkit train ... {key}.swa_epochs={max(1, max_epochs // 4)}",
+        )
+    early = [name for name in EARLY_ENDS if given[name]]
+    if early:
+        shown = ", ".join(f"{key}.{name}={_shown(given[name])}" for name in early)
+        without = " ".join(f"{key}.{name}=null" for name in early)
+        raise UserError(
+            f"which epochs are the last is not known where {EARLY_ENDS[early[0]]} ends the "
+            "training",
+            where=f"{where}, {shown}",
+            fix=f"expkit train ... {without}\n"
+            f"or expkit train ... {key}.swa_epochs=null {key}.ema_decay=0.999",
+        )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {each}" for name, each in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import torch
 
 from expkit.errors import UserError
+from expkit.records.files import Record
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
+from expkit.records.run.time_budget import TimeBudget
 from expkit.runner.components import Parts, Stage
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
@@ -31,7 +33,7 @@ class MistakeCollection(arguments.MistakeCollection):
 
     Batches, rates, epochs and what is trainable are those of stage `like`. Nothing is held out to
     choose an epoch or to stop by, so every model trains all of `max_epochs` from fresh weights and
-    returns its last.
+    returns its last; or as many epochs as fit into the minutes that the stage may take.
     What such a model gets wrong in its fold, which it has not seen, is labelled `label`. A model
     that predicted its own training samples would find next to nothing wrong.
     """
@@ -71,8 +73,9 @@ class MistakeCollection(arguments.MistakeCollection):
         session.display.stage_started(session.stage, self.num_folds * training.max_epochs)
         is_wrong, is_predicted = np.zeros(len(split), dtype=bool), np.ones(len(split), dtype=bool)
         targets = split.targets.cpu().numpy()
-        for fold, (others, mine) in enumerate(self._folds(targets, session.seed)):
-            predicted = self._predict_unseen(session, training, fold, others, mine)
+        records: list[list[Record]] = []  # by fold
+        for others, mine in self._folds(targets, session.seed):
+            predicted = self._predict_unseen(session, training, records, others, mine)
             is_wrong[mine], is_predicted[mine] = (
                 predicted != targets[mine],
                 predicted != NO_PREDICTION,
@@ -89,16 +92,20 @@ class MistakeCollection(arguments.MistakeCollection):
             names = [*split.class_names, self.label]
             relabelled = np.where(is_wrong, len(names) - 1, targets)
             Labels(names, relabelled.tolist()).write(session.folder.path)
+        num_epochs = sum(map(len, records))
+        if num_epochs < self.num_folds * training.max_epochs:
+            fewest = min(map(len, records))
+            reason += f"; minutes ended a fold after {fewest} of {training.max_epochs} epochs"
         seconds = time.perf_counter() - started
         return StageResult(
             stage=session.stage,
             kind=type(self).__name__,
             passed=passed,
             reason=reason,
-            num_epochs=self.num_folds * training.max_epochs,
+            num_epochs=num_epochs,
             num_samples=len(split),
             seconds=seconds,
-            samples_per_second=self.num_folds * training.max_epochs * len(split) / seconds,
+            samples_per_second=num_epochs * len(split) / seconds,
             peak_memory_bytes=session.parts.device.peak_memory_bytes(),
         )
 
@@ -109,11 +116,22 @@ class MistakeCollection(arguments.MistakeCollection):
         yield from folds.split(np.zeros(len(targets)), targets)
 
     def _predict_unseen(
-        self, session: Session, training: Training, fold: int, others: Indices, mine: Indices
+        self,
+        session: Session,
+        training: Training,
+        before: list[list[Record]],
+        others: Indices,
+        mine: Indices,
     ) -> Indices:
         """Predict one fold by a model that is trained on the other folds."""
-        parts, seed = session.parts.of_stage(self.like), seed_for(session.seed, "fold", fold)
-        learner = training.new_learner(parts, session.new_model(), session.stage, [])
+        parts = session.parts.of_stage(self.like)
+        seed = seed_for(session.seed, "fold", len(before))
+        done, records = sum(map(len, before)), list[Record]()
+        before.append(records)
+        budget = None
+        if training.max_minutes is not None:
+            budget = TimeBudget(training.max_minutes, training.max_epochs)
+        learner = training.new_learner(parts, session.new_model(), session.stage, records)
         epochs = train_epochs(
             learner,
             EpochPlan(
@@ -127,11 +145,10 @@ class MistakeCollection(arguments.MistakeCollection):
             ),
         )
         for epoch in epochs:
-            done = fold * training.max_epochs
-            steps = epoch.step // epoch.number
-            session.record(
-                replace(epoch, number=done + epoch.number, step=done * steps + epoch.step)
-            )
+            step = done * (epoch.step // epoch.number) + epoch.step
+            records.append(session.record(replace(epoch, number=done + epoch.number, step=step)))
+            if budget is not None and budget.reason(records) is not None:
+                break
         unseen = session.train_split.select(torch.from_numpy(mine))
         batches = (images for images, _ in unseen.batches(self.batch_size))
         outputs = compute_outputs(learner.eval_model, batches, parts.device)

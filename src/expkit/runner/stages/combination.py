@@ -14,6 +14,7 @@ from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.metrics.disagreement import find_best, main_figure, main_metric
 from expkit.metrics.names import is_lower_better
+from expkit.models.uncertainty import predicts_uncertainty
 from expkit.records.run.ensemble import SOUPS, EnsembleRecord, Member
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run
@@ -97,11 +98,14 @@ class Combination(arguments.Combination):
         ).write(session.folder.path)
         count = counted(len(used), "model")
         of = f"{count}, of {len(runs)} tried on val" if self.combine == "greedy_soup" else count
+        reason = f"{TOLD[self.combine]} {of}"
+        if self.combine not in SOUPS:  # which have one architecture
+            reason += lack_of_uncertainty([self._member_of(model, i) for i in range(len(runs))])
         return StageResult(
             stage=session.stage,
             kind="Combination",
             passed=True,
-            reason=f"{TOLD[self.combine]} {of}",
+            reason=reason,
             seconds=time.perf_counter() - started,
             peak_memory_bytes=session.parts.device.peak_memory_bytes(),
         )
@@ -155,6 +159,15 @@ class Combination(arguments.Combination):
         models = [model.eval()] if member is model else [model.eval(), member]
         times = time_in_turns(models, session.parts.device, shape, self.latency_seconds)
         return times[0], times[-1]
+
+
+def lack_of_uncertainty(members: Sequence[nn.Module]) -> str:
+    """Say why none is recorded where some of the members, and not all, predict their own."""
+    lacking = sum(not predicts_uncertainty(member) for member in members)
+    if lacking in (0, len(members)):
+        return ""
+    verb = "predicts" if lacking == 1 else "predict"
+    return f"; no uncertainty is recorded: {lacking} of them {verb} none"
 
 
 def count_parameters(model: nn.Module) -> int:

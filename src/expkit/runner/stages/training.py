@@ -60,8 +60,6 @@ class Training(arguments.Training):
             raise UserError(
                 "numbers have no classes to balance", where=f"{key}.balanced_sampling=true"
             )
-        self._check_time(key)
-        self._check_averages(key)
         self._check_warmup(key, parts)
         self._check_metrics(key, parts)
         bounds = batch_bounds(len(parts.splits["train"]), self.batch_size)
@@ -102,38 +100,6 @@ class Training(arguments.Training):
             )
         names = [*(parts.metadata.class_names or ()), labelling[self.labels_from].label]
         return relabel(parts, Labels(names, parts.splits["train"].targets.tolist()))
-
-    def _check_time(self, key: str) -> None:
-        if self.fit_schedule_to_time and self.max_minutes is None:
-            raise UserError(
-                "there is no time to fit the schedule to",
-                where=f"{key}.fit_schedule_to_time=true, {key}.max_minutes=null",
-                fix=f"{key}.max_minutes=20",
-            )
-
-    def _check_averages(self, key: str) -> None:
-        """Refuse averages that contradict each other, or of epochs that may never come."""
-        if self.swa_epochs is None:
-            return
-        where = f"{key}.swa_epochs={self.swa_epochs}"
-        if self.ema_decay is not None:
-            raise UserError(
-                "two averages of the weights: only one can be evaluated and kept",
-                where=f"{where}, {key}.ema_decay={self.ema_decay}",
-                fix=f"{key}.ema_decay=null",
-            )
-        if self.swa_epochs > self.max_epochs:
-            raise UserError(
-                "more epochs would be averaged than are trained",
-                where=f"{where}, {key}.max_epochs={self.max_epochs}",
-                allowed=f"1 to {self.max_epochs}",
-            )
-        if self.max_minutes is not None:
-            raise UserError(
-                "which epochs are the last is not known where time ends the training",
-                where=f"{where}, {key}.max_minutes={self.max_minutes:g}",
-                fix=f"{key}.max_minutes=null, or {key}.ema_decay=0.999 in place of swa_epochs",
-            )
 
     def _check_warmup(self, key: str, parts: Parts) -> None:
         if parts.schedule.warmup_epochs >= self.max_epochs:

@@ -54,8 +54,9 @@ class TestNoImprovement:
         history = make_history(train__loss=losses, val__loss=losses, val__accuracy=growing)
         assert found_by("no_improvement", make_evidence(history=history)) is None
         history = make_history(train__loss=losses, val__loss=losses)
-        evidence = make_evidence(history=history, procedure=procedure(patience=30))
-        assert found_by("no_improvement", evidence) is None
+        for given in ({"patience": 30}, {"swa_epochs": 5}):  # refused together
+            evidence = make_evidence(history=history, procedure=procedure(**given))
+            assert found_by("no_improvement", evidence) is None
 
 
 class TestBestEpoch:

@@ -83,6 +83,10 @@ def test_what_may_cure_it() -> None:
         finding = found_by("overfitting", evidence)
         assert finding is not None
         assert finding.remedies == remedies
+    averaged = make_evidence(history=history, procedure=procedure(swa_epochs=5))
+    finding = found_by("overfitting", averaged)  # which is refused together with a patience
+    assert finding is not None
+    assert not any("patience" in word for group in finding.remedies for word in group)
 
 
 def log_3(num_epochs: int = 50) -> dict[str, list[float]]:

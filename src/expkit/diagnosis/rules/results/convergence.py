@@ -29,7 +29,7 @@ class NoImprovement(Rule):
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         curves = last_curves(evidence)
-        if curves is None or curves.config.get("patience") is not None:
+        if curves is None or not curves.may_have_patience:
             return
         best = curves.last_progress
         if best is None:

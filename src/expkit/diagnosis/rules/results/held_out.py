@@ -122,6 +122,6 @@ def _held_back_by(evidence: Evidence) -> list[str]:
     stages = [evidence.stage_config(name) for name in evidence.trainings]
     if any(stage.get("balanced_sampling") for stage in stages):
         found.append("balanced sampling")
-    if any(stage.get("ema_decay") for stage in stages):
+    if any(stage.get("ema_decay") or stage.get("swa_epochs") for stage in stages):
         found.append("not having its weights averaged yet")
     return found

@@ -103,7 +103,6 @@ class Overfitting(Rule):
 
     def _turned(self, curves: TrainingCurves, turn: Turn) -> Finding:
         evidence, split = curves.evidence, curves.split
-        has_patience = curves.config.get("patience") is not None
         gap = self._gap(curves)
         is_spoilt = (
             _keeps_last(evidence, curves.stage)
@@ -115,7 +114,7 @@ class Overfitting(Rule):
             and turn.rise >= self.clear_rise
             and gap is not None
             and gap >= self.wide_gap
-            and not has_patience
+            and curves.may_have_patience
         )
         stop = stopped_early(curves.records, curves.monitor, patience=max(5, turn.epoch // 5))
         return self.finding(
@@ -134,7 +133,7 @@ class Overfitting(Rule):
             parts={
                 "apart": gap is not None,
                 "saved": bool(stop["epochs saved"]),
-                "stop_early": not has_patience,
+                "stop_early": curves.may_have_patience,
                 "mix": evidence.config["augment"].get("mixup_alpha") == 0
                 and bool(evidence.metadata.num_classes),
             },

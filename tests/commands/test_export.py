@@ -1,0 +1,185 @@
+"""`expkit export` as a user types it: the folder, its proof, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported_folders import export_quietly, exported_place
+from running_expkit import Expkit
+
+from expkit.models.runtimes import open_runtime
+from expkit.records.run.reader import find_run
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of the made folder as working directory."""
+    made = exported_place(tmp_path_factory)
+    shutil.copytree(made, tmp_path / "place")
+    monkeypatch.chdir(tmp_path / "place")
+    return tmp_path / "place"
+
+
+def test_the_file_is_proved_on_held_out_samples_at_three_batch_sizes(place: Path) -> None:
+    proof = json.loads((place / "exported/verification.json").read_text())
+    assert proof["passed"]
+    assert (proof["split"], proof["is_held_out"], proof["num_samples"]) == ("test", True, 24)
+    assert {size: each["num_equal"] for size, each in proof["batch_sizes"].items()} == {
+        "1": 24,
+        "2": 24,
+        "7": 24,
+    }
+    assert proof["largest_difference"] < 1e-5
+    assert proof["accuracy"]["run"] == proof["accuracy"]["exported"]
+    assert (proof["accuracy"]["only_run"], proof["accuracy"]["only_exported"]) == (0, 0)
+
+
+def test_the_metadata_say_how_to_use_the_file_and_what_it_is_of(place: Path) -> None:
+    record = json.loads((place / "exported/metadata.json").read_text())
+    assert record["outputs"] == ["logits", "probabilities", "prediction"]
+    assert record["class_names"] == ["cat", "dog"]
+    assert record["input"]["shape"] == ["batch", "height", "width", 3]
+    assert record["preprocessing"]["decoding"]["size"] == [16, 16]
+    assert record["measured"]["split"] == "test"
+    assert record["measured"]["metrics"]["accuracy"]["interval"]
+    fingerprints = find_run("outputs/small").dataset.splits
+    assert record["data"]["fingerprints"] == {n: s.fingerprint for n, s in fingerprints.items()}
+
+
+def test_the_file_predicts_files_of_any_size_as_the_run_does(place: Path) -> None:
+    """Ten images of ten sizes, decoded at their own size: the graph resizes as Pillow does."""
+    from PIL import Image
+
+    from expkit.runner.inference import predict_files
+    from expkit.runner.restoring import restore
+
+    run = find_run("outputs/small")
+    files = sorted((place / "images/test").rglob("*.png"))[:10]
+    expected = predict_files(restore(run), files, 4)
+    ask = open_runtime("onnx", place / "exported/model.onnx", ("probabilities", "prediction"))
+    for file, known in zip(files, expected, strict=True):
+        given = ask(np.asarray(Image.open(file))[None])
+        assert known.outputs is not None
+        assert np.abs(given["probabilities"][0] - known.outputs).max() < 1e-5
+        assert given["prediction"][0] == known.outputs.argmax()
+
+
+def test_evaluating_the_exported_folder_gives_the_runs_own_figures(
+    place: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    done = run_here("evaluate", "exported", "output_dir=again")
+    assert done.code == 0, done.err
+    (again,) = Path("again").glob("2*")
+    theirs = find_run("outputs/small").summary
+    ours = find_run(str(again)).summary
+    assert ours is not None
+    assert theirs is not None
+    assert ours["metrics"]["test"]["accuracy"] == theirs["metrics"]["test"]["accuracy"]
+    assert ours["metrics"]["train"]["accuracy"] == theirs["metrics"]["train"]["accuracy"]
+
+
+def test_a_changed_file_is_refused(place: Path, run_here: Expkit) -> None:
+    """One flipped bit of a weight, and nothing is predicted."""
+    file = place / "exported/model.onnx"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    done = run_here("predict", str(place / "exported"), str(place / "images/test/cat/0.png"))
+    assert done.code == 2
+    assert "digest" in done.err
+
+
+def test_less_agreement_than_required_is_not_good(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that predicts something else leaves exit code 1, and a proof that says so."""
+    from expkit.models.exported import ExportedModel
+
+    plain = ExportedModel.forward
+    monkeypatch.setattr(ExportedModel, "forward", lambda self, x: plain(self, x).flip(1))
+    said = export_quietly("outputs/small", "--to", "other", code=1)
+    assert "NOT GOOD: 0 of 24" in said
+    assert not json.loads((place / "other/verification.json").read_text())["passed"]
+
+
+@pytest.mark.slow
+def test_a_fixed_number_of_images_is_filled_up(place: Path) -> None:
+    """24 samples at 5 at once: the last batch has four, and is predicted as the others are."""
+    export_quietly("outputs/small", "--to", "fixed", "--batch", "5")
+    proof = json.loads((place / "fixed/verification.json").read_text())
+    assert proof["batch_sizes"]["5"]["num_equal"] == 24
+    ask = open_runtime("onnx", place / "fixed/model.onnx", ("prediction",))
+    assert ask(np.zeros((5, 30, 20, 3), np.uint8))["prediction"].shape == (5,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file_format", ["openvino", "torch_export"])
+def test_the_other_formats_agree_too(
+    place: Path, file_format: str, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    export_quietly("outputs/small", "--to", file_format, "--format", file_format)
+    proof = json.loads((place / file_format / "verification.json").read_text())
+    assert proof["passed"]
+    assert proof["largest_difference"] < 1e-5
+    words = ["evaluate", str(place / file_format), "output_dir=again"]
+    if file_format == "torch_export":
+        refused = run_here(*words)
+        assert refused.code == 2
+        words += ["--trust", "torch_export"]  # as it advises
+        assert "--trust torch_export" in refused.err
+    assert run_here(*words).code == 0
+
+
+def test_a_folder_that_is_there_is_refused_before_torch(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, run_without_torch: Expkit
+) -> None:
+    made = exported_place(tmp_path_factory)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").touch()
+    done = run_without_torch("export", str(made / "outputs/small"), "--to", "full")
+    assert done.code == 2
+    assert "full_2" in done.err
+    assert [each.name for each in (tmp_path / "full").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--format", "tflite"), "onnx"),
+        (("--format", "torch_export", "--precision", "int8"), "--format onnx --precision int8"),
+        (("--batch", "none"), "dynamic"),
+        (("--agreement", "2"), "0 to 1"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_torch(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    run_without_torch: Expkit,
+    tmp_path: Path,
+) -> None:
+    made = exported_place(tmp_path_factory)
+    done = run_without_torch("export", str(made / "outputs/small"), "--to", "new", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_missing_extra_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from expkit.errors import UserError
+    from expkit.models import runtimes
+
+    monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError) as caught:
+        runtimes.refuse_missing("openvino")
+    assert "pip install 'expkit[openvino]'" in caught.value.screen()

@@ -27,7 +27,7 @@ SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num
 READING = frozenset({"normalize", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
 DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
 OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
-FILE_MODEL = {"_target_": "expkit.models.exported.ExportedModel", "_partial_": True}
+EXPORTED_MODEL = "expkit.models.exported.ExportedModel"
 DESCRIPTION = (
     "Predict every sample of a dataset with a run's model; the predictions become a run folder of "
     "their own. Without overrides it is the run's own data."
@@ -118,7 +118,15 @@ def _of_file(
     if any(key == "device" for key, _, _ in words):
         typed |= {"name", *typed}
     refuse_other_device(exported, {key: device[key] for key in typed if key in device})
-    return {"model": FILE_MODEL, "device": {**device, **FILE_DEVICE}}
+    record = exported.record
+    model = {
+        "_target_": EXPORTED_MODEL,
+        "_partial_": True,
+        "format": record.format,
+        "precision": record.precision,
+        "batch": record.batch,
+    }
+    return {"model": model, "device": {**device, **FILE_DEVICE}}
 
 
 def _as_other_data(

@@ -102,7 +102,7 @@ class Run:
             return self.config
         record = self.exported.record
         trained = with_present_names(record.about.get("config") or self.config)
-        own = {name: self.config[name] for name in ("dataset", "device") if name in self.config}
+        own = {name: self.config[name] for name in ("device",) if name in self.config}
         export = {"format": record.format, "precision": record.precision, "batch": record.batch}
         return {**cast("Mapping[str, Any]", trained), **own, "export": export}
 

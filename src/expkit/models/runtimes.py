@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,13 @@ def _open_torch(file: Path, output_names: tuple[str, ...], threads: int | None) 
 
     if threads:
         torch.set_num_threads(threads)
-    module = torch.export.load(file).module()
+    remarks = logging.getLogger("torch.export")
+    level = remarks.level
+    remarks.setLevel(logging.CRITICAL)  # it logs the traceback of what it raises, too
+    try:
+        module = torch.export.load(file).module()
+    finally:
+        remarks.setLevel(level)
 
     def run(images_NHWC: npt.NDArray[np.uint8]) -> Outputs:
         with torch.no_grad():

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from expkit.data.store.normalizer import Normalizer
-from expkit.data.store.split import Split
+from expkit.data.store.split import Split, as_bytes
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
+from expkit.export.from_files import compare_files, write_script
+from expkit.export.speed import measure_speed
 from expkit.export.target_folder import made_aside
 from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
@@ -35,6 +36,7 @@ from expkit.records.exported import (
     RECORDS,
     VERIFICATION,
     VERSION,
+    ExportedFolder,
     ExportRecord,
     Format,
     Precision,
@@ -82,6 +84,7 @@ def export(
     """Write, prove and describe a model in a folder, which is whole or not there."""
     from expkit.export.about import describe
     from expkit.export.file_predictions import write_records
+    from expkit.reports.model_card import write_card
     from expkit.reports.run.pages import refresh
 
     about = describe(restored.run, temperature)
@@ -100,8 +103,20 @@ def export(
             about={**about, "config": dict(restored.run.trained.recorded_config)},
         )
         write_json(folder / METADATA, record.to_json())
+        write_script(folder, options.format)
+        verification = replace(
+            verification,
+            from_files=compare_files(restored, parts, exported, folder),
+            speed=measure_speed(
+                OnBytes(restored.model, restored.normalizer),
+                exported,
+                restored.run.dataset.image_shape,
+                ExportedFolder(folder, record),
+            ),
+        )
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+        write_card(restored.run, folder)
     refresh(target / RECORDS, plots=False)  # pages have the folder's own name
     return verification
 
@@ -128,7 +143,7 @@ def export_model(
     _write(graph, metadata.image_shape[0], options, json.dumps(about), file)
     runtime = open_runtime(options.format, file, tuple(graph.output_names))
     exported = ExportedModel(runtime, decoding.padded_size, options.batch, graph.output_names)
-    split = choose_split(as_bytes(parts.splits), metadata.judged_split)
+    split = choose_split(as_bytes(parts.splits))
     say(f"verify  on {len(split):,} samples of {split.name}")
     return verify(restored, exported, split, options), exported
 
@@ -160,13 +175,6 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
             where=f"--format {options.format}",
             fix=f"{fix}\nEXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
         ) from error
-
-
-def as_bytes(splits: Mapping[str, Split]) -> dict[str, Split]:
-    """The splits that hand out bytes, as floats from 0 to 255."""
-    channels = next(iter(splits.values())).images_NHWC.shape[-1]
-    plain = Normalizer(torch.ones(channels), torch.zeros(channels))
-    return {name: replace(split, normalizer=plain) for name, split in splits.items()}
 
 
 def verify(

@@ -22,6 +22,8 @@ from expkit.sanitize import one_line
 
 METADATA = "metadata.json"
 VERIFICATION = "verification.json"
+SCRIPT = "predict.py"
+CARD = "README.md"
 RECORDS = "records"  # the run folder in it: the file's own predictions on held-out samples
 VERSION = 1
 LARGEST_FILE = 16_000 * MEGA  # bytes: more than any image model has

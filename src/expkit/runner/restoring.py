@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from expkit.config.instantiate import build_part
@@ -76,7 +77,7 @@ def _restore_exported(
     exported = run.trained.exported
     assert exported is not None, "asked before"
     refuse_other_device(exported, device)
-    threads = device.get("threads")
-    opened = DeviceChoice(name="cpu", precision="fp32", threads=threads).open()
+    opened = DeviceChoice(name="cpu", precision="fp32", threads=device.get("threads")).open()
+    threads = torch.get_num_threads()
     predictor = as_predictor(open_exported(run.trained, trusted, threads), views=views).eval()
     return Restored(run, predictor, opened, read_normalizer(run, opened))

@@ -21,6 +21,8 @@ def main(words: Sequence[str]) -> int:
     )
     run = find_run(parser.parse_args(words).run)
     text = analyze(run)
+    if not text and run.exported is not None:
+        raise run.exported.refuse("it has no epochs of training", "expkit analyze RUN")
     if not text:
         raise UserError(
             f"'{run.name}' has no epoch of training to analyze",

@@ -77,7 +77,8 @@ def _parser() -> Parser:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="a path, a part of a run's name, last, a sweep, a folder of runs, or a glob of these",
+        help="a path, a part of a run's name, last, a sweep, a folder of runs, an exported "
+        "folder, or a glob of these",
     )
     parser.add_argument("--baseline", metavar="RUN", help="default: the first run")
     parser.add_argument("--metric", metavar="M", help="as accuracy, val/macro_f1, recall[CLASS]")

@@ -80,9 +80,14 @@ def find_candidates(line: str) -> list[str]:
     if command in TAKE_RUNS:
         from pathlib import Path
 
+        from expkit.records.exported import is_exported
         from expkit.records.run.reader import list_runs
 
-        runs = ["last", *(path.name for path in list_runs(Path("outputs")))]
+        outputs = Path("outputs")
+        runs = ["last", *(path.name for path in list_runs(outputs))]
+        # an exported folder is named by its path
+        beside = [*Path().glob("[!.]*"), *outputs.glob("[!.]*")]
+        runs += sorted(str(path) for path in beside if is_exported(path))
         return [name for name in runs if name.startswith(last)]
     return [shell for shell in SCRIPTS if command == "completion" and shell.startswith(last)]
 

@@ -59,6 +59,8 @@ def main(words: Sequence[str]) -> int:
         from expkit.runner.remedy_trials import try_remedies
 
         ((name, run),) = runs.items()
+        if run.exported is not None:
+            raise run.exported.refuse("it is not trained", "expkit diagnose RUN --try")
         return try_remedies(run, findings[name], arguments.epochs, arguments.trust)
     _print_json(findings, across) if arguments.json else _print(runs, findings, across)
     everything = [*across, *(finding for each in findings.values() for finding in each)]
@@ -67,11 +69,11 @@ def main(words: Sequence[str]) -> int:
 
 def name_runs(runs: Sequence[Run]) -> dict[str, Run]:
     """Each run once: by its name, or by its path where another has the same name."""
-    by_path = {run.path.resolve(): run for run in runs}
-    names = [path.name for path in by_path]
+    each_once = list({run.path.resolve(): run for run in runs}.values())
+    names = [run.name for run in each_once]
     return {
-        path.name if names.count(path.name) == 1 else str(run.path): run
-        for path, run in by_path.items()
+        name if names.count(name) == 1 else str(run.path): run
+        for name, run in zip(names, each_once, strict=True)
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from expkit.config.suggested_command import with_whole_command
 from expkit.config.targets.check import signature_of
 from expkit.config.validation import check_config
 from expkit.errors import UserError
+from expkit.records.exported import ExportedFolder
 from expkit.records.run.reader import Run, find_run
+from expkit.runner.exported_device import FILE_DEVICE, refuse_other_device
 from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import build, check_output, make_folder, run_experiment
 from expkit.terminal.arguments import Parser, add_manner
@@ -25,7 +27,7 @@ SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num
 READING = frozenset({"normalize", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
 DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
 OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
-FILE_DEVICE = {"name": "cpu", "precision": "fp32", "compile": False}  # of an exported model
+EXPORTED_MODEL = "expkit.models.exported.ExportedModel"
 DESCRIPTION = (
     "Predict every sample of a dataset with a run's model; the predictions become a run folder of "
     "their own. Without overrides it is the run's own data."
@@ -34,7 +36,9 @@ DESCRIPTION = (
 
 def main(words: Sequence[str]) -> int:
     parser = Parser("expkit evaluate", description=DESCRIPTION)
-    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "run", help="a path, a unique part of a run's name, or last; an exported folder"
+    )
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -99,8 +103,30 @@ def describe_evaluation(
         "mirror": {},
         "evaluates": str(run.trained.path.resolve()),
         "procedure": {"evaluate": {"_target_": EVALUATION}},
-        **({"device": {**changed["device"], **FILE_DEVICE}} if run.exported else {}),
+        **_of_file(run.trained.exported, changed["device"], overrides),
     }
+
+
+def _of_file(
+    exported: ExportedFolder | None, device: Mapping[str, Any], overrides: Sequence[str]
+) -> dict[str, Any]:
+    """The model and the device of an exported file: nothing of its run's is built."""
+    if exported is None:
+        return {}
+    words = [word.lstrip("+").partition("=") for word in overrides]
+    typed = {key.removeprefix("device.") for key, _, _ in words if key.startswith("device.")}
+    if any(key == "device" for key, _, _ in words):
+        typed |= {"name", *typed}
+    refuse_other_device(exported, {key: device[key] for key in typed if key in device})
+    record = exported.record
+    model = {
+        "_target_": EXPORTED_MODEL,
+        "_partial_": True,
+        "format": record.format,
+        "precision": record.precision,
+        "batch": record.batch,
+    }
+    return {"model": model, "device": {**device, **FILE_DEVICE}}
 
 
 def _as_other_data(

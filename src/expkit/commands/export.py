@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from expkit.commands.evaluate import FILE_DEVICE, describe_evaluation
+from expkit.commands.evaluate import describe_evaluation
 from expkit.config.suggested_command import with_whole_command
 from expkit.config.validation import check_config
 from expkit.errors import UserError
@@ -15,6 +15,7 @@ from expkit.models.runtimes import NEEDED, refuse_missing
 from expkit.records.exported import Format, Precision
 from expkit.records.run.kept_temperature import temperature_of
 from expkit.records.run.reader import Run, find_run
+from expkit.runner.exported_device import FILE_DEVICE
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build, without_collector
 from expkit.terminal.arguments import Parser, batch_of, fraction, place
 

@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> int:
         from expkit.runner.restoring import restore
 
     changes: dict[str, Any] = {"precision": arguments.precision, "threads": None}
+    if run.trained.exported is not None and arguments.threads:
+        changes["threads"] = _one_number(arguments.threads)
     changes |= {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=changes)
     plots = run.path / "plots"
@@ -60,7 +62,9 @@ def main(words: Sequence[str]) -> int:
 
 def _read_words(words: Sequence[str]) -> Namespace:
     parser = Parser("expkit latency", description=DESCRIPTION)
-    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "run", help="a path, a unique part of a run's name, or last; an exported folder"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="fp32")
     parser.add_argument(
@@ -94,6 +98,17 @@ def _refuse_many(batches: Sequence[int], threads: Sequence[int]) -> None:
             allowed=f"{MOST_SETTINGS} settings, a batch size and a number of threads each",
             fix="--batch 1,2,4,8,16,32,64",
         )
+
+
+def _one_number(threads: Sequence[int]) -> int:
+    """The threads of an exported file, whose runtime is opened with a number of them."""
+    if len(threads) > 1:
+        raise UserError(
+            "an exported file is opened with one number of threads, and keeps it",
+            where=f"--threads {','.join(map(str, threads))}",
+            fix=f"--threads {threads[0]}   (then once more for each other)",
+        )
+    return threads[0]
 
 
 def _remarks(threads: Sequence[int], kind: str, num_settings: int, seconds: float) -> list[str]:

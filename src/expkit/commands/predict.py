@@ -61,7 +61,9 @@ def main(words: Sequence[str]) -> int:
         epilog=COLUMNS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "run", help="a path, a unique part of a run's name, or last; an exported folder"
+    )
     parser.add_argument("files", nargs="+", type=place, metavar="FILE|FOLDER")
     parser.add_argument("--csv", type=place, metavar="OUT", help="write the table there")
     parser.add_argument(

@@ -40,6 +40,10 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_intermixed_args(words)
     found = find_run_or_sweep(arguments.run)
+    if isinstance(found, Run) and found.exported is not None:
+        raise found.exported.refuse(
+            "it is whole, and there is nothing to go on with", "expkit resume RUN"
+        )
     # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
         if isinstance(found, Run):

@@ -6,8 +6,11 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
+from expkit.records.exported import VERIFICATION, ExportedFolder
+from expkit.records.files import read_json
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep
+from expkit.sanitize import one_line
 from expkit.terminal.arguments import Parser
 
 
@@ -18,7 +21,10 @@ def main(words: Sequence[str]) -> int:
         "is followed until it ends (Ctrl-C leaves it running).",
     )
     parser.add_argument(
-        "run", nargs="?", default="last", help="a path, a unique part of a name, or last"
+        "run",
+        nargs="?",
+        default="last",
+        help="a path, a unique part of a name, or last; an exported folder",
     )
     parser.add_argument(
         "-w", "--watch", action="store_true", help="follow a sweep also where no terminal is"
@@ -26,13 +32,24 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     found = find_run_or_sweep(arguments.run)
     if isinstance(found, Run):
-        from expkit.reports.run.run_screen import closing_screen
+        from expkit.reports.run.run_screen import closing_screen, labelled
         from expkit.reports.run.summary import recall
 
         print(closing_screen(recall(found), found.path))
+        if found.exported is not None:
+            print("\n".join(labelled("file", _proof(found.exported))))
     else:
         _show_sweep(found, watch=arguments.watch or sys.stderr.isatty())
     return 0
+
+
+def _proof(exported: ExportedFolder) -> str:
+    """The exported file, and the outcome of its verification."""
+    proof = read_json(exported.path / VERIFICATION)
+    verdict = "verified" if proof.get("passed") is True else "NOT GOOD: its verification failed"
+    size = f"{exported.num_bytes / 1e6:.1f} MB"
+    origin = one_line(exported.record.run)
+    return f"{exported.title}, {size}, exported from {origin}; {verdict} ({VERIFICATION})"
 
 
 def _show_sweep(sweep: Sweep, *, watch: bool) -> None:

@@ -23,6 +23,13 @@ EXIT_CONFIRMED, EXIT_NOT_CONFIRMED = 0, 1
 def main(words: Sequence[str]) -> int:
     run_word, request, plain = _read_words(words)
     run = find_run(run_word)
+    if run.exported is not None:
+        raise run.exported.refuse(
+            "its cut-offs are written into metadata.json with it, where its own predict.py reads "
+            "them",
+            f"expkit threshold RUN --class={shlex.quote(request.class_name)} ...\n"
+            f"{run.exported.command}",
+        )
     if request.recall is None and request.precision is None:
         raise UserError(
             "nothing is asked of the cut-off",

@@ -33,6 +33,7 @@ from expkit.models.runtimes import open_runtime
 from expkit.records.exported import (
     METADATA,
     MODEL_FILE,
+    RECORDS,
     VERIFICATION,
     VERSION,
     ExportedFolder,
@@ -84,6 +85,7 @@ def export(
     from expkit.export.about import describe
     from expkit.export.file_predictions import write_records
     from expkit.reports.model_card import write_card
+    from expkit.reports.run.pages import refresh
 
     about = describe(restored.run, temperature)
     with made_aside(target) as folder:
@@ -98,7 +100,7 @@ def export(
             files=files,
             outputs=exported.output_names,
             run=restored.run.name,
-            about=about,
+            about={**about, "config": dict(restored.run.trained.recorded_config)},
         )
         write_json(folder / METADATA, record.to_json())
         write_script(folder, options.format)
@@ -115,6 +117,7 @@ def export(
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
         write_card(restored.run, folder)
+    refresh(target / RECORDS, plots=False)  # pages have the folder's own name
     return verification
 
 

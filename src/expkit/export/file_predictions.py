@@ -18,6 +18,7 @@ from expkit.records.run.metadata import StageResult
 from expkit.records.run.thresholds import keep_threshold, read_thresholds
 from expkit.records.run.writer import RunFolder
 from expkit.runner.components import Parts
+from expkit.runner.relabelling import labels_of_weights, relabel
 from expkit.runner.run import hash_text
 from expkit.training.inference import predict
 
@@ -31,17 +32,15 @@ def write_records(
     command: Sequence[str],
 ) -> None:
     """Write the file's own predictions of the held-out samples, as an evaluation's run folder."""
-    from expkit.reports.run.pages import refresh
-
     run = parts.evaluated
     assert run is not None, "an export is of a run"
     metadata = run.dataset
-    splits = as_bytes(parts.splits)
+    labels = labels_of_weights(parts)
+    splits = as_bytes((parts if labels is None else relabel(parts, labels)).splits)
     held_out = {name: split for name, split in splits.items() if name != "train"} or splits
     normalizer = next(iter(splits.values())).normalizer.to_json()  # none: the file has its own
     metadata = replace(
         parts.metadata,
-        class_names=metadata.class_names,
         preprocessing={**metadata.preprocessing, "normalizer": normalizer},
     )
     kept = {k: v for k, v in config.items() if k not in ("evaluates", "output_dir")}
@@ -58,6 +57,8 @@ def write_records(
             "dataset.json": json.dumps(metadata.to_json()),
         },
     )
+    if labels is not None:
+        labels.write(records.path)
     names = metadata.target_names or ()
     predictions = [predict(exported, split, parts.device, 64, names) for split in held_out.values()]
     records.write_predictions(predictions)
@@ -75,4 +76,3 @@ def write_records(
     # the file's probabilities are at the temperature already
     for threshold in read_thresholds(run.path):
         keep_threshold(replace(threshold, temperature=1.0), records.path)
-    refresh(records.path, plots=False)

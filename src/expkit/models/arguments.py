@@ -108,3 +108,15 @@ class Ensemble:
     _: KW_ONLY
     image_shape: ImageShape
     num_outputs: int
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The file that an evaluation of exported.ExportedModel names, which nothing is built from."""
+
+    format: str
+    precision: str
+    batch: int | None = None
+    _: KW_ONLY
+    image_shape: ImageShape
+    num_outputs: int

@@ -13,6 +13,8 @@ from torch.nn.functional import pad
 
 from expkit.models.runtimes import Outputs, Runtime
 
+UNCERTAINTY = "uncertainty"  # the name of that output
+
 
 class ExportedModel(nn.Module):
     """The file's logits or numbers for images as the run's data holds them: bytes, in its size.
@@ -33,14 +35,27 @@ class ExportedModel(nn.Module):
         self.padded_size = padded_size
         self.batch = batch
         self.output_names = output_names
+        self.predicts_uncertainty = UNCERTAINTY in output_names
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
+        outputs = self.run(self._as_files_have_it(images_BCHW))
+        return _as_tensor(outputs[self.output_names[0]])
+
+    def forward_with_uncertainty(
+        self, images_BCHW: Tensor, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits, and the uncertainty that the file computes of each sample."""
+        assert temperature == 1, "the file has its own in it"
+        outputs = self.run(self._as_files_have_it(images_BCHW))
+        return _as_tensor(outputs[self.output_names[0]]), _as_tensor(outputs[UNCERTAINTY])
+
+    def _as_files_have_it(self, images_BCHW: Tensor) -> npt.NDArray[np.uint8]:
         (height, width), (tall, wide) = images_BCHW.shape[2:], self.padded_size
         top, left = round((tall - height) / 2), round((wide - width) / 2)
         border = (left, wide - width - left, top, tall - height - top)
         levels_BHWC = pad(images_BCHW, border).round().to(torch.uint8).permute(0, 2, 3, 1)
-        outputs = self.run(levels_BHWC.contiguous().cpu().numpy())
-        return torch.from_numpy(np.array(outputs[self.output_names[0]])).to(images_BCHW.device)
+        array: npt.NDArray[np.uint8] = levels_BHWC.contiguous().cpu().numpy()
+        return array
 
     def run(self, images_BHWC: npt.NDArray[np.uint8]) -> Outputs:
         """Return all outputs for images of one size, as they come from files."""
@@ -54,3 +69,7 @@ class ExportedModel(nn.Module):
             outputs = self.runtime(np.ascontiguousarray(filled))
             chunks.append({name: each[: len(chunk)] for name, each in outputs.items()})
         return {name: np.concatenate([each[name] for each in chunks]) for name in chunks[0]}
+
+
+def _as_tensor(output: npt.NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.array(output))  # a copy: a runtime may write into its own again

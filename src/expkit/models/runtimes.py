@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,30 @@ def open_runtime(
     """Load an exported file by its own runtime, on the processor."""
     refuse_missing(file_format, RUNS)
     opened = {"onnx": _open_onnx, "openvino": _open_openvino, "torch_export": _open_torch}
-    return opened[file_format](file, output_names, threads)
+    with _explained(file, f"{file_format} cannot open it"):
+        runtime = opened[file_format](file, output_names, threads)
+
+    def run(images_NHWC: npt.NDArray[np.uint8]) -> Outputs:
+        with _explained(file, f"it cannot take images of {list(images_NHWC.shape)}"):
+            return runtime(images_NHWC)
+
+    return run
+
+
+@contextlib.contextmanager
+def _explained(file: Path, what: str) -> Iterator[None]:
+    """Say in one screen what a runtime raises of a file, which has classes of its own for it."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join((str(error).strip() or type(error).__name__).split())
+        raise UserError(
+            f"'{file.name}' is no model that can be run: {what}: {reason:.200}",
+            where=str(file),
+            fix="bring the file back from a copy, or export the model again",
+        ) from error
 
 
 def _open_onnx(file: Path, output_names: tuple[str, ...], threads: int | None) -> Runtime:
@@ -81,7 +106,13 @@ def _open_torch(file: Path, output_names: tuple[str, ...], threads: int | None) 
 
     if threads:
         torch.set_num_threads(threads)
-    module = torch.export.load(file).module()
+    remarks = logging.getLogger("torch.export")
+    level = remarks.level
+    remarks.setLevel(logging.CRITICAL)  # it logs the traceback of what it raises, too
+    try:
+        module = torch.export.load(file).module()
+    finally:
+        remarks.setLevel(level)
 
     def run(images_NHWC: npt.NDArray[np.uint8]) -> Outputs:
         with torch.no_grad():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from expkit.records.run.reader import Run, exists, is_run, list_runs
+from expkit.records.run.reader import Run, exists, list_runs, run_at
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep, is_sweep
 
 OUTPUTS = Path("outputs")
@@ -39,9 +39,9 @@ def _expand(pattern: str) -> Sequence[Path]:
 
 
 def _within(path: Path) -> list[Path]:
-    """The run itself, a sweep's runs wherever they lie, or those of any folder; none in a file."""
-    if is_run(path):
-        return [path]
+    """The run itself, also of an exported model, a sweep's runs, or those of any folder."""
+    if (run := run_at(path)) is not None:
+        return [run.path]
     if is_sweep(path):
         return [job.run.path for job in Sweep(path).jobs if job.run is not None]
     return list_runs(path) if path.is_dir() else []

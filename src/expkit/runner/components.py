@@ -196,7 +196,7 @@ def _model_maker(
 ) -> Callable[..., nn.Module]:
     """The config's net for this data, or the exported file that is evaluated."""
     if evaluated is not None and evaluated.exported is not None:
-        return partial(open_exported, evaluated.exported, config.trust)
+        return partial(open_exported, evaluated, config.trust, config.device.get("threads"))
     return partial(
         make_model,
         config.model,
@@ -293,7 +293,9 @@ def _make_optimizer(
 
 def _try_out(parts: Parts) -> None:
     """Two samples through a model: what does not fit fails here."""
-    num_outputs = parts.metadata.num_outputs
+    evaluated, num_outputs = parts.evaluated, parts.metadata.num_outputs
+    if evaluated is not None and evaluated.exported is not None:
+        num_outputs = evaluated.dataset.num_outputs  # with classes that a stage has given
     images_BCHW, _ = next(next(iter(parts.splits.values())).spread_out(2).batches(2))
     node = parts.inputs.config.model
 

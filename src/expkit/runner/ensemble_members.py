@@ -42,6 +42,13 @@ def open_members(paths: Sequence[str], combine: str) -> list[Run]:
 
 def check_members(runs: Sequence[Run], combine: str) -> None:
     """Refuse what cannot be put together, by the records alone: nothing is loaded or built."""
+    for run in runs:
+        if run.exported is not None:
+            raise run.exported.refuse(
+                "an ensemble is made of runs, and is then exported as one",
+                f"name its run: {ORDER.replace('RUN RUN', 'RUN')}\n"
+                "expkit export ENSEMBLE --to NEW_FOLDER",
+            )
     _refuse_one_alone(runs)
     for run in runs:
         _check_alone(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,12 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from expkit.data.store.decoding import UnreadableImageError, decode_all
+from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
+from expkit.models.exported import UNCERTAINTY, ExportedModel
+from expkit.models.runtimes import Outputs
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.restoring import Restored
 from expkit.training.inference import compute_uncertain_outputs
+
+MAX_DECODED = 32  # images in the size of their files that wait in memory
+MAX_PIXELS = 2**22  # of images that an exported file resizes at once, each in 24 bytes and more
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ def predict_files(
 ) -> Iterator[FilePrediction]:
     """Yield every file's prediction in order, or why it cannot be read."""
     metadata = restored.run.dataset
+    if isinstance(restored.model, ExportedModel):
+        yield from _predict_by_file(restored.model, metadata, paths, batch_size)
+        return
     decoding = decoding_of(metadata)
     results = decode_all(paths, decoding, silent)
     pairs = zip(paths, results, strict=True)
@@ -68,3 +76,40 @@ def _ask(
     unknown = [None] * len(outputs)
     known = unknown if uncertainties is None else uncertainties.tolist()
     return zip(outputs.cpu().numpy(), known, strict=True)
+
+
+def _predict_by_file(
+    model: ExportedModel, metadata: DatasetMetadata, paths: Sequence[Path], batch_size: int
+) -> Iterator[FilePrediction]:
+    """Ask an exported file, which resizes by itself, for images as they are in their files."""
+    as_it_is = Decoding(channels=1 if metadata.image_shape[0] == 1 else 3)
+    size = min(batch_size, MAX_DECODED)
+    for start in range(0, len(paths), size):
+        chunk = paths[start : start + size]
+        results = list(decode_all(chunk, as_it_is, silent))
+        images = {i: each for i, each in enumerate(results) if isinstance(each, np.ndarray)}
+        found: dict[int, FilePrediction] = {}
+        for places in _of_one_size(images):
+            outputs = model.run(np.stack([images[place] for place in places]))
+            for row, place in enumerate(places):
+                found[place] = _from_file(chunk[place], outputs, row)
+        for place, (path, result) in enumerate(zip(chunk, results, strict=True)):
+            yield found.get(place) or FilePrediction(path, None, str(result))
+
+
+def _of_one_size(images: Mapping[int, npt.NDArray[np.uint8]]) -> Iterator[list[int]]:
+    """The places of images that go through a graph together: of one size, and not too many."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for place, image in images.items():
+        by_size.setdefault(image.shape, []).append(place)
+    for (height, width, _), places in by_size.items():
+        most = max(1, MAX_PIXELS // (height * width))
+        for start in range(0, len(places), most):
+            yield places[start : start + most]
+
+
+def _from_file(path: Path, outputs: Outputs, row: int) -> FilePrediction:
+    """One file's prediction: its probabilities, or its numbers."""
+    main = outputs["probabilities"] if "probabilities" in outputs else outputs["outputs"]
+    uncertainty = float(outputs[UNCERTAINTY][row]) if UNCERTAINTY in outputs else None
+    return FilePrediction(path, main[row], uncertainty=uncertainty)

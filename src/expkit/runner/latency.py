@@ -55,7 +55,7 @@ def measure_run(restored: Restored, settings: Sequence[Setting], seconds: float)
 
     subject = subject_of(restored.model, restored.device, batch_of)
     timed, failed = measure_settings(restored, subject, settings, seconds)
-    first = timed[0]
+    first, exported = timed[0], restored.run.trained.exported
     with torch.inference_mode():
         macs = count_multiply_adds(restored.model, subject.batch_of(1))
     return KeptLatency(
@@ -70,7 +70,7 @@ def measure_run(restored: Restored, settings: Sequence[Setting], seconds: float)
         samples_per_second=first.samples_per_second,
         parameters=sum(each.numel() for each in restored.model.parameters()),
         macs=macs,
-        file_bytes=restored.run.weights.stat().st_size,
+        file_bytes=exported.num_bytes if exported else restored.run.weights.stat().st_size,
         seconds=seconds,
         images=named,
         denormals=find_denormals(restored, subject, len(images_NHWC), seconds),
@@ -131,9 +131,9 @@ def find_images(run: Run) -> tuple[Tensor, str]:
 def find_denormals(
     restored: Restored, subject: Subject, num_images: int, seconds: float
 ) -> KeptDenormals | None:
-    """Count denormals, and time one image with and without them; None but on a CPU."""
-    if restored.device.torch_device.type != "cpu":
-        return None
+    """Count denormals, and time one image with and without them; None but in torch on a CPU."""
+    if restored.device.torch_device.type != "cpu" or restored.run.trained.exported is not None:
+        return None  # another runtime is asked for its own
     model, device = restored.model, restored.device
     gain = measure_flushing(partial(predict_there, model, device, subject.batch_of(1)), seconds)
     if gain is None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import nn
 
 from expkit.data.store.split import Split
 from expkit.records.run.labels import Labels
+from expkit.records.run.metadata import DatasetMetadata
 from expkit.runner.components import Parts, make_model
 
 
@@ -29,11 +32,28 @@ def relabel(parts: Parts, labels: Labels) -> Parts:
         inputs=replace(parts.inputs, metadata=metadata),
         splits={name: renamed(split) for name, split in parts.splits.items()},
         loss=parts.inputs.loss.build(counts).to(parts.device.torch_device),
-        make_model=partial(
-            make_model,
-            parts.inputs.config.model,
-            parts.inputs.config.trust,
-            image_shape=metadata.image_shape,
-            num_outputs=metadata.num_outputs,
-        ),
+        make_model=_model_maker(parts, metadata),
+    )
+
+
+def labels_of_weights(parts: Parts) -> Labels | None:
+    """The classes of another run's weights: these samples keep their own, beside the new."""
+    theirs = None if parts.evaluated is None else parts.evaluated.labels
+    if theirs is None:
+        return None
+    train = parts.splits.get("train")
+    targets = theirs.targets if train is None else train.targets.tolist()
+    return Labels(theirs.class_names, targets)
+
+
+def _model_maker(parts: Parts, metadata: DatasetMetadata) -> Callable[..., nn.Module]:
+    """The net for the new classes; an exported file has them already."""
+    if parts.evaluated is not None and parts.evaluated.exported is not None:
+        return parts.make_model
+    return partial(
+        make_model,
+        parts.inputs.config.model,
+        parts.inputs.config.trust,
+        image_shape=metadata.image_shape,
+        num_outputs=metadata.num_outputs,
     )

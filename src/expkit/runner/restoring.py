@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from expkit.config.instantiate import build_part
 from expkit.config.validation import check_config
 from expkit.data.store.normalizer import Normalizer
-from expkit.records.exported import ExportedFolder
 from expkit.records.run.reader import Run
 from expkit.runner.components import make_model
+from expkit.runner.exported_device import refuse_other_device
 from expkit.runner.exported_files import open_exported
 from expkit.runner.loaded_inputs import without_downloads
 from expkit.runner.recorded_preprocessing import read_normalizer
@@ -47,8 +48,8 @@ def restore(
     `temperature_of(run)`, where it is wanted), averaged over the views.
     """
     weights = run.weights
-    if run.exported is not None:
-        return _restore_exported(run, run.exported, trusted, temperature, views)
+    if run.trained.exported is not None:
+        return _restore_exported(run, trusted, device or {}, views)
     config = check_config(without_downloads(run.config), trusted=trusted)
     choice: DeviceChoice = build_part({**config.device, **(device or {})}, "device", config.trust)
     opened = choice.open()
@@ -70,13 +71,13 @@ def load_run_weights(run: Run, model: nn.Module) -> int:
 
 
 def _restore_exported(
-    run: Run,
-    exported: ExportedFolder,
-    trusted: Sequence[str],
-    temperature: float,
-    views: Sequence[View],
+    run: Run, trusted: Sequence[str], device: Mapping[str, Any], views: Sequence[View]
 ) -> Restored:
-    """Take the file for the model; it runs on the processor, and normalizes by itself."""
-    opened = DeviceChoice(name="cpu", precision="fp32").open()
-    predictor = as_predictor(open_exported(exported, trusted), temperature, views).eval()
+    """Take the file for the model; it runs on the processor, normalizes and calibrates itself."""
+    exported = run.trained.exported
+    assert exported is not None, "asked before"
+    refuse_other_device(exported, device)
+    opened = DeviceChoice(name="cpu", precision="fp32", threads=device.get("threads")).open()
+    threads = torch.get_num_threads()
+    predictor = as_predictor(open_exported(run.trained, trusted, threads), views=views).eval()
     return Restored(run, predictor, opened, read_normalizer(run, opened))

@@ -33,6 +33,7 @@ from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folde
 from expkit.records.safe_open import make_inside
 from expkit.records.sweep.job import job_id
 from expkit.runner.starting_weights import resolve_starts, starts_of
+from expkit.sanitize import one_line
 from expkit.terminal.progress import Progress, ReadingBar
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
     yield (
         f"run     {folder}\n"
         f"data    {metadata.name}: {sizes} samples, {kind}{held_out}\n"
-        f"model   {parts.num_parameters:,} parameters\n"
+        f"model   {_model_line(parts)}\n"
         f"device  {parts.device.reason}"
     )
     for remark in parts.inputs.dataset.remarks:
@@ -211,6 +212,15 @@ def _introduction(parts: Parts, folder: Path) -> Iterator[str]:
     for stage, unlabelled in parts.inputs.unlabelled.items():
         for remark in unlabelled.remarks:
             yield f"note    {stage}: {remark}"
+
+
+def _model_line(parts: Parts) -> str:
+    """The size of the net, or the exported file that is evaluated."""
+    exported = None if parts.evaluated is None else parts.evaluated.exported
+    if exported is None:
+        return f"{parts.num_parameters:,} parameters"
+    origin = one_line(exported.record.run)
+    return f"{exported.title}, {exported.num_bytes / 1e6:.1f} MB, exported from {origin}"
 
 
 def _show_samples(parts: Parts, folder: RunFolder) -> None:

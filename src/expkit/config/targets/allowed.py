@@ -79,7 +79,7 @@ ENGINES = frozenset(
 )
 # what no YAML offers to be chosen, as a command of expkit writes it into a config by itself
 WRITTEN: Mapping[str, frozenset[str]] = {
-    "model": frozenset({"expkit.models.ensemble.Ensemble"}),
+    "model": frozenset({"expkit.models.ensemble.Ensemble", "expkit.models.exported.ExportedModel"}),
     "procedure": frozenset({"expkit.runner.stages.combination.Combination"}),
 }
 TARGET_LINE = re.compile(r"^[\s-]*_target_:\s*['\"]?([\w.]+)", re.MULTILINE)

@@ -264,7 +264,7 @@ def _check_sense(record: Mapping[str, Any]) -> None:
         raise ValueError("two classes or targets have one name")
     if "train" not in splits or splits.keys() - {"train", "val", "test"}:
         raise ValueError(f"the splits are {', '.join(splits):.40}")
-    _check_preprocessing(record["image_shape"], record.get("preprocessing", {}))
+    check_preprocessing(record["image_shape"], record.get("preprocessing", {}))
     for split, metadata in splits.items():
         counts = metadata["class_counts"]
         if counts is not None and (len(counts) != len(names or ()) or not any(counts)):
@@ -279,7 +279,7 @@ def _check_sense(record: Mapping[str, Any]) -> None:
             raise ValueError(f"the image of {split} lies outside of the run")
 
 
-def _check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> None:
+def check_preprocessing(shape: Sequence[int], record: Mapping[str, Any]) -> None:
     """Raise a ValueError where no image can be brought to a model in this way."""
     channels, height, width = shape
     decoding, normalizer = record.get("decoding"), record.get("normalizer")

@@ -22,7 +22,13 @@ from expkit.records.arrays import (
     read_arrays,
     read_image,
 )
-from expkit.records.exported import RECORDS, ExportedFolder, is_exported, read_exported
+from expkit.records.exported import (
+    RECORDS,
+    ExportedFolder,
+    is_exported,
+    lacks_records,
+    read_exported,
+)
 from expkit.records.files import Record, read_json, read_lines, read_yaml
 from expkit.records.former_names import with_present_fields, with_present_keys, with_present_names
 from expkit.records.run.ensemble import EnsembleRecord, predictions_path, read_ensemble
@@ -85,6 +91,20 @@ class Run:
             if "procedure" not in config:
                 raise ValueError("it holds no config")
         return cast("Mapping[str, Any]", config)
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """The config by which the run was made; of an exported file that of its training run.
+
+        What the file is stands in it, too, so that comparisons tell it from its run.
+        """
+        if self.exported is None:
+            return self.config
+        record = self.exported.record
+        trained = with_present_names(record.about.get("config") or self.config)
+        own = {name: self.config[name] for name in ("device",) if name in self.config}
+        export = {"format": record.format, "precision": record.precision, "batch": record.batch}
+        return {**cast("Mapping[str, Any]", trained), **own, "export": export}
 
     @property
     def config_text(self) -> str:
@@ -360,22 +380,30 @@ def exists(path: Path) -> bool:
         return False
 
 
+def run_at(path: Path) -> Run | None:
+    """The run of a folder, or the records of an exported model; None where it is neither."""
+    if is_run(path):
+        return Run(path)
+    return Run(path / RECORDS) if is_exported(path) else None
+
+
 def list_runs(parent: Path) -> list[Path]:
-    """The runs in a folder and in its sweeps, oldest first."""
+    """The runs in a folder and in its sweeps, oldest first; no exported models."""
     found: list[Path] = []
     for path in parent.glob("[!.]*"):
-        found += [path] if is_run(path) else [sub for sub in path.glob("[!.]*") if is_run(sub)]
+        if is_run(path):
+            found.append(path)
+        elif not is_exported(path):  # which is named by its path
+            found += [sub for sub in path.glob("[!.]*") if is_run(sub)]
     return sorted(
         found, key=lambda path: (path.name[:15], (path / "config.yaml").stat().st_mtime_ns)
     )
 
 
 def find_run(text: str, parent: Path = Path("outputs")) -> Run:
-    """The run named by a path, by a unique part of its name, or by `last`."""
-    if is_run(Path(text)):
-        return Run(Path(text))
-    if is_exported(Path(text)):
-        return Run(Path(text) / RECORDS)
+    """The run named by a path, by a unique part of its name, or by `last`; an exported model."""
+    if (named := run_at(Path(text))) is not None:
+        return named
     runs = list_runs(parent)
     if text == "last" and runs:
         return Run(runs[-1])
@@ -396,6 +424,13 @@ def match_names(text: str, paths: Sequence[Path]) -> list[Path]:
 
 def no_such_run(text: str, parent: Path, runs: list[Path], matches: list[Path]) -> UserError:
     """Make the error for a word that names no run, or several."""
+    if lacks_records(Path(text)):
+        return UserError(
+            f"'{text}' is an exported model without its records, which say how it is used",
+            where=str(Path(text) / RECORDS),
+            fix="copy the exported folder as a whole, or export it again: "
+            "expkit export RUN --to FOLDER",
+        )
     listed = "\n".join(path.name for path in (matches or runs)[-8:])
     if matches:
         what = f"'{text}' is a part of {len(matches)} runs' names"

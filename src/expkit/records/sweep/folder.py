@@ -26,7 +26,7 @@ from expkit.records.files import (
     write_json,
     write_lines,
 )
-from expkit.records.run.reader import Run, exists, is_run, list_runs, match_names, no_such_run
+from expkit.records.run.reader import Run, exists, list_runs, match_names, no_such_run, run_at
 from expkit.records.run.writer import (
     explain_disk_errors,
     hold_file,
@@ -264,8 +264,8 @@ def find_run_or_sweep(text: str, parent: Path = Path("outputs")) -> Run | Sweep:
     """Find a run or sweep by a path, a unique part of its name, or `last`."""
     if is_sweep(Path(text)):
         return Sweep(Path(text))
-    if is_run(Path(text)):
-        return Run(Path(text))
+    if (named := run_at(Path(text))) is not None:
+        return named
     sweeps, runs = list_sweeps(parent), list_runs(parent)
     if text == "last":
         alone = [path for path in runs if path.parent == parent]

@@ -26,7 +26,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
         findings=[finding["rule"] for finding in summary["findings"]],
         seconds=summary["wall_seconds"],
         overrides=run.overrides,
-        config=flatten(run.config),
+        config=flatten(run.recipe),
         fingerprints={name: split.fingerprint for name, split in splits.items()},
         num_samples={name: split.num_samples for name, split in splits.items()},
         code={

@@ -37,10 +37,11 @@ def latency_screen(name: str, found: KeptLatency) -> str:
             f"99 % within {one.p99_ms:.2f} ms, worst {one.max_ms:.2f} ms ({one.num_runs} runs)",
             f"  speed    {one.samples_per_second:,.0f} images/s at the median",
         ]
-    lines.append(
-        f"  size     {found.parameters:,} parameters, {found.file_bytes / 1e6:.1f} MB on disk, "
-        f"{found.macs / 1e6:,.1f} million multiply-adds an image"
-    )
+    size = f"{found.file_bytes / 1e6:.1f} MB on disk"
+    if found.parameters:  # of an exported file they are not known
+        size = f"{found.parameters:,} parameters, {size}, "
+        size += f"{found.macs / 1e6:,.1f} million multiply-adds an image"
+    lines.append(f"  size     {size}")
     lines += [f"  {line}" for line in denormal_lines(found.denormals)]
     return "\n".join(lines)
 

@@ -76,6 +76,11 @@ def _recorded(change: Change) -> RecordedChange:
 
 
 def _val_predictions(run: Run) -> ClassPredictions:
+    if run.exported is not None:
+        raise run.exported.refuse(
+            "its temperature is in the file, and no other can be kept beside it",
+            f"expkit calibrate RUN\n{run.exported.command}",
+        )
     if run.config.get("evaluates") is not None:
         raise UserError(
             f"'{run.name}' evaluates another run, and a temperature belongs to the run that has "

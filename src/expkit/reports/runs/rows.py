@@ -126,7 +126,7 @@ class RunRow:
         if self.path is None:
             return ""
         is_inside = self.job is None or self.path.parent == self.job.sweep
-        return self.path.name if is_inside else str(self.path)
+        return self.run.name if is_inside else str(self.path)
 
     @property
     def failure(self) -> str:

@@ -17,11 +17,10 @@ from expkit.errors import UserError
 from expkit.metrics.names import LATENCY
 from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.records.run.checkpoint_digests import refuse_damaged
-from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.predictions import PLAIN
 from expkit.runner.components import Parts, Stage
-from expkit.runner.relabelling import relabel
+from expkit.runner.relabelling import labels_of_weights, relabel
 from expkit.runner.restoring import load_run_weights
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
@@ -58,7 +57,7 @@ class Evaluation(arguments.Evaluation):
             # before there is a folder
             parts.evaluated.overrides  # noqa: B018 - the findings say how to train it again
             refuse_damaged(parts.evaluated.weights, to_go_on=False)
-            theirs = self._labels_of(parts)
+            theirs = labels_of_weights(parts)
             learnt = parts if theirs is None else relabel(parts, theirs)
             with learnt.trial_model() as model:
                 load_run_weights(parts.evaluated, model)
@@ -104,12 +103,12 @@ class Evaluation(arguments.Evaluation):
         figures |= _measure_latency(session, predictor)
         num_samples = sum(len(split) for split in parts.splits.values())
         seconds = time.perf_counter() - started
-        which = f"weights of epoch {epoch}" if epoch else "combined weights"
+        which = _which(parts, epoch)
         return StageResult(
             stage=session.stage,
             kind="Evaluation",
             passed=True,
-            reason=f"{counted(num_samples, 'sample')} evaluated with the {which}{self._manner}",
+            reason=f"{counted(num_samples, 'sample')} evaluated with {which}{self._manner}",
             num_samples=num_samples,
             best_epoch=epoch or None,
             seconds=seconds,
@@ -165,25 +164,24 @@ class Evaluation(arguments.Evaluation):
             stage = session.parts.stages[self.of or self._last_trained(session)]
             learns_labels = isinstance(stage, Training) and stage.labels_from is not None
             return session.relabelled() if learns_labels else session
-        labels = self._labels_of(session.parts)
+        labels = labels_of_weights(session.parts)
         if labels is None:
             return session
         labels.write(session.folder.path)
         return session.relabelled()
 
-    def _labels_of(self, parts: Parts) -> Labels | None:
-        """The classes of another run's weights: these samples keep their own, beside the new."""
-        theirs = None if parts.evaluated is None else parts.evaluated.labels
-        if theirs is None:
-            return None
-        train = parts.splits.get("train")
-        targets = theirs.targets if train is None else train.targets.tolist()
-        return Labels(theirs.class_names, targets)
-
     def _last_trained(self, session: Session) -> str:
         names = list(session.parts.stages)
         before = reversed(names[: names.index(session.stage)])
         return next(n for n in before if isinstance(session.parts.stages[n], GIVE_WEIGHTS))
+
+
+def _which(parts: Parts, epoch: int) -> str:
+    """The words for what was evaluated: weights, or an exported file."""
+    exported = None if parts.evaluated is None else parts.evaluated.exported
+    if exported is not None:
+        return exported.title
+    return f"the weights of epoch {epoch}" if epoch else "the combined weights"
 
 
 def _measure_latency(session: Session, model: nn.Module) -> dict[str, float]:

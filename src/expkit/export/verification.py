@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,15 @@ from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.mcnemar import McNemar
 from expkit.models.exported import ExportedModel
 
+if TYPE_CHECKING:
+    from expkit.export.first_difference import FirstDifference
+    from expkit.export.int8 import Quantization
+
 BATCH_SIZES = (1, 2, 7)
 MAX_SAMPLES = 2000  # spread over the split; each is predicted once for each batch size
 REQUIRED = {"fp32": 0.999, "fp16": 0.99, "int8": 0.99}  # agreement below which it is not good
-NUMBERS_AGREE = 1e-3  # of the std of a predicted number: less is the same number
+# of the std of a predicted number: less is the same number
+NUMBERS_AGREE = {"fp32": 1e-3, "fp16": 1e-2, "int8": 0.1}
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,6 +59,8 @@ class Verification:
     required_agreement: float
     batch_sizes: Mapping[str, BatchResult]
     accuracy: Accuracies | None  # None where numbers are predicted
+    quantization: Quantization | None = None
+    first_difference: FirstDifference | None = None  # looked for where it is not good
 
     @property
     def num_equal(self) -> int:
@@ -89,22 +96,29 @@ def choose_split(splits: Mapping[str, Split], judged: str) -> Split:
 
 
 def compare_outputs(
-    reference: nn.Module, exported: ExportedModel, split: Split, *, classifies: bool
+    reference: nn.Module,
+    exported: ExportedModel,
+    split: Split,
+    *,
+    classifies: bool,
+    numbers_agree: float = NUMBERS_AGREE["fp32"],
 ) -> tuple[dict[str, BatchResult], Floats]:
     """Hold both against each other at each batch size; and the file's outputs, of the largest.
 
     `split` gives bytes, and `reference` takes them as the file does.
     """
-    expected = _collect(reference, split, 64, classifies=classifies)
+    expected = collect_outputs(reference, split, 64, classifies=classifies)
     results, outputs = {}, expected
     for size in BATCH_SIZES if exported.batch is None else (exported.batch,):
-        outputs = _collect(exported, split, size, classifies=classifies)
-        results[str(size)] = _hold_together(expected, outputs, classifies=classifies)
+        outputs = collect_outputs(exported, split, size, classifies=classifies)
+        equal = count_equal(expected, outputs, classifies=classifies, numbers_agree=numbers_agree)
+        largest = np.abs(expected - outputs).max() if np.isfinite(outputs).all() else np.inf
+        results[str(size)] = BatchResult(equal, float(largest))
     return results, outputs
 
 
 @torch.no_grad()
-def _collect(model: nn.Module, split: Split, size: int, *, classifies: bool) -> Floats:
+def collect_outputs(model: nn.Module, split: Split, size: int, *, classifies: bool) -> Floats:
     """Probabilities, or numbers, of every sample."""
     rows = []
     for images_BCHW, _ in split.batches(size):
@@ -113,16 +127,16 @@ def _collect(model: nn.Module, split: Split, size: int, *, classifies: bool) -> 
     return np.concatenate(rows)
 
 
-def _hold_together(expected: Floats, outputs: Floats, *, classifies: bool) -> BatchResult:
-    differences = np.abs(expected - outputs)
+def count_equal(
+    expected: Floats, outputs: Floats, *, classifies: bool, numbers_agree: float
+) -> int:
+    """The samples of which both have the same prediction; NaN is none, whatever its place."""
     if classifies:
         equal = expected.argmax(1) == outputs.argmax(1)
     else:
-        tolerance = NUMBERS_AGREE * np.maximum(expected.std(0), 1e-6)
-        equal = (differences <= tolerance).all(1)
-    finite = np.isfinite(outputs).all(1)  # NaN is no prediction, whatever its place
-    largest = float(differences.max()) if finite.all() else float("inf")
-    return BatchResult(int((equal & finite).sum()), largest)
+        tolerance = numbers_agree * np.maximum(expected.std(0), 1e-6)
+        equal = (np.abs(expected - outputs) <= tolerance).all(1)
+    return int((equal & np.isfinite(outputs).all(1)).sum())
 
 
 def compare_accuracy(

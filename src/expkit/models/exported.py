@@ -35,12 +35,17 @@ class ExportedModel(nn.Module):
         self.output_names = output_names
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
+        outputs = self.run(self.with_border(images_BCHW))
+        return torch.from_numpy(np.array(outputs[self.output_names[0]])).to(images_BCHW.device)
+
+    def with_border(self, images_BCHW: Tensor) -> npt.NDArray[np.uint8]:
+        """Return prepared images as the file takes them, with the border that it crops."""
         (height, width), (tall, wide) = images_BCHW.shape[2:], self.padded_size
         top, left = round((tall - height) / 2), round((wide - width) / 2)
         border = (left, wide - width - left, top, tall - height - top)
         levels_BHWC = pad(images_BCHW, border).round().to(torch.uint8).permute(0, 2, 3, 1)
-        outputs = self.run(levels_BHWC.contiguous().cpu().numpy())
-        return torch.from_numpy(np.array(outputs[self.output_names[0]])).to(images_BCHW.device)
+        levels: npt.NDArray[np.uint8] = levels_BHWC.contiguous().cpu().numpy()
+        return levels
 
     def run(self, images_BHWC: npt.NDArray[np.uint8]) -> Outputs:
         """Return all outputs for images of one size, as they come from files."""

@@ -199,6 +199,6 @@ def _first_difference_line(verification: Verification) -> str:
             f"its outputs differ by {percent(first.error)}"
         )
     return (
-        f"  no layer alone differs by more than {percent(first.tolerance)}: their roundings add up; "
-        f"the largest error is that of {first.layer} ({first.type}), {percent(first.error)}"
+        f"  no layer alone differs by more than {percent(first.tolerance)}: roundings add up; the "
+        f"largest error is that of {first.layer} ({first.type}), {percent(first.error)}"
     )

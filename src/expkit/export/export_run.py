@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 import tempfile
@@ -26,6 +25,7 @@ from expkit.export.first_difference import (
     compare_resize,
     find_first_difference,
 )
+from expkit.export.half_weights import halve_weights, with_half_weights
 from expkit.export.int8 import BesideFp32, KeepFloat, Quantization, beside_fp32, write_int8
 from expkit.export.target_folder import made_aside
 from expkit.export.unsupported import reason_of
@@ -151,7 +151,10 @@ class _Made:
 
     def __init__(self, restored: Restored, options: Options, about: str, spare: Path) -> None:
         self.restored, self.options, self.about, self.spare = restored, options, about, spare
-        self.graph = _make_graph(restored, options.precision)
+        is_halved = options.precision == "fp16" and options.format == "torch_export"
+        self.graph = _make_graph(
+            restored, with_half_weights(restored.model) if is_halved else restored.model
+        )
         self.fp32_onnx = spare / MODEL_FILE["onnx"]
         self.int8_onnx = spare / "int8.onnx"
 
@@ -204,8 +207,8 @@ class _Made:
         program, file = self.program, self.int8_onnx if precision == "int8" else file
         if file.suffix == ".xml":
             return None  # its tensors have names of their own
-        if precision == "fp16":
-            graph, as_fp32 = _make_graph(self.restored, "fp32"), self.spare / file.name
+        if precision == "fp16" and file.suffix == ".pt2":  # its own program has fp16 weights
+            graph, as_fp32 = _make_graph(self.restored, self.restored.model), self.spare / file.name
             program = _write(graph, self.restored, self.options, self.about, as_fp32)
         return find_first_difference(
             program, graph, precision, file, exported.with_border(images_BCHW)
@@ -227,15 +230,10 @@ class _Made:
         return ExportedModel(runtime, padded_size, self.options.batch, names)
 
 
-def _make_graph(restored: Restored, precision: Precision) -> DeployedModel:
+def _make_graph(restored: Restored, model: nn.Module) -> DeployedModel:
     metadata = restored.run.dataset
-    model = _in_precision(restored.model, precision)
     graph = DeployedModel(model, decoding_of(metadata), restored.normalizer, metadata.num_classes)
     return graph.eval()
-
-
-def _in_precision(model: nn.Module, precision: Precision) -> nn.Module:
-    return copy.deepcopy(model).half() if precision == "fp16" else model
 
 
 def _write(
@@ -246,9 +244,12 @@ def _write(
     try:
         program = trace(graph, restored.run.dataset.image_shape[0], options.batch)
         if options.format == "onnx":
-            return write_onnx(program, graph, about, file)
+            lowered = write_onnx(program, graph, about, file)
+            if options.precision == "fp16":
+                halve_weights(file)
+            return lowered
         if options.format == "openvino":
-            write_openvino(program, graph, about, file)
+            write_openvino(program, graph, about, file, in_fp16=options.precision == "fp16")
         else:
             write_torch_export(program, about, file)
         return program

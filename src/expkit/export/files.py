@@ -59,14 +59,19 @@ def write_onnx(
 
 
 def write_openvino(
-    program: torch.export.ExportedProgram, model: DeployedModel, about: str, to: Path
+    program: torch.export.ExportedProgram,
+    model: DeployedModel,
+    about: str,
+    to: Path,
+    *,
+    in_fp16: bool = False,
 ) -> None:
-    """Write OpenVINO's pair of files, in full precision."""
+    """Write OpenVINO's pair of files, with weights in full precision or in fp16."""
     import openvino
 
     with without_chatter():
         converted = openvino.convert_model(program)
-    _save_openvino(converted, model, about, to)
+    _save_openvino(converted, model, about, to, in_fp16=in_fp16)
 
 
 def convert_onnx(file: Path, model: DeployedModel, about: str, to: Path) -> None:
@@ -78,7 +83,9 @@ def convert_onnx(file: Path, model: DeployedModel, about: str, to: Path) -> None
     _save_openvino(converted, model, about, to)
 
 
-def _save_openvino(converted: Any, model: DeployedModel, about: str, to: Path) -> None:
+def _save_openvino(
+    converted: Any, model: DeployedModel, about: str, to: Path, *, in_fp16: bool = False
+) -> None:
     import openvino
 
     for port, name in zip(converted.inputs, [INPUT], strict=True):
@@ -86,7 +93,7 @@ def _save_openvino(converted: Any, model: DeployedModel, about: str, to: Path) -
     for port, name in zip(converted.outputs, model.output_names, strict=True):
         port.get_tensor().set_names({name})
     converted.set_rt_info(about, "expkit")
-    openvino.save_model(converted, to, compress_to_fp16=False)
+    openvino.save_model(converted, to, compress_to_fp16=in_fp16)
 
 
 def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Path) -> None:

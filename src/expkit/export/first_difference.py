@@ -81,7 +81,7 @@ def find_first_difference(
     nodes |= {new: nodes[old] for new, old in _output_names(program, graph).items()}
     found = [
         FirstDifference(
-            *_layer_of(nodes[name], graph.layer_prefix),
+            *_layer_of(_first_merged(nodes[name], own), graph.layer_prefix),
             tensor=name,
             error=relative_error(named[name], tensor),
             tolerance=EXPLAINED[precision],
@@ -129,21 +129,38 @@ def _read_onnx(file: Path, images_NHWC: npt.NDArray[np.uint8], named: Values) ->
     import onnx
 
     model = onnx.load(file)
-    names = [out for node in model.graph.node for out in node.output if out in named]
+    rounded = _rounded_tensors(model)
+    read = {rounded.get(n, n): n for node in model.graph.node for n in node.output if n in named}
     plain = copy.deepcopy(model)
     outputs = {each.name for each in model.graph.output}
-    plain.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in outputs)
-    so_far = _run_onnx(plain, names, {INPUT: images_NHWC})
-    names = [name for name in names if so_far[name].dtype.kind == "f"]
-    forced, known = copy.deepcopy(plain), set(names)
-    given = {f"given {name}": named[name].numpy().astype(so_far[name].dtype) for name in names}
+    plain.graph.output.extend(onnx.ValueInfoProto(name=n) for n in read if n not in outputs)
+    so_far = _run_onnx(plain, list(read), {INPUT: images_NHWC})
+    read = {place: name for place, name in read.items() if so_far[place].dtype.kind == "f"}
+    given = {
+        f"given {place}": named[name].numpy().astype(so_far[place].dtype)
+        for place, name in read.items()
+    }
+    forced = copy.deepcopy(plain)
     for node in forced.graph.node:
-        node.input[:] = [f"given {each}" if each in known else each for each in node.input]
+        node.input[:] = [f"given {each}" if each in read else each for each in node.input]
     for name, value in given.items():
         kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
         forced.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
-    own = _run_onnx(forced, names, {INPUT: images_NHWC, **given})
-    return _as_tensors(own, names), _as_tensors(so_far, names)
+    own = _run_onnx(forced, list(read), {INPUT: images_NHWC, **given})
+    return _as_tensors(own, read), _as_tensors(so_far, read)
+
+
+def _rounded_tensors(model: Any) -> dict[str, str]:
+    """The tensor in 8 bits, as a float again, of each that is rounded to them.
+
+    It is the one to look at: rounding also does what a ReLU did that was taken out of the file.
+    """
+    back = {n.input[0]: n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    return {
+        node.input[0]: back[node.output[0]]
+        for node in model.graph.node
+        if node.op_type == "QuantizeLinear" and node.output[0] in back
+    }
 
 
 def _run_onnx(model: Any, names: Sequence[str], inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +176,8 @@ def _run_onnx(model: Any, names: Sequence[str], inputs: Mapping[str, Any]) -> di
     return dict(zip(names, session.run(list(names), fed), strict=True))
 
 
-def _as_tensors(arrays: Mapping[str, Any], names: Sequence[str]) -> Values:
-    return {name: torch.from_numpy(np.array(arrays[name])) for name in names}
+def _as_tensors(arrays: Mapping[str, Any], read: Mapping[str, str]) -> Values:
+    return {name: torch.from_numpy(np.array(arrays[place])) for place, name in read.items()}
 
 
 def _output_names(program: torch.export.ExportedProgram, graph: DeployedModel) -> dict[str, str]:
@@ -174,6 +191,19 @@ def _with_output_names(
 ) -> Values:
     outputs = _output_names(program, graph)
     return values | {new: values[old] for new, old in outputs.items() if old in values}
+
+
+def _first_merged(node: torch.fx.Node, own: Values) -> torch.fx.Node:
+    """The first of the nodes that became one operation of the file, as a convolution, its batch
+    norm and its activation do: the values between them are not in the file."""
+    while node.args and isinstance(before := node.args[0], torch.fx.Node):
+        value = before.meta.get("val")
+        is_float = isinstance(value, Tensor) and value.is_floating_point()
+        is_call = before.op == "call_function" and (is_float or isinstance(value, tuple | list))
+        if before.name in own or not is_call:
+            break
+        node = before
+    return node
 
 
 def _layer_of(node: torch.fx.Node, prefix: str) -> tuple[str, str]:

@@ -31,6 +31,7 @@ KeepFloat = Literal["auto"] | Sequence[str]
 """Layers to leave in float, as globs of their paths; `auto` finds them by measuring."""
 
 TIMED_SECONDS = 2.0
+STRICTER = 0.5  # of the allowed disagreement: training images are predicted surer than new ones
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def write_int8(
     layers = list(quantizer.layers)
     measure = _Measure(quantizer, fp32, aside, to, open_file)
     if keep_float == "auto":
-        choice = choose_kept(layers, measure, required, say)
+        choice = choose_kept(layers, measure, 1 - STRICTER * (1 - required), say)
     else:
         kept = match_layers(keep_float, layers)
         choice = Choice(kept, measure(kept))

@@ -64,7 +64,7 @@ def choose_kept(
             if best.cost.agreement < min(required, choice.cost.agreement):
                 best = choice
     if best.cost.agreement < required:
-        say("half of the layers in float are not enough: --precision fp32 or fp16 may be better")
+        say("half of the layers in float do not reach it: --precision fp32 or fp16 may be better")
     return best
 
 

@@ -19,8 +19,7 @@ from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build, without_collector
 from expkit.terminal.arguments import Parser, batch_of, fraction, place
 
 if TYPE_CHECKING:
-    from expkit.export.int8 import Quantization
-    from expkit.export.verification import Verification
+    from expkit.export.verification import Quantization, Verification
 
 DESCRIPTION = """\
 Write a run's model, with its resize, normalization, temperature and softmax, as a file that needs

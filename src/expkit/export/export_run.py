@@ -26,12 +26,14 @@ from expkit.export.first_difference import (
     find_first_difference,
 )
 from expkit.export.half_weights import halve_weights, with_half_weights
-from expkit.export.int8 import BesideFp32, KeepFloat, Quantization, beside_fp32, write_int8
+from expkit.export.int8 import KeepFloat, beside_fp32, write_int8
 from expkit.export.target_folder import made_aside
 from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
     NUMBERS_AGREE,
+    BesideFp32,
     Floats,
+    Quantization,
     Verification,
     choose_split,
     compare_accuracy,

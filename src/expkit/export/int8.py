@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +16,9 @@ from expkit.export.quantization import NUM_IMAGES, Quantizer
 from expkit.export.sensitive_layers import Choice, Cost, choose_kept, match_layers
 from expkit.export.verification import (
     NUMBERS_AGREE,
-    Accuracies,
+    BesideFp32,
     Floats,
+    Quantization,
     collect_outputs,
     compare_accuracy,
     count_equal,
@@ -32,30 +32,6 @@ KeepFloat = Literal["auto"] | Sequence[str]
 
 TIMED_SECONDS = 2.0
 STRICTER = 0.5  # of the allowed disagreement: training images are predicted surer than new ones
-
-
-@dataclass(frozen=True)
-class BesideFp32:
-    """The file in 8 bits beside the same model's in fp32, on held-out samples and this machine."""
-
-    accuracy: Accuracies | None  # `run` is the file in fp32
-    bytes: int
-    bytes_fp32: int
-    latency_ms: float  # of one image, asked in turns
-    latency_fp32_ms: float
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """The way in which a file came to 8 bits."""
-
-    num_layers: int
-    kept_in_float: Sequence[str]
-    calibrated_on: int  # training images
-    set_aside: int  # other training images, by which the layers in float were chosen
-    agreement_set_aside: float  # with the file in fp32
-    weight_bits: int
-    beside_fp32: BesideFp32 | None = None
 
 
 def write_int8(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,10 @@ import torch
 from torch import nn
 
 from expkit.data.store.split import Split
+from expkit.export.first_difference import FirstDifference
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.mcnemar import McNemar
 from expkit.models.exported import ExportedModel
-
-if TYPE_CHECKING:
-    from expkit.export.first_difference import FirstDifference
-    from expkit.export.int8 import Quantization
 
 BATCH_SIZES = (1, 2, 7)
 MAX_SAMPLES = 2000  # spread over the split; each is predicted once for each batch size
@@ -47,6 +44,30 @@ class Accuracies:
     only_exported: int
     difference: Interval
     p: float
+
+
+@dataclass(frozen=True)
+class BesideFp32:
+    """The file in 8 bits beside the same model's in fp32, on held-out samples and this machine."""
+
+    accuracy: Accuracies | None  # `run` is the file in fp32
+    bytes: int
+    bytes_fp32: int
+    latency_ms: float  # of one image, asked in turns
+    latency_fp32_ms: float
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """The way in which a file came to 8 bits."""
+
+    num_layers: int
+    kept_in_float: Sequence[str]
+    calibrated_on: int  # training images
+    set_aside: int  # other training images, by which the layers in float were chosen
+    agreement_set_aside: float  # with the file in fp32
+    weight_bits: int
+    beside_fp32: BesideFp32 | None = None
 
 
 @dataclass(frozen=True)

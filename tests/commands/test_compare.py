@@ -241,7 +241,7 @@ def test_settings_and_metrics_of_many_runs_do_not_vanish(
     shown = [cell for line in lines if line.startswith("model.name") for cell in line.split()[1:]]
     assert len(set(shown)) == 4
     assert max(map(len, lines)) < 100
-    unshown = next(line for line in lines if line.startswith("with --to FOLDER also: "))
+    unshown = done.out.partition("with --to FOLDER also: ")[2].partition("\n\n")[0]
     measured = read_json(OUTPUTS / "20260102_1200_wide_0" / "digest.json")["metrics"]["test"]
     assert all(any(line.startswith(name) for line in lines) or name in unshown for name in measured)
 

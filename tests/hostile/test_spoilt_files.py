@@ -43,7 +43,7 @@ FILES = {
     "calibration.json": ("predict", "plot"),
     "predictions_plain.csv": ("show", "threshold"),
     "labels.json": ("show", "diagnose"),
-    "latency.json": ("latency",),
+    "latency.json": ("latency", "plot"),
     "log.txt": ("resume",),
     "report.md": ("plot",),
     "metrics.csv": ("plot",),

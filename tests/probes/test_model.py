@@ -190,6 +190,44 @@ def test_layers_of_an_awkward_net() -> None:
     assert unused["gradient_rms"] is None
 
 
+def normed(*, gain: float = 1e-2, depth: int = 6) -> nn.Sequential:
+    """Weights drawn far too small, each held up by a batch norm."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(3072, 8)]
+    for _ in range(depth):
+        layers += [nn.BatchNorm1d(8), nn.Linear(8, 8, bias=False)]
+        nn.init.constant_(layers[-1].weight, gain)  # type: ignore[arg-type]
+    return nn.Sequential(*layers)
+
+
+def sizes(model: nn.Module, **options: Any) -> list[float]:
+    """The size of what the last norm gives to the last layer, in the probe's modes."""
+    rows = {
+        row["name"]: row["rms"]
+        for row in probe_model(learner_of(model, **options), pictures())["layers"]
+    }
+    return [rows["2"], rows["12"]]
+
+
+def test_norms_without_statistics_take_the_batchs_as_in_training() -> None:
+    """Every norm gives size 1, first and last; its running statistics are left at 0 and 1."""
+    model = normed()
+    assert sizes(model) == pytest.approx([1.0, 1.0], rel=1e-3)
+    for norm in (model[2], model[12]):
+        assert norm.num_batches_tracked == 0
+        assert not norm.running_mean.any()
+        assert (norm.running_var == 1).all()
+
+
+def test_norms_with_statistics_are_looked_at_in_eval_mode() -> None:
+    """A mean of 0 and a variance of 4 halve what comes; so do frozen norms of 0 and 1 leave it."""
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3072), nn.Linear(3072, 4))
+    plain = probe_model(learner_of(model, frozen=[model[1]]), pictures())["layers"][0]["rms"]
+    model[1].running_var.fill_(4.0)
+    halved = probe_model(learner_of(model), pictures())["layers"][0]["rms"]
+    assert halved == pytest.approx(plain / 2, rel=1e-4)
+
+
 def test_frozen_norms_are_not_told_as_wrong() -> None:
     """What the learner froze stays in eval mode on purpose; what the model keeps there does not."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(3600, 4))

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from made_once import made_once
 from PIL import Image
 from running_expkit import TINY, Done, Expkit, only_run, train_quietly
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from expkit.probes.denormals import flushing
+from expkit.records.run.checkpoint_digests import note_digest
 
 PICTURES = (
     "dataset=image_folder",
@@ -28,6 +34,9 @@ PICTURES = (
     "device.threads=1",
     "criteria=none",
 )
+
+
+ONE_TO_100 = ",".join(map(str, range(1, 101)))
 
 
 def write_pictures(root: Path, count: int = 20) -> None:
@@ -186,6 +195,9 @@ def test_trained_on_one_puzzle_and_tested_on_another(run_here: Expkit, tmp_path:
         (("predict", "last", "pictures", "--batch", "0"), "--batch cannot be '0'"),
         (("predict", "last", "pictures", "--top", "0"), "--top cannot be '0'"),
         (("latency", "last", "--batch", "0"), "--batch cannot be '0'"),
+        (("latency", "last", "--batch", "1,x"), "--batch cannot be 'x'"),
+        (("latency", "last", "--batch", ONE_TO_100), "100 settings are too many"),
+        (("latency", "last", "--batch", ONE_TO_100[:20], "--threads", ONE_TO_100[:20]), "too many"),
         (("latency", "nobody"), "no run 'nobody'"),
     ],
 )
@@ -225,3 +237,72 @@ def test_latency_is_measured_and_kept(run_here: Expkit, trained: Path) -> None:
     by_hand = 64 * 27 * 16 + 16 * 144 * 32 + 4 * 288 * 64 + 2 * 64
     assert figures["macs"] == by_hand
     assert f"{figures['parameters']:,} parameters" in done.out
+
+
+def test_latency_of_several_settings_is_a_table_a_list_and_a_plot(
+    run_here: Expkit, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each combination, on the images that the run kept; the report shows the plot from then on."""
+    monkeypatch.setattr("expkit.training.latency.WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr("expkit.commands.latency.count_cores", lambda: 1)
+    settings = ("--batch", "1,4", "--threads", "1,2", "--seconds", "0.05")
+    done = run_here("latency", trained.name, *settings)
+    assert done.code == 0, done.err
+    figures = json.loads((trained / "latency.json").read_text())
+    pairs = [(each["threads"], each["batch"]) for each in figures["settings"]]
+    assert pairs == [(1, 1), (1, 4), (2, 1), (2, 4)]
+    assert (figures["shape"], figures["threads"]) == ([1, 3, 16, 16], 1)
+    assert figures["median_ms"] == figures["settings"][0]["median_ms"]
+    assert figures["images"].endswith("16 of train, which the run kept")
+    assert figures["denormals"]["weights"] == 0
+    assert "2 threads on 1 core" in done.out
+    assert "4 settings, 0.05 s each, in turns" in done.out
+    assert (trained / "plots" / "latency.png").is_file()
+    assert "plots/latency.png" in (trained / "report.md").read_text()
+    (trained / "plots" / "latency.png").unlink()
+    assert run_here("plot", trained.name).code == 0
+    assert (trained / "plots" / "latency.png").is_file()
+
+
+def test_latency_without_memory_for_one_setting_keeps_the_others(
+    run_here: Expkit, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 1, and a row with the reason; alone it is refused and nothing is kept."""
+    monkeypatch.setattr("expkit.training.latency.WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr("expkit.data.store.memory_limits.count_free_bytes", lambda: 500 << 20)
+    words = ("latency", trained.name, "--seconds", "0.01", "--threads", "1", "--batch")
+    done = run_here(*words, "2000000")
+    assert done.code == 2
+    assert "no memory for a batch of 2,000,000" in done.err
+    assert not (trained / "latency.json").exists()
+    done = run_here(*words, "1,2000000,2")
+    assert done.code == 1, done.err
+    figures = json.loads((trained / "latency.json").read_text())
+    assert [each["batch"] for each in figures["settings"]] == [1, 2]
+    assert [each["batch"] for each in figures["failed"]] == [2_000_000]
+
+
+def test_denormal_weights_are_found_and_their_cost_is_told(
+    run_here: Expkit, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second convolution is scaled to 1e-40 by hand, which makes some processors slow."""
+    (path,) = trained.glob("checkpoints/*/best.safetensors")
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    name = next(each for each, tensor in weights.items() if tensor.shape == (32, 16, 3, 3))
+    with flushing(False):
+        weights[name] = torch.full_like(weights[name], 1e-40)
+    weights[name.replace("weight", "bias")].zero_()
+    save_file(weights, path, metadata)
+    note_digest(path, path)
+    monkeypatch.setattr("expkit.training.latency.WARM_UP_SECONDS", 0.0)
+    done = run_here("latency", trained.name, "--seconds", "0.5", "--threads", "1")
+    assert done.code == 0, done.err
+    found = json.loads((trained / "latency.json").read_text())["denormals"]
+    assert (found["weights"], found["weights_in"]) == (32 * 16 * 9, name)
+    assert found["activations"] > 0
+    assert found["kept_ms"] > 0
+    assert found["flushes"] is True
+    assert f"4,608 of {found['num_weights']:,} weights" in done.out
+    assert found["is_faster"] is ("torch.set_flush_denormal(True)" in done.out)

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from expkit.errors import UserError
-from expkit.terminal.arguments import Parser, count, duration, place, seed, threads
+from expkit.terminal.arguments import (
+    Parser,
+    count,
+    counts,
+    duration,
+    place,
+    seed,
+    thread_counts,
+    threads,
+)
 
 
 def test_numbers_that_a_command_can_use() -> None:
@@ -28,6 +37,22 @@ def test_counts_that_are_none(text: str) -> None:
     """Python refuses to read 5000 digits, and reads full-width ones."""
     with pytest.raises(ArgumentTypeError):
         count(text)
+
+
+def test_several_numbers_stand_between_commas() -> None:
+    """In their order, and each once."""
+    assert counts("1") == [1]
+    assert counts("8,1, 2,8") == [8, 1, 2]
+    assert thread_counts("2,1024") == [2, 1024]
+
+
+@pytest.mark.parametrize("text", ["", "1,x", "1,,2", "1,", "0,1", "1;2", "1-4"])
+def test_lists_with_anything_else_are_none(text: str) -> None:
+    """Nothing in them is passed over."""
+    with pytest.raises(ArgumentTypeError):
+        counts(text)
+    with pytest.raises(ArgumentTypeError):
+        thread_counts(text or "1,1025")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x", ""])

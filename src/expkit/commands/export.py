@@ -155,9 +155,10 @@ def screen(verification: Verification, folder: Path) -> str:
             f"{accuracy.only_exported} samples only the file has right, {accuracy.only_run} only "
             f"the run (difference {100 * low:+.2f} to {100 * high:+.2f} points)"
         )
+    lines += [*_files_lines(verification), *_speed_lines(verification)]
     if verification.quantization is not None:
         lines += _int8_lines(verification.quantization)
-    if not verification.passed:
+    if verification.agreement < verification.required_agreement:
         lines.append(_first_difference_line(verification))
     return "\n".join([*lines, f"  folder   {folder}"])
 
@@ -201,3 +202,32 @@ def _first_difference_line(verification: Verification) -> str:
         f"  no layer alone differs by more than {percent(first.tolerance)}: roundings add up; the "
         f"largest error is that of {first.layer} ({first.type}), {percent(first.error)}"
     )
+
+
+def _files_lines(verification: Verification) -> list[str]:
+    """From files on the disk to predictions, by both ways."""
+    files = verification.from_files
+    if files is None:
+        return []
+    if not files.num_files:
+        return [f"  files    not tried: {files.reason}"]
+    return [
+        f"  files    {files.num_equal} of {files.num_files} image files are predicted as expkit "
+        f"predict does; the largest difference is {files.largest_difference:.2g}",
+        *([f"           {files.reason}"] if files.reason else []),
+    ]
+
+
+def _speed_lines(verification: Verification) -> list[str]:
+    """The file's time and size, with torch's own behind."""
+    speed = verification.speed
+    if speed is None:
+        return []
+    own, torch = speed.exported, speed.torch
+    return [
+        f"  latency  median {own.median_ms:.2f} ms, 95 % within {own.p95_ms:.2f}, 99 % within "
+        f"{own.p99_ms:.2f} (torch {torch.median_ms:.2f}, {torch.p95_ms:.2f}, {torch.p99_ms:.2f}), "
+        f"threads {speed.threads}",
+        f"  size     {speed.exported_bytes / 1e6:.2f} MB (the weights in torch "
+        f"{speed.torch_bytes / 1e6:.2f} MB)",
+    ]

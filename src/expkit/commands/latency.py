@@ -2,66 +2,139 @@
 
 from __future__ import annotations
 
+import os
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from expkit.records.files import write_json
-from expkit.records.run.reader import find_run
+from expkit.diagnosis.finding import counted
+from expkit.errors import UserError
+from expkit.hardware import count_cores
+from expkit.records.run.kept_latency import MOST_SETTINGS, keep_latency
+from expkit.records.run.reader import Run, find_run
 from expkit.records.run.writer import explain_disk_errors
-from expkit.runner.run import without_collector
-from expkit.terminal.arguments import Parser, count, duration, threads
+from expkit.records.safe_open import make_inside
+from expkit.reports.formatting import duration as in_words
+from expkit.reports.run.latency_page import latency_screen
+from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
+from expkit.terminal.arguments import Parser, counts, duration, thread_counts
 
 DESCRIPTION = (
     "Time a run's model after warm-up: median and tails of one batch, prepared images to "
-    "outputs. The figures go to latency.json in the run's folder too."
+    "outputs, on images that the run kept. Several batch sizes or numbers of threads are "
+    "measured in turns, each combination for --seconds. Denormal numbers are counted, and what "
+    "they cost. The figures go to latency.json in the run's folder, and to plots/latency.png. "
+    "Exit code 1 where there was no memory for some of the settings."
 )
 
 
 def main(words: Sequence[str]) -> int:
+    arguments = _read_words(words)
+    _refuse_many(arguments.batch, arguments.threads)
+    run = find_run(arguments.run)
+    _ = run.weights  # without any it is refused before torch is loaded
+    with without_collector():
+        from expkit.runner.latency import measure_run, settings_of
+        from expkit.runner.restoring import restore
+
+    changes: dict[str, Any] = {"precision": arguments.precision, "threads": None}
+    changes |= {"name": arguments.device} if arguments.device else {}
+    restored = restore(run, trusted=arguments.trust, device=changes)
+    plots = run.path / "plots"
+    with explain_disk_errors(run.path):
+        make_inside(plots, run.path)
+    kind = restored.device.torch_device.type
+    settings = settings_of(arguments.batch, arguments.threads, kind)
+    for remark in _remarks(arguments.threads, kind, len(settings), arguments.seconds):
+        print(f"note  {remark}")
+    found = measure_run(restored, settings, arguments.seconds)
+    with explain_disk_errors(run.path):
+        keep_latency(found, run.path)
+        drawn = _draw(run, plots)
+    print(latency_screen(run.name, found))
+    print("".join(f"  plot     {path}\n" for path in drawn), end="")
+    _refresh(run)
+    return EXIT_FAILED if found.failed else EXIT_PASSED
+
+
+def _read_words(words: Sequence[str]) -> Namespace:
     parser = Parser("expkit latency", description=DESCRIPTION)
     parser.add_argument("run", help="a path, a unique part of a run's name, or last")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="not the run's")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="fp32")
-    parser.add_argument("--batch", type=count, default=1, help="images at once (default 1)")
-    parser.add_argument("--threads", type=threads, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--seconds", type=duration, default=5.0, help="to measure for (default 5)")
+    parser.add_argument(
+        "--batch", type=counts, default=[1], metavar="N[,N...]", help="images at once (default 1)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=thread_counts,
+        default=[],
+        metavar="T[,T...]",
+        help="CPU threads (default: torch's choice)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=duration,
+        default=5.0,
+        help="to measure each setting for (default 5), after one of warm-up",
+    )
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
-    arguments = parser.parse_args(words)
-    run = find_run(arguments.run)
-    weights = run.weights
-    with without_collector():
-        from expkit.runner.restoring import restore
-        from expkit.training.latency import measure_latency
-
-    changes: dict[str, Any] = {"precision": arguments.precision, "threads": arguments.threads}
-    changes |= {"name": arguments.device} if arguments.device else {}
-    restored = restore(run, trusted=arguments.trust, device=changes)
-    shape = (arguments.batch, *run.dataset.image_shape)
-    figures = {
-        "device": restored.device.reason,
-        **measure_latency(restored.model, restored.device, shape, arguments.seconds),
-        "file_bytes": weights.stat().st_size,
-    }
-    with explain_disk_errors(run.path):
-        write_json(run.path / "latency.json", figures)
-    print(screen(run.name, figures))
-    return 0
+    return parser.parse_args(words)
 
 
-def screen(name: str, figures: dict[str, Any]) -> str:
-    """The figures in units that a reader compares."""
-    batch, *shape = figures["shape"]
-    wide = "1 image" if batch == 1 else f"{batch} images"
-    lines = [
-        f"{name}: {wide} of {' x '.join(map(str, shape))} at once",
-        f"  device   {figures['device']}",
-        f"  latency  median {figures['median_ms']:.2f} ms, 95 % within {figures['p95_ms']:.2f} ms, "
-        f"99 % within {figures['p99_ms']:.2f} ms, worst {figures['max_ms']:.2f} ms "
-        f"({figures['num_runs']} runs)",
-        f"  speed    {figures['samples_per_second']:,.0f} images/s at the median",
-        f"  size     {figures['parameters']:,} parameters, {figures['file_bytes'] / 1e6:.1f} MB "
-        f"on disk, {figures['macs'] / 1e6:,.1f} million multiply-adds an image",
-    ]
-    return "\n".join(lines)
+def _refuse_many(batches: Sequence[int], threads: Sequence[int]) -> None:
+    count = len(batches) * max(1, len(threads))
+    if count > MOST_SETTINGS:
+        raise UserError(
+            f"{count} settings are too many to be measured in turns",
+            where=f"--batch: {len(batches)} sizes, --threads: {max(1, len(threads))}",
+            allowed=f"{MOST_SETTINGS} settings, a batch size and a number of threads each",
+            fix="--batch 1,2,4,8,16,32,64",
+        )
+
+
+def _remarks(threads: Sequence[int], kind: str, num_settings: int, seconds: float) -> list[str]:
+    """What a reader must know before waiting."""
+    remarks, cores = [], count_cores()
+    if threads and kind != "cpu":
+        remarks.append(f"--threads is left out: {kind} does the work")
+    elif threads and max(threads) > cores:
+        remarks.append(
+            f"{counted(max(threads), 'thread')} on {counted(cores, 'core')}: some wait for others"
+        )
+    if kind == "cpu" and (load := os.getloadavg()[0]) > cores:
+        remarks.append(
+            f"the machine is busy (load {load:.1f} on {counted(cores, 'core')}): other programs "
+            "lengthen the times, and those of several threads the most"
+        )
+    if num_settings > 1:
+        remarks.append(
+            f"{num_settings} settings in turns, {seconds:g} s each after 1 s of warm-up: about "
+            f"{in_words(num_settings * (seconds + 1))}, longer where ten batches take longer"
+        )
+    return remarks
+
+
+def _draw(run: Run, plots: Path) -> list[Path]:
+    from expkit.reports.plots.files import format_of
+    from expkit.reports.plots.latency import draw_latency
+    from expkit.reports.plots.style import in_format, styled
+
+    with styled(), in_format(format_of(run.config)):
+        return draw_latency(run, plots)
+
+
+def _refresh(run: Run) -> None:
+    """Write the report with the plot, where the run has one."""
+    from expkit.reports.run.pages import refresh
+
+    if not run.has_pages:
+        return
+    try:
+        with explain_disk_errors(run.path):
+            refresh(run.path, plots=False)
+    except UserError as error:
+        print(f"note  report.md is not written anew: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,24 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expkit.data.store import folder_tree
+from expkit.data.store.arriving_files import ArrivingFiles
 from expkit.errors import UserError
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_output
+from expkit.records.run.checkpoint_digests import digest_of
 from expkit.records.run.predictions import UNDECODABLE
 from expkit.records.run.reader import Run, find_run
 from expkit.records.run.thresholds import FILE, Threshold, decide, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
-from expkit.terminal.arguments import Parser, add_manner, count, place
+from expkit.terminal.arguments import Parser, add_manner, count, duration, place
 
 if TYPE_CHECKING:
     from expkit.runner.inference import FilePrediction
+    from expkit.runner.restoring import Restored
 
 DESCRIPTION = """\
 Predict new images, decoded and normalized as the run's own were. Where the run has a
 temperature (expkit calibrate), the probabilities are at it; where it has confirmed
 thresholds (expkit threshold) of such probabilities, the decision by them is given too."""
+LONGEST_SECONDS = 86400  # between two looks at a followed folder
 COLUMNS = """\
 columns on the screen and in --csv:
   file               as it was given, or found below a folder
@@ -41,7 +46,12 @@ columns on the screen and in --csv:
   CLASS, ...         the probability of each class (in --csv only)
   probabilities      the temperature and the views that made them; only where there are any
   error              why the file could not be read; the others are empty then
-of a model that predicts numbers: file, a column a number, error"""
+of a model that predicts numbers: file, a column a number, error
+with --follow, file is absolute, and further columns are added:
+  mean_CHANNEL, ..., grain
+                     the image as the model was given it: levels 0 to 255, and fine detail
+  bytes, modified_ns what the file is known again by, besides its name
+  predicted_at       the local time"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -63,34 +73,88 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
+    parser.add_argument(
+        "--follow", action="store_true", help="go on: predict new images of the folder as they come"
+    )
+    parser.add_argument(
+        "--every", type=duration, metavar="SECONDS", help="of --follow: look again (1)"
+    )
     arguments = parser.parse_args(words)
+    _check_following(arguments)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
-    paths = list_images(arguments.files)
+    paths = [] if arguments.follow else list_images(arguments.files)
     _check_target(arguments.csv)
     manner = Manner.of(run, arguments.tta, is_plain=arguments.no_calibration)
     table = Table.of(run, arguments.top, manner, every=arguments.csv is not None)
     for remark in filter(None, (manner.remark, manner.cost)):
         print(f"note: {remark}", file=sys.stderr)
+    if arguments.follow:
+        return _follow(run, manner, table, arguments)
+    restored = _restore(run, manner, arguments)
+    from expkit.runner.inference import predict_files
+
+    table = table.of_model(restored)
+    predictions = predict_files(restored, paths, arguments.batch)
+    rows = [table.row(prediction) for prediction in predictions]
+    table.tell_unused()
+    return tell(rows, table.header, arguments.csv)
+
+
+def _restore(run: Run, manner: Manner, arguments: argparse.Namespace) -> Restored:
     with without_collector():
-        from expkit.models.uncertainty import predicts_uncertainty
-        from expkit.runner.inference import predict_files
         from expkit.runner.restoring import restore
 
     device = {"name": arguments.device} if arguments.device else {}
-    restored = restore(
+    return restore(
         run,
         trusted=arguments.trust,
         device=device,
         temperature=manner.temperature,
         views=manner.views,
     )
-    table = replace(table, has_uncertainty=predicts_uncertainty(restored.model))
-    predictions = predict_files(restored, paths, arguments.batch)
-    rows = [table.row(prediction) for prediction in predictions]
-    for name, reason in table.unused.items():
-        print(f"not used: the threshold of {name}, which is {reason}", file=sys.stderr)
-    return tell(rows, table.header, arguments.csv)
+
+
+def _follow(run: Run, manner: Manner, table: Table, arguments: argparse.Namespace) -> int:
+    """Predict what is new in the folder, until it is interrupted."""
+    from expkit.records.followed_csv import FollowedCsv, FollowSettings
+    from expkit.runner.drift_reference import channel_names, watch_drift
+
+    folder = arguments.files[0].absolute()
+    settings = FollowSettings(
+        run=run.name,
+        weights_sha256=digest_of(run.weights),
+        folder=str(folder),
+        temperature=manner.temperature,
+        views=list(manner.views),
+        thresholds=[f"{e.class_name}: {e.low}, {e.high}" for e in table.thresholds],
+        names=list(table.class_names or table.target_names),
+        top=table.top,
+    )
+    drift, remarks = watch_drift(run, manner)
+    for remark in remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    with FollowedCsv.open(arguments.csv, settings) as csv:
+        restored = _restore(run, manner, arguments)
+        from expkit.runner.followed_folder import Follower, follow
+        from expkit.runner.inference import predict_files
+
+        table = table.of_model(restored)
+        follower = Follower(
+            files=ArrivingFiles(folder),
+            csv=csv,
+            header=table.header,
+            channels=channel_names(run),
+            has_classes=table.class_names is not None,
+            predict=lambda paths: predict_files(restored, paths, arguments.batch),
+            row_of=table.row,
+            drift=drift,
+            batch_size=arguments.batch,
+        )
+        follower.begin()
+        table.tell_unused()
+        follow(follower, arguments.every or 1.0)
+    return EXIT_PASSED
 
 
 @dataclass(frozen=True)
@@ -126,6 +190,17 @@ class Table:
             unused={name: reason for name, reason in unused.items() if reason},
             manner=str(manner),
         )
+
+    def of_model(self, restored: Restored) -> Table:
+        """The columns of this model, which may predict its uncertainty."""
+        from expkit.models.uncertainty import predicts_uncertainty
+
+        return replace(self, has_uncertainty=predicts_uncertainty(restored.model))
+
+    def tell_unused(self) -> None:
+        """Say which thresholds decide nothing here."""
+        for name, reason in self.unused.items():
+            print(f"not used: the threshold of {name}, which is {reason}", file=sys.stderr)
 
     @property
     def header(self) -> list[str]:
@@ -175,6 +250,34 @@ def _why_not(threshold: Threshold, manner: Manner) -> str:
             f"{manner.temperature:.4g}: expkit threshold chooses it anew"
         )
     return ""
+
+
+def _check_following(arguments: argparse.Namespace) -> None:
+    """Refuse --follow without what it needs, and what needs --follow without it."""
+    words = shlex.join(str(path) for path in arguments.files)
+    command = f"expkit predict {shlex.quote(arguments.run)} {words} --follow --csv OUT.csv"
+    if not arguments.follow:
+        if arguments.every is not None:
+            raise UserError("--every goes with --follow", where="--every", fix=command)
+        return
+    if arguments.every is not None and arguments.every > LONGEST_SECONDS:
+        raise UserError(
+            f"--every cannot be {arguments.every:g}",
+            where="--every",
+            allowed=f"up to {LONGEST_SECONDS} seconds, a day",
+        )
+    if len(arguments.files) > 1 or not arguments.files[0].is_dir():
+        raise UserError(
+            "--follow takes one folder, and that folder has to be there",
+            where=words,
+            fix=f"expkit predict {shlex.quote(arguments.run)} FOLDER --follow --csv OUT.csv",
+        )
+    if arguments.csv is None:
+        raise UserError(
+            "--follow needs --csv: the rows there are what says which images are done",
+            where="--follow",
+            fix=command,
+        )
 
 
 def _check_target(to: Path | None) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from expkit.data.store.normalizer import Normalizer
-from expkit.data.store.split import Split
+from expkit.data.store.split import Split, as_bytes
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import convert_onnx, trace, write_onnx, write_openvino, write_torch_export
@@ -25,8 +25,10 @@ from expkit.export.first_difference import (
     compare_resize,
     find_first_difference,
 )
+from expkit.export.from_files import compare_files, write_script
 from expkit.export.half_weights import halve_weights, with_half_weights
 from expkit.export.int8 import KeepFloat, beside_fp32, write_int8
+from expkit.export.speed import measure_speed
 from expkit.export.target_folder import made_aside
 from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
@@ -47,6 +49,7 @@ from expkit.records.exported import (
     MODEL_FILE,
     VERIFICATION,
     VERSION,
+    ExportedFolder,
     ExportRecord,
     Format,
     Precision,
@@ -95,6 +98,7 @@ def export(
     """Write, prove and describe a model in a folder, which is whole or not there."""
     from expkit.export.about import describe
     from expkit.export.file_predictions import write_records
+    from expkit.reports.model_card import write_card
 
     about = describe(restored.run, temperature)
     with made_aside(target) as folder:
@@ -114,8 +118,20 @@ def export(
             about=about,
         )
         write_json(folder / METADATA, record.to_json())
+        write_script(folder, options.format)
+        verification = replace(
+            verification,
+            from_files=compare_files(restored, parts, exported, folder),
+            speed=measure_speed(
+                OnBytes(restored.model, restored.normalizer),
+                exported,
+                restored.run.dataset.image_shape,
+                ExportedFolder(folder, record),
+            ),
+        )
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+        write_card(restored.run, folder)
     return verification
 
 
@@ -135,7 +151,7 @@ def export_model(
         splits = as_bytes(parts.splits)
         quantization = made.write(file, splits, say)
         exported = made.open(file)
-        split = choose_split(splits, restored.run.dataset.judged_split)
+        split = choose_split(splits)
         say(f"verify  on {len(split):,} samples of {split.name}")
         verification, outputs = verify(restored, exported, split, options)
         if quantization is not None:
@@ -143,7 +159,7 @@ def export_model(
             quantization = replace(quantization, beside_fp32=beside)
             verification = replace(verification, quantization=quantization)
         if not verification.passed:
-            first = made.find_first_difference(exported, file, split, say)
+            first = made.find_first_difference(exported, file, split)
             verification = replace(verification, first_difference=first)
     return verification, exported
 
@@ -198,7 +214,7 @@ class _Made:
         return beside_fp32(exported, opened, split, outputs, device, (sizes[0], sizes[1]))
 
     def find_first_difference(
-        self, exported: ExportedModel, file: Path, split: Split, say: Callable[[str], None]
+        self, exported: ExportedModel, file: Path, split: Split
     ) -> FirstDifference | None:
         """Name the layer at which the file begins to differ; None where that cannot be told."""
         images_BCHW = next(iter(split.batches(self.options.batch or NUM_SAMPLES)))[0]
@@ -268,13 +284,6 @@ def _write(
             where=f"--format {options.format}",
             fix=f"{fix}\nEXPKIT_TRACEBACK=1 expkit export ...   (shows where)",
         ) from error
-
-
-def as_bytes(splits: Mapping[str, Split]) -> dict[str, Split]:
-    """The splits that hand out bytes, as floats from 0 to 255."""
-    channels = next(iter(splits.values())).images_NHWC.shape[-1]
-    plain = Normalizer(torch.ones(channels), torch.zeros(channels))
-    return {name: replace(split, normalizer=plain) for name, split in splits.items()}
 
 
 def verify(

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from expkit.export.export_run import as_bytes
+from expkit.data.store.split import as_bytes
 from expkit.models.exported import ExportedModel
 from expkit.records.exported import RECORDS
 from expkit.records.run.environment import describe_environment

@@ -21,7 +21,7 @@ from expkit.export.verification import (
     Quantization,
     collect_outputs,
     compare_accuracy,
-    count_equal,
+    hold_together,
 )
 from expkit.models.exported import ExportedModel
 from expkit.training.device import Device
@@ -89,9 +89,9 @@ class _Measure:
         self.quantizer.write(kept_in_float, self.to)
         found = self._outputs(self.open_file(self.to))
         classifies = self.aside.class_names is not None
-        equal = count_equal(
+        equal = hold_together(
             self.expected, found, classifies=classifies, numbers_agree=NUMBERS_AGREE["int8"]
-        )
+        ).num_equal
         divergence = divergence_of(self.expected, found, classifies=classifies)
         return Cost(equal / len(self.aside), divergence)
 

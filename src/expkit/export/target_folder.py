@@ -21,10 +21,11 @@ def made_aside(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".new_", dir=target.parent))
         try:
-            aside.chmod(0o755)
-            yield aside
+            made = aside / target.name  # whose pages are titled by it
+            made.mkdir()
+            yield made
             refuse_existing(target)
-            aside.rename(target)
+            made.rename(target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 

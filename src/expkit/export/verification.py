@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from expkit.data.store.split import Split
 from expkit.export.first_difference import FirstDifference
+from expkit.export.speed import Speed
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.mcnemar import McNemar
 from expkit.models.exported import ExportedModel
@@ -71,6 +73,24 @@ class Quantization:
 
 
 @dataclass(frozen=True)
+class FromFiles:
+    """The same image files through `expkit predict` and through the exported folder's script."""
+
+    num_files: int
+    num_equal: int = 0
+    largest_difference: float = 0.0  # of a probability, or of a number
+    reason: str = ""  # why there are no files, or why predict.py cannot predict the first of some
+
+    @property
+    def agreement(self) -> float | None:
+        return self.num_equal / self.num_files if self.num_files else None
+
+    def passed(self, required: float) -> bool:
+        """Tell whether enough are equal, to the nearest whole file: 63 of 64 are about 99 %."""
+        return self.num_files - self.num_equal <= round((1 - required) * self.num_files)
+
+
+@dataclass(frozen=True)
 class Verification:
     """How far the file predicts what the model predicts."""
 
@@ -80,6 +100,8 @@ class Verification:
     required_agreement: float
     batch_sizes: Mapping[str, BatchResult]
     accuracy: Accuracies | None  # None where numbers are predicted
+    from_files: FromFiles | None = None  # None: not tried yet
+    speed: Speed | None = None
     quantization: Quantization | None = None
     first_difference: FirstDifference | None = None  # looked for where it is not good
 
@@ -98,21 +120,37 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        return self.agreement >= self.required_agreement
+        files = self.from_files
+        return self.agreement >= self.required_agreement and (
+            files is None or files.passed(self.required_agreement)
+        )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "passed": self.passed,
-            "agreement": self.agreement,
-            "agreement_interval": wilson(self.num_equal, self.num_samples),
-            "largest_difference": self.largest_difference,
-            **asdict(self),
-        }
+        """The content of verification.json, which has null where a number is not finite."""
+        files = self.from_files
+        tried = None if files is None else {**asdict(files), "agreement": files.agreement}
+        record: dict[str, Any] = _finite(
+            {
+                "passed": self.passed,
+                "agreement": self.agreement,
+                "agreement_interval": wilson(self.num_equal, self.num_samples),
+                "largest_difference": self.largest_difference,
+                **asdict(self),
+                "from_files": tried,
+            }
+        )
+        return record
 
 
-def choose_split(splits: Mapping[str, Split], judged: str) -> Split:
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def choose_split(splits: Mapping[str, Split]) -> Split:
     """The split to prove it on: the one least used before, spread out where it is large."""
-    split = splits[judged]
+    split = next(splits[name] for name in ("test", "val", "train") if name in splits)
     return split if len(split) <= MAX_SAMPLES else split.spread_out(MAX_SAMPLES)
 
 
@@ -132,9 +170,9 @@ def compare_outputs(
     results, outputs = {}, expected
     for size in BATCH_SIZES if exported.batch is None else (exported.batch,):
         outputs = collect_outputs(exported, split, size, classifies=classifies)
-        equal = count_equal(expected, outputs, classifies=classifies, numbers_agree=numbers_agree)
-        largest = np.abs(expected - outputs).max() if np.isfinite(outputs).all() else np.inf
-        results[str(size)] = BatchResult(equal, float(largest))
+        results[str(size)] = hold_together(
+            expected, outputs, classifies=classifies, numbers_agree=numbers_agree
+        )
     return results, outputs
 
 
@@ -148,16 +186,22 @@ def collect_outputs(model: nn.Module, split: Split, size: int, *, classifies: bo
     return np.concatenate(rows)
 
 
-def count_equal(
-    expected: Floats, outputs: Floats, *, classifies: bool, numbers_agree: float
-) -> int:
-    """The samples of which both have the same prediction; NaN is none, whatever its place."""
+def hold_together(
+    expected: Floats,
+    outputs: Floats,
+    *,
+    classifies: bool,
+    numbers_agree: float = NUMBERS_AGREE["fp32"],
+) -> BatchResult:
+    differences = np.abs(expected - outputs)
     if classifies:
         equal = expected.argmax(1) == outputs.argmax(1)
     else:
         tolerance = numbers_agree * np.maximum(expected.std(0), 1e-6)
-        equal = (np.abs(expected - outputs) <= tolerance).all(1)
-    return int((equal & np.isfinite(outputs).all(1)).sum())
+        equal = (differences <= tolerance).all(1)
+    finite = np.isfinite(outputs).all(1)  # NaN is no prediction, whatever its place
+    largest = float(differences.max()) if finite.all() else float("inf")
+    return BatchResult(int((equal & finite).sum()), largest)
 
 
 def compare_accuracy(

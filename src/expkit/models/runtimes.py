@@ -51,6 +51,7 @@ def _open_onnx(file: Path, output_names: tuple[str, ...], threads: int | None) -
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone: it warns of what it optimizes
     options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")  # as expkit does
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def run(images_NHWC: npt.NDArray[np.uint8]) -> Outputs:

@@ -31,7 +31,8 @@ NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[str, Any]:
     """The model on up to 64 training samples, spread out, without augmentation, in fp32.
 
-    Nothing is changed by it: no weight, buffer, gradient, mode or generator.
+    Nothing is changed by it: no weight, buffer, gradient, mode or generator. Layers and outputs
+    are those of eval mode, but a batch norm that has no statistics yet takes the batch's.
     """
     model, arrange = learner.model, learner.device.arrange
     with preserve_state(model, learner.loss):
@@ -45,7 +46,7 @@ def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[s
             "linear_chains": graph.chains(),
             **_modes(learner),
         }
-        outputs_BC, layers, activations = _watch(model, images_BCHW)
+        outputs_BC, layers, activations = _watch(learner, images_BCHW)
         probe |= {"outputs": describe_outputs(outputs_BC), "layers": layers}
         probe["activations"] = activations
         probe["affine_error"] = _try(affine_error, model, images_BCHW)
@@ -86,15 +87,39 @@ def _trace(model: nn.Module, images_BCHW: Tensor) -> ModuleGraph:
 
 @torch.no_grad()
 def _watch(
-    model: nn.Module, images_BCHW: Tensor
+    learner: Learner, images_BCHW: Tensor
 ) -> tuple[Tensor, list[dict[str, Any]], list[dict[str, Any]]]:
     """The outputs, what the layers say, and what activations that are no layers do."""
+    model = learner.model
     model.eval()
+    for norm in _without_statistics(learner):
+        norm.train()
     watch = LayerWatch(model, len(images_BCHW))
     functions = FunctionWatch(model, len(images_BCHW))
     with watch.open(), functions.open():
         outputs_BC: Tensor = model(images_BCHW)
+    model.eval()
     return outputs_BC, watch.read(), functions.read()
+
+
+def _without_statistics(learner: Learner) -> list[_BatchNorm]:
+    """The batch norms that learn and have seen no samples: their mean is 0, their variance 1.
+
+    In eval mode such a norm does nothing, and a deep net dies out or blows up as it never will in
+    training. Values are compared, since trained weights of elsewhere may have counted no batches.
+    """
+    frozen = {id(inner) for layer in learner.frozen for inner in layer.modules()}
+    found = []
+    for norm in learner.model.modules():
+        if (
+            isinstance(norm, _BatchNorm)
+            and norm.running_mean is not None
+            and id(norm) not in frozen
+        ):
+            assert norm.running_var is not None, "both are kept, or none"
+            if not norm.running_mean.any() and bool((norm.running_var == 1).all()):
+                found.append(norm)
+    return found
 
 
 def describe_inputs(images_BCHW: Tensor) -> dict[str, float]:

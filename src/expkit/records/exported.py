@@ -17,6 +17,8 @@ from expkit.records.typed_values import check_shape
 
 METADATA = "metadata.json"
 VERIFICATION = "verification.json"
+SCRIPT = "predict.py"
+CARD = "README.md"
 RECORDS = "records"  # the run folder in it: the file's own predictions on held-out samples
 VERSION = 1
 

@@ -27,6 +27,7 @@ class FilePrediction:
     outputs: npt.NDArray[np.float32] | None
     error: str = ""
     uncertainty: float | None = None  # of a model that predicts it
+    image: npt.NDArray[np.uint8] | None = None  # H x W x C, as the model was given it
 
 
 def predict_files(
@@ -53,7 +54,7 @@ def _predict_chunk(
             yield FilePrediction(path, None, str(result))
         else:
             numbers, uncertainty = next(outputs)
-            yield FilePrediction(path, numbers, uncertainty=uncertainty)
+            yield FilePrediction(path, numbers, uncertainty=uncertainty, image=result)
 
 
 def _ask(

@@ -63,6 +63,16 @@ def threads(text: str) -> int:
     return _whole(text, 1, MOST_THREADS)
 
 
+def counts(text: str) -> list[int]:
+    """Whole numbers from 1 on between commas, each once."""
+    return list(dict.fromkeys(count(part.strip()) for part in text.split(",")))
+
+
+def thread_counts(text: str) -> list[int]:
+    """Numbers of threads that a machine can have, between commas, each once."""
+    return list(dict.fromkeys(threads(part.strip()) for part in text.split(",")))
+
+
 def seed(text: str) -> int:
     """A whole number that random draws can begin from."""
     return _whole(text, 0, LARGEST_SEED)

@@ -10,6 +10,7 @@ import pytest
 
 from expkit.data.audit import data_profile as census_module
 from expkit.data.audit.data_profile import profile_dataset
+from expkit.data.audit.image_stats import levels_and_grain
 from expkit.data.datasets.digits import Digits
 from expkit.data.datasets.puzzle import Puzzle
 from expkit.data.store.cache import digest_of
@@ -48,6 +49,22 @@ def test_figures_of_two_small_pictures() -> None:
     assert split["constant_channels"] == [1]
     assert split["num_levels"] == 6  # 0, 7, 10, 20, 30, 40
     assert split["constant_images"] == {"count": 1, "names": ["train_1"]}
+
+
+def test_images_on_their_own_have_the_levels_and_the_grain_of_the_profile() -> None:
+    """What comes in later, one by one, is held against the quartiles of the profile."""
+    images = np.random.default_rng(0).integers(0, 200, (9, 70, 90, 3)).astype(np.uint8)
+    images[3:] //= 4
+    split = profile_dataset(of_pictures(images))["splits"]["train"]
+    alone = [levels_and_grain(image[None]) for image in images]
+    levels = np.concatenate([each for each, _ in alone])
+    grain = np.concatenate([each for _, each in alone])
+    assert levels == pytest.approx(images.mean((1, 2)), rel=1e-5)
+    assert split["quartiles_of_means"] == pytest.approx(
+        np.percentile(levels.mean(1), [25, 50, 75]), rel=1e-6
+    )
+    assert split["grain"] == pytest.approx(np.percentile(grain, [25, 50, 75]), rel=1e-6)
+    assert grain[:3].min() > 2 * grain[3:].max()
 
 
 def test_large_data_is_looked_at_in_part_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expkit.data.audit.duplicates import find_duplicates, groups_of, has_image
-from expkit.data.audit.image_stats import ImageStats, measure_images, spread_evenly, to_grey
+from expkit.data.audit.image_stats import (
+    ImageStats,
+    grain_of,
+    measure_images,
+    spread_evenly,
+    to_grey,
+)
 from expkit.data.audit.nearest_labels import classify_by_neighbours
 from expkit.data.store.samples import Dataset
 
@@ -170,11 +176,7 @@ def _correlate(ours: Floats, theirs: Floats) -> float:
 
 
 def _quartiles_of_grain(seen: ImageStats) -> list[float]:
-    """The quartiles of the images' grain: noise, texture, sharpness."""
-    from scipy.ndimage import uniform_filter
-
+    """The quartiles of the images' grain."""
     chosen = spread_evenly(len(seen.chosen), MOST_FOR_GRAIN)
-    images = seen.grey[chosen].astype(np.float32)
-    detail = np.abs(images - uniform_filter(images, (0, 3, 3), mode="nearest"))
-    quartiles: list[float] = np.percentile(np.median(detail, axis=(1, 2)), [25, 50, 75]).tolist()
+    quartiles: list[float] = np.percentile(grain_of(seen.grey[chosen]), [25, 50, 75]).tolist()
     return quartiles

@@ -79,7 +79,7 @@ def measure_images(samples: Samples, count: int, also: Indices | None = None) ->
     for images in read_chunks(samples, chosen):
         pixels = images.astype(np.float32)
         thumbnails.append(shrink(pixels, THUMBNAIL_SIDE))
-        greys.append(shrink(to_grey(pixels)[..., None], GREY_SIDE)[..., 0].round().astype(np.uint8))
+        greys.append(_shrunk_grey(pixels))
         squares.append(np.einsum("nhwc,nhwc->nc", pixels, pixels) / pixels[0, ..., 0].size)
         lowest.append(_over_pixels(np.minimum, images))
         highest.append(_over_pixels(np.maximum, images))
@@ -99,6 +99,30 @@ def measure_images(samples: Samples, count: int, also: Indices | None = None) ->
         squares=np.concatenate(squares).astype(np.float64),
         num_levels=int(levels.sum()),
     )
+
+
+def levels_and_grain(images_NHWC: Images) -> tuple[npt.NDArray[np.float64], Floats]:
+    """The mean of each image's channels, N x C, and its grain: as the data profile has them."""
+    pixels = images_NHWC.astype(np.float32)
+    levels = shrink(pixels, THUMBNAIL_SIDE).mean((1, 2), dtype=np.float64)
+    return levels, grain_of(_shrunk_grey(pixels))
+
+
+def grain_of(grey_NHW: Images) -> Floats:
+    """The grain of each image: noise, texture, sharpness, as the median of its fine detail."""
+    from scipy.ndimage import uniform_filter
+
+    images = grey_NHW.astype(np.float32)
+    detail = np.abs(images - uniform_filter(images, (0, 3, 3), mode="nearest"))
+    grain: Floats = np.median(detail, axis=(1, 2))
+    return grain
+
+
+def _shrunk_grey(pixels_NHWC: Floats) -> Images:
+    grey: Images = (
+        shrink(to_grey(pixels_NHWC)[..., None], GREY_SIDE)[..., 0].round().astype(np.uint8)
+    )
+    return grey
 
 
 def _over_pixels(ufunc: np.ufunc, images: Images) -> Images:

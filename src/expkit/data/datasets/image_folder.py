@@ -24,8 +24,7 @@ class ImageFolder(Decoded):
     allow_missing: Sequence[str] = ()
 
     def read(self, on_progress: ProgressCallback) -> Dataset:
-        root = Path(self.root).expanduser()
-        tree = read_tree(root, self.allow_missing, evaluate_only=self.evaluate_only)
+        root, tree = self._find()
         reader = FileReader(root, f"dataset.root={root}", self.decoding, self.cache, self.on_error)
         given, remarks = reader.read(list(_files_of(tree, root)), on_progress)
         splits = self.divide(given, tree.class_names)
@@ -36,6 +35,15 @@ class ImageFolder(Decoded):
             remarks=[*tree.remarks, *remarks, *tell_made(given, splits)],
             decoding=self.decoding,
         )
+
+    def list_files(self) -> Sequence[LabelledFile]:
+        """Every image with its class."""
+        root, tree = self._find()
+        return list(_files_of(tree, root))
+
+    def _find(self) -> tuple[Path, ImageTree]:
+        root = Path(self.root).expanduser()
+        return root, read_tree(root, self.allow_missing, evaluate_only=self.evaluate_only)
 
 
 def _files_of(tree: ImageTree, root: Path) -> Iterator[LabelledFile]:

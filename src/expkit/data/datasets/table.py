@@ -32,13 +32,7 @@ class Table(Decoded):
     allow_missing: Sequence[str] = ()
 
     def read(self, on_progress: ProgressCallback) -> Dataset:
-        file = Path(self.table).expanduser()
-        columns = {
-            "path": self.path_column,
-            "label": self.label_column,
-            "split": self.split_column,
-        }
-        table = read_label_table(file, columns)
+        file, table = self._read_table()
         rows, remarks = _without_repeats(file, table)
         self._check_files(file, rows)
         names = _order_classes({row.label for row in rows})
@@ -55,6 +49,21 @@ class Table(Decoded):
             remarks=[*remarks, *left_out, *tell_made(given, splits)],
             decoding=self.decoding,
         )
+
+    def list_files(self) -> Sequence[LabelledFile]:
+        """Every file that the table lists, with its label."""
+        file, table = self._read_table()
+        rows, _ = _without_repeats(file, table)
+        return self._files(file, rows, _order_classes({row.label for row in rows}))
+
+    def _read_table(self) -> tuple[Path, LabelTable]:
+        file = Path(self.table).expanduser()
+        columns = {
+            "path": self.path_column,
+            "label": self.label_column,
+            "split": self.split_column,
+        }
+        return file, read_label_table(file, columns)
 
     def _root(self, file: Path) -> Path:
         return file.parent if self.root is None else Path(self.root).expanduser()

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,14 @@ class LabelledFile:
     target: int
     name: str
     shown: str  # where it stands, as lists of files name it
+
+
+@runtime_checkable
+class FileSource(Protocol):
+    """A dataset whose samples are image files."""
+
+    def list_files(self) -> Sequence[LabelledFile]:
+        """Every file that may be a sample, whatever split it is drawn into."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -10,6 +11,10 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+MACHINE = Path("/proc/meminfo")
+USABLE = 0.9  # of what is free: other processes go on
+LEAST = 256 << 20  # that may be tried where nothing seems free
+THREAD = 16 << 20  # address space of a thread's stack and more, of which it fills little
 
 
 def count_memory_bytes() -> int:
@@ -26,6 +31,37 @@ def count_own_bytes() -> int:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def count_free_bytes() -> int | None:
+    """Count the bytes that this process can still take; None where the system does not tell."""
+    try:
+        lines = MACHINE.read_text().splitlines()
+    except OSError:
+        return None
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return min(free[0], max(0, count_memory_bytes() - count_own_bytes())) if free else None
+
+
+@contextlib.contextmanager
+def memory_limited(num_threads: int = 1) -> Iterator[None]:
+    """Let an allocation fail that this machine cannot meet, but for so many threads that start.
+
+    Linux grants it, and kills the process once it writes there.
+    """
+    free = count_free_bytes()
+    if free is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    reserved = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    wanted = reserved + max(LEAST, int(USABLE * free)) + num_threads * THREAD
+    given = [each for each in (soft, hard) if each != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([wanted, *given]), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _read_limits() -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -138,3 +138,10 @@ def place_images(samples: Samples, device: torch.device) -> Tensor | MappedImage
     if samples.is_mapped:
         return MappedImages(samples.images, samples.rows, device)
     return torch.from_numpy(samples.settle().images).to(device)
+
+
+def as_bytes(splits: Mapping[str, Split]) -> dict[str, Split]:
+    """The splits that hand out bytes, as floats from 0 to 255."""
+    channels = next(iter(splits.values())).images_NHWC.shape[-1]
+    plain = Normalizer(torch.ones(channels), torch.zeros(channels))
+    return {name: replace(split, normalizer=plain) for name, split in splits.items()}

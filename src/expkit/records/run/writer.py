@@ -184,19 +184,26 @@ def _stage_folders(path: Path) -> list[Path]:
 def hold_lock(path: Path) -> int | None:
     """A descriptor that holds the folder's lock, or None where another process has it."""
     descriptor = open_regular(path / ".lock", os.O_RDWR | os.O_CREAT)
+    if takes_lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def takes_lock(descriptor: int) -> bool:
+    """Take the lock of an open file; tell whether that went, as it does if nobody else has it."""
     deadline = time.monotonic() + ASKED_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                return descriptor  # a file system without locks: nothing can be known there
-            if time.monotonic() < deadline:
-                time.sleep(ASKED_SECONDS / 20)
-                continue
-            os.close(descriptor)
-            return None
-        return descriptor
+                return True  # a file system without locks: nothing can be known there
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(ASKED_SECONDS / 20)
+        else:
+            return True
 
 
 def hold_file(path: Path, root: Path | None = None) -> int:

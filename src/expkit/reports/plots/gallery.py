@@ -22,6 +22,7 @@ from expkit.reports.plots.confusion import draw_confusion
 from expkit.reports.plots.curves import draw_curves
 from expkit.reports.plots.files import format_of
 from expkit.reports.plots.heatmap import PiecePrediction, draw_grid, draw_heatmap
+from expkit.reports.plots.latency import draw_latency
 from expkit.reports.plots.position import draw_positions
 from expkit.reports.plots.precision_recall import draw_precision_recall
 from expkit.reports.plots.puzzle import Puzzle, draw_accuracy
@@ -55,6 +56,7 @@ def draw_plots(
             *draw_thresholds(run, folder),
             *draw_confident_errors(run, folder),
             *draw_regression(run, folder),
+            *draw_latency(run, folder),
             *draw_mosaic(run, folder, style.FORMAT.get()),
             *_draw_puzzles(run, folder, snapshots=snapshots),
         ]

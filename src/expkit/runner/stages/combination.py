@@ -25,7 +25,7 @@ from expkit.runner.session import Session
 from expkit.runner.stages import arguments
 from expkit.training.checkpoint import load_weights, read_weights
 from expkit.training.inference import predict
-from expkit.training.latency import time_in_turns
+from expkit.training.latency import time_models
 from expkit.training.soup import choose_greedily, fill_with_soup
 
 TOLD = {
@@ -154,10 +154,10 @@ class Combination(arguments.Combination):
 
     def _time(self, session: Session, model: nn.Module, best: int) -> tuple[float, float]:
         """Milliseconds for one image: of the whole, and of its best member."""
-        shape = (1, *session.parts.metadata.image_shape)
+        images_BCHW, _ = next(session.train_split.batches(1))
         member = self._member_of(model, best)
         models = [model.eval()] if member is model else [model.eval(), member]
-        times = time_in_turns(models, session.parts.device, shape, self.latency_seconds)
+        times = time_models(models, session.parts.device, images_BCHW, self.latency_seconds)
         return times[0], times[-1]
 
 

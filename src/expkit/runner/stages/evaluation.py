@@ -30,7 +30,7 @@ from expkit.runner.stages.training import Training, check_trained
 from expkit.runner.unsuitable_views import refuse_unsuitable
 from expkit.training.arguments import num_passes
 from expkit.training.inference import predict
-from expkit.training.latency import measure_latency
+from expkit.training.latency import Setting, Timing, measure_latency, subject_of
 from expkit.training.predictor import as_predictor
 
 NUM_MISTAKES = 24
@@ -191,9 +191,13 @@ def _measure_latency(session: Session, model: nn.Module) -> dict[str, float]:
     inputs, parts = session.parts.inputs, session.parts
     if not any(criterion.metric in LATENCY for criterion in inputs.criteria):
         return {}
-    shape = (1, *parts.metadata.image_shape)
+    images_BCHW, _ = next(parts.splits[parts.metadata.judged_split].batches(1))
+    subject = subject_of(model.eval(), parts.device, lambda _: images_BCHW)
     with torch.random.fork_rng(devices=[]):
-        times = measure_latency(model.eval(), parts.device, shape, LATENCY_SECONDS)
+        (timing,) = measure_latency(subject, [Setting(1)], LATENCY_SECONDS)
+    if not isinstance(timing, Timing):
+        raise timing
+    times = timing.figures()
     return {
         "latency_seconds": times["median_ms"] / 1000,
         "latency_p95_seconds": times["p95_ms"] / 1000,

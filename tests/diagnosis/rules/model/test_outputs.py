@@ -9,7 +9,7 @@ import pytest
 import torch
 from probed_models import ThenDo, conv_net, probed, training
 from rule_findings import findings
-from synthetic_evidence import make_history
+from synthetic_evidence import make_history, make_signal
 from torch import Tensor, nn
 
 
@@ -90,3 +90,21 @@ def test_epochs_spent_on_unlearning_the_first_outputs() -> None:
     (finding,) = findings("initial_loss", replace(evidence, history=history))
     assert finding.sentence.endswith("; 2 epochs went by until it was there")
     assert (finding.severity, finding.evidence["epochs_above"]) == ("warning", 2)
+
+
+def test_epochs_that_steps_cost_are_not_the_starts() -> None:
+    """Nothing is unlearnt where the loss leaps to five times its start: it stays an info."""
+    model = conv_net()
+    with torch.no_grad():
+        model[-1].weight.mul_(30.0)
+        model[0].weight.mul_(3.0)
+        model[2].weight.mul_(3.0)
+    evidence = probed(model)
+    history = make_history(train__loss=[8.0, 1.9, 1.5])
+    for leap, severity, lost in ((1.0, "warning", 2), (5.0, "info", 0)):
+        first = evidence.of_kind("model")[0]["loss"]
+        losses = [first, *[first * leap] * 20]
+        steps = [make_signal("step", epoch=1, loss=loss) for loss in losses]
+        told = replace(evidence, history=history, signals=[*evidence.signals, *steps])
+        (finding,) = findings("initial_loss", told)
+        assert (finding.severity, finding.evidence["epochs_above"]) == (severity, lost)

@@ -97,6 +97,15 @@ def test_few_samples_at_a_rate_for_many() -> None:
     assert found.remedies[0] == ["procedure.train.batch_size=32"]
 
 
+def test_few_samples_that_predict_one_class() -> None:
+    """Most held-out predictions of the last epoch are one class: its name stands in the finding."""
+    predicted = {"val": {"largest_fraction": 0.75, "largest_class": 3}}
+    (found,) = find(
+        "batch_too_small_for_lr", few_samples(STUCK, signal={**NOISY, "predicted": predicted})
+    )
+    assert found.sentence.endswith("stays at 2.3; 75 % of the predictions on val are 'class_3'")
+
+
 def test_few_samples_that_are_enough() -> None:
     """They learn, or their rate is low, or they are many, or their steps do not scatter."""
     learning = [2.3 * 0.8**i for i in range(10)]

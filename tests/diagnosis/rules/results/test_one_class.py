@@ -83,6 +83,47 @@ class TestPredictsOneClass:
         facts = make_metadata(train=(140,) * 4, val=(40,) * 4)
         assert found_by("predicts_one_class", under_way(facts, shares, losses)) is None
 
+    @pytest.mark.parametrize(
+        ("val_loss", "accuracy", "share", "is_told"),
+        [
+            (14.5, 0.29, 0.77, True),
+            (1.4, 0.29, 0.77, False),  # ln 4: a slow start
+            (14.5, 0.29, 0.6, False),  # it leans
+            (14.5, 0.45, 0.77, False),  # 72 of 160 are more than chance
+        ],
+    )
+    def test_most_predictions_alike_at_a_high_loss_are_told_after_an_epoch(
+        self, val_loss: float, accuracy: float, share: float, is_told: bool
+    ) -> None:
+        """Log 5's net on four classes: 77 % 'class_2' at ten times the loss of knowing nothing."""
+        metadata = make_metadata(train=(140,) * 4, val=(40,) * 4)
+        of_val = {"largest_fraction": share, "largest_class": 2}
+        of_train = {"largest_fraction": 0.3, "largest_class": 1}
+        metrics = {"val/loss": val_loss, "val/accuracy": accuracy}
+        signal = make_signal("epoch", epoch=1, predicted={"val": of_val, "train": of_train})
+        history = make_history(train__loss=[8.0], val__accuracy=[accuracy])
+        evidence = make_evidence(
+            metadata=metadata, history=history, signals=[{**signal, **metrics}]
+        )
+        finding = found_by("predicts_one_class", evidence)
+        assert (finding is not None) == is_told
+        if finding is not None:
+            assert (finding.severity, finding.epoch) == ("warning", 1)
+            assert finding.sentence.startswith("77.00 % of the predictions on val are 'class_2';")
+            assert "on val alone" in finding.cause
+
+    def test_most_predictions_of_a_finished_run_alike(self) -> None:
+        """Four of five are one class and 25 % right: a warning, after all the run's own epochs."""
+        metadata = make_metadata(train=(140,) * 4, val=(20,) * 4)
+        targets = [i % 4 for i in range(80)]
+        val = answers(targets, [1] * 64 + [0] * 16)
+        finding = found_by("predicts_one_class", evaluated(metadata, val, num_epochs=4))
+        assert finding is not None
+        assert (finding.severity, finding.epoch) == ("warning", 4)
+        assert finding.sentence.endswith("exactly that of always predicting the largest class")
+        right = answers(targets, [1] * 56 + targets[56:])
+        assert found_by("predicts_one_class", evaluated(metadata, right, num_epochs=4)) is None
+
     def test_epochs_of_a_warm_up_do_not_count(self) -> None:
         """At 1e-6 nothing moves: of 12 epochs alike, 5 were the warm-up's."""
         facts = make_metadata(train=(140,) * 4, val=(40,) * 4)

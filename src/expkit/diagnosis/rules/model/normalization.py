@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expkit.diagnosis.constant_predictor import uniform_loss
+from expkit.diagnosis.constant_predictor import constant_loss, uniform_loss
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, listed
 from expkit.diagnosis.model_probes import (
@@ -20,8 +20,10 @@ from expkit.diagnosis.model_probes import (
     starts_from,
     unrepeated_steps,
 )
-from expkit.diagnosis.remedies import lower_lr
+from expkit.diagnosis.predicted_fractions import Pile, piles_of
+from expkit.diagnosis.remedies import estimated_lower_lr, lower_lr, one_digit
 from expkit.diagnosis.rule import Rule
+from expkit.diagnosis.settings import lr_of, usual_lr
 from expkit.records.files import Record
 
 
@@ -30,7 +32,8 @@ class BatchNormSmallBatch(Rule):
     """Batch norm that learns over so few samples that their mean is mostly chance.
 
     Two samples give of a channel at most their mean and their difference. Larger batches are
-    judged by what comes of them: the same samples, predicted in eval mode, must be much worse.
+    judged by what comes of them: the same samples, predicted in eval mode, must be much worse, or
+    held-out predictions pile up on a class that training mode hardly predicts.
     """
 
     too_few: Annotated[int, Ge(1)] = 2
@@ -47,18 +50,71 @@ class BatchNormSmallBatch(Rule):
             if not any(p["kind"] == "norm" and p["trainable"] for p in start["parameters"]):
                 continue  # frozen norms stand on the statistics that they came with
             gaps = lasting_gaps(evidence, stage, self.worse, self.settled_steps)
-            if batch_size <= self.too_few or gaps:
-                yield self._finding(start, stage, batch_size, gaps)
+            pile = pile_of_eval_mode(evidence, stage, self.settled_steps)
+            if batch_size <= self.too_few or gaps or pile:
+                record = pile.record if pile else gaps[-1] if gaps else None
+                yield self._finding(evidence, start, stage, record, pile)
                 return
 
-    def _finding(self, start: Record, stage: str, batch_size: int, gaps: list[Record]) -> Finding:
+    def _finding(
+        self,
+        evidence: Evidence,
+        start: Record,
+        stage: str,
+        record: Record | None,
+        pile: Pile | None,
+    ) -> Finding:
+        batch_size = evidence.stage_config(stage)["batch_size"]
         numbers = {"batch_size": batch_size, "batch_norms": start["batch_norms"]}
-        if gaps:
-            last = gaps[-1]
-            numbers |= {"train_loss": last["train/loss"], "eval_mode_loss": last["probe_loss"]}
+        rates: tuple[float, float] | None = None
+        if record is not None:
+            numbers |= {"train_loss": record["train/loss"], "eval_mode_loss": record["probe_loss"]}
+        if pile is not None:
+            numbers |= {
+                "split": pile.fraction.split,
+                "class": pile.class_name,
+                "fraction_of_predictions": pile.fraction.predicted,
+                "fraction_in_training_mode": pile.in_training,
+            }
+            rates = lr_above_usual(evidence.of_stage(stage))
         return self.finding(
-            "few_samples", numbers, stage=stage, epoch=gaps[-1]["epoch"] if gaps else None
+            "few_samples",
+            numbers,
+            parts={"pile": pile is not None, "rate": rates is not None, "lower": rates is not None},
+            stage=stage,
+            epoch=None if record is None else record["epoch"],
+            learning_rate=rates and rates[0],
+            lower_lr=rates and rates[1],
         )
+
+
+def lr_above_usual(evidence: Evidence) -> tuple[float, float] | None:
+    """The learning rate and a lower one, where it is above what is usual for the optimizer."""
+    lr = lr_of(evidence.config)
+    if lr <= usual_lr(evidence.config):
+        return None
+    return lr, one_digit(estimated_lower_lr(evidence, lr, 1.0))
+
+
+def pile_of_eval_mode(evidence: Evidence, stage: str, settled_steps: int) -> Pile | None:
+    """The held-out predictions of the last probe epoch, where eval mode alone piles up one class.
+
+    So it must be in the last two of them, or in the only one, and training samples must cost more
+    in eval mode than in training, and more than a constant prediction: no other split is to blame.
+    """
+    if evidence.stage_config(stage).get("ema_decay"):
+        return None
+    level = constant_loss(evidence, stage)
+    probed = [each for each in probe_epochs(evidence) if each["stage"] == stage]
+    piles = piles_of(evidence, probed[-2:])
+    is_apart = level is not None and all(
+        each.record["step"] >= settled_steps
+        and each.in_training is not None
+        and each.in_training <= each.fraction.predicted / 2
+        and each.record["probe_loss"] > max(level, each.record["train/loss"])
+        for each in piles
+    )
+    return piles[-1] if piles and is_apart else None
 
 
 def lasting_gaps(evidence: Evidence, stage: str, worse: float, settled_steps: int) -> list[Record]:

@@ -10,6 +10,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expkit.diagnosis.constant_predictor import uniform_loss
+from expkit.diagnosis.curves import TrainingCurves
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.layer_probes import gain_of, output_multiplier
@@ -119,6 +120,7 @@ class InitialLoss(Rule):
     largest_factor: Annotated[float, Gt(0)] = 10.0
     lost_epochs: Annotated[int, Ge(1)] = 2
     first_epoch: Annotated[float, Gt(1)] = 1.5
+    burst: Annotated[float, Gt(1)] = 3.0
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         for record in models(evidence):
@@ -136,8 +138,13 @@ class InitialLoss(Rule):
                 return
 
     def _lost_epochs(self, evidence: Evidence) -> int:
-        """The number of epochs in a row, from the first, that cost more than knowing nothing."""
+        """The number of epochs in a row, from the first, that cost more than knowing nothing.
+
+        Where steps drove the loss far above its start, it was not the start that cost them.
+        """
         for stage in evidence.trainings[:1]:
+            if TrainingCurves(evidence.of_stage(stage), stage).burst > self.burst:
+                return 0
             level = uniform_loss(evidence, stage) or math.inf
             losses = [each["train/loss"] for each in evidence.epochs(stage)]
             below = (i for i, loss in enumerate(losses) if not loss > level)

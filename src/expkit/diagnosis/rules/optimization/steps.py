@@ -14,6 +14,7 @@ from expkit.diagnosis.curves import TrainingCurves, all_curves
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
 from expkit.diagnosis.lr_estimate import estimate
+from expkit.diagnosis.predicted_fractions import class_name, fractions_of, is_most
 from expkit.diagnosis.remedies import one_digit
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.settings import is_adaptive, lr_of, optimizer_options, usual_lr
@@ -132,7 +133,9 @@ class BatchTooSmallForRate(Rule):
         return is_stuck and (curves.has_died or is_large)
 
     def _too_small(self, curves: TrainingCurves, noise: float) -> Finding:
-        lr = lr_of(curves.evidence.config)
+        lr, split = lr_of(curves.evidence.config), curves.split
+        last = fractions_of(curves.evidence, curves.signals[-1:], split)
+        most = next((each for each in last if is_most(each)), None)
         return self.finding(
             "noisy_steps",
             {
@@ -143,9 +146,13 @@ class BatchTooSmallForRate(Rule):
                 "constant_answer_loss": curves.level,
                 "update_ratio": curves.update_ratio,
             },
+            parts={"alike": most is not None},
             stage=curves.stage,
             epoch=curves.num_epochs,
             lower_lr=one_digit(lr * curves.samples_per_step / 64),
+            split=split,
+            most=most and most.predicted,
+            class_name=most and class_name(curves.evidence, curves.stage, most),
         )
 
 

@@ -6,36 +6,24 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.figures import column
 from expkit.diagnosis.finding import Finding
+from expkit.diagnosis.predicted_fractions import (
+    Fraction,
+    class_name,
+    fractions_of,
+    is_most,
+    piles_of,
+)
 from expkit.diagnosis.remedies import lower_lr, ways_to_redraw
 from expkit.diagnosis.rule import Rule
+from expkit.metrics.intervals import wilson
 from expkit.metrics.predictions import ClassPredictions
-
-
-@dataclass(frozen=True)
-class Fraction:
-    """The fraction of a split's predictions that one class got, and that of its samples."""
-
-    split: str
-    class_index: int
-    predicted: float
-    true: float
-    count: int
-
-    @classmethod
-    def of(cls, predictions: ClassPredictions) -> Self:
-        import numpy as np
-
-        counts = np.bincount(predictions.predictions)
-        largest, total = int(counts.argmax()), len(predictions.targets)
-        true = float((predictions.targets == largest).mean())
-        return cls(predictions.split, largest, float(counts[largest]) / total, true, total)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +48,8 @@ class PredictsOneClass(Rule):
             return
         predictions = evidence.predictions.get(evidence.metadata.judged_split)
         if isinstance(predictions, ClassPredictions):
-            if len(predictions.targets) and self._is_collapse(fraction := Fraction.of(predictions)):
-                epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
-                yield self._evaluated(evidence, fraction, predictions, num_epochs=epochs)
+            if len(predictions.targets):
+                yield from self._evaluated(evidence, Fraction.of(predictions), predictions)
             return
         for stage in evidence.trainings[-1:]:
             yield from self._during(evidence, stage)
@@ -70,7 +57,8 @@ class PredictsOneClass(Rule):
     def _during(self, evidence: Evidence, stage: str) -> Iterable[Finding]:
         is_over = evidence.result(stage) is not None
         for split in dict.fromkeys([evidence.monitored, "train"]):
-            fractions = _recorded_fractions(evidence, stage, split) or _guessed_fractions(
+            records = evidence.of_kind("epoch", stage)
+            fractions = [*fractions_of(evidence, records, split)] or _guessed_fractions(
                 evidence, stage, split
             )
             alike = list(itertools.takewhile(self._is_collapse, reversed(fractions)))
@@ -80,6 +68,12 @@ class PredictsOneClass(Rule):
             if has_ended or self._lasts(evidence, stage, len(alike)):
                 yield self._under_way(evidence, alike[0], stage, len(alike), is_over=has_ended)
                 return
+        for pile in piles_of(evidence, evidence.of_kind("epoch", stage)[-1:]):
+            found = pile.fraction
+            right = float(pile.record.get(f"{found.split}/accuracy", math.nan))
+            majority = evidence.metadata_of(stage).majority_accuracy(found.split)
+            if found.count >= self.min_samples and is_no_better(right, majority, found.count):
+                yield self._under_way(evidence, found, stage)
 
     def _is_collapse(self, fraction: Fraction) -> bool:
         if fraction.count < self.min_samples or fraction.predicted < self.min_fraction:
@@ -101,34 +95,43 @@ class PredictsOneClass(Rule):
         return losses[1] - losses[-1] < self.max_loss_fall * abs(losses[1])
 
     def _evaluated(
-        self,
-        evidence: Evidence,
-        fraction: Fraction,
-        predictions: ClassPredictions,
-        *,
-        num_epochs: int,
-    ) -> Finding:
+        self, evidence: Evidence, fraction: Fraction, predictions: ClassPredictions
+    ) -> Iterable[Finding]:
+        """The finding on recorded predictions; where only most are alike, beside the last epoch."""
         import numpy as np
 
-        return self._finding(
+        is_all = self._is_collapse(fraction)
+        accuracy = float((predictions.ranks == 0).mean())
+        majority = float(np.bincount(predictions.targets).max() / len(predictions.targets))
+        is_mostly = is_most(fraction) and is_no_better(accuracy, majority, fraction.count)
+        if not is_all and (fraction.count < self.min_samples or not is_mostly):
+            return
+        num_epochs = sum(len(evidence.epochs(name)) for name in evidence.trainings)
+        yield self._finding(
             evidence,
             fraction,
             name=str(predictions.class_names[fraction.class_index]),
-            accuracy=float((predictions.ranks == 0).mean()),
-            majority=float(np.bincount(predictions.targets).max() / len(predictions.targets)),
-            is_over=num_epochs >= self.min_trained_epochs,
+            accuracy=accuracy,
+            majority=majority,
+            is_over=is_all and num_epochs >= self.min_trained_epochs,
+            stage="" if is_all else next(reversed(evidence.trainings), ""),
         )
 
     def _under_way(
-        self, evidence: Evidence, fraction: Fraction, stage: str, num_epochs: int, *, is_over: bool
+        self,
+        evidence: Evidence,
+        fraction: Fraction,
+        stage: str,
+        num_epochs: int | None = None,
+        *,
+        is_over: bool = False,
     ) -> Finding:
-        metadata, split = evidence.metadata_of(stage), fraction.split
         return self._finding(
             evidence,
             fraction,
-            name=(metadata.class_names or ())[fraction.class_index],
-            accuracy=float(evidence.epochs(stage)[-1].get(f"{split}/accuracy", math.nan)),
-            majority=metadata.majority_accuracy(split),
+            name=class_name(evidence, stage, fraction),
+            accuracy=float(evidence.epochs(stage)[-1].get(f"{fraction.split}/accuracy", math.nan)),
+            majority=evidence.metadata_of(stage).majority_accuracy(fraction.split),
             is_over=is_over,
             stage=stage,
             num_epochs=num_epochs,
@@ -146,8 +149,11 @@ class PredictsOneClass(Rule):
         stage: str = "",
         num_epochs: int | None = None,
     ) -> Finding:
-        trained = _recorded_fractions(evidence, stage, "train") if stage else []
-        is_varied = bool(trained) and trained[-1].predicted < self.varied_fraction
+        records = evidence.of_kind("epoch", stage) if stage else []
+        trained = [*fractions_of(evidence, records, "train")]
+        is_all = self._is_collapse(fraction)
+        varied = self.varied_fraction if is_all else fraction.predicted / 2
+        is_varied = bool(trained) and trained[-1].predicted < varied
         known = {"accuracy": accuracy, "largest class's fraction": majority}
         known = {k: v for k, v in known.items() if v is not None and math.isfinite(v)}
         gap = accuracy - majority if len(known) == 2 and majority is not None else math.nan
@@ -179,19 +185,12 @@ class PredictsOneClass(Rule):
         )
 
 
-def _recorded_fractions(evidence: Evidence, stage: str, split: str) -> list[Fraction]:
-    counts = evidence.metadata_of(stage).splits[split].class_counts or (0,)
-    total = sum(counts)
-    fractions = []
-    for record in evidence.of_kind("epoch", stage):
-        found: dict[str, Any] = (record.get("predicted") or {}).get(split) or {}
-        if {"largest_fraction", "largest_class"} <= found.keys():
-            largest = int(found["largest_class"])
-            true = counts[largest] / total if largest < len(counts) else 0.0
-            fractions.append(
-                Fraction(split, largest, float(found["largest_fraction"]), true, total)
-            )
-    return fractions
+def is_no_better(accuracy: float, majority: float | None, count: int) -> bool:
+    """Tell whether an accuracy is not proven above that of always predicting the largest class."""
+    if majority is None or not math.isfinite(accuracy):
+        return False
+    found = wilson(round(accuracy * count), count)
+    return found is not None and found[0] <= majority
 
 
 def _guessed_fractions(evidence: Evidence, stage: str, split: str) -> list[Fraction]:

@@ -1,0 +1,286 @@
+"""Predict image files with the exported model that lies beside this script.
+
+It needs Python 3.9 or newer, numpy, Pillow, and onnxruntime (or openvino, for a model.xml):
+
+    python predict.py IMAGE|FOLDER ... [--csv OUT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+try:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image, ImageOps
+except ImportError as error:
+    print(f"{error}: pip install onnxruntime numpy pillow", file=sys.stderr)
+    raise SystemExit(2) from None
+except KeyboardInterrupt:  # they take a while
+    raise SystemExit(130) from None
+
+Pixels = npt.NDArray[np.uint8]  # an image is H x W x C, a batch N x H x W x C
+Outputs = Mapping[str, npt.NDArray[Any]]
+Model = Callable[[Pixels], Outputs]
+MOST_IMAGES = 64  # at once
+MOST_VALUES = 16_000_000  # of the images at once: the model has them in 8 bytes each
+FORMULA = re.compile(r"'*([=@]|[+-](?![\d.]+(e[+-]?\d+)?$))")  # to a spreadsheet
+
+
+class UserError(Exception):
+    """The reason, in words, why nothing can be predicted."""
+
+
+class Prediction(NamedTuple):
+    """A file's outputs by their names, or why there are none."""
+
+    path: Path
+    outputs: Outputs | None
+    error: str = ""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="+", type=Path, metavar="IMAGE|FOLDER")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="the table (default: the screen)")
+    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes named (default 3)")
+    arguments = parser.parse_args(words)
+    try:
+        paths = list_images(arguments.files)
+        metadata = read_metadata(Path(__file__).parent)
+        model = open_model(Path(__file__).parent, metadata)
+        bad = write_table(model, metadata, paths, arguments.csv, max(1, arguments.top))
+    except KeyboardInterrupt:
+        print("interrupted: the table holds the images until now", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever reads the table has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except (OSError, UserError) as error:
+        print(safe(f"predict.py: {error}"), file=sys.stderr)
+        return 2
+    print(f"{len(paths) - bad} of {len(paths)} images predicted", file=sys.stderr)
+    return 2 if bad else 0
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    try:
+        metadata: dict[str, Any] = json.loads((folder / "metadata.json").read_bytes())
+    except ValueError as error:
+        raise UserError(f"metadata.json is damaged: {error}") from error
+    if metadata.get("export_version") != 1:
+        raise UserError("metadata.json is of another version than this script")
+    return metadata
+
+
+def open_model(folder: Path, metadata: Mapping[str, Any]) -> Model:
+    """Open the model by its runtime, if its files are those that were exported."""
+    for name, digest in metadata["files"].items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise UserError(f"{name} is not the file that was exported: its SHA-256 differs")
+    names = metadata["outputs"]
+    package = {"onnx": "onnxruntime"}.get(metadata["format"], "openvino")
+    try:
+        if package == "onnxruntime":
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3  # errors alone
+            session = onnxruntime.InferenceSession(
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+            return lambda images: dict(zip(names, session.run(names, {"images": images})))
+        import openvino
+
+        hint = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model(folder / "model.xml", "CPU", hint)
+
+        def run(images: Pixels) -> Outputs:
+            results = compiled(images)
+            return {name: results[name] for name in names}
+
+        return run
+    except ImportError as error:
+        raise UserError(f"{error}: pip install {package} numpy pillow") from error
+    except Exception as error:  # an older runtime raises what it will
+        raise UserError(f"{package} cannot open the model (is it too old?): {error}") from error
+
+
+def list_images(given: Iterable[Path]) -> list[Path]:
+    """The files that were named, and the images in the folders, however deep."""
+    formats = Image.registered_extensions()
+    suffixes = {suffix for suffix, name in formats.items() if name in Image.OPEN}
+    paths: list[Path] = []
+    for path in given:
+        if path.is_file():
+            paths.append(path)
+        elif not path.is_dir():
+            raise UserError(f"there is no file or folder '{path}'")
+        found = []
+        for folder, folders, names in os.walk(path):  # of a file: nothing
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            files = [Path(folder) / name for name in names if not name.startswith(".")]
+            found += [each for each in files if each.suffix.lower() in suffixes]
+        paths += sorted(each for each in found if each.is_file() or each.is_symlink())
+    if not paths:
+        raise UserError(f"no images were found in {', '.join(map(str, given))}")
+    return paths
+
+
+def read_image(path: Path, channels: int) -> Pixels:
+    """An image as the model was trained on: upright, in 8 bits, grey or RGB, in its own size."""
+    with Image.open(path) as opened:
+        if opened.format == "EPS":  # Pillow would hand it to Ghostscript, which runs it
+            raise ValueError("EPS is a program, and no image of pixels")
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are 32-bit numbers (mode {image.mode}), not levels")
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image = image.convert("L" if channels == 1 else "RGB")
+    return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def predict_files(
+    model: Model, metadata: Mapping[str, Any], paths: Iterable[Path]
+) -> Iterator[Prediction]:
+    """Yield each file's prediction, in order; images of one size go into the model together."""
+    images: dict[int, Pixels] = {}
+    waiting: list[Prediction] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of odd metadata
+        for path in paths:
+            error = ""
+            try:
+                images[len(waiting)] = read_image(path, metadata["input"]["shape"][3])
+            except Exception as reason:  # a broken file makes Pillow raise whatever it will
+                error = str(reason).replace(f" '{path}'", "") or type(reason).__name__
+            waiting.append(Prediction(path, None, error))
+            num_values = sum(each.size for each in images.values())
+            if len(waiting) == MOST_IMAGES or num_values > MOST_VALUES:
+                yield from fill_in(waiting, images, model, metadata["batch"])
+                images, waiting = {}, []
+    yield from fill_in(waiting, images, model, metadata["batch"])
+
+
+def fill_in(
+    waiting: list[Prediction], images: Mapping[int, Pixels], model: Model, batch: int | None
+) -> list[Prediction]:
+    """Predict the images, which stand at these places of those that wait."""
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for place, image in images.items():
+        alike[image.shape].append(place)
+    for places in alike.values():
+        size = batch or len(places)
+        for start in range(0, len(places), size):
+            chosen = places[start : start + size]
+            filled = [*chosen, *[chosen[-1]] * (size - len(chosen))]  # of a fixed batch
+            try:
+                outputs = model(np.stack([images[place] for place in filled]))
+            except Exception as error:  # whatever a runtime raises, as for want of memory
+                for place in chosen:
+                    waiting[place] = waiting[place]._replace(error=f"the model fails: {error}")
+                continue
+            for i, place in enumerate(chosen):
+                own = {name: each[i] for name, each in outputs.items()}
+                waiting[place] = waiting[place]._replace(outputs=own)
+    return waiting
+
+
+def header(metadata: Mapping[str, Any], top: int) -> list[str]:
+    classes = metadata["class_names"]
+    if classes is None:
+        return ["file", *metadata["target_names"], "error"]
+    ranks = range(2, min(top, len(classes)) + 1)
+    others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
+    uncertainty = ["uncertainty"] if "uncertainty" in metadata["outputs"] else []
+    manner = [] if metadata["temperature"] == 1 else ["probabilities"]
+    first = ["file", "prediction", "confidence", "decision"]
+    return [*first, *others, *uncertainty, *classes, *manner, "error"]
+
+
+def row(prediction: Prediction, metadata: Mapping[str, Any], top: int) -> list[str]:
+    """A file's cells, in the order of the header."""
+    path, outputs, error = prediction
+    classes, temperature = metadata["class_names"], metadata["temperature"]
+    if outputs is None:
+        return [str(path), *[""] * (len(header(metadata, top)) - 2), error]
+    if classes is None:
+        return [str(path), *(f"{number:.6g}" for number in outputs["outputs"].tolist()), ""]
+    probabilities = outputs["probabilities"]
+    numbers = [f"{number:.6g}" for number in probabilities.tolist()]
+    order = (-probabilities).argsort(kind="stable").tolist()[:top]
+    ranked = [cell for i in order for cell in (classes[i], numbers[i])]
+    decision = decide(metadata["thresholds"], classes, probabilities.tolist())
+    uncertainty = [f"{outputs['uncertainty']:.6g}"] if "uncertainty" in outputs else []
+    manner = [] if temperature == 1 else [f"temperature {temperature:.4g}"]
+    return [str(path), *ranked[:2], decision, *ranked[2:], *uncertainty, *numbers, *manner, ""]
+
+
+def decide(
+    thresholds: Sequence[Mapping[str, Any]], classes: Sequence[str], probabilities: Sequence[float]
+) -> str:
+    """The class by the confirmed thresholds, or maybe; empty where there are none.
+
+    An image that is surely of none of their classes is of the most probable other one.
+    """
+    if not thresholds:
+        return ""
+    own = [probabilities[classes.index(each["class"])] for each in thresholds]
+    others = set(classes) - {each["class"] for each in thresholds}
+    if others and all(p < each["low"] for p, each in zip(own, thresholds)):
+        return max(zip(probabilities, classes), key=lambda pair: (pair[1] in others, pair[0]))[1]
+    sure = [
+        each["class"]
+        for p, each in zip(own, thresholds)
+        if each["high"] is not None and p >= each["high"]
+    ]
+    return sure[0] if len(sure) == 1 else "maybe"
+
+
+def write_table(
+    model: Model, metadata: Mapping[str, Any], paths: Sequence[Path], to: Path | None, top: int
+) -> int:
+    """Write each row as it comes, and return how many files could not be predicted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    num_bad = 0
+    with contextlib.ExitStack() as stack:
+        stream = sys.stdout
+        if to is not None:
+            stream = stack.enter_context(to.open("w", encoding="utf-8", newline=""))
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(map(safe, header(metadata, top)))
+        for prediction in predict_files(model, metadata, paths):
+            writer.writerow(map(safe, row(prediction, metadata, top)))
+            if prediction.error:
+                num_bad += 1
+                print(safe(f"not read: {prediction.path}: {prediction.error}"), file=sys.stderr)
+        stream.flush()
+    return num_bad
+
+
+def safe(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, and no terminal obeys."""
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+    return f"'{shown}" if FORMULA.match(shown) else shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -97,7 +97,7 @@ class _Recorder(torch.fx.Interpreter):
     """Runs a graph in torch and keeps what its nodes make; with `given`, each from these inputs."""
 
     def __init__(self, module: nn.Module, given: Values | None = None) -> None:
-        super().__init__(module)  # type: ignore[arg-type]
+        super().__init__(module)
         self.given = given or {}
         self.values: Values = {}
 

@@ -61,5 +61,5 @@ def halve_weights(file: Path) -> None:
     onnx.save(model, file)
 
 
-def _fits(weight: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _fits(weight: np.ndarray) -> bool:
     return weight.size >= SMALLEST and bool(np.abs(weight).max() <= LARGEST)

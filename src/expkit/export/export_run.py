@@ -210,8 +210,7 @@ class _Made:
         fp32.parent.mkdir()
         self._convert(self.fp32_onnx, fp32)
         sizes = tuple(sum(p.stat().st_size for p in f.parent.glob("model.*")) for f in (file, fp32))
-        opened, device = self.open(fp32), self.restored.device
-        return beside_fp32(exported, opened, split, outputs, device, (sizes[0], sizes[1]))
+        return beside_fp32(exported, self.open(fp32), split, outputs, (sizes[0], sizes[1]))
 
     def find_first_difference(
         self, exported: ExportedModel, file: Path, split: Split

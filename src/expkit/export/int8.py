@@ -14,6 +14,7 @@ from expkit.data.store.split import Split
 from expkit.errors import UserError
 from expkit.export.quantization import NUM_IMAGES, Quantizer
 from expkit.export.sensitive_layers import Choice, Cost, choose_kept, match_layers
+from expkit.export.speed import time_in_turns
 from expkit.export.verification import (
     NUMBERS_AGREE,
     BesideFp32,
@@ -24,8 +25,6 @@ from expkit.export.verification import (
     hold_together,
 )
 from expkit.models.exported import ExportedModel
-from expkit.training.device import Device
-from expkit.training.latency import time_in_turns
 
 KeepFloat = Literal["auto"] | Sequence[str]
 """Layers to leave in float, as globs of their paths; `auto` finds them by measuring."""
@@ -140,7 +139,6 @@ def beside_fp32(
     fp32: ExportedModel,
     split: Split,
     outputs: Floats,
-    device: Device,
     sizes: tuple[int, int],
 ) -> BesideFp32:
     """Hold both files against each other: what 8 bits cost in accuracy, and gain in time and size.
@@ -152,6 +150,7 @@ def beside_fp32(
         targets = split.targets.tolist()
         plain = collect_outputs(fp32, split, 7, classifies=True).argmax(1)
         accuracy = compare_accuracy(targets, plain == np.asarray(targets), outputs.argmax(1))
-    shape = (1, *next(iter(split.batches(1)))[0].shape[1:])
-    ours, theirs = time_in_turns([exported, fp32], device, shape, TIMED_SECONDS)
-    return BesideFp32(accuracy, *sizes, ours, theirs)
+    image = exported.with_border(next(iter(split.batches(1)))[0][:1])
+    calls = {"int8": lambda: exported.run(image), "fp32": lambda: fp32.run(image)}
+    times = time_in_turns(calls, TIMED_SECONDS)
+    return BesideFp32(accuracy, *sizes, times["int8"].median_ms, times["fp32"].median_ms)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/gpus")
+CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def count_cores() -> int:
@@ -36,3 +37,16 @@ def find_gpus() -> list[str]:
 def has_apple_gpu() -> bool:
     """Tell whether this is a Mac with its own GPU."""
     return sys.platform == "darwin" and platform.machine() == "arm64"
+
+
+def saturates_int8() -> bool:
+    """Tell whether this processor sums pairs of 8-bit products in 16 bits, which can overflow.
+
+    x86 without VNNI does; where an x86 system does not say what it has, it is taken to.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
+        return False
+    try:
+        return "vnni" not in CPU_FLAGS.read_text()
+    except OSError:
+        return True

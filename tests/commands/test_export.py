@@ -140,6 +140,39 @@ def test_the_other_formats_agree_too(
     assert run_here(*words).code == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("file_format", ["onnx", "openvino"])
+def test_a_file_in_8_bits_says_what_that_costs_and_gains(place: Path, file_format: str) -> None:
+    """Its own proof beside the run's and fp32's, and the layers that `--keep-float` named."""
+    words = ("--precision", "int8", "--format", file_format, "--agreement", "0.9")
+    said = export_quietly("outputs/small", "--to", "int8", "--keep-float", "*head*,*fc*", *words)
+    proof = json.loads((place / "int8/verification.json").read_text())
+    made = proof["quantization"]
+    assert (made["calibrated_on"], made["set_aside"]) == (8, 8)  # of the 16 training images
+    assert len(made["kept_in_float"]) == 1
+    assert made["kept_in_float"][0] in said
+    beside = made["beside_fp32"]
+    assert beside["accuracy"]["run"] == proof["accuracy"]["run"]
+    assert beside["latency_ms"] > 0
+    assert find_run("int8").summary is not None
+    record = json.loads((place / "int8/metadata.json").read_text())
+    assert record["quantization"]["kept_in_float"] == made["kept_in_float"]
+    names = {"onnx": {"model.onnx"}, "openvino": {"model.xml", "model.bin"}}
+    assert names[file_format] <= set(record["files"])
+
+
+@pytest.mark.slow
+def test_a_layer_that_is_not_there_is_refused_with_those_that_are(
+    place: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    words = ("--precision", "int8", "--keep-float", "layer9.*")
+    done = run_here("export", "outputs/small", "--to", "int8", *words)
+    assert done.code == 2
+    assert "layer9.*" in done.err
+    assert not Path("int8").exists()
+
+
 def test_a_folder_that_is_there_is_refused_before_torch(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, run_without_torch: Expkit
 ) -> None:
@@ -157,6 +190,7 @@ def test_a_folder_that_is_there_is_refused_before_torch(
     [
         (("--format", "tflite"), "onnx"),
         (("--format", "torch_export", "--precision", "int8"), "--format onnx --precision int8"),
+        (("--keep-float", "none"), "--precision int8"),
         (("--batch", "none"), "dynamic"),
         (("--agreement", "2"), "0 to 1"),
     ],

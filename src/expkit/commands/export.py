@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from expkit.commands.evaluate import describe_evaluation
 from expkit.config.suggested_command import with_whole_command
@@ -20,7 +20,7 @@ from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build, without_collector
 from expkit.terminal.arguments import Parser, batch_of, fraction, place
 
 if TYPE_CHECKING:
-    from expkit.export.verification import Verification
+    from expkit.export.verification import Quantization, Verification
 
 DESCRIPTION = """\
 Write a run's model, with its resize, normalization, temperature and softmax, as a file that needs
@@ -51,11 +51,24 @@ def main(words: Sequence[str]) -> int:
         help="of equal predictions, below which the file is not good (fp32 0.999, else 0.99)",
     )
     parser.add_argument(
+        "--keep-float",
+        type=keep_float,
+        metavar="auto|none|NAME,...",
+        help="of int8: layers to leave in float, as globs of their names; auto finds by measuring "
+        "those that cost too much in 8 bits (default auto)",
+    )
+    parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
     arguments = parser.parse_intermixed_args(words)
     run = find_run(arguments.run)
     refuse_unexportable(run, arguments.format, arguments.precision)
+    if arguments.keep_float is not None and arguments.precision != "int8":
+        raise UserError(
+            f"--keep-float chooses what int8 leaves in float, and this is {arguments.precision}",
+            where=f"--precision {arguments.precision}",
+            fix="--precision int8",
+        )
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
     from expkit.export.target_folder import refuse_existing
 
@@ -87,12 +100,20 @@ def main(words: Sequence[str]) -> int:
         required_agreement=AGREEMENT[arguments.precision]
         if arguments.agreement is None
         else arguments.agreement,
+        keep_float="auto" if arguments.keep_float is None else arguments.keep_float,
     )
     verification = export(
         restored, parts, config.to_plain(), options, temperature, arguments.to, list(words)
     )
     print(screen(verification, arguments.to))
     return EXIT_PASSED if verification.passed else EXIT_FAILED
+
+
+def keep_float(text: str) -> Literal["auto"] | tuple[str, ...]:
+    """Globs of layers between commas, or `auto`, or `none`."""
+    if text == "auto":
+        return "auto"
+    return () if text == "none" else tuple(filter(None, text.split(",")))
 
 
 def refuse_unexportable(run: Run, file_format: str, precision: str) -> None:
@@ -104,6 +125,8 @@ def refuse_unexportable(run: Run, file_format: str, precision: str) -> None:
             fix=f"expkit export {run.exported.record.run} --to NEW_FOLDER",
         )
     refuse_missing(file_format)
+    if precision == "int8":  # its quantizer is onnxruntime's, whatever the file becomes
+        refuse_missing("onnx")
     if precision == "int8" and file_format == "torch_export":
         raise UserError(
             "int8 is written for onnxruntime and OpenVINO: torch's own quantization is being "
@@ -134,7 +157,52 @@ def screen(verification: Verification, folder: Path) -> str:
             f"the run (difference {100 * low:+.2f} to {100 * high:+.2f} points)"
         )
     lines += [*_files_lines(verification), *_speed_lines(verification)]
+    if verification.quantization is not None:
+        lines += _int8_lines(verification.quantization)
+    if verification.agreement < verification.required_agreement:
+        lines.append(_first_difference_line(verification))
     return "\n".join([*lines, f"  folder   {folder}"])
+
+
+def _int8_lines(quantization: Quantization) -> list[str]:
+    kept, num_layers = quantization.kept_in_float, quantization.num_layers
+    in_float = f"{len(kept)} of {num_layers} layers are in float: {', '.join(kept)}"
+    lines = [f"  {in_float if kept else f'all {num_layers} layers are in 8 bits'}"]
+    beside = quantization.beside_fp32
+    if beside is None:
+        return lines
+    accuracy = beside.accuracy
+    if accuracy is not None:
+        low, high = accuracy.difference
+        lines.append(
+            f"  beside the file in fp32: accuracy {percent(accuracy.exported)} and "
+            f"{percent(accuracy.run)}, {accuracy.only_exported} samples only int8 has right, "
+            f"{accuracy.only_run} only fp32 (difference {100 * low:+.2f} to {100 * high:+.2f} "
+            "points)"
+        )
+    lines.append(
+        f"  one image takes {beside.latency_ms:.3g} ms here, in fp32 {beside.latency_fp32_ms:.3g} "
+        f"ms ({beside.latency_fp32_ms / beside.latency_ms:.2g} x); the size is "
+        f"{beside.bytes / 1e6:.3g} MB, in fp32 {beside.bytes_fp32 / 1e6:.3g} MB"
+    )
+    return lines
+
+
+def _first_difference_line(verification: Verification) -> str:
+    first = verification.first_difference
+    if first is None:
+        return (
+            "  the first layer that differs cannot be told in this format: --format onnx tells it"
+        )
+    if first.is_beyond:
+        return (
+            f"  the first layer that differs is {first.layer} ({first.type}): given equal inputs, "
+            f"its outputs differ by {percent(first.error)}"
+        )
+    return (
+        f"  no layer alone differs by more than {percent(first.tolerance)}: roundings add up; the "
+        f"largest error is that of {first.layer} ({first.type}), {percent(first.error)}"
+    )
 
 
 def _files_lines(verification: Verification) -> list[str]:

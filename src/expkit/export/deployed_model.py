@@ -11,6 +11,7 @@ from expkit.data.store.decoding import Decoding
 from expkit.data.store.normalizer import Normalizer
 from expkit.export.pillow_resize import PillowResize
 from expkit.models.uncertainty import fixed_noise, predicts_uncertainty, with_uncertainty
+from expkit.training.predictor import Predictor
 
 INPUT = "images"
 
@@ -45,6 +46,11 @@ class DeployedModel(nn.Module):
             return ("outputs",)
         uncertainty = ("uncertainty",) if self.has_uncertainty else ()
         return ("logits", "probabilities", "prediction", *uncertainty)
+
+    @property
+    def layer_prefix(self) -> str:
+        """The start of the path of every layer of the run's own model in this graph."""
+        return "model.model." if isinstance(self.model, Predictor) else "model."
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         resized_BHWC = self.resize(images).float()

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from expkit.data.store.normalizer import Normalizer
 from expkit.data.store.split import Split, as_bytes
 from expkit.errors import UserError
 from expkit.export.deployed_model import DeployedModel
-from expkit.export.files import trace, write_onnx, write_openvino, write_torch_export
+from expkit.export.files import convert_onnx, trace, write_onnx, write_openvino, write_torch_export
+from expkit.export.first_difference import (
+    NUM_SAMPLES,
+    FirstDifference,
+    compare_resize,
+    find_first_difference,
+)
 from expkit.export.from_files import compare_files, write_script
+from expkit.export.half_weights import halve_weights, with_half_weights
+from expkit.export.int8 import KeepFloat, beside_fp32, write_int8
 from expkit.export.speed import measure_speed
 from expkit.export.target_folder import made_aside
 from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
+    NUMBERS_AGREE,
+    BesideFp32,
+    Floats,
+    Quantization,
     Verification,
     choose_split,
     compare_accuracy,
@@ -57,6 +71,7 @@ class Options:
     precision: Precision
     batch: int | None
     required_agreement: float
+    keep_float: KeepFloat = "auto"
 
 
 class OnBytes(nn.Module):
@@ -90,6 +105,8 @@ def export(
     about = describe(restored.run, temperature)
     with made_aside(target) as folder:
         verification, exported = export_model(restored, parts, options, about, folder, print)
+        if verification.quantization is not None:
+            about["quantization"] = asdict(replace(verification.quantization, beside_fp32=None))
         # the model's files alone are there yet
         files = {each.name: sha256_of(each, folder) for each in sorted(folder.iterdir())}
         record = ExportRecord(
@@ -130,38 +147,132 @@ def export_model(
     say: Callable[[str], None],
 ) -> tuple[Verification, ExportedModel]:
     """Write the model's file into a folder, and hold it against the model in torch."""
-    metadata = restored.run.dataset
-    decoding = decoding_of(metadata)
-    graph = DeployedModel(
-        _in_precision(restored.model, options.precision),
-        decoding,
-        restored.normalizer,
-        metadata.num_classes,
-    ).eval()
     file = folder / MODEL_FILE[options.format]
     say(f"write   {file.name}")
-    _write(graph, metadata.image_shape[0], options, json.dumps(about), file)
-    runtime = open_runtime(options.format, file, tuple(graph.output_names))
-    exported = ExportedModel(runtime, decoding.padded_size, options.batch, graph.output_names)
-    split = choose_split(as_bytes(parts.splits))
-    say(f"verify  on {len(split):,} samples of {split.name}")
-    return verify(restored, exported, split, options), exported
+    with tempfile.TemporaryDirectory() as spare:
+        made = _Made(restored, options, json.dumps(about), Path(spare))
+        splits = as_bytes(parts.splits)
+        quantization = made.write(file, splits, say)
+        exported = made.open(file)
+        split = choose_split(splits)
+        say(f"verify  on {len(split):,} samples of {split.name}")
+        verification, outputs = verify(restored, exported, split, options)
+        if quantization is not None:
+            beside = made.hold_beside_fp32(exported, file, split, outputs)
+            quantization = replace(quantization, beside_fp32=beside)
+            verification = replace(verification, quantization=quantization)
+        if not verification.passed:
+            first = made.find_first_difference(exported, file, split)
+            verification = replace(verification, first_difference=first)
+    return verification, exported
 
 
-def _in_precision(model: nn.Module, precision: Precision) -> nn.Module:
-    return copy.deepcopy(model).half() if precision == "fp16" else model
+class _Made:
+    """A model's graph, and the files that are written of it."""
+
+    def __init__(self, restored: Restored, options: Options, about: str, spare: Path) -> None:
+        self.restored, self.options, self.about, self.spare = restored, options, about, spare
+        is_halved = options.precision == "fp16" and options.format == "torch_export"
+        self.graph = _make_graph(
+            restored, with_half_weights(restored.model) if is_halved else restored.model
+        )
+        self.fp32_onnx = spare / MODEL_FILE["onnx"]
+        self.int8_onnx = spare / "int8.onnx"
+
+    def write(
+        self, file: Path, splits: Mapping[str, Split], say: Callable[[str], None]
+    ) -> Quantization | None:
+        """Write the model's file."""
+        if self.options.precision != "int8":
+            self.program = _write(self.graph, self.restored, self.options, self.about, file)
+            return None
+        as_onnx = replace(self.options, format="onnx")
+        self.program = _write(self.graph, self.restored, as_onnx, self.about, self.fp32_onnx)
+        quantization = write_int8(
+            self.fp32_onnx,
+            self._open_onnx,
+            self.graph.layer_prefix,
+            splits,
+            self.options.keep_float,
+            self.options.required_agreement,
+            self.int8_onnx,
+            lambda text: say(f"int8    {text}"),
+        )
+        self._convert(self.int8_onnx, file)
+        return quantization
+
+    def open(self, file: Path) -> ExportedModel:
+        """Open a file of the format that was asked for by its runtime."""
+        return self._open(self.options.format, file)
+
+    def hold_beside_fp32(
+        self, exported: ExportedModel, file: Path, split: Split, outputs: Floats
+    ) -> BesideFp32:
+        """Measure what 8 bits cost and gain, in the format that was asked for."""
+        fp32 = self.spare / "fp32" / file.name
+        fp32.parent.mkdir()
+        self._convert(self.fp32_onnx, fp32)
+        sizes = tuple(sum(p.stat().st_size for p in f.parent.glob("model.*")) for f in (file, fp32))
+        return beside_fp32(exported, self.open(fp32), split, outputs, (sizes[0], sizes[1]))
+
+    def find_first_difference(
+        self, exported: ExportedModel, file: Path, split: Split
+    ) -> FirstDifference | None:
+        """Name the layer at which the file begins to differ; None where that cannot be told."""
+        images_BCHW = next(iter(split.batches(self.options.batch or NUM_SAMPLES)))[0]
+        graph, precision = self.graph, self.options.precision
+        differs = compare_resize(graph, exported, images_BCHW)
+        if differs is not None:
+            return differs
+        program, file = self.program, self.int8_onnx if precision == "int8" else file
+        if file.suffix == ".xml":
+            return None  # its tensors have names of their own
+        if precision == "fp16" and file.suffix == ".pt2":  # its own program has fp16 weights
+            graph, as_fp32 = _make_graph(self.restored, self.restored.model), self.spare / file.name
+            program = _write(graph, self.restored, self.options, self.about, as_fp32)
+        return find_first_difference(
+            program, graph, precision, file, exported.with_border(images_BCHW)
+        )
+
+    def _convert(self, onnx_file: Path, to: Path) -> None:
+        if self.options.format == "onnx":
+            shutil.copyfile(onnx_file, to)
+        else:
+            convert_onnx(onnx_file, self.graph, self.about, to)
+
+    def _open_onnx(self, file: Path) -> ExportedModel:
+        return self._open("onnx", file)
+
+    def _open(self, file_format: str, file: Path) -> ExportedModel:
+        names = tuple(self.graph.output_names)
+        padded_size = decoding_of(self.restored.run.dataset).padded_size
+        runtime = open_runtime(file_format, file, names)
+        return ExportedModel(runtime, padded_size, self.options.batch, names)
 
 
-def _write(graph: DeployedModel, channels: int, options: Options, about: str, file: Path) -> None:
+def _make_graph(restored: Restored, model: nn.Module) -> DeployedModel:
+    metadata = restored.run.dataset
+    graph = DeployedModel(model, decoding_of(metadata), restored.normalizer, metadata.num_classes)
+    return graph.eval()
+
+
+def _write(
+    graph: DeployedModel, restored: Restored, options: Options, about: str, file: Path
+) -> torch.export.ExportedProgram:
+    """Write a file, and return the program of whose nodes its tensors have the names."""
     program = None
     try:
-        program = trace(graph, channels, options.batch)
+        program = trace(graph, restored.run.dataset.image_shape[0], options.batch)
         if options.format == "onnx":
-            write_onnx(program, graph, about, file)
-        elif options.format == "openvino":
-            write_openvino(program, graph, about, file)
+            lowered = write_onnx(program, graph, about, file)
+            if options.precision == "fp16":
+                halve_weights(file)
+            return lowered
+        if options.format == "openvino":
+            write_openvino(program, graph, about, file, in_fp16=options.precision == "fp16")
         else:
             write_torch_export(program, about, file)
+        return program
     except Exception as error:  # whatever an exporter raises of an operation that it lacks
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         reason = first if program is None else reason_of(program, error)
@@ -179,12 +290,21 @@ def _write(graph: DeployedModel, channels: int, options: Options, about: str, fi
 
 def verify(
     restored: Restored, exported: ExportedModel, split: Split, options: Options
-) -> Verification:
-    """Hold the file against the model in torch, and against the run's recorded predictions."""
+) -> tuple[Verification, Floats]:
+    """Hold the file against the model in torch, and against the run's recorded predictions.
+
+    Its outputs are returned, too.
+    """
     classifies = split.class_names is not None
     reference = OnBytes(restored.model, restored.normalizer)
-    results, outputs = compare_outputs(reference, exported, split, classifies=classifies)
-    return Verification(
+    results, outputs = compare_outputs(
+        reference,
+        exported,
+        split,
+        classifies=classifies,
+        numbers_agree=NUMBERS_AGREE[options.precision],
+    )
+    verification = Verification(
         split=split.name,
         is_held_out=split.name != "train",
         num_samples=len(split),
@@ -192,6 +312,7 @@ def verify(
         batch_sizes=results,
         accuracy=_accuracy(restored.run, split, outputs.argmax(1)) if classifies else None,
     )
+    return verification, outputs
 
 
 def _accuracy(run: Run, split: Split, predicted: Any) -> Any:

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,8 +36,12 @@ def trace(model: DeployedModel, channels: int, batch: int | None) -> torch.expor
 
 def write_onnx(
     program: torch.export.ExportedProgram, model: DeployedModel, about: str, to: Path
-) -> None:
-    """Write an ONNX file, which holds its weights and what is known of it itself."""
+) -> torch.export.ExportedProgram:
+    """Write an ONNX file, which holds its weights and what is known of it itself.
+
+    What is returned is the program in the operations that it was written in: the file's tensors
+    have the names of its nodes.
+    """
     with without_chatter():
         written = torch.onnx.export(
             program,
@@ -48,22 +53,47 @@ def write_onnx(
         assert written is not None, "the dynamo exporter returns its program"
         written.model.metadata_props["expkit"] = about
         written.save(to, external_data=False)
+    lowered = written.exported_program
+    assert lowered is not None, "it was made of one"
+    return lowered
 
 
 def write_openvino(
-    program: torch.export.ExportedProgram, model: DeployedModel, about: str, to: Path
+    program: torch.export.ExportedProgram,
+    model: DeployedModel,
+    about: str,
+    to: Path,
+    *,
+    in_fp16: bool = False,
 ) -> None:
-    """Write OpenVINO's pair of files, in full precision."""
+    """Write OpenVINO's pair of files, with weights in full precision or in fp16."""
     import openvino
 
     with without_chatter():
         converted = openvino.convert_model(program)
+    _save_openvino(converted, model, about, to, in_fp16=in_fp16)
+
+
+def convert_onnx(file: Path, model: DeployedModel, about: str, to: Path) -> None:
+    """Write OpenVINO's pair of files from an ONNX file."""
+    import openvino
+
+    with without_chatter():
+        converted = openvino.convert_model(file)
+    _save_openvino(converted, model, about, to)
+
+
+def _save_openvino(
+    converted: Any, model: DeployedModel, about: str, to: Path, *, in_fp16: bool = False
+) -> None:
+    import openvino
+
     for port, name in zip(converted.inputs, [INPUT], strict=True):
         port.get_tensor().set_names({name})
     for port, name in zip(converted.outputs, model.output_names, strict=True):
         port.get_tensor().set_names({name})
     converted.set_rt_info(about, "expkit")
-    openvino.save_model(converted, to, compress_to_fp16=False)
+    openvino.save_model(converted, to, compress_to_fp16=in_fp16)
 
 
 def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Path) -> None:

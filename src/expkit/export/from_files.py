@@ -15,7 +15,7 @@ from expkit.data.store.decoding import Decoding, UnreadableImageError
 from expkit.data.store.labelled_files import FileSource
 from expkit.data.store.split import Split
 from expkit.export.standalone import predict
-from expkit.export.verification import FromFiles, choose_split, hold_together
+from expkit.export.verification import NUMBERS_AGREE, FromFiles, choose_split, hold_together
 from expkit.models.exported import ExportedModel
 from expkit.records.exported import SCRIPT, Format
 from expkit.runner.components import Parts
@@ -60,6 +60,7 @@ def compare_files(
         np.array(expected, np.float64),
         np.array(given, np.float64),
         classifies=run.dataset.class_names is not None,
+        numbers_agree=NUMBERS_AGREE[metadata["precision"]],
     )
     reason = next((each.error for each in done if each.error), "")
     return FromFiles(len(paths), found.num_equal, found.largest_difference, reason)

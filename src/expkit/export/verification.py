@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from expkit.data.store.split import Split
+from expkit.export.first_difference import FirstDifference
 from expkit.export.speed import Speed
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.mcnemar import McNemar
@@ -21,7 +22,8 @@ from expkit.models.exported import ExportedModel
 BATCH_SIZES = (1, 2, 7)
 MAX_SAMPLES = 2000  # spread over the split; each is predicted once for each batch size
 REQUIRED = {"fp32": 0.999, "fp16": 0.99, "int8": 0.99}  # agreement below which it is not good
-NUMBERS_AGREE = 1e-3  # of the std of a predicted number: less is the same number
+# of the std of a predicted number: less is the same number
+NUMBERS_AGREE = {"fp32": 1e-3, "fp16": 1e-2, "int8": 0.1}
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,6 +46,30 @@ class Accuracies:
     only_exported: int
     difference: Interval
     p: float
+
+
+@dataclass(frozen=True)
+class BesideFp32:
+    """The file in 8 bits beside the same model's in fp32, on held-out samples and this machine."""
+
+    accuracy: Accuracies | None  # `run` is the file in fp32
+    bytes: int
+    bytes_fp32: int
+    latency_ms: float  # of one image, asked in turns
+    latency_fp32_ms: float
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """The way in which a file came to 8 bits."""
+
+    num_layers: int
+    kept_in_float: Sequence[str]
+    calibrated_on: int  # training images
+    set_aside: int  # other training images, by which the layers in float were chosen
+    agreement_set_aside: float  # with the file in fp32
+    weight_bits: int
+    beside_fp32: BesideFp32 | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +102,8 @@ class Verification:
     accuracy: Accuracies | None  # None where numbers are predicted
     from_files: FromFiles | None = None  # None: not tried yet
     speed: Speed | None = None
+    quantization: Quantization | None = None
+    first_difference: FirstDifference | None = None  # looked for where it is not good
 
     @property
     def num_equal(self) -> int:
@@ -127,22 +155,29 @@ def choose_split(splits: Mapping[str, Split]) -> Split:
 
 
 def compare_outputs(
-    reference: nn.Module, exported: ExportedModel, split: Split, *, classifies: bool
+    reference: nn.Module,
+    exported: ExportedModel,
+    split: Split,
+    *,
+    classifies: bool,
+    numbers_agree: float = NUMBERS_AGREE["fp32"],
 ) -> tuple[dict[str, BatchResult], Floats]:
     """Hold both against each other at each batch size; and the file's outputs, of the largest.
 
     `split` gives bytes, and `reference` takes them as the file does.
     """
-    expected = _collect(reference, split, 64, classifies=classifies)
+    expected = collect_outputs(reference, split, 64, classifies=classifies)
     results, outputs = {}, expected
     for size in BATCH_SIZES if exported.batch is None else (exported.batch,):
-        outputs = _collect(exported, split, size, classifies=classifies)
-        results[str(size)] = hold_together(expected, outputs, classifies=classifies)
+        outputs = collect_outputs(exported, split, size, classifies=classifies)
+        results[str(size)] = hold_together(
+            expected, outputs, classifies=classifies, numbers_agree=numbers_agree
+        )
     return results, outputs
 
 
 @torch.no_grad()
-def _collect(model: nn.Module, split: Split, size: int, *, classifies: bool) -> Floats:
+def collect_outputs(model: nn.Module, split: Split, size: int, *, classifies: bool) -> Floats:
     """Probabilities, or numbers, of every sample."""
     rows = []
     for images_BCHW, _ in split.batches(size):
@@ -151,12 +186,18 @@ def _collect(model: nn.Module, split: Split, size: int, *, classifies: bool) -> 
     return np.concatenate(rows)
 
 
-def hold_together(expected: Floats, outputs: Floats, *, classifies: bool) -> BatchResult:
+def hold_together(
+    expected: Floats,
+    outputs: Floats,
+    *,
+    classifies: bool,
+    numbers_agree: float = NUMBERS_AGREE["fp32"],
+) -> BatchResult:
     differences = np.abs(expected - outputs)
     if classifies:
         equal = expected.argmax(1) == outputs.argmax(1)
     else:
-        tolerance = NUMBERS_AGREE * np.maximum(expected.std(0), 1e-6)
+        tolerance = numbers_agree * np.maximum(expected.std(0), 1e-6)
         equal = (differences <= tolerance).all(1)
     finite = np.isfinite(outputs).all(1)  # NaN is no prediction, whatever its place
     largest = float(differences.max()) if finite.all() else float("inf")

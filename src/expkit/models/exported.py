@@ -38,7 +38,7 @@ class ExportedModel(nn.Module):
         self.predicts_uncertainty = UNCERTAINTY in output_names
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        outputs = self.run(self._as_files_have_it(images_BCHW))
+        outputs = self.run(self.with_border(images_BCHW))
         return _as_tensor(outputs[self.output_names[0]])
 
     def forward_with_uncertainty(
@@ -46,10 +46,11 @@ class ExportedModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return the logits, and the uncertainty that the file computes of each sample."""
         assert temperature == 1, "the file has its own in it"
-        outputs = self.run(self._as_files_have_it(images_BCHW))
+        outputs = self.run(self.with_border(images_BCHW))
         return _as_tensor(outputs[self.output_names[0]]), _as_tensor(outputs[UNCERTAINTY])
 
-    def _as_files_have_it(self, images_BCHW: Tensor) -> npt.NDArray[np.uint8]:
+    def with_border(self, images_BCHW: Tensor) -> npt.NDArray[np.uint8]:
+        """Return prepared images as the file takes them, with the border that it crops."""
         (height, width), (tall, wide) = images_BCHW.shape[2:], self.padded_size
         top, left = round((tall - height) / 2), round((wide - width) / 2)
         border = (left, wide - width - left, top, tall - height - top)

@@ -239,6 +239,7 @@ def test_latency_is_measured_and_kept(run_here: Expkit, trained: Path) -> None:
     assert f"{figures['parameters']:,} parameters" in done.out
 
 
+@pytest.mark.draws
 def test_latency_of_several_settings_is_a_table_a_list_and_a_plot(
     run_here: Expkit, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

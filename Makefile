@@ -83,7 +83,7 @@ golden: setup  ## seeded runs of every kind, by this code and by BASE's: all mus
 	$(BIN)/python benchmarks/golden.py record $(GOLDEN)/new
 	$(BIN)/python benchmarks/golden.py compare $(GOLDEN)/old $(GOLDEN)/new
 
-faults: setup  ## how often diagnosis is right: every fault and every sound run (fifteen minutes)
+faults: setup  ## how often diagnosis is right: every fault and every sound run (half an hour and more)
 	$(BIN)/python benchmarks/faults/run.py
 
 CHERRY ?=

@@ -133,8 +133,8 @@ def export(
         )
         write_json(folder / VERIFICATION, verification.to_json())
         write_records(config, parts, exported, options.format, folder, ["expkit", "export", *words])
+        refresh(folder / RECORDS, plots=False)
         write_card(restored.run, folder)
-    refresh(target / RECORDS, plots=False)  # pages have the folder's own name
     return verification
 
 

@@ -42,6 +42,12 @@ PROOF: dict[str, Any] = {
     },
 }
 
+FILES = {
+    "onnx": ["model.onnx"],
+    "openvino": ["model.xml", "model.bin"],
+    "torch_export": ["model.pt2"],
+}
+
 
 def export_of(run: Run, folder: Path, proof: Any = PROOF, **changes: Any) -> Path:
     """Make an exported folder of a run whose file predicts as the run did."""
@@ -61,6 +67,7 @@ def export_of(run: Run, folder: Path, proof: Any = PROOF, **changes: Any) -> Pat
             "git": {"commit": "c0ffee", "dirty": True},
             "sources": "5eed",
         },
+        "preprocessing": {"decoding": {"size": list(metadata.image_shape[1:])}},
         "license": "for whoever trained it to state",
     }
     record = {
@@ -68,7 +75,7 @@ def export_of(run: Run, folder: Path, proof: Any = PROOF, **changes: Any) -> Pat
         "format": "onnx",
         "precision": "fp32",
         "batch": None,
-        "files": {"model.onnx": "d1935"},
+        "files": dict.fromkeys(FILES[str(changes.get("format", "onnx"))], "d1935"),
         "outputs": ["outputs"] if names is None else ["logits", "probabilities", "prediction"],
         "run": run.name,
         **about,
@@ -230,8 +237,7 @@ def test_each_format_says_how_it_is_run(
     folder: Path, tmp_path: Path, file_format: str, lines: Sequence[str]
 ) -> None:
     run = Run(tmp_path / NAME)
-    files = {"onnx": "model.onnx", "openvino": "model.xml", "torch_export": "model.pt2"}
-    changes = {"format": file_format, "files": {files[file_format]: "d1935"}, "batch": 4}
+    changes = {"format": file_format, "batch": 4}
     usage = section(model_card(run, export_of(run, folder, **changes)), "How to use")
     for line in lines:
         assert line in usage
@@ -249,10 +255,7 @@ def test_the_lines_of_python_run(folder: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     run = Run(tmp_path / NAME)
-    changes = {
-        "outputs": ["probabilities", "prediction"],
-        "input": {"shape": ["batch", "height", "width", 3]},
-    }
+    changes = {"input": {"shape": ["batch", "height", "width", 3]}}
     usage = section(model_card(run, export_of(run, folder, **changes)), "How to use")
     (python,) = re.findall(r"```python\n(.*?)```", usage, re.DOTALL)
     here = tmp_path / "here"

@@ -20,6 +20,7 @@ class _Parts:
     loss: Any = None
     device: Any = None
     make_model: Any = None
+    evaluated: Any = None
 
     @property
     def metadata(self) -> Any:

@@ -31,7 +31,7 @@ def write_folder(folder: Path, *, batch: int | None = None, **changes: Any) -> M
         "precision": "fp32",
         "batch": batch,
         "files": {"model.onnx": sha256_of(folder / "model.onnx", folder)},
-        "outputs": ["probabilities", "prediction"],
+        "outputs": ["logits", "probabilities", "prediction"],
         "run": "20260101_120000_brightness",
         "class_names": list(CLASSES),
         "target_names": None,
@@ -73,6 +73,7 @@ def brightness_model(batch: int | None) -> onnx.ModelProto:
         helper.make_node("Unsqueeze", ["fraction", "one"], ["bright"]),
         helper.make_node("Sub", ["sure", "bright"], ["dark"]),
         helper.make_node("Concat", ["dark", "bright"], ["probabilities"], axis=1),
+        helper.make_node("Log", ["probabilities"], ["logits"]),
         helper.make_node("ArgMax", ["probabilities"], ["prediction"], axis=1, keepdims=0),
     ]
     graph = helper.make_graph(
@@ -80,6 +81,7 @@ def brightness_model(batch: int | None) -> onnx.ModelProto:
         "brightness",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
         [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [shape[0], 2]),
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [shape[0], 2]),
             helper.make_tensor_value_info("prediction", TensorProto.INT64, [shape[0]]),
         ],

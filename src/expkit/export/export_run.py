@@ -273,6 +273,8 @@ def _write(
         else:
             write_torch_export(program, about, file)
         return program
+    except OSError:  # of the disk, and not of the model
+        raise
     except Exception as error:  # whatever an exporter raises of an operation that it lacks
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         reason = first if program is None else reason_of(program, error)

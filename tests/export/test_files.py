@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import pytest
 from small_graphs import make_graph, make_net
+from torch import Tensor, nn
 
+from expkit.errors import UserError
 from expkit.export import export_run
 from expkit.export.files import trace, write_onnx, write_torch_export
 
@@ -42,3 +44,24 @@ def test_a_full_disk_is_not_taken_for_an_operation_that_the_format_lacks(
     options = export_run.Options("onnx", "fp32", None, 0.999)
     with pytest.raises(OSError, match="No space left"):
         export_run._write(cast("Any", None), restored, options, "{}", tmp_path / "model.onnx")
+
+
+class Branching(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        sums = images.sum((2, 3))
+        return sums * 2 if sums.sum() > 0 else sums
+
+
+def test_a_model_that_branches_on_values_is_told_so_and_not_to_try_other_formats(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No format can be written of it, and the recorder's dump of the graph is for nobody."""
+    dataset = SimpleNamespace(image_shape=(3, 8, 8))
+    restored = cast("Any", SimpleNamespace(run=SimpleNamespace(dataset=dataset)))
+    options = export_run.Options("onnx", "fp32", None, 0.999)
+    with pytest.raises(UserError) as caught:
+        export_run._write(make_graph(Branching()), restored, options, "{}", tmp_path / "model.onnx")
+    assert "torch.where" in str(caught.value.details["do"])
+    assert "--format" not in str(caught.value.details["do"])
+    printed = capsys.readouterr()
+    assert printed.out + printed.err == ""

@@ -216,7 +216,7 @@ def _files_lines(verification: Verification) -> list[str]:
         return [f"  files    not tried: {files.reason}"]
     return [
         f"  files    {files.num_equal} of {files.num_files} image files are predicted as expkit "
-        f"predict does; the largest difference is {files.largest_difference:.2g}",
+        f"predict does in fp32; the largest difference is {files.largest_difference:.2g}",
         *([f"           {files.reason}"] if files.reason else []),
     ]
 

@@ -124,7 +124,11 @@ def without_chatter() -> Iterator[None]:
     quiet, level = io.StringIO(), logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(quiet), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +219,28 @@ def test_a_missing_extra_is_told_with_what_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(UserError) as caught:
         runtimes.refuse_missing("openvino")
     assert "pip install 'expkit[openvino]'" in caught.value.screen()
+
+
+def test_a_scheduler_s_signal_leaves_no_half_made_folder(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM comes while the model's file is being written."""
+    from expkit.commands import export
+    from expkit.export import export_run
+
+    def be_ended(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def fail(*_: object) -> None:
+        pytest.fail("SIGTERM was not taken for Ctrl-C")
+
+    before = sorted(place.iterdir())
+    monkeypatch.setattr(export_run, "export_model", be_ended)
+    previous = signal.signal(signal.SIGTERM, fail)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            export.main(["outputs/small", "--to", "new/model"])
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert sorted(each for each in place.iterdir() if each.name != "new") == before
+    assert not list((place / "new").iterdir())

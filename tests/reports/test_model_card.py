@@ -123,7 +123,7 @@ def test_the_card_tells_what_the_records_say(folder: Path, tmp_path: Path) -> No
     assert "**GOOD**" in proof
     assert "199 of 200 held-out samples (test)" in proof
     assert "99.50 % (98.0 to 100 %), at batch size 1, 7; 99.90 % are required" in proof
-    assert "63 of 64 predictions of this folder equal those of `expkit predict`" in proof
+    assert "63 of 64 predictions of this folder equal those of `expkit predict` in fp32" in proof
     assert "by 2 threads, measured in turns, 42 times each" in proof
     assert "| this file | 1.25 ms | 2.50 ms | 3.75 ms | 2.50 MB |" in proof
     assert "| torch | 9.50 ms | 2.50 ms | 3.75 ms | 1.25 MB |" in proof

@@ -18,6 +18,7 @@ from expkit.records.run.reader import Run, find_run
 from expkit.runner.exported_device import FILE_DEVICE
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build, without_collector
 from expkit.terminal.arguments import Parser, batch_of, fraction, place
+from expkit.terminal.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from expkit.export.verification import Quantization, Verification
@@ -102,9 +103,10 @@ def main(words: Sequence[str]) -> int:
         else arguments.agreement,
         keep_float="auto" if arguments.keep_float is None else arguments.keep_float,
     )
-    verification = export(
-        restored, parts, config.to_plain(), options, temperature, arguments.to, list(words)
-    )
+    with stop_on_signals():  # a scheduler's, too, leaves no half-made folder
+        verification = export(
+            restored, parts, config.to_plain(), options, temperature, arguments.to, list(words)
+        )
     print(screen(verification, arguments.to))
     return EXIT_PASSED if verification.passed else EXIT_FAILED
 
@@ -214,7 +216,7 @@ def _files_lines(verification: Verification) -> list[str]:
         return [f"  files    not tried: {files.reason}"]
     return [
         f"  files    {files.num_equal} of {files.num_files} image files are predicted as expkit "
-        f"predict does; the largest difference is {files.largest_difference:.2g}",
+        f"predict does in fp32; the largest difference is {files.largest_difference:.2g}",
         *([f"           {files.reason}"] if files.reason else []),
     ]
 

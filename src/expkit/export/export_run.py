@@ -273,13 +273,20 @@ def _write(
         else:
             write_torch_export(program, about, file)
         return program
+    except OSError:  # of the disk, and not of the model
+        raise
     except Exception as error:  # whatever an exporter raises of an operation that it lacks
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         reason = first if program is None else reason_of(program, error)
         others = [each for each in MODEL_FILE if each != options.format]
         # code of the model, as len(images), that makes a number of what should stay open
         is_fixed = "Constraints violated (batch)" in str(error)
-        another = f"another format: --format {' or '.join(others)}"
+        another = (
+            "in its forward no step that depends on the values of images, as `if x.sum() > 0`, but "
+            "torch.where: each format is written of one recording"
+            if program is None and "data-dependent" in str(error)
+            else f"another format: --format {' or '.join(others)}"
+        )
         fix = "a fixed number of images at once: --batch 1" if is_fixed else another
         raise UserError(
             f"the model cannot be written as {options.format}: {reason:.300}",

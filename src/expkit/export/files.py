@@ -51,6 +51,8 @@ def write_onnx(
             verbose=False,
         )
         assert written is not None, "the dynamo exporter returns its program"
+        for node in written.model.graph.all_nodes():  # this machine's paths, and lines of code
+            node.metadata_props.pop("pkg.torch.onnx.stack_trace", None)
         written.model.metadata_props["expkit"] = about
         written.save(to, external_data=False)
     lowered = written.exported_program
@@ -98,6 +100,9 @@ def _save_openvino(
 
 def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Path) -> None:
     """Write torch's own file."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)  # this machine's paths, and lines of code
     with without_chatter():
         torch.export.save(program, to, extra_files={METADATA: about})
 
@@ -119,7 +124,11 @@ def without_chatter() -> Iterator[None]:
     quiet, level = io.StringIO(), logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(quiet), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

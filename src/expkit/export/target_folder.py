@@ -17,7 +17,7 @@ from expkit.records.run.writer import explain_disk_errors
 def made_aside(target: Path) -> Iterator[Path]:
     """Lend an empty folder that takes the target's name at the end, or disappears."""
     refuse_existing(target)
-    with explain_disk_errors(target.parent):
+    with explain_disk_errors(target.parent, "--to "):
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".new_", dir=target.parent))
         try:
@@ -31,10 +31,13 @@ def made_aside(target: Path) -> Iterator[Path]:
 
 
 def refuse_existing(target: Path) -> None:
-    """Refuse a folder with something in it: nothing of a user's is overwritten."""
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+    """Refuse a folder with something in it, or where the user is: nothing of theirs is replaced."""
+    if not os.path.lexists(target):
+        return
+    if target.resolve() == Path.cwd() or not (target.is_dir() and not any(target.iterdir())):
+        another = f"{target}_2" if target.name.strip(".") else target / "exported"
         raise UserError(
             f"'{target}' is there already",
             where=f"--to {target}",
-            fix=f"--to {target}_2   (a folder that is not there yet)",
+            fix=f"--to {another}   (a folder that is not there yet)",
         )

@@ -244,7 +244,7 @@ def _verification(record: ExportRecord, proof: Mapping[str, Any]) -> list[str]:
     if files and files["num_files"]:
         sentences.append(
             f"From image files, {files['num_equal']} of {files['num_files']} predictions of this "
-            "folder equal those of `expkit predict`, with a largest difference of "
+            "folder equal those of `expkit predict` in fp32, with a largest difference of "
             f"{_difference(files)}."
         )
     elif files:

@@ -66,7 +66,7 @@ def check_places(config: Config) -> None:
 
 def check_mirror(folder: Path) -> None:
     """Find out now that a mirror cannot be made: the run itself would go on without it."""
-    with explain_disk_errors(folder, "mirror"):
+    with explain_disk_errors(folder, "mirror="):
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryDirectory(prefix=".new_", dir=nearest):
             pass

@@ -249,13 +249,13 @@ def _claim_name(aside: Path, wanted: Path) -> Path:
 
 
 @contextlib.contextmanager
-def explain_disk_errors(path: Path, key: str = "output_dir") -> Iterator[None]:
-    """Say in a user's words that a folder cannot be written."""
+def explain_disk_errors(path: Path, key: str = "output_dir=") -> Iterator[None]:
+    """Say in a user's words that a folder cannot be written, and what chooses another."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"cannot write to '{path}': {(error.strerror or str(error)).lower()}",
-            where=f"{key}={path}",
-            fix=f"free some space, or choose a folder that can be written: {key}=FOLDER",
+            where=f"{key}{path}",
+            fix=f"free some space, or choose a folder that can be written: {key}FOLDER",
         ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import io
 import os
 import re
 import resource
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from PIL import Image
 
 SECRET = "swordfish-of-the-environment"
 SECRET_IN_FILE = "swordfish-of-a-file"
@@ -325,9 +327,11 @@ def without_override() -> Iterator[None]:
 
 
 def draw_quickly(patch: pytest.MonkeyPatch) -> None:
-    """Write files without their figures: drawing takes longer than all else that is asked here."""
+    """Write a pixel for each figure: drawing takes longer than all else that is asked here."""
+    stream = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(stream, "PNG")
     for encode in ("_encode_pixels", "_encode_lines"):
-        patch.setattr(f"expkit.reports.plots.style.{encode}", lambda *_: b"drawn\n")
+        patch.setattr(f"expkit.reports.plots.style.{encode}", lambda *_: stream.getvalue())
 
 
 @pytest.fixture

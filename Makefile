@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml requirements/newest-known-good.txt
 train: setup  ## the main job: expkit train with its defaults
 	$(BIN)/expkit train
 
-test: lint  ## the quick checks: about three and a half minutes on two quiet cores
+test: lint  ## the quick checks: about three minutes on two quiet cores
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: lint  ## all checks, the broad and the long ones too

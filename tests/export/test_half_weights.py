@@ -57,6 +57,7 @@ def test_a_weight_too_large_for_fp16_stays_in_fp32(small: SmallGraph, tmp_path: 
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["openvino", "torch_export"])
 def test_the_other_formats_agree_too(file_format: str, small: SmallGraph, tmp_path: Path) -> None:
     """Activations of 1e6, before a batch norm whose variance is 1e12, do not overflow."""

@@ -80,6 +80,7 @@ def test_a_recipe_gives_a_stage_its_own_by_name_and_by_defaults_list(
     assert (second["weight_decay"], second["lr"]) == (0.5, 0.002)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_a_stages_optimizer(run_here: Expkit, tmp_path: Path) -> None:
     """Each job has its own, and is recorded by the word that was typed."""
     swept = "procedure.train.optimizer=adamw,sgd"

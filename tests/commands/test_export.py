@@ -14,7 +14,7 @@ from exported_folders import export_quietly, exported_place
 from running_expkit import Expkit
 
 from expkit.models.runtimes import open_runtime
-from expkit.records.run.reader import find_run
+from expkit.records.run.find_run import find_run
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

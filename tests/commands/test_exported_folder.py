@@ -15,7 +15,8 @@ from PIL import Image
 from running_expkit import Done, Expkit
 
 from expkit.commands.completion import find_candidates
-from expkit.records.run.reader import Run, find_run, list_runs
+from expkit.records.run.find_run import find_run, list_runs
+from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold, keep_threshold
 from expkit.reports.run.digests import recall_digest
 

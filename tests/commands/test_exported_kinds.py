@@ -14,7 +14,8 @@ from exported_folders import draw_images, export_quietly
 from made_once import made_once
 from running_expkit import Expkit, train_quietly
 
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.find_run import find_run
+from expkit.records.run.reader import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 QUICK = ("criteria=none", "device=cpu", "device.precision=fp32", "device.threads=1")

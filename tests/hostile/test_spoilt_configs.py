@@ -240,7 +240,7 @@ TARGETS = {
     "a dataset for a model": model("expkit.data.datasets.digits.Digits"),
     "a stage for a model": model("expkit.runner.stages.training.Training", max_epochs=1),
     "a function of the package for a model": model(
-        "expkit.records.run.reader.find_run", text="gift"
+        "expkit.records.run.find_run.find_run", text="gift"
     ),
     "a model for a dataset": at("dataset", {"_target_": "torch.nn.Linear", "in_features": 1}),
     "a model for a device": at("device", {"_target_": "torch.nn.Identity"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from expkit.errors import UserError
-from expkit.records.run.reader import find_run
+from expkit.records.run.find_run import find_run
 from expkit.reports.run.analysis import analyze
 from expkit.reports.run.run_screen import handle
 from expkit.terminal.arguments import Parser

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from expkit.records.run.find_run import find_run
 from expkit.records.run.kept_temperature import (
     FILE,
     KeptTemperature,
     keep_temperature,
     read_temperature,
 )
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside

@@ -16,7 +16,8 @@ from expkit.metrics.names import CLASS_METRICS, METRICS, ON_DEMAND, Measure
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.files import made_whole
 from expkit.records.find_runs import find_runs
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.find_run import find_run
+from expkit.records.run.reader import Run
 from expkit.records.run.writer import explain_disk_errors, is_locked
 from expkit.records.seed_groups import Folding
 from expkit.reports import formatting

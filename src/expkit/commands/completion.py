@@ -81,7 +81,7 @@ def find_candidates(line: str) -> list[str]:
         from pathlib import Path
 
         from expkit.records.exported import is_exported
-        from expkit.records.run.reader import list_runs
+        from expkit.records.run.find_run import list_runs
 
         outputs = Path("outputs")
         runs = ["last", *(path.name for path in list_runs(outputs))]

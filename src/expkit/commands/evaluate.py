@@ -13,7 +13,8 @@ from expkit.config.targets.check import signature_of
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.exported import ExportedFolder
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.find_run import find_run
+from expkit.records.run.reader import Run
 from expkit.runner.exported_device import FILE_DEVICE, refuse_other_device
 from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import build, check_output, make_folder, run_experiment

@@ -10,18 +10,19 @@ from expkit.commands.evaluate import describe_evaluation
 from expkit.config.suggested_command import with_whole_command
 from expkit.config.validation import check_config
 from expkit.errors import UserError
-from expkit.metrics.percentages import percent
+from expkit.metrics.percentages import percent, points
 from expkit.models.runtimes import NEEDED, refuse_missing
 from expkit.records.exported import Format, Precision
+from expkit.records.run.find_run import find_run
 from expkit.records.run.kept_temperature import temperature_of
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.reader import Run
 from expkit.runner.exported_device import FILE_DEVICE
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, build, without_collector
 from expkit.terminal.arguments import Parser, batch_of, fraction, place
 from expkit.terminal.signals import stop_on_signals
 
 if TYPE_CHECKING:
-    from expkit.export.verification import Quantization, Verification
+    from expkit.export.verification import Accuracies, Quantization, Verification
 
 DESCRIPTION = """\
 Write a run's model, with its resize, normalization, temperature and softmax, as a file that needs
@@ -152,18 +153,23 @@ def screen(verification: Verification, folder: Path) -> str:
     ]
     accuracy = verification.accuracy
     if accuracy is not None:
-        low, high = accuracy.difference
-        lines.append(
-            f"  accuracy {percent(accuracy.exported)}, the run's own {percent(accuracy.run)}: "
-            f"{accuracy.only_exported} samples only the file has right, {accuracy.only_run} only "
-            f"the run (difference {100 * low:+.2f} to {100 * high:+.2f} points)"
-        )
+        lines.append("  " + _accuracy_line(accuracy, "the file", "the run"))
     lines += [*_files_lines(verification), *_speed_lines(verification)]
     if verification.quantization is not None:
         lines += _int8_lines(verification.quantization)
     if verification.agreement < verification.required_agreement:
         lines.append(_first_difference_line(verification))
     return "\n".join([*lines, f"  folder   {folder}"])
+
+
+def _accuracy_line(accuracy: Accuracies, ours: str, theirs: str) -> str:
+    """Both accuracies, the samples that only one has right, and bounds of the difference."""
+    low, high = accuracy.difference
+    return (
+        f"accuracy of {ours} {percent(accuracy.exported)}, of {theirs} {percent(accuracy.run)}: "
+        f"{accuracy.only_exported} samples only {ours} has right, {accuracy.only_run} only "
+        f"{theirs} (difference {points(low)} to {points(high)})"
+    )
 
 
 def _int8_lines(quantization: Quantization) -> list[str]:
@@ -175,13 +181,7 @@ def _int8_lines(quantization: Quantization) -> list[str]:
         return lines
     accuracy = beside.accuracy
     if accuracy is not None:
-        low, high = accuracy.difference
-        lines.append(
-            f"  beside the file in fp32: accuracy {percent(accuracy.exported)} and "
-            f"{percent(accuracy.run)}, {accuracy.only_exported} samples only int8 has right, "
-            f"{accuracy.only_run} only fp32 (difference {100 * low:+.2f} to {100 * high:+.2f} "
-            "points)"
-        )
+        lines.append(f"  beside fp32: {_accuracy_line(accuracy, 'int8', 'fp32')}")
     lines.append(
         f"  one image takes {beside.latency_ms:.3g} ms here, in fp32 {beside.latency_fp32_ms:.3g} "
         f"ms ({beside.latency_fp32_ms / beside.latency_ms:.2g} x); the size is "

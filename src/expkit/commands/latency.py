@@ -11,8 +11,9 @@ from typing import Any
 from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.hardware import count_cores
+from expkit.records.run.find_run import find_run
 from expkit.records.run.kept_latency import MOST_SETTINGS, keep_latency
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.reader import Run
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside
 from expkit.reports.formatting import duration as in_words

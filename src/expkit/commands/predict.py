@@ -17,8 +17,9 @@ from expkit.errors import UserError
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_output
 from expkit.records.run.checkpoint_digests import digest_of
+from expkit.records.run.find_run import find_run
 from expkit.records.run.predictions import UNDECODABLE
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import FILE, Threshold, decide, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.runner.prediction_manner import Manner

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from expkit.errors import UserError
-from expkit.records.run.reader import Run, is_run, list_runs
+from expkit.records.run.find_run import list_runs
+from expkit.records.run.reader import Run, is_run
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep, is_sweep
 from expkit.reports.notebook.index import Result, read_results, refuse_handwritten, write_index

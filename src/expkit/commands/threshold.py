@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from expkit.errors import UserError
+from expkit.records.run.find_run import find_run
 from expkit.records.run.kept_temperature import temperature_of
-from expkit.records.run.reader import Run, find_run
+from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import FILE, keep_threshold, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside

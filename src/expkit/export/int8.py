@@ -14,7 +14,7 @@ from expkit.data.store.split import Split
 from expkit.errors import UserError
 from expkit.export.quantization import NUM_IMAGES, Quantizer
 from expkit.export.sensitive_layers import Choice, Cost, choose_kept, match_layers
-from expkit.export.speed import time_in_turns
+from expkit.export.speed import time_calls
 from expkit.export.verification import (
     NUMBERS_AGREE,
     BesideFp32,
@@ -29,7 +29,6 @@ from expkit.models.exported import ExportedModel
 KeepFloat = Literal["auto"] | Sequence[str]
 """Layers to leave in float, as globs of their paths; `auto` finds them by measuring."""
 
-TIMED_SECONDS = 2.0
 STRICTER = 0.5  # of the allowed disagreement: training images are predicted surer than new ones
 
 
@@ -152,5 +151,5 @@ def beside_fp32(
         accuracy = compare_accuracy(targets, plain == np.asarray(targets), outputs.argmax(1))
     image = exported.with_border(next(iter(split.batches(1)))[0][:1])
     calls = {"int8": lambda: exported.run(image), "fp32": lambda: fp32.run(image)}
-    times = time_in_turns(calls, TIMED_SECONDS)
+    times = time_calls(calls)
     return BesideFp32(accuracy, *sizes, times["int8"].median_ms, times["fp32"].median_ms)

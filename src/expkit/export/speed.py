@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -13,10 +14,9 @@ from torch import nn
 from expkit.models.exported import ExportedModel
 from expkit.models.runtimes import open_runtime
 from expkit.records.exported import ExportedFolder
+from expkit.training.turns import Clock, Contender, time_in_turns
 
 SECONDS = 2.0  # that are measured
-MIN_RUNS = 10  # of each, however long they take
-WARM_UP_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,13 @@ class Latency:
     p95_ms: float
     p99_ms: float
     num_runs: int
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Latency:
+        """The median and tails of the seconds of each call."""
+        times_ms = [1000 * each for each in seconds]
+        median, p95, p99 = np.quantile(times_ms, [0.5, 0.95, 0.99]).tolist()
+        return cls(median, p95, p99, len(times_ms))
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def measure_speed(
         "torch": lambda: reference(images_BCHW),
     }
     with torch.inference_mode():
-        times = time_in_turns(calls, SECONDS)
+        times = time_calls(calls)
     return Speed(
         shape=[height, width, channels],
         exported=times["exported"],
@@ -76,21 +83,12 @@ def measure_speed(
     )
 
 
-def time_in_turns(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, Latency]:
-    """Time each call in turns, so that whatever else the machine does falls on all alike."""
-    for call in calls.values():
-        for _ in range(WARM_UP_RUNS):
-            call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    started, num_runs = time.perf_counter(), 0
-    while num_runs < MIN_RUNS or time.perf_counter() - started < seconds:
-        for name, call in calls.items():
-            before = time.perf_counter()
-            call()
-            times[name].append(1000 * (time.perf_counter() - before))
-        num_runs += 1
-    found = {}
-    for name, each in times.items():
-        median, p95, p99 = np.quantile(each, [0.5, 0.95, 0.99]).tolist()
-        found[name] = Latency(median, p95, p99, num_runs)
-    return found
+def time_calls(
+    calls: Mapping[str, Callable[[], object]],
+    seconds: float = SECONDS,
+    clock: Clock = time.perf_counter,
+) -> dict[str, Latency]:
+    """Time each call in turns, for so many seconds in all."""
+    contenders = [Contender(call) for call in calls.values()]
+    times = time_in_turns(contenders, seconds / len(calls), clock=clock)
+    return {name: Latency.of(chain(*own)) for name, own in zip(calls, times, strict=True)}

@@ -21,7 +21,6 @@ from expkit.models.exported import ExportedModel
 
 BATCH_SIZES = (1, 2, 7)
 MAX_SAMPLES = 2000  # spread over the split; each is predicted once for each batch size
-REQUIRED = {"fp32": 0.999, "fp16": 0.99, "int8": 0.99}  # agreement below which it is not good
 # of the std of a predicted number: less is the same number
 NUMBERS_AGREE = {"fp32": 1e-3, "fp16": 1e-2, "int8": 0.1}
 

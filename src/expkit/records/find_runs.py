@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from expkit.records.run.reader import Run, exists, list_runs, run_at
+from expkit.records.run.find_run import list_runs, run_at
+from expkit.records.run.reader import Run, exists
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep, is_sweep
 
 OUTPUTS = Path("outputs")

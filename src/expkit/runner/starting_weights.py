@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from expkit.config.schema import Config
 from expkit.errors import UserError, nearest_of
 from expkit.records.run.checkpoint_digests import digest_of
+from expkit.records.run.find_run import find_run
 from expkit.records.run.metadata import DatasetMetadata
-from expkit.records.run.reader import Run, find_run, is_run
+from expkit.records.run.reader import Run, is_run
 from expkit.records.safe_open import is_file, refuse_links
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import yaml
 from expkit.errors import UserError
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.files import write_json
+from expkit.records.run.find_run import find_run, list_runs
 from expkit.records.run.metadata import DatasetMetadata, SplitMetadata, StageResult
-from expkit.records.run.reader import Run, find_run, is_run, list_runs
+from expkit.records.run.reader import Run, is_run
 from expkit.records.run.schema import FORMAT_VERSION
 from expkit.records.run.writer import RunFolder
 

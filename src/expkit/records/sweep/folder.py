@@ -26,7 +26,8 @@ from expkit.records.files import (
     write_json,
     write_lines,
 )
-from expkit.records.run.reader import Run, exists, list_runs, match_names, no_such_run, run_at
+from expkit.records.run.find_run import list_runs, match_names, no_such_run, run_at
+from expkit.records.run.reader import Run, exists
 from expkit.records.run.writer import (
     explain_disk_errors,
     hold_file,

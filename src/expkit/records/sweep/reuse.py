@@ -10,7 +10,7 @@ from typing import Any
 
 from expkit.records.files import Record
 from expkit.records.run.digest import read_digest
-from expkit.records.run.reader import list_runs
+from expkit.records.run.find_run import list_runs
 
 ENDED = ("finished", "failed")
 

@@ -16,6 +16,7 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
+from exported_folders import exported_place
 from made_once import made_once
 from PIL import Image
 from running_expkit import (
@@ -188,3 +189,16 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
 
     (made,) = made_once(tmp_path_factory, "tiny", train).glob("outputs/2*")
     return shutil.copytree(made, tmp_path / "outputs" / made.name)
+
+
+@pytest.fixture
+def ask_exported(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    run_here: Expkit,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Expkit:
+    """Runs `expkit WORDS` beside a copy of `images`, `outputs/small` and `exported`."""
+    shutil.copytree(exported_place(tmp_path_factory), tmp_path / "place")
+    monkeypatch.chdir(tmp_path / "place")
+    return run_here

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported_folders import exported_place
 from PIL import Image
 from running_expkit import Done, Expkit
 
@@ -23,24 +22,13 @@ from expkit.reports.run.digests import recall_digest
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-@pytest.fixture
-def ask(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    run_here: Expkit,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Expkit:
-    """Runs `expkit WORDS` beside a copy of `images`, `outputs/small` and `exported`."""
-    shutil.copytree(exported_place(tmp_path_factory), tmp_path / "place")
-    monkeypatch.chdir(tmp_path / "place")
-    return run_here
-
-
 def rows_of(done: Done) -> list[list[str]]:
     return list(csv.reader(io.StringIO(done.out)))
 
 
-def test_files_of_any_size_are_predicted_as_by_the_run_in_the_same_columns(ask: Expkit) -> None:
+def test_files_of_any_size_are_predicted_as_by_the_run_in_the_same_columns(
+    ask_exported: Expkit,
+) -> None:
     """Sizes, shapes, modes, an EXIF turn and a broken file; two batch sizes."""
     mixed = Path("mixed")
     mixed.mkdir()
@@ -52,9 +40,9 @@ def test_files_of_any_size_are_predicted_as_by_the_run_in_the_same_columns(ask: 
     turned[0x112] = 6
     Image.fromarray(pixels).save(mixed / "turned.jpg", exif=turned)
     (mixed / "broken.png").write_bytes(b"no image")
-    known = rows_of(ask("predict", "outputs/small", "mixed"))
+    known = rows_of(ask_exported("predict", "outputs/small", "mixed"))
     for batch in ("1", "64"):
-        done = ask("predict", "exported", "mixed", "--batch", batch)
+        done = ask_exported("predict", "exported", "mixed", "--batch", batch)
         assert done.code == 1  # of the broken file
         given = rows_of(done)
         assert given[0] == known[0]
@@ -69,19 +57,19 @@ def test_files_of_any_size_are_predicted_as_by_the_run_in_the_same_columns(ask: 
 
 
 def test_the_graph_is_asked_and_not_the_decoding_of_this_program(
-    ask: Expkit, monkeypatch: pytest.MonkeyPatch
+    ask_exported: Expkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our resize is broken, and the file's predictions are the same."""
-    before = ask("predict", "exported", "images/test")
+    before = ask_exported("predict", "exported", "images/test")
 
     def fail(*_: object) -> None:
         raise AssertionError("the file resizes by itself")
 
     monkeypatch.setattr("expkit.data.store.decoding.Decoding._fit", fail)
-    assert ask("predict", "exported", "images/test") == before
+    assert ask_exported("predict", "exported", "images/test") == before
 
 
-def test_confirmed_thresholds_of_its_records_decide(ask: Expkit) -> None:
+def test_confirmed_thresholds_of_its_records_decide(ask_exported: Expkit) -> None:
     none = {"count": 0, "total": 0, "fraction": None, "interval": None}
     half = {"recall": none, "maybe": none, "wrong_class": none, "wrong_other": none}
     threshold = Threshold(
@@ -97,7 +85,7 @@ def test_confirmed_thresholds_of_its_records_decide(ask: Expkit) -> None:
         evidence={"chosen_on": half, "confirmed_on": half},
     )
     keep_threshold(threshold, Path("exported/records"))
-    rows = rows_of(ask("predict", "exported", "images/test"))
+    rows = rows_of(ask_exported("predict", "exported", "images/test"))
     assert {row[3] for row in rows[1:]} == {"cat"}
 
 
@@ -108,21 +96,23 @@ def test_confirmed_thresholds_of_its_records_decide(ask: Expkit) -> None:
         (("--device", "cuda"), "device: cuda"),
     ],
 )
-def test_what_is_not_in_the_file_is_refused(ask: Expkit, words: tuple[str, ...], said: str) -> None:
-    done = ask("predict", "exported", "images/test", *words)
+def test_what_is_not_in_the_file_is_refused(
+    ask_exported: Expkit, words: tuple[str, ...], said: str
+) -> None:
+    done = ask_exported("predict", "exported", "images/test", *words)
     assert done.code == 2
     assert said in done.err
     assert "small" in done.err  # its run, which can be asked
 
 
-def test_another_temperature_is_refused_where_the_file_has_one(ask: Expkit) -> None:
-    plain = ask("predict", "exported", "images/test", "--no-calibration")
+def test_another_temperature_is_refused_where_the_file_has_one(ask_exported: Expkit) -> None:
+    plain = ask_exported("predict", "exported", "images/test", "--no-calibration")
     assert plain.code == 0  # of a file without one, the softmax is plain
     change_metadata(temperature=0.5)
-    done = ask("predict", "exported", "images/test", "--no-calibration")
+    done = ask_exported("predict", "exported", "images/test", "--no-calibration")
     assert done.code == 2
     assert "--no-calibration" in done.err
-    rows = rows_of(ask("predict", "exported", "images/test"))
+    rows = rows_of(ask_exported("predict", "exported", "images/test"))
     assert rows[0][-2:] == ["probabilities", "error"]
     assert rows[1][-2] == "temperature 0.5"
 
@@ -133,9 +123,9 @@ def change_metadata(**values: object) -> None:
 
 
 def test_an_evaluation_gives_the_predictions_of_the_run_and_says_what_it_measured(
-    ask: Expkit,
+    ask_exported: Expkit,
 ) -> None:
-    done = ask("evaluate", "exported", "output_dir=measured", "device.threads=1")
+    done = ask_exported("evaluate", "exported", "output_dir=measured", "device.threads=1")
     assert done.code == 0, done.err
     assert "model   model.onnx (onnx, fp32)" in done.out
     (path,) = Path("measured").glob("2*")
@@ -145,13 +135,13 @@ def test_an_evaluation_gives_the_predictions_of_the_run_and_says_what_it_measure
     assert "model.onnx (onnx, fp32)" in Run(path).stages[0].reason
 
 
-def test_training_samples_in_other_data_are_found_as_for_the_run(ask: Expkit) -> None:
+def test_training_samples_in_other_data_are_found_as_for_the_run(ask_exported: Expkit) -> None:
     """Three training images among 24 others, and the classes in another order."""
     other = Path("other/test")
     shutil.copytree("images/test", other)
     for number in range(3):
         shutil.copy(f"images/train/dog/{number}.png", other / "dog" / f"leak{number}.png")
-    done = ask("evaluate", "exported", "dataset.root=other", "output_dir=measured")
+    done = ask_exported("evaluate", "exported", "dataset.root=other", "output_dir=measured")
     assert done.code == 0, done.err
     (path,) = Path("measured").glob("2*")
     metadata = Run(path).dataset
@@ -161,15 +151,15 @@ def test_training_samples_in_other_data_are_found_as_for_the_run(ask: Expkit) ->
 
 
 @pytest.mark.parametrize("word", ["device=cuda", "device.precision=bf16", "device.compile=true"])
-def test_an_evaluation_on_another_device_is_refused(ask: Expkit, word: str) -> None:
-    done = ask("evaluate", "exported", word, "output_dir=measured")
+def test_an_evaluation_on_another_device_is_refused(ask_exported: Expkit, word: str) -> None:
+    done = ask_exported("evaluate", "exported", word, "output_dir=measured")
     assert done.code == 2
     assert "its own runtime" in " ".join(done.err.split())
     assert not Path("measured").exists()
 
 
-def test_beside_its_run_only_what_the_file_is_differs(ask: Expkit) -> None:
-    done = ask("compare", "outputs/small", "exported", "--to", "compared")
+def test_beside_its_run_only_what_the_file_is_differs(ask_exported: Expkit) -> None:
+    done = ask_exported("compare", "outputs/small", "exported", "--to", "compared")
     assert done.code == 0, done.err
     run, exported = (recall_digest(find_run(word)) for word in ("outputs/small", "exported"))
     ours = {k: v for k, v in exported.config.items() if run.config.get(k, "-") != v}
@@ -180,22 +170,22 @@ def test_beside_its_run_only_what_the_file_is_differs(ask: Expkit) -> None:
     assert lines[2].startswith("B,exported,0,onnx,fp32,")
 
 
-def test_pages_and_findings_have_the_folders_name(ask: Expkit) -> None:
-    shown = ask("show", "exported")
+def test_pages_and_findings_have_the_folders_name(ask_exported: Expkit) -> None:
+    shown = ask_exported("show", "exported")
     assert shown.out.startswith("exported: finished")
     assert "model.onnx (onnx, fp32)" in shown.out
     assert "verified" in shown.out
-    assert ask("diagnose", "exported").out.startswith("exported (finished)")
-    assert ask("plot", "exported").code == 0
+    assert ask_exported("diagnose", "exported").out.startswith("exported (finished)")
+    assert ask_exported("plot", "exported").code == 0
     assert Path("exported/records/report.md").read_text().startswith("# exported\n")
-    assert ask("report", "exported", "--to", "page").code == 0
+    assert ask_exported("report", "exported", "--to", "page").code == 0
     assert Path("page/README.md").exists()
 
 
-def test_a_failed_verification_is_shown(ask: Expkit) -> None:
+def test_a_failed_verification_is_shown(ask_exported: Expkit) -> None:
     path = Path("exported/verification.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "passed": False}))
-    assert "NOT GOOD" in ask("show", "exported").out
+    assert "NOT GOOD" in ask_exported("show", "exported").out
 
 
 @pytest.mark.parametrize(
@@ -214,45 +204,45 @@ def test_a_failed_verification_is_shown(ask: Expkit) -> None:
     ],
 )
 def test_what_only_the_run_can_do_is_refused_with_what_to_do(
-    ask: Expkit, words: tuple[str, ...], advised: str
+    ask_exported: Expkit, words: tuple[str, ...], advised: str
 ) -> None:
     before = sorted(Path("exported").rglob("*"))
-    done = ask(*words)
+    done = ask_exported(*words)
     assert done.code == 2
     assert advised in done.err
     assert sorted(Path("exported").rglob("*")) == before
 
 
-def test_latency_tells_what_is_known_of_a_file(ask: Expkit) -> None:
-    done = ask("latency", "exported", "--seconds", "0.1")
+def test_latency_tells_what_is_known_of_a_file(ask_exported: Expkit) -> None:
+    done = ask_exported("latency", "exported", "--seconds", "0.1")
     assert done.code == 0, done.err
     assert "parameters" not in done.out
     assert "MB on disk" in done.out
 
 
-def test_a_moved_or_read_only_folder_is_the_same(ask: Expkit) -> None:
-    known = ask("predict", "exported", "images/test").out
+def test_a_moved_or_read_only_folder_is_the_same(ask_exported: Expkit) -> None:
+    known = ask_exported("predict", "exported", "images/test").out
     Path("exported").rename("elsewhere")
     folders = [Path("elsewhere"), *(each for each in Path("elsewhere").rglob("*") if each.is_dir())]
     for folder in folders:
         folder.chmod(0o555)
     try:
-        assert ask("predict", "elsewhere", "images/test").out == known
-        assert ask("show", "elsewhere").code == 0
+        assert ask_exported("predict", "elsewhere", "images/test").out == known
+        assert ask_exported("show", "elsewhere").code == 0
     finally:
         for folder in folders:
             folder.chmod(0o755)
 
 
-def test_without_its_records_the_reason_is_said(ask: Expkit) -> None:
+def test_without_its_records_the_reason_is_said(ask_exported: Expkit) -> None:
     shutil.rmtree("exported/records")
     for words in (("predict", "exported", "images/test"), ("show", "exported")):
-        done = ask(*words)
+        done = ask_exported(*words)
         assert done.code == 2
         assert "without its records" in done.err
 
 
-def test_in_the_output_folder_it_is_no_run_by_the_name_of_records(ask: Expkit) -> None:
+def test_in_the_output_folder_it_is_no_run_by_the_name_of_records(ask_exported: Expkit) -> None:
     """`last` is the last run, and tab completion has the folder's path."""
     Path("exported").rename("outputs/deployed")
     assert [path.name for path in list_runs(Path("outputs"))] == ["small"]

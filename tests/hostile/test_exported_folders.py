@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import pickle
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from exported_folders import exported_place
 from onnx import TensorProto, helper
 from running_expkit import Done, Expkit
 
@@ -27,19 +25,6 @@ ALL = (
     ("latency", "exported", "--seconds", "0.1"),
 )
 MODEL, METADATA = Path("exported/model.onnx"), Path("exported/metadata.json")
-
-
-@pytest.fixture
-def ask(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    run_here: Expkit,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Expkit:
-    """Runs `expkit WORDS` beside a copy of `images`, `outputs/small` and `exported`."""
-    shutil.copytree(exported_place(tmp_path_factory), tmp_path / "place")
-    monkeypatch.chdir(tmp_path / "place")
-    return run_here
 
 
 def refused(done: Done, *said: str) -> None:
@@ -66,9 +51,11 @@ def put(content: bytes, name: str = "model.onnx") -> None:
 
 
 @pytest.mark.parametrize("words", ALL, ids=lambda words: words[0])
-def test_a_file_that_was_changed_is_not_opened(ask: Expkit, words: tuple[str, ...]) -> None:
+def test_a_file_that_was_changed_is_not_opened(
+    ask_exported: Expkit, words: tuple[str, ...]
+) -> None:
     MODEL.write_bytes(MODEL.read_bytes() + b"\0")
-    refused(ask(*words), "its digest differs", "expkit export small")
+    refused(ask_exported(*words), "its digest differs", "expkit export small")
 
 
 def as_link() -> None:
@@ -97,24 +84,26 @@ def metadata_as_pipe() -> None:
 
 
 @pytest.mark.parametrize("spoil", [as_link, as_pipe, as_hole, records_as_link, metadata_as_pipe])
-def test_what_is_no_file_of_the_folder_is_not_read(ask: Expkit, spoil: Callable[[], None]) -> None:
+def test_what_is_no_file_of_the_folder_is_not_read(
+    ask_exported: Expkit, spoil: Callable[[], None]
+) -> None:
     spoil()
-    refused(ask(*PREDICT))
+    refused(ask_exported(*PREDICT))
 
 
-def test_a_missing_file_is_named(ask: Expkit) -> None:
+def test_a_missing_file_is_named(ask_exported: Expkit) -> None:
     MODEL.unlink()
-    refused(ask(*PREDICT), "lacks its model.onnx")
+    refused(ask_exported(*PREDICT), "lacks its model.onnx")
 
 
 DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
 
 
 @pytest.mark.parametrize("text", ["", "[]", "nothing", DEEP, '{"export_version": 1}'])
-def test_metadata_that_are_none_are_refused(ask: Expkit, text: str) -> None:
+def test_metadata_that_are_none_are_refused(ask_exported: Expkit, text: str) -> None:
     METADATA.write_text(text)
-    refused(ask(*PREDICT), "metadata.json")
-    refused(ask("show", "exported"), "metadata.json")
+    refused(ask_exported(*PREDICT), "metadata.json")
+    refused(ask_exported("show", "exported"), "metadata.json")
 
 
 DECODING = {"size": [16, 16], "crop_fraction": 0.875, "resize": "crop", "channels": 3}
@@ -170,15 +159,17 @@ def decoding(**values: object) -> Mapping[str, Any]:
     ],
     ids=str,
 )
-def test_metadata_without_sense_are_refused(ask: Expkit, values: Mapping[str, Any]) -> None:
+def test_metadata_without_sense_are_refused(
+    ask_exported: Expkit, values: Mapping[str, Any]
+) -> None:
     change(**values)
-    refused(ask(*PREDICT))
+    refused(ask_exported(*PREDICT))
 
 
-def test_text_from_strangers_does_not_reach_the_terminal_as_it_is(ask: Expkit) -> None:
+def test_text_from_strangers_does_not_reach_the_terminal_as_it_is(ask_exported: Expkit) -> None:
     change(run="\x1b]0;title\x07\nname", files={"model.onnx": "0"})
-    refused(ask(*PREDICT), "\\x1b]0;title")
-    refused(ask("calibrate", "exported"), "\\x1b]0;title")
+    refused(ask_exported(*PREDICT), "\\x1b]0;title")
+    refused(ask_exported("calibrate", "exported"), "\\x1b]0;title")
 
 
 def pickled(path: Path) -> bytes:
@@ -191,33 +182,35 @@ def pickled(path: Path) -> bytes:
 
 @pytest.mark.parametrize("words", ALL, ids=lambda words: words[0])
 def test_nothing_is_unpickled_without_the_users_word(
-    ask: Expkit, words: tuple[str, ...], tmp_path: Path
+    ask_exported: Expkit, words: tuple[str, ...], tmp_path: Path
 ) -> None:
     put(pickled(tmp_path / "taken"), "model.pt2")
     change(format="torch_export")
-    refused(ask(*words), "--trust torch_export")
-    refused(ask(*words, "--trust", "numpy"), "--trust torch_export")
+    refused(ask_exported(*words), "--trust torch_export")
+    refused(ask_exported(*words, "--trust", "numpy"), "--trust torch_export")
     assert not (tmp_path / "taken").exists()
 
 
 @pytest.mark.parametrize("words", ALL, ids=lambda words: words[0])
 def test_the_users_word_for_a_saved_graph_passes_the_other_checks(
-    ask: Expkit, words: tuple[str, ...]
+    ask_exported: Expkit, words: tuple[str, ...]
 ) -> None:
     """It is no package: what is refused here is the file, which is no saved graph."""
     put(b"no zip", "model.pt2")
     change(format="torch_export")
-    refused(ask(*words, "--trust", "torch_export"), "model.pt2", "no model that can be run")
+    refused(
+        ask_exported(*words, "--trust", "torch_export"), "model.pt2", "no model that can be run"
+    )
 
 
-def test_the_net_of_a_strangers_config_is_not_built(ask: Expkit, tmp_path: Path) -> None:
+def test_the_net_of_a_strangers_config_is_not_built(ask_exported: Expkit, tmp_path: Path) -> None:
     """Its code is neither asked for nor run: the file is the model."""
     path = Path("exported/records/config.yaml")
     config = yaml.safe_load(path.read_text())
     config["model"] = {"_target_": "os.mkdir", "path": str(tmp_path / "taken")}
     path.write_text(yaml.safe_dump(config))
     for words in ALL:
-        done = ask(*words)
+        done = ask_exported(*words)
         assert done.code == 0, done.err
     assert not (tmp_path / "taken").exists()
 
@@ -301,24 +294,24 @@ def with_custom_operation() -> bytes:
     ids=["empty", "text", "claimed", "custom", "width", "names"],
 )
 def test_a_file_that_is_not_the_model_it_claims_to_be_is_refused(
-    ask: Expkit, content: bytes, said: str
+    ask_exported: Expkit, content: bytes, said: str
 ) -> None:
     put(content)
-    refused(ask(*PREDICT), said)
+    refused(ask_exported(*PREDICT), said)
 
 
-def test_a_file_of_the_right_outputs_is_taken(ask: Expkit) -> None:
+def test_a_file_of_the_right_outputs_is_taken(ask_exported: Expkit) -> None:
     """The counterpart: what is refused above is refused for what is named there."""
     put(three_outputs(2))
-    assert ask(*PREDICT).code == 0
+    assert ask_exported(*PREDICT).code == 0
 
 
 @pytest.mark.parametrize("location", ["../outside.bin", "{here}/outside.bin", "link.bin"])
-def test_weights_outside_of_the_folder_are_not_read(ask: Expkit, location: str) -> None:
+def test_weights_outside_of_the_folder_are_not_read(ask_exported: Expkit, location: str) -> None:
     Path("outside.bin").write_bytes(np.ones(2, np.float32).tobytes())
     Path("exported/link.bin").symlink_to("../outside.bin")
     put(external(location.format(here=Path.cwd())))
-    refused(ask(*PREDICT), "no model that can be run")
+    refused(ask_exported(*PREDICT), "no model that can be run")
 
 
 XML = """<?xml version="1.0"?>
@@ -327,7 +320,7 @@ XML = """<?xml version="1.0"?>
 
 
 @pytest.mark.parametrize("text", [XML, "<net", "", "\x08\x07onnx"], ids=str)
-def test_openvino_files_that_are_none_are_refused(ask: Expkit, text: str) -> None:
+def test_openvino_files_that_are_none_are_refused(ask_exported: Expkit, text: str) -> None:
     """One of them asks for another file by an entity, which is not looked up."""
     Path("secret.txt").write_text("a secret")
     content = text.replace("{here}", str(Path.cwd())).encode()
@@ -336,6 +329,6 @@ def test_openvino_files_that_are_none_are_refused(ask: Expkit, text: str) -> Non
     digests = {"model.xml": hashlib.sha256(content).hexdigest()}
     digests["model.bin"] = hashlib.sha256(b"").hexdigest()
     change(format="openvino", files=digests)
-    done = ask(*PREDICT)
+    done = ask_exported(*PREDICT)
     refused(done)
     assert "a secret" not in done.err

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from expkit.commands.evaluate import describe_evaluation
 from expkit.config.suggested_command import with_whole_command
 from expkit.config.validation import check_config
+from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.metrics.percentages import percent, points
 from expkit.models.runtimes import NEEDED, refuse_missing
@@ -153,7 +154,7 @@ def screen(verification: Verification, folder: Path) -> str:
     ]
     accuracy = verification.accuracy
     if accuracy is not None:
-        lines.append("  " + _accuracy_line(accuracy, "the file", "the run"))
+        lines += [f"  {line}" for line in _accuracy_lines(accuracy, "the file", "the run")]
     lines += [*_files_lines(verification), *_speed_lines(verification)]
     if verification.quantization is not None:
         lines += _int8_lines(verification.quantization)
@@ -162,14 +163,15 @@ def screen(verification: Verification, folder: Path) -> str:
     return "\n".join([*lines, f"  folder   {folder}"])
 
 
-def _accuracy_line(accuracy: Accuracies, ours: str, theirs: str) -> str:
-    """Both accuracies, the samples that only one has right, and bounds of the difference."""
+def _accuracy_lines(accuracy: Accuracies, ours: str, theirs: str) -> list[str]:
+    """Both accuracies with bounds of the difference, and the samples that only one has right."""
     low, high = accuracy.difference
-    return (
-        f"accuracy of {ours} {percent(accuracy.exported)}, of {theirs} {percent(accuracy.run)}: "
-        f"{accuracy.only_exported} samples only {ours} has right, {accuracy.only_run} only "
-        f"{theirs} (difference {points(low)} to {points(high)})"
-    )
+    return [
+        f"accuracy of {ours} {percent(accuracy.exported)}, of {theirs} {percent(accuracy.run)} "
+        f"(difference {100 * low:+.2f} to {points(high)}):",
+        f"  {counted(accuracy.only_exported, 'sample')} only {ours} has right, "
+        f"{accuracy.only_run} only {theirs}",
+    ]
 
 
 def _int8_lines(quantization: Quantization) -> list[str]:
@@ -181,7 +183,7 @@ def _int8_lines(quantization: Quantization) -> list[str]:
         return lines
     accuracy = beside.accuracy
     if accuracy is not None:
-        lines.append(f"  beside fp32: {_accuracy_line(accuracy, 'int8', 'fp32')}")
+        lines += [f"  {line}" for line in _accuracy_lines(accuracy, "int8", "fp32")]
     lines.append(
         f"  one image takes {beside.latency_ms:.3g} ms here, in fp32 {beside.latency_fp32_ms:.3g} "
         f"ms ({beside.latency_fp32_ms / beside.latency_ms:.2g} x); the size is "

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from synthetic_runs import classes_run, position_run
 
-from expkit.records.exported import METADATA, RECORDS, VERIFICATION
+from expkit.records.exported import METADATA, RECORDS, VERIFICATION, ExportRecord
 from expkit.records.run.metadata import Leaks, SplitLeaks, TrainedBy
 from expkit.records.run.reader import Run
-from expkit.reports.model_card import model_card, write_card
+from expkit.reports.model_card import _calibration, model_card, write_card
 from expkit.reports.run.pages import refresh
 
 NAME = "20260101_120000_digits"
@@ -198,6 +198,22 @@ def test_thresholds_and_temperature_are_told(folder: Path, tmp_path: Path) -> No
     assert "| 4 | below 0.1 | from 0.9 on |" in section(card, "Thresholds")
     assert "temperature 1.75" in section(card, "Calibration")
     assert "No threshold" not in section(card, "Limits")
+
+
+@pytest.mark.parametrize(
+    ("temperature", "split", "is_told"),
+    [(1.75, "val", True), (1.75, "test", False), (1, "val", False)],
+)
+def test_a_calibration_error_on_samples_that_fitted_the_temperature_says_so(
+    temperature: float, split: str, is_told: bool
+) -> None:
+    own = {"judged_split": split, "metrics": {split: {"calibration_error": 0.05}}, "intervals": {}}
+    record = ExportRecord(
+        *(1, "onnx", "fp32", None, {}, [], "run"),
+        about={"class_names": ["a"], "temperature": temperature},
+    )
+    text = " ".join(_calibration(own, record))
+    assert ("Half of these samples fitted the temperature" in text) == is_told
 
 
 def hostile_names(count: int = 4) -> Sequence[str]:

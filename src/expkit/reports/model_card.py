@@ -193,6 +193,8 @@ def _calibration(own: Summary, record: ExportRecord) -> list[str]:
         else f"The logits are divided by the temperature {temperature:.4g}, which was fitted on "
         "held-out samples (expkit calibrate)."
     )
+    fits_too = temperature != 1 and own["judged_split"] == "val"
+    flatters = " Half of these samples fitted the temperature, which flatters it." * fits_too
     error = own["metrics"].get(own["judged_split"], {}).get("calibration_error")
     if error is None:
         return ["## Calibration", fitted]
@@ -202,7 +204,7 @@ def _calibration(own: Summary, record: ExportRecord) -> list[str]:
         "## Calibration",
         f"{fitted} The expected calibration error (ECE, {NUM_BINS} bins) is "
         f"{formatting.figure('calibration_error', error)}{between}: a confidence differs by so "
-        "much from the fraction of right predictions, on average.",
+        f"much from the fraction of right predictions, on average.{flatters}",
     ]
 
 

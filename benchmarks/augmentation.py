@@ -2,7 +2,7 @@
 
 Command         python benchmarks/augmentation.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it, as for epoch.py)
-Compares        a training step of timm's resnet18 by expkit's `Learner` on 32 pictures of
+Compares        a training step of timm's resnet18 by expkit's `Learner` on 32 images of
                 128 x 128, gathered as bytes, in the device's precision, Adam fused, two classes:
                 with augment=cherry and with augment=none. A round is a step of each, the first of
                 the two changing; a ratio is of the medians of five rounds in a row
@@ -51,13 +51,13 @@ def make_learner(device: Device) -> Learner:
     return learner
 
 
-def time_step(learner: Learner, augmentation: Augmentation, pictures_NHWC: Tensor) -> float:
+def time_step(learner: Learner, augmentation: Augmentation, images_NHWC: Tensor) -> float:
     """Seconds from the bytes to the updated weights."""
-    on = pictures_NHWC.device
+    on = images_NHWC.device
     targets = torch.arange(BATCH_SIZE, device=on) % 2
-    chosen = torch.randint(len(pictures_NHWC), (BATCH_SIZE,)).to(on)
+    chosen = torch.randint(len(images_NHWC), (BATCH_SIZE,)).to(on)
     started = time.perf_counter()
-    images_BCHW = (pictures_NHWC.index_select(0, chosen).float() / 255).permute(0, 3, 1, 2)
+    images_BCHW = (images_NHWC.index_select(0, chosen).float() / 255).permute(0, 3, 1, 2)
     loss, _ = learner.forward_backward(augmentation(images_BCHW), targets)
     learner.step()
     loss.item()  # waits for a GPU
@@ -72,14 +72,14 @@ def main() -> None:
     print(device.reason)
     learner = make_learner(device)
     augmentations = [build_augmentation(name) for name in ("none", "cherry")]
-    pictures_NHWC = torch.randint(0, 256, (NUM_PICTURES, SIDE, SIDE, 3), dtype=torch.uint8)
-    pictures_NHWC = pictures_NHWC.to(device.torch_device)
+    images_NHWC = torch.randint(0, 256, (NUM_PICTURES, SIDE, SIDE, 3), dtype=torch.uint8)
+    images_NHWC = images_NHWC.to(device.torch_device)
 
     seconds: list[list[float]] = [[], []]  # without, with
     gc.disable()
     for number in range(NUM_WARMUPS + arguments.repeats * ROUNDS_PER_FIGURE):
         for which in (0, 1) if number % 2 else (1, 0):
-            taken = time_step(learner, augmentations[which], pictures_NHWC)
+            taken = time_step(learner, augmentations[which], images_NHWC)
             if number >= NUM_WARMUPS:
                 seconds[which].append(taken)
 

@@ -4,7 +4,7 @@ Command         python benchmarks/epoch.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it: threads that wait for each other
                 while others hold the cores make an epoch ten times longer, and no two alike)
 Compares        expkit's `train_epochs` with (1) a loop written by hand for this one case: the same
-                model, batches of 128, uint8 pictures resident on the device, channels last, bf16
+                model, batches of 128, uint8 images resident on the device, channels last, bf16
                 where the hardware has it, fused Adam; and (2) what most projects do: the same 950
                 pieces as PNG files, ImageFolder, DataLoader with 2 workers, fp32, NCHW, Adam, in
                 a process of its own. Pairs run in turns, the first changing from round to round;

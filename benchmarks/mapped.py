@@ -1,8 +1,8 @@
-"""100,000 pictures that are larger than their share of the memory: what mapping them costs.
+"""100,000 images that are larger than their share of the memory: what mapping them costs.
 
 Command         python benchmarks/mapped.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it)
-Compares        an epoch of simple_conv over the same pictures of 64 x 64, mapped and resident, in
+Compares        an epoch of simple_conv over the same images of 64 x 64, mapped and resident, in
                 turns of ten steps in one process, the first of each changing from turn to turn; a
                 figure is the median of the turns' ratios; and the most memory that a process holds
                 which trains on the mapped ones, above what it holds after 1,000 resident ones
@@ -38,13 +38,13 @@ from expkit.training.device import Device, DeviceChoice
 from expkit.training.learner import Learner
 
 NUM_PICTURES, NUM_CLASSES, SIZE = 100_000, 10, 64
-NUM_BASE = 1_000  # pictures that the base process has seen
+NUM_BASE = 1_000  # images that the base process has seen
 BATCH_SIZE, RATE = 128, 1e-3
 NUM_STEPS = 10  # of a turn
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 
-def write_pictures(root: Path) -> None:
+def write_images(root: Path) -> None:
     """Noise in BMP files, whose bytes are those of the first but for the pixels."""
     rng = np.random.default_rng(0)
     root.mkdir()
@@ -62,7 +62,7 @@ def write_pictures(root: Path) -> None:
 
 def read(root: Path, memory_fraction: float, *, limit: int | None = None) -> Dataset:
     source = ImageFolder(
-        root=str(root / "pictures"),
+        root=str(root / "images"),
         cache_dir=str(root / "cache"),
         memory_fraction=memory_fraction,
         val_fraction=0,
@@ -92,7 +92,7 @@ def count_peak_bytes() -> int:
 
 
 def print_memory(root: Path) -> None:
-    """Bytes above the base process, after an epoch over the mapped pictures."""
+    """Bytes above the base process, after an epoch over the mapped images."""
     device = DeviceChoice().open()
     few = read(root, 0.0, limit=NUM_BASE // NUM_CLASSES)
     samples = few.splits["train"]
@@ -104,7 +104,7 @@ def print_memory(root: Path) -> None:
 
 
 def time_in_turns(root: Path) -> list[tuple[float, float]]:
-    """Seconds of some steps over the mapped and over the resident pictures, by rounds."""
+    """Seconds of some steps over the mapped and over the resident images, by rounds."""
     device = DeviceChoice().open()
     mapped, resident = (train(read(root, fraction), device) for fraction in (0.0, 1.0))
     rounds = []
@@ -127,7 +127,7 @@ def main() -> None:
     say_load()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_pictures(root / "pictures")
+        write_images(root / "images")
         for name in ("first start: decoded and cached", "second start"):
             started = time.perf_counter()
             read(root, 0.0)
@@ -137,8 +137,8 @@ def main() -> None:
         memory = json.loads(done.stdout) / 1e6
         bounds.hold("memory above the base process", [memory], "MB", bound=500)
         rounds = [each for _ in range(arguments.repeats) for each in time_in_turns(root)]
-    inform(f"{NUM_STEPS} steps over mapped pictures", [mapped for mapped, _ in rounds], "s")
-    inform(f"{NUM_STEPS} steps over resident pictures", [resident for _, resident in rounds], "s")
+    inform(f"{NUM_STEPS} steps over mapped images", [mapped for mapped, _ in rounds], "s")
+    inform(f"{NUM_STEPS} steps over resident images", [resident for _, resident in rounds], "s")
     speeds = [resident / mapped for mapped, resident in rounds]
     bounds.hold("speed, mapped / resident", speeds, "x", bound=0.9, least=True)
     bounds.finish()

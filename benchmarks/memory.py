@@ -2,7 +2,7 @@
 
 Command         python benchmarks/memory.py [--report]
 Compares        nothing: the peak resident memory, as the system counted it, of the largest process
-                of a whole `expkit train`: imports, pictures and plots included
+                of a whole `expkit train`: imports, images and plots included
 Figures         under 1.5 GB
 """
 

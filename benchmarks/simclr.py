@@ -2,7 +2,7 @@
 
 Command         python benchmarks/simclr.py [--repeats N] [--report]
                 (on a busy machine OMP_NUM_THREADS=1 before it, as for epoch.py)
-Compares        an epoch of larger_backbone without its classifier on 1,024 pictures of 64 x 64,
+Compares        an epoch of larger_backbone without its classifier on 1,024 images of 64 x 64,
                 resident as bytes, batches of 128, the views of augment=simclr, two layers of
                 projection, NT-Xent at 0.1, Adam fused, in the device's precision: by
                 `contrastive_epoch`, and written by hand on the same tensors. A round is an epoch

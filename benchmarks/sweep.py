@@ -26,7 +26,7 @@ from expkit.records.sweep.job import Job
 TRAINING = [
     *("procedure=full", "procedure.train.max_epochs=500", "criteria=none"),
     *("device.precision=fp32", "dataset.rows=2", "dataset.columns=3", "dataset.piece_size=16"),
-    "procedure.train.snapshot_every=null",  # pictures of every 50th epoch take twice as long
+    "procedure.train.snapshot_every=null",  # images of every 50th epoch take twice as long
 ]
 COMMAND = [sys.executable, "-c", "from expkit.cli import main; main()", "train"]
 

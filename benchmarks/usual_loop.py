@@ -61,10 +61,10 @@ def train_as_usual(
             process.stdin.close()
 
 
-def run_epochs(model: nn.Module, pictures: ImageFolder, batch_size: int) -> Iterator[object]:
+def run_epochs(model: nn.Module, images: ImageFolder, batch_size: int) -> Iterator[object]:
     """Files decoded and normalized every epoch by two workers, fp32, channels first, plain Adam."""
     on = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loader = DataLoader(pictures, batch_size, shuffle=True, num_workers=2)
+    loader = DataLoader(images, batch_size, shuffle=True, num_workers=2)
     model = model.to(on).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     while True:

@@ -104,7 +104,7 @@ class Explodes(Curve):
 
 
 class Slow(nn.Module):
-    """Pictures fetched over a slow line."""
+    """Images fetched over a slow line."""
 
     def __init__(self, seconds: float = 0.06) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Blank(nn.Module):
 
 
 class Divides(nn.Module):
-    """Contrast stretched by each picture's own range: NaN where it has none."""
+    """Contrast stretched by each image's own range: NaN where it has none."""
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         low = images_BCHW.amin((1, 2, 3), keepdim=True)

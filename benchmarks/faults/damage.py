@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pictures import Split, Splits
+from images import Split, Splits
 from written import Damage
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 
 
 def in_splits(
@@ -36,7 +36,7 @@ def shuffle_labels(names: Sequence[str]) -> Damage:
 
 
 def roll_labels(names: Sequence[str], by: int = 1) -> Damage:
-    """A table that lost a line: each picture has the label of the one before."""
+    """A table that lost a line: each image has the label of the one before."""
     return in_splits(names, lambda split, rng: (split[0], np.roll(split[1], by)))
 
 
@@ -123,7 +123,7 @@ def repeat_class(which: int, times: int) -> Damage:
     return in_splits(("train",), change)
 
 
-def leak(share: float, change: Callable[[Pictures], Pictures] = lambda images: images) -> Damage:
+def leak(share: float, change: Callable[[Images], Images] = lambda images: images) -> Damage:
     """A share of the training samples stands in the held-out splits too, or nearly so."""
 
     def damage(splits: Splits) -> Splits:
@@ -142,7 +142,7 @@ def leak(share: float, change: Callable[[Pictures], Pictures] = lambda images: i
 
 
 def contradict(share: float) -> Damage:
-    """A share of the training pictures stands there twice, with two labels."""
+    """A share of the training images stands there twice, with two labels."""
 
     def change(split: Split, rng: np.random.Generator) -> Split:
         images, labels = split
@@ -153,10 +153,10 @@ def contradict(share: float) -> Damage:
     return in_splits(("train",), change)
 
 
-# Pictures.
+# Images.
 
 
-def change_pictures(names: Sequence[str], change: Callable[[Pictures], Pictures]) -> Damage:
+def change_images(names: Sequence[str], change: Callable[[Images], Images]) -> Damage:
     return in_splits(names, lambda split, rng: (change(split[0]), split[1]))
 
 
@@ -169,7 +169,7 @@ def add_noise(names: Sequence[str], spread: float) -> Damage:
 
 
 def only_noise(splits: Splits) -> Splits:
-    """Pictures without any information."""
+    """Images without any information."""
     rng = np.random.default_rng(3)
     return {
         name: (rng.integers(0, 256, images.shape).astype(np.uint8), labels)
@@ -178,7 +178,7 @@ def only_noise(splits: Splits) -> Splits:
 
 
 def blacken(share: float, names: Sequence[str] = ALL) -> Damage:
-    """Files that could not be decoded and became black pictures."""
+    """Files that could not be decoded and became black images."""
 
     def change(split: Split, rng: np.random.Generator) -> Split:
         images = split[0].copy()
@@ -188,8 +188,8 @@ def blacken(share: float, names: Sequence[str] = ALL) -> Damage:
     return in_splits(names, change)
 
 
-def fill_channel(channel: int, value: int) -> Callable[[Pictures], Pictures]:
-    def change(images: Pictures) -> Pictures:
+def fill_channel(channel: int, value: int) -> Callable[[Images], Images]:
+    def change(images: Images) -> Images:
         filled = images.copy()
         filled[..., channel] = value
         return filled
@@ -197,35 +197,35 @@ def fill_channel(channel: int, value: int) -> Callable[[Pictures], Pictures]:
     return change
 
 
-def to_unit_range(images: Pictures) -> Pictures:
+def to_unit_range(images: Images) -> Images:
     """Divided by 255, then saved as bytes: 0 and 1 are left."""
     return np.asarray(images / 255 > 0.5).astype(np.uint8)
 
 
-def invert(images: Pictures) -> Pictures:
+def invert(images: Images) -> Images:
     return 255 - images
 
 
-def darken(images: Pictures) -> Pictures:
+def darken(images: Images) -> Images:
     return (images * 0.25).astype(np.uint8)
 
 
-def swap_colours(images: Pictures) -> Pictures:
+def swap_colours(images: Images) -> Images:
     return images[..., ::-1]
 
 
-def turn(images: Pictures) -> Pictures:
+def turn(images: Images) -> Images:
     """Rotated by a quarter: as where one reader transposes."""
     return np.rot90(images, axes=(1, 2)).copy()
 
 
-def nudge(images: Pictures) -> Pictures:
+def nudge(images: Images) -> Images:
     """Saved again with other compression: a grey level here and there."""
     rng = np.random.default_rng(4)
     return (images + rng.normal(0, 2.0, images.shape)).clip(0, 255).astype(np.uint8)
 
 
-def blur(images: Pictures) -> Pictures:
+def blur(images: Images) -> Images:
     """Slightly, as after resizing there and back."""
     padded = np.pad(images.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     rows = 0.15 * padded[:, :-2] + 0.7 * padded[:, 1:-1] + 0.15 * padded[:, 2:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import damage as d
 from bases import CONV, DIGITS, NORMED, RESNET, SCANS, VIT, damaged, epochs
 from case import Fault, fault
-from pictures import shapes
+from images import shapes
 from written import Arrays, digits_as, shape_files_as, shapes_as
 
 HELD_OUT = d.HELD_OUT
@@ -215,14 +215,14 @@ COUNTS: list[Fault] = [
 PICTURES: list[Fault] = [
     fault(
         "black_pictures",
-        "constant pictures",
+        "constant images",
         NORMED,
         "constant_images",
         prepare=digits_as(d.blacken(0.15)),
     ),
     fault(
         "all_pictures_alike",
-        "constant pictures",
+        "constant images",
         CONV,
         "constant_images",
         "repeated_images",
@@ -231,7 +231,7 @@ PICTURES: list[Fault] = [
     ),
     fault(
         "black_files",
-        "constant pictures",
+        "constant images",
         RESNET,
         "constant_images",
         prepare=shape_files_as(d.blacken(0.1)),
@@ -241,7 +241,7 @@ PICTURES: list[Fault] = [
         "constant channel",
         RESNET,
         "constant_channel",
-        prepare=shapes_as(d.change_pictures(d.ALL, d.fill_channel(1, 0))),
+        prepare=shapes_as(d.change_images(d.ALL, d.fill_channel(1, 0))),
         at_least="info",
     ),
     fault(
@@ -249,7 +249,7 @@ PICTURES: list[Fault] = [
         "constant channel",
         VIT,
         "constant_channel",
-        prepare=shapes_as(d.change_pictures(d.ALL, d.fill_channel(2, 255))),
+        prepare=shapes_as(d.change_images(d.ALL, d.fill_channel(2, 255))),
         at_least="info",
     ),
     fault(
@@ -276,7 +276,7 @@ PICTURES: list[Fault] = [
         "inputs scaled twice",
         (*CONV, "dataset.normalize=unit"),
         "inputs_scaled_twice",
-        prepare=digits_as(d.change_pictures(d.ALL, d.to_unit_range)),
+        prepare=digits_as(d.change_images(d.ALL, d.to_unit_range)),
     ),
     fault(
         "divided_in_the_model_too",
@@ -297,21 +297,21 @@ PICTURES: list[Fault] = [
         "val prepared differently",
         CONV,
         "splits_prepared_differently",
-        prepare=digits_as(d.change_pictures(HELD_OUT, d.invert)),
+        prepare=digits_as(d.change_images(HELD_OUT, d.invert)),
     ),
     fault(
         "val_darkened",
         "val prepared differently",
         RESNET,
         "splits_prepared_differently",
-        prepare=shapes_as(d.change_pictures(HELD_OUT, d.darken)),
+        prepare=shapes_as(d.change_images(HELD_OUT, d.darken)),
     ),
     fault(
         "val_scaled_twice",
         "val prepared differently",
         NORMED,
         "splits_prepared_differently",
-        prepare=digits_as(d.change_pictures(HELD_OUT, d.to_unit_range)),
+        prepare=digits_as(d.change_images(HELD_OUT, d.to_unit_range)),
     ),
     fault(
         "val_colours_swapped",
@@ -319,8 +319,8 @@ PICTURES: list[Fault] = [
         VIT,
         "splits_prepared_differently",
         prepare=shapes_as(
-            d.change_pictures(("train",), lambda i: (i * [1.0, 0.7, 0.4]).astype("uint8")),
-            d.change_pictures(HELD_OUT, lambda i: (i * [0.4, 0.7, 1.0]).astype("uint8")),
+            d.change_images(("train",), lambda i: (i * [1.0, 0.7, 0.4]).astype("uint8")),
+            d.change_images(HELD_OUT, lambda i: (i * [0.4, 0.7, 1.0]).astype("uint8")),
         ),
     ),
     fault(
@@ -328,7 +328,7 @@ PICTURES: list[Fault] = [
         "val prepared differently",
         NORMED,
         "splits_prepared_differently",
-        prepare=digits_as(d.change_pictures(HELD_OUT, d.turn)),
+        prepare=digits_as(d.change_images(HELD_OUT, d.turn)),
     ),
     fault(
         "pictures_of_noise",

@@ -7,7 +7,7 @@ from pathlib import Path
 import damage as d
 from bases import CONV, DEEP, DIGITS, NORMED, PUZZLE, RESNET, SCANS, VIT_DIGITS, epochs
 from case import Control, control
-from pictures import shapes
+from images import shapes
 from written import Arrays, digits_as
 
 DIGITS_CONV = (*DIGITS, *CONV)
@@ -118,9 +118,9 @@ UNEVEN: list[Control] = [
     control(
         "grey_in_three_channels",
         (*NORMED, epochs(12)),
-        prepare=digits_as(d.change_pictures(d.ALL, lambda images: images.repeat(3, axis=-1))),
+        prepare=digits_as(d.change_images(d.ALL, lambda images: images.repeat(3, axis=-1))),
     ),
-    control("dark_pictures", CONV, prepare=digits_as(d.change_pictures(d.ALL, d.darken))),
+    control("dark_pictures", CONV, prepare=digits_as(d.change_images(d.ALL, d.darken))),
 ]
 
 HELD_BACK: list[Control] = [

@@ -17,7 +17,7 @@ from bases import (
     epochs,
 )
 from case import Control, control
-from pictures import shapes
+from images import shapes
 from written import Arrays, digits_as, shape_files_as
 
 DIGITS_CONV = (*DIGITS, *CONV)

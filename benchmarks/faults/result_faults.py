@@ -5,7 +5,7 @@ from __future__ import annotations
 import damage as d
 from bases import CONV, DEEP, DIGITS, NORMED, RESNET, VIT, epochs, with_part
 from case import Fault, fault
-from pictures import shapes
+from images import shapes
 from written import Arrays, digits_as, shapes_as
 
 DIGITS_CONV = (*DIGITS, *CONV)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from damage import Pictures, in_splits
-from pictures import Split, Splits
+from damage import Images, in_splits
+from images import Split, Splits
 from written import Damage, make
 
 Draw = Callable[[int, np.random.Generator], npt.NDArray[np.float64]]
@@ -23,8 +23,8 @@ def drawn(draw: Draw, num_classes: int, per_class: int, seed: int) -> Splits:
     splits = {}
     for name, share in SHARES.items():
         labels = rng.permutation(np.repeat(np.arange(num_classes), max(1, int(share * per_class))))
-        pictures = np.stack([draw(label, rng) for label in labels])
-        splits[name] = (pictures.clip(0, 255).astype(np.uint8), labels)
+        images = np.stack([draw(label, rng) for label in labels])
+        splits[name] = (images.clip(0, 255).astype(np.uint8), labels)
     return splits
 
 
@@ -50,11 +50,11 @@ def glyphs(letters: str = "ABCDEFGH", per_class: int = 60, size: int = 28) -> Sp
 
     def draw(label: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
         paper, ink = rng.integers(150, 256), rng.integers(0, 90)
-        picture = Image.new("L", (size, size), int(paper))
+        image = Image.new("L", (size, size), int(paper))
         font = ImageFont.load_default(int(size * rng.uniform(0.6, 0.85)))
         place = size / 2 + rng.uniform(-0.08, 0.08, 2) * size
-        ImageDraw.Draw(picture).text(tuple(place), letters[label], int(ink), font, anchor="mm")
-        turned = picture.rotate(rng.uniform(-8, 8), fillcolor=int(paper))
+        ImageDraw.Draw(image).text(tuple(place), letters[label], int(ink), font, anchor="mm")
+        turned = image.rotate(rng.uniform(-8, 8), fillcolor=int(paper))
         return (np.asarray(turned) + rng.normal(0, 6, (size, size)))[..., None]
 
     return drawn(draw, len(letters), per_class, 12)
@@ -70,12 +70,12 @@ def blobs(
     rows, columns = np.mgrid[:size, :size] / size
 
     def draw(label: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-        picture = np.full((size, size, 3), 110.0)
+        image = np.full((size, size, 3), 110.0)
         for place, colour in zip(places[label], colours[label], strict=True):
             down, across = place + rng.normal(0, jitter, 2)
             cloud = np.exp(-((rows - down) ** 2 + (columns - across) ** 2) / 0.03)
-            picture += cloud[..., None] * colour * rng.uniform(0.7, 1.2)
-        return picture + rng.normal(0, noise, picture.shape)
+            image += cloud[..., None] * colour * rng.uniform(0.7, 1.2)
+        return image + rng.normal(0, noise, image.shape)
 
     return drawn(draw, num_classes, per_class, 14)
 
@@ -157,7 +157,7 @@ def of(source: Callable[..., Splits], *damages: Damage, **options: object) -> Ke
 
 
 def sort_labels(names: Sequence[str]) -> Damage:
-    """The table was sorted by label, the pictures were not."""
+    """The table was sorted by label, the images were not."""
     return in_splits(names, lambda split, rng: (split[0], np.sort(split[1])))
 
 
@@ -177,7 +177,7 @@ def bury(names: Sequence[str]) -> Damage:
     return in_splits(names, change)
 
 
-def compress(images: Pictures) -> Pictures:
+def compress(images: Images) -> Images:
     """Saved as JPEG of middling quality, and read again."""
     from PIL import Image
 
@@ -189,25 +189,25 @@ def compress(images: Pictures) -> Pictures:
     return np.stack(result)
 
 
-def to_grey(images: Pictures) -> Pictures:
+def to_grey(images: Images) -> Images:
     """One reader opened them in grey, three times the same."""
     return images.mean(-1, keepdims=True).repeat(3, axis=-1).astype(np.uint8)
 
 
-def coarsen(images: Pictures) -> Pictures:
+def coarsen(images: Images) -> Images:
     """Made from thumbnails of a quarter of the size."""
     return images[:, ::4, ::4].repeat(4, axis=1).repeat(4, axis=2)
 
 
-def upside_down(images: Pictures) -> Pictures:
+def upside_down(images: Images) -> Images:
     return images[:, ::-1].copy()
 
 
-def brighten(images: Pictures) -> Pictures:
+def brighten(images: Images) -> Images:
     return (images.astype(int) + 90).clip(0, 255).astype(np.uint8)
 
 
-def with_alpha(images: Pictures) -> Pictures:
+def with_alpha(images: Images) -> Images:
     """Four channels, the last of which is 255 everywhere."""
     return np.concatenate([images, np.full_like(images[..., :1], 255)], axis=-1)
 
@@ -224,7 +224,7 @@ def whiten_some(share: float) -> Damage:
 
 
 def repeat_all(count: int, times: int) -> Damage:
-    """Few pictures of a class that were copied until there were enough."""
+    """Few images of a class that were copied until there were enough."""
 
     def change(split: Split, rng: np.random.Generator) -> Split:
         images, labels = split

@@ -158,7 +158,7 @@ COUNTS: list[Fault] = [
     ),
     unseen_fault(
         "four_pictures_copied_twentyfold",
-        "pictures repeated",
+        "images repeated",
         (*DILATED, epochs(15)),
         "repeated_images",
         "too_few_samples",
@@ -204,7 +204,7 @@ COUNTS: list[Fault] = [
 PICTURES: list[Fault] = [
     unseen_fault(
         "empty_pages",
-        "constant pictures",
+        "constant images",
         UNET,
         "constant_images",
         "repeated_images",
@@ -216,7 +216,7 @@ PICTURES: list[Fault] = [
         "constant channel",
         (*MLP, *sgd(0.02)),
         "constant_channel",
-        prepare=of(blobs, d.change_pictures(d.ALL, u.with_alpha)),
+        prepare=of(blobs, d.change_images(d.ALL, u.with_alpha)),
         at_least="info",
     ),
     unseen_fault(
@@ -269,28 +269,28 @@ PICTURES: list[Fault] = [
         "val prepared differently",
         (*MLP, *sgd(0.02)),
         "splits_prepared_differently",
-        prepare=of(blobs, d.change_pictures(d.HELD_OUT, u.to_grey)),
+        prepare=of(blobs, d.change_images(d.HELD_OUT, u.to_grey)),
     ),
     unseen_fault(
         "val_of_thumbnails",
         "val prepared differently",
         DILATED,
         "splits_prepared_differently",
-        prepare=of(gratings, d.change_pictures(d.HELD_OUT, u.coarsen)),
+        prepare=of(gratings, d.change_images(d.HELD_OUT, u.coarsen)),
     ),
     unseen_fault(
         "val_upside_down",
         "val prepared differently",
         UNET,
         "splits_prepared_differently",
-        prepare=of(glyphs, d.change_pictures(d.HELD_OUT, u.upside_down), letters="AFJLPRVY"),
+        prepare=of(glyphs, d.change_images(d.HELD_OUT, u.upside_down), letters="AFJLPRVY"),
     ),
     unseen_fault(
         "val_brighter",
         "val prepared differently",
         (*MLP, FULL),
         "splits_prepared_differently",
-        prepare=of(moons, d.change_pictures(d.HELD_OUT, u.brighten)),
+        prepare=of(moons, d.change_images(d.HELD_OUT, u.brighten)),
     ),
     unseen_fault(
         "cropped_to_the_margin",

@@ -15,7 +15,7 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid,
 
 
 class Mlp(nn.Module):
-    """Flattened pictures through equal layers, whose activation is a function."""
+    """Flattened images through equal layers, whose activation is a function."""
 
     def __init__(
         self, *, image_shape: Shape, num_outputs: int, width: int = 64, depth: int = 2,
@@ -34,7 +34,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.flaw == "centred_bytes":
-            x = (x - 127.5) / 127.5  # of pictures that are 0 to 1 already
+            x = (x - 127.5) / 127.5  # of images that are 0 to 1 already
         x = x.flatten(1)
         for layer in self.layers:
             x = layer(x)
@@ -152,7 +152,7 @@ class SmallUnet(nn.Module):
         self.flaw = flaw
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.flaw == "scaled":  # to the range of pictures of 0 to 255
+        if self.flaw == "scaled":  # to the range of images of 0 to 255
             x = x / 255.0
         first = F.relu(self.norms[0](self.enter(x)))
         deep = F.relu(self.norms[1](self.down(first)))
@@ -169,7 +169,7 @@ class SmallUnet(nn.Module):
 
 
 class RowsGru(nn.Module):
-    """Reads a picture row by row."""
+    """Reads a image row by row."""
 
     def __init__(
         self, *, image_shape: Shape, num_outputs: int, width: int = 48, flaw: str = ""

@@ -81,8 +81,8 @@ class Minima(Curve):
         return float(0.5 ** (fraction * 120))
 
 
-class PictureByPicture(nn.Module):
-    """Smoothed in numpy, one picture after the other, many times."""
+class ImageByImage(nn.Module):
+    """Smoothed in numpy, one image after the other, many times."""
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         result = []
@@ -95,7 +95,7 @@ class PictureByPicture(nn.Module):
 
 
 class Standardise(nn.Module):
-    """Each picture to its own mean and spread, which an empty page does not have."""
+    """Each image to its own mean and spread, which an empty page does not have."""
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         mean = images_BCHW.mean((1, 2, 3), keepdim=True)

@@ -305,7 +305,7 @@ RESULTS: list[Fault] = [
     unseen_fault(
         "smoothed_picture_by_picture",
         "data-bound",
-        (*MLP, epochs(4), "+augment.transforms.own={_target_: unseen_parts.PictureByPicture}"),
+        (*MLP, epochs(4), "+augment.transforms.own={_target_: unseen_parts.ImageByImage}"),
         "data_bound",
         prepare=MOONS,
     ),

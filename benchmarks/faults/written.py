@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pictures import SHAPES, Splits
+from images import SHAPES, Splits
 
 Damage = Callable[[Splits], Splits]
 
@@ -30,7 +30,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Folder:
-    """A `Prepare` that leaves pictures/SPLIT/CLASS/*.png."""
+    """A `Prepare` that leaves images/SPLIT/CLASS/*.png."""
 
     source: Callable[[], Splits]
     damages: Sequence[Damage] = ()
@@ -40,10 +40,10 @@ class Folder:
 
         for split, (images, labels) in make(self.source, self.damages).items():
             for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-                place = folder / "pictures" / split / SHAPES[label]
+                place = folder / "images" / split / SHAPES[label]
                 place.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(image.squeeze()).save(place / f"{number:04}.png")
-        return ["dataset=image_folder", "dataset.root=pictures", "dataset.cache_dir=cache"]
+        return ["dataset=image_folder", "dataset.root=images", "dataset.cache_dir=cache"]
 
 
 def make(source: Callable[[], Splits], damages: Sequence[Damage]) -> Splits:
@@ -55,20 +55,20 @@ def make(source: Callable[[], Splits], damages: Sequence[Damage]) -> Splits:
 
 def digits_as(*damages: Damage) -> Arrays:
     """The digits with these damages."""
-    from pictures import digits
+    from images import digits
 
     return Arrays(digits, damages)
 
 
 def shapes_as(*damages: Damage) -> Arrays:
     """The shapes with these damages."""
-    from pictures import shapes
+    from images import shapes
 
     return Arrays(shapes, damages)
 
 
 def shape_files_as(*damages: Damage) -> Folder:
-    """The shapes as picture files."""
-    from pictures import shapes
+    """The shapes as image files."""
+    from images import shapes
 
     return Folder(shapes, damages)

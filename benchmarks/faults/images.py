@@ -37,16 +37,16 @@ def digits() -> Splits:
 def shapes(
     counts: Mapping[str, int] = PER_CLASS, *, seed: int = 0, noise: float = 12.0, size: int = SIZE
 ) -> Splits:
-    """Pictures of one shape each, of any colour and anywhere, on a background of another."""
+    """Images of one shape each, of any colour and anywhere, on a background of another."""
     rng = np.random.default_rng(seed)
     return {name: _draw_split(count, size, noise, rng) for name, count in counts.items()}
 
 
 def _draw_split(count: int, size: int, noise: float, rng: np.random.Generator) -> Split:
     labels = rng.permutation(np.repeat(np.arange(len(SHAPES)), count))
-    pictures = np.stack([_draw(SHAPES[label], size, rng) for label in labels])
-    pictures = pictures + rng.normal(0, noise, pictures.shape)
-    return pictures.clip(0, 255).astype(np.uint8), labels
+    images = np.stack([_draw(SHAPES[label], size, rng) for label in labels])
+    images = images + rng.normal(0, noise, images.shape)
+    return images.clip(0, 255).astype(np.uint8), labels
 
 
 def _draw(shape: str, size: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -1,15 +1,15 @@
-"""An epoch of resnet18 and of a small net on pictures: expkit, a bare loop, and the usual one.
+"""An epoch of resnet18 and of a small net on images: expkit, a bare loop, and the usual one.
 
-Command         python benchmarks/pictures.py [--root FOLDER] [--model NAME] [--repeats N]
+Command         python benchmarks/image_folder.py [--root FOLDER] [--model NAME] [--repeats N]
                 [--report]
-                (without --root, 800 pictures of 128 x 128 are made: blobs on black, in two classes)
+                (without --root, 800 images of 128 x 128 are made: blobs on black, in two classes)
 Compares        expkit's `train_epochs` on `image_folder` with (1) a loop written by hand on the
                 same bytes, resident, channels last, bf16 where the hardware has it, fused Adam; and
                 (2) ImageFolder, DataLoader with 2 workers, fp32, NCHW, Adam, in a process of its
                 own. Once with timm's resnet18 on 128 x 128, once with larger_backbone on 64 x 64,
                 both in batches of 32. Pairs run in turns; a figure is the median of the ratios
 Figures         resnet18: at most 1.03 x the bare loop's seconds, at least 2.3 x faster than the
-                usual one; the small net: at least 5 x faster than the usual one; pictures that
+                usual one; the small net: at least 5 x faster than the usual one; images that
                 were decoded before are read again in 1 s at most
 """
 
@@ -37,21 +37,21 @@ NETS = (("resnet18", 128, 2.3, 1.03), ("larger_backbone", 64, 5.0, None))
 NUM_MADE, SIDE, BATCH_SIZE = 800, 128, 32
 
 
-def make_pictures(root: Path) -> None:
+def make_images(root: Path) -> None:
     """Blobs of noise on black, about as long to decode as photographs of single things."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:SIDE, :SIDE] - SIDE / 2
     for number in range(NUM_MADE):
         radius = rng.uniform(20, 45)
         blob = (rows**2 + columns**2 < radius**2)[..., None]
-        picture = (blob * rng.integers(60, 255, (SIDE, SIDE, 3))).astype(np.uint8)
+        image = (blob * rng.integers(60, 255, (SIDE, SIDE, 3))).astype(np.uint8)
         folder = root / "train" / ("even", "odd")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"{number:04d}.png")
+        Image.fromarray(image).save(folder / f"{number:04d}.png")
     for name in ("even", "odd"):  # something is held out, and plays no part
         folder = root / "val" / name
         folder.mkdir(parents=True)
-        Image.fromarray(picture).save(folder / "0.png")
+        Image.fromarray(image).save(folder / "0.png")
 
 
 def compare(
@@ -104,9 +104,9 @@ def main() -> None:
     device = DeviceChoice().open()
     print(device.reason)
     with tempfile.TemporaryDirectory() as folder:
-        root = arguments.root or Path(folder) / "pictures"
+        root = arguments.root or Path(folder) / "images"
         if arguments.root is None:
-            make_pictures(root)
+            make_images(root)
         cache = str(Path(folder) / "cache")
         for name, size, least, bare_bound in NETS:
             if arguments.model not in (None, name):
@@ -116,7 +116,7 @@ def main() -> None:
             started = time.perf_counter()
             dataset = source.read(silent)
             seconds = time.perf_counter() - started
-            bounds.hold(f"{name}: pictures read again, from the cache", [seconds], "s", bound=1)
+            bounds.hold(f"{name}: images read again, from the cache", [seconds], "s", bound=1)
             compare(
                 bounds,
                 name,

@@ -141,3 +141,20 @@ def test_known_digests_find_every_equal_picture(monkeypatch: pytest.MonkeyPatch)
     profile = profile_dataset(Dataset(splits, "unit", class_names=["a", "b"]), max_seconds=1.0)
     assert profile["splits"]["train"]["num_looked_at"] < 100
     assert [pair[1::2] for pair in profile["duplicates"]["across"]["pairs"]] == [["201", "100"]]
+
+
+def test_splits_of_black_images_alone_have_a_profile() -> None:
+    """Nothing is like anything where no image has structure, and the rest is still measured."""
+    rng = np.random.default_rng(0)
+    splits = {
+        name: Samples(
+            np.zeros((count, 24, 24, 3), np.uint8),
+            rng.permutation(np.arange(count) % 5),
+            [f"{name}_{i}" for i in range(count)],
+        )
+        for name, count in {"train": 100, "val": 40}.items()
+    }
+    profile = profile_dataset(Dataset(splits, "unit", class_names=list("abcde")))
+    assert profile["splits"]["train"]["num_distinct"] == 1
+    assert profile["splits"]["train"]["constant_channels"] == [0, 1, 2]
+    assert "neighbours" not in profile

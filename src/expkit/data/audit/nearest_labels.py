@@ -34,7 +34,10 @@ LEAST_STRENGTH = 1e-6  # of a component, to the strongest
 def classify_by_neighbours(
     stats: Mapping[str, ImageStats], num_classes: int
 ) -> dict[str, Any] | None:
-    """Votes of the nearest training images, by the view of the images that tells more."""
+    """Votes of the nearest training images, by the view of the images that tells more.
+
+    None where there are too few images, or all are the same.
+    """
     few = {
         name: spread_evenly(len(each.chosen), MOST_TRAINING if name == "train" else MOST_HELD_OUT)
         for name, each in stats.items()
@@ -51,7 +54,10 @@ def classify_by_neighbours(
             ("thumbnails", {name: _flat(stats[name], few[name]) for name in stats}),
             ("spectrum", {name: _spectrum(stats[name], few[name]) for name in stats}),
         )
+        if np.ptp(features["train"], axis=0).any()  # else no image is nearer than another
     ]
+    if not found:
+        return None
     best = max(found, key=lambda each: float(each["train"]["balanced_accuracy"]))
     suspects = np.array(best["train"].pop("suspects"), np.int64)
     best["suspects"] = stats["train"].names(few["train"][suspects])

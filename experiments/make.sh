@@ -53,4 +53,12 @@ if [ -n "$cherry" ]; then
     page cherry_small_conv
     page cherry_resnet18_scratch cherry_small_conv
     page cherry_small_two_stage cherry_small_conv
+    # the model leaves its run: the page holds each file against it
+    subject=$(latest cherry_resnet18_scratch)
+    for precision in fp32 int8; do
+        expkit export "$subject" --to "outputs/experiments/exported_$precision" \
+            --precision "$precision" || [ $? -eq 1 ]
+    done
+    expkit report "$subject" outputs/experiments/exported_{fp32,int8} \
+        --to experiments/cherry_resnet18_exported
 fi

@@ -20,6 +20,7 @@ from expkit.reports.compare.comparability import PREPARATION
 from expkit.reports.compare.table import answer
 from expkit.reports.notebook import comparison
 from expkit.reports.notebook.comparison import Pair, beside_others
+from expkit.reports.notebook.exports import exports_section
 from expkit.reports.notebook.index import Result, write_result
 from expkit.reports.plots.files import link_to
 from expkit.reports.run import summary_tables
@@ -155,6 +156,7 @@ def _page(pairs: Sequence[Pair], plots: Sequence[Path]) -> str:
         summary_tables.criteria_table(summary) if summary["criteria"] else "",
         *comparison.results(pairs),
         *members_section(summary),
+        *exports_section([run for run, _ in pairs]),
         *comparison.references(pairs),
         *_findings(summary),
         "## Stages",

@@ -120,7 +120,7 @@ class InitialLoss(Rule):
     largest_factor: Annotated[float, Gt(0)] = 10.0
     lost_epochs: Annotated[int, Ge(1)] = 2
     first_epoch: Annotated[float, Gt(1)] = 1.5
-    # A head drawn a hundred times too large bursts to 4.5 times its start, a rate far too high to 10.
+    # A head drawn a hundredfold bursts to 4.5 times its start, with far too high a rate to 10.
     burst: Annotated[float, Gt(1)] = 8.0
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_dataset, as_loss, refuse_listed_weights, wrong_part
 from expkit.runner.evaluation_data import adopt_metadata, look_for_leaks, read_other_data
 from expkit.runner.part_types import LossSource
+from expkit.runner.sealed_test import TEST, seal, without_test
 from expkit.runner.stated_criteria import check_criteria
 from expkit.runner.unlabelled_images import read_unlabelled
 
@@ -47,7 +49,10 @@ def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> Loade
     if config.evaluates is None:
         dataset = _read_dataset(config.dataset, config.trust, on_progress)
         check_dataset(dataset)
-        metadata = collect_metadata(dataset, config)
+        sealed = None
+        if config.dataset.get("sealed"):
+            dataset, sealed = seal(dataset)
+        metadata = replace(collect_metadata(dataset, config), sealed=sealed)
         _check_held_out(metadata)
     else:
         dataset, metadata = _read_evaluation(config, on_progress)
@@ -88,6 +93,9 @@ def _read_evaluation(
     run = Run(Path(config.evaluates)).trained
     read = partial(_read_dataset, trusted=config.trust, on_progress=on_progress)
     dataset = read_other_data(config, run, read)
+    if config.dataset.get("sealed") and TEST in dataset.splits:
+        note = f"test stays sealed: expkit unseal {shlex.quote(run.name)} looks at it"
+        dataset = replace(without_test(dataset), remarks=[*dataset.remarks, note])
     leaks = look_for_leaks(dataset, config, run, read)
     return dataset, adopt_metadata(collect_metadata(dataset, config), run, leaks)
 

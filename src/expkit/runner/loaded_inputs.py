@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -92,12 +91,12 @@ def _read_evaluation(
     assert config.evaluates is not None, "it is an evaluation's"
     run = Run(Path(config.evaluates)).trained
     read = partial(_read_dataset, trusted=config.trust, on_progress=on_progress)
-    dataset = read_other_data(config, run, read)
+    dataset, sealed = read_other_data(config, run, read), None
     if config.dataset.get("sealed") and TEST in dataset.splits:
-        note = f"test stays sealed: expkit unseal {shlex.quote(run.name)} looks at it"
-        dataset = replace(without_test(dataset), remarks=[*dataset.remarks, note])
+        dataset, sealed = without_test(dataset), run.dataset_as_read.sealed
     leaks = look_for_leaks(dataset, config, run, read)
-    return dataset, adopt_metadata(collect_metadata(dataset, config), run, leaks)
+    metadata = adopt_metadata(collect_metadata(dataset, config), run, leaks)
+    return dataset, replace(metadata, sealed=sealed)
 
 
 def _check_held_out(metadata: DatasetMetadata) -> None:

@@ -269,7 +269,7 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
 
 def refuse_other_data(run: Run, metadata: DatasetMetadata) -> None:
     """Refuse to go on with other data than the run began with, or with classes of other names."""
-    before, now = _fingerprints(run.dataset), _fingerprints(metadata)
+    before, now = run.dataset.fingerprints, metadata.fingerprints
     is_renamed = run.dataset_as_read.class_names != metadata.class_names
     if before != now or is_renamed:
         changed = [name for name in before if before[name] != now.get(name)]
@@ -279,10 +279,3 @@ def refuse_other_data(run: Run, metadata: DatasetMetadata) -> None:
             or "splits",
             fix="bring the data back, or start a new run: expkit train ...",
         )
-
-
-def _fingerprints(metadata: DatasetMetadata) -> dict[str, str]:
-    """Those of all splits, also of one that is sealed."""
-    found = {name: split.fingerprint for name, split in metadata.splits.items()}
-    sealed = metadata.sealed
-    return found if sealed is None else {**found, sealed.split: sealed.fingerprint}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,18 +67,15 @@ def count_look(dataset: Dataset, evaluated: Run | None, run: Path) -> TestLook |
     if (known := TestLook.read(run)) is not None:
         return known
     identity = identity_of(dataset, dataset.splits[TEST])
-    for outputs in _places(evaluated, run):
+    sealed = None if evaluated is None else evaluated.dataset_as_read.sealed
+    places = [run.parent] if evaluated is None else [evaluated.path.resolve().parent, run.parent]
+    for outputs in places:
         ledger = TestLedger.of(outputs, identity)
-        if ledger.exists:
-            with explain_disk_errors(outputs):
+        with explain_disk_errors(outputs):
+            if sealed is not None and sealed.identity == identity:
+                ledger.seal(run.name)  # also where somebody has removed it
+            if ledger.exists:
                 look = TestLook(TEST, identity, ledger.count_look(run.name))
                 look.write(run)
-            return look
+                return look
     return None
-
-
-def _places(evaluated: Run | None, run: Path) -> Iterator[Path]:
-    """Where a ledger may lie: beside the run whose weights are evaluated, and beside this one."""
-    if evaluated is not None:
-        yield evaluated.path.resolve().parent
-    yield run.parent

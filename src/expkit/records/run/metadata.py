@@ -146,6 +146,13 @@ class DatasetMetadata:
         return tuple(f"{split}/{name}" for split in splits for name in names)
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        """Those of all splits, also of one that is sealed."""
+        found = {name: split.fingerprint for name, split in self.splits.items()}
+        sealed = self.sealed
+        return found if sealed is None else {**found, sealed.split: sealed.fingerprint}
+
+    @property
     def num_classes(self) -> int | None:
         return None if self.class_names is None else len(self.class_names)
 

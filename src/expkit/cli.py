@@ -31,7 +31,17 @@ or of your own code, 130 interrupted
 EXPKIT_TRACEBACK=1 shows where in the code an error arose"""
 
 EXIT_WRONG_REQUEST = 2
-LOADS_TORCH = ("train", "resume", "evaluate", "ensemble", "export", "predict", "latency", "parity")
+LOADS_TORCH = (
+    "train",
+    "resume",
+    "evaluate",
+    "unseal",
+    "ensemble",
+    "export",
+    "predict",
+    "latency",
+    "parity",
+)
 QUICK_FLAGS = ("-h", "--help", "--cfg", "-c", "--info", "-i", "--hydra-help")
 EXIT_FAULT = 70  # as sysexits has it: EX_SOFTWARE
 EXIT_INTERRUPTED = 130

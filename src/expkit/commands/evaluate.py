@@ -27,7 +27,7 @@ CHANGEABLE = ("dataset", "criteria", "device")
 SPLITTING = frozenset({"val_fraction", "test_fraction", "fraction", "fold", "num_folds"})
 READING = frozenset({"normalize", "cache_dir", "memory_fraction", "on_error", "allow_missing"})
 DECODING = frozenset({"size", "crop_fraction", "resize", "interpolation", "channels"})
-OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit"}
+OF_THE_SAME_DATA = SPLITTING | READING | DECODING | {"split_seed", "limit", "sealed"}
 EXPORTED_MODEL = "expkit.models.exported.ExportedModel"
 DESCRIPTION = (
     "Predict every sample of a dataset with a run's model; the predictions become a run folder of "
@@ -143,7 +143,8 @@ def _as_other_data(
     known = {} if signature is None else signature.parameters
     typed = {word.lstrip("+~").partition("=")[0].removeprefix("dataset.") for word in overrides}
     given: dict[str, Any] = {"evaluate_only": not typed & SPLITTING}
-    given |= {"fold": None, "fraction": 1.0, "limit": None}  # they were chosen for the training
+    # they were chosen for the training
+    given |= {"fold": None, "fraction": 1.0, "limit": None, "sealed": False}
     if known.keys() & DECODING and run.dataset_as_read.image_shape[0] in (1, 3):
         given |= decoding_of(run.dataset_as_read).to_json()
     return {**dataset, **{k: v for k, v in given.items() if k in known and k not in typed}}

@@ -10,6 +10,7 @@ from expkit.metrics.calibration import calibration_error
 from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.intervals import Interval, wilson
 from expkit.metrics.log_loss import log_losses
+from expkit.metrics.mcnemar import LEVEL
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import rank_metrics
 from expkit.metrics.selective_prediction import risk_coverages
@@ -115,7 +116,7 @@ class ClassFigures:
     recall_interval: Interval | None
 
 
-def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
+def measure_each_class(predictions: ClassPredictions, level: float = LEVEL) -> list[ClassFigures]:
     """Recall and precision are fractions of samples and have Wilson's interval; F1 is none."""
     counts = ClassCounter.of(predictions).count()
     columns = zip(
@@ -135,8 +136,8 @@ def measure_each_class(predictions: ClassPredictions) -> list[ClassFigures]:
             float(precision),
             float(recall),
             float(f1),
-            wilson(right, predicted),
-            wilson(right, true),
+            wilson(right, predicted, level),
+            wilson(right, true, level),
         )
         for name, right, predicted, true, precision, recall, f1 in columns
     ]

@@ -1,10 +1,13 @@
-"""95 % confidence intervals of figures, by the number of samples."""
+"""Confidence intervals of figures, by the number of samples: of 95 %, where no level is given."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
+
+from expkit.metrics.mcnemar import LEVEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float]
 
-Z = 1.959964  # of the normal distribution, 2.5 % on either side
+Z = 1.959964  # of the normal distribution, half of that on either side
 SEED = 0
 MAX_RESAMPLES, MIN_RESAMPLES = 1000, 200
 MAX_WEIGHTS = 10_000_000  # resamples x samples: about 0.3 s
 WEIGHTS_AT_ONCE = 1_000_000
 
 
-def wilson(count: float, total: float) -> Interval | None:
+def wilson(count: float, total: float, level: float = LEVEL) -> Interval | None:
     """Bound a fraction of samples, everywhere in expkit; None of nothing.
 
     Wilson 1927: it keeps inside 0 and 1, and says something also where all were right. On average
@@ -32,9 +35,10 @@ def wilson(count: float, total: float) -> Interval | None:
     if total <= 0:
         return None
     fraction = count / total
-    scale = 1 + Z**2 / total
-    middle = (fraction + Z**2 / (2 * total)) / scale
-    half = Z * math.sqrt(fraction * (1 - fraction) / total + Z**2 / (4 * total**2)) / scale
+    z = Z if level == LEVEL else statistics.NormalDist().inv_cdf(1 - level / 2)
+    scale = 1 + z**2 / total
+    middle = (fraction + z**2 / (2 * total)) / scale
+    half = z * math.sqrt(fraction * (1 - fraction) / total + z**2 / (4 * total**2)) / scale
     # the ends are exact there, and rounding would leave them off by 1e-17
     low = 0.0 if count == 0 else middle - half
     high = 1.0 if count == total else middle + half
@@ -67,14 +71,14 @@ def resample(num_samples: int, statistic: Statistic, *, cost: int = 1) -> dict[s
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def percentiles(values: Floats) -> Interval | None:
+def percentiles(values: Floats, level: float = LEVEL) -> Interval | None:
     """Return the interval of the finite ones; None where they are too few, or all the same."""
     import numpy as np
 
     finite = values[np.isfinite(values)]
     if len(finite) < MIN_RESAMPLES:
         return None
-    low, high = np.percentile(finite, [2.5, 97.5])
+    low, high = np.percentile(finite, [100 * level / 2, 100 - 100 * level / 2])
     return (float(low), float(high)) if low < high else None
 
 

@@ -1,4 +1,4 @@
-"""The 95 % intervals of all of a split's figures: fractions by Wilson, the rest by resampling."""
+"""The intervals of all of a split's figures: fractions by Wilson, the rest by resampling."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from expkit.metrics.class_counts import ClassCounter
 from expkit.metrics.classification import losses_of
 from expkit.metrics.intervals import Interval, percentiles, resample, wilson
+from expkit.metrics.mcnemar import LEVEL
 from expkit.metrics.names import MAX_RANKED_CLASSES
 from expkit.metrics.predictions import ClassPredictions
 from expkit.metrics.ranking import Ranker, one_vs_rest
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
-def intervals_of(predictions: Predictions) -> dict[str, Interval]:
+def intervals_of(predictions: Predictions, level: float = LEVEL) -> dict[str, Interval]:
     """By metric; one that cannot be known, or not in good time, is left out.
 
     The calibration error has none: every resample is less calibrated than the whole.
     """
-    found = {name: percentiles(values) for name, values in _resampled(predictions).items()}
+    found = {name: percentiles(each, level) for name, each in _resampled(predictions).items()}
     if isinstance(predictions, ClassPredictions):
-        found |= _of_fractions(predictions)
+        found |= _of_fractions(predictions, level)
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
@@ -38,10 +39,10 @@ def _resampled(predictions: Predictions) -> dict[str, Floats]:
     return _means(predictions) | _areas(predictions)
 
 
-def _of_fractions(predictions: ClassPredictions) -> dict[str, Interval | None]:
+def _of_fractions(predictions: ClassPredictions, level: float) -> dict[str, Interval | None]:
     num_samples = len(predictions.targets)
     return {
-        name: wilson(int((predictions.ranks < best).sum()), num_samples)
+        name: wilson(int((predictions.ranks < best).sum()), num_samples, level)
         for name, best in _bests(predictions).items()
     }
 

@@ -73,6 +73,16 @@ def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
     """Sentences on what the metrics of the judged split hide: maybes, and a decisive sample."""
     split = summary["judged_split"]
     sentences = []
+    if sealed := summary.get("sealed"):
+        sentences.append(f"test, {sealed['num_samples']} samples, is sealed: expkit unseal RUN")
+    if look := summary.get("test_look"):
+        sentences.append(
+            f"look {look['number']} at a test set that was sealed: each interval is of "
+            f"{interval_percent(summary, look['split'])}, so that those of all {look['number']} "
+            "looks hold at 95 % together (Bonferroni)"
+            if look["number"] > 1
+            else "the first look at a test set that was sealed"
+        )
     if (temperature := summary.get("temperature")) is not None:
         sentences.append(f"probabilities at temperature {temperature:.4g}")
     if tta := summary.get("tta"):
@@ -85,6 +95,13 @@ def beside_metrics(summary: Mapping[str, Any]) -> list[str]:
             f"of it (-ln p = {decisive['loss']:.4g}); without it {decisive['without']:.4g}"
         )
     return sentences
+
+
+def interval_percent(summary: Mapping[str, Any], split: str) -> str:
+    """How much an interval of a split covers: `95 %`, and more after some looks at a test set."""
+    look = summary.get("test_look")
+    number = look["number"] if look and look["split"] == split else 1
+    return f"{100 - 100 * LEVEL / number:.4g} %"
 
 
 def _tta(tta: Mapping[str, Any]) -> str:

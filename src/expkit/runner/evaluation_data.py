@@ -53,7 +53,7 @@ def adopt_metadata(metadata: DatasetMetadata, run: Run, leaks: Leaks) -> Dataset
         unsuitable_views={**trained.unsuitable_views, **metadata.unsuitable_views},
         trained_by=TrainedBy(
             run=run.name,
-            fingerprints={name: split.fingerprint for name, split in trained.splits.items()},
+            fingerprints=trained.fingerprints,
             monitored=trained.monitored_split,
             leaks=leaks,
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from expkit.records.run.reader import Run
 from expkit.runner.custom_parts import as_dataset, as_loss, refuse_listed_weights, wrong_part
 from expkit.runner.evaluation_data import adopt_metadata, look_for_leaks, read_other_data
 from expkit.runner.part_types import LossSource
+from expkit.runner.sealed_test import TEST, seal, without_test
 from expkit.runner.stated_criteria import check_criteria
 from expkit.runner.unlabelled_images import read_unlabelled
 
@@ -47,7 +48,10 @@ def load_inputs(config: Config, on_progress: ProgressCallback = silent) -> Loade
     if config.evaluates is None:
         dataset = _read_dataset(config.dataset, config.trust, on_progress)
         check_dataset(dataset)
-        metadata = collect_metadata(dataset, config)
+        sealed = None
+        if config.dataset.get("sealed"):
+            dataset, sealed = seal(dataset)
+        metadata = replace(collect_metadata(dataset, config), sealed=sealed)
         _check_held_out(metadata)
     else:
         dataset, metadata = _read_evaluation(config, on_progress)
@@ -87,9 +91,12 @@ def _read_evaluation(
     assert config.evaluates is not None, "it is an evaluation's"
     run = Run(Path(config.evaluates)).trained
     read = partial(_read_dataset, trusted=config.trust, on_progress=on_progress)
-    dataset = read_other_data(config, run, read)
+    dataset, sealed = read_other_data(config, run, read), None
+    if config.dataset.get("sealed") and TEST in dataset.splits:
+        dataset, sealed = without_test(dataset), run.dataset_as_read.sealed
     leaks = look_for_leaks(dataset, config, run, read)
-    return dataset, adopt_metadata(collect_metadata(dataset, config), run, leaks)
+    metadata = adopt_metadata(collect_metadata(dataset, config), run, leaks)
+    return dataset, replace(metadata, sealed=sealed)
 
 
 def _check_held_out(metadata: DatasetMetadata) -> None:

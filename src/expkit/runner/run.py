@@ -122,6 +122,7 @@ def make_folder(
 ) -> RunFolder:
     """The run folder with everything that was known before the first step."""
     from expkit.runner.loaded_inputs import encode_images
+    from expkit.runner.sealed_test import begin_ledger
     from expkit.runner.unlabelled_images import describe_unlabelled
 
     plain = config.to_plain()
@@ -148,7 +149,10 @@ def make_folder(
         **encode_images(parts.inputs.dataset, parts.metadata),
     }
     name = name_folder(config.name, time.time(), os.environ)
-    return RunFolder.create(Path(config.output_dir), name, files)
+    folder = RunFolder.create(Path(config.output_dir), name, files)
+    if parts.metadata.sealed is not None:
+        begin_ledger(parts.metadata.sealed, folder.path)
+    return folder
 
 
 def hash_text(text: str) -> str:
@@ -265,8 +269,7 @@ def _explain_full_disk(folder: RunFolder) -> Iterator[None]:
 
 def refuse_other_data(run: Run, metadata: DatasetMetadata) -> None:
     """Refuse to go on with other data than the run began with, or with classes of other names."""
-    before = {name: split.fingerprint for name, split in run.dataset.splits.items()}
-    now = {name: split.fingerprint for name, split in metadata.splits.items()}
+    before, now = run.dataset.fingerprints, metadata.fingerprints
     is_renamed = run.dataset_as_read.class_names != metadata.class_names
     if before != now or is_renamed:
         changed = [name for name in before if before[name] != now.get(name)]

@@ -14,6 +14,7 @@ COMMANDS = {
     "calibrate": "make a run's probabilities as sure as they are right, and confirm that",
     "threshold": "choose a class's cut-off, with a maybe, and confirm it on other samples",
     "evaluate": "a run's model on any data that fits it",
+    "unseal": "look at a sealed test set once more, which is counted over all runs",
     "ensemble": "several runs' models as one, and what that gains over the best of them",
     "export": "a run's model as a file of its own, proved to predict what the run does",
     "predict": "what a run's model predicts for new images",

@@ -35,6 +35,7 @@ class Selection:
     fold: Annotated[int, Ge(0)] | None = None
     num_folds: Annotated[int, Ge(2)] = 5
     evaluate_only: bool = False  # nothing is held out of it: no sample of it is trained on
+    sealed: bool = False  # test is kept from the run: `expkit unseal` looks at it, and counts that
 
     def __post_init__(self) -> None:
         if self.val_fraction + self.test_fraction >= 1:

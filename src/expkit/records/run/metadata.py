@@ -44,6 +44,16 @@ class SplitMetadata:
 
 
 @dataclass(frozen=True)
+class SealedSplit:
+    """The test set that this run was not given: `expkit unseal` looks at it, and counts that."""
+
+    num_samples: Positive
+    fingerprint: str
+    identity: str  # the ledger of looks has it for a name
+    split: Literal["test"] = "test"
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where the samples of a split lie in one image that was cut into a grid of cells."""
 
@@ -114,6 +124,7 @@ class DatasetMetadata:
     trained_by: TrainedBy | None = None  # another run, whose weights are evaluated here
     # views for test-time augmentation that are no such images, each with the reason
     unsuitable_views: Mapping[str, str] = field(default_factory=dict)
+    sealed: SealedSplit | None = None
 
     @property
     def judged_split(self) -> str:
@@ -133,6 +144,13 @@ class DatasetMetadata:
             names += ["accuracy", *(["top5_accuracy"] if has_top5(self.num_classes) else [])]
         splits = dict.fromkeys(["train", self.monitored_split])
         return tuple(f"{split}/{name}" for split in splits for name in names)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Those of all splits, also of one that is sealed."""
+        found = {name: split.fingerprint for name, split in self.splits.items()}
+        sealed = self.sealed
+        return found if sealed is None else {**found, sealed.split: sealed.fingerprint}
 
     @property
     def num_classes(self) -> int | None:
@@ -211,8 +229,9 @@ class DatasetMetadata:
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
-        if not self.unsuitable_views:
-            del record["unsuitable_views"]
+        for name in ("unsuitable_views", "sealed"):
+            if not record[name]:
+                del record[name]
         return record
 
     @classmethod
@@ -244,6 +263,7 @@ class DatasetMetadata:
             preprocessing=record.get("preprocessing", {}),
             trained_by=_trained_by(record["trained_by"]) if record.get("trained_by") else None,
             unsuitable_views=record.get("unsuitable_views", {}),
+            sealed=SealedSplit(**record["sealed"]) if record.get("sealed") else None,
         )
 
 

@@ -42,6 +42,7 @@ from expkit.records.run.schema import (
     is_epoch,
     is_signal,
 )
+from expkit.records.run.test_look import TestLook
 from expkit.records.run.writer import is_locked
 from expkit.records.safe_open import is_file, list_inside, read_file
 from expkit.records.typed_values import ShapeError, check_shape
@@ -216,6 +217,11 @@ class Run:
     def ensemble(self) -> EnsembleRecord | None:
         """The members whose weights were put together here; None of a run that trained."""
         return read_ensemble(self.path)
+
+    @functools.cached_property
+    def test_look(self) -> TestLook | None:
+        """The how-manieth look at a sealed test set this is; None of one that never was."""
+        return TestLook.read(self.path)
 
     def member_predictions(self, place: int) -> Mapping[str, Predictions]:
         """The predictions of a member of the ensemble, by split; empty where none were kept."""

@@ -15,6 +15,7 @@ from expkit.metrics.classification import (
     most_predicted,
 )
 from expkit.metrics.intervals import Interval, wilson
+from expkit.metrics.mcnemar import LEVEL
 from expkit.metrics.names import Measure
 from expkit.metrics.predictions import ClassPredictions, Predictions
 from expkit.metrics.resampling import intervals_of
@@ -40,19 +41,21 @@ class Measured:
     intervals: Mapping[str, Interval]
     classes: Sequence[ClassFigures]
     most_predicted: tuple[str, int] | None = None  # the class, and how many predictions
+    level: float = LEVEL  # that each interval leaves out
 
     @classmethod
-    def of(cls, predictions: Predictions) -> Measured:
+    def of(cls, predictions: Predictions, level: float = LEVEL) -> Measured:
         classes: list[ClassFigures] = []
         most = None
         if isinstance(predictions, ClassPredictions):
-            classes, most = measure_each_class(predictions), most_predicted(predictions)
+            classes, most = measure_each_class(predictions, level), most_predicted(predictions)
         return cls(
             num_samples=len(predictions.samples),
             figures=measure(predictions),
-            intervals=intervals_of(predictions),
+            intervals=intervals_of(predictions, level),
             classes=classes,
             most_predicted=most,
+            level=level,
         )
 
     def look_up(self, metric: str, *, upward: bool = True) -> Figure:
@@ -63,7 +66,7 @@ class Measured:
         wanted = Measure.parse(metric)
         if wanted.metric == "max_predicted_fraction" and self.most_predicted is not None:
             name, count = self.most_predicted
-            ends = wilson(count, self.num_samples)
+            ends = wilson(count, self.num_samples, self.level)
             return Figure(count / self.num_samples, ends, self.num_samples, name)
         if wanted.class_name is None:
             return Figure(self.figures.get(metric), self.intervals.get(metric), self.num_samples)

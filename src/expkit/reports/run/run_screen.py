@@ -95,7 +95,8 @@ def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     if not metrics:
         return _last_figures(summary)
     intervals = summary["intervals"][summary["judged_split"]]
-    known = " (95 % intervals)" if intervals else ""
+    covered = formatting.interval_percent(summary, summary["judged_split"])
+    known = f" ({covered} intervals)" if intervals else ""
     lines = labelled("metrics", f"{summary['judged_on']}{known}")
     asked = {criterion["metric"] for criterion in summary["criteria"]}
     main = {name for name in MAIN_METRICS if formatting.is_worth_showing(name, summary)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 from expkit.diagnosis.finding import Finding
-from expkit.records.typed_values import Count, Finite, Seconds, check_shape
+from expkit.records.typed_values import Count, Finite, Positive, Seconds, check_shape
 from expkit.reports.run.ensemble import StoredEnsemble
 
 
@@ -88,6 +88,19 @@ class StoredTta(TypedDict, total=False):
     p: Finite
 
 
+class StoredLook(TypedDict):
+    """The how-manieth look at a sealed test set this is."""
+
+    split: str
+    number: Positive
+
+
+class StoredSealed(TypedDict):
+    """The test set that waits for `expkit unseal`."""
+
+    num_samples: Count
+
+
 class StoredLevels(TypedDict):
     """The figures of nets that know nothing."""
 
@@ -110,6 +123,8 @@ class StoredSummary(TypedDict, total=False):
     progress: StoredProgress | None
     temperature: Finite
     tta: StoredTta
+    sealed: StoredSealed
+    test_look: StoredLook
     levels: StoredLevels
     metrics: Mapping[str, Mapping[str, Finite | None]]
     intervals: Mapping[str, Mapping[str, tuple[Finite, Finite]]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -42,7 +43,13 @@ def summarize(run: Run) -> Summary:
     """The content of summary.json; a number that is not finite becomes null, as JSON has none."""
     metadata = run.dataset
     stated = criteria_of(run)
-    measured = {split: Measured.of(predictions) for split, predictions in run.predictions.items()}
+    look = run.test_look
+    measured = {
+        split: Measured.of(predictions, look.level)
+        if look is not None and split == look.split
+        else Measured.of(predictions)
+        for split, predictions in run.predictions.items()
+    }
     measured = with_asked(run, measured, stated)
     metrics = {split: found.figures for split, found in measured.items()}
     stages = _stages(run)
@@ -80,6 +87,7 @@ def summarize(run: Run) -> Summary:
             split: {name: curve.to_json() for name, curve in risk_coverages(predictions).items()}
             for split, predictions in run.predictions.items()
         },
+        **_sealed(run),
         **manner_of(run),
         **_ensemble(run),
         "criteria": criteria,
@@ -102,6 +110,13 @@ def _levels(run: Run, stated: Sequence[Criterion]) -> dict[str, dict[str, float 
         "chance": _finite({**chance_levels(judged), **chance}),
         "constant": _finite({**constant_levels(judged), **constant}),
     }
+
+
+def _sealed(run: Run) -> dict[str, Any]:
+    """What is known of a sealed test set: that it waits, or the how-manieth look this is."""
+    sealed, look = run.dataset.sealed, run.test_look
+    waiting = {} if sealed is None else {"sealed": {"num_samples": sealed.num_samples}}
+    return waiting if look is None else {**waiting, "test_look": asdict(look)}
 
 
 def _ensemble(run: Run) -> dict[str, Any]:
@@ -129,13 +144,19 @@ def _is_epoch_chosen(run: Run) -> bool:
 def all_passed(summary: Mapping[str, Any]) -> bool:
     """Tell whether a run may exit with 0: every stage passed, which an unfinished run's have not.
 
-    Criteria that nothing could measure do not count against a procedure without an evaluation;
-    where there was one, a criterion left open is no success.
+    Criteria that nothing could measure do not count against a procedure without an evaluation,
+    nor those on a sealed test set; else a criterion left open is no success.
     """
     open_is_fine = not summary["metrics"]
+    criteria = [c for c in summary["criteria"] if not waits_for_test(c, summary)]
     return all(stage["passed"] for stage in summary["stages"]) and all(
-        c["met"] or (c["met"] is None and open_is_fine) for c in summary["criteria"]
+        c["met"] or (c["met"] is None and open_is_fine) for c in criteria
     )
+
+
+def waits_for_test(criterion: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Tell whether a criterion is judged once its test set is unsealed."""
+    return criterion["split"] == "test" and bool(summary.get("sealed"))
 
 
 def _finite(figures: Mapping[str, float] | None) -> dict[str, float | None]:
@@ -247,7 +268,9 @@ def _verdict(
         return "not judged", "criteria not measured: the procedure has no evaluation"
     open_ = [asked(c) for c in criteria if c["met"] is None]
     if open_:
-        return "not judged", f"not measured: {', '.join(open_)}"
+        waits = run.dataset.sealed is not None
+        why = f"; test is sealed: expkit unseal {shlex.quote(run.name)}" if waits else ""
+        return "not judged", f"not measured: {', '.join(open_)}{why}"
     num_met = sum(c["met"] for c in criteria)
     verdict = "met" if num_met == len(criteria) and failed is None else "not met"
     return verdict, f"{num_met} of {len(criteria)} criteria met"

@@ -55,7 +55,8 @@ def metrics_table(summary: Summary) -> str:
         )
         for name in names
     ]
-    interval = "95 % interval" if len(splits) == 1 else f"95 % interval ({judged})"
+    covered = formatting.interval_percent(summary, judged)
+    interval = f"{covered} interval" + ("" if len(splits) == 1 else f" ({judged})")
     return Table(("metric", *splits, interval, *formatting.level_names(summary)), rows).markdown()
 
 

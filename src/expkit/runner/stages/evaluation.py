@@ -22,6 +22,7 @@ from expkit.records.run.predictions import PLAIN
 from expkit.runner.components import Parts, Stage
 from expkit.runner.relabelling import labels_of_weights, relabel
 from expkit.runner.restoring import load_run_weights
+from expkit.runner.sealed_test import count_look
 from expkit.runner.session import Session
 from expkit.runner.stages import arguments
 from expkit.runner.stages.combination import Combination
@@ -91,6 +92,9 @@ class Evaluation(arguments.Evaluation):
         parts = session.parts
         if parts.evaluated is not None:
             session.diagnosis.check()  # training samples among them are reported first
+        look = count_look(parts.inputs.dataset, parts.evaluated, session.folder.path)
+        if look is not None:
+            session.display.say(f"note    look {look.number} at this sealed test set")
         model = session.new_model()
         epoch = self._load(session, model)
         predictor = as_predictor(model, self.temperature, self.tta)

@@ -1,0 +1,50 @@
+"""expkit unseal: look at a sealed test set with a run's model, and count that look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from expkit.commands import evaluate
+from expkit.errors import UserError
+from expkit.records.run.find_run import find_run
+from expkit.records.run.metadata import SealedSplit
+from expkit.records.run.reader import Run
+from expkit.records.test_ledger import TestLedger
+from expkit.terminal.arguments import Parser
+
+MAX_SHOWN = 5  # looks, the last ones
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser(
+        "expkit unseal",
+        description="Evaluate a run on the test set that dataset.sealed=true has kept from it, "
+        "by the run's own criteria. Each look is counted, over all runs, and widens the intervals.",
+    )
+    parser.add_argument("run", help="a path, a unique part of a run's name, or last")
+    parser.add_argument(
+        "--looks", action="store_true", help="only say who has looked at this test set so far"
+    )
+    arguments = parser.parse_args(words)
+    run = find_run(arguments.run)
+    sealed = run.trained.dataset_as_read.sealed
+    if sealed is None:
+        raise UserError(
+            f"the test set of '{run.name}' is not sealed",
+            where="dataset.sealed=false",
+            fix="expkit evaluate RUN   (or seal it from the start: expkit train ... "
+            "dataset.sealed=true)",
+        )
+    print("\n".join(_looks(run.trained, sealed)))
+    if arguments.looks:
+        return 0
+    name = f"--name={run.trained.config['name']}_unsealed"
+    return evaluate.main([arguments.run, "dataset.sealed=false", name])
+
+
+def _looks(run: Run, sealed: SealedSplit) -> list[str]:
+    """Who has looked before."""
+    ledger = TestLedger.of(run.path.resolve().parent, sealed.identity)
+    looks = ledger.looks() if ledger.exists else []
+    head = f"test    {sealed.num_samples} samples, sealed; looked at {len(looks)} times so far"
+    return [head, *(f"        {look['time']}  {look['run']}" for look in looks[-MAX_SHOWN:])]

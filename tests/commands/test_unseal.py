@@ -1,0 +1,80 @@
+"""A sealed test set is given to no run, and each look at it is counted and paid for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from running_expkit import Expkit
+
+from expkit.metrics.intervals import wilson
+from expkit.records.run.find_run import list_runs
+from expkit.records.run.reader import Run
+
+SEALED = (
+    *("dataset=digits", "dataset.sealed=true", "procedure=full", "procedure.train.max_epochs=2"),
+    *("device.precision=fp32", "device.threads=1", "criteria=none"),
+)
+
+
+def last_run() -> Run:
+    return Run(list_runs(Path("outputs"))[-1])
+
+
+@pytest.mark.slow
+def test_only_unsealing_looks_at_the_test_set(run_here: Expkit) -> None:
+    """Trained, evaluated again, unsealed twice: the looks are two, the second's interval wider."""
+    done = run_here("train", *SEALED, "++criteria.test/accuracy='> 0.05'", "name=mine")
+    assert done.code == 0, done.err  # a criterion that waits is no failure
+    trained = last_run()
+    assert trained.dataset.splits.keys() == trained.predictions.keys() == {"train", "val"}
+    summary = json.loads((trained.path / "summary.json").read_text())
+    assert (summary["verdict"], summary["criteria"][0]["met"]) == ("not judged", None)
+
+    assert run_here("evaluate", trained.name).code == 0  # its own data, and still sealed
+    assert last_run().predictions.keys() == {"train", "val"}
+    assert "looked at 0 times" in run_here("unseal", trained.name, "--looks").out
+
+    ends = []
+    for number in (1, 2):
+        assert run_here("unseal", trained.name).code == 0
+        run = last_run()
+        assert run.test_look is not None
+        assert run.test_look.number == number
+        found = json.loads((run.path / "summary.json").read_text())
+        right = (run.predictions["test"].predictions == run.predictions["test"].targets).sum()
+        wanted = wilson(int(right), 270, 0.05 / number)
+        assert found["intervals"]["test"]["accuracy"] == pytest.approx(wanted)
+        assert found["criteria"][0]["met"] is True
+        ends.append(found["intervals"]["test"]["accuracy"])
+    assert ends[1][0] < ends[0][0] < ends[0][1] < ends[1][1]
+
+    # who trains on the same data without the seal looks, too
+    plain = [word for word in SEALED if word != "dataset.sealed=true"]
+    assert run_here("train", *plain, "seed=1").code in (0, 1)
+    look = last_run().test_look
+    assert look is not None
+    assert look.number == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["dataset.test_fraction=0"], "no test split"),
+        (["dataset.val_fraction=0"], "nothing is left to choose"),
+    ],
+)
+def test_what_cannot_be_sealed_is_refused(run_here: Expkit, words: list[str], what: str) -> None:
+    """Without a test set there is nothing to seal, and without val nothing to judge by."""
+    done = run_here("train", *SEALED, *words)
+    assert done.code == 2
+    assert what in done.err
+    assert not Path("outputs").exists()
+
+
+def test_a_run_that_was_not_sealed_is_refused(run_here: Expkit, tiny_run: Path) -> None:
+    """The way to look at such a test set is `expkit evaluate`."""
+    done = run_here("unseal", str(tiny_run))
+    assert done.code == 2
+    assert "is not sealed" in done.err

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from expkit.sanitize import clean_streams
 from expkit.terminal.command_list import COMMANDS
+from expkit.terminal.json_output import documents_alone, is_asked
 
 if TYPE_CHECKING:
     from expkit.errors import UserError
@@ -59,16 +60,13 @@ def dispatch(words: Sequence[str]) -> int:
 
     _forgive_streams()
     try:
-        code = _run(words)
+        with documents_alone() if is_asked(words) else contextlib.nullcontext():
+            code = _run(words)
         sys.stdout.flush()
     except UserError as error:
         if os.environ.get("EXPKIT_TRACEBACK") == "1":
             raise
-        screen = error.screen()
-        if list(words[:1]) != ["train"]:  # the others have flags where train has words
-            screen = re.sub(r"'trust=\[(\w+)\]'", r"--trust \1", screen)
-        print(screen, file=sys.stderr)
-        return EXIT_WRONG_REQUEST
+        return _tell(error, words, EXIT_WRONG_REQUEST)
     except KeyboardInterrupt:
         print("expkit: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -78,15 +76,32 @@ def dispatch(words: Sequence[str]) -> int:
     except OSError as error:
         if os.environ.get("EXPKIT_TRACEBACK") == "1":
             raise
-        _drop_output()
-        screen = UserError(str(error), fix="EXPKIT_TRACEBACK=1 shows where").screen()
-        print(screen, file=sys.stderr)
-        return EXIT_WRONG_REQUEST
+        if not is_asked(words):
+            _drop_output()
+        told = UserError(str(error), fix="EXPKIT_TRACEBACK=1 shows where")
+        return _tell(told, words, EXIT_WRONG_REQUEST)
     except Exception as error:
         if os.environ.get("EXPKIT_TRACEBACK") == "1":
             raise
-        print(_report(error, words).screen(), file=sys.stderr)
-        return EXIT_FAULT
+        return _tell(_report(error, words), words, EXIT_FAULT)
+    return code
+
+
+def _tell(error: UserError, words: Sequence[str], code: int) -> int:
+    """Say what is wrong on one screen, or as JSON where that was asked for; return the code."""
+    from expkit.reports.json.error import error_document, in_words_of
+
+    command = words[0] if words else ""
+    if not is_asked(words):
+        print(in_words_of(command, error.screen()), file=sys.stderr)
+        return code
+    from expkit.terminal.json_output import print_document, writes_lines
+
+    try:
+        document = error_document(error, command, code)
+        print_document(document, is_line=writes_lines(words))
+    except OSError:  # stdout itself is what cannot be written
+        _drop_output()
     return code
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from expkit.errors import UserError
 from expkit.records.run.find_run import find_run
-from expkit.reports.run.analysis import analyze
+from expkit.reports.run.analysis import analysis_screen, stage_curves
 from expkit.reports.run.run_screen import handle
-from expkit.terminal.arguments import Parser
+from expkit.terminal.arguments import Parser, add_json
+from expkit.terminal.json_output import print_document
 
 
 def main(words: Sequence[str]) -> int:
@@ -19,15 +20,22 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "run", nargs="?", default="last", help="a path, a unique part of a run's name, or last"
     )
-    run = find_run(parser.parse_args(words).run)
-    text = analyze(run)
-    if not text and run.exported is not None:
+    add_json(parser)
+    arguments = parser.parse_args(words)
+    run = find_run(arguments.run)
+    stages = stage_curves(run)
+    if not stages and run.exported is not None:
         raise run.exported.refuse("it has no epochs of training", "expkit analyze RUN")
-    if not text:
+    if not stages:
         raise UserError(
             f"'{run.name}' has no epoch of training to analyze",
             where=str(run.path),
             fix=f"expkit show {handle(run.path)}   (how far it came)",
         )
-    print(text)
+    if arguments.json:
+        from expkit.reports.json.analysis import analysis_document
+
+        print_document(analysis_document(run, stages))
+    else:
+        print(analysis_screen(run.name, stages))
     return 0

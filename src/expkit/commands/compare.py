@@ -29,7 +29,8 @@ from expkit.reports.plots.files import FORMATS, add_format
 from expkit.reports.run.summary import recall
 from expkit.reports.runs.recipes import Recipe, fold_rows, following, rivals_of
 from expkit.reports.runs.rows import RunRow, read_run
-from expkit.terminal.arguments import Parser, place
+from expkit.terminal.arguments import Parser, add_json, place
+from expkit.terminal.json_output import print_document
 
 MAX_SHOWN = 10  # recipes beside the baseline
 MAX_SAID = 200  # characters of what was typed: a shell may have written out a glob
@@ -58,14 +59,26 @@ def main(words: Sequence[str]) -> int:
             fix="name two runs or more, a sweep, or a glob: expkit compare RUN RUN",
         )
     comparison = compare(groups, _baseline(groups, baseline), metrics, limit=MAX_SHOWN)
+    followers = _followers(found.followers, groups)
+    if not arguments.json:
+        _print(comparison, left_out, followers)
+    written: list[Path] = []
+    if arguments.to is not None:
+        written = _write(comparison, arguments.to, left_out, arguments.format)
+    if arguments.json:
+        from expkit.reports.json.comparison import comparison_document
+
+        print_document(comparison_document(comparison, left_out, followers, written))
+    return 0
+
+
+def _print(comparison: Comparison, left_out: Sequence[str], followers: str) -> None:
     for line in left_out:
         print(f"left out: {line}")
     print(comparison_screen(comparison))
-    if followers := _followers(found.followers, groups):
-        print("\n".join(textwrap.wrap(followers, WIDTH, break_on_hyphens=False)))
-    if arguments.to is not None:
-        _write(comparison, arguments.to, left_out, arguments.format)
-    return 0
+    if followers:
+        text = f"note: {followers}"
+        print("\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False)))
 
 
 def _parser() -> Parser:
@@ -97,12 +110,13 @@ def _parser() -> Parser:
         help="write compare.md, .csv, changes.csv and plots",
     )
     add_format(parser)
+    add_json(parser)
     return parser
 
 
 def _write(
     comparison: Comparison, folder: Path, left_out: Sequence[str], plot_format: str | None
-) -> None:
+) -> list[Path]:
     from expkit.reports.compare.page import NO_IMAGE, write_comparison
 
     with explain_disk_errors(folder), made_whole(folder):
@@ -110,6 +124,7 @@ def _write(
     print("\n".join(["", *map(str, written)]))
     if not any(path.suffix.lstrip(".") in FORMATS for path in written):
         print(NO_IMAGE)
+    return written
 
 
 def read_rows(runs: Sequence[Run], words: Sequence[str]) -> tuple[list[RunRow], list[str]]:
@@ -177,10 +192,10 @@ def _refuse_folds(recipe: Recipe, metric: str) -> None:
 
 
 def _followers(followers: Sequence[str], groups: Sequence[Recipe]) -> str:
-    """A note on the keys that were folded with the seed; empty without any."""
+    """A sentence on the keys that were folded with the seed; empty without any."""
     if not followers or all(len(group.draws) == 1 for group in groups):
         return ""
-    return f"note: {following(followers, _listed(followers))}"
+    return following(followers, _listed(followers))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from expkit.diagnosis.across_runs import find_across
@@ -13,7 +12,8 @@ from expkit.errors import UserError
 from expkit.records.find_runs import find_runs
 from expkit.records.run.reader import Run
 from expkit.reports.run.findings import listing
-from expkit.terminal.arguments import Parser, count
+from expkit.terminal.arguments import Parser, add_json, count
+from expkit.terminal.json_output import print_document
 
 EXIT_FATAL = 1
 
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
         metavar="RUN",
         help="a path, a unique part of a run's name, last, or a folder of runs (a sweep)",
     )
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    add_json(parser)
     parser.add_argument(
         "--try",
         action="store_true",
@@ -62,7 +62,12 @@ def main(words: Sequence[str]) -> int:
         if run.exported is not None:
             raise run.exported.refuse("it is not trained", "expkit diagnose RUN --try")
         return try_remedies(run, findings[name], arguments.epochs, arguments.trust)
-    _print_json(findings, across) if arguments.json else _print(runs, findings, across)
+    if arguments.json:
+        from expkit.reports.json.diagnosis import diagnosis_document
+
+        print_document(diagnosis_document(runs, findings, across))
+    else:
+        _print(runs, findings, across)
     everything = [*across, *(finding for each in findings.values() for finding in each)]
     return EXIT_FATAL if any(finding.severity == "fatal" for finding in everything) else 0
 
@@ -84,8 +89,3 @@ def _print(
         print(f"{name} ({run.status})\n{listing(findings[name])}\n")
     if len(runs) > 1:
         print(f"across the {len(runs)} runs\n{listing(across)}")
-
-
-def _print_json(findings: Mapping[str, list[Finding]], across: list[Finding]) -> None:
-    content = {name: [each.to_json() for each in found] for name, found in findings.items()}
-    print(json.dumps({"runs": content, "across": [each.to_json() for each in across]}, indent=2))

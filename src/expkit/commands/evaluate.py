@@ -18,7 +18,8 @@ from expkit.records.run.reader import Run
 from expkit.runner.exported_device import FILE_DEVICE, refuse_other_device
 from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import build, check_output, make_folder, run_experiment
-from expkit.terminal.arguments import Parser, add_manner
+from expkit.terminal.arguments import Parser, add_json, add_manner
+from expkit.terminal.json_output import print_document
 from expkit.terminal.signals import stop_on_signals
 
 EVALUATION = "expkit.runner.stages.evaluation.Evaluation"
@@ -57,6 +58,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
+    add_json(parser)
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
@@ -81,7 +83,13 @@ def main(words: Sequence[str]) -> int:
     with stop_on_signals():
         check_output(Path(config.output_dir))
         parts = build(config)
-        return run_experiment(parts, make_folder(parts, config, arguments.overrides, command))
+        folder = make_folder(parts, config, arguments.overrides, command)
+        code = run_experiment(parts, folder)
+        if arguments.json:
+            from expkit.reports.json.run import run_document
+
+            print_document(run_document(Run(folder.path)))
+        return code
 
 
 def describe_evaluation(

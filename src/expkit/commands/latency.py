@@ -19,7 +19,8 @@ from expkit.records.safe_open import make_inside
 from expkit.reports.formatting import duration as in_words
 from expkit.reports.run.latency_page import latency_screen
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
-from expkit.terminal.arguments import Parser, counts, duration, thread_counts
+from expkit.terminal.arguments import Parser, add_json, counts, duration, thread_counts
+from expkit.terminal.json_output import print_document
 
 DESCRIPTION = (
     "Time a run's model after warm-up: median and tails of one batch, prepared images to "
@@ -55,9 +56,14 @@ def main(words: Sequence[str]) -> int:
     with explain_disk_errors(run.path):
         keep_latency(found, run.path)
         drawn = _draw(run, plots)
-    print(latency_screen(run.name, found))
-    print("".join(f"  plot     {path}\n" for path in drawn), end="")
+    if not arguments.json:
+        print(latency_screen(run.name, found))
+        print("".join(f"  plot     {path}\n" for path in drawn), end="")
     _refresh(run)
+    if arguments.json:
+        from expkit.reports.json.latency import latency_document
+
+        print_document(latency_document(run, found, drawn))
     return EXIT_FAILED if found.failed else EXIT_PASSED
 
 
@@ -87,6 +93,7 @@ def _read_words(words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
+    add_json(parser)
     return parser.parse_args(words)
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +22,11 @@ from expkit.records.run.predictions import UNDECODABLE
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import FILE, Threshold, decide, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
+from expkit.reports.json.predictions import PredictedImage, PredictionsDocument, RankedClass
 from expkit.runner.prediction_manner import Manner
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
-from expkit.terminal.arguments import Parser, add_manner, count, duration, place
+from expkit.terminal.arguments import Parser, add_json, add_manner, count, duration, place
+from expkit.terminal.json_output import print_with_rows
 
 if TYPE_CHECKING:
     from expkit.runner.inference import FilePrediction
@@ -82,6 +84,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--every", type=duration, metavar="SECONDS", help="of --follow: look again (1)"
     )
+    add_json(parser)
     arguments = parser.parse_args(words)
     _check_following(arguments)
     run = find_run(arguments.run)
@@ -99,9 +102,40 @@ def main(words: Sequence[str]) -> int:
 
     table = table.of_model(restored)
     predictions = predict_files(restored, paths, arguments.batch)
+    if arguments.json:
+        table.tell_unused()
+        return _print_json(run, table, predictions)
     rows = [table.row(prediction) for prediction in predictions]
     table.tell_unused()
     return tell(rows, table.header, arguments.csv)
+
+
+def _print_json(run: Run, table: Table, predictions: Iterable[FilePrediction]) -> int:
+    """Print a document once all images are predicted; the exit code."""
+    num_images = num_failed = 0
+
+    def images() -> Iterator[PredictedImage]:
+        nonlocal num_images, num_failed
+        for prediction in predictions:
+            num_images += 1
+            num_failed += prediction.outputs is None
+            yield table.image(prediction)
+
+    def document() -> PredictionsDocument:
+        return PredictionsDocument(
+            run=run.name,
+            path=str(run.path),
+            class_names=table.class_names,
+            probabilities=table.manner or None,
+            thresholds=[each.class_name for each in table.thresholds],
+            unused_thresholds=table.unused,
+            num_images=num_images,
+            num_failed=num_failed,
+            predictions=(),
+        )
+
+    print_with_rows(images(), document)
+    return EXIT_FAILED if num_failed else EXIT_PASSED
 
 
 def _restore(run: Run, manner: Manner, arguments: argparse.Namespace) -> Restored:
@@ -240,6 +274,26 @@ class Table:
             "",
         ]
 
+    def image(self, prediction: FilePrediction) -> PredictedImage:
+        """One file's prediction with all digits; the probabilities of the first classes alone."""
+        outputs = [] if prediction.outputs is None else prediction.outputs.tolist()
+        ranked, decision = list[RankedClass](), None
+        if self.class_names is not None and prediction.outputs is not None:
+            order = (-prediction.outputs).argsort(kind="stable")[: self.top].tolist()
+            ranked = [RankedClass(self.class_names[i], outputs[i]) for i in order]
+            if self.thresholds:
+                (decision,) = decide(self.thresholds, prediction.outputs[None])
+        return PredictedImage(
+            file=str(prediction.path),
+            error=prediction.error or None,
+            prediction=ranked[0].class_name if ranked else None,
+            confidence=ranked[0].probability if ranked else None,
+            decision=decision,
+            top=ranked,
+            values={} if self.class_names else dict(zip(self.target_names, outputs, strict=False)),
+            uncertainty=prediction.uncertainty,
+        )
+
 
 def _why_not(threshold: Threshold, manner: Manner) -> str:
     """Say why a threshold does not hold for these probabilities; empty where it does."""
@@ -257,6 +311,13 @@ def _why_not(threshold: Threshold, manner: Manner) -> str:
 
 def _check_following(arguments: argparse.Namespace) -> None:
     """Refuse --follow without what it needs, and what needs --follow without it."""
+    if arguments.json and (arguments.follow or arguments.csv is not None):
+        raise UserError(
+            "--json prints one document, once all images are predicted: --csv and --follow write "
+            "rows",
+            where=f"--json {'--follow' if arguments.follow else '--csv'}",
+            fix=f"expkit predict {shlex.quote(arguments.run)} FILE --json",
+        )
     words = shlex.join(str(path) for path in arguments.files)
     command = f"expkit predict {shlex.quote(arguments.run)} {words} --follow --csv OUT.csv"
     if not arguments.follow:

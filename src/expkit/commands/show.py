@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from expkit.records.exported import VERIFICATION, ExportedFolder
-from expkit.records.files import read_json
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep
 from expkit.sanitize import one_line
-from expkit.terminal.arguments import Parser
+from expkit.terminal.arguments import Parser, add_json
+from expkit.terminal.json_output import print_document
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,9 +29,12 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "-w", "--watch", action="store_true", help="follow a sweep also where no terminal is"
     )
+    add_json(parser)
     arguments = parser.parse_args(words)
     found = find_run_or_sweep(arguments.run)
-    if isinstance(found, Run):
+    if arguments.json:
+        _print_json(found)
+    elif isinstance(found, Run):
         from expkit.reports.run.run_screen import closing_screen, labelled
         from expkit.reports.run.summary import recall
 
@@ -43,10 +46,23 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def _print_json(found: Run | Sweep) -> None:
+    """Print a document as the records are now; nothing is waited for."""
+    if isinstance(found, Run):
+        from expkit.reports.json.run import run_document
+
+        print_document(run_document(found))
+    else:
+        from expkit.reports.json.sweep import sweep_document
+        from expkit.reports.sweep.outcome import SweepOutcome
+
+        is_running = found.is_running
+        print_document(sweep_document(SweepOutcome.of(found.path), is_running=is_running))
+
+
 def _proof(exported: ExportedFolder) -> str:
     """The exported file, and the outcome of its verification."""
-    proof = read_json(exported.path / VERIFICATION)
-    verdict = "verified" if proof.get("passed") is True else "NOT GOOD: its verification failed"
+    verdict = "verified" if exported.is_verified else "NOT GOOD: its verification failed"
     size = f"{exported.num_bytes / 1e6:.1f} MB"
     origin = one_line(exported.record.run)
     return f"{exported.title}, {size}, exported from {origin}; {verdict} ({VERIFICATION})"

@@ -5,24 +5,26 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from expkit.errors import UserError
 from expkit.records.run.find_run import find_run
 from expkit.records.run.kept_temperature import temperature_of
 from expkit.records.run.reader import Run
-from expkit.records.run.thresholds import FILE, keep_threshold, read_thresholds
+from expkit.records.run.thresholds import FILE, Threshold, keep_threshold, read_thresholds
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside
 from expkit.reports.run.summary import summarize
 from expkit.reports.run.threshold import ThresholdRequest, choose_threshold
 from expkit.reports.run.threshold_page import threshold_screen
-from expkit.terminal.arguments import Parser, seed
+from expkit.terminal.arguments import Parser, add_json, seed
+from expkit.terminal.json_output import print_document
 
 EXIT_CONFIRMED, EXIT_NOT_CONFIRMED = 0, 1
 
 
 def main(words: Sequence[str]) -> int:
-    run_word, request, plain = _read_words(words)
+    run_word, request, plain, is_json = _read_words(words)
     run = find_run(run_word)
     if run.exported is not None:
         raise run.exported.refuse(
@@ -55,15 +57,24 @@ def main(words: Sequence[str]) -> int:
         with styled(), in_format(format_of(run.config)):
             curves = draw_thresholds(run, plots)
         refresh(run.path, plots=False)
-    print(threshold_screen(threshold, run.dataset))
     kept = read_thresholds(run.path)
     place = [each.class_name for each in kept].index(request.class_name)
-    print(f"\n  kept in {run.path / FILE}\n  curve   {curves[place]}")
     others = [each for each in kept if each.class_name != request.class_name]
+    if is_json:
+        from expkit.reports.json.threshold import threshold_document
+
+        print_document(threshold_document(run, threshold, others, curves[place]))
+    else:
+        _print(run, threshold, others, curves[place])
+    return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
+
+
+def _print(run: Run, threshold: Threshold, others: Sequence[Threshold], curve: Path) -> None:
+    print(threshold_screen(threshold, run.dataset))
+    print(f"\n  kept in {run.path / FILE}\n  curve   {curve}")
     if others:
         others_found = ", ".join(f"{each.class_name} ({each.verdict})" for each in others)
         print(f"  beside  {others_found}")
-    return EXIT_CONFIRMED if threshold.is_confirmed else EXIT_NOT_CONFIRMED
 
 
 def _temperature(run: Run, *, is_wanted: bool) -> tuple[float, str]:
@@ -73,7 +84,7 @@ def _temperature(run: Run, *, is_wanted: bool) -> tuple[float, str]:
     return temperature_of(run) if is_wanted else (1.0, "")
 
 
-def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest, bool]:
+def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest, bool, bool]:
     parser = Parser(
         "expkit threshold",
         description="Choose a class's cut-offs on one half of the held-out samples, confirm them "
@@ -97,8 +108,9 @@ def _read_words(words: Sequence[str]) -> tuple[str, ThresholdRequest, bool]:
     parser.add_argument(
         "--no-calibration", action="store_true", help="cut probabilities of the plain softmax"
     )
+    add_json(parser)
     given = parser.parse_args(words)
     request = ThresholdRequest(
         given.class_name, given.recall, given.precision, given.split, given.seed
     )
-    return given.run, request, given.no_calibration
+    return given.run, request, given.no_calibration, given.json

@@ -116,6 +116,11 @@ class ExportedFolder:
         """The size of all files of the model."""
         return sum((self.path / name).stat().st_size for name in self.record.files)
 
+    @property
+    def is_verified(self) -> bool:
+        """Tell whether the file was proved to predict what its run does."""
+        return read_json(self.path / VERIFICATION).get("passed") is True
+
     def refuse_changed(self) -> None:
         """Refuse files of the model that are not what was exported and verified."""
         for name, expected in self.record.files.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 from expkit.errors import UserError, nearest_of
+from expkit.terminal.json_output import FLAG
 from expkit.training.arguments import NUM_LOOKS, View
 
 MOST = 2**31 - 1  # samples or steps that anything here is asked for
@@ -24,6 +25,13 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):  # a class may be called `-x`
             fix = f"{what.partition(':')[0]}=VALUE   (also where it begins with a dash)\n{fix}"
         raise UserError(what, where=self.prog, fix=fix)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for a program that reads the outcome; cli.dispatch looks for it, too."""
+    parser.add_argument(
+        FLAG, action="store_true", help="one JSON document and nothing else (docs/json.md)"
+    )
 
 
 def add_manner(parser: argparse.ArgumentParser) -> None:

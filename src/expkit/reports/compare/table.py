@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from expkit.config.stage_parts import OWN_PARTS
 from expkit.metrics.names import Measure
@@ -10,7 +11,7 @@ from expkit.metrics.p_values import p_value
 from expkit.records.seed_groups import differing_keys
 from expkit.reports import formatting, markdown
 from expkit.reports.compare.comparison import Compared, Comparison
-from expkit.reports.compare.filter import setting, value_of
+from expkit.reports.compare.filter import NOTHING, setting, value_of
 from expkit.reports.compare.verdicts import corrected, difference_shown, methods_of
 from expkit.reports.run.run_screen import MAIN_METRICS
 from expkit.reports.runs.recipes import Recipe, settings_of
@@ -24,7 +25,17 @@ def shown_groups(comparison: Comparison) -> list[Recipe]:
 
 
 def settings_table(comparison: Comparison) -> Table:
-    """A column a setting that differs among those shown; a row a recipe.
+    """A column a setting that differs among those shown; a row a recipe."""
+    order = differing_settings(comparison)
+    rows = [
+        [group.label, *(markdown.without_places(setting(order[key], group.label)) for key in order)]
+        for group in shown_groups(comparison)
+    ]
+    return Table(["", *order], rows)
+
+
+def differing_settings(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """Each setting that differs among those shown, by their labels; what one lacks is left out.
 
     First the parts that were chosen by name, then what was asked for by a word, then the rest.
     """
@@ -39,11 +50,11 @@ def settings_table(comparison: Comparison) -> Table:
     named = [key for key in differing_keys(settings) if key in parts or (key == SEED and not keys)]
     asked = {key for group in groups for key in words_of(group.first.overrides)}
     order = dict.fromkeys([*named, *(key for key in keys if key in asked), *keys])
-    rows = [
-        [group.label, *(markdown.without_places(setting(each, key)) for key in order)]
-        for group, each in zip(groups, settings, strict=True)
-    ]
-    return Table(["", *order], rows)
+    labelled = [(group.label, each) for group, each in zip(groups, settings, strict=True)]
+    return {
+        key: {label: each[key] for label, each in labelled if each.get(key, NOTHING) is not NOTHING}
+        for key in order
+    }
 
 
 def _part_of(key: str) -> str:
@@ -119,10 +130,13 @@ def hidden(comparison: Comparison) -> str:
 
 def answer(row: Compared) -> str:
     """The verdict in words, or why there is none."""
-    if row.verdict is not None:
-        return row.verdict.text
+    return f"not compared: {why_not(row)}" if row.verdict is None else row.verdict.text
+
+
+def why_not(row: Compared) -> str:
+    """The reason why there is no verdict."""
     forbidding = next((each.text for each in row.objections if each.forbids), None)
-    return f"not compared: {forbidding or row.untested}"
+    return forbidding or row.untested
 
 
 def doubts(comparison: Comparison) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,42 +48,76 @@ class Curve:
         return cls(name, best, points[-1])
 
 
-def analyze(run: Run) -> str:
-    """Every stage that trained, as the terminal shows it; empty before the first epoch ended."""
+@dataclass(frozen=True)
+class Turn:
+    """The held-out loss at its lowest and at its last."""
+
+    split: str
+    lowest: Point
+    latest: Point
+
+    @property
+    def rose(self) -> bool:
+        """Tell whether it rose since by more than the noise of single epochs."""
+        return not self.latest.value <= (1 + RISE_FRACTION) * self.lowest.value
+
+
+@dataclass(frozen=True)
+class StageCurves:
+    """The course of one stage that trained."""
+
+    stage: str
+    num_epochs: int
+    curves: Mapping[str, Sequence[Curve]]  # by split
+    gap: Mapping[str, Any] | None  # of the last epoch; None without a held-out split
+    turn: Turn | None
+
+    @classmethod
+    def of(cls, stage: str, records: Records) -> StageCurves:
+        splits = dict.fromkeys(key.split("/")[0] for r in records for key in r if "/" in key)
+        curves = {}
+        for split in splits:
+            found = [Curve.of(records, f"{split}/{name}") for name in SHOWN]
+            curves[split] = [curve for curve in found if curve is not None]
+        held_out = next((split for split in splits if split != "train"), None)
+        if "train" not in splits or held_out is None:
+            return cls(stage, len(records), curves, None, None)
+        gap, turn = _gap(records, held_out), _turn(records, held_out)
+        return cls(stage, len(records), curves, gap, turn)
+
+
+def stage_curves(run: Run) -> list[StageCurves]:
+    """Every stage that trained; none before the first epoch ended."""
     # the models of folds are no one course; nor is a gate's
     folds = {result.stage for result in run.stages if result.kind == "MistakeCollection"}
     stages = dict.fromkeys(record["stage"] for record in run.history)
     names = [stage for stage in stages if stage not in folds and not is_gate(run, stage)]
-    parts = []
-    for stage in names:
-        records = [record for record in run.history if record["stage"] == stage]
-        parts.append("\n".join(_stage_lines(run, stage, records)))
-    return "\n\n".join(parts)
+    return [
+        StageCurves.of(stage, [record for record in run.history if record["stage"] == stage])
+        for stage in names
+    ]
 
 
-def _stage_lines(run: Run, stage: str, records: Records) -> list[str]:
-    splits = dict.fromkeys(key.split("/")[0] for r in records for key in r if "/" in key)
-    lines = [f"{run.name}: {stage}"]
-    for split in splits:
-        lines += ["", f"=== {split} ===", *_split_lines(records, split)]
-    if "train" not in splits:
+def analysis_screen(name: str, stages: Sequence[StageCurves]) -> str:
+    """Write every stage of a run as the terminal shows it."""
+    return "\n\n".join("\n".join(_stage_lines(name, each)) for each in stages)
+
+
+def _stage_lines(name: str, found: StageCurves) -> list[str]:
+    lines = [f"{name}: {found.stage}"]
+    for split, curves in found.curves.items():
+        lines += ["", f"=== {split} ===", f"Total epochs: {found.num_epochs}"]
+        lines += [f"Best {_shown(curve, curve.best)}" for curve in curves]
+        lines += [f"Latest {_shown(curve, curve.latest)}" for curve in curves]
+    if "train" not in found.curves:
         return lines  # pre-trained without labels: nothing to hold against each other
-    held_out = next((split for split in splits if split != "train"), None)
-    if held_out is None:
+    if found.curves.keys() == {"train"}:
         return [*lines, "", "No held-out split: nothing says whether this is learnt or memorised."]
-    return [*lines, "", *_gap_lines(records, held_out), *_turn_lines(records, held_out)]
+    return [*lines, "", *_gap_lines(found), *_turn_lines(found.turn)]
 
 
-def _split_lines(records: Records, split: str) -> list[str]:
-    lines = [f"Total epochs: {len(records)}"]
-    courses = [Curve.of(records, f"{split}/{name}") for name in SHOWN]
-    known = [course for course in courses if course is not None]
-    lines += [f"Best {_shown(course, course.best)}" for course in known]
-    return lines + [f"Latest {_shown(course, course.latest)}" for course in known]
-
-
-def _shown(course: Curve, point: Point | None) -> str:
-    metric = course.name.rpartition("/")[2]
+def _shown(curve: Curve, point: Point | None) -> str:
+    metric = curve.name.rpartition("/")[2]
     if point is None:
         return f"{metric}: never finite"
     is_loss = metric == "loss" and math.isfinite(point.value)
@@ -91,25 +125,35 @@ def _shown(course: Curve, point: Point | None) -> str:
     return f"{metric}: {value} (epoch {point.epoch})"
 
 
-def _gap_lines(records: Records, held_out: str) -> list[str]:
+def _gap(records: Records, held_out: str) -> dict[str, Any] | None:
     """Train figures are means while the epoch ran, so that a small gap may have either sign."""
     metric = "accuracy" if f"{held_out}/accuracy" in records[-1] else "loss"
     sign = 1 if metric == "accuracy" else -1
     ours, theirs = records[-1]["train/" + metric], records[-1][f"{held_out}/{metric}"]
     gap = {"metric": metric, "split": held_out, "gap": sign * (ours - theirs)}
-    if not math.isfinite(gap["gap"]):
-        return []
-    return [f"Gap at epoch {records[-1]['epoch']}: {formatting.gap(gap)}"]
+    return {**gap, "epoch": records[-1]["epoch"]} if math.isfinite(gap["gap"]) else None
 
 
-def _turn_lines(records: Records, held_out: str) -> list[str]:
-    course = Curve.of(records, f"{held_out}/loss")
-    if course is None or course.best is None:
+def _gap_lines(found: StageCurves) -> list[str]:
+    if found.gap is None:
         return []
-    best, latest = course.best, course.latest
+    return [f"Gap at epoch {found.gap['epoch']}: {formatting.gap(found.gap)}"]
+
+
+def _turn(records: Records, held_out: str) -> Turn | None:
+    curve = Curve.of(records, f"{held_out}/loss")
+    if curve is None or curve.best is None:
+        return None
+    return Turn(held_out, curve.best, curve.latest)
+
+
+def _turn_lines(turn: Turn | None) -> list[str]:
+    if turn is None:
+        return []
+    best, latest = turn.lowest, turn.latest
     figures = f"lowest {best.value:.4g} at {best.epoch}, {latest.value:.4g} at {latest.epoch}"
     if best.epoch == latest.epoch:
         return [f"Held-out loss was lowest in the last epoch, {best.epoch}: {best.value:.4g}"]
-    if latest.value <= (1 + RISE_FRACTION) * best.value:
+    if not turn.rose:
         return [f"Held-out loss has not risen since its lowest: {figures}"]
     return [f"Held-out loss rose from epoch {best.epoch} on: {figures}"]

@@ -37,13 +37,21 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         *labelled("speed", _speed(summary)),
         f"  {'folder':<8} {short(path)}",
     ]
-    if summary["status"] == "interrupted":
-        lines.append(f"  {'next':<8} expkit resume {handle(path)}")
-    elif summary["status"] == "running" or not (path / "report.md").exists():
-        lines.append(f"  {'next':<8} expkit plot {handle(path)}")
-    else:
+    command = next_command(summary, path)
+    if command is None:
         lines.append(f"  {'pages':<8} report.md and plots/ in that folder")
+    else:
+        lines.append(f"  {'next':<8} {command}")
     return "\n".join(lines)
+
+
+def next_command(summary: Mapping[str, Any], path: Path) -> str | None:
+    """The command that brings a run on; None where it has ended and has its pages."""
+    if summary["status"] == "interrupted":
+        return f"expkit resume {handle(path)}"
+    if summary["status"] == "running" or not (path / "report.md").exists():
+        return f"expkit plot {handle(path)}"
+    return None
 
 
 def _headline(summary: Mapping[str, Any]) -> str:

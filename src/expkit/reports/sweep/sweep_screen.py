@@ -30,7 +30,7 @@ def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
         *_paragraphs(told_of(outcome)),
         f"  {'folder':<8} {short(path)}",
         *([_pages(path)] if (path / "sweep.md").exists() else []),
-        f"  {'next':<8} {_next(outcome, is_running=is_running)}",
+        f"  {'next':<8} {next_command(outcome, is_running=is_running)}",
     ]
     return "\n".join(lines)
 
@@ -42,7 +42,8 @@ def _pages(path: Path) -> str:
     return f"  {'pages':<8} {pages} in that folder"
 
 
-def _next(outcome: SweepOutcome, *, is_running: bool) -> str:
+def next_command(outcome: SweepOutcome, *, is_running: bool) -> str:
+    """The command that brings a sweep on, or that says more of what came of it."""
     name = handle(outcome.sweep.path)
     if is_running:
         return f"expkit show {name}   (on a terminal: live)"

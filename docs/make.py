@@ -3,22 +3,27 @@
 <!-- fields expkit.records.run.metadata.StageResult -->  the keys of a record, from its class
 <!-- rules -->                                           the rules of conf/diagnosis
 <!-- end -->                                             where such a part ends
+
+docs/schemas/NAME.json are the JSON Schemas of the documents in expkit.reports.json.documents.
 """
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from expkit.config.paths import builtin_conf, first_comment
 from expkit.diagnosis import remedies
+from expkit.reports.json.documents import DOCUMENTS
 from expkit.safe_yaml import load_yaml
 
 DOCS = Path(__file__).parent
@@ -28,9 +33,11 @@ SEVERITIES = ("fatal", "warning", "info")
 
 
 def main() -> None:
-    """Write each page anew."""
+    """Write each page and each schema anew."""
     for path in sorted(DOCS.glob("*.md")):
         path.write_text(with_parts(path.read_text("utf-8")), "utf-8")
+    for name, document in DOCUMENTS.items():
+        (DOCS / "schemas" / f"{name}.json").write_text(schema_text(document), "utf-8")
 
 
 def with_parts(page: str) -> str:
@@ -80,6 +87,73 @@ def comment_on(lines: list[str], node: ast.AnnAssign) -> str:
             break
         before.insert(0, line.strip("# "))
     return " ".join(before)
+
+
+def schema_text(document: Any) -> str:
+    """The JSON Schema of a document, its keys described by the comments on them.
+
+    Keys may be added within a version, so that unknown ones are not forbidden.
+    """
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(document).json_schema(mode="serialization")
+    kinds = get_args(document) or (document,)
+    classes = {name: each for kind in kinds for name, each in classes_of(kind).items()}
+    of_itself = [] if get_args(document) else [(document.__name__, schema)]
+    for name, part in [*of_itself, *schema.get("$defs", {}).items()]:
+        if name in classes:
+            describe_keys(part, classes[name])
+    for part in parts_of(schema):
+        part.pop("title", None)
+        part.pop("default", None)
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps({**head, **schema}, indent=1, ensure_ascii=False) + "\n"
+
+
+def classes_of(document: type) -> dict[str, type]:
+    """The dataclasses that a document's module, and those that it is made of, can see."""
+    found: dict[str, type] = {}
+    waiting = [document]
+    while waiting:
+        each = waiting.pop()
+        if found.setdefault(each.__name__, each) is not each:
+            continue
+        for base in each.__mro__:
+            names = vars(sys.modules[base.__module__]).values() if base is not object else ()
+            waiting += [
+                kind
+                for kind in names
+                if isinstance(kind, type)
+                and dataclasses.is_dataclass(kind)
+                and kind.__name__ not in found
+            ]
+    return found
+
+
+def describe_keys(part: dict[str, Any], record: type) -> None:
+    """Describe an object's keys, all of which are there."""
+    comments: dict[str, str] = {}
+    for base in reversed(record.__mro__):
+        if dataclasses.is_dataclass(base):
+            comments |= {key: comment for key, (_, comment) in fields_of(base).items() if comment}
+    part["description"] = inspect.cleandoc(record.__doc__ or "").partition("\n\n")[0]
+    part["required"] = list(part["properties"])
+    for key, value in part["properties"].items():
+        if key in comments:
+            value["description"] = comments[key]
+
+
+def parts_of(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a schema; the names of properties are none."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from parts_of(each)
+    elif isinstance(schema, dict):
+        yield schema
+        for key, each in schema.items():
+            is_names = key in ("properties", "$defs")
+            for inner in each.values() if is_names else [each]:
+                yield from parts_of(inner)
 
 
 def rules_list() -> str:

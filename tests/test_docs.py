@@ -32,6 +32,17 @@ def test_made_parts_are_up_to_date(make: ModuleType, path: Path) -> None:
     assert make.with_parts(page) == page, "make docs writes them anew"
 
 
+def test_the_schemas_are_those_of_the_documents(make: ModuleType) -> None:
+    """A key that came, went or changed its type is seen in the page that promises it."""
+    pytest.importorskip("pydantic")
+    from expkit.reports.json.documents import DOCUMENTS
+
+    schemas = {path.stem: path for path in (ROOT / "docs" / "schemas").iterdir()}
+    assert schemas.keys() == DOCUMENTS.keys()
+    for name, document in DOCUMENTS.items():
+        assert make.schema_text(document) == schemas[name].read_text("utf-8"), "make docs"
+
+
 def test_every_rule_has_its_section_with_its_severities() -> None:
     page = (ROOT / "docs" / "diagnosis.md").read_text("utf-8")
     sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |^<!-- end)", page, re.M | re.S))

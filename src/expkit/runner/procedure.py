@@ -17,11 +17,12 @@ def run_stages(session: Session) -> bool:
         result = finished.get(name)
         if result is None:
             session.stopwatch.lap()
-            result = stage.run(replace(session, stage=name, parts=session.parts.of_stage(name)))
+            within = replace(session, stage=name, parts=session.parts.of_stage(name))
+            result = stage.run(within)
             if not isinstance(result, StageResult):
                 node = session.parts.inputs.config.procedure[name]
                 raise wrong_part(f"procedure.{name}", stage, node)
-            stopped_by = session.diagnosis.check(result)
+            stopped_by = within.diagnosis.check(result)
             if stopped_by is not None and result.passed:
                 reason = f"{result.reason}; ended by {stopped_by.rule} ({stopped_by.severity})"
                 result = replace(result, passed=False, reason=reason)

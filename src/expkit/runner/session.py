@@ -76,9 +76,15 @@ class Session:
         return Diagnosis(
             run=lambda: Run(self.folder.path),
             stop_on=self.parts.inputs.config.diagnosis.get("stop_on", "never"),
-            tell=self.display.found,
+            tell=self._tell,
             reported=self.reported,
         )
+
+    def _tell(self, finding: Finding) -> None:
+        """Write a finding down where it is told, and show it."""
+        lines = [each for each in Run(self.folder.path).history if each["stage"] == self.stage]
+        self.folder.append_finding(self.stage, len(lines), finding.to_json())
+        self.display.found(finding)
 
     @property
     def seed(self) -> int:

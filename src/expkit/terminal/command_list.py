@@ -7,6 +7,7 @@ COMMANDS = {
     "sort": "a raw folder of images into classes and splits, by rules or by clusters",
     "list": "what can be chosen, and what each choice is",
     "show": "a run's or a sweep's results on one screen, live while a sweep runs",
+    "events": "what happens in a run or a sweep as JSON lines, also while it goes on",
     "plot": "draw a run's or a sweep's pages again from its records",
     "compare": "what differs between runs, what came of it, and whether that is more than luck",
     "analyze": "the course of training in numbers: best, latest, gap, and where it turned",

@@ -76,5 +76,16 @@ def write_text(text: str) -> None:
     stream.flush()
 
 
+def refuse_closed() -> None:
+    """Raise a BrokenPipeError where the reader has gone, which a write alone would tell later."""
+    import select
+
+    with contextlib.suppress(ValueError, AttributeError):  # it is no file, or no system has poll
+        poll = select.poll()
+        poll.register(_stream().fileno(), 0)
+        if any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0)):
+            raise BrokenPipeError
+
+
 def _stream() -> Any:
     return _stdouts[-1] if _stdouts else sys.stdout

@@ -10,8 +10,8 @@ import pytest
 from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.records.sweep.folder import Sweep, SweepFolder
+from expkit.records.tail import Tail
 from expkit.reports.sweep.progress import SweepProgress
-from expkit.reports.sweep.running_job import Tail
 
 
 def append(path: Path, text: str) -> None:

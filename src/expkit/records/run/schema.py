@@ -146,6 +146,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST)
 
 
+def is_told(record: Record) -> bool:
+    """Tell whether a line of the findings says what was found, and where the run was then."""
+    return _is_of_stage(record) and isinstance(record.get("finding"), dict)
+
+
 def is_signal(record: Record) -> bool:
     """Tell whether a line of the signals says of which stage, epoch and kind it is."""
     return _is_of_stage(record) and isinstance(record.get("kind"), str)

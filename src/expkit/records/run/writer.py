@@ -24,7 +24,7 @@ from expkit.records.run.ensemble import FOLDER as MEMBERS
 from expkit.records.run.ensemble import predictions_path
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.predictions import PLAIN, write_predictions
-from expkit.records.run.schema import is_epoch, is_signal
+from expkit.records.run.schema import is_epoch, is_signal, is_told
 from expkit.records.safe_open import make_inside, open_regular
 from expkit.sanitize import clean
 
@@ -38,7 +38,8 @@ LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 WRITTEN_BELOW = ("checkpoints", "snapshots", "samples", MEMBERS)
 WRITTEN_HERE = frozenset(
     {
-        *("history.jsonl", "signals.jsonl", "stages.jsonl", "predictions.csv", PLAIN),
+        *("history.jsonl", "signals.jsonl", "findings.jsonl", "stages.jsonl"),
+        *("predictions.csv", PLAIN),
         *("labels.json", "ensemble.json"),
     }
 )
@@ -142,6 +143,11 @@ class RunFolder:
     def append_signal(self, record: Mapping[str, Any]) -> None:
         append_line(self.path / "signals.jsonl", json.dumps(record))
 
+    def append_finding(self, stage: str, epoch: int, finding: Mapping[str, Any]) -> None:
+        """Keep a finding as it is told: while this stage runs, after so many lines of it."""
+        record = {"stage": stage, "epoch": epoch, "at": time.time(), "finding": finding}
+        append_line(self.path / "findings.jsonl", json.dumps(record))
+
     def append_stage(self, result: StageResult) -> None:
         append_line(self.path / "stages.jsonl", json.dumps(result.to_json()))
 
@@ -152,8 +158,9 @@ class RunFolder:
 
     def forget_after(self, stage: str, epoch: int) -> None:
         """Drop the lines of a stage that its checkpoint does not know, before it goes on."""
-        for name, is_sound in (("history.jsonl", is_epoch), ("signals.jsonl", is_signal)):
-            path = self.path / name
+        checks = {"history": is_epoch, "signals": is_signal, "findings": is_told}
+        for name, is_sound in checks.items():
+            path = self.path / f"{name}.jsonl"
             lines = read_lines(path, ("stage", "epoch"), is_sound)
             kept = [r for r in lines if r["stage"] != stage or r["epoch"] <= epoch]
             if path.exists() or kept:

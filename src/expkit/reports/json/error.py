@@ -17,7 +17,7 @@ class ErrorDocument(Document):
 
     schema: Literal["expkit/error"] = "expkit/error"
     exit_code: int  # 2: the request was wrong; 70: a fault of expkit's or of the user's own code
-    what: str  # is wrong
+    what: str  # what is wrong
     where: str | None  # the word, file or setting that it is about
     nearest: str | None  # the right name that is most like the one given
     allowed: str | None  # what could have been given, and what else is worth knowing

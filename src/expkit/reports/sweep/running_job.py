@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,40 +11,11 @@ from typing import Any
 from expkit.metrics.percentages import percent
 from expkit.records.files import Record, parse_json
 from expkit.records.run.schema import is_epoch
-from expkit.records.safe_open import open_regular, refuse_links
+from expkit.records.safe_open import refuse_links
 from expkit.records.sweep.job import Job
+from expkit.records.tail import Tail
 
-MAX_UNREAD = 65_536  # bytes of a file that is read from its end where it has gained more
 FINDING = re.compile(r"^\S+ \S+  ((?:FATAL|WARN|INFO) +\w+)")  # as a run's log has it
-
-
-@dataclass
-class Tail:
-    """A file of lines that another process appends to."""
-
-    path: Path
-    offset: int = 0
-    number: int = 0  # of the file itself, in its file system
-
-    def new_lines(self) -> list[str]:
-        """Those that it gained since it was last asked; without a last one not yet ended."""
-        try:
-            with os.fdopen(open_regular(self.path, os.O_RDONLY), "rb") as stream:
-                state = os.fstat(stream.fileno())
-                number, size = state.st_ino, state.st_size
-                if number != self.number or size < self.offset:
-                    self.offset = 0  # a resumed run writes its history anew
-                self.number = number
-                start = max(self.offset, size - MAX_UNREAD)
-                stream.seek(start)
-                data = stream.read()
-        except FileNotFoundError:
-            return []
-        end = data.rfind(b"\n") + 1
-        lines = data[:end].decode("utf-8", "replace").splitlines()
-        torn = start > self.offset
-        self.offset = start + end
-        return lines[1:] if torn else lines
 
 
 @dataclass

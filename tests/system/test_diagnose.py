@@ -71,8 +71,9 @@ def test_diagnose_reads_records_alone(
     run = only_run(tmp_path)
     done = run_without_torch("diagnose", "last", "--json")
     assert done.code == 1, done.err
-    (found,) = json.loads(done.out)["runs"].values()
-    assert found == json.loads((run / "summary.json").read_text())["findings"]
+    (run_found,) = json.loads(done.out)["runs"]
+    stored = json.loads((run / "summary.json").read_text())
+    assert run_found["findings"] == stored["findings"]
 
 
 @pytest.mark.slow

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from synthetic_runs import classes_run, failed_gate_run, position_run, puzzle_run
 
-from expkit.reports.run.analysis import Curve, analyze
+from expkit.records.run.reader import Run
+from expkit.reports.run.analysis import Curve, analysis_screen, stage_curves
+
+
+def analyze(run: Run) -> str:
+    return analysis_screen(run.name, stage_curves(run))
 
 
 def scan_lines() -> list[dict[str, Any]]:

@@ -13,14 +13,14 @@ from collections.abc import Callable
 
 import pytest
 from hostile_arena import REFUSED, Arena
-from hostile_folders import COMMANDS, Gift, lay
+from hostile_folders import AS_JSON, COMMANDS, Gift, lay
 from hostile_mutations import Mutation
 
 pytestmark = pytest.mark.broad(2)
 
 FIRST = int(os.environ.get("HOSTILE_SEED", "0"))
 COUNT = int(os.environ.get("HOSTILE_MUTATIONS", "24"))
-ASKED = ("show", "diagnose", "compare", "threshold", "plot", "report")
+ASKED = ("show", "diagnose", "compare", "threshold", "plot", "report", *AS_JSON)
 BUILT = ("predict", "evaluate", "resume")
 
 

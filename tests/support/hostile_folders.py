@@ -25,6 +25,9 @@ COMMANDS = {
     "show": ("show", G),
     "analyze": ("analyze", G),
     "diagnose": ("diagnose", G),
+    "events": ("events", G),
+    "show as JSON": ("show", G, "--json"),
+    "compare as JSON": ("compare", G, "honest", "--json"),
     "compare": ("compare", G, "honest"),
     "threshold": ("threshold", G, "--class", "cat", "--recall", "0.5"),
     "plot": ("plot", G),
@@ -36,7 +39,8 @@ COMMANDS = {
     "resume": ("resume", G),
 }
 BUILDING = ("predict", "evaluate", "ensemble", "resume")  # what makes parts from a config
-READING = ("show", "analyze", "diagnose", "compare", "threshold")
+AS_JSON = ("events", "show as JSON", "compare as JSON")
+READING = ("show", "analyze", "diagnose", "compare", "threshold", *AS_JSON)
 DRAWING = ("plot", "report")
 
 Spoil = Callable[["Gift"], object]

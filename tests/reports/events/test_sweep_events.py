@@ -95,7 +95,7 @@ def test_a_sweep_that_goes_on_has_not_failed(tmp_path: Path) -> None:
 
 
 def test_damage_is_refused_by_its_file(tmp_path: Path) -> None:
-    path = write_sweep(tmp_path, [FakeJob({"lr": 0.1}, accuracy=0.9)])
+    path = write_sweep(tmp_path, [FakeJob({"lr": 0.1}, status="running")])
     events = SweepEvents(Sweep(path))
     list(events.look())
     append_line(Sweep(path).jobs[0].events_path, '{"event": "run", "run": "../../etc"}')

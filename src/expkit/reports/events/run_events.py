@@ -18,6 +18,7 @@ from expkit.records.files import Record
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.reader import Run, explain_damage
 from expkit.records.run.schema import check_name, is_epoch, is_told
+from expkit.records.run.writer import is_locked
 from expkit.records.typed_values import check_shape
 from expkit.reports.events.lines import NewRecords
 from expkit.reports.json.event import (
@@ -55,8 +56,10 @@ class RunEvents:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether no process is at it any more, or every stage has its result."""
-        return Run(self.run.path).status != "running"
+        """Tell whether the last results that were read end it, or no process is at it any more."""
+        has_failed = any(not result.passed for result in self.results.values())
+        is_whole = self.results.keys() >= set(self.run.stage_names)
+        return has_failed or is_whole or not is_locked(self.run.path)
 
     def begin(self) -> BeginEvent:
         """The first line."""

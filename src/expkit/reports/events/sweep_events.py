@@ -10,7 +10,7 @@ from typing import get_args
 from expkit.records.files import Record
 from expkit.records.run.schema import is_number
 from expkit.records.sweep.folder import Sweep
-from expkit.records.sweep.job import FAILURES, Job, Status
+from expkit.records.sweep.job import DONE, FAILURES, Job, Status
 from expkit.records.sweep.line_checks import is_event
 from expkit.reports.events.lines import NewRecords
 from expkit.reports.json.event import BeginEvent, EndEvent, Event, JobEvent
@@ -82,6 +82,8 @@ class SweepEvents:
         )
 
     def _gained(self, job: Job) -> list[Record]:
+        if self.states.get(job.id) in DONE:  # nothing more happens to it
+            return []
         if job.id not in self.sources:
             self.sources[job.id] = NewRecords(
                 job.events_path, self.sweep.path, ("event",), _is_job_event

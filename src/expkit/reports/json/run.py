@@ -100,6 +100,21 @@ class ViewsAveraged:
 
 
 @dataclass(frozen=True)
+class SealedTest:
+    """A test set that waits for `expkit unseal`."""
+
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class TestLook:
+    """A look at a test set that was sealed, which is counted over all runs."""
+
+    split: str
+    number: int  # the how-manieth it is: the intervals are widened by it
+
+
+@dataclass(frozen=True)
 class ExportedFile:
     """The exported file whose predictions these are."""
 
@@ -126,7 +141,8 @@ class RunDocument(Document):
     stages: Sequence[Stage]
     progress: Progress | None  # null before the first epoch
     metrics: Mapping[str, Figures]  # by split
-    intervals: Mapping[str, Mapping[str, Interval]]  # of 95 %, by split and metric
+    # of 95 %, by split and metric; of a test set that was sealed wider, see test_look
+    intervals: Mapping[str, Mapping[str, Interval]]
     levels: Mapping[str, Figures]  # chance, and constant: always the largest class
     classes: Mapping[str, Sequence[ClassResult]]  # by split
     criteria: Sequence[CriterionResult]
@@ -138,6 +154,8 @@ class RunDocument(Document):
     peak_memory_bytes: int
     temperature: float  # of the probabilities; 1: as the softmax gives them
     tta: ViewsAveraged | None
+    sealed: SealedTest | None
+    test_look: TestLook | None
     ensemble: Ensemble | None
     exported: ExportedFile | None  # null of a run that trained
     next: str | None  # the command to go on with, where there is one
@@ -172,6 +190,8 @@ def run_document(run: Run) -> RunDocument:
         peak_memory_bytes=summary["peak_memory_bytes"],
         temperature=get("temperature", 1.0),
         tta=pick_or_none(ViewsAveraged, get("tta")),
+        sealed=pick_or_none(SealedTest, get("sealed")),
+        test_look=pick_or_none(TestLook, get("test_look")),
         ensemble=ensemble_of(get("ensemble")),
         exported=None if run.exported is None else _exported(run.exported),
         next=next_command(summary, run.path),

@@ -452,7 +452,7 @@ def test_runs_are_folded_once(
     run_here: Expkit, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a thousand runs it takes a fifth of a second each time."""
-    from expkit.commands import compare as command
+    from expkit.reports.compare import measured_runs
 
     calls = []
 
@@ -460,6 +460,6 @@ def test_runs_are_folded_once(
         calls.append(len(rows))
         return fold_rows(rows)
 
-    monkeypatch.setattr(command, "fold_rows", count)
+    monkeypatch.setattr(measured_runs, "fold_rows", count)
     assert run_here("compare", "narrow", "wide").code == 0
     assert calls == [2]

@@ -227,8 +227,8 @@ def test_the_script_knows_the_version_that_is_written(tmp_path: Path) -> None:
 
 def test_the_columns_are_those_of_expkit_predict() -> None:
     """With uncertainty, a temperature, thresholds and classes, in the same order."""
-    from expkit.commands.predict import Table
     from expkit.runner.inference import FilePrediction
+    from expkit.runner.prediction_table import PredictionTable
 
     names, numbers = ["a", "b", "c", "d"], np.array([0.1, 0.2, 0.4, 0.3], np.float32)
     thresholds = [_threshold("c", names, 0.2, 0.35)]
@@ -238,7 +238,9 @@ def test_the_columns_are_those_of_expkit_predict() -> None:
         "temperature": 1.25,
         "thresholds": [_plain(each) for each in thresholds],
     }
-    theirs = Table(names, (), 3, True, thresholds, {}, "temperature 1.25", has_uncertainty=True)
+    theirs = PredictionTable(
+        names, (), 3, True, thresholds, {}, "temperature 1.25", has_uncertainty=True
+    )
     outputs = {"probabilities": numbers, "uncertainty": np.float32(0.75)}
     ours = predict.Prediction(Path("x.png"), outputs)
     assert predict.header(metadata, 3) == theirs.header

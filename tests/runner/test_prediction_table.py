@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expkit.commands.predict import list_images
+from expkit.runner.prediction_table import list_images
 
 
 def test_hidden_files_are_passed_by_and_links_to_nowhere_are_not(tmp_path: Path) -> None:

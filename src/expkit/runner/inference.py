@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
@@ -36,15 +37,22 @@ class FilePrediction:
 
 
 def predict_files(
-    restored: Restored, paths: Sequence[Path], batch_size: int
+    restored: Restored,
+    paths: Sequence[Path],
+    batch_size: int,
+    sources: Sequence[Path | Image.Image] | None = None,
 ) -> Iterator[FilePrediction]:
-    """Yield every file's prediction in order, or why it cannot be read."""
+    """Yield every file's prediction in order, or why it cannot be read.
+
+    `sources` are read in place of the paths, which then do no more than name them.
+    """
     metadata = restored.run.dataset
+    sources = paths if sources is None else sources
     if isinstance(restored.model, ExportedModel):
-        yield from _predict_by_file(restored.model, metadata, paths, batch_size)
+        yield from _predict_by_file(restored.model, metadata, paths, batch_size, sources)
         return
     decoding = decoding_of(metadata)
-    results = decode_all(paths, decoding, silent)
+    results = decode_all(sources, decoding, silent)
     pairs = zip(paths, results, strict=True)
     while chunk := list(islice(pairs, batch_size)):
         yield from _predict_chunk(restored, metadata, chunk)
@@ -79,14 +87,18 @@ def _ask(
 
 
 def _predict_by_file(
-    model: ExportedModel, metadata: DatasetMetadata, paths: Sequence[Path], batch_size: int
+    model: ExportedModel,
+    metadata: DatasetMetadata,
+    paths: Sequence[Path],
+    batch_size: int,
+    sources: Sequence[Path | Image.Image],
 ) -> Iterator[FilePrediction]:
     """Ask an exported file, which resizes by itself, for images as they are in their files."""
     as_it_is = Decoding(channels=1 if metadata.image_shape[0] == 1 else 3)
     size = min(batch_size, MAX_DECODED)
     for start in range(0, len(paths), size):
         chunk = paths[start : start + size]
-        results = list(decode_all(chunk, as_it_is, silent))
+        results = list(decode_all(sources[start : start + size], as_it_is, silent))
         images = {i: each for i, each in enumerate(results) if isinstance(each, np.ndarray)}
         found: dict[int, FilePrediction] = {}
         for places in _of_one_size(images):

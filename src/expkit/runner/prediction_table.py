@@ -67,11 +67,15 @@ class PredictionTable:
 
     @property
     def header(self) -> list[str]:
+        return self.header_of(self.class_names or ())
+
+    def header_of(self, class_columns: Sequence[str]) -> list[str]:
+        """The columns, those of the classes' probabilities by these names."""
         if self.class_names is None:
             return ["file", *self.target_names, "error"]
         ranks = range(2, self.top + 1)
         others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
-        each = self.class_names if self.every else ()
+        each = class_columns if self.every else ()
         uncertainty = ["uncertainty"] if self.has_uncertainty else []
         manner = ["probabilities"] if self.manner else []
         first = ["file", "prediction", "confidence", "decision"]

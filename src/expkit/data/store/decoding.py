@@ -93,20 +93,28 @@ def _cover(height: int, width: int, tall: int, wide: int) -> tuple[int, int]:
     return max(tall, wide * height // width), wide
 
 
-def open_image(path: Path) -> Image.Image:
+def open_image(source: Path | Image.Image) -> Image.Image:
     """A whole image, upright and in 8 bits; UnreadableImageError where it is none."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        with Image.open(path) as opened:
-            if opened.format == "EPS":  # Pillow would hand it to Ghostscript, which runs it
-                raise ValueError("EPS is a program, and no image of pixels")
-            opened.load()
-            return to_8_bits(ImageOps.exif_transpose(opened))
+        if not isinstance(source, Path):  # the caller's, who may have opened it lazily
+            return _upright(source)
+        with Image.open(source) as opened:
+            return _upright(opened)
     except Exception as error:  # a broken file makes Pillow's plugins raise whatever it will
         reason = str(error) or type(error).__name__
         # a reason stands in lists beside the path, which Pillow repeats
-        raise UnreadableImageError(reason.replace(f" '{path}'", "")) from error
+        raise UnreadableImageError(reason.replace(f" '{source}'", "")) from error
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    if opened.format == "EPS":  # Pillow would hand it to Ghostscript, which runs it
+        raise ValueError("EPS is a program, and no image of pixels")
+    opened.load()
+    return to_8_bits(ImageOps.exif_transpose(opened))
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:
@@ -129,22 +137,25 @@ def without_remarks() -> Iterator[None]:
 
 
 def decode_all(
-    paths: Sequence[Path], decoding: Decoding, on_progress: ProgressCallback
+    sources: Sequence[Path | Image.Image], decoding: Decoding, on_progress: ProgressCallback
 ) -> Iterator[Pixels | UnreadableImageError]:
-    """Each file's image, or why there is none, in order, decoded by all cores."""
+    """Each file's image, or why there is none, in order, decoded by all cores.
+
+    An image that is open already is brought to the same channels and size.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
-    def decode(path: Path) -> Pixels | UnreadableImageError:
+    def decode(source: Path | Image.Image) -> Pixels | UnreadableImageError:
         try:
-            return decoding.arrange(open_image(path))
+            return decoding.arrange(open_image(source))
         except UnreadableImageError as error:
             return error
 
     pool = ThreadPoolExecutor(count_cores())  # Pillow lets go of the interpreter as it decodes
     try:
         with without_remarks():
-            chunks = (paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK))
+            chunks = (sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK))
             results = (result for chunk in chunks for result in pool.map(decode, chunk))
-            yield from with_progress(results, len(paths), on_progress)
+            yield from with_progress(results, len(sources), on_progress)
     finally:  # whoever interrupts does not wait for files that are still under way
         pool.shutdown(wait=False, cancel_futures=True)

@@ -21,6 +21,7 @@ from expkit.sanitize import one_line
 Pixels = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
+MOSAIC = "augmented"  # the plot, and the samples that it is made of
 # matplotlib would cost more time to load than all of this takes
 PAIRS_IN_A_ROW, SINGLES_IN_A_ROW = 4, 8
 MIN_ALIKE = 0.999  # correlation, but for rounding
@@ -30,16 +31,23 @@ INK, PAPER, FAINT = (17, 17, 17), (255, 255, 255), (119, 119, 119)
 
 
 def draw_mosaic(run: Run, folder: Path, plot_format: str | None = None) -> list[Path]:
-    """Pairs of images with their classes, from the run's record of augmented samples."""
-    arrays = run.samples("augmented")
-    if arrays is None or len(arrays["stored"]) == 0:
+    """The mosaic as a file of a folder; none of a run that kept no such samples."""
+    canvas = make_mosaic(run)
+    if canvas is None:
         return []
-    columns, head, tiles = _choose_tiles(run, arrays)
-    canvas = arrange_tiles(tiles, columns, head)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"augmented.{plot_format or format_of(run.config)}"
+    path = folder / f"{MOSAIC}.{plot_format or format_of(run.config)}"
     write_aside(path, _encode(canvas, path.suffix))
     return [path]
+
+
+def make_mosaic(run: Run) -> Image.Image | None:
+    """Pairs of images with their classes, from the run's record of augmented samples."""
+    arrays = run.samples(MOSAIC)
+    if arrays is None or len(arrays["stored"]) == 0:
+        return None
+    columns, head, tiles = _choose_tiles(run, arrays)
+    return arrange_tiles(tiles, columns, head)
 
 
 def _choose_tiles(run: Run, arrays: Arrays) -> tuple[int, str, list[Image.Image]]:

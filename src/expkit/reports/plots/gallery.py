@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 
+from expkit.errors import UserError, nearest_of
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import samples_of
 from expkit.reports.plots import style
-from expkit.reports.plots.augmentation import draw_mosaic
+from expkit.reports.plots.augmentation import MOSAIC, draw_mosaic, make_mosaic
 from expkit.reports.plots.class_bars import draw_classes
 from expkit.reports.plots.class_weights import draw_class_weights
 from expkit.reports.plots.confident_errors import draw_confident_errors
@@ -32,6 +34,21 @@ from expkit.reports.plots.risk_coverage import draw_risk_coverage
 from expkit.reports.plots.threshold import draw_thresholds
 
 NUM_SHOWN = 8
+# what needs no images of the data, by the beginnings of its plots' names
+DRAWS: Mapping[tuple[str, ...], Callable[[Run, Path], list[Path]]] = {
+    ("curves",): draw_curves,
+    ("class_weights",): draw_class_weights,
+    ("confusion", "confused_pairs"): draw_confusion,
+    ("classes",): draw_classes,
+    ("precision_recall",): draw_precision_recall,
+    ("reliability",): draw_reliability,
+    ("risk_coverage",): draw_risk_coverage,
+    ("calibration",): draw_temperature,
+    ("threshold",): draw_thresholds,
+    ("wrong",): draw_confident_errors,
+    ("regression",): draw_regression,
+    ("latency",): draw_latency,
+}
 
 
 def draw_plots(
@@ -45,21 +62,39 @@ def draw_plots(
     folder.mkdir(parents=True, exist_ok=True)
     with style.styled(), style.in_format(plot_format or format_of(run.config)):
         return [
-            *draw_curves(run, folder),
-            *draw_class_weights(run, folder),
-            *draw_confusion(run, folder),
-            *draw_classes(run, folder),
-            *draw_precision_recall(run, folder),
-            *draw_reliability(run, folder),
-            *draw_risk_coverage(run, folder),
-            *draw_temperature(run, folder),
-            *draw_thresholds(run, folder),
-            *draw_confident_errors(run, folder),
-            *draw_regression(run, folder),
-            *draw_latency(run, folder),
+            *(path for draw in DRAWS.values() for path in draw(run, folder)),
             *draw_mosaic(run, folder, style.FORMAT.get()),
             *_draw_puzzles(run, folder, snapshots=snapshots),
         ]
+
+
+def find_figure(run: Run, name: str) -> Figure:
+    """Return the plot of that name, not written, or the last of those whose names begin with it."""
+    figures = _make_figures(run, name)
+    found = [each for each in figures if each == name or each.startswith(f"{name}_")]
+    if found:
+        return figures[name] if name in found else figures[found[-1]]
+    known = list(_make_figures(run))
+    raise UserError(
+        f"'{run.name}' has no plot '{name}'",
+        where=str(run.path),
+        nearest=nearest_of(name, [*known, *(each.partition("_")[0] for each in known)]),
+        allowed=", ".join(known) or "none: it has recorded nothing yet that can be drawn",
+    )
+
+
+def _make_figures(run: Run, name: str | None = None) -> dict[str, Figure]:
+    """Make the plots that may have this name, by their own; without one all but the snapshots'."""
+    with style.styled(), style.kept() as figures:
+        for beginnings, draw in DRAWS.items():
+            if name is None or name.startswith(beginnings):
+                list(draw(run, Path()))
+        if name in (None, MOSAIC) and (mosaic := make_mosaic(run)) is not None:
+            figures[MOSAIC] = style.pixel_figure(*mosaic.size)
+            figures[MOSAIC].figimage(np.asarray(mosaic))
+        if name is None or name.startswith("puzzle"):
+            list(_draw_puzzles(run, Path(), snapshots="_epoch_" in (name or "")))
+    return figures
 
 
 @dataclass(frozen=True)

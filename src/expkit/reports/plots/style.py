@@ -33,6 +33,7 @@ LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK)  # of one plot, in their 
 
 # of the plots that are being drawn
 FORMAT: ContextVar[str] = ContextVar("FORMAT", default=FORMATS[0])
+KEPT: ContextVar[dict[str, Figure] | None] = ContextVar("KEPT", default=None)
 
 DPI = 110
 RC: dict[Any, Any] = {
@@ -71,16 +72,35 @@ def in_format(plot_format: str) -> Iterator[None]:
         FORMAT.reset(token)
 
 
+@contextlib.contextmanager
+def kept() -> Iterator[dict[str, Figure]]:
+    """Keep the figures by their names, and write no file."""
+    figures: dict[str, Figure] = {}
+    token = KEPT.set(figures)
+    try:
+        yield figures
+    finally:
+        KEPT.reset(token)
+
+
+class Plot(Figure):
+    """A figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        with styled():
+            return _encode_pixels(self, None)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A figure in inches that arranges itself so that nothing overlaps."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Plot(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def pixel_figure(width: int, height: int) -> Figure:
     """A figure in pixels whose axes are placed by hand: sharp, and quick for many of them."""
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    figure = Plot(figsize=(width / DPI, height / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
 
@@ -100,6 +120,9 @@ def save(figure: Figure, path: Path, *, num_colors: int | None = None) -> Path:
     A palette makes a PNG of few colours over a photograph smaller.
     """
     path = path.with_suffix(f".{FORMAT.get()}")
+    if (figures := KEPT.get()) is not None:
+        figures[path.stem] = figure
+        return path
     data = _encode_pixels(figure, num_colors) if path.suffix == ".png" else _encode_lines(figure)
     write_aside(path, data)
     return path

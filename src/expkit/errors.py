@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from expkit.sanitize import clean, shortened_words
 
 WIDTH = 88  # columns of text beside the labels
 MAX_COMPARED = 200  # characters of a word: the time grows with their square
+COMMANDS = ("expkit ", "expkit.train(")  # a line that begins so is copied in one piece
 MAX_LINES = 60  # of a detail: more is no screen
 
 
@@ -38,19 +40,33 @@ class UserError(Exception):
         """The message as the terminal shows it: words that it echoes are cut and cleaned."""
         what = _shown(self.what)
         lines = textwrap.wrap(f"expkit: {what}", WIDTH + 11, subsequent_indent=" " * 8)
+        return "\n".join([*lines, *self._detail_lines()])
+
+    def __str__(self) -> str:
+        """The same for the last lines of a traceback, which names the class in front."""
+        return "\n".join([_shown(self.what), *self._detail_lines()])
+
+    def _render_traceback_(self) -> list[str]:
+        """Let a notebook's cell show the screen in place of a traceback."""
+        if os.environ.get("EXPKIT_TRACEBACK") == "1":
+            from traceback import format_exception
+
+            return format_exception(self)
+        return [self.screen()]
+
+    def _detail_lines(self) -> Iterator[str]:
         for label, text in self.details.items():
             if text and text.strip():
                 pieces = [
                     piece
                     for line in _shown(text).splitlines()
-                    for piece in ([line] if line.startswith("expkit ") else _wrapped(line))
+                    for piece in ([line] if line.startswith(COMMANDS) else _wrapped(line))
                 ]
                 if len(pieces) > MAX_LINES:
                     pieces = [*pieces[:MAX_LINES], f"... and {len(pieces) - MAX_LINES} more lines"]
                 first, *rest = pieces
-                lines.append(f"  {label:<8} {first}")
-                lines.extend(" " * 11 + line for line in rest)
-        return "\n".join(lines)
+                yield f"  {label:<8} {first}"
+                yield from (" " * 11 + line for line in rest)
 
 
 def _wrapped(line: str) -> list[str]:

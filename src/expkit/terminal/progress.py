@@ -15,6 +15,7 @@ from expkit.records.files import Record
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.writer import RunFolder
 from expkit.reports.run.findings import describe
+from expkit.terminal.bars import has_bars, open_bar
 from expkit.terminal.signals import raise_if_interrupted
 
 PLAIN_INTERVAL_SECONDS = 2.0
@@ -32,10 +33,8 @@ class Progress:
     def stage_started(self, stage: str, max_epochs: int) -> None:
         self._max_epochs = max_epochs
         self._last_line_at = 0.0
-        if sys.stderr.isatty() and max_epochs > 1:
-            self._bar = tqdm(
-                total=max_epochs, desc=stage, unit="epoch", leave=False, dynamic_ncols=True
-            )
+        if has_bars() and max_epochs > 1:
+            self._bar = open_bar(max_epochs, stage, unit="epoch")
 
     def epoch_done(self, record: Record) -> None:
         raise_if_interrupted()
@@ -73,13 +72,13 @@ class ReadingBar:
         self._last_line_at = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty():
+        if not has_bars():
             if time.monotonic() - self._last_line_at > PLAIN_INTERVAL_SECONDS:
                 self._last_line_at = time.monotonic()
                 _print(f"  {what}  {done:,}/{total:,}")
             return
         if self._bar is None:
-            self._bar = tqdm(total=total, desc=what, leave=False, dynamic_ncols=True)
+            self._bar = open_bar(total, what)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

@@ -148,3 +148,20 @@ def test_a_program_is_no_image(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(path, format="EPS")
     with pytest.raises(UnreadableImageError, match="EPS is a program"):
         open_image(path)
+
+
+def test_an_open_image_is_decoded_as_its_file_is(tmp_path: Path) -> None:
+    """Upright, in 8 bits and in its size; one that was opened lazily may turn out broken."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80), np.uint8)
+    path = tmp_path / "p.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    Image.fromarray(pixels).save(path, exif=exif)
+    decoding = Decoding(size=(10, 6), channels=3)
+    with Image.open(path) as opened:
+        ours, theirs = decode_all([opened, path], decoding, silent)
+    np.testing.assert_array_equal(ours, theirs)
+    path.write_bytes(path.read_bytes()[:2000])
+    with Image.open(path) as opened:
+        (broken,) = decode_all([opened], decoding, silent)
+    assert isinstance(broken, UnreadableImageError)

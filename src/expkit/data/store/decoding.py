@@ -81,7 +81,7 @@ class Decoding:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Decoding:
-        size = record["size"]
+        size = record.get("size")
         known = {each.name: record[each.name] for each in fields(cls) if each.name in record}
         return cls(**{**known, "size": None if size is None else tuple(size)})
 

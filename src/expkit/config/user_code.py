@@ -195,16 +195,28 @@ def hash_own_code(config: object) -> str:
 
     It is that of no content where a config names none.
     """
+    files = {file.resolve() for _, spec in _own_specs(config) for file in _sources(spec)}
+    return _hash(files)
+
+
+def hash_own_modules(config: object) -> dict[str, str]:
+    """One word for the content of each own module that a config names, and of those imported."""
+    return {name: _hash(set(_sources(spec))) for name, spec in _own_specs(config)}
+
+
+def _own_specs(config: object) -> Iterator[tuple[str, ModuleSpec]]:
     waiting = [target.partition(".")[0] for target in targets_in(config)]
-    files: set[Path] = set()
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
         spec = None if name in seen or name in sys.stdlib_module_names else find_here(name)
         seen.add(name)
         if spec is not None:
-            files |= {file.resolve() for file in _sources(spec)}
+            yield name, spec
             waiting += _imported_names(spec)
+
+
+def _hash(files: Iterable[Path]) -> str:
     content = hashlib.sha256()
     for file in sorted(files):
         with contextlib.suppress(OSError):  # importing it will say so

@@ -53,6 +53,9 @@ def _load(folders: tuple[Path, ...]) -> Rules:
     return rules
 
 
+forget_rules = _load.cache_clear  # in a process that goes on while somebody edits them
+
+
 def _check_explained(rule: Rule, path: Path, names: Iterable[str]) -> None:
     """Refuse a rule that explains what nobody finds: it would explain nothing, and not say so."""
     unknown = [each for each in rule.explains if each not in names]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
-from expkit import __version__
 from expkit.export.deployed_model import INPUT
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
@@ -24,7 +24,7 @@ def describe(run: Run, temperature: float) -> dict[str, Any]:
     metadata, environment = run.dataset, run.environment
     return {
         "made": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "expkit_version": __version__,
+        "expkit_version": version("expkit"),
         "task": metadata.task,
         "class_names": None if metadata.class_names is None else list(metadata.class_names),
         "target_names": None if metadata.target_names is None else list(metadata.target_names),

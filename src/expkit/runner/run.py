@@ -47,13 +47,17 @@ EXIT_PASSED, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def run_request(request: Request) -> int:
-    """Build everything, then make the folder, then run: what is wrong leaves no folder behind."""
+def run_request(request: Request, began: Callable[[Path], object] = lambda path: None) -> int:
+    """Build everything, then make the folder, then run: what is wrong leaves no folder behind.
+
+    `began` is told of the folder once it is there.
+    """
     check_places(request.config)
     config = resolve_starts(request.config)
     parts = build(config)
     command = ["expkit", "train", *as_typed(sys.argv[1:])]  # Hydra has "expkit train" as word 0
     folder = make_folder(parts, config, request.overrides, command, request.choices)
+    began(folder.path)
     return run_experiment(parts, folder, mirror=Mirror.of(config.mirror, folder.path))
 
 
@@ -106,11 +110,13 @@ def build(config: Config) -> Parts:
 @contextlib.contextmanager
 def without_collector() -> Iterator[None]:
     """Torch's modules are millions of objects that stay: looking for garbage costs 0.4 s."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()
 
 
 def make_folder(

@@ -61,6 +61,7 @@ def _read(found: Callable[..., object]) -> Signature | None:
 
 
 _read_once = functools.cache(_read)  # a sweep asks for the same few classes in every job
+forget_signatures = _read_once.cache_clear  # where a module is imported anew
 
 
 class _Hints:

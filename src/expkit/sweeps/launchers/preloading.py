@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-import expkit
-
+PACKAGE = Path(__file__).parents[2]
 # what expkit and torch import in the middle of every run
 ALWAYS = (
     "torch",
@@ -33,7 +33,7 @@ BY_TARGET = {
 def list_modules(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     """Modules for the server from which these jobs' processes are forked."""
     targets = {target for config in configs for target in _targets_in(config)}
-    own = [module.name for module in pkgutil.walk_packages(expkit.__path__, "expkit.")]
+    own = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "expkit.")]
     chosen = [
         module for name, module in BY_TARGET.items() if any(name in target for target in targets)
     ]

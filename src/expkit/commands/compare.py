@@ -12,7 +12,7 @@ from expkit.errors import UserError, nearest_of
 from expkit.metrics.class_patterns import matching_classes
 from expkit.metrics.classification import measure as measure_all
 from expkit.metrics.classification import most_predicted
-from expkit.metrics.names import CLASS_METRICS, METRICS, ON_DEMAND, Measure
+from expkit.metrics.names import CLASS_METRICS, METRICS, ON_DEMAND, Measure, main_metric
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.files import made_whole
 from expkit.records.find_runs import find_runs
@@ -21,7 +21,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.writer import explain_disk_errors, is_locked
 from expkit.records.seed_groups import Folding
 from expkit.reports import formatting
-from expkit.reports.compare.comparison import Comparison, compare, main_metric
+from expkit.reports.compare.comparison import Comparison, compare
 from expkit.reports.compare.filter import keep_where
 from expkit.reports.compare.screen import WIDTH, comparison_screen
 from expkit.reports.cross_validation import out_of_fold

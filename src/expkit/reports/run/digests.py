@@ -36,6 +36,8 @@ def make_digest(run: Run, summary: Summary) -> Digest:
             "own_code": environment.get("own_code"),
         },
         choices=environment.get("choices", {}),
+        intervals=summary["intervals"].get(summary["judged_split"], {}),
+        started=str(environment.get("started", "")),
     )
 
 

@@ -29,7 +29,7 @@ from expkit.reports.plots.files import FORMATS, add_format
 from expkit.reports.run.summary import recall
 from expkit.reports.runs.recipes import Recipe, fold_rows, following, rivals_of
 from expkit.reports.runs.rows import RunRow, read_run
-from expkit.terminal.arguments import Parser, add_json, place
+from expkit.terminal.arguments import Parser, add_json, add_where, each_where, place
 from expkit.terminal.json_output import print_document
 
 MAX_SHOWN = 10  # recipes beside the baseline
@@ -38,7 +38,7 @@ MAX_LISTED = 3  # runs that are left out, by name
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = _parser().parse_args(words)
+    arguments = _parser().parse_args(each_where(words))
     rows, left_out = read_rows(find_runs(arguments.runs), arguments.runs)
     rows = keep_where(rows, arguments.where)
     baseline = None
@@ -96,13 +96,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--baseline", metavar="RUN", help="default: the first run")
     parser.add_argument("--metric", metavar="M", help="as accuracy, val/macro_f1, recall[CLASS]")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="only runs whose config says so, as model=resnet18; may stand more than once",
-    )
+    add_where(parser)
     parser.add_argument(
         "--to",
         type=place,

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from expkit.errors import UserError
 from expkit.records.files import Record, append_line, read_lines
 from expkit.records.typed_values import check_shape
-from expkit.sanitize import one_line
+from expkit.tags import is_tag
 
 FILE = "annotations.jsonl"
-TAG = re.compile(r"[^\W_][\w.:/@-]{0,59}")  # a word that needs no quotes in a shell
-MAX_NOTE = 10_000  # characters
 
 
 @dataclass(frozen=True)
@@ -25,6 +21,11 @@ class Note:
 
     at: str  # with the time zone
     text: str
+
+    @property
+    def day(self) -> str:
+        """The date and the time of day, without seconds."""
+        return self.at[:16].replace("T", " ")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Annotations:
     notes: Sequence[Note] = ()
 
 
-def read_annotations(path: Path, first_tags: Iterable[object] = ()) -> Annotations:
-    """Those of a folder; `first_tags` are those of its config, with which it began."""
-    tags = dict.fromkeys(tag for tag in first_tags if isinstance(tag, str) and is_tag(tag))
+def read_annotations(path: Path, first_tags: object = ()) -> Annotations:
+    """Return those of a folder; `first_tags` is what its config has under `tags`."""
+    given = first_tags if isinstance(first_tags, list | tuple) else ()
+    tags = dict.fromkeys(tag for tag in given if is_tag(tag))
     notes = []
     for line in read_lines(path / FILE, ("at",), _is_annotation):
         if "note" in line:
@@ -61,23 +63,6 @@ def change_tags(path: Path, add: Collection[str], remove: Collection[str]) -> No
     append_line(path / FILE, json.dumps(line))
 
 
-def is_tag(text: str) -> bool:
-    """Tell whether a text can be a tag."""
-    return TAG.fullmatch(text) is not None
-
-
-def refuse_odd_tags(tags: Iterable[object], where: str) -> None:
-    """Refuse what is no tag."""
-    for tag in tags:
-        if not isinstance(tag, str) or not is_tag(tag):
-            raise UserError(
-                f"'{one_line(str(tag))}' is no tag",
-                where=where,
-                allowed="letters, digits and _ . : / @ - in it, beginning with a letter or a "
-                "digit, at most 60",
-            )
-
-
 def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
@@ -85,8 +70,8 @@ def _now() -> str:
 def _is_annotation(line: Record) -> bool:
     """Tell whether a line is a note, or a change of tags."""
     try:
-        check_shape(line["at"], str)
-        check_shape(line.get("note", ""), str)
+        for key in ("at", "note"):
+            check_shape(line.get(key, ""), str)
         for key in ("add", "remove"):
             check_shape(line.get(key, []), list[str])
     except ValueError:

@@ -19,6 +19,7 @@ from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import markdown_section
+from expkit.reports.run.noted import noted_of, page_parts
 from expkit.reports.run.settings import settings_parts
 from expkit.reports.run.summary import Summary, summarize
 from expkit.reports.run.temperature_page import temperature_screen
@@ -44,15 +45,19 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
         from expkit.reports.plots.gallery import draw_plots
 
         make_inside(run_path / PLOTS, run_path)
-        paths = draw_plots(run, run_path / PLOTS, plot_format=plot_format)
-        for path in set(find_plots(run_path / PLOTS, root=run_path)) - set(paths):
+        drawn = draw_plots(run, run_path / PLOTS, plot_format=plot_format)
+        for path in set(find_plots(run_path / PLOTS, root=run_path)) - set(drawn):
             path.unlink()  # its records are no longer there, or it is of another format
-    else:
-        paths = find_plots(run_path / PLOTS, root=run_path)
-    write_aside(run_path / "report.md", report(run, summary, paths).encode())
+    write_report(run, summary)
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
     return summary
+
+
+def write_report(run: Run, summary: Summary) -> None:
+    """Write report.md, with the plots that are there."""
+    plots = find_plots(run.path / PLOTS, root=run.path)
+    write_aside(run.path / "report.md", report(run, summary, plots).encode())
 
 
 def history_table(run: Run) -> str:
@@ -68,6 +73,7 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])} "
         f"({summary['status']}).",
         f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
+        *page_parts(noted_of(run)),
         *_plots(run, plots),
         *_results(run, summary),
         *markdown_section(summary["findings"]),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from expkit.errors import UserError
 from expkit.metrics.names import Measure, main_metric
 from expkit.records.exported import RECORDS, is_exported
-from expkit.records.run.annotations import Annotations, Note, read_annotations
+from expkit.records.run.annotations import Note, read_annotations
 from expkit.records.run.digest import Digest, read_digest
 from expkit.records.run.reader import Run, exists, is_run
 from expkit.records.run.writer import is_locked
@@ -167,7 +167,8 @@ def _is_of_now(digest: Digest, path: Path) -> bool:
 
 def _digest_entry(path: Path, name: str, kind: Kind, digest: Digest) -> RunEntry:
     metric = main_metric(digest.metrics.get(digest.judged_split, {}) or [""])
-    noted = annotations_of(path, digest.config.get("tags"))
+    where = path / RECORDS if kind == "exported" else path
+    noted = read_annotations(where, digest.config.get("tags"))
     return RunEntry(
         path,
         name,
@@ -186,12 +187,6 @@ def _digest_entry(path: Path, name: str, kind: Kind, digest: Digest) -> RunEntry
     )
 
 
-def annotations_of(path: Path, first_tags: object) -> Annotations:
-    """Return the tags and notes of a folder that began with these tags."""
-    first = first_tags if isinstance(first_tags, list) else []
-    return read_annotations(path, first)
-
-
 def started_of(path: Path, recorded: str) -> datetime.datetime | None:
     """Return when a run began: as it recorded it, else as its name or its folder has it."""
     try:
@@ -206,11 +201,12 @@ def started_of(path: Path, recorded: str) -> datetime.datetime | None:
 
 def _recorded_entry(path: Path, name: str) -> RunEntry:
     """The line of a run without a digest that holds: under way, cut off, or of an older version."""
+    from expkit.reports.run.noted import noted_of
     from expkit.reports.run.stored_summary import is_sound
 
     run = Run(path)
     status = run.status
-    noted = annotations_of(path, run.config.get("tags"))
+    noted = noted_of(run)
     if status in ENDED and run.has_pages and is_sound(run.summary or {}):
         from expkit.reports.run.digests import recall_digest
 
@@ -255,11 +251,12 @@ def _exported_entry(path: Path, name: str) -> RunEntry:
 
 
 def _sweep_entry(path: Path, name: str) -> RunEntry:
+    from expkit.reports.run.noted import noted_of
     from expkit.reports.sweep.outcome import SweepOutcome
 
     outcome = SweepOutcome.of(path)
     sweep, rows, best = outcome.sweep, outcome.rows, outcome.best
-    noted = annotations_of(path, _shared_tags(sweep))
+    noted = noted_of(sweep)
     measure = Measure.parse(outcome.objective)
     value = None if best is None else best.mean
     verdict = outcome.hypothesis
@@ -280,12 +277,6 @@ def _sweep_entry(path: Path, name: str) -> RunEntry:
         notes=noted.notes,
         known=Facts(metrics={measure.split: {measure.unsplit: value}}),
     )
-
-
-def _shared_tags(sweep: Sweep) -> list[str]:
-    """The tags with which all its jobs began."""
-    given = [job.config.get("tags") or [] for job in sweep.jobs]
-    return [tag for tag in (given or [[]])[0] if all(tag in each for each in given)]
 
 
 def _sweep_status(sweep: Sweep, jobs: Sequence[str]) -> str:

@@ -108,7 +108,8 @@ def runs_screen(entries: Sequence[RunEntry], columns: Sequence[str], width: int 
     table = [list(columns), *rows]
     if width is not None:
         _narrow(table, width)
-    return "\n".join([*aligned(table), "", _total(entries)])
+    lines = [line if width is None else cut_off(line, width) for line in aligned(table)]
+    return "\n".join([*lines, "", _total(entries)])
 
 
 def _column(name: str, entries: Sequence[RunEntry]) -> Callable[[RunEntry], str]:

@@ -26,7 +26,7 @@ def copy_of(path: Path, name: str) -> Path:
 def edit_config(path: Path, **changes: object) -> None:
     """As a run that was made with other words has it; the digest is made anew from it."""
     config = yaml.safe_load((path / "config.yaml").read_text())
-    (path / "config.yaml").write_text(yaml.safe_dump({**config, **changes}))
+    (path / "config.yaml").write_text(yaml.safe_dump({**config, **changes}, sort_keys=False))
     (path / "digest.json").unlink()
 
 

@@ -73,6 +73,7 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])} "
         f"({summary['status']}).",
         f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
+        *(f"{markdown.plain(text)}." for text in formatting.extensions(summary)),
         *page_parts(noted_of(run)),
         *_plots(run, plots),
         *_results(run, summary),

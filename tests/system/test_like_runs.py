@@ -102,6 +102,8 @@ def test_what_was_not_trained_is_refused(tiny_run: Path, run_without_torch: Expk
     """An evaluation has a command of its own."""
     copy = shutil.copytree(tiny_run, tiny_run.with_name("20200101_000000_evaluation"))
     config = yaml.safe_load((copy / "config.yaml").read_text())
-    (copy / "config.yaml").write_text(yaml.safe_dump({**config, "evaluates": str(tiny_run)}, sort_keys=False))
+    (copy / "config.yaml").write_text(
+        yaml.safe_dump({**config, "evaluates": str(tiny_run)}, sort_keys=False)
+    )
     done = run_without_torch("train", "--like", "evaluation")
     assert (done.code, "expkit evaluate" in done.err) == (2, True)

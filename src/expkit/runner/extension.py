@@ -15,6 +15,7 @@ from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 from expkit.records.safe_open import is_file
 from expkit.records.sweep.folder import is_sweep
+from expkit.records.upkeep.dependents import find_dependents
 from expkit.runner.resume import reopen
 from expkit.runner.run import Build, build, run_experiment
 
@@ -41,6 +42,8 @@ def extend_run(
     except BaseException:
         folder.close()
         raise
+    for each in find_dependents([run.path], [run.path.absolute().parent]):
+        print(f"note    {each.name} {each.how} it: its figures are of the weights of before")
     _begin(run, extension, folder)
     return run_experiment(parts, folder, mirror=Mirror.of(parts.inputs.config.mirror, run.path))
 

@@ -24,6 +24,7 @@ KEYS = ("max_epochs", "patience", "max_minutes", "stop_at")  # which decide no n
 RESULTS = (
     *("digest.json", "summary.json", "report.md", "report.html", "metrics.csv"),
     *("predictions.csv", "predictions_plain.csv", "calibration.json", "threshold.json"),
+    "test_look.json",  # the next evaluation is another look at the test set
 )
 
 

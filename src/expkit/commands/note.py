@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from expkit.errors import UserError
 from expkit.records.run.annotations import add_note
 from expkit.records.sweep.folder import find_run_or_sweep
-from expkit.reports.run.noted import noted_of, rewrite_page, screen_lines
+from expkit.reports.run.noted import noted_of, screen_lines
+from expkit.reports.run.pages import rewrite_report
 from expkit.terminal.arguments import Parser
 
 MAX_CHARACTERS = 10_000
@@ -25,7 +26,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.text:
         _refuse_odd(text, arguments.run)
         add_note(found.path, text)
-        rewrite_page(found)
+        rewrite_report(found)
     lines = screen_lines(noted_of(found))
     print("\n".join([found.name, *(lines or ["  no tags and no notes"])]))
     return 0

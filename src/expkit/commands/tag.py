@@ -9,7 +9,8 @@ from expkit.errors import UserError
 from expkit.records.run.annotations import change_tags
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep
-from expkit.reports.run.noted import noted_of, rewrite_page
+from expkit.reports.run.noted import noted_of
+from expkit.reports.run.pages import rewrite_report
 from expkit.tags import is_tag, refuse_odd_tags
 from expkit.terminal.arguments import Parser
 
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     for found in all_found:
         if signed:
             change_tags(found.path, add, remove)
-            rewrite_page(found)
+            rewrite_report(found)
         print(f"{found.name}: {', '.join(noted_of(found).tags) or 'no tags'}")
     return 0
 

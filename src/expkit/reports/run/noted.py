@@ -36,12 +36,3 @@ def page_parts(noted: Annotations) -> list[str]:
     tags = ", ".join(map(markdown.code, noted.tags))
     notes = "\n".join(f"- {note.day}: {markdown.plain(note.text)}" for note in noted.notes)
     return [*([f"Tags: {tags}."] if tags else []), *(["## Notes", notes] if notes else [])]
-
-
-def rewrite_page(found: Run | Sweep) -> None:
-    """Write the page of a run that ended anew, with what was said of it since; plots stay."""
-    from expkit.reports.run.pages import write_report
-    from expkit.reports.run.summary import recall
-
-    if isinstance(found, Run) and found.exported is None and found.has_pages:
-        write_report(found, recall(found))

@@ -13,6 +13,7 @@ from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.records.safe_open import make_inside
+from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run import summary_tables
@@ -21,7 +22,7 @@ from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.noted import noted_of, page_parts
 from expkit.reports.run.settings import settings_parts
-from expkit.reports.run.summary import Summary, summarize
+from expkit.reports.run.summary import Summary, recall, summarize
 from expkit.reports.run.temperature_page import temperature_screen
 from expkit.reports.run.threshold_page import threshold_screen
 
@@ -58,6 +59,12 @@ def write_report(run: Run, summary: Summary) -> None:
     """Write report.md, with the plots that are there."""
     plots = find_plots(run.path / PLOTS, root=run.path)
     write_aside(run.path / "report.md", report(run, summary, plots).encode())
+
+
+def rewrite_report(found: Run | Sweep) -> None:
+    """Write the page of a run that ended anew, with what was said of it since; plots stay."""
+    if isinstance(found, Run) and found.exported is None and found.has_pages:
+        write_report(found, recall(found))
 
 
 def history_table(run: Run) -> str:

@@ -12,7 +12,7 @@ from expkit.records.files import write_aside, write_json
 from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
-from expkit.records.safe_open import make_inside
+from expkit.records.safe_open import is_file, make_inside, read_file
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.plots.files import find_plots, link_to
@@ -46,25 +46,25 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
         from expkit.reports.plots.gallery import draw_plots
 
         make_inside(run_path / PLOTS, run_path)
-        drawn = draw_plots(run, run_path / PLOTS, plot_format=plot_format)
-        for path in set(find_plots(run_path / PLOTS, root=run_path)) - set(drawn):
+        paths = draw_plots(run, run_path / PLOTS, plot_format=plot_format)
+        for path in set(find_plots(run_path / PLOTS, root=run_path)) - set(paths):
             path.unlink()  # its records are no longer there, or it is of another format
-    write_report(run, summary)
+    else:
+        paths = find_plots(run_path / PLOTS, root=run_path)
+    write_aside(run_path / "report.md", report(run, summary, paths).encode())
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
     return summary
 
 
-def write_report(run: Run, summary: Summary) -> None:
-    """Write report.md, with the plots that are there."""
-    plots = find_plots(run.path / PLOTS, root=run.path)
-    write_aside(run.path / "report.md", report(run, summary, plots).encode())
-
-
 def rewrite_report(found: Run | Sweep) -> None:
     """Write the page of a run that ended anew, with what was said of it since; plots stay."""
     if isinstance(found, Run) and found.exported is None and found.has_pages:
-        write_report(found, recall(found))
+        page = found.path / "report.md"
+        old = read_file(page).decode(errors="replace") if is_file(page) else ""
+        plots = find_plots(found.path / PLOTS, root=found.path)
+        plots.sort(key=lambda path: old.find(f"{PLOTS}/{path.name}"))  # as they stood
+        write_aside(page, report(found, recall(found), plots).encode())
 
 
 def history_table(run: Run) -> str:

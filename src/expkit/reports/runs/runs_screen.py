@@ -27,12 +27,13 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + (f" +{more}" if more > 0 else "")
 
 
-def _objective(entry: RunEntry) -> str:
+def _objective(entry: RunEntry, *, with_interval: bool = True) -> str:
     """`test/accuracy 94.21 % (92.8 to 95.4 %)`; without it, how far it is or what is wrong."""
     if entry.value is None:
         return entry.remark
-    found = formatting.figure(entry.objective, entry.value)
-    ends = "" if entry.interval is None else formatting.interval(entry.objective, entry.interval)
+    found, ends = formatting.figure(entry.objective, entry.value), ""
+    if with_interval and entry.interval is not None:
+        ends = formatting.interval(entry.objective, entry.interval)
     remark = f"; {entry.remark}" if entry.remark else ""
     return f"{entry.objective} {found}{f' ({ends})' if ends else ''}{remark}"
 
@@ -106,7 +107,11 @@ def runs_screen(entries: Sequence[RunEntry], columns: Sequence[str], width: int 
     if tuple(columns) == DEFAULT:
         columns, rows = _without_empty(columns, rows)
     table = [list(columns), *rows]
-    if width is not None:
+    if width is not None and _width_of(table) > width:
+        if "objective" in columns:
+            place = columns.index("objective")
+            for row, entry in zip(rows, entries, strict=True):
+                row[place] = one_line(_objective(entry, with_interval=False))
         _narrow(table, width)
     lines = [line if width is None else cut_off(line, width) for line in aligned(table)]
     return "\n".join([*lines, "", _total(entries)])
@@ -135,6 +140,11 @@ def _without_empty(
     return [columns[p] for p in places], [[row[p] for p in places] for row in rows]
 
 
+def _width_of(table: Sequence[Sequence[str]]) -> int:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
 def _narrow(table: list[list[str]], width: int) -> None:
     """Cut the cells of the columns that give way until the lines fit."""
     header = list(table[0])
@@ -142,13 +152,12 @@ def _narrow(table: list[list[str]], width: int) -> None:
     order = [name for name in FLEXIBLE if name in header]
     for name in [*order, *(each for each in header if each not in order)]:
         place = header.index(name)
-        excess = sum(widths) + len(GAP) * (len(widths) - 1) - width
+        excess = _width_of(table) - width
         if excess <= 0:
             return
         kept = min(widths[place], max(FLEXIBLE.get(name, LEAST), widths[place] - excess))
         for row in table:
             row[place] = cut_off(row[place], kept)
-        widths[place] = kept
 
 
 def _total(entries: Sequence[RunEntry]) -> str:

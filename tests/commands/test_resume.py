@@ -29,7 +29,7 @@ def cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         taken.update(config["dataset"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(resuming, "_reopen", reopen)
+    monkeypatch.setattr(resuming, "reopen", reopen)
     return taken
 
 

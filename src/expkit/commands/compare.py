@@ -12,12 +12,12 @@ from expkit.reports.compare.comparison import Comparison
 from expkit.reports.compare.named_runs import NamedComparison, compare_named
 from expkit.reports.compare.screen import WIDTH, comparison_screen
 from expkit.reports.plots.files import FORMATS, add_format
-from expkit.terminal.arguments import Parser, add_json, place
+from expkit.terminal.arguments import Parser, add_json, add_where, each_where, place
 from expkit.terminal.json_output import print_document
 
 
 def main(words: Sequence[str]) -> int:
-    given = _parser().parse_args(words)
+    given = _parser().parse_args(each_where(words))
     named = compare_named(
         given.runs, where=given.where, baseline=given.baseline, metric=given.metric
     )
@@ -58,13 +58,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--baseline", metavar="RUN", help="default: the first run")
     parser.add_argument("--metric", metavar="M", help="as accuracy, val/macro_f1, recall[CLASS]")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="only runs whose config says so, as model=resnet18; may stand more than once",
-    )
+    add_where(parser)
     parser.add_argument(
         "--to",
         type=place,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from expkit.errors import UserError, nearest_of
 from expkit.terminal.command_list import COMMANDS
 
-TAKE_RUNS = set(COMMANDS) - {"train", "sort", "list", "completion"}
+TAKE_RUNS = set(COMMANDS) - {"train", "sort", "list", "runs", "completion"}
 
 # each hands the words before the cursor to `expkit completion --answer`, one candidate a line
 SCRIPTS = {

@@ -12,6 +12,7 @@ from expkit.records.run.mirror import is_copy, place_in
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import find_run_or_sweep
 from expkit.reports.run.run_screen import handle
+from expkit.runner.extension import PREFIX, extend_run
 from expkit.runner.resume import ENDED, resume_run
 from expkit.runner.run import check_mirror
 from expkit.sanitize import one_line
@@ -28,8 +29,9 @@ def main(words: Sequence[str]) -> int:
         "words",
         nargs="*",
         metavar="KEY=VALUE",
-        help="of a sweep: how its jobs run from now on, such as launcher.timeout=600; of a run: "
-        "dataset.cache_dir=FOLDER and mirror=FOLDER, which are yours to say and not its config's",
+        help="of a run: procedure.train.max_epochs=300 goes on beyond its end, where its schedule "
+        "allows it; dataset.cache_dir=FOLDER and mirror=FOLDER, which are yours to say and not its "
+        "config's; of a sweep: how its jobs run from now on, such as launcher.timeout=600",
     )
     parser.add_argument("--failed", action="store_true", help="of a sweep: the jobs that failed")
     parser.add_argument(
@@ -47,11 +49,16 @@ def main(words: Sequence[str]) -> int:
     # the folder may be a stranger's: its own `trust` is not the user's word
     with stop_on_signals():
         if isinstance(found, Run):
-            named = _folders_named(arguments.words, found)
-            _say_unused_cache(found, named.get(CACHE))
+            longer = [word for word in arguments.words if word.startswith(PREFIX)]
+            folders = [word for word in arguments.words if word not in longer]
+            named = _folders_named(folders, found)
+            goes_on = bool(longer) or found.status not in ENDED
+            _say_unused_cache(found, named.get(CACHE), goes_on=goes_on)
             # nothing proves that a run is the user's own: its cache folder is not used
             config = with_own_cache(found.config, named.get(CACHE))
-            config["mirror"] = _mirror_of(found, named.get(MIRROR))
+            config["mirror"] = _mirror_of(found, named.get(MIRROR)) if goes_on else {}
+            if longer:
+                return extend_run(found, longer, arguments.trust, config)
             return resume_run(found, arguments.trust, config=config)
         from expkit.sweeps.resume_sweep import resume_sweep
 
@@ -73,7 +80,8 @@ def _folders_named(words: Sequence[str], run: Run) -> dict[str, str]:
             raise UserError(
                 "a run is resumed with the config that it began with",
                 where=" ".join(words),
-                allowed="dataset.cache_dir=FOLDER, mirror=FOLDER; launcher.KEY=VALUE, of a sweep",
+                allowed="procedure.train.max_epochs=N, to go on beyond its end; "
+                "dataset.cache_dir=FOLDER, mirror=FOLDER; launcher.KEY=VALUE, of a sweep",
                 fix=f"expkit resume {shlex.quote(str(run.path))}",
             )
         named[f"{key}="] = folder
@@ -88,7 +96,7 @@ def _mirror_of(run: Run, named: str | None) -> dict[str, object]:
     given = run.config.get("mirror")
     recorded = dict(given) if isinstance(given, Mapping) else {}
     folder = named or recorded.get("folder")
-    if not isinstance(folder, str) or run.status in ENDED:
+    if not isinstance(folder, str):
         return {}
     place = place_in(folder, run.path)
     is_there = is_copy(place, run.path)
@@ -109,10 +117,10 @@ def _mirror_of(run: Run, named: str | None) -> dict[str, object]:
     return {**recorded, "folder": folder}
 
 
-def _say_unused_cache(run: Run, cache_dir: str | None) -> None:
+def _say_unused_cache(run: Run, cache_dir: str | None, *, goes_on: bool) -> None:
     dataset = run.config.get("dataset")
     recorded = dataset.get("cache_dir") if isinstance(dataset, Mapping) else None
-    if isinstance(recorded, str) and recorded != cache_dir and run.status not in ENDED:
+    if isinstance(recorded, str) and recorded != cache_dir and goes_on:
         word = one_line(f"{CACHE}{recorded}")
         print(
             f"note    not used: {word} of its config; if that folder is yours: "

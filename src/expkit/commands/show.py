@@ -43,6 +43,10 @@ def main(words: Sequence[str]) -> int:
             print("\n".join(labelled("file", _proof(found.exported))))
     else:
         _show_sweep(found, watch=arguments.watch or sys.stderr.isatty())
+    from expkit.reports.run.noted import noted_of, screen_lines
+
+    for line in screen_lines(noted_of(found)):
+        print(line)
     return 0
 
 

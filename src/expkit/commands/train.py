@@ -8,6 +8,8 @@ from expkit.config.compose import compose_and_run
 from expkit.config.multirun.hydra_task import Task
 from expkit.config.suggested_command import refuse_flags, with_whole_command
 from expkit.errors import UserError
+from expkit.records.run.find_run import find_run
+from expkit.runner.repeat import run_like, split_like
 from expkit.runner.run import run_request
 from expkit.sweeps.final_pages import concluded
 from expkit.sweeps.sweep import run_job, run_jobs
@@ -23,6 +25,9 @@ overrides:
   +optimizer.amsgrad=true             a key that the choice leaves out
   '~procedure.overfit_10'             without this key or stage
   experiment=puzzle_deep_head         a whole recipe; further overrides change it
+
+again:
+  --like RUN [OVERRIDE ...]           a run's config in the code of today; it says what differs
 
 Hydra flags, among others:
   -m, --multirun                      a sweep: model=simple_conv,deep_head seed=0,1,2
@@ -40,6 +45,15 @@ def main(words: Sequence[str]) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(HELP)
         return 0
+    named, rest = split_like(words)
+    if named is not None:
+        with stop_on_signals():
+            try:
+                return run_like(find_run(named), rest)
+            except UserError as error:
+                raise with_whole_command(
+                    error, rest, ("expkit", "train", "--like", named)
+                ) from error
     refuse_flags(words)
     task = Task(run_request, run_job, run_jobs)
     with stop_on_signals(), concluded(task):

@@ -64,7 +64,7 @@ class OwnConfFolder(SearchPathPlugin):
 def compose_and_run(words: Sequence[str], task: Task) -> None:
     """Hand the words to Hydra, which calls the task once, with all jobs, or not at all."""
     prepare_hydra()
-    words = spell_criteria([_spell_out_mirror(word) for word in flags_last(words)])
+    words = spell_criteria([spell_out_mirror(word) for word in flags_last(words)])
     _refuse_idle_words(words)
     if is_sweep(words):
         _require_optuna(words)
@@ -88,7 +88,7 @@ def compose_and_run(words: Sequence[str], task: Task) -> None:
         raise explain_refusal(words, task.failures[0])
 
 
-def _spell_out_mirror(word: str) -> str:
+def spell_out_mirror(word: str) -> str:
     """Write `mirror=FOLDER` as `mirror.folder=FOLDER`; a mapping is one already."""
     is_short = word.startswith("mirror=") and not word.startswith("mirror={")
     return word.replace("mirror=", "mirror.folder=", 1) if is_short else word

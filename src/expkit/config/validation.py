@@ -20,6 +20,7 @@ from expkit.config.targets.module_paths import locate
 from expkit.config.user_code import targets_in
 from expkit.errors import UserError, nearest_of
 from expkit.sanitize import one_line
+from expkit.tags import refuse_odd_tags
 
 MAX_NAME_BYTES = 150  # a folder's name has room for 255, and a date stands before it
 
@@ -40,6 +41,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     given["criteria"] = name_criteria(plain["criteria"])
     config = Config(**given)
     _check_name(config.name)
+    refuse_odd_tags(config.tags, f"tags=[{','.join(map(str, config.tags))}]")
     _check_rate(config.optimizer, "optimizer")
     if config.reference is not None:
         check_fields(config.reference, Reference, "reference")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from expkit.errors import UserError, nearest_of
@@ -80,6 +80,8 @@ LOWER_IS_BETTER = frozenset(
     }
 )
 
+FIRST_CHOICES = ("accuracy", "rmse")  # to judge by where nobody said
+
 # of which an objective may name one; held_out is val, or what a run is judged on without it
 SPLITS = ("held_out", "train", "val", "test")
 CHOOSING = "choosing"  # stands for val, or for the judged split where there is none
@@ -124,6 +126,11 @@ def is_on_demand(name: str) -> bool:
     measure = Measure.parse(name)
     kinds = (*ON_DEMAND.values(), LATENCY)
     return measure.class_name is not None or any(measure.metric in kind for kind in kinds)
+
+
+def main_metric(names: Collection[str]) -> str:
+    """The metric to judge by where nobody said: accuracy, or the error of numbers."""
+    return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 
 def is_lower_better(name: str) -> bool:

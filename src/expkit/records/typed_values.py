@@ -152,10 +152,17 @@ def _mapping(inner: Check) -> Check:
     def check(value: Any) -> None:
         if not isinstance(value, Mapping):
             raise _wrong(value, "a mapping")
-        for key, each in value.items():
+        for key in value:
             if not isinstance(key, str):
                 raise ShapeError(f"has the key {str(key)[:SHOWN]!r}, which is not text")
-            _check_at(key, each, inner)
+        if inner is _anything:
+            return
+        try:
+            for key, each in value.items():  # noqa: B007, the key is told below
+                inner(each)
+        except ShapeError as error:
+            error.path.append(key[:SHOWN])
+            raise
 
     return check
 

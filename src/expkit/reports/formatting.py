@@ -247,3 +247,12 @@ def levels_of(name: str, summary: Mapping[str, Any]) -> dict[str, str]:
     found = (summary["levels"][kind].get(name) for kind in ("chance", "constant"))
     named = zip(level_names(summary), found, strict=True)
     return {label: figure(name, level) for label, level in named if level is not None}
+
+
+def extensions(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences on the trainings that went on beyond their end."""
+    return [
+        f"{each['stage']} was extended after epoch {each['num_epochs']} on {each['at'][:10]} "
+        f"({' '.join(each['words'])})"
+        for each in summary.get("extensions", ())
+    ]

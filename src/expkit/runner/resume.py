@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from expkit.config.validation import check_config
 from expkit.errors import UserError
 from expkit.records.run.environment import describe_environment
+from expkit.records.run.extensions import set_results_aside
 from expkit.records.run.mirror import Mirror
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, explain_disk_errors
@@ -43,12 +44,12 @@ def resume_run(
     """
     if run.status in ENDED:
         return _say_that_it_ended(run)
-    parts, folder = _reopen(run, config or run.config, trusted, build)
+    parts, folder = reopen(run, config or run.config, trusted, build)
     mirror = Mirror.of(parts.inputs.config.mirror, run.path)
     return run_experiment(parts, folder, train_epochs, mirror)
 
 
-def _reopen(
+def reopen(
     run: Run, recorded: Mapping[str, Any], trusted: Sequence[str], build: Build
 ) -> tuple[Parts, RunFolder]:
     """Bring back everything as it was when the run was cut off."""
@@ -57,6 +58,8 @@ def _reopen(
     _refuse_edited(run)
     config = check_config(without_used_sources(run, recorded), trusted=trusted)
     folder = RunFolder.reopen(run.path)
+    if run.extensions and run.status not in ENDED and not _is_evaluated_again(run):
+        set_results_aside(run.path, len(run.extensions))  # it was killed before it could
     parts = build(config)
     refuse_other_data(run, parts.metadata)
     refuse_other_images(run, parts.inputs.unlabelled)
@@ -64,6 +67,11 @@ def _reopen(
         folder.log(change)
         print(change)
     return parts, folder
+
+
+def _is_evaluated_again(run: Run) -> bool:
+    """Tell whether results are of the weights since its last extension."""
+    return len(run.recorded_stages) > run.extensions[-1].num_stages
 
 
 def _say_that_it_ended(run: Run) -> int:

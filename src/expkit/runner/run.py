@@ -125,8 +125,13 @@ def make_folder(
     overrides: Sequence[str],
     command: Sequence[str],
     choices: Mapping[str, str] | None = None,
+    *,
+    like: str | None = None,
 ) -> RunFolder:
-    """The run folder with everything that was known before the first step."""
+    """The run folder with everything that was known before the first step.
+
+    `like` is the run whose config it has.
+    """
     from expkit.runner.loaded_inputs import encode_images
     from expkit.runner.sealed_test import begin_ledger
     from expkit.runner.unlabelled_images import describe_unlabelled
@@ -147,6 +152,8 @@ def make_folder(
         environment["unlabelled"] = describe_unlabelled(parts.inputs.unlabelled)
     if choices:
         environment["choices"] = dict(choices)
+    if like is not None:
+        environment["like"] = like
     files: dict[str, str | bytes] = {
         "config.yaml": config_text,
         "overrides.yaml": yaml.safe_dump(list(overrides)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -13,6 +15,7 @@ from expkit.training.arguments import NUM_LOOKS, View
 
 MOST = 2**31 - 1  # samples or steps that anything here is asked for
 MOST_THREADS = 1024  # beyond which a machine gives none, and the process dies of it
+SIGN = re.compile(r"[=<>]")  # a condition has one
 LARGEST_SEED = 2**32 - 1  # as numpy takes them
 
 
@@ -32,6 +35,33 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         FLAG, action="store_true", help="one JSON document and nothing else (docs/json.md)"
     )
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add conditions on runs; `each_where` lets several follow one `--where`."""
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="only runs of which this holds, by settings, choices, figures, tags, findings, status "
+        "or verdict: model=resnet18 'optimizer.lr<1e-3' 'val/accuracy>0.9' tags=paper "
+        "status!=failed; several may follow",
+    )
+
+
+def each_where(words: Sequence[str]) -> list[str]:
+    """Return the words with a `--where` before each of several conditions that follow one."""
+    found: list[str] = []
+    is_listing = False
+    for word in words:
+        if is_listing and not word.startswith("-") and SIGN.search(word):
+            if found[-1] != "--where":
+                found.append("--where")
+        else:
+            is_listing = word.partition("=")[0] == "--where"
+        found.append(word)
+    return found
 
 
 def add_manner(parser: argparse.ArgumentParser) -> None:

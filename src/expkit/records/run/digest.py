@@ -10,7 +10,7 @@ from typing import Any
 from expkit.metrics.names import CHOOSING, Measure
 from expkit.records.files import parse_json, write_json
 from expkit.records.safe_open import read_file
-from expkit.records.typed_values import Count, Seconds, check_shape
+from expkit.records.typed_values import Count, Finite, Seconds, check_shape
 from expkit.sanitize import one_line
 
 VERSION = 2  # of the names in it, too
@@ -36,7 +36,10 @@ class Digest:
     fingerprints: Mapping[str, str]  # by split
     num_samples: Mapping[str, Count]  # by split
     code: Mapping[str, Any]  # commit, dirty, and the versions of packages
-    choices: Mapping[str, str] = field(default_factory=dict)  # by group; older runs tell of none
+    # older runs tell of none of these
+    choices: Mapping[str, str] = field(default_factory=dict)  # by group
+    intervals: Mapping[str, tuple[Finite, Finite]] = field(default_factory=dict)  # judged split
+    started: str = ""  # with the time zone
     version: int = VERSION
 
     def figure(self, metric: str) -> float | None:

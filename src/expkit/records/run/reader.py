@@ -31,6 +31,13 @@ from expkit.records.exported import (
 from expkit.records.files import Record, read_json, read_lines, read_yaml
 from expkit.records.former_names import with_present_fields, with_present_keys, with_present_names
 from expkit.records.run.ensemble import EnsembleRecord, predictions_path, read_ensemble
+from expkit.records.run.extensions import FILE as EXTENSIONS
+from expkit.records.run.extensions import (
+    Extension,
+    counted_stages,
+    read_extensions,
+    with_extensions,
+)
 from expkit.records.run.labels import Labels
 from expkit.records.run.metadata import DatasetMetadata, Layout, StageResult
 from expkit.records.run.predictions import PLAIN, read_predictions
@@ -78,8 +85,15 @@ class Run:
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:
-        """Its config, in the names that parts have now."""
-        return cast("Mapping[str, Any]", with_present_names(self.recorded_config))
+        """Its config, in the names that parts have now, and as it is since it was extended."""
+        with explain_damage(self.path / EXTENSIONS):
+            config = with_extensions(self.recorded_config, self.extensions)
+        return cast("Mapping[str, Any]", with_present_names(config))
+
+    @functools.cached_property
+    def extensions(self) -> list[Extension]:
+        """The trainings that went on beyond their end."""
+        return read_extensions(self.path)
 
     @functools.cached_property
     def recorded_config(self) -> Mapping[str, Any]:
@@ -119,7 +133,11 @@ class Run:
         with explain_damage(path):
             overrides = read_yaml(path) or []
             check_shape(overrides, list[str])
-        return with_present_keys(cast("list[str]", overrides), self.recorded_config)
+        words = with_present_keys(cast("list[str]", overrides), self.recorded_config)
+        for word in (word for each in self.extensions for word in each.words):
+            key = word.partition("=")[0]
+            words = [*(each for each in words if each.partition("=")[0] != key), word]
+        return words
 
     @functools.cached_property
     def environment(self) -> Record:
@@ -182,6 +200,12 @@ class Run:
 
     @functools.cached_property
     def stages(self) -> list[StageResult]:
+        """The results of the stages that have ended; not those that an extension does again."""
+        return counted_stages(self.recorded_stages, self.extensions)
+
+    @functools.cached_property
+    def recorded_stages(self) -> list[StageResult]:
+        """All results as they were written down."""
         path = self.path / "stages.jsonl"
         with explain_damage(path):
             results = [StageResult.from_json(record) for record in read_lines(path)]

@@ -62,6 +62,7 @@ class RecordedConfig(TypedDict, total=False):
     seed: int
     output_dir: str
     hypothesis: str | None
+    tags: list[str] | None
     compared_with: list[str] | None
     reference: RecordedReference | None
     criteria: Mapping[str, Any] | None

@@ -39,9 +39,9 @@ CUT_OFF: tuple[Status, ...] = (
     "killed",
     "timed out",
 )  # unless the run was brought to its end since, pages included
-# what decides where a run and its copy lie, which code it may use and how it is drawn, but no
-# number of it
-NOT_IDENTITY = ("output_dir", "mirror", "trust", "plots")
+# what decides where a run and its copy lie, which code it may use, how it is drawn and found, but
+# no number of it
+NOT_IDENTITY = ("output_dir", "mirror", "trust", "plots", "tags")
 
 
 def job_id(config: Mapping[str, Any]) -> str:

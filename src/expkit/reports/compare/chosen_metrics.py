@@ -10,10 +10,9 @@ from expkit.errors import UserError, nearest_of
 from expkit.metrics.class_patterns import matching_classes
 from expkit.metrics.classification import measure as measure_all
 from expkit.metrics.classification import most_predicted
-from expkit.metrics.names import CLASS_METRICS, METRICS, ON_DEMAND, Measure
+from expkit.metrics.names import CLASS_METRICS, METRICS, ON_DEMAND, Measure, main_metric
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.reader import Run
-from expkit.reports.compare.comparison import main_metric
 from expkit.reports.run.summary import recall
 from expkit.reports.runs.rows import RunRow
 

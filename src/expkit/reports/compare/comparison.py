@@ -5,7 +5,7 @@ A recipe with one run is tested on its predictions; one with several seeds, over
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from expkit.reports.compare.verdicts import (
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.rows import RunRow
 
-FIRST_CHOICES = ("accuracy", "rmse")
 ABOUTS = (ONE_SEED_EACH, OVER_SEEDS, SAMPLES_VARY, FOLDS_OVERLAP)
 
 
@@ -116,11 +115,6 @@ def beside_each(group: Recipe, baselines: Sequence[Recipe], metric: str) -> list
     """One recipe beside each of several baselines in turn."""
     rows = [_beside(group, baseline, [metric], Records(baseline)) for baseline in baselines]
     return _judged(rows, [metric], 0)
-
-
-def main_metric(names: Collection[str]) -> str:
-    """The metric to judge by where nobody said: accuracy, or the error of numbers."""
-    return next((name for name in FIRST_CHOICES if name in names), next(iter(names)))
 
 
 def _best(groups: Sequence[Recipe], metric: str, limit: int) -> list[Recipe]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expkit.metrics.names import main_metric
 from expkit.records.run.reader import Run
 from expkit.records.seed_groups import NOT_SETTINGS, differing_keys, flatten
 from expkit.reports import formatting, markdown
-from expkit.reports.compare.comparison import Compared, beside_each, main_metric
+from expkit.reports.compare.comparison import Compared, beside_each
 from expkit.reports.compare.table import answer
 from expkit.reports.compare.verdicts import ONE_SEED_EACH, corrected, difference_shown, methods_of
 from expkit.reports.run import summary_tables

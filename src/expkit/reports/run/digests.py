@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from expkit.records.run.digest import Digest, read_digest
+from expkit.records.run.extensions import with_extensions
 from expkit.records.run.reader import Run
 from expkit.records.seed_groups import flatten
+from expkit.records.sweep.job import job_id
 from expkit.reports.run.summary import Summary, recall
 from expkit.sanitize import one_line
 
@@ -16,7 +18,7 @@ def make_digest(run: Run, summary: Summary) -> Digest:
     return Digest(
         run=run.name,
         name=one_line(run.config.get("name") or run.name),
-        job=environment.get("job"),
+        job=_job(run),
         status=summary["status"],
         verdict=summary["verdict"],
         judged_split=summary["judged_split"],
@@ -36,7 +38,17 @@ def make_digest(run: Run, summary: Summary) -> Digest:
             "own_code": environment.get("own_code"),
         },
         choices=environment.get("choices", {}),
+        intervals=summary["intervals"].get(summary["judged_split"], {}),
+        started=str(environment.get("started", "")),
     )
+
+
+def _job(run: Run) -> str | None:
+    """The id of its config in sweeps; one that was extended is as one that ran as long at once."""
+    job: str | None = run.environment.get("job")
+    if job is None or not run.extensions:
+        return job
+    return job_id(with_extensions(run.recorded_config, run.extensions))
 
 
 def recall_digest(run: Run) -> Digest:

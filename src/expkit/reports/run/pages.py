@@ -12,15 +12,17 @@ from expkit.records.files import write_aside, write_json
 from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
-from expkit.records.safe_open import make_inside
+from expkit.records.safe_open import is_file, make_inside, read_file
+from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import markdown_section
+from expkit.reports.run.noted import noted_of, page_parts
 from expkit.reports.run.settings import settings_parts
-from expkit.reports.run.summary import Summary, summarize
+from expkit.reports.run.summary import Summary, recall, summarize
 from expkit.reports.run.temperature_page import temperature_screen
 from expkit.reports.run.threshold_page import threshold_screen
 
@@ -55,6 +57,16 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
     return summary
 
 
+def rewrite_report(found: Run | Sweep) -> None:
+    """Write the page of a run that ended anew, with what was said of it since; plots stay."""
+    if isinstance(found, Run) and found.exported is None and found.has_pages:
+        page = found.path / "report.md"
+        old = read_file(page).decode(errors="replace") if is_file(page) else ""
+        plots = find_plots(found.path / PLOTS, root=found.path)
+        plots.sort(key=lambda path: old.find(f"{PLOTS}/{path.name}"))  # as they stood
+        write_aside(page, report(found, recall(found), plots).encode())
+
+
 def history_table(run: Run) -> str:
     """The history as CSV: a column a key, in the order in which keys first appear."""
     keys = dict.fromkeys(key for record in run.history for key in record)
@@ -68,6 +80,8 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         f"**{summary['verdict'].upper()}**: {markdown.plain(summary['verdict_reason'])} "
         f"({summary['status']}).",
         f"Hypothesis: {markdown.plain(run.config.get('hypothesis') or 'none was stated.')}",
+        *(f"{markdown.plain(text)}." for text in formatting.extensions(summary)),
+        *page_parts(noted_of(run)),
         *_plots(run, plots),
         *_results(run, summary),
         *markdown_section(summary["findings"]),

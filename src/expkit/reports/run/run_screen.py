@@ -29,6 +29,7 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
     lines = [
         f"{summary['run']}: {_headline(summary)}",
         *_stage_lines(summary),
+        *(line for text in formatting.extensions(summary) for line in labelled("extended", text)),
         *_metric_lines(summary),
         *_ensemble_lines(summary),
         *_criteria_lines(summary),

@@ -14,7 +14,7 @@ from expkit.records.seed_groups import flatten
 from expkit.reports import markdown
 from expkit.reports.tables import Table
 
-TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with")
+TOLD_ELSEWHERE = ("name", "hypothesis", "criteria", "reference", "compared_with", "tags")
 OF_NO_RUN = ("hydra", "sweep", "launcher", "ablation")
 Rows = list[tuple[str, str, str]]
 

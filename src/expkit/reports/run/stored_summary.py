@@ -101,6 +101,15 @@ class StoredSealed(TypedDict):
     num_samples: Count
 
 
+class StoredExtension(TypedDict):
+    """A training that went on beyond its end."""
+
+    stage: str
+    at: str
+    num_epochs: Count
+    words: list[str]
+
+
 class StoredLevels(TypedDict):
     """The figures of nets that know nothing."""
 
@@ -130,6 +139,7 @@ class StoredSummary(TypedDict, total=False):
     intervals: Mapping[str, Mapping[str, tuple[Finite, Finite]]]
     classes: Mapping[str, list[StoredClass]]
     ensemble: StoredEnsemble
+    extensions: list[StoredExtension]
     criteria: list[StoredCriterion]
     selective: Mapping[str, Mapping[str, Mapping[str, Finite]]]
     findings: list[Finding]

@@ -90,6 +90,7 @@ def summarize(run: Run) -> Summary:
         **_sealed(run),
         **manner_of(run),
         **_ensemble(run),
+        **_extensions(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
         "held_out_gap": _held_out_gap(metadata, metrics),
@@ -123,6 +124,15 @@ def _ensemble(run: Run) -> dict[str, Any]:
     """An ensemble's figures beside its members'; nothing of a run that trained."""
     found = measure_ensemble(run)
     return {} if found is None else {"ensemble": to_json(found)}
+
+
+def _extensions(run: Run) -> dict[str, Any]:
+    """The trainings that went on beyond their end; nothing of a run that has none."""
+    told = [
+        {"stage": each.stage, "at": each.at, "num_epochs": each.num_epochs, "words": each.words}
+        for each in run.extensions
+    ]
+    return {"extensions": told} if told else {}
 
 
 def _sure(run: Run) -> dict[str, dict[str, object]]:

@@ -39,6 +39,7 @@ class RunRow:
     seconds: float | None = None
     # of a run that is compared
     name: str = ""  # as it was configured
+    verdict: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)  # by group
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # by split
     num_samples: Mapping[str, int] = field(default_factory=dict)  # by split
@@ -161,6 +162,7 @@ def row_of(path: Path, digest: Digest) -> RunRow:
         overrides=digest.overrides,
         config=digest.config,
         name=digest.name,
+        verdict=digest.verdict,
         choices=digest.choices,
         fingerprints=digest.fingerprints,
         num_samples=digest.num_samples,

@@ -204,7 +204,7 @@ class Training(arguments.Training):
         epochs = session.train_epochs(learner, plan, len(records) + 1)
         # a resumed run is diagnosed where the uninterrupted one was
         stopped_by = session.diagnosis.check() if is_probe_epoch else None
-        stopping = self._early_stopping(monitored)
+        stopping = self.early_stopping(monitored)
         while stopped_by is None and stopping.reason(records) is None:
             is_probe_epoch = self._learn(session, observer, next(epochs), records)
             stopped_by = session.diagnosis.check() if is_probe_epoch else None
@@ -286,11 +286,12 @@ class Training(arguments.Training):
             origin = attempt(session, lambda: self._find_origin(session, records) or {})
         observer.observe_epoch(epoch, held_out, seconds, origin)
         self._take_snapshot(session, observer.learner, epoch.number)
-        best = self._early_stopping(monitored).best_epoch(records)
+        best = self.early_stopping(monitored).best_epoch(records)
         session.save(observer.learner, epoch.number, is_best=best == epoch.number)
         return observer.is_probe_epoch(records)
 
-    def _early_stopping(self, monitored: str) -> EarlyStopping:
+    def early_stopping(self, monitored: str) -> EarlyStopping:
+        """What ends the training, and which epoch is the best."""
         targets = parse_targets(self.stop_at, "stop_at")
         budget = None
         if self.max_minutes is not None:

@@ -105,11 +105,11 @@ def _charts_of(run: Run, stage: str, records: Sequence[Record], unit: str) -> li
         lines = [
             Line(_line_name(run, stage, key), thinned(points))
             for key in keys
-            if key.partition("/")[2] == metric and (points := _points(records, key))
+            if key.partition("/")[2] == metric and (points := points_of(records, key))
         ]
         if lines:
             charts.append(_chart(run, stage, metric, lines, unit, marks))
-    if points := _points(records, "lr"):
+    if points := points_of(records, "lr"):
         charts.append(
             Chart("learning rate", unit, "learning rate", [Line("lr", thinned(points))], low=0)
         )
@@ -147,7 +147,8 @@ def _line_name(run: Run, stage: str, key: str) -> str:
     return HELD_OUT.get(split, split)
 
 
-def _points(records: Sequence[Record], key: str) -> list[Point]:
+def points_of(records: Sequence[Record], key: str) -> list[Point]:
+    """Each epoch's number and what it recorded under a key."""
     return [(each["epoch"], _short(each[key])) for each in records if is_number(each.get(key))]
 
 

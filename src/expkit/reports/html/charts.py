@@ -131,12 +131,13 @@ def _chart(
     if metric.startswith("loss"):
         levels = loss_levels(run, stage) if metric == "loss" and "pre-" not in lines[0].name else []
         title = metric.replace("_", " ")
-        return Chart(title, unit, title, lines, levels, marks, is_log=_is_positive(lines))
+        return Chart(title, unit, title, lines, levels, marks, is_log=is_positive(lines))
     return Chart(metric.replace("_", " "), unit, metric, lines, (), marks)
 
 
-def _is_positive(lines: Iterable[Line]) -> bool:
-    values = [value for line in lines for _, value in line.points if value is not None]
+def is_positive(lines: Iterable[Line]) -> bool:
+    """Tell whether a logarithmic axis has a place for every point."""
+    values = [point[1] for line in lines for point in line.points if point[1] is not None]
     return bool(values) and min(values) > 0
 
 

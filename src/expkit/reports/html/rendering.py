@@ -65,13 +65,13 @@ def json_script(data: Any) -> Markup:
     """Return JSON for a script element, which nothing in it can end."""
     from markupsafe import Markup
 
-    text = json.dumps(_plain(data), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain_data(data), separators=(",", ":"), allow_nan=False)
     for character, written in DANGEROUS.items():
         text = text.replace(character, written)
     return Markup(text)
 
 
-def _plain(value: Any) -> Any:
+def plain_data(value: Any) -> Any:
     """A value as JSON has it: numbers that are not finite become null, and texts are cleaned."""
     kind = type(value)
     if kind is int or kind is bool or value is None:
@@ -81,6 +81,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
-        return {clean(str(key)): _plain(each) for key, each in value.items()}
+        return {clean(str(key)): plain_data(each) for key, each in value.items()}
     assert isinstance(value, Sequence), f"{kind} in the data of a page"
-    return [_plain(each) for each in value]
+    return [plain_data(each) for each in value]

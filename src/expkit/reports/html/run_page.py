@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from expkit.diagnosis.finding import Finding
-from expkit.metrics.names import FRACTION
+from expkit.metrics.names import FRACTION, main_metric
 from expkit.metrics.predictions import ClassPredictions, ValuePredictions
 from expkit.records.files import write_aside
 from expkit.records.run.reader import Run
 from expkit.reports import formatting, markdown
-from expkit.reports.compare.comparison import main_metric
 from expkit.reports.html import charts, samples
 from expkit.reports.html.images import plot_uri
 from expkit.reports.html.rendering import render

@@ -12,7 +12,7 @@ from expkit.errors import UserError
 from expkit.records.files import Record, write_aside
 from expkit.records.run.reader import Run
 from expkit.reports import markdown
-from expkit.reports.html.charts import Chart, Line, points_of, thinned
+from expkit.reports.html.charts import Chart, Line, is_positive, points_of, thinned
 from expkit.reports.html.from_markdown import to_html
 from expkit.reports.html.images import plots_beside
 from expkit.reports.html.rendering import render
@@ -55,7 +55,7 @@ def overlaid_charts(runs: Iterable[Named]) -> list[Chart]:
     histories = []
     for name, path in runs:
         with contextlib.suppress(UserError):  # the page of others shows them without it
-            histories.append((name, _last_training(Run(path))))
+            histories.append((name, last_training(Run(path))))
     charts = []
     for metric in OVERLAID:
         keys = [f"{split}/{metric}" for split in ("val", "train")]
@@ -71,12 +71,21 @@ def overlaid_charts(runs: Iterable[Named]) -> list[Chart]:
             is_percent = metric == "accuracy"
             low, high = (0.0, 1.0) if is_percent else (None, None)
             charts.append(
-                Chart(title, "epoch", metric, lines, is_percent=is_percent, low=low, high=high)
+                Chart(
+                    title,
+                    "epoch",
+                    metric,
+                    lines,
+                    is_log=metric == "loss" and is_positive(lines),
+                    is_percent=is_percent,
+                    low=low,
+                    high=high,
+                )
             )
     return charts
 
 
-def _last_training(run: Run) -> list[Record]:
+def last_training(run: Run) -> list[Record]:
     """The history of the last stage that trained on all samples."""
     stages = dict.fromkeys(record["stage"] for record in run.history)
     trained = [stage for stage in stages if not is_gate(run, stage)]

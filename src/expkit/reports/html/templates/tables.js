@@ -67,9 +67,10 @@ function addFilter(table) {
 
 document.querySelectorAll("table.sortable").forEach((table) => { makeSortable(table); addFilter(table); });
 
-document.querySelectorAll(".copyable, main > pre, section > pre").forEach((box) => {
-  const pre = box.matches("pre") ? box : box.querySelector("pre");
-  if (box === pre) { box = make("div", { className: "copyable" }); pre.replaceWith(box); box.append(pre); }
+document.querySelectorAll("main pre").forEach((pre) => {
+  let box = pre.closest(".copyable");
+  if (!box && !/^expkit /.test(pre.textContent)) return;
+  if (!box) { box = make("div", { className: "copyable" }); pre.replaceWith(box); box.append(pre); }
   const button = make("button", { type: "button" }, "copy");
   button.addEventListener("click", () => {
     const range = document.createRange();

@@ -75,12 +75,24 @@ def test_what_did_not_change_is_not_read_again(
     assert write_index(outputs).read_bytes() == written
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"{", b"[1]", b'{"columns":1,"rows":[[1]]}', b"null"])
+@pytest.mark.parametrize(
+    "spoilt", [b"", b"{", b"[1]", b'{"columns":1,"rows":[[1]]}', b"null", b"[" * 90_000]
+)
 def test_a_page_of_a_stranger_is_made_anew(outputs: Path, spoilt: bytes) -> None:
     start = b'<script type="application/json" id="data">'
     (outputs / "index.html").write_bytes(start + spoilt + b"</script>")
     write_index(outputs)
     assert len(rows_of(outputs)) == 3
+
+
+def test_a_page_with_a_number_that_is_none_is_made_anew(outputs: Path) -> None:
+    """JSON as Python reads it has NaN, at which a browser would stop."""
+    page = write_index(outputs).read_text()
+    start, mark, data = page.partition('id="data">')
+    spoilt = data.replace("null", "NaN", 1)
+    assert spoilt != data
+    (outputs / "index.html").write_text(start + mark + spoilt)
+    assert write_index(outputs).read_text() == page
 
 
 def test_an_index_that_cannot_be_written_spoils_no_run(outputs: Path) -> None:

@@ -71,7 +71,7 @@ def _read_rows(path: Path) -> dict[str, Row]:
     """The rows of the page as it was written last, by name; none of one that is none of ours."""
     try:
         found = DATA.search(read_file(path)) if is_file(path) else None
-        data = json.loads(found[1]) if found else {}
+        data = json.loads(found[1], parse_constant=_refuse) if found else {}
         rows = data["rows"] if data.get("columns") == list(COLUMNS) else []
         whole = len(COLUMNS) + 1
         return {
@@ -79,8 +79,13 @@ def _read_rows(path: Path) -> dict[str, Row]:
             for row in rows
             if len(row) == whole and isinstance(row[0], str) and isinstance(row[-1], dict)
         }
-    except (UserError, OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (UserError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
+
+
+def _refuse(constant: str) -> None:
+    """Refuse a number that is none, which no browser would read."""
+    raise ValueError(constant)
 
 
 def _line(entry: RunEntry) -> Row:

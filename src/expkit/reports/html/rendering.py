@@ -43,6 +43,7 @@ def _environment() -> Environment:
     environment.globals["asset"] = _asset
     environment.filters["to_html"] = to_html
     environment.filters["json_script"] = json_script
+    environment.filters["plain_script"] = plain_script
     return environment
 
 
@@ -63,9 +64,14 @@ def _asset(name: str) -> Markup:
 
 def json_script(data: Any) -> Markup:
     """Return JSON for a script element, which nothing in it can end."""
+    return plain_script(plain_data(data))
+
+
+def plain_script(data: Any) -> Markup:
+    """Return the same of data that are plain already."""
     from markupsafe import Markup
 
-    text = json.dumps(plain_data(data), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for character, written in DANGEROUS.items():
         text = text.replace(character, written)
     return Markup(text)

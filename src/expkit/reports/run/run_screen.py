@@ -40,7 +40,8 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
     ]
     command = next_command(summary, path)
     if command is None:
-        lines.append(f"  {'pages':<8} report.md and plots/ in that folder")
+        written = [each for each in ("report.html", "report.md") if (path / each).exists()]
+        lines.append(f"  {'pages':<8} {', '.join(written)} and plots/ in that folder")
     else:
         lines.append(f"  {'next':<8} {command}")
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from synthetic_runs import (
     puzzle_run,
 )
 
+from expkit.records.run.annotations import add_note, change_tags
 from expkit.records.run.reader import Run
 from expkit.reports import formatting
 from expkit.reports.run.pages import refresh
@@ -100,6 +101,17 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     scripts = re.findall(r"<script", page)
     assert len(scripts) == len(re.findall(r"</script>", page)) == 4  # ours
     assert data_of(page)["classes"][:2] == list(HOSTILE[:2])
+
+
+def test_tags_and_notes_stand_on_the_page(tmp_path: Path) -> None:
+    """As they were written, and as text."""
+    run = failed_gate_run(tmp_path)
+    change_tags(run.path, ["first"], [])
+    add_note(run.path, HOSTILE[0])
+    page = page_of(run)
+    assert "<code>first</code>" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
 
 
 def test_a_thousand_classes_fit(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from expkit.reports.html.rendering import render
 from expkit.reports.run import sections, summary_tables
 from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import EVERYTHING, evidence_text, next_step, place, sentence
+from expkit.reports.run.noted import noted_of
 from expkit.reports.run.run_screen import last_line
 from expkit.reports.run.settings import settings_parts
 from expkit.reports.run.summary import Summary
@@ -58,6 +59,8 @@ def page_values(run: Run, summary: Summary, plots: Sequence[Path]) -> dict[str, 
         "summary": summary,
         "run": run,
         "facts": _facts(run, summary),
+        "extensions": formatting.extensions(summary),
+        "noted": noted_of(run),
         "headline": headline(summary),
         "progress": last_line(summary) or "no epoch was recorded",
         "criteria": summary["criteria"]
@@ -114,7 +117,6 @@ def headline(summary: Summary) -> Headline | None:
         "interval": None if ends is None else formatting.interval(name, ends),
         "levels": [(label, formatting.figure(name, level)) for label, level in known],
         "judged_on": summary["judged_on"],
-        "num_samples": summary.get("num_judged"),
         "split": split,
         "bar": _bar(value, ends, known, bounds) if name in FRACTION else None,
     }

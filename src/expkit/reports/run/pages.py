@@ -13,6 +13,7 @@ from expkit.records.run.reader import Run
 from expkit.records.safe_open import is_file, make_inside, read_file
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
+from expkit.reports.html.index_page import refresh_index
 from expkit.reports.html.run_page import write_run_page
 from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run import summary_tables
@@ -52,13 +53,14 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
     else:
         paths = find_plots(run_path / PLOTS, root=run_path)
     write_aside(run_path / "report.md", report(run, summary, paths).encode())
+    write_run_page(run, summary, paths)
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
     return summary
 
 
 def rewrite_report(found: Run | Sweep) -> None:
-    """Write the pages of a run that ended anew, with what was said of it since; plots stay."""
+    """Write the pages of a run that ended, and that of all runs, with what was said of it since; plots stay."""
     if isinstance(found, Run) and found.exported is None and found.has_pages:
         page = found.path / "report.md"
         old = read_file(page).decode(errors="replace") if is_file(page) else ""
@@ -67,6 +69,7 @@ def rewrite_report(found: Run | Sweep) -> None:
         summary = recall(found)
         write_aside(page, report(found, summary, plots).encode())
         write_run_page(found, summary, plots)
+    refresh_index(found.path)
 
 
 def history_table(run: Run) -> str:

@@ -60,7 +60,7 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
 
 
 def rewrite_report(found: Run | Sweep) -> None:
-    """Write the pages of a run that ended, and that of all runs, with what was said of it since; plots stay."""
+    """Tell on the pages of a run that ended what was said of it since; plots stay."""
     if isinstance(found, Run) and found.exported is None and found.has_pages:
         page = found.path / "report.md"
         old = read_file(page).decode(errors="replace") if is_file(page) else ""

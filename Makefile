@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 # kept even where the shell says not to: a suite starts a hundred processes
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines lint \
-	format docs bench golden faults experiments clean
+.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines \
+	test-browser lint format docs bench golden faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,13 @@ test-engines: setup  ## sweeps on a real SLURM and a real Ray, and a real search
 	$(BIN)/pip install --quiet --editable ".[slurm,ray,optuna]"
 	$(BIN)/python -m pytest -n 0 -rs tests/system/test_slurm.py tests/system/test_ray.py \
 		tests/system/test_optuna.py
+
+# the browser is Debian's; where it is not installed, its tests say so
+test-browser: setup  ## the pages in a real headless Chromium (installs it; Debian, as root)
+	if [ "$$(id -u)" = 0 ] && command -v apt-get; then \
+		apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver; fi
+	$(BIN)/python -m pytest -n 0 -rs tests/browser
 
 format: setup  ## put the code in order
 	$(BIN)/ruff format .

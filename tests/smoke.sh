@@ -59,6 +59,11 @@ wait "$process" || code=$?
 expkit resume last
 expkit train $small procedure=full procedure.train.max_epochs=5 name=other seed=2
 
+say "pages"
+for page in outputs/index.html outputs/*_cut/report.html; do
+    grep -q "default-src 'none'" "$page" || fail "$page is no page"
+done
+
 say "compare"
 expkit compare _cut _other --to compared
 expkit diagnose _cut || [ $? -eq 1 ]

@@ -176,3 +176,15 @@ def test_tags_of_the_start_make_no_other_recipe(tiny_run: Path) -> None:
     tagged = {**digest.config, "tags": ["paper"]}
     assert settings_of(tagged) == settings_of(digest.config)
     assert job_id({"seed": 1, "tags": ["paper"]}) == job_id({"seed": 1})
+
+
+def test_html_writes_the_page_of_all_and_a_note_reaches_it(
+    three: list[Path], run_without_torch: Expkit
+) -> None:
+    """Without torch; the page's path is all that is said."""
+    done = run_without_torch("runs", "--html")
+    assert (done.code, done.out.strip()) == (0, "outputs/index.html")
+    page = three[0].parent / "index.html"
+    assert all(path.name in page.read_text() for path in three)
+    assert run_without_torch("note", three[0].name, "seen in the page").code == 0
+    assert "seen in the page" in page.read_text()

@@ -249,7 +249,7 @@ def test_a_broken_rule_is_told_and_ends_nothing(
     done = run_here("train", *DIGITS, "procedure=full", "procedure.train.max_epochs=1")
     assert done.code == 0, done.out
     assert "own" in done.out + done.err
-    assert len(list((tmp_path / "outputs").iterdir())) == 1
+    assert len(list((tmp_path / "outputs").glob("2*"))) == 1
 
 
 @pytest.mark.slow

@@ -52,9 +52,9 @@ def ensemble(run_here: Expkit, members: list[Run], tmp_path: Path) -> Ensemble:
     """Runs `expkit ensemble WORDS`; the folder that it left, where it left one."""
 
     def run(*words: str) -> tuple[Done, Run | None]:
-        before = set((tmp_path / "outputs").glob("*"))
+        before = set((tmp_path / "outputs").glob("2*"))
         done = run_here("ensemble", *words)
-        made = set((tmp_path / "outputs").glob("*")) - before
+        made = set((tmp_path / "outputs").glob("2*")) - before
         assert len(made) <= 1
         return done, Run(made.pop()) if made else None
 

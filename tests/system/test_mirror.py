@@ -227,7 +227,7 @@ def test_each_job_of_a_sweep_is_mirrored_under_its_own_name(
     """In the folder of its sweep; a job goes on from there as any run, though the sweep is gone."""
     words = ("-m", *TINY, "procedure=full", "seed=0,1", "launcher.jobs=1", "mirror=drive")
     assert run_here("train", *words).code == 0
-    (sweep,) = (tmp_path / "outputs").iterdir()
+    (sweep,) = (tmp_path / "outputs").glob("2*")
     copies = sorted((tmp_path / "drive" / sweep.name).iterdir())
     assert [copy.name for copy in copies] == sorted(path.name for path in sweep.glob("2*"))
     assert [results(copy) == results(sweep / copy.name) for copy in copies] == [True, True]

@@ -63,7 +63,7 @@ def _parser() -> Parser:
         "--to",
         type=place,
         metavar="FOLDER",
-        help="write compare.md, .csv, changes.csv and plots",
+        help="write compare.html, .md, .csv, changes.csv and plots",
     )
     add_format(parser)
     add_json(parser)

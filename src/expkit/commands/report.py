@@ -11,6 +11,7 @@ from expkit.records.run.find_run import list_runs
 from expkit.records.run.reader import Run, is_run
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep, is_sweep
+from expkit.reports.html.written_page import write_notebook_page
 from expkit.reports.notebook.index import Result, read_results, refuse_handwritten, write_index
 from expkit.reports.notebook.page import write_notebook, write_sweep_notebook
 from expkit.sanitize import file_stem
@@ -77,6 +78,7 @@ def refresh_all(notebook: Path) -> int:
         for folder, result in results.items():
             found = _recorded(result)
             if found is None:
+                write_notebook_page(folder / "README.md")
                 print(f"kept  {folder}/README.md: its runs are no longer here")
             else:
                 print(write_page(found, folder))

@@ -10,7 +10,10 @@ from pathlib import Path
 from expkit.errors import UserError
 from expkit.records.find_runs import OUTPUTS
 from expkit.records.run.find_run import run_at
+from expkit.records.run.writer import explain_disk_errors
 from expkit.reports.compare.filter import keep_where
+from expkit.reports.html.index_page import write_index
+from expkit.reports.run.run_screen import short
 from expkit.reports.runs.listing import list_entries
 from expkit.reports.runs.runs_screen import COLUMNS, DEFAULT, runs_screen, sort_entries
 from expkit.terminal.arguments import Parser, add_where, each_where, place
@@ -23,6 +26,10 @@ def main(words: Sequence[str]) -> int:
     entries = list_entries(arguments.folder, inside_sweeps=looks_inside)
     if not entries:
         print(f"no runs in {arguments.folder}: expkit train makes the first")
+        return 0
+    if arguments.html:
+        with explain_disk_errors(arguments.folder):
+            print(short(write_index(arguments.folder)))
         return 0
     entries = keep_where(entries, arguments.where)
     if arguments.sort is not None:
@@ -63,6 +70,11 @@ def _parser() -> Parser:
         "--all",
         action="store_true",
         help="the runs of each sweep, too, as a --where has them anyway",
+    )
+    parser.add_argument(
+        "--html",
+        action="store_true",
+        help="write FOLDER/index.html, which filters, sorts and compares them in a browser",
     )
     return parser
 

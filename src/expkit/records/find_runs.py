@@ -12,11 +12,14 @@ from expkit.records.run.reader import Run, exists
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep, is_sweep
 
 OUTPUTS = Path("outputs")
+INDEX = "index.html"  # the page of all runs, which a shell's `outputs/*` names with them
 
 
 def find_runs(words: Iterable[str]) -> list[Run]:
     """Each run once, in the order of the words; one that means nothing is refused."""
-    paths = [path for word in words for path in _find(word)]
+    given = list(words)
+    named = [word for word in given if Path(word).name != INDEX or not exists(Path(word))]
+    paths = [path for word in named or given for path in _find(word)]
     # a run that is named twice is one, by whatever path
     return [Run(path) for path in {path.resolve(): path for path in reversed(paths)}.values()][::-1]
 

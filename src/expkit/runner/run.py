@@ -182,6 +182,7 @@ def run_experiment(
 
     `train_epochs` takes the place of the loop's, for seeds that train together.
     """
+    from expkit.reports.html.index_page import refresh_index
     from expkit.reports.run.pages import refresh
     from expkit.reports.run.run_screen import closing_screen
     from expkit.reports.run.summary import all_passed
@@ -203,6 +204,7 @@ def run_experiment(
             session.finish_mirror()
         summary = refresh(folder.path, plots=not interrupted)
         progress.say(closing_screen(summary, folder.path))
+        refresh_index(folder.path)
         if mirror is not None:
             mirror.finish(progress.say)  # with the pages
             if (news := mirror.news()) is not None and news.error is not None:

@@ -28,6 +28,7 @@ def conclude(task: Task) -> None:
     """Write and tell what the sweep came to, where the task was one."""
     if task.sweep_dir is None or not (Path(task.sweep_dir) / "plan.jsonl").exists():
         return
+    from expkit.reports.html.index_page import refresh_index
     from expkit.reports.sweep.page import refresh_sweep
     from expkit.reports.sweep.sweep_screen import closing_screen
 
@@ -35,3 +36,4 @@ def conclude(task: Task) -> None:
     with explain_disk_errors(path):
         outcome = refresh_sweep(path)
     print(closing_screen(outcome), flush=True)
+    refresh_index(path)

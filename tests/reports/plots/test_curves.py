@@ -14,7 +14,8 @@ from expkit.records.run.labels import Labels
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder
 from expkit.reports.plots import style
-from expkit.reports.plots.curves import draw_curves, train_label
+from expkit.reports.plots.curves import draw_curves
+from expkit.reports.run.curve_lines import train_label
 
 TRAINING = "expkit.runner.stages.training.Training"
 

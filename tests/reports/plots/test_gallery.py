@@ -26,10 +26,10 @@ from synthetic_runs import (
     write_run,
 )
 
+from expkit.metrics.confusions import confused_pairs, count_confusions
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.metadata import Layout, SplitMetadata
 from expkit.records.run.reader import Run
-from expkit.reports.plots.confusion import confused_pairs, count_confusions
 from expkit.reports.plots.curves import draw_curves
 from expkit.reports.plots.gallery import draw_plots
 from expkit.reports.plots.heatmap import PiecePrediction, caption

@@ -11,6 +11,7 @@ from expkit.reports.compare import table as tables
 from expkit.reports.compare.changes import KINDS, changes_table
 from expkit.reports.compare.comparison import Comparison
 from expkit.reports.compare.verdicts import ONE_SEED_EACH
+from expkit.reports.html.written_page import write_page
 from expkit.reports.plots.files import find_plots, format_of, link_to
 from expkit.reports.tables import Table
 
@@ -23,7 +24,7 @@ def write_comparison(
     left_out: Sequence[str] = (),
     plot_format: str | None = None,
 ) -> list[Path]:
-    """compare.csv, changes.csv, the plots of what changed and, last, compare.md."""
+    """compare.csv, changes.csv, the plots of what changed, compare.html and, last, compare.md."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "compare.csv", folder / "changes.csv"]
     write_aside(paths[0], tables.comparison_csv(comparison).encode())
@@ -36,9 +37,18 @@ def write_comparison(
     plots = list(_draw(comparison, folder, plot_format))
     for path in set(find_plots(folder, "changes*")) - set(plots):
         path.unlink()  # of an earlier comparison
+    text = _page(comparison, left_out, plots)
+    named = [
+        (f"{group.label}: {row.folder}", row.path)
+        for group in tables.shown_groups(comparison)
+        for row in group.draws
+        if row.path is not None
+    ]
+    shown = folder / "compare.html"
+    write_page(text, shown, "comparison", named, named)
     page = folder / "compare.md"
-    write_aside(page, _page(comparison, left_out, plots).encode())
-    return [page, *paths, *plots]
+    write_aside(page, text.encode())
+    return [page, shown, *paths, *plots]
 
 
 def _draw(comparison: Comparison, folder: Path, plot_format: str | None) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from expkit.errors import UserError
 from expkit.metrics.names import is_lower_better
 from expkit.records.files import read_json, write_aside, write_json
 from expkit.reports import formatting, markdown
+from expkit.reports.html.written_page import write_notebook_page
 from expkit.reports.tables import Table
 
 RESULT = "result.json"  # beside each page: what the index needs of it
@@ -72,6 +73,7 @@ def write_index(notebook: Path) -> Path:
     refuse_handwritten(notebook)
     page = notebook / "README.md"
     write_aside(page, _page(read_results(notebook)).encode())
+    write_notebook_page(page)
     return page
 
 

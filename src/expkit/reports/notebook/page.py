@@ -18,6 +18,7 @@ from expkit.records.sweep.folder import Sweep
 from expkit.reports import markdown
 from expkit.reports.compare.comparability import PREPARATION
 from expkit.reports.compare.table import answer
+from expkit.reports.html.written_page import write_notebook_page
 from expkit.reports.notebook import comparison
 from expkit.reports.notebook.comparison import Pair, beside_others
 from expkit.reports.notebook.exports import exports_section
@@ -50,6 +51,7 @@ def write_notebook(runs: Sequence[Run], folder: Path) -> Path:
     with made_whole(folder):
         plots = _copy_plots(runs[0], folder)
         write_aside(page, _page(pairs, plots).encode() + notes)
+        write_notebook_page(page, [(run.name, run.path) for run in runs])
         write_result(folder, _result(pairs))
     return page
 
@@ -72,6 +74,7 @@ def write_sweep_notebook(sweep: Sweep, folder: Path) -> Path:
         ]
         text = "\n\n".join(part for part in parts if part) + "\n"
         write_aside(page, text.encode() + notes)
+        write_notebook_page(page)
         result = {"kind": "sweep", "name": folder.name, "runs": [portable_path(sweep.path)]}
         write_result(folder, {**result, "answer": sweep_answer(outcome)})
     return page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from expkit.metrics.confusions import MATRIX_LIMIT, Pair, confused_pairs, count_confusions
 from expkit.metrics.predictions import ClassPredictions
 from expkit.records.run.reader import Run
 from expkit.reports.formatting import percent, samples_of
 from expkit.reports.plots import style
 
-MATRIX_LIMIT = 50  # classes; above, no matrix can be read
 NUM_PAIRS = 20
 
 Ints = npt.NDArray[np.int64]
@@ -29,14 +28,6 @@ def draw_confusion(run: Run, folder: Path) -> list[Path]:
     if len(predictions.class_names) <= MATRIX_LIMIT:
         return [_draw_matrix(run, predictions, folder / "confusion.png")]
     return [_draw_pairs(run, predictions, folder / "confused_pairs.png")]
-
-
-def count_confusions(predictions: ClassPredictions) -> Ints:
-    """Rows are true classes, columns predicted ones."""
-    num_classes = len(predictions.class_names)
-    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
-    np.add.at(counts, (predictions.targets, predictions.predictions), 1)
-    return counts
 
 
 def _title(run: Run, predictions: ClassPredictions, what: str) -> str:
@@ -91,31 +82,6 @@ def _write_counts(axes: Axes, counts: Ints, fractions: npt.NDArray[np.float64]) 
             text += f"\n{percent(fraction, 1 if num_classes <= 6 else 0)}"
         color = "white" if fraction > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One class taken for another: how often, and how sure the model was on average."""
-
-    true: int
-    predicted: int
-    count: int
-    sureness: float
-
-
-def confused_pairs(recorded: ClassPredictions) -> list[Pair]:
-    """The most frequent first; among equals the most confident error."""
-    wrong = np.flatnonzero(recorded.predictions != recorded.targets)
-    targets, predictions = recorded.targets[wrong], recorded.predictions[wrong]
-    sureness = np.nan_to_num(recorded.probabilities[wrong, predictions]).astype(np.float64)
-    keys, inverse, counts = np.unique(
-        targets * len(recorded.class_names) + predictions, return_inverse=True, return_counts=True
-    )
-    sums = np.bincount(inverse, weights=sureness, minlength=len(keys))
-    means = sums / np.maximum(counts, 1)
-    order = np.lexsort((-means, -counts))
-    places = [divmod(int(key), len(recorded.class_names)) for key in keys]
-    return [Pair(places[i][0], places[i][1], int(counts[i]), float(means[i])) for i in order]
 
 
 def _draw_pairs(run: Run, predictions: ClassPredictions, path: Path) -> Path:

@@ -11,13 +11,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from expkit.config.stage_parts import config_of_stage
-from expkit.diagnosis.constant_predictor import stated_uniform_loss
-from expkit.metrics.percentages import percent
 from expkit.records.run.reader import Run
 from expkit.reports.plots import style
 from expkit.reports.plots.pretraining import draw_pretraining
-from expkit.reports.run.summary import gate_bound, is_gate
+from expkit.reports.run.curve_lines import Level, accuracy_levels, loss_levels, train_label
+from expkit.reports.run.summary import is_gate
 
 Records = Sequence[dict[str, Any]]
 Floats = npt.NDArray[np.float64]
@@ -70,26 +68,6 @@ def _title(run: Run, stage: str, records: Records, unit: str) -> str:
     return f"{run.name}\n{stage}: {len(records)} {unit}s{of_folds}, {where}"
 
 
-def train_label(run: Run, stage: str, metric: str) -> str:
-    """Say what the training figure is of, where it is not of the samples as they are."""
-    if is_gate(run, stage):
-        return "one batch"
-    notes = ["mean while training"]
-    if (run.config["procedure"].get(stage) or {}).get("balanced_sampling"):
-        weighted = any(
-            "weighted_to_class_fractions" in s for s in run.signals if s["stage"] == stage
-        )
-        is_comparable = weighted and metric == "accuracy"
-        notes.append(
-            "drawn by class, weighted back" if is_comparable else "of classes drawn equally often"
-        )
-    augment = run.config.get("augment") or {}
-    if augment.get("mixup_alpha") or augment.get("cutmix_alpha"):
-        notes.append("of mixed images")
-    note = ",\n".join(notes)
-    return f"train ({note})"
-
-
 def _column(records: Records, key: str) -> Floats:
     return np.array([record.get(key, np.nan) for record in records], dtype=np.float64)
 
@@ -107,18 +85,8 @@ def _draw_loss(axes: Axes, run: Run, stage: str, records: Records) -> None:
     axes.set_ylabel("loss")
     _line(axes, records, "train/loss", 1, TRAIN, train_label(run, stage, "loss"))
     _line(axes, records, "val/loss", 1, HELD_OUT, "held out (val)")
-    bound = gate_bound(run, stage)
-    metadata = run.dataset_of(stage)
-    chance = metadata.chance_loss
-    if bound is None:  # a gate's loss is cross-entropy, whatever the run's
-        loss = config_of_stage(run.config, stage)["loss"]
-        chance = stated_uniform_loss(loss, metadata.chance_loss)
-    if chance:
-        is_log = chance == metadata.chance_loss
-        formula = f"ln({metadata.num_classes}) = " if is_log else ""
-        _level(axes, chance, f"chance: {formula}{chance:.3f}", ":")
-    if bound is not None:
-        _level(axes, bound, f"bound to pass: {bound:g}", "--")
+    for level in loss_levels(run, stage):
+        _level(axes, level.value, level)
     _make_logarithmic(axes)
     _mark_broken(axes, records)
 
@@ -146,24 +114,18 @@ def _mark_broken(axes: Axes, records: Records) -> None:
 
 
 def _draw_accuracy(axes: Axes, run: Run, stage: str, records: Records) -> None:
-    metadata, label = run.dataset_of(stage), train_label(run, stage, "accuracy")
+    label = train_label(run, stage, "accuracy")
     axes.set_ylabel("accuracy in %")
     _line(axes, records, "train/top5_accuracy", 100, style.SKY, "train, top 5")
     _line(axes, records, "train/accuracy", 100, TRAIN, label)
     _line(axes, records, "val/accuracy", 100, HELD_OUT, "held out (val)")
     axes.set_ylim(-4, 104)
-    if metadata.chance_accuracy is not None:
-        chance = metadata.chance_accuracy
-        majority = metadata.majority_accuracy(metadata.monitored_split) or 0
-        if majority - chance < 0.005:
-            _level(axes, 100 * chance, f"chance = largest class: {percent(chance)}", ":")
-        else:
-            _level(axes, 100 * chance, f"chance: {percent(chance)}", ":")
-            _level(axes, 100 * majority, f"largest class: {percent(majority)}", "--")
+    for level in accuracy_levels(run, stage):
+        _level(axes, 100 * level.value, level)
 
 
-def _level(axes: Axes, value: float, label: str, line: str) -> None:
-    axes.axhline(value, color=style.GREY, linestyle=line, linewidth=1.4, label=label)
+def _level(axes: Axes, value: float, level: Level) -> None:
+    axes.axhline(value, color=style.GREY, linestyle=level.line, linewidth=1.4, label=level.label)
 
 
 def _draw_rate(axes: Axes, records: Records) -> None:

@@ -26,7 +26,7 @@ def describe(finding: Finding, most: int = MOST_LISTED) -> str:
         ("cause", finding.cause),
         ("next", f"with {new}:\n{finding.command}" if new else finding.command),
     ]
-    head = f"{BY_SEVERITY[finding.severity]:<5} {finding.rule}{_place(finding)}: "
+    head = f"{BY_SEVERITY[finding.severity]:<5} {finding.rule}{place(finding)}: "
     lines = textwrap.wrap(head + finding.sentence, WIDTH, subsequent_indent=" " * 6)
     for label, text in rows:
         lines += _fact(label, text)
@@ -57,7 +57,8 @@ def new_words(finding: Finding) -> str:
     return shlex.join(remedy) if remedy and is_long and words[-len(remedy) :] == remedy else ""
 
 
-def _place(finding: Finding) -> str:
+def place(finding: Finding) -> str:
+    """Where it was found, in brackets; empty where it is of the run as a whole."""
     if finding.epoch is None:
         return ""
     if finding.epoch == 0:
@@ -114,8 +115,8 @@ def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     parts = ["## Findings"]
     for finding in map(Finding.from_json, findings):
         parts.append(
-            f"**{finding.severity}: {plain(finding.rule)}**{plain(_place(finding))}. "
-            f"{plain(_sentence(finding.sentence))} Likely cause: {plain(_sentence(finding.cause))} "
+            f"**{finding.severity}: {plain(finding.rule)}**{plain(place(finding))}. "
+            f"{plain(sentence(finding.sentence))} Likely cause: {plain(sentence(finding.cause))} "
             f"Evidence: {plain(evidence_text(finding.evidence))}."
         )
         parts += _whole_lists(finding)
@@ -123,18 +124,21 @@ def markdown_section(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return parts
 
 
+def next_step(finding: Finding) -> tuple[str, str, str]:
+    """Advice in a sentence, what is new in the command, and the command; any may be empty."""
+    advice, _, command = finding.command.rpartition("\n")
+    if not command.startswith("expkit "):
+        return sentence(finding.command) if finding.command else "", "", ""
+    return (advice, "", command) if advice else ("", new_words(finding), command)
+
+
 def _next_step(finding: Finding) -> list[str]:
     """A command to be copied, below what is new in it; advice is a sentence."""
-    advice, _, command = finding.command.rpartition("\n")
-    if advice and command.startswith("expkit "):
-        return [f"Next: {plain(advice)}", markdown.block(command)]
-    if not finding.command.startswith("expkit "):
-        return [f"Next: {plain(_sentence(finding.command))}"] if finding.command else []
-    new = new_words(finding)
-    return [
-        *([f"Next, with {markdown.code(new)}:"] if new else []),
-        markdown.block(finding.command),
-    ]
+    advice, new, command = next_step(finding)
+    head = (
+        f"Next: {plain(advice)}" if advice else f"Next, with {markdown.code(new)}:" if new else ""
+    )
+    return [each for each in (head, markdown.block(command) if command else "") if each]
 
 
 def _whole_lists(finding: Finding) -> list[str]:
@@ -149,6 +153,6 @@ def _whole_lists(finding: Finding) -> list[str]:
     ]
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """With a full stop, whether or not the rule wrote one."""
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,4 +1,4 @@
-"""The pages of one run, in its own folder: summary.json, metrics.csv, report.md and plots."""
+"""The pages of one run, in its own folder: summary.json, metrics.csv, reports and plots."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from pathlib import Path
 from expkit.diagnosis.finding import counted
 from expkit.records.csv_cells import csv_text
 from expkit.records.files import write_aside, write_json
-from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
-from expkit.records.run.thresholds import read_thresholds
 from expkit.records.safe_open import is_file, make_inside, read_file
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
+from expkit.reports.html.index_page import refresh_index
+from expkit.reports.html.run_page import write_run_page
 from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.ensemble import members_section
 from expkit.reports.run.findings import markdown_section
 from expkit.reports.run.noted import noted_of, page_parts
+from expkit.reports.run.sections import (
+    metrics_section,
+    selective_section,
+    speed,
+    temperature_section,
+    thresholds_section,
+)
 from expkit.reports.run.settings import settings_parts
 from expkit.reports.run.summary import Summary, recall, summarize
-from expkit.reports.run.temperature_page import temperature_screen
-from expkit.reports.run.threshold_page import threshold_screen
 
 PLOTS = "plots"
-SELECTIVE = (
-    "Errors among the samples that are kept where the least sure are withheld. AURC is the mean "
-    "error rate over all fractions kept: 0 is perfect, the error rate itself is no order at all."
-)
 MAX_CLASSES = 20  # of which the page tells how each fared
 
 
@@ -52,19 +53,23 @@ def refresh(run_path: Path, *, plots: bool, plot_format: str | None = None) -> S
     else:
         paths = find_plots(run_path / PLOTS, root=run_path)
     write_aside(run_path / "report.md", report(run, summary, paths).encode())
+    write_run_page(run, summary, paths)
     make_digest(run, summary).write(run_path)
     write_json(run_path / "summary.json", summary)
     return summary
 
 
 def rewrite_report(found: Run | Sweep) -> None:
-    """Write the page of a run that ended anew, with what was said of it since; plots stay."""
+    """Tell on the pages of a run that ended what was said of it since; plots stay."""
     if isinstance(found, Run) and found.exported is None and found.has_pages:
         page = found.path / "report.md"
         old = read_file(page).decode(errors="replace") if is_file(page) else ""
         plots = find_plots(found.path / PLOTS, root=found.path)
         plots.sort(key=lambda path: old.find(f"{PLOTS}/{path.name}"))  # as they stood
-        write_aside(page, report(found, recall(found), plots).encode())
+        summary = recall(found)
+        write_aside(page, report(found, summary, plots).encode())
+        write_run_page(found, summary, plots)
+    refresh_index(found.path)
 
 
 def history_table(run: Run) -> str:
@@ -85,11 +90,11 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         *_plots(run, plots),
         *_results(run, summary),
         *markdown_section(summary["findings"]),
-        *_temperature(run),
-        *_thresholds(run),
+        *temperature_section(run),
+        *thresholds_section(run),
         "## Stages",
         summary_tables.stages_table(summary),
-        _speed(summary),
+        speed(summary),
         "## Settings",
         markdown.block(markdown.command_of(run)),
         *settings_parts(run),
@@ -101,50 +106,17 @@ def _results(run: Run, summary: Summary) -> list[str]:
     parts = []
     if summary["criteria"]:
         parts += ["## Criteria", summary_tables.criteria_table(summary)]
-    if summary["metrics"]:
-        judged = f"Judged on `{summary['judged_split']}`: {markdown.plain(summary['judged_on'])}."
-        parts += ["## Metrics", judged, summary_tables.metrics_table(summary)]
-        ignorance = formatting.against_ignorance(summary)
-        if ignorance is not None:
-            parts.append(f"**The accuracy is {ignorance}.**")
-        parts += [f"{text[0].upper()}{text[1:]}." for text in formatting.beside_metrics(summary)]
-        gap = summary["held_out_gap"]
-        if gap is not None and gap["gap"] is not None:
-            sentence = formatting.gap(gap)
-            parts.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    parts += metrics_section(summary)
     parts += members_section(summary)
     classes = summary_tables.classes_table(summary, MAX_CLASSES)
     if classes:
         few = len(summary["classes"][summary["judged_split"]]) <= MAX_CLASSES
         parts += ["## Classes", "" if few else f"The {MAX_CLASSES} with the lowest F1.", classes]
-    selective = summary_tables.selective_table(summary)
-    if selective:
-        parts += ["## Selective prediction", SELECTIVE, selective]
+    parts += selective_section(summary)
     reference = summary_tables.reference_table(run, summary)
     if reference:
         parts += ["## Beside the reference", reference]
     return parts
-
-
-def _temperature(run: Run) -> list[str]:
-    kept = read_temperature(run.path)
-    screen = None if kept is None else temperature_screen(kept, run)
-    return ["## Calibration", markdown.block(screen)] if screen else []
-
-
-def _thresholds(run: Run) -> list[str]:
-    thresholds = read_thresholds(run.path)
-    screens = [markdown.block(threshold_screen(each, run.dataset)) for each in thresholds]
-    return ["## Thresholds", *screens] if screens else []
-
-
-def _speed(summary: Summary) -> str:
-    parts = [f"{formatting.duration(summary['wall_seconds'])} in all"]
-    if summary["samples_per_second"]:
-        parts.append(f"{summary['samples_per_second']:,.0f} samples a second in training")
-    if summary["peak_memory_bytes"]:
-        parts.append(f"{formatting.memory(summary['peak_memory_bytes'])} of memory at the peak")
-    return ", ".join(parts) + "."
 
 
 def _plots(run: Run, plots: Sequence[Path]) -> list[str]:

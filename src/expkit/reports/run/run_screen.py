@@ -40,7 +40,8 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
     ]
     command = next_command(summary, path)
     if command is None:
-        lines.append(f"  {'pages':<8} report.md and plots/ in that folder")
+        written = [each for each in ("report.html", "report.md") if (path / each).exists()]
+        lines.append(f"  {'pages':<8} {', '.join(written)} and plots/ in that folder")
     else:
         lines.append(f"  {'next':<8} {command}")
     return "\n".join(lines)
@@ -102,7 +103,7 @@ def _stage_lines(summary: Mapping[str, Any]) -> Rows:
 def _metric_lines(summary: Mapping[str, Any]) -> Rows:
     metrics = summary["metrics"].get(summary["judged_split"])
     if not metrics:
-        return _last_figures(summary)
+        return labelled("last", last_line(summary))
     intervals = summary["intervals"][summary["judged_split"]]
     covered = formatting.interval_percent(summary, summary["judged_split"])
     known = f" ({covered} intervals)" if intervals else ""
@@ -141,13 +142,13 @@ def _ensemble_lines(summary: Mapping[str, Any]) -> Rows:
     return lines
 
 
-def _last_figures(summary: Mapping[str, Any]) -> Rows:
-    """A run that was not evaluated shows the last line of its history."""
+def last_line(summary: Mapping[str, Any]) -> str:
+    """The last line of the history, for a run that was not evaluated; empty where there is none."""
     progress = summary["progress"]
     if progress is None:
-        return []
+        return ""
     shown = ", ".join(f"{k} {formatting.figure(k, v)}" for k, v in progress["figures"].items())
-    return labelled("last", f"{progress['stage']}, {progress['unit']} {progress['epoch']}: {shown}")
+    return f"{progress['stage']}, {progress['unit']} {progress['epoch']}: {shown}"
 
 
 def _criteria_lines(summary: Mapping[str, Any]) -> Rows:

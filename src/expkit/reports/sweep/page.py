@@ -1,4 +1,4 @@
-"""The pages of a sweep, in its own folder: sweep.csv, sweep.md and plots."""
+"""The pages of a sweep, in its own folder: sweep.csv, sweep.md, sweep.html and plots."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from expkit.records.safe_open import refuse_links
 from expkit.records.sweep.folder import Sweep
 from expkit.reports import formatting, markdown
 from expkit.reports.cross_validation import pooled_cell
+from expkit.reports.html.written_page import write_page
 from expkit.reports.plots.files import find_plots, format_of, link_to
 from expkit.reports.runs.recipes import Recipe
 from expkit.reports.runs.rows import RunRow
@@ -41,8 +42,16 @@ def refresh_sweep(path: Path, plot_format: str | None = None) -> SweepOutcome:
     outcome = SweepOutcome.of(path)
     SweepTable(outcome.sweep, outcome.rows).write()
     plots = draw_sweep_plots(outcome, path / PLOTS, plot_format)
-    write_aside(path / "sweep.md", page(outcome, plots).encode())
+    text = page(outcome, plots)
+    rows = [row for group in outcome.groups for row in group.rows]
+    write_page(text, path / "sweep.html", "sweep", _named(rows), _named(outcome.rows))
+    write_aside(path / "sweep.md", text.encode())
     return outcome
+
+
+def _named(rows: Sequence[RunRow]) -> list[tuple[str, Path]]:
+    """The runs of jobs, by what each varies."""
+    return [(f"{row.number}: {row.asked}", row.path) for row in rows if row.path is not None]
 
 
 def draw_sweep_plots(

@@ -37,9 +37,11 @@ def closing_screen(outcome: SweepOutcome, *, is_running: bool = False) -> str:
 
 def _pages(path: Path) -> str:
     """No folder is named that is not there."""
+    pages = [each for each in ("sweep.html", "sweep.md") if (path / each).exists()]
     has_plots = next((path / "plots").glob("*"), None) is not None
-    pages = "sweep.md, sweep.csv and plots/" if has_plots else "sweep.md and sweep.csv"
-    return f"  {'pages':<8} {pages} in that folder"
+    last = "plots/" if has_plots else "sweep.csv"
+    pages += ["sweep.csv"] * has_plots
+    return f"  {'pages':<8} {', '.join(pages)} and {last} in that folder"
 
 
 def next_command(outcome: SweepOutcome, *, is_running: bool) -> str:

@@ -40,7 +40,7 @@ class SplitMetadata:
 
     num_samples: Count
     class_counts: tuple[Count, ...] | None
-    fingerprint: str
+    fingerprint: str | None  # None: nobody has seen all of its bytes, as of a watched loop's data
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TrainedBy:
     """The run that made the weights, with the fingerprints of its splits."""
 
     run: str
-    fingerprints: Mapping[str, str]
+    fingerprints: Mapping[str, str | None]
     monitored: str  # the split that chose its epoch
     # training samples of the run found among these samples; None: nobody looked
     leaks: Leaks | None = None

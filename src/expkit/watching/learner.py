@@ -15,7 +15,6 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from expkit.training.device import Device, Precision
 
-FRESH = 0.9  # of the weights of linear and convolutional layers, at the least
 BEYOND = 1.0001  # times the bound of torch's own draw: rounding
 
 
@@ -113,23 +112,19 @@ def precision_now(kind: str) -> Precision:
 
 @torch.no_grad()
 def is_freshly_drawn(model: nn.Module) -> bool:
-    """Tell whether nearly all weights are still as torch draws them: no training leaves them so.
+    """Tell whether all linear and convolutional weights are as torch draws them.
 
-    torch draws linear and convolutional weights uniformly, within 1 / sqrt(inputs of a unit).
+    That is uniformly, within 1 / sqrt(inputs of a unit); no training leaves them so.
     """
-    layers = [each for each in model.modules() if isinstance(each, nn.Linear | _ConvNd)]
-    total = sum(each.weight.numel() for each in layers)
-    fresh = 0
-    for layer in layers:
-        weight = layer.weight.float()
-        inputs = weight[0].numel()
-        bound = 1 / math.sqrt(inputs) if inputs else 0.0
-        is_within = float(weight.abs().amax()) <= BEYOND * bound
-        # of few numbers the std is chance's
-        slack = 0.05 + 2 / math.sqrt(weight.numel())
-        is_even = abs(float(weight.std(correction=0)) * math.sqrt(3) / bound - 1) < slack
-        fresh += weight.numel() * (is_within and is_even)
-    return total > 0 and fresh >= FRESH * total
+    weights = [m.weight for m in model.modules() if isinstance(m, nn.Linear | _ConvNd)]
+    return bool(weights) and all(_is_as_drawn(weight.float()) for weight in weights)
+
+
+def _is_as_drawn(weight: Tensor) -> bool:
+    bound = 1 / math.sqrt(max(1, weight[0].numel()))
+    slack = 0.05 + 2 / math.sqrt(weight.numel())  # of few numbers the std is chance's
+    is_within = float(weight.abs().amax()) <= BEYOND * bound
+    return is_within and abs(float(weight.std(correction=0)) * math.sqrt(3) / bound - 1) < slack
 
 
 def largest_dropout(model: nn.Module) -> float | None:

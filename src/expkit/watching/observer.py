@@ -55,6 +55,8 @@ class Listener(Protocol):
 
     def step_begins(self) -> None: ...
 
+    def gradients_are_there(self) -> None: ...
+
     def epoch_is_full(self) -> None: ...
 
     def failed(self, error: BaseException) -> None: ...
@@ -296,11 +298,15 @@ class Observer:
             self._count(self._latest, None)  # its loss went nowhere, or was handed on detached
         if self.epoch.is_first_of_all:
             self._listener.step_begins()
+        if not self.epoch.steps.num_steps:
+            self._listener.gradients_are_there()
         self._closely = self.epoch.before_step(has_gradient=self._has_gradient())
 
     def _after_step(self, *_: Any) -> None:
-        if self.has_closure and not self._has_gradient():
-            self.epoch.without_gradient += 1
+        if self.has_closure:
+            self.epoch.without_gradient += not self._has_gradient()
+            if self.epoch.steps.num_steps == 1:
+                self._listener.gradients_are_there()
         self.epoch.after_step(self._closely)
         self._closely = None
         if self.epoch.is_full:

@@ -24,9 +24,16 @@ class ParameterWatch:
         self._model = model
         self._optimizers = optimizers
         self._versions = {id(p): p._version for p in model.parameters()}
+        self._with_gradient: set[int] = set()
+
+    def see_gradients(self) -> None:
+        """Look at what has a gradient, at a step: a loop may clear them all before the next."""
+        moved = (p for e in self._optimizers for group in e.param_groups for p in group["params"])
+        every = [*self._model.parameters(), *moved]
+        self._with_gradient = {id(p) for p in every if p.grad is not None}
 
     def read(self) -> dict[str, Any]:
-        """The parameters since this was last read; gradients are those of the last step."""
+        """The parameters since this was last read, and which of them had gradients."""
         named = list(self._model.named_parameters())
         moved = {
             id(p): p
@@ -53,10 +60,10 @@ class ParameterWatch:
             "missed_parameters": [name for name, _ in missed][:LISTED],
             "num_missed": len(missed),
             "missed_fraction": sum(p.numel() for _, p in missed) / max(1, total),
-            "missed_with_gradient": sum(p.grad is not None for _, p in missed),
+            "missed_with_gradient": sum(id(p) in self._with_gradient for _, p in missed),
             "missed_come_first": first_moved is not None and last_missed < first_moved,
             "strangers": len(strangers),
-            "strangers_with_gradient": sum(p.grad is not None for p in strangers),
+            "strangers_with_gradient": sum(id(p) in self._with_gradient for p in strangers),
         }
 
     @property

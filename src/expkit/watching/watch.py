@@ -216,6 +216,10 @@ class Watch:
         with self._own_calls():
             self._journal.write_start()
 
+    def gradients_are_there(self) -> None:
+        """The first step of an epoch is about to be taken, or was by a closure."""
+        self._journal.parameters.see_gradients()
+
     def epoch_is_full(self) -> None:
         """An epoch has more steps than are kept on the device."""
         self._recording.say(

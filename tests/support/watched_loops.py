@@ -53,7 +53,7 @@ class Loop:
         make = parts.pop("make_optimizer", lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9))
         self.optimizer: torch.optim.Optimizer = make(self.model.parameters())
         self.criterion: Any = parts.pop("criterion", None) or nn.CrossEntropyLoss()
-        self.loader: Any = parts.pop("loader", None) or make_loader()
+        self.loader: Any = parts.pop("loader") if "loader" in parts else make_loader()
         self.val = make_samples(64, seed=2)
         self.scheduler: Any = None
         self.scaler: Any = None

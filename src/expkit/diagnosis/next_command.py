@@ -33,5 +33,5 @@ def advice_for_loop(command: str, remedies: Sequence[Sequence[str]], stages: Seq
         prefixes = [f"procedure.{stage}." for stage in stages]
         words = [reduce(str.removeprefix, prefixes, word) for word in remedies[0]]
         return f"in your own loop, try what expkit would write as {', '.join(words)}"
-    before, found, words = command.partition("expkit train")
-    return f"{before}your own loop again, with{words}" if found else command
+    before, found, after = command.partition("expkit train ")
+    return f"{before}your own loop again, with {after.removeprefix('-m ')}" if found else command

@@ -20,6 +20,7 @@ STAGE, EVALUATION = "train", "evaluate"
 GENERATORS = ("numpy.random", "random", "torch._C", "torch")  # whose objects draw numbers
 DRAWS = ("Generator", "RandomState", "Random")
 MAX_DEPTH = 4  # of a data set within others, and its transforms
+MOST_PARTS = 100  # of a list of transforms
 
 
 def name_of(thing: Any) -> str:
@@ -169,22 +170,41 @@ def describe_workers(data: Any) -> dict[str, Any] | None:
 
 
 def _own_generators(thing: Any, path: str, depth: int) -> list[str]:
-    """The paths of generators of random numbers that an object holds: workers get copies."""
-    kind = type(thing)
-    if kind.__name__ in DRAWS and kind.__module__.startswith(GENERATORS):
-        return [path]
+    """The paths of generators that an object draws from: workers get copies of them."""
     if depth == 0 or isinstance(thing, Tensor | nn.Module | str | bytes):
         return []
-    if isinstance(thing, list | tuple) and len(thing) < 100:
-        parts = [(f"{path}[{i}]", each) for i, each in enumerate(thing)]
-    else:
-        parts = [(f"{path}.{name}", each) for name, each in getattr(thing, "__dict__", {}).items()]
-    return [found for name, each in parts for found in _own_generators(each, name, depth - 1)]
+    if isinstance(thing, list | tuple) and len(thing) < MOST_PARTS:
+        parts = {f"{path}[{place}]": each for place, each in enumerate(thing)}
+        return [
+            found
+            for name, each in parts.items()
+            for found in _own_generators(each, name, depth - 1)
+        ]
+    used = _names_used_by(thing)
+    found = []
+    for name, each in getattr(thing, "__dict__", {}).items():
+        kind = type(each)
+        if kind.__name__ in DRAWS and kind.__module__.startswith(GENERATORS):
+            found += [f"{path}.{name}"] if name in used else []
+        else:
+            found += _own_generators(each, f"{path}.{name}", depth - 1)
+    return found
+
+
+def _names_used_by(thing: Any) -> set[str]:
+    """The names in the code of an object's methods; what it does while it is made is over."""
+    methods = [
+        each
+        for cls in type(thing).__mro__
+        for name, each in vars(cls).items()
+        if name != "__init__" and hasattr(each, "__code__")
+    ]
+    overridden: dict[str, Any] = {}
+    for method in methods:
+        overridden.setdefault(method.__name__, method)
+    return {name for method in overridden.values() for name in method.__code__.co_names}
 
 
 def _asks_for_worker(dataset: Any) -> bool:
     """Tell whether a data set's own code looks at which worker it is in."""
-    functions = [each for cls in type(dataset).__mro__ for each in vars(cls).values()]
-    codes = [each.__code__ for each in functions if hasattr(each, "__code__")]
-    names = {name for code in codes for name in code.co_names}
-    return bool(names & {"get_worker_info", "worker_info", "initial_seed"})
+    return bool(_names_used_by(dataset) & {"get_worker_info", "worker_info", "initial_seed"})

@@ -117,7 +117,11 @@ class EpochStats:
             self.broadcast = (str(tuple(batch.outputs.shape)), str(tuple(batch.targets.shape)))
         self._since_step += 1
         if factor is not None:
-            self._factors.append(factor.float())
+            self.see_factor(factor)
+
+    def see_factor(self, factor: Tensor) -> None:
+        """Keep the number by which a loss was multiplied on its way back."""
+        self._factors.append(factor.float())
 
     def _weight_of(self, labels: Tensor) -> Tensor | None:
         """The weight of a batch's mean loss, where its classes have weights."""

@@ -27,6 +27,11 @@ def see_nothing(*_: Any, **__: Any) -> None:
     """Stand for a hook in a copy of a watched model: an average of weights, or a pickle."""
 
 
+def make_blind() -> Callable[..., None]:
+    """Return what a pickle has in the place of a hook."""
+    return see_nothing
+
+
 class Hook:
     """A hook of ours, which goes into no copy of what it is on."""
 
@@ -39,8 +44,8 @@ class Hook:
     def __call__(self, *arguments: Any) -> None:
         self._observer.call(self._hook, *arguments)
 
-    def __reduce__(self) -> str:
-        return "see_nothing"
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_blind, ()
 
     def __deepcopy__(self, _: Any) -> Callable[..., None]:
         return see_nothing
@@ -91,6 +96,7 @@ class Observer:
         self._left_norms: dict[int, Tensor] = {}  # of gradients after a backward pass
         self._is_own = False
         self._has_begun = False
+        self._is_handed_over = False  # batches are, and are not counted by hooks
 
     def open(self) -> None:
         """Register all hooks that can be registered before the first batch."""
@@ -207,7 +213,7 @@ class Observer:
     def _see_loss(self, loss: Tensor, output: Any, targets: Tensor) -> None:
         """Remember a loss, and count it once it goes backward: an evaluation's does not."""
         batch = self._batch(loss, output, targets)
-        if batch is None:
+        if batch is None or self._is_handed_over:
             return
         self._latest = batch
         if loss.requires_grad and torch.is_grad_enabled():
@@ -227,8 +233,17 @@ class Observer:
                 where="watch.step(loss, outputs, targets)",
                 fix="hand over the outputs and targets of which the loss was made",
             )
-        self._latest = None
+        # a loss that the hooks have seen, too, counts once
+        is_counted = not self._is_handed_over and self.epoch.has_batch_since_step
+        self._is_handed_over, self._latest = True, None
+        if is_counted:
+            return
         self._count(batch, None)
+        if loss.requires_grad and loss.grad_fn is not None:
+            loss.register_hook(self._guard(self._factor_seen))
+
+    def _factor_seen(self, factor: Tensor) -> None:
+        self.epoch.see_factor(factor.detach())
 
     def _batch(self, loss: Tensor, output: Any, targets: Tensor) -> Batch | None:
         outputs = main_output(output)

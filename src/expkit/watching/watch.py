@@ -115,7 +115,9 @@ class Watch:
             asked=asked,
             data=data,
             scheduler=scheduler,
-            schedule=scheduler and ScheduleSteps(scheduler, may_skip_steps=scaler is not None),
+            schedule=None
+            if scheduler is None
+            else ScheduleSteps(scheduler, may_skip_steps=scaler is not None),
             scaler=scaler,
             parameters=ParameterWatch(model, each),
             is_fresh=is_freshly_drawn(model),

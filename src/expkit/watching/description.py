@@ -65,7 +65,7 @@ def describe_config(
             **({} if dropout is None else {"dropout": dropout}),
         },
         "dataset": {"class": name_of(getattr(data, "dataset", data)) if data is not None else None},
-        "augment": {},
+        "augment": {"transforms": {"unknown": {}}},  # training figures may be of changed images
         "loss": _describe_loss(learner.loss),
         "optimizer": _describe_optimizer(learner.optimizer.first),
         "schedule": {} if scheduler is None else {"_target_": name_of(scheduler)},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding
@@ -15,9 +14,6 @@ from expkit.records.files import Record
 @dataclass(frozen=True, kw_only=True)
 class LoopRule(Rule):
     """A mistake that expkit's own loop cannot make; a run of its own has no such records."""
-
-    # what must be handed over for it to look, as the record's `handed_over` names it
-    needs: ClassVar[str | None] = None
 
     def find(self, evidence: Evidence) -> Iterable[Finding]:
         epochs = evidence.of_kind("loop")

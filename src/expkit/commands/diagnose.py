@@ -9,7 +9,7 @@ from expkit.diagnosis.coverage import not_looked
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.errors import UserError
+from expkit.errors import UserError, refuse_watched
 from expkit.records.find_runs import find_runs
 from expkit.records.run.reader import Run
 from expkit.reports.run.findings import listing, not_looked_lines
@@ -60,6 +60,8 @@ def main(words: Sequence[str]) -> int:
         from expkit.runner.remedy_trials import try_remedies
 
         ((name, run),) = runs.items()
+        if run.is_watched:
+            raise refuse_watched(str(run.path / "config.yaml"))
         if run.exported is not None:
             raise run.exported.refuse("it is not trained", "expkit diagnose RUN --try")
         return try_remedies(run, findings[name], arguments.epochs, arguments.trust)

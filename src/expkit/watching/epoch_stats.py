@@ -158,12 +158,11 @@ class EpochStats:
         """Hold a gradient at its unscaling against the one that the backward pass left."""
         self._clipped_early.append(torch.stack([before, now]).float())
 
-    def before_step(self, *, has_gradient: bool | None) -> LastStep | None:
+    def before_step(self, *, has_gradient: bool, may_look: bool = True) -> LastStep | None:
         """Look at a step that is about to be taken."""
         self.evaluated.clear()
-        self.steps.is_last = self.steps.num_steps + 1 >= self.expected_steps
-        if has_gradient is False:
-            self.without_gradient += 1
+        self.steps.is_last = may_look and self.steps.num_steps + 1 >= self.expected_steps
+        self.without_gradient += not has_gradient
         return self.steps.before_step()
 
     def after_step(self, before: LastStep | None) -> None:

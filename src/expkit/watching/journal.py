@@ -21,7 +21,7 @@ from expkit.training.accumulator import MetricAccumulator
 from expkit.training.step_stats import probe_epochs
 from expkit.watching.description import describe_config, describe_data, describe_workers
 from expkit.watching.epoch_stats import EpochStats
-from expkit.watching.learner import KeptSamples, WatchedLearner
+from expkit.watching.learner import KeptSamples, WatchedLearner, copied_buffers
 from expkit.watching.outputs import CalledLoss, Shapes
 from expkit.watching.parameters import ParameterWatch
 from expkit.watching.recording import Recording
@@ -82,7 +82,8 @@ class Journal:
         samples, learner, shapes = self.samples, self.learner, self.shapes
         if not self.probes or samples is None or learner.loss is None or shapes is None:
             return
-        self._attempt("model", lambda: self._probe(samples))
+        with copied_buffers(learner.model):
+            self._attempt("model", lambda: self._probe(samples))
         if shapes.kind in ("classes", "numbers"):
             targets, count = samples.targets, shapes.num_outputs
             self._attempt("loss", lambda: probe_loss(learner.loss, count, targets, learner.device))
@@ -236,7 +237,7 @@ class Journal:
             "modal_layers": self.parameters.modal_layers,
             "schedule": None if self.schedule is None else self.schedule.read(),
             "workers": describe_workers(self.data),
-            "loss_reduction": str(getattr(loss, "reduction", "mean")),
+            "loss_reduction": "unknown" if loss is None else getattr(loss, "reduction", "mean"),
             "outputs": None if self.shapes is None else self.shapes.kind,
             "handed_over": {
                 "a scheduler": self.schedule is not None and self.schedule.is_countable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,6 +94,22 @@ class KeptSamples:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+
+@contextlib.contextmanager
+def copied_buffers(model: nn.Module) -> Iterator[None]:
+    """Let a model work on copies of its buffers: a loss of it may be about to go backward.
+
+    To put a value back into a buffer would be a change that autograd refuses.
+    """
+    kept = [(m, name, b) for m in model.modules() for name, b in m._buffers.items()]
+    try:
+        for module, name, buffer in kept:
+            module._buffers[name] = None if buffer is None else buffer.clone()
+        yield
+    finally:
+        for module, name, buffer in kept:
+            module._buffers[name] = buffer
 
 
 def device_of(model: nn.Module) -> Device:

@@ -167,28 +167,28 @@ class Observer:
                 mode = "train" if self.learner.model.training else "eval"
                 self.epoch.evaluated[mode] += len(first)
             return
-        if self.epoch.started is None:
-            self.epoch.started = time.perf_counter()
-        if first is None:
-            return
-        if not self._has_begun:
-            self._begin(first, is_only=len(inputs) == 1 and not named)
-        self.epoch.see_inputs(first)
+        self._begin(first, is_only=len(inputs) == 1 and not named)
+        if first is not None:
+            self.epoch.see_inputs(first)
         own_loss = getattr(output, "loss", None)
         if isinstance(own_loss, Tensor) and isinstance(named.get("labels"), Tensor):
             self._see_loss(own_loss, output, named["labels"])
 
-    def _begin(self, inputs: Tensor, *, is_only: bool) -> None:
+    def _begin(self, inputs: Tensor | None, *, is_only: bool = False) -> None:
         """Look at the first batch: every parameter is there by now, lazy ones too."""
+        if self.epoch.started is None:
+            self.epoch.started = time.perf_counter()
+        if self._has_begun:
+            return
         self._has_begun = True
         device = self.learner.device
         precision = precision_now(device.torch_device.type)
         self.learner.device = replace(device, precision=precision)
         self._listener.batch_begins()
-        self.inputs_shape = tuple(inputs.shape[1:])
         self.learner.remember_modes()
-        if is_only:
-            self._kept_inputs = inputs[:NUM_KEPT].detach().clone()
+        if inputs is not None:
+            self.inputs_shape = tuple(inputs.shape[1:])
+            self._kept_inputs = inputs[:NUM_KEPT].detach().clone() if is_only else None
         for parameter in asked_parameters(self.learner.model, self.learner.optimizer):
             self._asked.append(parameter)
             reached = self._guard(functools.partial(self._backward_reached, parameter))
@@ -215,6 +215,7 @@ class Observer:
         batch = self._batch(loss, output, targets)
         if batch is None or self._is_handed_over:
             return
+        self._begin(None)
         self._latest = batch
         if loss.requires_grad and torch.is_grad_enabled():
             self._shapes_of(batch.outputs, batch.targets)
@@ -236,9 +237,12 @@ class Observer:
         # a loss that the hooks have seen, too, counts once
         is_counted = not self._is_handed_over and self.epoch.has_batch_since_step
         self._is_handed_over, self._latest = True, None
+        self._begin(None)
         if is_counted:
             return
         self._count(batch, None)
+        if self.has_closure and self.epoch.is_first_of_all:
+            self._listener.step_begins()
         if loss.requires_grad and loss.grad_fn is not None:
             loss.register_hook(self._guard(self._factor_seen))
 
@@ -307,7 +311,6 @@ class Observer:
         closure = named.get("closure", inputs[1] if len(inputs) > 1 else None)  # 0 is itself
         self.has_closure = closure is not None
         if self.has_closure:  # it goes forward and backward within the step
-            self._closely = self.epoch.before_step(has_gradient=None)
             return
         if self._latest is not None and not self.epoch.has_batch_since_step:
             self._count(self._latest, None)  # its loss went nowhere, or was handed on detached
@@ -318,10 +321,10 @@ class Observer:
         self._closely = self.epoch.before_step(has_gradient=self._has_gradient())
 
     def _after_step(self, *_: Any) -> None:
-        if self.has_closure:
-            self.epoch.without_gradient += not self._has_gradient()
-            if self.epoch.steps.num_steps == 1:
+        if self.has_closure:  # its gradients are those that are there afterwards
+            if not self.epoch.steps.num_steps:
                 self._listener.gradients_are_there()
+            self.epoch.before_step(has_gradient=self._has_gradient(), may_look=False)
         self.epoch.after_step(self._closely)
         self._closely = None
         if self.epoch.is_full:

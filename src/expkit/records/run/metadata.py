@@ -146,9 +146,9 @@ class DatasetMetadata:
         return tuple(f"{split}/{name}" for split in splits for name in names)
 
     @property
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> dict[str, str | None]:
         """Those of all splits, also of one that is sealed."""
-        found = {name: split.fingerprint for name, split in self.splits.items()}
+        found: dict[str, str | None] = {name: split.fingerprint for name, split in self.splits.items()}
         sealed = self.sealed
         return found if sealed is None else {**found, sealed.split: sealed.fingerprint}
 

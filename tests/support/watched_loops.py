@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import expkit
+from expkit.diagnosis.examine import FAILED
 from expkit.diagnosis.finding import Finding
 from expkit.records.run.reader import Run
 
@@ -94,7 +95,9 @@ def watched(
     if watch.failure is not None:
         raise watch.failure
     assert watch.path is not None
-    return Run(watch.path), watch.findings
+    findings = watch.findings
+    assert FAILED not in {each.rule for each in findings}, "no rule fails on such records"
+    return Run(watch.path), findings
 
 
 @contextlib.contextmanager

@@ -242,3 +242,62 @@ def test_names_of_classes_come_from_the_data(tmp_path: Path) -> None:
     assert run.dataset.class_names == ("a", "b", "c", "d")
     assert run.dataset.splits["train"].class_counts == (16,) * 4
     assert run.dataset.splits["train"].fingerprint is None, "nobody looked at the bytes"
+
+
+def test_steps_without_an_end_are_cut_into_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What waits on the device is bounded."""
+    monkeypatch.setattr("expkit.watching.epoch_stats.MOST_STEPS", 5)
+    loop = Loop()
+    run, _ = watched(loop, tmp_path, lambda _: [loop.train_epoch() for _ in range(2)])
+    assert [record["step"] for record in run.history] == [5, 10, 15, 20]
+    assert "they end an epoch" in capsys.readouterr().out
+
+
+def test_a_loop_that_diverges_is_recorded_and_said_so(tmp_path: Path) -> None:
+    """Losses that are no numbers end nothing."""
+    loop = Loop(make_optimizer=lambda p: torch.optim.SGD(p, lr=1e6))
+    run, findings = watched(loop, tmp_path)
+    assert len(run.history) == 3
+    assert any(each.severity == "fatal" for each in findings)
+
+
+def test_numbers_to_predict(tmp_path: Path) -> None:
+    """Outputs of one number a sample, and of two."""
+    for count in (1, 2):
+        images, targets = make_samples(64, seed=1)
+        values = targets[:, None].float().expand(-1, count).contiguous()
+        torch.manual_seed(0)
+        loop = Loop(
+            model=nn.Sequential(nn.Flatten(), nn.Linear(192, count)),
+            criterion=nn.MSELoss(),
+            loader=[(images, values)] * 4,
+        )
+        loop.val = (images, values)
+        run, _ = watched(loop, tmp_path)
+        assert run.dataset.task == "regression"
+        assert run.dataset.num_outputs == count
+        assert run.summary is not None
+        assert run.summary["metrics"]["val"]["rmse"] == pytest.approx(
+            run.history[-1]["val/loss"] ** 0.5, rel=1e-4
+        )
+
+
+def test_one_logit_a_sample(tmp_path: Path) -> None:
+    """Two classes: probability and accuracy are those of the sigmoid."""
+    images, targets = make_samples(64, seed=1)
+    labels = (targets % 2).float()
+    torch.manual_seed(0)
+    loop = Loop(
+        model=nn.Sequential(nn.Flatten(), nn.Linear(192, 1), nn.Flatten(0)),
+        criterion=nn.BCEWithLogitsLoss(),
+        loader=[(images, labels)] * 4,
+    )
+    loop.val = (images, labels)
+    run, _ = watched(loop, tmp_path)
+    outputs, _ = loop.evaluate()
+    val = run.predictions["val"]
+    assert val.probabilities[:, 1] == pytest.approx(outputs.sigmoid().numpy(), abs=1e-5)  # type: ignore[union-attr]
+    right = float(((outputs > 0) == (labels > 0)).float().mean())
+    assert run.history[-1]["val/accuracy"] == pytest.approx(right)

@@ -215,9 +215,9 @@ class Observer:
         batch = self._batch(loss, output, targets)
         if batch is None or self._is_handed_over:
             return
-        self._begin(None)
         self._latest = batch
         if loss.requires_grad and torch.is_grad_enabled():
+            self._begin(None)
             self._shapes_of(batch.outputs, batch.targets)
             loss.register_hook(self._guard(functools.partial(self._count, batch)))
 

@@ -148,7 +148,9 @@ class DatasetMetadata:
     @property
     def fingerprints(self) -> dict[str, str | None]:
         """Those of all splits, also of one that is sealed."""
-        found: dict[str, str | None] = {name: split.fingerprint for name, split in self.splits.items()}
+        found: dict[str, str | None] = {
+            name: split.fingerprint for name, split in self.splits.items()
+        }
         sealed = self.sealed
         return found if sealed is None else {**found, sealed.split: sealed.fingerprint}
 

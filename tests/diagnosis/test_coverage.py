@@ -50,6 +50,13 @@ def test_records_that_a_loop_cannot_make_are_the_reason() -> None:
     assert found["denormals"] == "the machine was not measured"
 
 
+def test_records_of_another_shape_tell_nothing() -> None:
+    """A stranger's folder: what it hands over is no mapping, or not there."""
+    for content in ({}, {"handed_over": 3}, {"handed_over": {"a scheduler": "yes"}}):
+        evidence = make_evidence(watched=True, signals=[make_signal("loop", "train", **content)])
+        assert by_rule(evidence)["scheduler_misstepped"] == "a scheduler was not handed over"
+
+
 def test_a_rule_that_is_ignored_is_not_missed() -> None:
     evidence = make_evidence(
         watched=True,

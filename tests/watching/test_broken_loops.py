@@ -302,6 +302,21 @@ def test_a_loop_that_ends_by_its_targets(tmp_path: Path, change: Any, words: str
     assert words in finding.sentence
 
 
+def test_targets_beyond_the_outputs_in_the_very_first_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no folder yet, and the finding is told beside the loop's own error."""
+    import expkit
+
+    loop = Loop()
+    images, targets = next(iter(loop.loader))
+    watch = expkit.watch(loop.model, loop.optimizer, loop.criterion, to=tmp_path / "out")
+    with pytest.raises(IndexError), watch:
+        loop.train_step(images, targets + 2)
+    assert "FATAL targets_do_not_fit" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
 class Stream(IterableDataset[Any]):
     """Every worker reads it as a whole."""
 

@@ -87,6 +87,7 @@ def handed_over_by(evidence: Evidence) -> dict[str, bool]:
     """What the loop handed over in any of its epochs, by the name that rules know it by."""
     handed: dict[str, bool] = {}
     for record in evidence.of_kind("loop"):
-        for name, is_there in record["handed_over"].items():
-            handed[name] = handed.get(name, False) or is_there
+        given = record.get("handed_over")
+        for name, is_there in given.items() if isinstance(given, Mapping) else ():
+            handed[name] = handed.get(name, False) or is_there is True
     return handed

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from expkit.diagnosis.evidence import Evidence
 from expkit.probes.layers import look_at_layers
 from expkit.probes.loss import probe_loss
 from expkit.probes.model import probe_model
@@ -111,7 +112,11 @@ class Journal:
 
     def describe(self) -> None:
         """Write down what the loop is, as far as it is known by now."""
-        config = describe_config(
+        device = self.learner.device.reason
+        self.recording.describe(self._describe_config(), self._describe_data(), device)
+
+    def _describe_config(self) -> dict[str, Any]:
+        return describe_config(
             self.learner,
             self.scheduler,
             self.data,
@@ -120,8 +125,6 @@ class Journal:
             is_fresh=self.is_fresh,
             is_evaluated=bool(self.recording.held_out),
         )
-        device = self.learner.device.reason
-        self.recording.describe(config, self._describe_data(), device)
 
     def _describe_data(self) -> DatasetMetadata:
         assert self.shapes is not None, "a batch was seen"
@@ -171,6 +174,10 @@ class Journal:
                 "shapes": shapes,
             },
         )
+        if self.recording.folder is None:  # it was the first batch
+            self.shapes = self.shapes or Shapes("classes", outputs.shape[1])
+            evidence = Evidence(self._describe_config(), self._describe_data())
+            self.recording.tell_without_folder("targets_do_not_fit", evidence)
 
     def _signals(self, stats: EpochStats, validated: MetricAccumulator | None) -> dict[str, Any]:
         """The signals of an epoch, as a run of expkit's own records them."""

@@ -9,14 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from expkit.diagnosis.evidence import Evidence
-from expkit.diagnosis.examine import examine, load_rules
+from expkit.diagnosis.examine import ask, examine, load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.metrics.predictions import Predictions
 from expkit.records.files import Record, write_aside
@@ -24,6 +24,7 @@ from expkit.records.run.environment import describe_environment
 from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import RunFolder, name_folder
+from expkit.reports.run.findings import describe
 from expkit.runner.live_diagnosis import Diagnosis
 from expkit.runner.run import hash_text
 from expkit.terminal.progress import Progress
@@ -115,6 +116,11 @@ class Recording:
         else:
             with contextlib.suppress(OSError):
                 print(text, flush=True)
+
+    def tell_without_folder(self, rule: str, evidence: Evidence) -> None:
+        """Tell what one rule finds in a loop that ended before its first epoch did."""
+        for finding in ask(rule, load_rules()[rule], replace(evidence, signals=self.signals)):
+            self.say(describe(finding))
 
     def findings(self) -> list[Finding]:
         """All findings by now, worst first."""

@@ -172,7 +172,7 @@ def _unlooked_lines(summary: Mapping[str, Any]) -> Rows:
     if not unlooked:
         return []
     count = sum(map(len, unlooked.values()))
-    reasons = "; ".join(f"{reason} ({len(names)})" for reason, names in unlooked.items())
+    reasons = "; ".join(f"{one_line(reason)} ({len(names)})" for reason, names in unlooked.items())
     return labelled("unseen", f"{count} rules could not look: {reasons}")
 
 

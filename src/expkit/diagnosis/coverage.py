@@ -14,7 +14,7 @@ from expkit.records.files import Record
 # what a rule found no records of, in the order in which a reason is named
 REASONS: Mapping[str, str] = {
     "data": "the samples came by in batches, and were not read as a data set",
-    "predictions": "no held-out outputs were handed over",
+    "predictions": "held-out outputs were not handed over",
     "gates": "a watched loop has no overfit gates",
     "model": "the model could not be asked before its first step",
     "loss": "the loss could not be asked before the first step",

@@ -58,6 +58,10 @@ def test_diagnose_finds_it_again_from_the_records(outputs: Path, run_here: Expki
     assert "FATAL zero_grad_forgotten" in done.out
     assert "a scheduler was not handed over: scheduler_misstepped" in done.out
     assert run_here("diagnose", "loop").code == 0
+    (run,) = json.loads(run_here("diagnose", "broken", "--json").out)["runs"]
+    assert run["not_looked"]["a scheduler was not handed over"] == ["scheduler_misstepped"]
+    (told,) = outputs.glob("*_broken/findings.jsonl")
+    assert "zero_grad_forgotten" in told.read_text("utf-8")
 
 
 def test_no_figure_of_two_loops_is_called_one_of_the_same_data(

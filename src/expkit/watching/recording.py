@@ -73,9 +73,7 @@ class Recording:
         name = name_folder(self.name, time.time(), os.environ)
         folder = self.folder = RunFolder.create(self.parent, name, files)
         progress = self._progress = Progress(folder)
-        self._diagnosis = Diagnosis(
-            run=lambda: Run(folder.path), stop_on="never", tell=progress.found
-        )
+        self._diagnosis = Diagnosis(run=lambda: Run(folder.path), stop_on="never", tell=self._tell)
         progress.say(f"watch   {folder.path}")
         for signal in self.signals:
             folder.append_signal(signal)
@@ -103,6 +101,13 @@ class Recording:
         self._last_lap = now
         self.records.append(record)
         self.folder.append_history(record)
+
+    def _tell(self, finding: Finding) -> None:
+        """Write a finding down where it is told, and show it."""
+        assert self.folder is not None, "it is of a folder"
+        assert self._progress is not None, "it was made with the folder"
+        self.folder.append_finding(STAGE, len(self.records), finding.to_json())
+        self._progress.found(finding)
 
     def diagnose(self) -> None:
         """Tell what is found by now, and was not told before."""

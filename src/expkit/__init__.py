@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 __all__ = ["Comparison", "Run", "UserError", "__version__"]
-__all__ += ["compare", "load_run", "load_runs", "train"]
+__all__ += ["compare", "load_run", "load_runs", "train", "watch"]
 __version__: str
 TYPE_CHECKING = False  # type checkers know better; typing takes longer to import than all of this
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from expkit.api.runs import load_runs as load_runs
     from expkit.api.training import train as train
     from expkit.errors import UserError as UserError
+    from expkit.watching.watch import watch as watch
 else:
     # the module of each name, which is imported when that is first asked for
     _HOMES = {
@@ -25,6 +26,7 @@ else:
         "load_run": "expkit.api.run",
         "load_runs": "expkit.api.runs",
         "train": "expkit.api.training",
+        "watch": "expkit.watching.watch",
     }
 
     def __getattr__(name: str) -> object:

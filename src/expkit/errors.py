@@ -82,3 +82,13 @@ def nearest_of(word: str, names: Iterable[str]) -> str | None:
     """The name most like a misspelt word, or None where nothing is near."""
     matches = difflib.get_close_matches(word[:MAX_COMPARED], list(names), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def refuse_watched(where: str) -> UserError:
+    """Return the refusal to rebuild what a watched loop trained: its code is its own."""
+    return UserError(
+        "this run is a loop that expkit.watch saw: model, data and weights are the program's own",
+        where=f"{where}: watched: true",
+        allowed="what reads records: expkit show, diagnose, compare, analyze, report, plot",
+        fix="go on, evaluate and export in that program",
+    )

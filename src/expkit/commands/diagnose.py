@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from expkit.diagnosis.across_runs import find_across
+from expkit.diagnosis.coverage import not_looked
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
 from expkit.diagnosis.finding import Finding
-from expkit.errors import UserError
+from expkit.errors import UserError, refuse_watched
 from expkit.records.find_runs import find_runs
 from expkit.records.run.reader import Run
-from expkit.reports.run.findings import listing
+from expkit.reports.run.findings import listing, not_looked_lines
 from expkit.terminal.arguments import Parser, add_json, count
 from expkit.terminal.json_output import print_document
 
@@ -59,6 +60,8 @@ def main(words: Sequence[str]) -> int:
         from expkit.runner.remedy_trials import try_remedies
 
         ((name, run),) = runs.items()
+        if run.is_watched:
+            raise refuse_watched(str(run.path / "config.yaml"))
         if run.exported is not None:
             raise run.exported.refuse("it is not trained", "expkit diagnose RUN --try")
         return try_remedies(run, findings[name], arguments.epochs, arguments.trust)
@@ -86,6 +89,7 @@ def _print(
     runs: Mapping[str, Run], findings: Mapping[str, list[Finding]], across: list[Finding]
 ) -> None:
     for name, run in runs.items():
-        print(f"{name} ({run.status})\n{listing(findings[name])}\n")
+        unlooked = not_looked_lines(not_looked(Evidence.of(run), load_rules()))
+        print("\n".join([f"{name} ({run.status})", listing(findings[name]), *unlooked, ""]))
     if len(runs) > 1:
         print(f"across the {len(runs)} runs\n{listing(across)}")

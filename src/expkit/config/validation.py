@@ -18,7 +18,7 @@ from expkit.config.targets.annotations import spelled
 from expkit.config.targets.check import check_fields, check_part
 from expkit.config.targets.module_paths import locate
 from expkit.config.user_code import targets_in
-from expkit.errors import UserError, nearest_of
+from expkit.errors import UserError, nearest_of, refuse_watched
 from expkit.sanitize import one_line
 from expkit.tags import refuse_odd_tags
 
@@ -31,6 +31,8 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
     `trusted` takes the place of the config's own `trust` where the config may be a stranger's.
     Parts of a library or of the user's own are looked at by `check_others`, which imports them.
     """
+    if plain.get("watched"):
+        raise refuse_watched("config.yaml")
     _check_text(plain)
     refuse_interpolations(plain, "")
     if isinstance(plain.get("mirror"), str):  # the short form, in a YAML

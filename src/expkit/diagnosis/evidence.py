@@ -15,6 +15,15 @@ from expkit.records.run.metadata import DatasetMetadata, StageResult
 from expkit.records.run.reader import Run
 
 
+def _with_epochs_so_far(config: Mapping[str, Any], history: Sequence[Record]) -> dict[str, Any]:
+    """Return a watched loop's config; where it told no number of epochs, those that there are."""
+    stages = {
+        name: {**stage, "max_epochs": stage.get("max_epochs") or max(1, len(history))}
+        for name, stage in config["procedure"].items()
+    }
+    return {**config, "procedure": stages}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """A run's records; what its time did not record is simply not there."""
@@ -38,8 +47,9 @@ class Evidence:
         overrides = (
             run.trained.overrides if ensemble is None else ensemble.members[ensemble.best].overrides
         )
+        config = {**{key: {} for key in PARTS}, **run.config}  # an older run may lack a part
         return cls(
-            config={**{key: {} for key in PARTS}, **run.config},  # an older run may lack a part
+            config=_with_epochs_so_far(config, run.history) if run.is_watched else config,
             metadata=run.dataset_as_read,
             environment=run.environment,
             overrides=overrides,
@@ -75,6 +85,11 @@ class Evidence:
         """The training stages that have begun, in order."""
         begun = {record["stage"] for record in [*self.history, *self.signals]}
         return [name for name in self._of_class("Training") if name in begun]
+
+    @property
+    def is_watched(self) -> bool:
+        """Tell whether these are the records of somebody's own loop, which expkit.watch saw."""
+        return bool(self.config.get("watched"))
 
     @property
     def trains(self) -> bool:

@@ -16,7 +16,7 @@ import yaml
 from expkit.config.paths import builtin_conf, conf_folders, list_choices
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import SEVERITIES, Finding
-from expkit.diagnosis.next_command import train_again
+from expkit.diagnosis.next_command import advice_for_loop, train_again
 from expkit.diagnosis.rule import Rule
 from expkit.diagnosis.stage_keys import with_keys_of_stage
 from expkit.errors import UserError, nearest_of
@@ -193,6 +193,8 @@ def complete(finding: Finding, rule: str, evidence: Evidence) -> Finding:
     command = finding.command
     if not command and finding.remedies:
         command = train_again(evidence.overrides, finding.remedies[0])
+    if evidence.is_watched:
+        command = advice_for_loop(command, finding.remedies, evidence.trainings)
     return replace(
         finding,
         rule=rule,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import reduce
 
 SEEDS = ("seed=0,1,2",)
 
@@ -24,3 +25,13 @@ def with_remedy(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
         return key in keys or key.startswith(within)
 
     return [*(word for word in overrides if not is_replaced(word)), *remedy]
+
+
+def advice_for_loop(command: str, remedies: Sequence[Sequence[str]], stages: Sequence[str]) -> str:
+    """Return what the author of a watched loop can do: no command of ours trains it again."""
+    if remedies:
+        prefixes = [f"procedure.{stage}." for stage in stages]
+        words = [reduce(str.removeprefix, prefixes, word) for word in remedies[0]]
+        return f"in your own loop, try what expkit would write as {', '.join(words)}"
+    before, found, after = command.partition("expkit train ")
+    return f"{before}your own loop again, with {after.removeprefix('-m ')}" if found else command

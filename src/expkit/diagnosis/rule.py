@@ -6,7 +6,7 @@ import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.finding import Finding, Severity, counted
@@ -25,6 +25,9 @@ class Rule(ABC):
     `cases` holds the words of each case in which the rule finds something: code finds the numbers
     and the case, the YAML says the rest.
     """
+
+    # what a watched loop must hand over for the rule to look, in words; a run has all of it
+    needs: ClassVar[str | None] = None
 
     explains: Sequence[str] = ()
     cases: Mapping[str, Case] = field(default_factory=dict)

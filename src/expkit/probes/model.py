@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from expkit.data.store.split import Split
 from expkit.probes.activations import FunctionWatch
 from expkit.probes.layers import LayerWatch, describe_outputs, look_at_layers
 from expkit.probes.loss import probe_loss
 from expkit.probes.module_graph import ModuleGraph, affine_error, cross_sample_gradient
 from expkit.probes.output_activation import last_operation, output_limits
 from expkit.probes.preserve_state import preserve_state
-from expkit.training.learner import Learner
+from expkit.training.device import Device
+from expkit.training.step_stats import ParameterGroups
 
 __all__ = ["look_at_layers", "probe_loss", "probe_model"]
 
@@ -28,7 +28,36 @@ MODAL = (_NormBase, _DropoutNd)  # they do other things in training than in eval
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[str, Any]:
+class Probed(Protocol):
+    """A model with what it learns by: a learner's, or that of somebody's own loop."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def loss(self) -> nn.Module: ...
+
+    @property
+    def device(self) -> Device: ...
+
+    @property
+    def optimizer(self) -> ParameterGroups: ...
+
+    @property
+    def frozen(self) -> Sequence[nn.Module]: ...
+
+    def train_mode(self) -> None: ...
+
+
+class Samples(Protocol):
+    """Samples to look at: a split's, or some of a batch that came by."""
+
+    def spread_out(self, count: int) -> Samples: ...
+
+    def batches(self, size: int, /) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+def probe_model(learner: Probed, split: Samples, num_samples: int = 64) -> dict[str, Any]:
     """The model on up to 64 training samples, spread out, without augmentation, in fp32.
 
     Nothing is changed by it: no weight, buffer, gradient, mode or generator. Layers and outputs
@@ -58,7 +87,7 @@ def probe_model(learner: Learner, split: Split, num_samples: int = 64) -> dict[s
     return probe
 
 
-def _batch(split: Split, count: int) -> tuple[Tensor, Tensor]:
+def _batch(split: Samples, count: int) -> tuple[Tensor, Tensor]:
     return next(split.spread_out(count).batches(count))
 
 
@@ -87,7 +116,7 @@ def _trace(model: nn.Module, images_BCHW: Tensor) -> ModuleGraph:
 
 @torch.no_grad()
 def _watch(
-    learner: Learner, images_BCHW: Tensor
+    learner: Probed, images_BCHW: Tensor
 ) -> tuple[Tensor, list[dict[str, Any]], list[dict[str, Any]]]:
     """The outputs, what the layers say, and what activations that are no layers do."""
     model = learner.model
@@ -102,7 +131,7 @@ def _watch(
     return outputs_BC, watch.read(), functions.read()
 
 
-def _without_statistics(learner: Learner) -> list[_BatchNorm]:
+def _without_statistics(learner: Probed) -> list[_BatchNorm]:
     """The batch norms that learn and have seen no samples: their mean is 0, their variance 1.
 
     In eval mode such a norm does nothing, and a deep net dies out or blows up as it never will in
@@ -131,7 +160,7 @@ def describe_inputs(images_BCHW: Tensor) -> dict[str, float]:
     return dict(zip(names, torch.stack(numbers).tolist(), strict=True))
 
 
-def _modes(learner: Learner) -> dict[str, Any]:
+def _modes(learner: Probed) -> dict[str, Any]:
     """Modules that are not in the mode that they were sent to; those frozen on purpose excepted."""
     model = learner.model
     names = {name or "model": m for name, m in model.named_modules() if isinstance(m, MODAL)}
@@ -162,7 +191,7 @@ def _modes(learner: Learner) -> dict[str, Any]:
 
 
 def _learn(
-    learner: Learner, images_BCHW: Tensor, targets: Tensor, evaluated_BC: Tensor
+    learner: Probed, images_BCHW: Tensor, targets: Tensor, evaluated_BC: Tensor
 ) -> dict[str, Any]:
     """One forward and one backward pass in training mode; no gradient is left behind."""
     model = learner.model
@@ -210,7 +239,7 @@ def _gap(training_BC: Tensor, evaluated_BC: Tensor) -> float | None:
 
 
 @torch.no_grad()
-def _describe_parameters(learner: Learner, gradients: dict[str, Tensor | None]) -> dict[str, Any]:
+def _describe_parameters(learner: Probed, gradients: dict[str, Tensor | None]) -> dict[str, Any]:
     model = learner.model
     optimised = {id(p) for group in learner.optimizer.param_groups for p in group["params"]}
     named = dict(model.named_parameters())

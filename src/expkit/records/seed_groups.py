@@ -26,7 +26,8 @@ class Setup:
     """The records of one run that decide which recipe it is a draw of."""
 
     config: Mapping[str, Any]  # flat: {"model.depth": 2}
-    prints: Mapping[str, str] = field(default_factory=dict)  # fingerprints of the data, by split
+    # fingerprints of the data, by split; None: not known
+    prints: Mapping[str, str | None] = field(default_factory=dict)
     proof: Hashable = None  # two runs of one draw with the same proof are one run made twice
 
 
@@ -94,7 +95,9 @@ def fold_draws(setups: Sequence[Setup]) -> Folding:
         own = {key: value for key, value in each.items() if key not in followers}
         key = repr((sorted(own.items()), _prints(setup, followers)))
         before = seen.setdefault((key, draw_of(setup.config)), {})
-        proof = (setup.proof, tuple(sorted(setup.prints.items())))
+        proof: Hashable = (setup.proof, tuple(sorted(setup.prints.items())))
+        if None in setup.prints.values():  # nothing proves that the data was the same
+            proof = (proof, place)
         if proof in before:
             repeats[place] = before[proof]
             continue
@@ -172,7 +175,7 @@ def _by_seed(
     return values
 
 
-def _prints(setup: Setup, followers: Sequence[str]) -> list[tuple[str, str]]:
+def _prints(setup: Setup, followers: Sequence[str]) -> list[tuple[str, str | None]]:
     """The data that all draws of a recipe share: folds and a seed of the splits change it."""
     if any(key.startswith("dataset.") for key in followers):
         return []

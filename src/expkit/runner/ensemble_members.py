@@ -194,7 +194,7 @@ def _plain(value: object) -> object:
 
 
 def _other_samples(
-    run: Run, first: Run, ours: Mapping[str, str], theirs: Mapping[str, str]
+    run: Run, first: Run, ours: Mapping[str, str | None], theirs: Mapping[str, str | None]
 ) -> UserError:
     """Say which splits differ, and where one learnt what the other is judged by."""
     names = [name for name in dict.fromkeys([*theirs, *ours]) if ours.get(name) != theirs.get(name)]

@@ -89,7 +89,7 @@ def look_for_leaks(dataset: Dataset, config: Config, run: Run, read: Read) -> Le
     return Leaks(reason if changed else None, splits)
 
 
-def _known_by_fingerprint(wanted: Mapping[str, Samples], own: str) -> dict[str, SplitLeaks]:
+def _known_by_fingerprint(wanted: Mapping[str, Samples], own: str | None) -> dict[str, SplitLeaks]:
     """Whole splits that the run's records know as its training samples, without their images."""
     return {
         name: SplitLeaks(exact=len(samples), near=0, expected_near=0.0, pairs=[])

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-
-from expkit.training.learner import Learner
 
 NUM_FIRST_STEPS = 20  # of a stage, which are recorded one by one
 GROWTH = 1.5  # from one probe epoch to the next, once they are more than an epoch apart
 
 Batch = tuple[Tensor, Tensor]
+
+
+class ParameterGroups(Protocol):
+    """What moves parameters: an optimizer, or several of them taken together."""
+
+    @property
+    def param_groups(self) -> Iterable[Mapping[str, Any]]: ...
+
+
+class Stepped(Protocol):
+    """A model with what takes its steps: a learner's, or that of somebody's own loop."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def optimizer(self) -> ParameterGroups: ...
+
+    @property
+    def scaler(self) -> torch.amp.GradScaler: ...
+
+    @property
+    def max_gradient_norm(self) -> float | None: ...
+
+    @property
+    def lr(self) -> float: ...
 
 
 def probe_epochs(max_epochs: int) -> frozenset[int]:
@@ -35,7 +59,7 @@ class StepStats:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Stepped,
         num_batches: int,
         steps_before: int,
         *,

@@ -33,7 +33,7 @@ class Digest:
     seconds: Seconds
     overrides: list[str]
     config: Mapping[str, Any]  # flat: {"model.depth": 2}
-    fingerprints: Mapping[str, str]  # by split
+    fingerprints: Mapping[str, str | None]  # by split; None: not known
     num_samples: Mapping[str, Count]  # by split
     code: Mapping[str, Any]  # commit, dirty, and the versions of packages
     # older runs tell of none of these

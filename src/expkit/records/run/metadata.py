@@ -40,7 +40,7 @@ class SplitMetadata:
 
     num_samples: Count
     class_counts: tuple[Count, ...] | None
-    fingerprint: str
+    fingerprint: str | None  # None: nobody has seen all of its bytes, as of a watched loop's data
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TrainedBy:
     """The run that made the weights, with the fingerprints of its splits."""
 
     run: str
-    fingerprints: Mapping[str, str]
+    fingerprints: Mapping[str, str | None]
     monitored: str  # the split that chose its epoch
     # training samples of the run found among these samples; None: nobody looked
     leaks: Leaks | None = None
@@ -146,9 +146,11 @@ class DatasetMetadata:
         return tuple(f"{split}/{name}" for split in splits for name in names)
 
     @property
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> dict[str, str | None]:
         """Those of all splits, also of one that is sealed."""
-        found = {name: split.fingerprint for name, split in self.splits.items()}
+        found: dict[str, str | None] = {
+            name: split.fingerprint for name, split in self.splits.items()
+        }
         sealed = self.sealed
         return found if sealed is None else {**found, sealed.split: sealed.fingerprint}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import yaml
 
-from expkit.errors import UserError
+from expkit.errors import UserError, refuse_watched
 from expkit.metrics.predictions import Predictions
 from expkit.records.arrays import (
     MISTAKES_ARRAYS,
@@ -283,6 +283,8 @@ class Run:
         if self.exported is not None:
             self.exported.refuse_changed()
             return self.exported.model_file
+        if self.is_watched:
+            raise refuse_watched(str(self.path / "config.yaml"))
         path = self.checkpoint(*self._weights_of)
         if not is_file(path, self.path):
             raise UserError(
@@ -291,6 +293,11 @@ class Run:
                 fix="name a run that has trained, or go on with this one: expkit resume RUN",
             )
         return path
+
+    @property
+    def is_watched(self) -> bool:
+        """Tell whether these are the records of somebody's own loop, which expkit.watch saw."""
+        return bool(self.config.get("watched"))
 
     @property
     def _weights_of(self) -> tuple[str, str]:

@@ -67,6 +67,7 @@ class RecordedConfig(TypedDict, total=False):
     reference: RecordedReference | None
     criteria: Mapping[str, Any] | None
     evaluates: str | None
+    watched: bool  # by expkit.watch: the loop, the model and the data are a program's own
     model: RecordedPart
     dataset: RecordedPart
     augment: RecordedPart

@@ -34,6 +34,9 @@ def _on_samples(ours: Recipe, theirs: Recipe, split: str) -> Iterator[Objection]
     if mine != other:
         kinds = "training against held-out figures" if "train" in (mine, other) else "other samples"
         yield Objection(f"measured on {mine}, the baseline on {other}: {kinds}", forbids=True)
+    elif _is_unknown(ours, mine) or _is_unknown(theirs, mine):
+        text = f"nobody recorded whether {mine} has the baseline's samples: a loop was watched"
+        yield Objection(text, forbids=True)
     elif not _prints(ours, mine) or not _prints(theirs, mine):
         yield Objection(f"not both have a split {mine}", forbids=True)
     elif _differ(ours, theirs, mine):
@@ -58,6 +61,11 @@ def _preparation(ours: Recipe, theirs: Recipe) -> str:
     if counts[0] != counts[1] or not {key.split(".")[1] for key in keys} <= PREPARATION:
         return ""
     return ", ".join(f"{key} {other.get(key)} -> {mine.get(key)}" for key in keys)
+
+
+def _is_unknown(group: Recipe, split: str) -> bool:
+    """Tell whether a split was there whose bytes nobody has seen all of."""
+    return any(each.fingerprints.get(split, "") is None for each in group.draws)
 
 
 def _prints(group: Recipe, split: str) -> dict[Hashable, str]:

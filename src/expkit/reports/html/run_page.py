@@ -66,6 +66,7 @@ def page_values(run: Run, summary: Summary, plots: Sequence[Path]) -> dict[str, 
         "criteria": summary["criteria"]
         and without_heading([summary_tables.criteria_table(summary)]),
         "findings": [_finding(Finding.from_json(each)) for each in summary["findings"]],
+        "not_looked": summary.get("not_looked") or {},
         "stage_charts": stages,
         "num_stage_charts": len(drawn),
         "value_charts": of_values,

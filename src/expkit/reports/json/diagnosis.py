@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from expkit.diagnosis.coverage import not_looked
+from expkit.diagnosis.evidence import Evidence
+from expkit.diagnosis.examine import load_rules
 from expkit.diagnosis.finding import Finding
 from expkit.records.run.reader import Run, Status
 from expkit.reports.json.header import Document
@@ -19,6 +22,9 @@ class DiagnosedRun:
     path: str
     status: Status
     findings: Sequence[Finding]  # the worst first
+    not_looked: Mapping[
+        str, Sequence[str]
+    ]  # of a watched loop: why rules could not look, and which
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,13 @@ def diagnosis_document(
     """Return the findings on each run."""
     return DiagnosisDocument(
         runs=[
-            DiagnosedRun(run.name, str(run.path), run.status, findings[name])
+            DiagnosedRun(
+                run.name,
+                str(run.path),
+                run.status,
+                findings[name],
+                not_looked(Evidence.of(run), load_rules()),
+            )
             for name, run in runs.items()
         ],
         across=across,

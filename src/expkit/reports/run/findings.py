@@ -10,6 +10,7 @@ from typing import Any
 from expkit.diagnosis.finding import Finding
 from expkit.reports import markdown
 from expkit.reports.markdown import plain
+from expkit.sanitize import one_line
 
 WIDTH = 88  # two columns less than a screen, which moves them in
 MOST_LISTED = 4  # values of a list that a line of evidence shows; summary.json has all
@@ -156,3 +157,20 @@ def _whole_lists(finding: Finding) -> list[str]:
 def sentence(text: str) -> str:
     """With a full stop, whether or not the rule wrote one."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def not_looked_section(unlooked: Mapping[str, Sequence[str]]) -> list[str]:
+    """The rules of a page that could not look at a watched loop, by the reason."""
+    if not unlooked:
+        return []
+    rows = [f"- {plain(why)}: {plain(', '.join(names))}" for why, names in unlooked.items()]
+    return ["## Not looked at", "That nothing was found there says nothing.", "\n".join(rows)]
+
+
+def not_looked_lines(unlooked: Mapping[str, Sequence[str]]) -> list[str]:
+    """The same for a terminal."""
+    lines = [] if not unlooked else ["rules that could not look:"]
+    for why, names in unlooked.items():
+        text = f"{one_line(why)}: {', '.join(map(one_line, names))}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return lines

@@ -19,7 +19,7 @@ from expkit.reports.plots.files import find_plots, link_to
 from expkit.reports.run import summary_tables
 from expkit.reports.run.digests import make_digest
 from expkit.reports.run.ensemble import members_section
-from expkit.reports.run.findings import markdown_section
+from expkit.reports.run.findings import markdown_section, not_looked_section
 from expkit.reports.run.noted import noted_of, page_parts
 from expkit.reports.run.sections import (
     metrics_section,
@@ -90,6 +90,7 @@ def report(run: Run, summary: Summary, plots: Sequence[Path]) -> str:
         *_plots(run, plots),
         *_results(run, summary),
         *markdown_section(summary["findings"]),
+        *not_looked_section(summary.get("not_looked") or {}),
         *temperature_section(run),
         *thresholds_section(run),
         "## Stages",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
         *_ensemble_lines(summary),
         *_criteria_lines(summary),
         *findings.screen_lines(summary["findings"]),
+        *_unlooked_lines(summary),
         *labelled("verdict", _verdict(summary)),
         *labelled("speed", _speed(summary)),
         f"  {'folder':<8} {short(path)}",
@@ -49,7 +50,8 @@ def closing_screen(summary: Mapping[str, Any], path: Path) -> str:
 
 def next_command(summary: Mapping[str, Any], path: Path) -> str | None:
     """The command that brings a run on; None where it has ended and has its pages."""
-    if summary["status"] == "interrupted":
+    is_watched = "not_looked" in summary  # its own program goes on with it, if any
+    if summary["status"] == "interrupted" and not is_watched:
         return f"expkit resume {handle(path)}"
     if summary["status"] == "running" or not (path / "report.md").exists():
         return f"expkit plot {handle(path)}"
@@ -164,6 +166,16 @@ def _criteria_lines(summary: Mapping[str, Any]) -> Rows:
         lines += [f"{'':24}{noise}"] if (noise := formatting.noise_of(c)) else []
         label = ""
     return lines
+
+
+def _unlooked_lines(summary: Mapping[str, Any]) -> Rows:
+    """The number of rules that could not look at a watched loop, and why."""
+    unlooked: Mapping[str, Sequence[str]] = summary.get("not_looked") or {}
+    if not unlooked:
+        return []
+    count = sum(map(len, unlooked.values()))
+    reasons = "; ".join(f"{one_line(reason)} ({len(names)})" for reason, names in unlooked.items())
+    return labelled("unseen", f"{count} rules could not look: {reasons}")
 
 
 def _verdict(summary: Mapping[str, Any]) -> str:

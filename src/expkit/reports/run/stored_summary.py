@@ -143,6 +143,7 @@ class StoredSummary(TypedDict, total=False):
     criteria: list[StoredCriterion]
     selective: Mapping[str, Mapping[str, Mapping[str, Finite]]]
     findings: list[Finding]
+    not_looked: Mapping[str, list[str]]
     held_out_gap: StoredGap | None
     best_epoch: Count | None
     wall_seconds: Seconds

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from expkit.diagnosis.coverage import not_looked
 from expkit.diagnosis.evidence import Evidence
 from expkit.diagnosis.examine import examine, load_rules
 from expkit.metrics.baselines import chance_levels, constant_levels
@@ -93,6 +94,7 @@ def summarize(run: Run) -> Summary:
         **_extensions(run),
         "criteria": criteria,
         "findings": [finding.to_json() for finding in examine(Evidence.of(run), load_rules())],
+        **({"not_looked": not_looked(Evidence.of(run), load_rules())} if run.is_watched else {}),
         "held_out_gap": _held_out_gap(metadata, metrics),
         "best_epoch": (evaluated or training or [{}])[-1].get("best_epoch"),
         "wall_seconds": sum(stage["seconds"] for stage in stages),

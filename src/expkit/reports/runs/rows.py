@@ -41,7 +41,7 @@ class RunRow:
     name: str = ""  # as it was configured
     verdict: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)  # by group
-    fingerprints: Mapping[str, str] = field(default_factory=dict)  # by split
+    fingerprints: Mapping[str, str | None] = field(default_factory=dict)  # by split
     num_samples: Mapping[str, int] = field(default_factory=dict)  # by split
     code: Mapping[str, Any] = field(default_factory=dict)
     # of a job of a sweep

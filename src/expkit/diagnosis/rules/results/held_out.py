@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Lt
 
@@ -44,6 +44,7 @@ class Gap:
 class HeldOutBetterThanTrain(Rule):
     """The net does better, and not by chance, on samples that it has not seen."""
 
+    needs: ClassVar[str | None] = "held-out outputs"
     min_sigmas: Annotated[float, Gt(0)] = 3.0
     min_gap: Annotated[float, Gt(0), Lt(1)] = 0.02
     min_epochs: Annotated[int, Ge(3)] = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from annotated_types import Ge, Gt, Lt
 
@@ -71,6 +71,7 @@ class Overfitting(Rule):
     where for most of the time the net learnt by heart, what it knows of other samples is far less.
     """
 
+    needs: ClassVar[str | None] = "held-out outputs"
     min_rise: Annotated[float, Gt(0)] = 0.05
     min_fall: Annotated[float, Gt(0)] = 0.05
     min_sigmas: Annotated[float, Gt(0)] = 3.0

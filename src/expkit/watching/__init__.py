@@ -1,0 +1,1 @@
+"""Our diagnosis on any PyTorch loop: expkit.watch."""

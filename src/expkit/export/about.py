@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from expkit.export.deployed_model import INPUT
+from expkit.records.places import without_places
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.reports.run.summary import summarize
@@ -51,7 +52,7 @@ def describe(run: Run, temperature: float) -> dict[str, Any]:
             "fingerprints": {name: split.fingerprint for name, split in metadata.splits.items()},
             "num_samples": {name: split.num_samples for name, split in metadata.splits.items()},
         },
-        "model": dict(run.config["model"]),
+        "model": without_places(run.config["model"]),
         "trained_with": {
             "versions": environment.get("versions"),
             "git": environment.get("git"),

@@ -57,6 +57,7 @@ from expkit.records.exported import (
     sha256_of,
 )
 from expkit.records.files import write_json
+from expkit.records.places import without_places
 from expkit.records.run.reader import Run
 from expkit.runner.components import Parts
 from expkit.runner.evaluation_data import decoding_of
@@ -117,7 +118,7 @@ def export(
             files=files,
             outputs=exported.output_names,
             run=restored.run.name,
-            about={**about, "config": dict(restored.run.trained.recorded_config)},
+            about={**about, "config": without_places(restored.run.trained.recorded_config)},
         )
         write_json(folder / METADATA, record.to_json())
         write_script(folder, options.format)

@@ -10,6 +10,8 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from expkit.records import places
+from expkit.records.places import cut_places
 from expkit.records.run.reader import Run
 from expkit.sanitize import clean
 
@@ -61,7 +63,7 @@ def folded(summary: str, content: str) -> str:
 
 def without_places(text: str) -> str:
     """A machine's absolute paths become their last part: they say nothing elsewhere."""
-    shown = re.sub(r"(?<![\w./~<-])~?/(?:[^\s/'\",=<]+/)+([^\s/'\",=<]+)", r"PATH/\1", text)
+    shown = cut_places(text)
     return Markup(shown) if isinstance(text, Markup) else shown
 
 
@@ -76,7 +78,7 @@ def portable_command(run: Run) -> str:
     words = [word for word in shlex.split(command_of(run)) if not word.startswith("output_dir=")]
     if words and PurePath(words[0]).name == "expkit":
         words[0] = "expkit"
-    return without_places(shlex.join(words))
+    return shlex.join(places.without_places(words))
 
 
 def shown_value(value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from expkit.export.from_files import compare_files, write_script
 from expkit.export.half_weights import halve_weights, with_half_weights
 from expkit.export.int8 import KeepFloat, beside_fp32, write_int8
 from expkit.export.speed import measure_speed
-from expkit.export.target_folder import made_aside
+from expkit.export.target_folder import made_aside, spare_folder
 from expkit.export.unsupported import reason_of
 from expkit.export.verification import (
     NUMBERS_AGREE,
@@ -150,8 +149,8 @@ def export_model(
     """Write the model's file into a folder, and hold it against the model in torch."""
     file = folder / MODEL_FILE[options.format]
     say(f"write   {file.name}")
-    with tempfile.TemporaryDirectory() as spare:
-        made = _Made(restored, options, json.dumps(about), Path(spare))
+    with spare_folder(folder) as spare:
+        made = _Made(restored, options, json.dumps(about), spare)
         splits = as_bytes(parts.splits)
         quantization = made.write(file, splits, say)
         exported = made.open(file)

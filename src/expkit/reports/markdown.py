@@ -15,6 +15,11 @@ from expkit.records.places import cut_places
 from expkit.records.run.reader import Run
 from expkit.sanitize import clean
 
+# what would begin or end emphasis or code; an underscore within a word, and a lone star, do not
+MARKS = re.compile(
+    r"`|~(?=~)|(?<=~)~|\*(?! )|(?<! )\*|(?<![^\W_])_|_(?![^\W_])|\\(?=[!-/:-@[-`{-~])"
+)
+
 
 class Markup(str):
     """Markdown of our own, whose parts from elsewhere are made plain already."""
@@ -23,11 +28,11 @@ class Markup(str):
 
 
 def plain(text: object) -> Markup:
-    """Return a text as one line that is no HTML, link or image, wherever it comes from."""
+    """Return a text as one line that is no HTML, link, image, emphasis or code."""
     if isinstance(text, Markup):
         return text
-    shown = clean(re.sub(r"\s+", " ", str(text))).replace("<", "&lt;")
-    return Markup(shown.replace("](", "]&#40;"))
+    shown = clean(re.sub(r"\s+", " ", str(text)))
+    return Markup(MARKS.sub(r"\\\g<0>", shown).replace("<", "&lt;").replace("](", "]&#40;"))
 
 
 def code(text: str) -> Markup:

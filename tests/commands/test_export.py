@@ -119,6 +119,26 @@ def test_less_agreement_than_required_is_not_good(
     assert not json.loads((place / "other/verification.json").read_text())["passed"]
 
 
+def test_a_search_for_the_layer_that_fails_loses_neither_proof_nor_file(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from expkit.export import export_run
+    from expkit.models.exported import ExportedModel
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no kernel in /home/olga/x/lib.so\nand more")
+
+    plain = ExportedModel.forward
+    monkeypatch.setattr(ExportedModel, "forward", lambda self, x: plain(self, x).flip(1))
+    monkeypatch.setattr(export_run, "compare_resize", fail)
+    said = export_quietly("outputs/small", "--to", "other", code=1)
+    assert "was not found: RuntimeError: no kernel in PATH/lib.so\n" in said
+    proof = json.loads((place / "other/verification.json").read_text())
+    assert not proof["passed"]
+    assert proof["not_compared"] == "RuntimeError: no kernel in PATH/lib.so"
+    assert (place / "other/README.md").exists()
+
+
 @pytest.mark.slow
 def test_a_temperature_that_was_forced_is_told_where_it_is_used(
     place: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch

@@ -240,6 +240,23 @@ def test_latency_tells_what_is_known_of_a_file(ask_exported: Expkit) -> None:
     assert "MB on disk" in done.out
 
 
+def test_latency_of_a_folder_that_cannot_be_written_stands_on_the_screen(
+    ask_exported: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures are not lost, and it is said that none are kept."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("expkit.commands.latency.make_inside", refuse)
+    before = sorted(Path("exported").rglob("*"))
+    done = ask_exported("latency", "exported", "--seconds", "0.1")
+    assert done.code == 0, done.err
+    assert "median" in done.out
+    assert "exported/records' cannot be written: read-only file system" in done.err
+    assert sorted(Path("exported").rglob("*")) == before
+
+
 def test_a_moved_or_read_only_folder_is_the_same(ask_exported: Expkit) -> None:
     known = ask_exported("predict", "exported", "images/test").out
     Path("exported").rename("elsewhere")

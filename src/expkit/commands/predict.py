@@ -85,7 +85,7 @@ def main(words: Sequence[str]) -> int:
         "--every", type=duration, metavar="SECONDS", help="of --follow: look again (1)"
     )
     add_json(parser)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     _check_following(arguments)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded

@@ -79,7 +79,7 @@ def test_a_full_disk_is_the_systems_own_error(
 
     refuse_full_disk(tmp_path)  # which is not full
     monkeypatch.setattr(files.tempfile, "TemporaryFile", be_full)
-    model = MagicMock()
+    model = MagicMock(inputs=[MagicMock()], outputs=[], output_names=[])
     monkeypatch.setitem(sys.modules, "openvino", MagicMock())
     sys.modules["openvino"].save_model.side_effect = RuntimeError("iostream error")
     with pytest.raises(OSError, match="No space left"):

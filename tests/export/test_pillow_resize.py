@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from expkit.data.store.decoding import Decoding, Interpolation
-from expkit.export.pillow_resize import PillowResize, _half_to_even
+from expkit.export.pillow_resize import PillowResize
 
 SIZES = [(64, 64), (100, 57), (31, 200), (300, 211), (20, 20), (1, 1), (57, 90)]
 
@@ -45,9 +45,3 @@ def test_squashed_images_that_shrink_alike_are_pillows_to_the_bit() -> None:
     image = np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     expected = decoding.arrange(Image.fromarray(image))
     assert (PillowResize(decoding)(torch.from_numpy(image)[None])[0].numpy() == expected).all()
-
-
-def test_half_of_a_whole_number_is_rounded_as_python_rounds() -> None:
-    numbers = list(range(-9, 100))
-    found = _half_to_even(torch.tensor(numbers, dtype=torch.float64)).tolist()
-    assert found == [round(each / 2) for each in numbers]

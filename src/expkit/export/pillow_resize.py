@@ -49,7 +49,7 @@ class PillowResize(nn.Module):
         self, positions: Tensor, size: Tensor, resized: Tensor, cropped: int, axis: int
     ) -> Tensor:
         """Return the weights of each pixel of the input, along this axis, in each of the crop."""
-        start = _half_to_even(resized - cropped)
+        start = torch.round((resized - cropped) / 2)
         scale = size / resized
         centers = (torch.arange(cropped, dtype=torch.float64) + start + 0.5) * scale
         centers, positions = centers.unsqueeze(axis), positions.unsqueeze(1 - axis)
@@ -64,12 +64,6 @@ class PillowResize(nn.Module):
         weights = weights / weights.sum(axis, keepdim=True) * PRECISION
         rounded = torch.where(weights < 0, torch.ceil(weights - 0.5), torch.floor(weights + 0.5))
         return rounded / PRECISION
-
-
-def _half_to_even(whole: Tensor) -> Tensor:
-    """Half of a whole number, rounded to even as Python does, without `round`: OpenVINO before
-    2026.4 does not convert it."""
-    return torch.floor((whole + 1) / 4) + torch.floor((whole + 2) / 4)
 
 
 def _to_levels(values: Tensor) -> Tensor:

@@ -60,8 +60,7 @@ def main(words: Sequence[str]) -> int:
 
         print_document(latency_document(run, found, drawn))
     else:
-        print("".join(f"  plot     {path}
-" for path in drawn), end="")
+        print("".join(f"  plot     {path}\n" for path in drawn), end="")
     return EXIT_FAILED if found.failed else EXIT_PASSED
 
 

@@ -34,10 +34,16 @@ def dependencies(*groups: str) -> dict[str, Requirement]:
     return {canonicalize_name(each.name): each for each in map(Requirement, words)}
 
 
+def extras(*names: str) -> dict[str, Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    words = [word for name in names for word in project["optional-dependencies"][name]]
+    return {canonicalize_name(each.name): each for each in map(Requirement, words)}
+
+
 def test_each_floor_is_the_oldest_release_that_is_tested() -> None:
     floors = {
         name: next(Version(each.version) for each in needed.specifier if each.operator == ">=")
-        for name, needed in dependencies("test").items()
+        for name, needed in (dependencies("test") | extras("onnx", "openvino")).items()
     }
     lines = constraints("oldest")
     for name, floor in floors.items():

@@ -14,7 +14,9 @@ from exported_folders import export_quietly, exported_place
 from running_expkit import Expkit
 
 from expkit.models.runtimes import open_runtime
+from expkit.records.run.checkpoint_digests import digest_of
 from expkit.records.run.find_run import find_run
+from expkit.records.run.kept_temperature import KeptTemperature, RecordedChange, keep_temperature
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -51,7 +53,11 @@ def test_the_metadata_say_how_to_use_the_file_and_what_it_is_of(place: Path) -> 
     assert record["input"]["shape"] == ["batch", "height", "width", 3]
     assert record["preprocessing"]["decoding"]["size"] == [16, 16]
     assert record["measured"]["split"] == "test"
-    assert record["measured"]["metrics"]["accuracy"]["interval"]
+    measured = record["measured"]
+    assert measured["metrics"]["accuracy"]["interval"]
+    for levels in measured["baselines"].values():  # no top 5 of two classes
+        assert "accuracy" in levels
+        assert levels.keys() <= measured["metrics"].keys()
     fingerprints = find_run("outputs/small").dataset.splits
     assert record["data"]["fingerprints"] == {n: s.fingerprint for n, s in fingerprints.items()}
 
@@ -111,6 +117,47 @@ def test_less_agreement_than_required_is_not_good(
     said = export_quietly("outputs/small", "--to", "other", code=1)
     assert "NOT GOOD: 0 of 24" in said
     assert not json.loads((place / "other/verification.json").read_text())["passed"]
+
+
+def test_a_search_for_the_layer_that_fails_loses_neither_proof_nor_file(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from expkit.export import export_run
+    from expkit.models.exported import ExportedModel
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no kernel in /home/olga/x/lib.so\nand more")
+
+    plain = ExportedModel.forward
+    monkeypatch.setattr(ExportedModel, "forward", lambda self, x: plain(self, x).flip(1))
+    monkeypatch.setattr(export_run, "compare_resize", fail)
+    said = export_quietly("outputs/small", "--to", "other", code=1)
+    assert "was not found: RuntimeError: no kernel in PATH/lib.so\n" in said
+    proof = json.loads((place / "other/verification.json").read_text())
+    assert not proof["passed"]
+    assert proof["not_compared"] == "RuntimeError: no kernel in PATH/lib.so"
+    assert (place / "other/README.md").exists()
+
+
+@pytest.mark.slow
+def test_a_temperature_that_was_forced_is_told_where_it_is_used(
+    place: Path, run_here: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the screen, in the metadata and on the card: it was not confirmed."""
+    monkeypatch.chdir(place)
+    run = find_run("outputs/small")
+    worse = RecordedChange(before=0.5, after=0.6, interval=(-0.1, 0.3))
+    sha256 = digest_of(run.weights)
+    keep_temperature(
+        KeptTemperature(1.5, sha256, "val", 0, 8, 8, worse, worse, 0.75, helps=False), run.path
+    )
+    done = run_here("export", "outputs/small", "--to", "new")
+    assert done.code == 0, done.err
+    assert "--force" in done.out
+    metadata = json.loads(Path("new/metadata.json").read_text())
+    assert metadata["temperature"] == 1.5
+    assert metadata["calibration"]["helps"] is False
+    assert "**It is not confirmed**" in Path("new/README.md").read_text()
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from expkit.commands.completion import find_candidates
 from expkit.records.run.find_run import find_run, list_runs
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold, keep_threshold
+from expkit.records.seed_groups import differing_keys, settings_of
 from expkit.reports.run.digests import recall_digest
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -164,10 +165,29 @@ def test_beside_its_run_only_what_the_file_is_differs(ask_exported: Expkit) -> N
     run, exported = (recall_digest(find_run(word)) for word in ("outputs/small", "exported"))
     ours = {k: v for k, v in exported.config.items() if run.config.get(k, "-") != v}
     kept = {k: v for k, v in ours.items() if k.partition(".")[0] not in ("name", "mirror")}
-    assert kept == {"export.format": "onnx", "export.precision": "fp32", "export.batch": None}
+    assert kept == {"export.format": "onnx", "export.precision": "fp32", "export.batch": "dynamic"}
     lines = (Path("compared") / "compare.csv").read_text().splitlines()
     assert lines[0].startswith("label,runs,seeds,export.format,export.precision,export.batch,")
     assert lines[2].startswith("B,exported,0,onnx,fp32,")
+
+
+def test_an_evaluation_differs_from_its_run_by_what_it_was_asked_alone(
+    ask_exported: Expkit,
+) -> None:
+    """Not by each setting of a training that it has not: of the run, and of the exported file."""
+    file = {"export.format": "onnx", "export.precision": "fp32", "export.batch": "dynamic"}
+    for word, is_own in (("exported", file), ("outputs/small", {})):
+        done = ask_exported("evaluate", word, "output_dir=measured", "--name", Path(word).name)
+        assert done.code == 0, done.err
+        (path,) = Path("measured").glob(f"2*_{Path(word).name}")
+        run, evaluation = recall_digest(find_run("outputs/small")), recall_digest(Run(path))
+        differing = differing_keys([settings_of(each.config) for each in (run, evaluation)])
+        found = {key: evaluation.config[key] for key in differing}
+        found.pop("dataset.cache_dir", None)  # whose cache is used is no matter of the data
+        assert found == {
+            "evaluates": str(find_run(word).path.resolve()),
+            **is_own,
+        }
 
 
 def test_pages_and_findings_have_the_folders_name(ask_exported: Expkit) -> None:
@@ -218,6 +238,23 @@ def test_latency_tells_what_is_known_of_a_file(ask_exported: Expkit) -> None:
     assert done.code == 0, done.err
     assert "parameters" not in done.out
     assert "MB on disk" in done.out
+
+
+def test_latency_of_a_folder_that_cannot_be_written_stands_on_the_screen(
+    ask_exported: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures are not lost, and it is said that none are kept."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("expkit.commands.latency.make_inside", refuse)
+    before = sorted(Path("exported").rglob("*"))
+    done = ask_exported("latency", "exported", "--seconds", "0.1")
+    assert done.code == 0, done.err
+    assert "median" in done.out
+    assert "exported/records' cannot be written: read-only file system" in done.err
+    assert sorted(Path("exported").rglob("*")) == before
 
 
 def test_a_moved_or_read_only_folder_is_the_same(ask_exported: Expkit) -> None:

@@ -7,6 +7,8 @@ import io
 import json
 import subprocess
 import sys
+import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,13 @@ from made_once import made_once
 from PIL import Image
 from running_expkit import Expkit, only_run, train_quietly
 
+import expkit
 from expkit.cli import dispatch
-from expkit.records.exported import CARD, METADATA, SCRIPT, VERIFICATION
+from expkit.records.exported import CARD, METADATA, MODEL_FILE, SCRIPT, VERIFICATION
 
 pytestmark = pytest.mark.slow
 NUM_HELD_OUT = 8
+SOURCES = Path(expkit.__file__).parent
 TRAINING = (
     "dataset=image_folder",
     "dataset.size=16",
@@ -59,9 +63,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images, outputs/ and exported/."""
 
     def make(place: Path) -> None:
-        paint_images(place / "images")
+        paint_images(place / "my images")
         cache = f"dataset.cache_dir={place / 'cache'}"
-        train_quietly(*TRAINING, f"dataset.root={place / 'images'}", cache)
+        train_quietly(*TRAINING, f"dataset.root={place / 'my images'}", cache)
         words = ["export", str(only_run(place)), "--to", "exported"]
         assert dispatch(words) == 0
 
@@ -90,7 +94,7 @@ def test_time_and_size_stand_beside_torch_s(made: Path) -> None:
 
 def test_the_script_writes_what_expkit_predict_writes(made: Path, run_here: Expkit) -> None:
     """The same columns, and the same numbers to four digits."""
-    images = str(made / "images" / "val")
+    images = str(made / "my images" / "val")
     done = subprocess.run(
         [sys.executable, "-B", str(made / "exported" / SCRIPT), images],
         capture_output=True,
@@ -118,3 +122,39 @@ def test_the_card_lies_beside_the_model(made: Path) -> None:
     assert str(made) not in card
     digest = json.loads((made / "exported" / METADATA).read_text())["files"]["model.onnx"]
     assert digest in card
+
+
+@pytest.mark.parametrize("file_format", list(MODEL_FILE))
+def test_no_place_of_the_machine_stands_in_any_file(
+    made: Path, file_format: str, run_here: Expkit
+) -> None:
+    """Neither in texts nor in the model's own metadata: the run had its images at a whole path."""
+    run = str(only_run(made))
+    assert str(made) in (only_run(made) / "config.yaml").read_text()
+    to = Path("exported").absolute()
+    assert run_here("export", run, "--to", str(to), "--format", file_format).code == 0
+    files = [each for each in to.rglob("*") if each.is_file()]
+    contents = {each.name: each.read_bytes() for each in files}
+    with zipfile.ZipFile(to / "model.pt2") if "model.pt2" in contents else nullcontext() as inside:
+        contents |= {name: inside.read(name) for name in inside.namelist()} if inside else {}
+    secrets = (str(made), str(to), str(Path.home()), str(SOURCES))
+    for name, content in contents.items():
+        assert not [each for each in secrets if f"{each}/".encode() in content], name
+    assert "host" not in json.loads(contents["environment.json"])
+    assert json.loads(contents["metadata.json"])["config"]["dataset"]["root"] == "PATH/my images"
+    embedded = contents.get(f"model/extra/{METADATA}") or contents[MODEL_FILE[file_format]]
+    assert b"fingerprints" in embedded  # what is known of the model is in its file
+    refused = run_here("evaluate", str(to))
+    assert refused.code == 2
+    assert "dataset.root=" in refused.err  # and that is enough:
+    words = ("--trust", "torch_export") if file_format == "torch_export" else ()
+    there = f"dataset.root={made / 'my images'}"
+    assert run_here("evaluate", str(to), there, *words).code == 0
+
+
+def test_beside_its_run_a_place_that_was_cut_is_no_other_setting(
+    made: Path, run_here: Expkit
+) -> None:
+    assert run_here("compare", str(only_run(made)), str(made / "exported"), "--to", "c").code == 0
+    header = Path("c/compare.csv").read_text().splitlines()[0]
+    assert header.startswith("label,runs,seeds,export.format,export.precision,export.batch,acc")

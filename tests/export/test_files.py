@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 from small_graphs import make_graph, make_net
 from torch import Tensor, nn
 
 from expkit.errors import UserError
-from expkit.export import export_run
-from expkit.export.files import trace, write_onnx, write_torch_export
+from expkit.export import export_run, files
+from expkit.export.files import refuse_full_disk, trace, write_onnx, write_torch_export
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of exporters, on their own libraries
 
@@ -65,3 +67,21 @@ def test_a_model_that_branches_on_values_is_told_so_and_not_to_try_other_formats
     assert "--format" not in str(caught.value.details["do"])
     printed = capsys.readouterr()
     assert printed.out + printed.err == ""
+
+
+def test_a_full_disk_is_the_systems_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO says no more than `iostream error`, and torch's writer would end the process."""
+
+    def be_full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    refuse_full_disk(tmp_path)  # which is not full
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", be_full)
+    model = MagicMock(inputs=[MagicMock()], outputs=[], output_names=[])
+    monkeypatch.setitem(sys.modules, "openvino", MagicMock())
+    sys.modules["openvino"].save_model.side_effect = RuntimeError("iostream error")
+    with pytest.raises(OSError, match="No space left"):
+        files._save_openvino(model, model, "", tmp_path / "model.xml")
+    assert not list(tmp_path.iterdir())

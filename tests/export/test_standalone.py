@@ -19,8 +19,9 @@ import pytest
 from handwritten_exports import CLASSES, write_folder, write_openvino_folder
 from PIL import Image
 
+from expkit import sanitize
 from expkit.data.store import folder_tree
-from expkit.data.store.decoding import Decoding
+from expkit.data.store.decoding import Decoding, UnreadableImageError
 from expkit.export.standalone import predict
 from expkit.metrics.task_types import MAYBE
 from expkit.records.csv_cells import safe_cell
@@ -188,21 +189,134 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert len(err.splitlines()) == 1
 
 
+ODD_NAMES = (
+    *("=cmd()", "-1+2", "+cmd", "@sum", "'=x", "a\x1b[31m", "tab\there", "line\nbreak", "plain"),
+    *("\rback", "\u202ereversed", "\\x1b", "zero\u200bwidth", "caf\udce9", "tag\U000e0041"),
+    *("''+1", "\tfirst", "nan", "1e5", "-2", "\\", "\\\\x0d\r", "é", "a,b"),
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_cell_is_what_expkit_predict_writes(name: str) -> None:
+    """Formulas, escapes, hidden characters, and bytes that are no UTF-8."""
+    assert predict.safe(name) == safe_cell(name)
+    assert predict.clean(name) == sanitize.clean(name)
+
+
 def test_names_of_files_and_classes_are_no_formulas_and_no_escapes(main: Main) -> None:
-    """Each cell is what `expkit predict` writes."""
-    names = ["=cmd()", "-1+2", "+cmd", "@sum", "'=x", "a\x1b[31m", "tab\there", "plain", "-2"]
+    """The bytes of a name stay in a file, as `expkit predict --csv` has them, not on the screen."""
     write_folder(Path("exported"), class_names=["=cmd()", "@bright\x1b"])
-    for name in names:
-        paint(Path("images") / f"{name}.png", 255)
-    code, rows, _ = main("images")
+    for name in ("=cmd()", "line\nbreak", "caf\udce9"):
+        paint(Path(f"{name}.png"), 255)
+    code, rows, _ = main("=cmd().png", "line\nbreak.png", "caf\udce9.png")
     assert code == 0
     assert list(rows[0])[-3:] == ["'=cmd()", "'@bright\\x1b", "error"]
     assert {row["prediction"] for row in rows} == {"'@bright\\x1b"}
-    here = [predict.safe(name) for name in names]
-    assert [here[i] for i in (0, 1, 2, 3, 4, 7, 8)] == [
-        safe_cell(names[i]) for i in (0, 1, 2, 3, 4, 7, 8)
+    assert [row["file"] for row in rows] == ["'=cmd().png", "line\nbreak.png", "caf\\udce9.png"]
+    assert main("caf\udce9.png", "--csv", "out.csv")[0] == 0
+    assert b"caf\xe9.png," in Path("out.csv").read_bytes()
+    Path("line\nbreak.png").write_bytes(b"no image")
+    assert "not read: line\\nbreak.png: cannot identify image file\n" in main("line\nbreak.png")[2]
+
+
+@pytest.mark.parametrize("kind", ["none", "locked", "half", "gone", "folder", "bomb"])
+def test_a_bad_image_has_the_reason_that_expkit_predict_gives_in_words(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No number of an error, and not the path, which stands beside it, also an odd one."""
+    path = tmp_path / "a\n'odd\x1b.png"
+    whole = paint(path, 9, (64, 64)).read_bytes()
+    if kind == "none":
+        path.write_bytes(b"no image")
+    elif kind == "half":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "bomb":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    elif kind == "locked":
+        monkeypatch.setattr(Image, "open", _denied)
+    else:
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+    said = {
+        "none": "cannot identify image file",
+        "locked": "permission denied",
+        "gone": "no such file or directory",
+        "folder": "is a directory",
+    }
+    with pytest.raises(UnreadableImageError) as theirs:
+        Decoding(None).decode(path)
+    metadata = {"input": {"shape": ["b", "h", "w", 3]}, "batch": None}
+    (ours,) = predict.predict_files(lambda _: {}, metadata, [path])
+    assert ours.error == str(theirs.value)
+    assert ours.error.startswith(said.get(kind, ""))
+    assert not [each for each in ("Errno", str(tmp_path)) if each in ours.error]
+
+
+def _denied(path: Path, *_: object) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_a_full_disk_is_said_in_words(main: Main) -> None:
+    write_folder(Path("exported"))
+    paint(Path("a.png"), 0)
+    code, _, err = main("a.png", "--csv", "/dev/full")
+    assert code == 2
+    assert err.endswith("cannot read or write '/dev/full': no space left on device\n")
+
+
+def test_a_full_screen_is_said_in_words_too(tmp_path: Path) -> None:
+    """As `python predict.py a.png > /dev/full`: one line, and nothing of the interpreter's own."""
+    write_folder(tmp_path / "exported")
+    paint(tmp_path / "a.png", 0)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-B", "exported/predict.py", "a.png"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "predict.py: cannot read or write 'the screen': no space left on device\n"
+
+
+@pytest.mark.parametrize("temperature", [1, 1.25])
+def test_a_class_that_is_called_as_a_column_has_another_one(temperature: float) -> None:
+    """By the same scheme as `expkit predict`; names that clash with nothing stay."""
+    from expkit.runner.prediction_table import PredictionTable
+
+    names = ["error", "cat", "prediction", "top2", "class:error", "probabilities", "top3"]
+    metadata = {"class_names": names, "outputs": ["probabilities"], "temperature": temperature}
+    ours = predict.header(metadata, 2)
+    manner = "" if temperature == 1 else "temperature 1.25"
+    assert ours == PredictionTable(names, (), 2, True, [], {}, manner).header
+    assert len(set(ours)) == len(ours)
+    probabilities = "probabilities" if temperature == 1 else "class:probabilities"
+    assert [each for each in ours if each.startswith("class:") or each in ("cat", "top3")] == [
+        *("class:class:error", "cat", "class:prediction", "class:top2", "class:error"),
+        *([probabilities] if temperature != 1 else []),
+        "top3",
     ]
-    assert here[5:7] == ["a\\x1b[31m", "tab\\there"]
+
+
+def test_a_number_that_is_called_as_a_column_has_another_one() -> None:
+    from expkit.runner.prediction_table import PredictionTable
+
+    names = ["x", "file", "error"]
+    metadata = {"class_names": None, "target_names": names}
+    assert predict.header(metadata, 3) == ["file", "x", "number:file", "number:error", "error"]
+    assert PredictionTable(None, names, 3, True, [], {}, "").header == predict.header(metadata, 3)
+
+
+def test_beside_the_columns_of_a_followed_folder_a_class_has_its_own() -> None:
+    from expkit.runner.followed_folder import columns_behind
+    from expkit.runner.prediction_table import PredictionTable
+
+    behind = columns_behind(["grey"])
+    table = PredictionTable(["grain", "bytes", "steel"], (), 1, True, [], {}, "", further=behind)
+    assert table.header[-4:] == ["class:grain", "class:bytes", "steel", "error"]
 
 
 @pytest.mark.parametrize("number", ["-0.5", "+3", "-1e-05", "-1.25e+20", "0.1", "nan"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from expkit.errors import UserError
-from expkit.export.target_folder import made_aside, refuse_existing
+from expkit.export.target_folder import made_aside, refuse_existing, spare_folder
 
 
 def test_the_folder_that_one_is_in_is_refused_with_one_below_it(
@@ -36,3 +36,19 @@ def be_full(target: Path) -> None:
     with made_aside(target) as folder:
         (folder / "model.onnx").write_bytes(b"half")
         raise OSError(28, "No space left on device")
+
+
+def test_the_next_export_there_clears_what_a_killed_one_left(tmp_path: Path) -> None:
+    """Its half-made folder with its large spare files; that of an export that runs stays."""
+    left = tmp_path / ".exporting_0123" / "model"
+    left.mkdir(parents=True)
+    (left.parent / ".spare_x").mkdir()
+    (left.parent / ".spare_x" / "fp32.onnx").write_bytes(b"half")
+    with made_aside(tmp_path / "one") as first, spare_folder(first) as spare:
+        assert not left.exists()
+        assert spare.parent == first.parent
+        with made_aside(tmp_path / "two"):
+            assert first.exists()
+            assert spare.exists()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["one", "two"]
+    assert not list((tmp_path / "one").iterdir())

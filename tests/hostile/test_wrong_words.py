@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hostile_arena import FAILED, LONG, PASSED, REFUSED, Arena
+from running_expkit import Expkit
 
 pytestmark = pytest.mark.broad(6)
 
@@ -491,3 +492,21 @@ def test_a_command_line_for_a_run(
     arena.have()
     arena.give()
     arena.ask(*words, codes=codes)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ensemble", "A", "B", "--combine", "soup", "device.threads=1"),
+        ("evaluate", "A", "--name", "x", "device.threads=1"),
+        ("export", "A", "--to", "x", "device.threads=1"),
+        ("predict", "A", "a.png", "--top", "1", "b.png"),
+        ("compare", "A", "--metric", "accuracy", "B"),
+    ],
+)
+def test_words_behind_an_option_are_read(words: tuple[str, ...], run_without_torch: Expkit) -> None:
+    """What is refused is the run, which is not there, and not the word behind the option."""
+    done = run_without_torch(*words)
+    assert done.code == 2
+    assert "'A'" in done.err
+    assert "unrecognized" not in done.err

@@ -20,7 +20,11 @@ FENCE = "```\n# said by nobody\n```"
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("plain_name *2 [0]", "plain_name *2 [0]"),
+        ("plain_name 2 * 3 [0] ~ x", "plain_name 2 * 3 [0] ~ x"),
+        ("*bold* **b** *2", r"\*bold\* \*\*b\*\* \*2"),
+        ("_x_ __y__ a._b", r"\_x\_ \_\_y\_\_ a.\_b"),
+        ("`code` ~~no~~", r"\`code\` \~\~no\~\~"),
+        (r"\*x\* a\b", r"\\\*x\\\* a\b"),
         ("<b>x</b>", "&lt;b>x&lt;/b>"),
         ("[a](b)", "[a]&#40;b)"),
         ("![a](b)", "![a]&#40;b)"),

@@ -216,6 +216,37 @@ def test_a_calibration_error_on_samples_that_fitted_the_temperature_says_so(
     assert ("Half of these samples fitted the temperature" in text) == is_told
 
 
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_temperature_that_was_kept_without_helping_is_told(helps: bool) -> None:
+    """`calibrate --force` keeps one that the other half did not confirm."""
+    own = {"judged_split": "test", "metrics": {"test": {}}, "intervals": {}}
+    calibration = {
+        "num_confirmed": 24,
+        "log_loss": {"before": 0.5, "after": 0.625, "interval": [-0.1, 0.3]},
+        "calibration_error": {"before": 0.1, "after": 0.2, "interval": None},
+        "helps": helps,
+    }
+    about = {"class_names": ["a"], "temperature": 1.5, "calibration": calibration}
+    text = " ".join(_calibration(own, ExportRecord(1, "onnx", "fp32", None, {}, [], "run", about)))
+    assert ("not confirmed" in text) == (not helps)
+    assert ("24 samples" in text) == ("0.5 before, 0.625 after" in text) == (not helps)
+
+
+def test_names_of_classes_are_no_emphasis(tmp_path: Path) -> None:
+    """Neither in a table nor in a sentence: outside of code quotes every mark is escaped."""
+    made = tmp_path / "exported"
+    made.mkdir()
+    names = ["*bold*", "_x_", "a|b", "back`tick"]
+    classes_run(made, names, name=RECORDS)
+    card = model_card(classes_run(tmp_path, names, name=NAME), export_of(Run(made / RECORDS), made))
+    for escaped in (r"| \*bold\* |", r"| \_x\_ |", r"| a\|b |", r"| back\`tick |"):
+        assert escaped in section(card, "Data")
+        assert escaped in section(card, "Metrics")
+    outside = re.sub(r"(?<!\\)`[^`]*(?<!\\)`|<code>.*?</code>", "", card)
+    assert not re.search(r"(?<!\\)(?:\*bold|bold\*|_x|x_)\b(?!\w)", outside.replace("\\*", ""))
+    assert "`*bold*`, `_x_`, <code>a&#124;b</code>, <code>back&#96;tick</code>" in card
+
+
 def hostile_names(count: int = 4) -> Sequence[str]:
     marks = ["<script>alert(1)</script>", "a](http://evil)", "pipe|`tick`", "line ![x](y)"]
     return [f"{mark}{i}" for i, mark in enumerate(marks[:count])]

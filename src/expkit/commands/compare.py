@@ -17,7 +17,7 @@ from expkit.terminal.json_output import print_document
 
 
 def main(words: Sequence[str]) -> int:
-    given = _parser().parse_args(each_where(words))
+    given = _parser().parse_intermixed_args(each_where(words))
     named = compare_named(
         given.runs, where=given.where, baseline=given.baseline, metric=given.metric
     )

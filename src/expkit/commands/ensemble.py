@@ -35,7 +35,7 @@ OTHER_STARTS = "these runs began from different weights, whose mean is seldom a 
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = _parser().parse_args(words)
+    arguments = _parser().parse_intermixed_args(words)
     given = [word for word in arguments.words if not _is_override(word)]
     overrides = [word for word in arguments.words if _is_override(word)]
     runs, remarks = choose_members(given)

@@ -44,6 +44,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="OVERRIDE",
         help="other data: dataset=puzzle dataset.image=other.jpg; other criteria: criteria=none; "
         "where the records go: output_dir=FOLDER",
@@ -59,7 +60,7 @@ def main(words: Sequence[str]) -> int:
         "--trust", action="append", default=[], help="a package whose code the config may run"
     )
     add_json(parser)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before anything is built
     places = [word for word in arguments.overrides if word.startswith("output_dir=")]

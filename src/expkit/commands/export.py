@@ -38,6 +38,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="OVERRIDE",
         help="where the run's data lies now, to verify on: dataset.root=FOLDER",
     )
@@ -194,6 +195,8 @@ def _int8_lines(quantization: Quantization) -> list[str]:
 
 def _first_difference_line(verification: Verification) -> str:
     first = verification.first_difference
+    if verification.not_compared:
+        return f"  the first layer that differs was not found: {verification.not_compared}"
     if first is None:
         return (
             "  the first layer that differs cannot be told in this format: --format onnx tells it"

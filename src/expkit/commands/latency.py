@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from expkit.diagnosis.finding import counted
 from expkit.errors import UserError
 from expkit.hardware import count_cores
 from expkit.records.run.find_run import find_run
-from expkit.records.run.kept_latency import MOST_SETTINGS, keep_latency
+from expkit.records.run.kept_latency import MOST_SETTINGS, KeptLatency, keep_latency
 from expkit.records.run.reader import Run
 from expkit.records.run.writer import explain_disk_errors
 from expkit.records.safe_open import make_inside
@@ -26,8 +27,9 @@ DESCRIPTION = (
     "Time a run's model after warm-up: median and tails of one batch, prepared images to "
     "outputs, on images that the run kept. Several batch sizes or numbers of threads are "
     "measured in turns, each combination for --seconds. Denormal numbers are counted, and what "
-    "they cost. The figures go to latency.json in the run's folder, and to plots/latency.png. "
-    "Exit code 1 where there was no memory for some of the settings."
+    "they cost. The figures go to latency.json in the run's folder, and to plots/latency.png; "
+    "where none can be written there, they stand on the screen alone. Exit code 1 where there was "
+    "no memory for some of the settings."
 )
 
 
@@ -45,25 +47,20 @@ def main(words: Sequence[str]) -> int:
         changes["threads"] = _one_number(arguments.threads)
     changes |= {"name": arguments.device} if arguments.device else {}
     restored = restore(run, trusted=arguments.trust, device=changes)
-    plots = run.path / "plots"
-    with explain_disk_errors(run.path):
-        make_inside(plots, run.path)
     kind = restored.device.torch_device.type
     settings = settings_of(arguments.batch, arguments.threads, kind)
     for remark in _remarks(arguments.threads, kind, len(settings), arguments.seconds):
         print(f"note  {remark}")
     found = measure_run(restored, settings, arguments.seconds)
-    with explain_disk_errors(run.path):
-        keep_latency(found, run.path)
-        drawn = _draw(run, plots)
     if not arguments.json:
         print(latency_screen(run.name, found))
-        print("".join(f"  plot     {path}\n" for path in drawn), end="")
-    _refresh(run)
+    drawn = _keep(found, run)
     if arguments.json:
         from expkit.reports.json.latency import latency_document
 
         print_document(latency_document(run, found, drawn))
+    else:
+        print("".join(f"  plot     {path}\n" for path in drawn), end="")
     return EXIT_FAILED if found.failed else EXIT_PASSED
 
 
@@ -139,6 +136,21 @@ def _remarks(threads: Sequence[int], kind: str, num_settings: int, seconds: floa
             f"{in_words(num_settings * (seconds + 1))}, longer where ten batches take longer"
         )
     return remarks
+
+
+def _keep(found: KeptLatency, run: Run) -> list[Path]:
+    """Write the figures and their pages; where the folder takes none, they stand on the screen."""
+    plots = run.path / "plots"
+    try:
+        make_inside(plots, run.path)
+        keep_latency(found, run.path)
+        drawn = _draw(run, plots)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        print(f"note  not kept, since '{run.path}' cannot be written: {reason}", file=sys.stderr)
+        return []
+    _refresh(run)
+    return drawn
 
 
 def _draw(run: Run, plots: Path) -> list[Path]:

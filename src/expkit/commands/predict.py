@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from expkit.reports.json.predictions import PredictedImage, PredictionsDocument
 from expkit.runner.prediction_manner import Manner
 from expkit.runner.prediction_table import PredictionTable, list_images
 from expkit.runner.run import EXIT_FAILED, EXIT_PASSED, without_collector
+from expkit.sanitize import one_line
 from expkit.terminal.arguments import Parser, add_json, add_manner, count, duration, place
 from expkit.terminal.json_output import print_with_rows
 
@@ -44,10 +46,11 @@ columns on the screen and in --csv:
   top2, top2_confidence, top3, ...
                      the next classes, as many as --top asks for
   uncertainty        the entropy of its noisy predictions, of a model that predicts noise
-  CLASS, ...         the probability of each class (in --csv only)
+  CLASS, ...         the probability of each class (in --csv only); class:CLASS where another
+                     column is called so, as of a class `error`
   probabilities      the temperature and the views that made them; only where there are any
   error              why the file could not be read; the others are empty then
-of a model that predicts numbers: file, a column a number, error
+of a model that predicts numbers: file, a column a number (number:NAME as above), error
 with --follow, file is absolute, and further columns are added:
   mean_CHANNEL, ..., grain
                      the image as the model was given it: levels 0 to 255, and fine detail
@@ -83,7 +86,7 @@ def main(words: Sequence[str]) -> int:
         "--every", type=duration, metavar="SECONDS", help="of --follow: look again (1)"
     )
     add_json(parser)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     _check_following(arguments)
     run = find_run(arguments.run)
     run.weights  # noqa: B018 - whether there are any is asked before torch is loaded
@@ -171,15 +174,16 @@ def _follow(run: Run, manner: Manner, table: PredictionTable, arguments: argpars
         print(f"note: {remark}", file=sys.stderr)
     with FollowedCsv.open(arguments.csv, settings) as csv:
         restored = _restore(run, manner, arguments)
-        from expkit.runner.followed_folder import Follower, follow
+        from expkit.runner.followed_folder import Follower, columns_behind, follow
         from expkit.runner.inference import predict_files
 
-        table = table.of_model(restored)
+        channels = channel_names(run)
+        table = replace(table.of_model(restored), further=columns_behind(channels))
         follower = Follower(
             files=ArrivingFiles(folder),
             csv=csv,
             header=table.header,
-            channels=channel_names(run),
+            channels=channels,
             has_classes=table.class_names is not None,
             predict=lambda paths: predict_files(restored, paths, arguments.batch),
             row_of=table.row,
@@ -247,7 +251,7 @@ def tell(rows: Sequence[Sequence[str]], header: Sequence[str], to: Path | None) 
     else:
         print(as_csv([header, *rows]), end="")
     for path, *_, reason in failed:
-        print(f"not read: {path}: {reason}", file=sys.stderr)
+        print(f"not read: {one_line(path)}: {one_line(reason)}", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_PASSED
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from expkit.export.deployed_model import INPUT
+from expkit.records.places import without_places
+from expkit.records.run.kept_temperature import read_temperature
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import read_thresholds
 from expkit.reports.run.summary import summarize
@@ -40,6 +43,7 @@ def describe(run: Run, temperature: float) -> dict[str, Any]:
             "normalizer": metadata.preprocessing.get("normalizer"),
         },
         "temperature": temperature,
+        "calibration": None if temperature == 1 else _calibration(run),
         "thresholds": [
             {"class": each.class_name, "low": each.low, "high": each.high}
             for each in read_thresholds(run.path)
@@ -51,7 +55,7 @@ def describe(run: Run, temperature: float) -> dict[str, Any]:
             "fingerprints": {name: split.fingerprint for name, split in metadata.splits.items()},
             "num_samples": {name: split.num_samples for name, split in metadata.splits.items()},
         },
-        "model": dict(run.config["model"]),
+        "model": without_places(run.config["model"]),
         "trained_with": {
             "versions": environment.get("versions"),
             "git": environment.get("git"),
@@ -65,17 +69,29 @@ def _measured(run: Run) -> Mapping[str, Any]:
     """The run's own figures on its judged split, each with its interval, and the baselines."""
     summary = summarize(run)
     split = summary["judged_split"]
-    intervals = summary["intervals"].get(split, {})
+    intervals, metrics = summary["intervals"].get(split, {}), summary["metrics"].get(split, {})
     return {
         "split": split,
         "on": summary["judged_on"],
         "num_samples": summary["num_judged"],
         "metrics": {
             name: {"value": value, "interval": intervals.get(name)}
-            for name, value in summary["metrics"].get(split, {}).items()
+            for name, value in metrics.items()
         },
-        "baselines": summary["levels"],
+        "baselines": {
+            kind: {name: level for name, level in levels.items() if name in metrics}
+            for kind, levels in summary["levels"].items()
+        },
     }
+
+
+def _calibration(run: Run) -> dict[str, Any] | None:
+    """What the temperature was fitted and tried on; it may have been kept without helping."""
+    kept = read_temperature(run.trained.path)
+    if kept is None:
+        return None
+    names = ("split", "num_fitted", "num_confirmed", "log_loss", "calibration_error", "helps")
+    return {name: value for name, value in asdict(kept).items() if name in names}
 
 
 def license_of(model: Mapping[str, Any]) -> str:

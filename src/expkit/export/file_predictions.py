@@ -13,6 +13,7 @@ import yaml
 from expkit.data.store.split import as_bytes
 from expkit.models.exported import ExportedModel
 from expkit.records.exported import RECORDS
+from expkit.records.places import without_places
 from expkit.records.run.environment import describe_environment
 from expkit.records.run.metadata import StageResult
 from expkit.records.run.thresholds import keep_threshold, read_thresholds
@@ -21,6 +22,8 @@ from expkit.runner.components import Parts
 from expkit.runner.relabelling import labels_of_weights, relabel
 from expkit.runner.run import hash_text
 from expkit.training.inference import predict
+
+OF_THE_MACHINE = ("host", "slurm")  # is nobody's business where the file is served
 
 
 def write_records(
@@ -45,8 +48,12 @@ def write_records(
     )
     kept = {k: v for k, v in config.items() if k not in ("evaluates", "output_dir")}
     kept["name"] = f"{run.config['name']}_{file_format}"
-    text = yaml.safe_dump({**kept, "evaluates": None}, sort_keys=False, allow_unicode=True)
-    environment = describe_environment(command, parts.device.reason, hash_text(text))
+    kept = without_places({**kept, "evaluates": None})
+    text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+    environment = describe_environment(
+        without_places(command), parts.device.reason, hash_text(text)
+    )
+    environment = {key: each for key, each in environment.items() if key not in OF_THE_MACHINE}
     records = RunFolder.create(
         folder,
         RECORDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from expkit.export.deployed_model import INPUT, DeployedModel
 from expkit.records.exported import METADATA
 
+PROBE_BYTES = 1 << 20  # that a disk must take to be called not full
 LARGEST_SIDE = 32_768  # pixels of an image: an upper bound makes the graph's sizes plain numbers
 EXAMPLE_SIZE = (3, 37, 53)  # odd numbers, and no two alike: whatever depends on them is seen
 
@@ -95,7 +97,18 @@ def _save_openvino(
     for port, name in zip(converted.outputs, model.output_names, strict=True):
         port.get_tensor().set_names({name})
     converted.set_rt_info(about, "expkit")
-    openvino.save_model(converted, to, compress_to_fp16=in_fp16)
+    try:
+        openvino.save_model(converted, to, compress_to_fp16=in_fp16)
+    except RuntimeError:  # by which it says, too, that the disk is full, and no more
+        refuse_full_disk(to.parent)
+        raise
+
+
+def refuse_full_disk(folder: Path) -> None:
+    """Raise the system's own OSError where a folder takes no more bytes."""
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(bytes(PROBE_BYTES))
+        probe.flush()
 
 
 def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Path) -> None:
@@ -103,8 +116,10 @@ def write_torch_export(program: torch.export.ExportedProgram, about: str, to: Pa
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # this machine's paths, and lines of code
+    whole = io.BytesIO()  # on a full disk torch's own writer ends the process
     with without_chatter():
-        torch.export.save(program, to, extra_files={METADATA: about})
+        torch.export.save(program, whole, extra_files={METADATA: about})
+    to.write_bytes(whole.getbuffer())
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from expkit.export.standalone import predict
 from expkit.export.verification import NUMBERS_AGREE, FromFiles, choose_split, hold_together
 from expkit.models.exported import ExportedModel
 from expkit.records.exported import SCRIPT, Format
+from expkit.records.places import cut_places
 from expkit.runner.components import Parts
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.inference import predict_files
@@ -62,7 +63,7 @@ def compare_files(
         classifies=run.dataset.class_names is not None,
         numbers_agree=NUMBERS_AGREE[metadata["precision"]],
     )
-    reason = next((each.error for each in done if each.error), "")
+    reason = cut_places(next((each.error for each in done if each.error), ""))
     return FromFiles(len(paths), found.num_equal, found.largest_difference, reason)
 
 

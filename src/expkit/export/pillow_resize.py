@@ -38,26 +38,30 @@ class PillowResize(nn.Module):
         if self.keeps_shape:
             tall = torch.maximum(tall, torch.floor(self.wide * height / width))
             wide = torch.maximum(wide, torch.floor(self.tall * width / height))
-        weights_hH = self._weights(rows, height, tall, self.height)
-        weights_wW = self._weights(columns, width, wide, self.width)
+        weights_hH = self._weights(rows, height, tall, self.height, axis=1)
+        # no transposed matrix: until 1.26 onnxruntime fuses one into a product that doubles lack
+        weights_Ww = self._weights(columns, width, wide, self.width, axis=0)
         images_BCHW = images_BHWC.permute(0, 3, 1, 2).double()
-        resized_BCHw = _to_levels(images_BCHW @ weights_wW.T)
+        resized_BCHw = _to_levels(images_BCHW @ weights_Ww)
         return _to_levels(weights_hH @ resized_BCHw).permute(0, 2, 3, 1)
 
-    def _weights(self, positions: Tensor, size: Tensor, resized: Tensor, cropped: int) -> Tensor:
-        """Return the weights of each pixel of the input in each one of the centre crop."""
+    def _weights(
+        self, positions: Tensor, size: Tensor, resized: Tensor, cropped: int, axis: int
+    ) -> Tensor:
+        """Return the weights of each pixel of the input, along this axis, in each of the crop."""
         start = torch.round((resized - cropped) / 2)
         scale = size / resized
         centers = (torch.arange(cropped, dtype=torch.float64) + start + 0.5) * scale
+        centers, positions = centers.unsqueeze(axis), positions.unsqueeze(1 - axis)
         if self.interpolation == "nearest":
-            return (positions == torch.floor(centers)[:, None]).double()
+            return (positions == torch.floor(centers)).double()
         support, kernel = KERNELS[self.interpolation]
         stretch = scale.clamp_min(1.0)  # a smaller image is averaged over more pixels
-        first = torch.floor(centers - support * stretch + 0.5).clamp_min(0)[:, None]
-        end = torch.minimum(torch.floor(centers + support * stretch + 0.5), size)[:, None]
-        weights = kernel((positions - centers[:, None] + 0.5) / stretch)
+        first = torch.floor(centers - support * stretch + 0.5).clamp_min(0)
+        end = torch.minimum(torch.floor(centers + support * stretch + 0.5), size)
+        weights = kernel((positions - centers + 0.5) / stretch)
         weights = torch.where((positions >= first) & (positions < end), weights, 0.0)
-        weights = weights / weights.sum(1, keepdim=True) * PRECISION
+        weights = weights / weights.sum(axis, keepdim=True) * PRECISION
         rounded = torch.where(weights < 0, torch.ceil(weights - 0.5), torch.floor(weights + 0.5))
         return rounded / PRECISION
 

@@ -122,7 +122,7 @@ def _measure_ranges(file: Path, images_NHWC: Bytes, batch: int) -> Any:
             images = next(self.batches, None)
             return None if images is None else {INPUT: images}
 
-    with tempfile.TemporaryDirectory() as folder, without_chatter():
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder, without_chatter():
         calibrator = create_calibrator(
             file,
             [*LAYERS, *BETWEEN],

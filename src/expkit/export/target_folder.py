@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from expkit.errors import UserError
+from expkit.folders_aside import begin_folder, clear_leftovers
 from expkit.records.run.writer import explain_disk_errors
+
+MAKING = ".exporting_"  # begins the name of the folder around one that is being made
 
 
 @contextlib.contextmanager
@@ -19,7 +22,8 @@ def made_aside(target: Path) -> Iterator[Path]:
     refuse_existing(target)
     with explain_disk_errors(target.parent, "--to "):
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".new_", dir=target.parent))
+        clear_leftovers(target.parent, MAKING)
+        aside, lock = begin_folder(target.parent, MAKING)
         try:
             made = aside / target.name  # whose pages are titled by it
             made.mkdir()
@@ -28,6 +32,14 @@ def made_aside(target: Path) -> Iterator[Path]:
             made.rename(target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            os.close(lock)
+
+
+@contextlib.contextmanager
+def spare_folder(made: Path) -> Iterator[Path]:
+    """Lend a folder for large files beside one that is made aside: a kill leaves both in one."""
+    with tempfile.TemporaryDirectory(prefix=".spare_", dir=made.parent) as spare:
+        yield Path(spare)
 
 
 def refuse_existing(target: Path) -> None:

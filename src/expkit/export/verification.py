@@ -103,6 +103,7 @@ class Verification:
     speed: Speed | None = None
     quantization: Quantization | None = None
     first_difference: FirstDifference | None = None  # looked for where it is not good
+    not_compared: str = ""  # why the layers could not be held together
 
     @property
     def num_equal(self) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from expkit.records.places import is_same_place
+
 SEED, FOLD, NUM_FOLDS = "seed", "dataset.fold", "dataset.num_folds"
 MIN_SEEDS = 3  # with fewer, a setting that was chosen for each seed looks as if it followed it
 SPLITS_OF_FOLDS = ("train", "val")
@@ -134,7 +136,7 @@ def _is_same(one: Any, other: Any) -> bool:
     """Tell whether two values read the same; plain ones are not written out for it, as it takes."""
     if one is other or (type(one) is type(other) and type(one) in PLAIN and one == other):
         return True
-    return repr(one) == repr(other)
+    return repr(one) == repr(other) or is_same_place(one, other)
 
 
 def _followers(seeds: Sequence[Any], settings: Sequence[Mapping[str, str]]) -> list[str]:

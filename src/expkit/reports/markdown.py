@@ -10,8 +10,15 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from expkit.records import places
+from expkit.records.places import cut_places
 from expkit.records.run.reader import Run
 from expkit.sanitize import clean
+
+# what would begin or end emphasis or code; an underscore within a word, and a lone star, do not
+MARKS = re.compile(
+    r"`|~(?=~)|(?<=~)~|\*(?! )|(?<! )\*|(?<![^\W_])_|_(?![^\W_])|\\(?=[!-/:-@[-`{-~])"
+)
 
 
 class Markup(str):
@@ -21,11 +28,11 @@ class Markup(str):
 
 
 def plain(text: object) -> Markup:
-    """Return a text as one line that is no HTML, link or image, wherever it comes from."""
+    """Return a text as one line that is no HTML, link, image, emphasis or code."""
     if isinstance(text, Markup):
         return text
-    shown = clean(re.sub(r"\s+", " ", str(text))).replace("<", "&lt;")
-    return Markup(shown.replace("](", "]&#40;"))
+    shown = clean(re.sub(r"\s+", " ", str(text)))
+    return Markup(MARKS.sub(r"\\\g<0>", shown).replace("<", "&lt;").replace("](", "]&#40;"))
 
 
 def code(text: str) -> Markup:
@@ -61,7 +68,7 @@ def folded(summary: str, content: str) -> str:
 
 def without_places(text: str) -> str:
     """A machine's absolute paths become their last part: they say nothing elsewhere."""
-    shown = re.sub(r"(?<![\w./~<-])~?/(?:[^\s/'\",=<]+/)+([^\s/'\",=<]+)", r"PATH/\1", text)
+    shown = cut_places(text)
     return Markup(shown) if isinstance(text, Markup) else shown
 
 
@@ -76,7 +83,7 @@ def portable_command(run: Run) -> str:
     words = [word for word in shlex.split(command_of(run)) if not word.startswith("output_dir=")]
     if words and PurePath(words[0]).name == "expkit":
         words[0] = "expkit"
-    return without_places(shlex.join(words))
+    return shlex.join(places.without_places(words))
 
 
 def shown_value(value: Any) -> str:

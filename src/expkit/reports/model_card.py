@@ -193,19 +193,33 @@ def _calibration(own: Summary, record: ExportRecord) -> list[str]:
         else f"The logits are divided by the temperature {temperature:.4g}, which was fitted on "
         "held-out samples (expkit calibrate)."
     )
+    doubt = _doubt(record.about.get("calibration"))
     fits_too = temperature != 1 and own["judged_split"] == "val"
     flatters = " Half of these samples fitted the temperature, which flatters it." * fits_too
     error = own["metrics"].get(own["judged_split"], {}).get("calibration_error")
     if error is None:
-        return ["## Calibration", fitted]
+        return ["## Calibration", fitted + doubt]
     ends = own["intervals"].get(own["judged_split"], {}).get("calibration_error")
     between = "" if ends is None else f" ({formatting.interval('calibration_error', ends)})"
     return [
         "## Calibration",
-        f"{fitted} The expected calibration error (ECE, {NUM_BINS} bins) is "
+        f"{fitted}{doubt} The expected calibration error (ECE, {NUM_BINS} bins) is "
         f"{formatting.figure('calibration_error', error)}{between}: a confidence differs by so "
         f"much from the fraction of right predictions, on average.{flatters}",
     ]
+
+
+def _doubt(calibration: Mapping[str, Any] | None) -> str:
+    """Say that a temperature was kept which did not help on the samples that were to confirm it."""
+    if calibration is None or calibration["helps"]:
+        return ""
+    loss, error = calibration["log_loss"], calibration["calibration_error"]
+    return (
+        " **It is not confirmed**: on the half of them that it was not fitted on "
+        f"({counted(calibration['num_confirmed'], 'sample')}) it did not lower the log loss "
+        f"beyond chance ({loss['before']:.4g} before, {loss['after']:.4g} after; ECE "
+        f"{error['before']:.4g} and {error['after']:.4g}), and it was kept by `--force`."
+    )
 
 
 def _thresholds(record: ExportRecord) -> list[str]:
@@ -309,8 +323,7 @@ def _findings(summary: Summary) -> list[str]:
 
 def _of_anywhere(text: str) -> str:
     """A sentence without a machine's paths, and with a full stop."""
-    shown = without_places(plain(text)).rstrip(".")
-    return shown.replace("*", r"\*") + "."  # of recall[*], which two of would set in italics
+    return without_places(plain(text)).rstrip(".") + "."
 
 
 def _limits(metadata: DatasetMetadata, own: Summary, record: ExportRecord) -> list[str]:

@@ -30,6 +30,11 @@ COUNTED_SECONDS = 10.0  # between two lines that say how many images came
 FILE_COLUMNS = ("bytes", "modified_ns", "predicted_at")
 
 
+def columns_behind(channels: Sequence[str]) -> list[str]:
+    """The columns behind those of a prediction."""
+    return [*(f"mean_{channel}" for channel in channels), "grain", *FILE_COLUMNS]
+
+
 @dataclass
 class Follower:
     """Predicts what is new in a folder, appends it to the CSV, and watches for drift."""
@@ -54,8 +59,7 @@ class Follower:
     @property
     def columns(self) -> list[str]:
         """The columns of a prediction, the image's statistics, and what the file is known by."""
-        levels = [f"mean_{channel}" for channel in self.channels]
-        return [*self.header, *levels, "grain", *FILE_COLUMNS]
+        return [*self.header, *columns_behind(self.channels)]
 
     def begin(self) -> None:
         """Read what is done already."""

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
     from expkit.runner.restoring import Restored
 
 
+def distinct_columns(names: Sequence[str], taken: Sequence[str], kind: str = "class") -> list[str]:
+    """A column for each class: its name, or `class:NAME` where another column is called so.
+
+    predict.py of an exported folder, which stands alone, has the same.
+    """
+    columns: list[str] = []
+    for name in names:
+        column = name
+        while column in taken or column in columns or (column != name and column in names):
+            column = f"{kind}:{column}"
+        columns.append(column)
+    return columns
+
+
 @dataclass(frozen=True)
 class PredictionTable:
     """The columns of a run's predictions; their number depends on its classes and on --top."""
@@ -32,6 +46,7 @@ class PredictionTable:
     unused: Mapping[str, str]  # classes whose thresholds do not hold here, with the reason
     manner: str  # of the probabilities, where it is not plain
     has_uncertainty: bool = False
+    further: Sequence[str] = ()  # columns that are added behind these
 
     @classmethod
     def of(cls, run: Run, top: int, manner: Manner, *, every: bool) -> PredictionTable:
@@ -72,14 +87,16 @@ class PredictionTable:
     def header_of(self, class_columns: Sequence[str]) -> list[str]:
         """The columns, those of the classes' probabilities by these names."""
         if self.class_names is None:
-            return ["file", *self.target_names, "error"]
+            taken = ("file", "error", *self.further)
+            return ["file", *distinct_columns(self.target_names, taken, "number"), "error"]
         ranks = range(2, self.top + 1)
         others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
-        each = class_columns if self.every else ()
         uncertainty = ["uncertainty"] if self.has_uncertainty else []
         manner = ["probabilities"] if self.manner else []
-        first = ["file", "prediction", "confidence", "decision"]
-        return [*first, *others, *uncertainty, *each, *manner, "error"]
+        first = ["file", "prediction", "confidence", "decision", *others, *uncertainty]
+        taken = (*first, *manner, "error", *self.further)
+        each = distinct_columns(class_columns, taken) if self.every else ()
+        return [*first, *each, *manner, "error"]
 
     def row(self, prediction: FilePrediction) -> list[str]:
         """One file's cells in the header's order; one that could not be read has a reason."""

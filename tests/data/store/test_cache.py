@@ -225,12 +225,3 @@ def test_a_store_that_is_being_made_is_left_alone(tmp_path: Path) -> None:
 
     assert levels(Cache(tmp_path, 0.5).open(KEY, 5, decode_meanwhile)) == [0, 1, 2, 3, 4]
     assert sorted(path.name for path in tmp_path.iterdir()) == [KEY, "another"]
-
-
-def test_clearing_follows_no_link(tmp_path: Path) -> None:
-    """A link of such a name may lead anywhere."""
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "file").write_text("kept")
-    (tmp_path / ".making_x").symlink_to(tmp_path / "precious")
-    cache_module.clear_leftovers(tmp_path)
-    assert (tmp_path / "precious" / "file").read_text() == "kept"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ import numpy as np
 from expkit.data.store.decoding import UnreadableImageError
 from expkit.data.store.memory_limits import count_memory_bytes
 from expkit.errors import UserError
+from expkit.folders_aside import begin_folder, clear_leftovers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,13 +53,13 @@ class Cache:
 
     def open(self, key: str, count: int, decode: Callable[[], Decoded]) -> Store:
         """The store of this key; `decode` gives its `count` images where there is none yet."""
-        clear_leftovers(self.folder)
+        clear_leftovers(self.folder, MAKING)
         store = self._load(key)
         if store is not None:
             return store
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            aside, lock = _begin_store(self.folder)
+            aside, lock = begin_folder(self.folder, MAKING)
         except OSError as error:
             return self._keep(decode(), count, f"{error.strerror}: {self.folder}")
         try:
@@ -119,32 +118,6 @@ class Cache:
         return Store(
             images[: len(digests)], np.array(digests, np.uint64), unreadable, remarks=(remark,)
         )
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove stores that were being made when their process was killed: nobody holds them."""
-    for aside in folder.glob(f"{MAKING}*"):
-        with contextlib.suppress(OSError):  # somebody else was quicker, or may not be disturbed
-            lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(aside, ignore_errors=True)
-            finally:
-                os.close(lock)
-
-
-def _begin_store(folder: Path) -> tuple[Path, int]:
-    """A new folder for a store, and the lock on it, which falls with this process."""
-    while True:
-        aside = folder / f"{MAKING}{uuid.uuid4().hex}"
-        aside.mkdir()  # with the user's own mask: others may share the cache
-        with contextlib.suppress(FileNotFoundError):  # cleared before it could be locked
-            lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY)
-            with contextlib.suppress(OSError):  # a file system without locks: nobody clears there
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if aside.exists():
-                return aside, lock
-            os.close(lock)
 
 
 def default_folder() -> Path:

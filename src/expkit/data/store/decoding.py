@@ -103,9 +103,7 @@ def open_image(source: Path | Image.Image) -> Image.Image:
         with Image.open(source) as opened:
             return _upright(opened)
     except Exception as error:  # a broken file makes Pillow's plugins raise whatever it will
-        reason = str(error) or type(error).__name__
-        # a reason stands in lists beside the path, which Pillow repeats
-        raise UnreadableImageError(reason.replace(f" '{source}'", "")) from error
+        raise UnreadableImageError(_in_words(error, source)) from error
 
 
 def _upright(opened: Image.Image) -> Image.Image:
@@ -115,6 +113,16 @@ def _upright(opened: Image.Image) -> Image.Image:
         raise ValueError("EPS is a program, and no image of pixels")
     opened.load()
     return to_8_bits(ImageOps.exif_transpose(opened))
+
+
+def _in_words(error: Exception, source: object) -> str:
+    """The reason without numbers of the system, or the path that stands beside it in lists."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = str(error)
+    for shown in (f"'{source}'", repr(str(source))):  # as Pillow repeats it
+        text = text.replace(f" {shown}", "")
+    return text or type(error).__name__
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:

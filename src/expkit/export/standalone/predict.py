@@ -37,7 +37,14 @@ Outputs = Mapping[str, npt.NDArray[Any]]
 Model = Callable[[Pixels], Outputs]
 MOST_IMAGES = 64  # at once
 MOST_VALUES = 16_000_000  # of the images at once: the model has them in 8 bytes each
-FORMULA = re.compile(r"'*([=@]|[+-](?![\d.]+(e[+-]?\d+)?$))")  # to a spreadsheet
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")  # to a spreadsheet
+# what a terminal obeys or hides, and the letters that stand for it
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+WRITTEN_OUT = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+BYTES = re.compile("([\udc80-\udcff]+)")  # of a file's name that is no UTF-8
 
 
 class UserError(Exception):
@@ -67,13 +74,29 @@ def main(words: Sequence[str] | None = None) -> int:
         print("interrupted: the table holds the images until now", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever reads the table has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 2
-    except (OSError, UserError) as error:
-        print(safe(f"predict.py: {error}"), file=sys.stderr)
+    except UserError as error:
+        tell(f"predict.py: {error}")
+        return 2
+    except OSError as error:  # of a file of the folder, or of the table
+        drop_output()
+        place = error.filename or arguments.csv or "the screen"
+        tell(f"predict.py: cannot read or write '{place}': {in_words(error, place)}")
         return 2
     print(f"{len(paths) - bad} of {len(paths)} images predicted", file=sys.stderr)
     return 2 if bad else 0
+
+
+def drop_output() -> None:
+    """Let what could not be written not be tried once more at the end."""
+    with contextlib.suppress(OSError, ValueError):  # a stream of a test has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(line: str) -> None:
+    """Print a line about what went wrong, whatever is in a name."""
+    print(clean(line).replace("\n", "\\n").replace("\t", "\\t"), file=sys.stderr)
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -168,7 +191,7 @@ def predict_files(
             try:
                 images[len(waiting)] = read_image(path, metadata["input"]["shape"][3])
             except Exception as reason:  # a broken file makes Pillow raise whatever it will
-                error = str(reason).replace(f" '{path}'", "") or type(reason).__name__
+                error = in_words(reason, path)
             waiting.append(Prediction(path, None, error))
             num_values = sum(each.size for each in images.values())
             if len(waiting) == MOST_IMAGES or num_values > MOST_VALUES:
@@ -204,13 +227,25 @@ def fill_in(
 def header(metadata: Mapping[str, Any], top: int) -> list[str]:
     classes = metadata["class_names"]
     if classes is None:
-        return ["file", *metadata["target_names"], "error"]
+        names = metadata["target_names"]
+        return ["file", *distinct_columns(names, ("file", "error"), "number"), "error"]
     ranks = range(2, min(top, len(classes)) + 1)
     others = [column for k in ranks for column in (f"top{k}", f"top{k}_confidence")]
     uncertainty = ["uncertainty"] if "uncertainty" in metadata["outputs"] else []
     manner = [] if metadata["temperature"] == 1 else ["probabilities"]
-    first = ["file", "prediction", "confidence", "decision"]
-    return [*first, *others, *uncertainty, *classes, *manner, "error"]
+    first = ["file", "prediction", "confidence", "decision", *others, *uncertainty]
+    return [*first, *distinct_columns(classes, (*first, *manner, "error")), *manner, "error"]
+
+
+def distinct_columns(names: Sequence[str], taken: Sequence[str], kind: str = "class") -> list[str]:
+    """A column for each class: its name, or `class:NAME` where another column is called so."""
+    columns: list[str] = []
+    for name in names:
+        column = name
+        while column in taken or column in columns or (column != name and column in names):
+            column = f"{kind}:{column}"
+        columns.append(column)
+    return columns
 
 
 def row(prediction: Prediction, metadata: Mapping[str, Any], top: int) -> list[str]:
@@ -260,26 +295,72 @@ def write_table(
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     num_bad = 0
     with contextlib.ExitStack() as stack:
-        stream = sys.stdout
+        stream: Any = Screen()
         if to is not None:
-            stream = stack.enter_context(to.open("w", encoding="utf-8", newline=""))
+            opened = to.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            stream = stack.enter_context(opened)
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(map(safe, header(metadata, top)))
         for prediction in predict_files(model, metadata, paths):
             writer.writerow(map(safe, row(prediction, metadata, top)))
             if prediction.error:
                 num_bad += 1
-                print(safe(f"not read: {prediction.path}: {prediction.error}"), file=sys.stderr)
+                tell(f"not read: {prediction.path}: {prediction.error}")
         stream.flush()
     return num_bad
 
 
+def in_words(error: Exception, path: object) -> str:
+    """The reason of an error without numbers of the system, or the path that stands beside it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = str(error)
+    for shown in (f"'{path}'", repr(str(path))):  # as Pillow repeats it
+        text = text.replace(f" {shown}", "")
+    return text or type(error).__name__
+
+
 def safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula, and no terminal obeys."""
-    shown = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
-    return f"'{shown}" if FORMULA.match(shown) else shown
+    """A cell that no spreadsheet takes for a formula, and no terminal obeys."""
+    shown = text
+    if clean_cell(text) != text or WRITTEN_OUT.search(text):
+        shown = clean_cell(text.replace("\\", "\\\\"))
+    return f"'{shown}" if FORMULA.match(shown) and not is_number(shown) else shown
+
+
+def clean_cell(text: str) -> str:
+    """A text that no terminal obeys; bytes of a name that are no UTF-8 stay for the file."""
+    pieces = BYTES.split(text.replace("\r", "\\x0d"))
+    return "".join(each if BYTES.match(each) else clean(each) for each in pieces)
+
+
+def clean(text: str) -> str:
+    """A text for the screen: `\\x1b` in letters for what a terminal would obey."""
+
+    def letters(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        short = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        return "\\r" if match[0] == "\r" else short if code < 0x10000 else f"\\U{code:08x}"
+
+    return HIDDEN.sub(letters, text)
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Screen:
+    """The standard output, on which nothing is obeyed."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(clean(text))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

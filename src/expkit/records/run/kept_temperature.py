@@ -84,6 +84,7 @@ def temperature_of(run: Run) -> tuple[float, str]:
             f"not used: the temperature in {FILE}, which is of other weights than the run has "
             f"now; fit it anew: expkit calibrate {shlex.quote(str(run.trained.path))}"
         )
+    doubt = "" if calibration.helps else ", which did not help where it was tried: --force kept it"
     return calibration.temperature, (
-        f"probabilities at temperature {calibration.temperature:.4g} (expkit calibrate)"
+        f"probabilities at temperature {calibration.temperature:.4g} (expkit calibrate{doubt})"
     )

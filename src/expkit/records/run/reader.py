@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL.Image import Image
 
+OF_EVALUATION = ("dataset", "device", "evaluates")  # settings of its own, beside its stage
 EVALUATION = ".Evaluation"  # how the `_target_` of a stage ends that records predictions
 Status = Literal["running", "interrupted", "failed", "finished"]
 
@@ -108,17 +109,28 @@ class Run:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """The config by which the run was made; of an exported file that of its training run.
+        """The config by which the model was made: of an exported file and of an evaluation that of
+        the training, with what is their own.
 
-        What the file is stands in it, too, so that comparisons tell it from its run.
+        So a comparison shows what differs, and not that one of them trained.
         """
+        if self.trained is not self:
+            return self._recipe_of_evaluation(self.trained.recipe)
         if self.exported is None:
             return self.config
         record = self.exported.record
         trained = with_present_names(record.about.get("config") or self.config)
         own = {name: self.config[name] for name in ("device",) if name in self.config}
-        export = {"format": record.format, "precision": record.precision, "batch": record.batch}
+        batch = record.batch or "dynamic"
+        export = {"format": record.format, "precision": record.precision, "batch": batch}
         return {**cast("Mapping[str, Any]", trained), **own, "export": export}
+
+    def _recipe_of_evaluation(self, trained: Mapping[str, Any]) -> Mapping[str, Any]:
+        own = {name: self.config[name] for name in OF_EVALUATION if name in self.config}
+        stages = dict(trained["procedure"])
+        for name, stage in self.config["procedure"].items():
+            stages[name] = {**(stages.get(name) or {}), **(stage or {})}
+        return {**trained, **own, "procedure": stages}
 
     @property
     def config_text(self) -> str:

@@ -112,7 +112,7 @@ def _families(results: Mapping[Path, Result]) -> dict[str, dict[Path, Result]]:
 def _table(family: Mapping[Path, Result]) -> str:
     statuses = status_of_each(list(family.values()))
     rows = [
-        (_link(folder, each), f"**{status}**", _reached(each), _beside(each))
+        (_link(folder, each), markdown.Markup(f"**{status}**"), _reached(each), _beside(each))
         for (folder, each), status in zip(family.items(), statuses, strict=True)
     ]
     return Table(("experiment", "status", "reached", "beside"), rows).markdown()

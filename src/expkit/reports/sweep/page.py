@@ -178,10 +178,10 @@ def _table_row(
         count += f" of {len(group.rows)}"
     means = ((metric, group.mean_of(metric)) for metric in beside)
     return (
-        "**best**" if best else "",
+        markdown.Markup("**best**") if best else "",
         *(shown(value) for value in group.settings.values()),
         count,
-        f"**{figure}**" if best else figure,
+        markdown.Markup(f"**{figure}**") if best else figure,
         *pooled,
         *("-" if mean is None else formatting.figure(metric, mean) for metric, mean in means),
         f"{statistics.fmean(epochs):.0f}" if epochs else "-",

@@ -75,6 +75,7 @@ class Config:
     diagnosis: dict[str, Any] = field(default_factory=lambda: asdict(Diagnosis()))
     plots: dict[str, Any] = field(default_factory=lambda: asdict(Plots()))
     mirror: dict[str, Any] = field(default_factory=lambda: asdict(Mirror()))
+    logger: dict[str, Any] = field(default_factory=dict)  # by name, of which there may be several
 
     def of_stage(self, name: str) -> Config:
         """The config as it is for one stage, with the parts that it has of its own."""

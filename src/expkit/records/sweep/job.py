@@ -41,7 +41,7 @@ CUT_OFF: tuple[Status, ...] = (
 )  # unless the run was brought to its end since, pages included
 # what decides where a run and its copy lie, which code it may use and how it is drawn, but no
 # number of it
-NOT_IDENTITY = ("output_dir", "mirror", "trust", "plots")
+NOT_IDENTITY = ("output_dir", "mirror", "trust", "plots", "logger")
 
 
 def job_id(config: Mapping[str, Any]) -> str:

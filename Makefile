@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 # kept even where the shell says not to: a suite starts a hundred processes
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines lint \
-	format docs bench golden faults experiments clean
+.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines \
+	test-loggers lint format docs bench golden faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,10 @@ test-engines: setup  ## sweeps on a real SLURM and a real Ray, and a real search
 	$(BIN)/pip install --quiet --editable ".[slurm,ray,optuna]"
 	$(BIN)/python -m pytest -n 0 -rs tests/system/test_slurm.py tests/system/test_ray.py \
 		tests/system/test_optuna.py
+
+test-loggers: setup  ## runs sent to the real TensorBoard, MLflow, wandb and trackio (installs them)
+	$(BIN)/pip install --quiet --editable ".[tensorboard,mlflow,wandb,trackio]"
+	$(BIN)/python -m pytest -n 0 -rs tests/loggers tests/system/test_logging.py
 
 format: setup  ## put the code in order
 	$(BIN)/ruff format .

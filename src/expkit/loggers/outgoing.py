@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +22,7 @@ NOT_FIGURES = ("stage", "epoch", "step", "seconds", "wall_seconds", "at", "sched
 NOT_PARAMETERS = ("logger", "mirror", "trust")
 MOST_IMAGES, LARGEST_IMAGE = 30, 5_000_000  # bytes
 MOST_TEXT = 5_000  # characters of a text
-MOST_FINDINGS = 50
+MOST_FINDINGS, MOST_FIGURES = 50, 500
 
 
 @dataclass(frozen=True)
@@ -136,10 +135,11 @@ class Outgoing:
 
     def _epoch(self, record: Record) -> Epoch:
         prefix = self.prefix_of(record["stage"])
+        found = [each for each in record.items() if each[0] not in NOT_FIGURES]
         figures = {
-            f"{prefix}{one_line(key)[:100]}": math.nan if value is None else float(value)
-            for key, value in record.items()
-            if key not in NOT_FIGURES and (value is None or _is_number(value))
+            f"{prefix}{one_line(key)[:100]}": float(value)
+            for key, value in found[:MOST_FIGURES]
+            if _is_number(value)
         }
         seconds = record.get("wall_seconds")
         figures[f"{prefix}{EPOCH_SECONDS}"] = float(seconds) if _is_number(seconds) else 0.0

@@ -19,7 +19,7 @@ from expkit.loggers.sending import Sending
 
 NICENESS = 10
 INTERVAL_SECONDS = 2.0
-SHARE_OF_TIME = 0.05  # at most, that is spent on looking and sending
+SHARE_OF_TIME = 0.02  # at most, that is spent on looking and sending
 LONGEST_PAUSE_SECONDS = 60.0
 LAST_SECONDS = 10  # in which everything is sent once the training has ended
 HUNG_SECONDS = 120  # in which a library lets no other thread have a turn
@@ -82,14 +82,17 @@ class Following:
 
 def follow(following: Following, stop: threading.Event) -> bool:
     """Look again and again until told to stop, and then once more."""
+    is_first = True
     while True:
-        is_last = stop.is_set()
-        began = time.monotonic()
+        is_last, began = stop.is_set(), time.process_time()
         went_well = following.look()
         if is_last:
             return following.close() and went_well
-        pause = max(INTERVAL_SECONDS, (time.monotonic() - began) / SHARE_OF_TIME)
-        stop.wait(min(pause * 2**following.num_failures, LONGEST_PAUSE_SECONDS))
+        # the first look loads the library, and says nothing of what the next ones take
+        spent = 0.0 if is_first else time.process_time() - began
+        pause = max(INTERVAL_SECONDS, spent / SHARE_OF_TIME) * 2**following.num_failures
+        stop.wait(min(pause, LONGEST_PAUSE_SECONDS))
+        is_first = False
 
 
 def end_with(parent: int, stop: threading.Event) -> None:

@@ -134,7 +134,7 @@ def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:
 
 def _words_of_jobs(command: Sequence[str]) -> list[str]:
     """Without those that resuming a sweep puts in place of its own."""
-    keys = ("trust", "hydra.sweep.dir", "launcher")
+    keys = ("trust", "hydra.sweep.dir", "launcher", "logger")
     return [word for word in command if not _key_of(word).startswith(keys)]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -50,7 +52,7 @@ def main(words: Sequence[str]) -> int:
     for run in runs:
         _refuse_exported(run)
         for name, logger in _loggers(run, chosen, settings, given.trust).items():
-            print(_send(run, name, logger), flush=True)
+            print(_send(run, name, logger, settings), flush=True)
     return 0
 
 
@@ -76,8 +78,8 @@ def _named(chosen: Sequence[str]) -> dict[str, Any]:
     from expkit.config.stage_parts import read_choice
 
     parts: dict[str, Any] = {}
+    choices = [each for each in list_choices("logger", conf_folders()) if each != "none"]
     for name in chosen:
-        choices = list_choices("logger", conf_folders())
         if name not in choices:
             raise UserError(
                 f"there is no logger called '{name}'",
@@ -104,7 +106,7 @@ def _of_run(run: Run) -> dict[str, Any]:
     return {name: known[name] for name in names}
 
 
-def _send(run: Run, name: str, logger: Logger) -> str:
+def _send(run: Run, name: str, logger: Logger, settings: Sequence[str]) -> str:
     sending = Sending(run.path, name, logger)
     try:
         with _quiet():
@@ -113,11 +115,14 @@ def _send(run: Run, name: str, logger: Logger) -> str:
     except UserError:
         raise
     except Exception as error:
-        reason = sending.fail(error)
+        with _quiet():
+            reason = sending.fail(error)
+        own = [word for word in settings if word.startswith(f"logger.{name}.")]
         raise UserError(
             f"{name} did not take '{run.name}': {reason}",
             where=logger.place,
-            fix=f"expkit log {handle(run.path)} --to {name}   (sends what is lacking)",
+            fix=f"expkit log {handle(run.path)} {shlex.join(['--to', name, *own])}"
+            "   (sends what is lacking)",
         ) from error
     if not is_ours:
         raise UserError(
@@ -134,6 +139,7 @@ def _send(run: Run, name: str, logger: Logger) -> str:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what libraries print off the screen: it is what was sent that is told."""
+    logging.raiseExceptions = False  # of their own log files, on a disk that is full
     with (
         open(os.devnull, "w") as nowhere,  # noqa: PTH123
         contextlib.redirect_stdout(nowhere),

@@ -44,7 +44,7 @@ def tried(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.delitem(sys.modules, module)  # it reads its folder when it is loaded
     read: dict[str, Callable[[Path], Held]] = {
         "tensorboard": lambda run: read_tensorboard(run / "tensorboard"),
-        "mlflow": lambda run: read_mlflow("sqlite:///mlflow.db", run.name),
+        "mlflow": lambda run: read_mlflow(f"sqlite:///{tmp_path}/mlflow.db", run.name),
         "wandb": lambda _: read_wandb(tmp_path / "wandb"),
         "trackio": lambda run: read_trackio(run.name),
     }

@@ -41,7 +41,7 @@ def read_tensorboard(folder: Path) -> Held:
 
 
 def read_mlflow(uri: str, name: str, experiment: str = "expkit") -> Held:
-    """By MLflow's client."""
+    """By MLflow's client, which keeps a store by its address: let that be whole."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines \
-	test-browser lint format docs bench golden faults experiments clean
+	test-browser test-loggers lint format docs bench golden faults experiments clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,10 @@ test-browser: setup  ## the pages in a real headless Chromium (installs it; Debi
 		apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver; fi
 	$(BIN)/python -m pytest -n 0 -rs tests/browser
+
+test-loggers: setup  ## runs sent to the real TensorBoard, MLflow, wandb and trackio (installs them)
+	$(BIN)/pip install --quiet --editable ".[tensorboard,mlflow,wandb,trackio]"
+	$(BIN)/python -m pytest -n 0 -rs tests/loggers tests/system/test_logging.py
 
 format: setup  ## put the code in order
 	$(BIN)/ruff format .

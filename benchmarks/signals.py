@@ -20,6 +20,7 @@ from unittest import mock
 
 from bounds import Bounds, inform, parse_arguments, say_load
 
+from expkit.config.run_request import OF_THE_SWEEP
 from expkit.config.schema import Config
 from expkit.config.validation import check_config
 from expkit.records.run.reader import Run
@@ -84,7 +85,8 @@ def compose(parent: Path) -> Config:
     with hydra.initialize_config_dir(str(builtin_conf()), version_base="1.3"):
         plain = OmegaConf.to_container(hydra.compose("config", overrides=words), resolve=True)
     assert isinstance(plain, dict)
-    return check_config({str(key): value for key, value in plain.items()})
+    kept = {str(key): value for key, value in plain.items() if key not in OF_THE_SWEEP}
+    return check_config(kept)
 
 
 def train(config: Config, *stages: str) -> dict[str, float]:

@@ -134,6 +134,7 @@ def describe_ensemble(
         "compared_with": [],
         "reference": None,
         "mirror": {},
+        "logger": {},
         "model": config["model"] if is_soup else _model_of(runs, combine),
         "procedure": {
             "combine": {

@@ -111,6 +111,7 @@ def describe_evaluation(
         "compared_with": [],
         "reference": None,
         "mirror": {},
+        "logger": {},
         "evaluates": str(run.trained.path.resolve()),
         "procedure": {"evaluate": {"_target_": EVALUATION}},
         **_of_file(run.trained.exported, changed["device"], overrides),

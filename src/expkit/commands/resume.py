@@ -8,6 +8,7 @@ from pathlib import Path
 
 from expkit.config.plain_config import with_own_cache
 from expkit.errors import UserError
+from expkit.loggers.chosen import changed_words, known_loggers
 from expkit.records.run.mirror import is_copy, place_in
 from expkit.records.run.reader import Run
 from expkit.records.sweep.folder import find_run_or_sweep
@@ -57,6 +58,7 @@ def main(words: Sequence[str]) -> int:
             # nothing proves that a run is the user's own: its cache folder is not used
             config = with_own_cache(found.config, named.get(CACHE))
             config["mirror"] = _mirror_of(found, named.get(MIRROR)) if goes_on else {}
+            config["logger"] = _loggers_of(found) if goes_on else {}
             if longer:
                 return extend_run(found, longer, arguments.trust, config)
             return resume_run(found, arguments.trust, config=config)
@@ -115,6 +117,28 @@ def _mirror_of(run: Run, named: str | None) -> dict[str, object]:
     if named is not None:
         check_mirror(Path(named))
     return {**recorded, "folder": folder}
+
+
+def _loggers_of(run: Run) -> dict[str, object]:
+    """The recorded loggers whose settings are those of the user's own choices.
+
+    A stranger's run has no say in where its records, and this machine's name in them, are sent.
+    """
+    recorded = run.config.get("logger")
+    given = dict(recorded) if isinstance(recorded, Mapping) else {}
+    if not given:
+        return {}
+    known = known_loggers()
+    used = {name: part for name, part in given.items() if known.get(name) == part}
+    for name in given.keys() - used.keys():
+        words = changed_words({name: given[name]}) if name in known else []
+        command = shlex.join(map(one_line, ["--to", name, *words]))
+        print(
+            f"note    not used: the logger {one_line(name)} of its config, whose settings are not "
+            f"your own; if they are yours, send it at the end: "
+            f"expkit log {handle(run.path)} {command}"
+        )
+    return used
 
 
 def _say_unused_cache(run: Run, cache_dir: str | None, *, goes_on: bool) -> None:

@@ -15,10 +15,21 @@ def explain_hydra(words: Sequence[str], message: str) -> UserError | None:
     several = re.search("'(.+)' requires --multirun|Ambiguous value for argument '(.+)'", message)
     if several is not None:
         word = several[1] or several[2]
+        if word.startswith("logger="):
+            return _several_loggers(word)
         return UserError(
             f"'{word}' gives several values, and one run takes one",
             where=word,
             fix=f"expkit train -m {search_words(word)}   (a job for each)",
+        )
+    if "must be a string or a list. Got NoneType" in message:
+        word = next((each for each in words if each.endswith("=null")), "")
+        group = word.partition("=")[0]
+        has_none = "none" in list_choices(group, conf_folders())
+        return UserError(
+            f"'{word}' makes no choice",
+            where=word,
+            fix=f"expkit train {group}=none" if has_none else f"expkit list {group}",
         )
     absent = re.search("Could not override '(.+?)'", message)
     if absent is not None:
@@ -53,6 +64,15 @@ def explain_hydra(words: Sequence[str], message: str) -> UserError | None:
         where=word,
         allowed=", ".join([*known, "basic"]),
         fix=fix,
+    )
+
+
+def _several_loggers(word: str) -> UserError:
+    names = word.removeprefix("logger=")
+    return UserError(
+        f"'{word}' gives several values, and several loggers of one run are a list",
+        where=word,
+        fix=f"expkit train 'logger=[{names}]'",
     )
 
 

@@ -76,6 +76,7 @@ class Config:
     plots: dict[str, Any] = field(default_factory=lambda: asdict(Plots()))
     mirror: dict[str, Any] = field(default_factory=lambda: asdict(Mirror()))
     tags: list[str] = field(default_factory=list)
+    logger: dict[str, Any] = field(default_factory=dict)  # by name, of which there may be several
 
     def of_stage(self, name: str) -> Config:
         """The config as it is for one stage, with the parts that it has of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -59,6 +60,7 @@ def check_config(plain: Mapping[str, Any], *, trusted: Sequence[str] | None = No
         if not isinstance(stage, Mapping):
             raise UserError(f"the stage '{name}' is not a mapping", where=f"procedure.{name}")
         _check_rate(own_parts(plain, name).get("optimizer", {}), f"procedure.{name}.optimizer")
+    _check_loggers(config.logger)
     _check_parts(config, import_others=False)
     return config
 
@@ -71,6 +73,7 @@ def check_others(config: Config) -> None:
 def _check_parts(config: Config, *, import_others: bool) -> None:
     parts = {key: getattr(config, key) for key in PARTS}
     parts |= {f"procedure.{name}": stage for name, stage in config.procedure.items()}
+    parts |= {f"logger.{name}": logger for name, logger in config.logger.items()}
     for key, part in parts.items():
         check_part(part, key, trusted=config.trust, import_others=import_others)
 
@@ -131,6 +134,16 @@ def _check_text(plain: Mapping[str, Any]) -> None:
             f"the terminal's locale does not know a character: {error.object!r:.60}",
             fix="export LC_ALL=C.UTF-8   (or PYTHONUTF8=1)",
         ) from error
+
+
+def _check_loggers(loggers: Mapping[str, Any]) -> None:
+    for name, logger in loggers.items():
+        if not isinstance(logger, Mapping) or not re.fullmatch(r"\w[\w-]{0,39}", name):
+            raise UserError(
+                f"the logger '{name:.40}' is not a mapping with a name",
+                where=f"logger.{name:.40}",
+                fix="logger=[tensorboard,mlflow]   (expkit list logger)",
+            )
 
 
 def _check_ignored(diagnosis: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ PLAIN = (str, bool, int, float)
 NOT_SETTINGS = frozenset(
     {
         *("name", "hypothesis", "compared_with", "criteria", "reference", "output_dir"),
-        *("trust", "hydra", "plots", "mirror", "diagnosis", "tags"),
+        *("trust", "hydra", "plots", "mirror", "logger", "diagnosis", "tags"),
     }
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from expkit.config.validation import check_config
 from expkit.errors import UserError
+from expkit.loggers.followers import Followers
 from expkit.records.run.environment import describe_environment
 from expkit.records.run.extensions import set_results_aside
 from expkit.records.run.mirror import Mirror
@@ -46,7 +47,9 @@ def resume_run(
         return _say_that_it_ended(run)
     parts, folder = reopen(run, config or run.config, trusted, build)
     mirror = Mirror.of(parts.inputs.config.mirror, run.path)
-    return run_experiment(parts, folder, train_epochs, mirror)
+    loggers = {} if config is None else parts.inputs.config.logger  # a job's are its sweep's
+    followers = Followers.start(run.path, loggers, trusted)
+    return run_experiment(parts, folder, train_epochs, mirror, followers)
 
 
 def reopen(

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,10 +25,12 @@ from expkit.config.stage_parts import as_typed
 from expkit.config.user_code import hash_own_code
 from expkit.config.validation import check_others
 from expkit.errors import UserError
+from expkit.loggers.chosen import check_loggers
+from expkit.loggers.followers import Followers
 from expkit.records.run.environment import describe_environment
 from expkit.records.run.mirror import Mirror
 from expkit.records.run.reader import Run
-from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder
+from expkit.records.run.writer import RunFolder, explain_disk_errors, name_folder, refuse_unwritable
 from expkit.records.safe_open import make_inside
 from expkit.records.sweep.job import job_id
 from expkit.runner.starting_weights import resolve_starts, starts_of
@@ -53,12 +54,15 @@ def run_request(request: Request, began: Callable[[Path], object] = lambda path:
     `began` is told of the folder once it is there.
     """
     check_places(request.config)
+    check_loggers(request.config.logger, request.config.trust)
     config = resolve_starts(request.config)
     parts = build(config)
     command = ["expkit", "train", *as_typed(sys.argv[1:])]  # Hydra has "expkit train" as word 0
     folder = make_folder(parts, config, request.overrides, command, request.choices)
     began(folder.path)
-    return run_experiment(parts, folder, mirror=Mirror.of(config.mirror, folder.path))
+    mirror = Mirror.of(config.mirror, folder.path)
+    followers = Followers.start(folder.path, config.logger, config.trust)
+    return run_experiment(parts, folder, mirror=mirror, followers=followers)
 
 
 def check_places(config: Config) -> None:
@@ -70,10 +74,7 @@ def check_places(config: Config) -> None:
 
 def check_mirror(folder: Path) -> None:
     """Find out now that a mirror cannot be made: the run itself would go on without it."""
-    with explain_disk_errors(folder, "mirror="):
-        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryDirectory(prefix=".new_", dir=nearest):
-            pass
+    refuse_unwritable(folder, "mirror=")
 
 
 def check_output(parent: Path) -> None:
@@ -177,6 +178,7 @@ def run_experiment(
     folder: RunFolder,
     train_epochs: TrainEpochs | None = None,
     mirror: Mirror | None = None,
+    followers: Followers | None = None,
 ) -> int:
     """Run the stages that are not done yet, then draw the pages; return the exit code.
 
@@ -190,7 +192,8 @@ def run_experiment(
 
     progress = Progress(folder)
     mirrored = contextlib.nullcontext() if mirror is None else contextlib.closing(mirror)
-    with _explain_full_disk(folder), contextlib.closing(progress), mirrored:
+    followed = contextlib.nullcontext() if followers is None else contextlib.closing(followers)
+    with _explain_full_disk(folder), contextlib.closing(progress), mirrored, followed:
         for line in _introduction(parts, folder.path):
             progress.say(line)
         if mirror is not None:
@@ -209,6 +212,8 @@ def run_experiment(
             mirror.finish(progress.say)  # with the pages
             if (news := mirror.news()) is not None and news.error is not None:
                 progress.say(f"note    the mirror lacks the last pages: {news.error}")
+        if followers is not None:
+            followers.finish(progress.say)
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_PASSED if all_passed(summary) else EXIT_FAILED

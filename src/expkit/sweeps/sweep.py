@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from expkit.config.multirun.hydra_task import Outcome, check_others_of
 from expkit.config.run_request import Request
 from expkit.config.user_code import hash_own_code
 from expkit.errors import UserError
+from expkit.loggers.chosen import check_loggers
+from expkit.loggers.followers import Followers
 from expkit.metrics.names import refuse_unknown
 from expkit.records.run.environment import describe_environment
 from expkit.records.seed_groups import flatten
@@ -47,6 +50,7 @@ def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) 
     """Run what is not done yet of these jobs; what each came to."""
     first = requests[0]
     _refuse_unknown_names(first)
+    check_loggers(first.config.logger, first.config.trust)
     with without_collector():
         check_others_of(requests)
     folder = open_sweep(first)
@@ -59,7 +63,8 @@ def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) 
         if open_:
             key = "launcher" if first.engine is None else "hydra.launcher"
             launcher: Launcher = build_part(first.launcher, key, first.config.trust)
-            launcher.run(folder.path, open_)
+            with _followed(folder.path, first):
+                launcher.run(folder.path, open_)
         raise_if_interrupted()
     sweep = Sweep(folder.path)
     return [outcome_of(sweep.by_id[each], sweep.objective) for each in identities]
@@ -129,7 +134,7 @@ def _refuse_other_words(sweep: Sweep, command: Sequence[str]) -> None:
 
 def _words_of_jobs(command: Sequence[str]) -> list[str]:
     """Without those that resuming a sweep puts in place of its own."""
-    keys = ("trust", "hydra.sweep.dir", "launcher")
+    keys = ("trust", "hydra.sweep.dir", "launcher", "logger")
     return [word for word in command if not _key_of(word).startswith(keys)]
 
 
@@ -146,6 +151,17 @@ def _conducted(folder: SweepFolder) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _followed(folder: Path, request: Request) -> Iterator[None]:
+    """Send the sweep's runs to its loggers: a process each, however many jobs there are."""
+    config = request.config
+    with closing(Followers.start(folder, config.logger, config.trust)) as followers:
+        try:
+            yield
+        finally:
+            followers.finish(functools.partial(print, flush=True))
 
 
 def plan(folder: SweepFolder, requests: Sequence[Request]) -> list[str]:

@@ -29,5 +29,6 @@ COMMANDS = {
     "parity": "a device and precision held against this CPU in fp32, layer by layer",
     "report": "write an experiment's page from its runs, and the index of all",
     "resume": "go on with a run or a sweep that was cut off",
+    "log": "send runs to TensorBoard, MLflow, Weights & Biases or trackio, whole and once",
     "completion": "tab completion for bash, zsh or fish",
 }

@@ -255,6 +255,14 @@ def _claim_name(aside: Path, wanted: Path) -> Path:
             return path
 
 
+def refuse_unwritable(folder: Path, key: str) -> None:
+    """Find out now that nothing can be written into a folder, or that it cannot be made."""
+    with explain_disk_errors(folder, key):
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryDirectory(prefix=".new_", dir=nearest):
+            pass
+
+
 @contextlib.contextmanager
 def explain_disk_errors(path: Path, key: str = "output_dir=") -> Iterator[None]:
     """Say in a user's words that a folder cannot be written, and what chooses another."""

@@ -41,7 +41,7 @@ CUT_OFF: tuple[Status, ...] = (
 )  # unless the run was brought to its end since, pages included
 # what decides where a run and its copy lie, which code it may use, how it is drawn and found, but
 # no number of it
-NOT_IDENTITY = ("output_dir", "mirror", "trust", "plots", "tags")
+NOT_IDENTITY = ("output_dir", "mirror", "trust", "plots", "logger", "tags")
 
 
 def job_id(config: Mapping[str, Any]) -> str:

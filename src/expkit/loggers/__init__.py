@@ -1,0 +1,1 @@
+"""Loggers: other programs that are sent what a run records, by a process apart from it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS = {
     "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
+    "smoke": "the overfit gates of many models or experiments in one command, for CI",
     "sort": "a raw folder of images into classes and splits, by rules or by clusters",
     "list": "what can be chosen, and what each choice is",
     "show": "a run's or a sweep's results on one screen, live while a sweep runs",

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # kept even where the shell says not to: a suite starts a hundred processes
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel test-engines \
+.PHONY: help setup train test test-all test-oldest smoke-oldest smoke-wheel smoke-models test-engines \
 	test-browser test-loggers lint format docs bench golden faults experiments clean
 
 help:  ## what can be made
@@ -45,6 +45,9 @@ smoke-oldest: $(OLDEST)/.installed  ## the built wheel tried outside the reposit
 
 smoke-wheel: setup  ## the built wheel tried outside the repository, with the newest releases
 	tests/smoke.sh $(VENV)
+
+smoke-models: setup  ## can every ready model still learn? Both gates of each
+	$(BIN)/expkit smoke --all
 
 lint: setup  ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

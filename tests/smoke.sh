@@ -43,7 +43,12 @@ expkit list model | grep -q simple_conv || fail "conf/ is not in the wheel"
 small="dataset=digits dataset.limit=60 device=cpu device.threads=1 criteria=none"
 
 say "both gates"
-expkit train $small procedure=overfit
+expkit smoke $small --junit smoke.xml
+grep -q 'failures="0" errors="0"' smoke.xml || fail "the JUnit XML does not say that both gates passed"
+
+say "a project of one's own"
+expkit init birds
+(cd birds && expkit smoke device=cpu device.threads=1)
 
 say "a run, cut off and resumed"
 expkit train $small procedure=full procedure.train.max_epochs=60 name=cut seed=1 &

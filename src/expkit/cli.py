@@ -34,6 +34,7 @@ EXPKIT_TRACEBACK=1 shows where in the code an error arose"""
 EXIT_WRONG_REQUEST = 2
 LOADS_TORCH = (
     "train",
+    "smoke",
     "resume",
     "evaluate",
     "unseal",

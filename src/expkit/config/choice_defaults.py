@@ -33,6 +33,18 @@ def default_choices(choices: Mapping[str, str] | None = None) -> dict[str, str]:
     return usual
 
 
+def choices_of_recipe(group: str, name: str, depth: int = 0) -> dict[str, str]:
+    """The choices that a recipe makes, with those of the recipes that it starts from."""
+    chosen: dict[str, str] = {}
+    for entry in _read(group, name).get("defaults", ()) if depth < MAX_DEPTH else ():
+        if isinstance(entry, str) and entry != "_self_":
+            chosen.update(choices_of_recipe(group, entry, depth + 1))
+        elif isinstance(entry, Mapping):
+            made = {str(key): str(choice) for key, choice in entry.items() if choice}
+            chosen.update({_group_of(k): v for k, v in made.items() if k.startswith(OVERRIDE)})
+    return chosen
+
+
 def _pairs(node: Values) -> dict[str, str]:
     found = (each for each in node.get("defaults", ()) if isinstance(each, Mapping))
     return {str(key): str(value) for each in found for key, value in each.items() if value}

@@ -61,7 +61,7 @@ class Request:
         output_dir = plain.get("output_dir")
         if self.sweep_dir is not None:
             plain["output_dir"] = self.sweep_dir
-        config = check_config(plain)
+        config = check_config(self._without_other_stages(plain))
         if self.sweep_dir is None:
             self._refuse_words_of_sweeps()
         self._refuse_folds_without_fold(config)
@@ -70,6 +70,21 @@ class Request:
         if config.mirror.get("folder") is not None:
             refuse_runs_beside_code("mirror.folder", str(config.mirror["folder"]), config)
         return config
+
+    def _without_other_stages(self, plain: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where a word chooses the procedure, leave out what a recipe says of stages it lacks."""
+        procedure = plain.get("procedure")
+        is_chosen = any(_key_of(word) == "procedure" for word in self.overrides)
+        if not isinstance(procedure, Mapping) or not is_chosen:
+            return plain
+        kept = {
+            name: stage
+            for name, stage in procedure.items()
+            if not isinstance(stage, Mapping)
+            or "_target_" in stage
+            or self._words_of(f"procedure.{name}.")
+        }
+        return {**plain, "procedure": kept}
 
     def _words_of(self, *keys: str) -> list[str]:
         """The words typed for these keys, or for what is below them."""

@@ -32,6 +32,7 @@ class Plots:
     """The images of every page: a run's, a sweep's, a comparison's, the notebook's."""
 
     format: Literal["png", "svg", "pdf"] = "png"
+    draw: bool = True
 
 
 @dataclass(frozen=True)

@@ -198,14 +198,16 @@ def run_experiment(
             progress.say(line)
         if mirror is not None:
             progress.say(f"mirror  {mirror.target}")
-        _show_samples(parts, folder)
+        draws = parts.inputs.config.plots.get("draw", True)
+        if draws:
+            _show_samples(parts, folder)
         with contextlib.closing(folder):  # what follows is said of a run that exists
             session = Session(parts, folder, progress, mirror=mirror)
             if train_epochs is not None:
                 session = replace(session, train_epochs=train_epochs)
             interrupted = not _finishes(session, progress)
             session.finish_mirror()
-        summary = refresh(folder.path, plots=not interrupted)
+        summary = refresh(folder.path, plots=draws and not interrupted)
         progress.say(closing_screen(summary, folder.path))
         refresh_index(folder.path)
         if mirror is not None:

@@ -39,10 +39,18 @@ def _harming_none(show: Callable[..., None]) -> Callable[..., None]:
 class SweepScreen:
     """Shows what the sweep's records tell, so that any process can show it.
 
-    The one that conducts the sweep has its table written after each job, too.
+    The one that conducts the sweep has its table written after each job, too. `describe` has the
+    words on a job that ended, in place of a sweep's own.
     """
 
-    def __init__(self, sweep_path: Path, *, conducts: bool = True) -> None:
+    def __init__(
+        self,
+        sweep_path: Path,
+        *,
+        conducts: bool = True,
+        describe: Callable[[Job], str] | None = None,
+    ) -> None:
+        self._describe = describe
         self._table = SweepTable.read(sweep_path) if conducts else None
         self._progress = SweepProgress(sweep_path)
         self._began = time.monotonic()
@@ -110,13 +118,15 @@ class SweepScreen:
             self._tell_start(job)
             return
         self._begun.discard(job.id)  # a job may be begun anew
-        if status in FAILURES:
+        if self._describe is not None:
+            self._say(self._describe(job))
+        elif status in FAILURES:
             self._say(f"FAIL  {label}: {self._progress.outcome(job)}")
         elif self._block is None:
             self._say(f"end   {label}: {self._progress.outcome(job)}")
 
     def _tell_start(self, job: Job) -> None:
-        if self._block is None and job.id not in self._begun:
+        if self._block is None and self._describe is None and job.id not in self._begun:
             self._begun.add(job.id)
             self._say(f"start {self._progress.label(job)}")
 

@@ -54,7 +54,7 @@ def run_jobs(requests: Sequence[Request], resumption: Resumption | None = None) 
     with without_collector():
         check_others_of(requests)
     folder = open_sweep(first)
-    with _conducted(folder):
+    with conducted(folder):
         if resumption is not None and resumption.is_fixed:
             _refuse_other_jobs(Sweep(folder.path), requests)
         identities = plan(folder, requests)
@@ -143,7 +143,7 @@ def _key_of(word: str) -> str:
 
 
 @contextmanager
-def _conducted(folder: SweepFolder) -> Iterator[None]:
+def conducted(folder: SweepFolder) -> Iterator[None]:
     """By this process alone."""
     lock = folder.hold()
     try:

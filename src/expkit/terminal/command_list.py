@@ -4,6 +4,8 @@ from __future__ import annotations
 
 COMMANDS = {
     "train": "run an experiment: prove it on 1 sample, then 10, then train in full",
+    "init": "a project of your own: an experiment, a model and a dataset, with tests and CI",
+    "smoke": "the overfit gates of many models or experiments in one command, for CI",
     "sort": "a raw folder of images into classes and splits, by rules or by clusters",
     "list": "what can be chosen, and what each choice is",
     "runs": "every run and sweep of a folder, a line each",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -46,13 +46,18 @@ class SweepDisplay(Protocol):
 class LocalLauncher(arguments.LocalLauncher):
     """Each job in a process of its own."""
 
-    def run(self, sweep: Path, jobs: Sequence[str]) -> None:
+    def run(
+        self,
+        sweep: Path,
+        jobs: Sequence[str],
+        open_screen: Callable[[Path], SweepDisplay] = SweepScreen,
+    ) -> None:
         planned = Sweep(sweep).jobs
         wanted = set(jobs)
         open_ = [job for job in planned if job.id in wanted]
         resources = self._resources(sweep, planned)
         with (
-            contextlib.closing(SweepScreen(sweep)) as display,
+            contextlib.closing(open_screen(sweep)) as display,
             ForkedCalls(
                 list_modules(job.config for job in open_),
                 {"OMP_NUM_THREADS": str(resources.threads)},

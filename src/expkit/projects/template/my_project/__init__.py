@@ -1,0 +1,1 @@
+"""The parts of my-project, which the YAML files of conf/ name."""

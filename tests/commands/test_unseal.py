@@ -9,7 +9,7 @@ import pytest
 from running_expkit import Expkit
 
 from expkit.metrics.intervals import wilson
-from expkit.records.run.find_run import list_runs
+from expkit.records.run.find_run import find_run, list_runs
 from expkit.records.run.reader import Run
 
 SEALED = (
@@ -78,3 +78,29 @@ def test_a_run_that_was_not_sealed_is_refused(run_here: Expkit, tiny_run: Path) 
     done = run_here("unseal", str(tiny_run))
     assert done.code == 2
     assert "is not sealed" in done.err
+
+
+@pytest.mark.slow
+def test_an_export_never_looks_and_an_evaluation_of_its_file_is_counted_beside_the_runs(
+    run_here: Expkit,
+) -> None:
+    """Sealed, with the seal taken off, or of a run that had none: the proof is on val."""
+    plain = [word for word in SEALED if word != "dataset.sealed=true"]
+    assert run_here("train", *plain, "name=open").code == 0  # before there was a seal
+    assert run_here("train", *SEALED, "name=mine").code == 0
+    for run, *words in (["mine"], ["mine", "dataset.sealed=false"], ["open"]):
+        target = Path("made", "_".join([run, *words]))
+        done = run_here("export", run, "--to", str(target), "--format", "torch_export", *words)
+        assert done.code == 0, done.err
+        assert json.loads((target / "verification.json").read_text())["split"] == "val"
+        assert find_run(str(target)).predictions.keys() == {"val"}
+    assert "looked at 0 times" in run_here("unseal", "mine", "--looks").out
+
+    words = ("dataset.sealed=false", "--trust", "torch_export", "--name=file")
+    assert run_here("evaluate", "made/mine", *words).code == 0
+    assert not Path("made/mine/test_looks").exists()
+    looks = run_here("unseal", "mine", "--looks").out
+    assert "looked at 1 times" in looks
+    refused = run_here("unseal", "made/mine", "--looks")
+    assert refused.code == 2
+    assert "expkit unseal" in refused.err

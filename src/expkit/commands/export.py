@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from expkit.commands.evaluate import describe_evaluation
 from expkit.config.suggested_command import with_whole_command
@@ -23,7 +23,9 @@ from expkit.terminal.arguments import Parser, batch_of, fraction, place
 from expkit.terminal.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from expkit.config.schema import Config
     from expkit.export.verification import Accuracies, Quantization, Verification
+    from expkit.runner.components import Parts
 
 DESCRIPTION = """\
 Write a run's model, with its resize, normalization, temperature and softmax, as a file that needs
@@ -82,11 +84,10 @@ def main(words: Sequence[str]) -> int:
     except UserError as error:
         raise with_whole_command(error, words, ("expkit", "export")) from error
     plain["device"] = {**plain["device"], **FILE_DEVICE}
-    config = check_config(plain, trusted=arguments.trust)
     temperature, remark = temperature_of(run) if run.dataset.class_names else (1.0, "")
     if remark:
         print(f"note    {remark}")
-    parts = build(config)
+    config, parts = build_without_sealed(run, plain, arguments.trust)
     with without_collector():
         from expkit.export.export_run import Options, export
         from expkit.runner.restoring import restore
@@ -112,6 +113,30 @@ def main(words: Sequence[str]) -> int:
         )
     print(screen(verification, arguments.to))
     return EXIT_PASSED if verification.passed else EXIT_FAILED
+
+
+def build_without_sealed(
+    run: Run, plain: Mapping[str, Any], trusted: Sequence[str]
+) -> tuple[Config, Parts]:
+    """The parts of the proof, which does not look at a sealed test set: another split serves."""
+    from expkit.runner.sealed_test import TEST, is_sealed
+
+    config = check_config(plain, trusted=trusted)
+    parts = build(config)
+    dataset = parts.inputs.dataset
+    if not is_sealed(dataset, run):
+        return config, parts
+    if dataset.splits.keys() == {TEST}:
+        raise UserError(
+            "the only samples to prove the file on are a sealed test set",
+            where=f"dataset.root={config.dataset.get('root')}",
+            fix="data with val or train beside it: dataset.root=FOLDER",
+        )
+    print("note    test is sealed: no export looks at it")
+    config = check_config(
+        {**plain, "dataset": {**plain["dataset"], "sealed": True}}, trusted=trusted
+    )
+    return config, build(config)
 
 
 def keep_float(text: str) -> Literal["auto"] | tuple[str, ...]:

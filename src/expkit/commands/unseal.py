@@ -27,6 +27,10 @@ def main(words: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(words)
     run = find_run(arguments.run)
+    if run.trained.exported is not None:
+        raise run.trained.exported.refuse(
+            "looks at a test set are counted beside its run", "expkit unseal RUN"
+        )
     sealed = run.trained.dataset_as_read.sealed
     if sealed is None:
         raise UserError(

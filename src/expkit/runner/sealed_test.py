@@ -57,6 +57,15 @@ def begin_ledger(sealed: SealedSplit, run: Path) -> None:
         TestLedger.of(run.parent, sealed.identity).seal(run.name)
 
 
+def is_sealed(dataset: Dataset, run: Run) -> bool:
+    """Tell whether the data has a test set that this run, or one beside it, was not given."""
+    if TEST not in dataset.splits:
+        return False
+    identity, own = identity_of(dataset, dataset.splits[TEST]), run.trained.dataset_as_read.sealed
+    beside = TestLedger.of(run.trained.path.resolve().parent, identity)
+    return beside.exists or (own is not None and own.identity == identity)
+
+
 def count_look(dataset: Dataset, evaluated: Run | None, run: Path) -> TestLook | None:
     """Count this run's look, where its test set was ever sealed; once, however often it resumes.
 
@@ -68,7 +77,9 @@ def count_look(dataset: Dataset, evaluated: Run | None, run: Path) -> TestLook |
         return known
     identity = identity_of(dataset, dataset.splits[TEST])
     sealed = None if evaluated is None else evaluated.dataset_as_read.sealed
-    places = [run.parent] if evaluated is None else [evaluated.path.resolve().parent, run.parent]
+    places = [run.parent]
+    if evaluated is not None and evaluated.exported is None:  # no runs lie beside exported records
+        places.insert(0, evaluated.path.resolve().parent)
     for outputs in places:
         ledger = TestLedger.of(outputs, identity)
         with explain_disk_errors(outputs):

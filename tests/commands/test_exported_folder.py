@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from running_expkit import Done, Expkit
 
-from expkit.commands.completion import find_candidates
 from expkit.records.run.find_run import find_run, list_runs
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold, keep_threshold
 from expkit.records.seed_groups import differing_keys, settings_of
 from expkit.reports.run.digests import recall_digest
+from expkit.terminal.completion.candidates import find_candidates
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

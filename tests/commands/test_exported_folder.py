@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from running_expkit import Done, Expkit
 
+from expkit.models import runtimes
 from expkit.records.run.find_run import find_run, list_runs
 from expkit.records.run.reader import Run
 from expkit.records.run.thresholds import Threshold, keep_threshold
@@ -55,6 +56,33 @@ def test_files_of_any_size_are_predicted_as_by_the_run_in_the_same_columns(
                 continue
             assert ours[1] == theirs[1]
             assert float(ours[2]) == pytest.approx(float(theirs[2]), abs=2e-3)
+
+
+def test_an_image_that_its_runtime_cannot_take_is_a_row_with_the_reason(
+    ask_exported: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one for which the memory is too small: the others are predicted all the same."""
+    opened = runtimes._open_onnx
+
+    def open_small(file: Path, names: tuple[str, ...], threads: int | None) -> runtimes.Runtime:
+        run = opened(file, names, threads)
+
+        def run_small(images: np.ndarray) -> runtimes.Outputs:
+            if images.shape[2] > 300:
+                raise RuntimeError("bad allocation")
+            return run(images)
+
+        return run_small
+
+    monkeypatch.setattr(runtimes, "_open_onnx", open_small)
+    Image.new("RGB", (301, 20)).save("images/test/cat/wide.png")
+    done = ask_exported("predict", "exported", "images/test")
+    assert done.code == 1
+    rows = rows_of(done)
+    (failed,) = (row for row in rows if row[-1] and row[0] != "file")
+    assert failed[0].endswith("wide.png")
+    assert failed[-1] == "the model fails: it cannot take images of [1, 20, 301, 3]: bad allocation"
+    assert len([row for row in rows if row[1]]) == 1 + 24
 
 
 def test_the_graph_is_asked_and_not_the_decoding_of_this_program(

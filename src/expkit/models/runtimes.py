@@ -26,6 +26,18 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 RUNS: Mapping[str, tuple[str, ...]] = {**NEEDED, "onnx": ("onnxruntime",)}
 
 
+class ModelFailedError(UserError):
+    """The error of a file that its runtime cannot open, or that fails on some images."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(
+            f"'{file.name}' is no model that can be run: {reason}",
+            where=str(file),
+            fix="bring the file back from a copy, or export the model again",
+        )
+        self.reason = reason
+
+
 def refuse_missing(file_format: str, packages: Mapping[str, tuple[str, ...]] = NEEDED) -> None:
     """Say what to install for a format, before anything is loaded."""
     missing = [name for name in packages[file_format] if importlib.util.find_spec(name) is None]
@@ -63,11 +75,7 @@ def _explained(file: Path, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join((str(error).strip() or type(error).__name__).split())
-        raise UserError(
-            f"'{file.name}' is no model that can be run: {what}: {reason:.200}",
-            where=str(file),
-            fix="bring the file back from a copy, or export the model again",
-        ) from error
+        raise ModelFailedError(file, f"{what}: {reason:.200}") from error
 
 
 def _open_onnx(file: Path, output_names: tuple[str, ...], threads: int | None) -> Runtime:

@@ -15,7 +15,7 @@ from PIL import Image
 from expkit.data.store.decoding import Decoding, UnreadableImageError, decode_all
 from expkit.data.store.progress import silent
 from expkit.models.exported import UNCERTAINTY, ExportedModel
-from expkit.models.runtimes import Outputs
+from expkit.models.runtimes import ModelFailedError, Outputs
 from expkit.records.run.metadata import DatasetMetadata
 from expkit.runner.evaluation_data import decoding_of
 from expkit.runner.restoring import Restored
@@ -102,11 +102,24 @@ def _predict_by_file(
         images = {i: each for i, each in enumerate(results) if isinstance(each, np.ndarray)}
         found: dict[int, FilePrediction] = {}
         for places in _of_one_size(images):
-            outputs = model.run(np.stack([images[place] for place in places]))
+            try:
+                outputs = model.run(np.stack([images[place] for place in places]))
+            except ModelFailedError as error:  # as of an image that takes more memory than there is
+                model.run(_plain_image(model, as_it_is.channels))  # raises where the file is broken
+                for place in places:
+                    found[place] = FilePrediction(
+                        chunk[place], None, f"the model fails: {error.reason}"
+                    )
+                continue
             for row, place in enumerate(places):
                 found[place] = _from_file(chunk[place], outputs, row)
         for place, (path, result) in enumerate(zip(chunk, results, strict=True)):
             yield found.get(place) or FilePrediction(path, None, str(result))
+
+
+def _plain_image(model: ExportedModel, channels: int) -> npt.NDArray[np.uint8]:
+    """An image that every exported file takes."""
+    return np.zeros((1, *model.padded_size, channels), np.uint8)
 
 
 def _of_one_size(images: Mapping[int, npt.NDArray[np.uint8]]) -> Iterator[list[int]]:

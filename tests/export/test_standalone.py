@@ -170,6 +170,7 @@ def test_files_are_decoded_as_expkit_decodes_them(tmp_path: Path) -> None:
         (lambda: Path("exported/model.onnx").unlink(), "model.onnx"),
         (lambda: Path("exported/metadata.json").write_text("{"), "metadata.json is damaged"),
         (lambda: Path("exported/metadata.json").write_text("{}"), "of another version"),
+        (lambda: Path("exported/metadata.json").write_text("[]"), "metadata.json is damaged"),
         (lambda: Path("exported/metadata.json").unlink(), "metadata.json"),
         (lambda: Path("a.png").unlink(), "there is no file or folder 'a.png'"),
         (lambda: (Path("a.png").unlink(), Path("a.png").mkdir()), "no images were found in a.png"),
@@ -187,6 +188,19 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert not rows
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("names", [["dark"], ["dark", "bright", "none"]])
+def test_names_that_are_not_as_many_as_the_outputs_are_refused(
+    main: Main, names: Sequence[str]
+) -> None:
+    """Of an edited metadata.json, whose columns would have other classes' numbers."""
+    write_folder(Path("exported"), class_names=names)
+    paint(Path("a.png"), 0)
+    code, rows, err = main("a.png")
+    assert code == 2
+    assert len(rows) <= 1
+    assert f"metadata.json has {len(names)} names, and the model 2 outputs" in err
 
 
 ODD_NAMES = (

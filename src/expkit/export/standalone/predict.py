@@ -104,6 +104,8 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         metadata: dict[str, Any] = json.loads((folder / "metadata.json").read_bytes())
     except ValueError as error:
         raise UserError(f"metadata.json is damaged: {error}") from error
+    if not isinstance(metadata, dict):
+        raise UserError("metadata.json is damaged: it holds no JSON object")
     if metadata.get("export_version") != 1:
         raise UserError("metadata.json is of another version than this script")
     return metadata
@@ -254,9 +256,13 @@ def row(prediction: Prediction, metadata: Mapping[str, Any], top: int) -> list[s
     classes, temperature = metadata["class_names"], metadata["temperature"]
     if outputs is None:
         return [str(path), *[""] * (len(header(metadata, top)) - 2), error]
+    names = metadata["target_names"] if classes is None else classes
+    found = outputs["outputs" if classes is None else "probabilities"]
+    if len(found) != len(names):  # each would stand in another's column
+        raise UserError(f"metadata.json has {len(names)} names, and the model {len(found)} outputs")
     if classes is None:
-        return [str(path), *(f"{number:.6g}" for number in outputs["outputs"].tolist()), ""]
-    probabilities = outputs["probabilities"]
+        return [str(path), *(f"{number:.6g}" for number in found.tolist()), ""]
+    probabilities = found
     numbers = [f"{number:.6g}" for number in probabilities.tolist()]
     order = (-probabilities).argsort(kind="stable").tolist()[:top]
     ranked = [cell for i in order for cell in (classes[i], numbers[i])]

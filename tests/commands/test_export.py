@@ -241,6 +241,7 @@ def test_a_folder_that_is_there_is_refused_before_torch(
         (("--format", "torch_export", "--precision", "int8"), "--format onnx --precision int8"),
         (("--keep-float", "none"), "--precision int8"),
         (("--batch", "none"), "dynamic"),
+        (("--batch", "1000000000"), "from 1 to 4,096"),
         (("--agreement", "2"), "0 to 1"),
     ],
 )

@@ -123,6 +123,7 @@ def decoding(**values: object) -> Mapping[str, Any]:
         {"batch": 0},
         {"batch": -3},
         {"batch": "many"},
+        {"batch": 10**12},
         {"files": {}},
         {"files": {"../outside.onnx": "0"}},
         {"files": {"model.onnx": "0", "../outside": "0"}},

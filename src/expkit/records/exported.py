@@ -17,7 +17,7 @@ from expkit.records.files import read_json
 from expkit.records.run.metadata import RecordedDecoding, check_preprocessing
 from expkit.records.run.schema import check_config
 from expkit.records.safe_open import MEGA, is_file, open_regular, refuse_links, too_large
-from expkit.records.typed_values import Positive, check_shape
+from expkit.records.typed_values import check_shape
 from expkit.sanitize import one_line
 
 METADATA = "metadata.json"
@@ -26,6 +26,7 @@ SCRIPT = "predict.py"
 CARD = "README.md"
 RECORDS = "records"  # the run folder in it: the file's own predictions on held-out samples
 VERSION = 1
+LARGEST_BATCH = 4096  # images at once of a fixed number: each call is filled up to it
 LARGEST_FILE = 16_000 * MEGA  # bytes: more than any image model has
 
 Format = Literal["onnx", "torch_export", "openvino"]
@@ -62,7 +63,7 @@ class ExportRecord:
     export_version: int
     format: Format
     precision: Precision
-    batch: Positive | None  # None: any number of images at once
+    batch: Annotated[int, Ge(1), Le(LARGEST_BATCH)] | None  # None: any number of images at once
     files: Mapping[str, str]  # the SHA-256 of each file of the model
     outputs: Sequence[str]
     run: str

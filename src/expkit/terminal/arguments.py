@@ -86,13 +86,15 @@ def count(text: str) -> int:
 
 def batch_of(text: str) -> int | None:
     """A fixed number of images at once, or None for any."""
+    from expkit.records.exported import LARGEST_BATCH
+
     if text == "dynamic":
         return None
     try:
-        return count(text)
+        return _whole(text, 1, LARGEST_BATCH)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f"cannot be '{text}': dynamic, or a whole number from 1 on"
+            f"cannot be '{text}': dynamic, or a whole number from 1 to {LARGEST_BATCH:,}"
         ) from None
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from expkit.errors import UserError
+from expkit.records.run.find_run import find_run
+from expkit.records.run.reader import Run
 from expkit.records.run.test_look import RECORD, TestLook
 from expkit.records.test_ledger import TestLedger, identify
 
@@ -28,6 +31,23 @@ def test_looks_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         numbers = pool.map(lambda i: TestLedger.of(tmp_path, "abc").count_look(f"{i}"), range(40))
     assert sorted(numbers) == list(range(1, 41))
+
+
+@pytest.mark.usefixtures("ask_exported")
+def test_looks_with_a_models_copies_are_counted_with_those_of_before() -> None:
+    """A run that was moved away and an exported model know of the looks where theirs are kept."""
+    outputs = Path("outputs")
+    known = TestLedger.of(outputs, "abc")
+    known.seal("first")
+    moved = Path("elsewhere", "small")
+    shutil.copytree(outputs / "small", moved)
+    exported = find_run("exported")
+    assert TestLedger.of_run(exported, outputs, "abc") == known
+    assert TestLedger.of_run(Run(moved), outputs, "abc") == known
+    # where nobody has looked yet, nothing is put into the exported folder
+    assert TestLedger.of_run(exported, outputs, "def") == TestLedger.of(outputs, "def")
+    beside = TestLedger.of(moved.parent.resolve(), "def")
+    assert TestLedger.of_run(Run(moved), outputs, "def") == beside
 
 
 def test_a_ledger_of_a_stranger_leads_nowhere(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from expkit.commands import evaluate
+from expkit.config.compose import compose_output_dir
 from expkit.errors import UserError
 from expkit.records.run.find_run import find_run
 from expkit.records.run.metadata import SealedSplit
@@ -48,7 +50,7 @@ def main(words: Sequence[str]) -> int:
 
 def _looks(run: Run, sealed: SealedSplit) -> list[str]:
     """Who has looked before."""
-    ledger = TestLedger.of(run.path.resolve().parent, sealed.identity)
+    ledger = TestLedger.of_run(run, Path(compose_output_dir([])), sealed.identity)
     looks = ledger.looks() if ledger.exists else []
     head = f"test    {sealed.num_samples} samples, sealed; looked at {len(looks)} times so far"
     return [head, *(f"        {look['time']}  {look['run']}" for look in looks[-MAX_SHOWN:])]

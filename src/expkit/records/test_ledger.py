@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, cast
 
 from expkit.records.files import append_line, read_lines
+from expkit.records.run.reader import Run
 from expkit.records.run.writer import hold_file
 from expkit.records.safe_open import is_file, make_inside
 from expkit.records.sweep.folder import is_sweep
@@ -41,6 +42,17 @@ class TestLedger:
         """The ledger of a test set beside the runs of a folder, or beside their sweep."""
         root = outputs.parent if is_sweep(outputs) else outputs
         return cls(root / FOLDER / f"{identity}.jsonl")
+
+    @classmethod
+    def of_run(cls, run: Run, outputs: Path, identity: str) -> TestLedger:
+        """The ledger that counts a look with a run's model which is recorded in a folder of runs.
+
+        It is the one beside the run, or in that folder where the run was moved away from it. An
+        exported model may lie anywhere: its looks are counted where they are recorded.
+        """
+        beside = run.path.resolve().parent if run.exported is None else outputs
+        ledgers = [cls.of(place, identity) for place in (beside, outputs)]
+        return next((each for each in ledgers if each.exists), ledgers[0])
 
     @property
     def exists(self) -> bool:

@@ -77,16 +77,15 @@ def count_look(dataset: Dataset, evaluated: Run | None, run: Path) -> TestLook |
         return known
     identity = identity_of(dataset, dataset.splits[TEST])
     sealed = None if evaluated is None else evaluated.dataset_as_read.sealed
-    places = [run.parent]
-    if evaluated is not None and evaluated.exported is None:  # no runs lie beside exported records
-        places.insert(0, evaluated.path.resolve().parent)
-    for outputs in places:
-        ledger = TestLedger.of(outputs, identity)
-        with explain_disk_errors(outputs):
-            if sealed is not None and sealed.identity == identity:
-                ledger.seal(run.name)  # also where somebody has removed it
-            if ledger.exists:
-                look = TestLook(TEST, identity, ledger.count_look(run.name))
-                look.write(run)
-                return look
-    return None
+    if evaluated is None:
+        ledger = TestLedger.of(run.parent, identity)
+    else:
+        ledger = TestLedger.of_run(evaluated, run.parent, identity)
+    with explain_disk_errors(ledger.path.parent.parent):
+        if sealed is not None and sealed.identity == identity:
+            ledger.seal(run.name)  # also where somebody has removed it
+        if not ledger.exists:
+            return None
+        look = TestLook(TEST, identity, ledger.count_look(run.name))
+        look.write(run)
+    return look

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -240,6 +241,29 @@ def test_an_archive_writes_over_nothing(to: str, tiny_run: Path, run_without_tor
     assert run_without_torch("archive", "last", "--to", to).code == 2
     assert (tiny_run.parents[1] / "there.tar.gz").read_text() == "mine"
     assert len(list(tiny_run.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("to", ["", "kept.tar"])
+def test_nothing_is_archived_into_another_run(
+    to: str, tiny_run: Path, run_without_torch: Expkit
+) -> None:
+    """A run with others in it could be neither removed nor archived any more."""
+    other = shutil.copytree(tiny_run, tiny_run.with_name("20260101_000000_other"))
+    done = run_without_torch("archive", tiny_run.name, "--to", str(other / to))
+    assert done.code == 2
+    assert "nothing is added" in done.err
+    assert len(list_entries(tiny_run.parent)) == 2
+    assert not (other / tiny_run.name).exists()
+    assert not (other / "kept.tar").exists()
+
+
+def test_unpacked_runs_are_listed_as_archive_says(tiny_run: Path, run_here: Expkit) -> None:
+    """The advice is taken, in the folder where it is given."""
+    done = run_here("archive", "last", "--to", "kept.tar", "--move", "--yes")
+    advice = done.out.splitlines()[-1].removeprefix("read it again: ")
+    unpack, _, listing = advice.partition(", then expkit ")
+    subprocess.run(shlex.split(unpack), check=True)
+    assert tiny_run.name in run_here(*shlex.split(listing)).out
 
 
 def test_archive_follows_no_link(tiny_run: Path, run_without_torch: Expkit) -> None:

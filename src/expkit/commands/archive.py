@@ -12,6 +12,7 @@ from expkit.records.upkeep.archive import SUFFIXES, archive, is_tar
 from expkit.records.upkeep.owned_folder import held, size_of
 from expkit.records.upkeep.removal import remove_folder
 from expkit.reports.formatting import memory
+from expkit.reports.runs.entries import kind_of
 from expkit.terminal.arguments import Parser, place
 from expkit.terminal.question import confirmed
 
@@ -51,7 +52,7 @@ def main(words: Sequence[str]) -> int:
     done = "moved" if arguments.move else "copied"
     print(f"{done} {what} to {target}: {len(sums)} files, SHA-256 of each proved")
     if is_tar(target):
-        print(f"read it again: tar -xf {target}, then expkit runs")
+        print(f"read it again: tar -xf {target}, then expkit runs .")
     return 0
 
 
@@ -69,6 +70,8 @@ def _refuse_target(target: Path, folders: Sequence[Path]) -> None:
         why = f"it is no folder, and ends in none of {', '.join(SUFFIXES)}"
     elif is_tar(target) and not target.absolute().parent.is_dir():
         why = "its folder is not there"
+    elif kind_of(target.parent if is_tar(target) else target) is not None:
+        why = "it lies in a run or a sweep, to which nothing is added"
     if why is not None:
         raise UserError(
             f"'{target}' cannot be the archive: {why}",

@@ -65,7 +65,8 @@ def _metrics(summary: Mapping[str, Any]) -> str:
                 *(_other(name, found[split]) for split in others),
             ]
         )
-    header = ["metric", judged, "95 % interval", *formatting.level_names(summary), *others]
+    covered = f"{formatting.interval_percent(summary, judged)} interval"
+    header = ["metric", judged, covered, *formatting.level_names(summary), *others]
     return html.paragraph(html.text(summary["judged_on"])) + html.table(header, rows)
 
 

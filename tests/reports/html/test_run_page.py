@@ -18,8 +18,10 @@ from synthetic_runs import (
     puzzle_run,
 )
 
+from expkit.api.run import load_run
 from expkit.records.run.annotations import add_note, change_tags
 from expkit.records.run.reader import Run
+from expkit.records.run.test_look import TestLook
 from expkit.reports import formatting
 from expkit.reports.run.pages import refresh
 
@@ -85,6 +87,17 @@ def test_figures_are_those_of_the_summary(tmp_path: Path) -> None:
     right = sum(row[place] for place, row in enumerate(counts))
     assert right / summary["num_judged"] == pytest.approx(accuracy)
     assert len(data["confusion"]["errors"]) == summary["num_judged"] - right
+
+
+def test_an_interval_widened_by_looks_is_called_what_it_is(tmp_path: Path) -> None:
+    """The second look at a sealed test set has 97.5 %, on the page and in a notebook's cell."""
+    run = classes_run(tmp_path)
+    TestLook("test", "abc", 2).write(run.path)
+    page = page_of(run)
+    cell = load_run(run.path)._repr_html_()
+    for head in (page[: page.index('id="findings"')], cell[: cell.index("</tr>")]):
+        assert "97.5 % interval" in head
+        assert " 95 % interval" not in head
 
 
 def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:

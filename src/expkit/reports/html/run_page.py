@@ -116,6 +116,7 @@ def headline(summary: Summary) -> Headline | None:
         "name": name,
         "value": formatting.figure(name, value),
         "interval": None if ends is None else formatting.interval(name, ends),
+        "interval_percent": formatting.interval_percent(summary, split),
         "levels": [(label, formatting.figure(name, level)) for label, level in known],
         "judged_on": summary["judged_on"],
         "split": split,

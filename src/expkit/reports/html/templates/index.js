@@ -24,7 +24,7 @@ function shownTime(seconds) {
 const COLUMNS = [
   ["run", (run) => run.name, true], ["started", (run) => run.started], ["model", (run) => run.choices.model ?? ""],
   ["dataset", (run) => run.choices.dataset ?? ""], ["status", (run) => run.status], ["measured", (run) => run.objective],
-  ["figure (95 % interval)", (run) => run.value, false, (run) => run.shown], ["verdict", (run) => run.verdict],
+  ["figure (interval)", (run) => run.value, false, (run) => run.shown], ["verdict", (run) => run.verdict],
   ["findings", (run) => run.findings.join(", ")], ["tags", (run) => run.tags.join(", ")],
   ["time", (run) => run.seconds, false, (run) => shownTime(run.seconds)], ["size", (run) => run.num_bytes, false, (run) => run.size],
 ];

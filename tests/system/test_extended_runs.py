@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -131,6 +132,17 @@ def test_what_extends_nothing_is_refused(
     done = run_here("resume", "last", *words)
     assert (done.code, said in " ".join(done.err.split())) == (2, True)
     assert files_of(short) == before
+
+
+def test_an_evaluation_names_the_run_that_can_go_on(short: Path, run_here: Expkit) -> None:
+    """And the advice is taken."""
+    assert run_here("evaluate", "last", "--name=again").code == 0
+    done = run_here("resume", "again", "procedure.train.max_epochs=4")
+    assert (done.code, "has no training that could go on" in done.err) == (2, True)
+    assert done.err.count("max_epochs") == 2
+    advice = done.err.partition("expkit resume ")[2].partition("   (")[0]
+    assert run_here("resume", *shlex.split(advice)).code == 0
+    assert len(Run(short).history) == 4
 
 
 def test_a_pruned_run_says_what_is_missing(short: Path, run_here: Expkit) -> None:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expkit.errors import UserError, nearest_of
+from expkit.errors import UserError, nearest_of, refuse_watched
 from expkit.records.files import Record
 from expkit.records.run.extensions import KEYS, Extension, now, set_results_aside, with_extensions
 from expkit.records.run.mirror import Mirror
@@ -88,6 +88,8 @@ def _parse(run: Run, word: str) -> tuple[tuple[str, str], float | None]:
         for each, node in run.config["procedure"].items()
         if str((node or {}).get("_target_")).endswith(TRAINING)
     ]
+    if not trainings:
+        raise _untrained(run, word)
     if stage not in trainings or name not in KEYS or key.count(".") != 2:
         raise UserError(
             f"'{key}' is nothing that a training can be extended by",
@@ -100,6 +102,19 @@ def _parse(run: Run, word: str) -> tuple[tuple[str, str], float | None]:
             "number before",
         )
     return (stage, name), _number(name, text, word)
+
+
+def _untrained(run: Run, word: str) -> UserError:
+    """The answer of an evaluation, of gates alone, or of a loop that was watched."""
+    if run.is_watched:
+        return refuse_watched(str(run.path / "config.yaml"))
+    why = "has no training that could go on"
+    if (trained := run.trained).exported is not None:
+        return trained.exported.refuse(why.replace("has", "it has"), f"expkit resume RUN {word}")
+    fix = f"expkit train --like {shlex.quote(str(run.path))} procedure=full   (a run that trains)"
+    if trained is not run:
+        fix = f"{again(trained)} {shlex.quote(word)}   (the run whose weights it has)"
+    return UserError(f"'{run.name}' {why}", where=word, fix=fix)
 
 
 def _number(name: str, text: str, word: str) -> float | None:

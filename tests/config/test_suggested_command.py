@@ -140,6 +140,16 @@ def test_another_command_keeps_its_own_name_and_its_run() -> None:
     )
 
 
+def test_another_run_to_be_like_takes_the_place_of_the_one_named() -> None:
+    """An exported model names the run that it is of: not `--like exported --like RUN`."""
+    from expkit.config.suggested_command import with_whole_command
+
+    error = UserError("it was exported", fix="expkit train --like mine")
+    command = ("expkit", "train", "--like", "exported")
+    whole = with_whole_command(error, ["name=again"], command)
+    assert whole.details["do"] == "expkit train name=again --like mine"
+
+
 @pytest.mark.parametrize("words", [["--foo"], ["--resume", "last"], ["--epochs=3", "--foo"]])
 def test_a_flag_that_is_no_setting_either_is_not_advised(words: list[str]) -> None:
     """`foo=true` would be refused next; what flags there are is the answer."""

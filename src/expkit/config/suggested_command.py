@@ -73,6 +73,8 @@ def _filled(line: str, error: UserError, words: Sequence[str], command: Sequence
     except ValueError:  # a sentence, and no words
         return line
     taken = _taken(words, error, proposed)
+    if "--like" in proposed and "--like" in command:  # another run is named
+        command = command[: command.index("--like")]
     for _ in (
         words if list(command) == TRAIN.split() else ()
     ):  # what is refused next is reported too

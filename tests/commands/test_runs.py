@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -188,3 +189,22 @@ def test_html_writes_the_page_of_all_and_a_note_reaches_it(
     assert all(path.name in page.read_text() for path in three)
     assert run_without_torch("note", three[0].name, "seen in the page").code == 0
     assert "seen in the page" in page.read_text()
+
+
+@pytest.mark.parametrize("words", [("note", "last", "x"), ("tag", "last", "+x"), ("runs", "--html")])
+def test_a_full_disk_is_said_with_its_place(
+    words: tuple[str, ...], three: list[Path], run_here: Expkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a user's words, and with no advice to set an `output_dir` that these do not have."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("expkit.reports.html.index_page", "expkit.commands.runs"):
+        monkeypatch.setattr(f"{name}.write_index", fail)
+    monkeypatch.setattr("expkit.commands.note.add_note", fail)
+    monkeypatch.setattr("expkit.commands.tag.change_tags", fail)
+    done = run_here(*words)
+    place = "outputs" if words[0] == "runs" else f"outputs/{three[2].name}"
+    assert (done.code, f"cannot write to '{place}'" in done.err) == (2, True)
+    assert "output_dir" not in done.err

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from expkit.errors import UserError
 from expkit.records.run.annotations import add_note
+from expkit.records.run.writer import explain_disk_errors
 from expkit.records.sweep.folder import find_run_or_sweep
 from expkit.reports.run.noted import noted_of, screen_lines
 from expkit.reports.run.pages import rewrite_report
@@ -25,8 +26,9 @@ def main(words: Sequence[str]) -> int:
     text = " ".join(arguments.text).strip()
     if arguments.text:
         _refuse_odd(text, arguments.run)
-        add_note(found.path, text)
-        rewrite_report(found)
+        with explain_disk_errors(found.path, key=""):
+            add_note(found.path, text)
+            rewrite_report(found)
     lines = screen_lines(noted_of(found))
     print("\n".join([found.name, *(lines or ["  no tags and no notes"])]))
     return 0

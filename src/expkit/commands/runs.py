@@ -28,7 +28,7 @@ def main(words: Sequence[str]) -> int:
         print(f"no runs in {arguments.folder}: expkit train makes the first")
         return 0
     if arguments.html:
-        with explain_disk_errors(arguments.folder):
+        with explain_disk_errors(arguments.folder, key=""):
             print(short(write_index(arguments.folder)))
         return 0
     entries = keep_where(entries, arguments.where)

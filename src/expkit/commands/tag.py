@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from expkit.errors import UserError
 from expkit.records.run.annotations import change_tags
 from expkit.records.run.reader import Run
+from expkit.records.run.writer import explain_disk_errors
 from expkit.records.sweep.folder import Sweep, find_run_or_sweep
 from expkit.reports.run.noted import noted_of
 from expkit.reports.run.pages import rewrite_report
@@ -40,8 +41,9 @@ def main(words: Sequence[str]) -> int:
         _refuse_absent(found, remove)
     for found in all_found:
         if signed:
-            change_tags(found.path, add, remove)
-            rewrite_report(found)
+            with explain_disk_errors(found.path, key=""):
+                change_tags(found.path, add, remove)
+                rewrite_report(found)
         print(f"{found.name}: {', '.join(noted_of(found).tags) or 'no tags'}")
     return 0
 

@@ -265,12 +265,14 @@ def refuse_unwritable(folder: Path, key: str) -> None:
 
 @contextlib.contextmanager
 def explain_disk_errors(path: Path, key: str = "output_dir=") -> Iterator[None]:
-    """Say in a user's words that a folder cannot be written, and what chooses another."""
+    """Say in a user's words that a folder cannot be written, and what chooses another, if any."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"cannot write to '{path}': {(error.strerror or str(error)).lower()}",
             where=f"{key}{path}",
-            fix=f"free some space, or choose a folder that can be written: {key}FOLDER",
+            fix=f"free some space, or choose a folder that can be written: {key}FOLDER"
+            if key
+            else "free some space, or let the folder be written to",
         ) from error

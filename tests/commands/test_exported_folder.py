@@ -313,3 +313,11 @@ def test_in_the_output_folder_it_is_no_run_by_the_name_of_records(ask_exported: 
     assert [path.name for path in list_runs(Path("outputs"))] == ["small"]
     assert find_run("last").name == "small"
     assert find_candidates("expkit predict outp") == ["outputs/deployed"]
+
+
+def test_a_note_adds_no_page_to_the_exported_folder(ask_exported: Expkit) -> None:
+    """A list of runs has no place among the files that were exported and verified."""
+    before = {path.name for path in Path("exported").iterdir()}
+    assert ask_exported("note", "exported", "good").code == 0
+    assert ask_exported("tag", "exported", "+paper").code == 0
+    assert {path.name for path in Path("exported").iterdir()} == before

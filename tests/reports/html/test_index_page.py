@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import classes_run, config_of, failed_gate_run, interrupted_run
 
+from expkit.errors import UserError
 from expkit.records.find_runs import find_runs
 from expkit.reports.html import index_page
 from expkit.reports.html.index_page import DATA, refresh_index, write_index
@@ -83,6 +84,16 @@ def test_a_page_of_a_stranger_is_made_anew(outputs: Path, spoilt: bytes) -> None
     (outputs / "index.html").write_bytes(start + spoilt + b"</script>")
     write_index(outputs)
     assert len(rows_of(outputs)) == 3
+
+
+def test_a_page_of_ones_own_is_not_written_over(outputs: Path) -> None:
+    """Runs may lie in a folder that is somebody's site."""
+    page = outputs / "index.html"
+    page.write_text("<html>my own</html>")
+    refresh_index(outputs / "20260101_120000_whole")
+    with pytest.raises(UserError, match="no list of runs"):
+        write_index(outputs)
+    assert page.read_text() == "<html>my own</html>"
 
 
 def test_a_page_with_a_number_that_is_none_is_made_anew(outputs: Path) -> None:

@@ -39,6 +39,7 @@ Row = list[Any]
 def write_index(folder: Path) -> Path:
     """Write index.html of a folder; what did not change is taken from the last one."""
     path = folder / INDEX
+    _refuse_handwritten(path)
     known = _read_rows(path)
     entries = list_entries(folder)
     rows = []
@@ -54,6 +55,16 @@ def write_index(folder: Path) -> Path:
     data = {"columns": COLUMNS, "rows": rows}
     write_aside(path, render("index.html", folder=folder.absolute().name, num=len(rows), data=data))
     return path
+
+
+def _refuse_handwritten(path: Path) -> None:
+    """A page that a person has put there is not written over."""
+    if is_file(path) and (page := read_file(path)).strip() and DATA.search(page) is None:
+        raise UserError(
+            f"'{path}' is no list of runs that expkit made: it would be written over",
+            where=str(path),
+            fix=f"move it, then expkit runs {path.parent} --html",
+        )
 
 
 def refresh_index(path: Path) -> None:

@@ -69,7 +69,8 @@ def rewrite_report(found: Run | Sweep) -> None:
         summary = recall(found)
         write_aside(page, report(found, summary, plots).encode())
         write_run_page(found, summary, plots)
-    refresh_index(found.path)
+    if not (isinstance(found, Run) and found.exported):
+        refresh_index(found.path)
 
 
 def history_table(run: Run) -> str:

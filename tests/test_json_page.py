@@ -17,6 +17,7 @@ from PIL import Image
 from running_expkit import Expkit
 from synthetic_runs import classes_run, config_of, failed_gate_run
 
+from expkit.records.run.annotations import change_tags
 from expkit.reports.json.documents import DOCUMENTS
 from expkit.reports.run.pages import refresh
 
@@ -33,6 +34,10 @@ def ask_findings(found: Any) -> Values:
     findings = [each for run in found["runs"] for each in run["findings"]]
     serious = [each for each in findings if each["severity"] != "info"]
     return [text for each in serious for text in (each["rule"], each["command"])]
+
+
+def ask_paths(found: Any) -> Values:
+    return [each["path"] for each in found["runs"]]
 
 
 def ask_comparison(found: Any) -> Values:
@@ -65,6 +70,7 @@ def ask_losses(found: Any) -> Values:
 IN_PYTHON: dict[str, Callable[[Any], Values]] = {
     "show last --json": ask_verdict,
     "diagnose last --json": ask_findings,
+    "runs --where tags=paper --sort accuracy --json": ask_paths,
     "compare narrow wide --json": ask_comparison,
     "list model --json": ask_models,
     "predict tiny new --json": ask_images,
@@ -105,6 +111,10 @@ def prepare(words: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
                 outputs, name=f"20260101_1200_{name}", share_right=share, config=config
             )
             refresh(run.path, plots=False)
+    elif words.startswith("runs"):
+        run = classes_run(outputs)
+        refresh(run.path, plots=False)
+        change_tags(run.path, add=["paper"], remove=[])
     elif words.startswith("predict"):
         request.getfixturevalue("tiny_run")
         (tmp_path / "new").mkdir()

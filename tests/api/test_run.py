@@ -250,7 +250,9 @@ def test_conditions_leave_out_runs(tmp_path: Path) -> None:
         config = config_of(batch_size=size)
         failed_gate_run(tmp_path, name=f"20260101_1200_{size}", config=config)
     assert expkit.load_runs(tmp_path, where="batch_size=32").folder.tolist() == ["20260101_1200_32"]
-    with pytest.raises(expkit.UserError, match="no run has a setting, a figure or a choice 'batch_sise'") as caught:
+    with pytest.raises(
+        expkit.UserError, match="no run has a setting, a figure or a choice 'batch_sise'"
+    ) as caught:
         expkit.load_runs(tmp_path, where=["seed=0", "batch_sise=32"])
     assert caught.value.details["nearest"] == "batch_size"
     with pytest.raises(expkit.UserError, match="no runs were named"):

@@ -16,6 +16,7 @@ from synthetic_sweeps import FakeJob, write_sweep
 
 from expkit.commands import show
 from expkit.records.files import read_json, write_json
+from expkit.records.run.annotations import add_note
 from expkit.records.run.thresholds import read_thresholds
 from expkit.reports.run.pages import refresh
 from expkit.sanitize import HIDDEN
@@ -24,6 +25,7 @@ from expkit.terminal.json_output import is_asked
 TAKE_JSON = (
     *("show", "compare", "diagnose", "analyze", "list", "latency", "evaluate", "predict"),
     "threshold",
+    "runs",
 )
 
 
@@ -381,3 +383,60 @@ def test_a_reader_that_goes_away_is_no_error(expkit: Expkit, tmp_path: Path) -> 
         expkit_command(("show", "last", "--json")), capture_output=True, env=environ, check=True
     )
     assert parse_document(whole.stdout.decode("utf-8"))["classes"]["test"][7]["class_name"] == "ä7"
+
+
+def test_runs_have_what_the_list_and_its_conditions_know(
+    run_without_torch: Expkit, tmp_path: Path
+) -> None:
+    """Also one that was cut off and one that is damaged, a sweep, and a note as it was written."""
+    outputs = tmp_path / "outputs"
+    whole = classes_run(outputs, name="20260101_120000_whole")
+    refresh(whole.path, plots=False)
+    add_note(whole.path, "red \x1b[31m")
+    interrupted_run(tmp_path / "aside").path.rename(outputs / "20260102_120000_cut")
+    broken = classes_run(outputs, name="20260103_120000_broken")
+    (broken.path / "config.yaml").write_text("{")
+    swept = write_sweep(outputs, [FakeJob({}, accuracy=0.5)])
+    done = run_without_torch("runs", "--json")
+    assert (done.code, done.err, "\x1b" in done.out) == (0, "", False)
+    found = parse_document(done.out)
+    assert (found["schema"], found["folder"]) == ("expkit/runs", "outputs")
+    lines = {each["name"]: each for each in found["runs"]}
+    assert len(lines) == 4
+    first, sweep = lines[whole.name], lines[swept.name]
+    cut, unreadable = lines["20260102_120000_cut"], lines[broken.name]
+    stored = read_json(whole.path / "summary.json")
+    assert (first["name"], first["path"]) == (whole.name, f"outputs/{whole.name}")
+    assert (first["objective"], first["judged_split"]) == ("test/accuracy", "test")
+    assert first["value"] == stored["metrics"]["test"]["accuracy"]
+    assert first["interval"] == stored["intervals"]["test"]["accuracy"]
+    assert first["metrics"] == stored["metrics"]
+    assert first["settings"]["seed"] == 0
+    assert [note["text"] for note in first["notes"]] == ["red \x1b[31m"]
+    assert (cut["status"], cut["value"], cut["verdict"]) == ("interrupted", None, None)
+    assert (unreadable["status"], bool(unreadable["remark"])) == ("unreadable", True)
+    assert (sweep["kind"], sweep["settings"]) == ("sweep", {})
+
+
+def test_runs_are_chosen_and_sorted_for_a_program_too(
+    run_without_torch: Expkit, tmp_path: Path
+) -> None:
+    """None at all is an empty list, and a wrong condition or a flag of the screen is an error."""
+    empty = parse_document(run_without_torch("runs", "--json", "--sort", "accuracy").out)
+    assert empty["runs"] == []
+    for number, share in enumerate((0.95, 0.8)):
+        run = classes_run(tmp_path / "outputs", name=f"2026010{number}_120000", share_right=share)
+        refresh(run.path, plots=False)
+    words = ("runs", "--sort", "accuracy", "--where", "accuracy>0.5", "seed=0", "--json")
+    found = parse_document(run_without_torch(*words).out)
+    assert found["where"] == ["accuracy>0.5", "seed=0"]
+    assert [each["name"] for each in found["runs"]] == ["20260101_120000", "20260100_120000"]
+    for wrong, nearest in (
+        (("--where", "acuracy>0.5"), "accuracy"),
+        (("--columns", "name"), None),
+        (("--html",), None),
+    ):
+        done = run_without_torch("runs", "--json", *wrong)
+        error = parse_document(done.out)
+        assert (done.code, error["schema"]) == (2, "expkit/error")
+        assert error["nearest"] == nearest

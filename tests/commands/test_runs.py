@@ -191,7 +191,9 @@ def test_html_writes_the_page_of_all_and_a_note_reaches_it(
     assert "seen in the page" in page.read_text()
 
 
-@pytest.mark.parametrize("words", [("note", "last", "x"), ("tag", "last", "+x"), ("runs", "--html")])
+@pytest.mark.parametrize(
+    "words", [("note", "last", "x"), ("tag", "last", "+x"), ("runs", "--html")]
+)
 def test_a_full_disk_is_said_with_its_place(
     words: tuple[str, ...], three: list[Path], run_here: Expkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

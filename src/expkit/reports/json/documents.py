@@ -14,12 +14,14 @@ from expkit.reports.json.event import Event
 from expkit.reports.json.latency import LatencyDocument
 from expkit.reports.json.predictions import PredictionsDocument
 from expkit.reports.json.run import RunDocument
+from expkit.reports.json.runs import RunsDocument
 from expkit.reports.json.sweep import SweepDocument
 from expkit.reports.json.threshold import ThresholdDocument
 
 DOCUMENTS: Mapping[str, Any] = {  # a class, or several of which a document is one
     "run": RunDocument,
     "sweep": SweepDocument,
+    "runs": RunsDocument,
     "comparison": ComparisonDocument,
     "diagnosis": DiagnosisDocument,
     "analysis": AnalysisDocument,

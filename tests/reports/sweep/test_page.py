@@ -151,6 +151,21 @@ def test_the_page_answers_first_and_hides_nothing(tmp_path: Path) -> None:
     }
 
 
+def test_a_best_one_is_to_be_judged_on_the_test_set_that_is_sealed(tmp_path: Path) -> None:
+    """There is one, and the command that looks at it is named; a damaged summary spoils nothing."""
+    path = write_sweep(tmp_path, JOBS)
+    best = SweepOutcome.of(path).groups[0].judged[0].run.path
+    summary = read_json(best / "summary.json")
+    write_json(best / "summary.json", {**summary, "sealed": {"num_samples": 40}})
+    refresh_sweep(path)
+    page = (path / "sweep.md").read_text()
+    assert "no test split" not in page
+    assert f"{best.name}" in page.partition("expkit unseal ")[2].partition("\n")[0]
+    (best / "summary.json").write_text("{")
+    refresh_sweep(path)
+    assert "no test split" in (path / "sweep.md").read_text()
+
+
 def test_the_best_is_held_against_the_second_over_seeds(tmp_path: Path) -> None:
     """With the same gap at each of three seeds it is real, and with one turned round it is not."""
     for last, word in ((0.90, "better"), (0.70, "no evidence of a difference")):

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from expkit.errors import UserError
 from expkit.metrics.names import Measure
 from expkit.metrics.significance import adjust
+from expkit.records.run.reader import Run
 from expkit.reports import formatting
 from expkit.reports.compare.comparison import Compared, compare
 from expkit.reports.compare.verdicts import Verdict, judge
 from expkit.reports.cross_validation import out_of_fold
 from expkit.reports.final_test import figure_on_judged, judged_split
+from expkit.reports.run.run_screen import handle
 from expkit.reports.runs.recipes import Recipe, following
 from expkit.reports.runs.settings import describe_settings
 from expkit.reports.sweep.ablation import Worth
@@ -115,11 +117,22 @@ def selection(groups: Sequence[Recipe], objective: str, chosen: str = "") -> lis
     if len(known) == 1:
         return []
     other = "test" if split == "val" else "val"
+    why, how = f", as there is no {other} split", "judge it on samples that no choice has seen"
+    best = known[0].judged[0].run
+    if _is_sealed(best):
+        why, how = "", f"look at the sealed test set: expkit unseal {handle(best.path)}"
     return [
-        f"Choosing and judging were done on the same samples ({split}), as there is no {other} "
-        f"split: the best of {len(known)} settings is flattered by the choice. Before it is "
-        "believed, judge it on samples that no choice has seen."
+        f"Choosing and judging were done on the same samples ({split}){why}: the best of "
+        f"{len(known)} settings is flattered by the choice. Before it is believed, {how}."
     ]
+
+
+def _is_sealed(run: Run) -> bool:
+    """Tell whether a test set waits for it; a damaged run is listed in the table."""
+    try:
+        return bool((run.summary or {}).get("sealed"))
+    except UserError:
+        return False
 
 
 def folded(outcome: SweepOutcome) -> list[str]:

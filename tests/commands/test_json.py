@@ -26,6 +26,7 @@ TAKE_JSON = (
     *("show", "compare", "diagnose", "analyze", "list", "latency", "evaluate", "predict"),
     "threshold",
     "runs",
+    "unseal",
 )
 
 

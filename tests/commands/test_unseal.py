@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+from json_documents import parse_document
 from running_expkit import Expkit
 
 from expkit.metrics.intervals import wilson
@@ -38,7 +40,9 @@ def test_only_unsealing_looks_at_the_test_set(run_here: Expkit) -> None:
 
     ends = []
     for number in (1, 2):
-        assert run_here("unseal", trained.name).code == 0
+        done = run_here("unseal", trained.name, "--json")
+        document = parse_document(done.out)
+        assert (done.code, document["test_look"]["number"]) == (0, number)
         run = last_run()
         assert run.test_look is not None
         assert run.test_look.number == number
@@ -78,6 +82,13 @@ def test_a_run_that_was_not_sealed_is_refused(run_here: Expkit, tiny_run: Path) 
     done = run_here("unseal", str(tiny_run))
     assert done.code == 2
     assert "is not sealed" in done.err
+    advice = done.err.partition("do       expkit ")[2].partition("   (")[0]
+    assert run_here(*shlex.split(advice)).code == 0
+
+
+def test_the_list_of_looks_is_no_document(run_here: Expkit, tiny_run: Path) -> None:
+    done = run_here("unseal", str(tiny_run), "--looks", "--json")
+    assert (done.code, parse_document(done.out)["schema"]) == (2, "expkit/error")
 
 
 @pytest.mark.slow

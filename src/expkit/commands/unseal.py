@@ -12,7 +12,8 @@ from expkit.records.run.find_run import find_run
 from expkit.records.run.metadata import SealedSplit
 from expkit.records.run.reader import Run
 from expkit.records.test_ledger import TestLedger
-from expkit.terminal.arguments import Parser
+from expkit.reports.run.run_screen import handle
+from expkit.terminal.arguments import Parser, add_json
 
 MAX_SHOWN = 5  # looks, the last ones
 
@@ -27,7 +28,10 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--looks", action="store_true", help="only say who has looked at this test set so far"
     )
+    add_json(parser)
     arguments = parser.parse_args(words)
+    if arguments.looks and arguments.json:
+        raise UserError("--looks is no document", where="--json", fix="leave out --json")
     run = find_run(arguments.run)
     if run.trained.exported is not None:
         raise run.trained.exported.refuse(
@@ -38,14 +42,15 @@ def main(words: Sequence[str]) -> int:
         raise UserError(
             f"the test set of '{run.name}' is not sealed",
             where="dataset.sealed=false",
-            fix="expkit evaluate RUN   (or seal it from the start: expkit train ... "
-            "dataset.sealed=true)",
+            fix=f"expkit evaluate {handle(run.path)}   (or seal it from the start: expkit train "
+            "... dataset.sealed=true)",
         )
     print("\n".join(_looks(run.trained, sealed)))
     if arguments.looks:
         return 0
     name = f"--name={run.trained.config['name']}_unsealed"
-    return evaluate.main([arguments.run, "dataset.sealed=false", name])
+    words = [arguments.run, "dataset.sealed=false", name]
+    return evaluate.main([*words, "--json"] if arguments.json else words)
 
 
 def _looks(run: Run, sealed: SealedSplit) -> list[str]:

@@ -6,9 +6,9 @@ import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import expkit
 from expkit.sanitize import clean
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ DANGEROUS = {each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
 def render(template: str, **values: Any) -> bytes:
     """Return a page made by a template, as the bytes of its file."""
     page = _environment().get_template(template)
-    text = page.render(version=expkit.__version__, **values)
+    text = page.render(version=version("expkit"), **values)
     return text.encode("utf-8", errors="replace")
 
 

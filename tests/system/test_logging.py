@@ -73,7 +73,7 @@ def test_a_run_is_sent_while_it_goes_on_and_its_numbers_are_the_same(
     assert (sent.epochs, sent.error) == ({"train": 4}, None)
     assert not senders(here)
     assert run_here(*WORDS, "output_dir=plain").code == 0
-    assert numbers(next((here / "plain").iterdir())) == numbers(run)
+    assert numbers(next((here / "plain").glob("2*"))) == numbers(run)
 
 
 @pytest.mark.slow

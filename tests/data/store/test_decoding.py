@@ -127,7 +127,7 @@ def test_all_are_decoded_in_order_with_reasons(tmp_path: Path) -> None:
         for i, each in enumerate(results)
     ]
     assert values == [None if i in (7, 9) else i for i in range(200)]
-    assert "No such file" in str(results[9])
+    assert "no such file" in str(results[9])
     assert told[-1] == ("decoding", 200, 200)
     assert len(told) < 50  # now and then, not for each
 

@@ -196,7 +196,10 @@ def read_value_predictions(path: Path, target_names: Sequence[str]) -> dict[str,
 def _read_header(path: Path) -> list[str]:
     with open_to_read(path) as stream:
         wrapped = io.TextIOWrapper(stream, "utf-8", UNDECODABLE, newline="")
-        return [plain_cell(cell) for cell in next(csv.reader(wrapped), [])]
+        try:
+            return [plain_cell(cell) for cell in next(csv.reader(wrapped), [])]
+        except csv.Error as error:
+            raise ValueError(f"its header is none: {error}") from None
 
 
 def _read_table(

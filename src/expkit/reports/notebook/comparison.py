@@ -35,7 +35,7 @@ def changes(runs: Sequence[Run]) -> list[str]:
         return []
     names = labels(runs)
     ours, theirs = (
-        flatten({k: v for k, v in run.config.items() if k not in NOT_SETTINGS}) for run in runs[:2]
+        flatten({k: v for k, v in run.recipe.items() if k not in NOT_SETTINGS}) for run in runs[:2]
     )
     keys = differing_keys([ours, theirs])
     if not keys:

@@ -12,7 +12,7 @@ PACKAGES = ("expkit", "torch")
 # settings of datasets that change what is made of an image, and not which image it is
 PREPARATION = {
     *("size", "resize", "crop_fraction", "interpolation", "channels", "piece_size", "normalize"),
-    *("memory_fraction", "cache_dir"),
+    *("memory_fraction", "cache_dir", "sealed"),
 }
 
 

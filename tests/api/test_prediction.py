@@ -122,6 +122,7 @@ def test_without_weights_it_says_so(tmp_path: Path) -> None:
             ask()
 
 
+@pytest.mark.slow
 def test_an_exported_folder_predicts_and_has_no_module(
     ask_exported: Expkit,
 ) -> None:

@@ -14,6 +14,7 @@ from expkit.reports.html.index_page import COLUMNS, write_index
 from expkit.reports.html.rendering import render
 from expkit.reports.run.pages import refresh
 
+pytestmark = pytest.mark.slow  # a browser takes its time; `make test-browser` runs them
 MOST_SECONDS = 8.0  # for ten thousand runs, on a machine with other work
 
 

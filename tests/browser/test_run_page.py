@@ -21,6 +21,7 @@ from expkit.records.run.reader import Run
 from expkit.reports import formatting
 from expkit.reports.run.pages import refresh
 
+pytestmark = pytest.mark.slow  # a browser takes its time; `make test-browser` runs them
 HOSTILE = ("<script>alert(1)</script>", "</script>", '"onmouseover="alert(1)', "javascript:x")
 
 

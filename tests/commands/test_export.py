@@ -119,6 +119,7 @@ def test_less_agreement_than_required_is_not_good(
     assert not json.loads((place / "other/verification.json").read_text())["passed"]
 
 
+@pytest.mark.slow
 def test_a_search_for_the_layer_that_fails_loses_neither_proof_nor_file(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

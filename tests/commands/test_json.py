@@ -363,6 +363,7 @@ def test_a_run_of_a_newer_version_is_refused_as_json(
     assert "newer expkit" in parse_document(done.out)["what"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(expkit: Expkit, tmp_path: Path) -> None:
     """`| head -1` closes the pipe in the middle of a document; it is UTF-8 in any locale."""
     classes_run(tmp_path / "outputs", [f"ä{number}" for number in range(400)], per_class=2)

@@ -113,6 +113,7 @@ def test_a_kill_at_any_time_leaves_a_mirror_that_goes_on(
 
 
 @pytest.mark.draws
+@pytest.mark.slow
 def test_a_whole_runs_mirror_is_a_run_like_it(tmp_path: Path, run_here: Expkit) -> None:
     """Everything but the lock and what is said of the mirror itself; it shows as finished."""
     assert run_here("train", *WORDS, "mirror=drive", "mirror.every_minutes=600").code == 0

@@ -127,6 +127,7 @@ def test_tags_and_notes_stand_on_the_page(tmp_path: Path) -> None:
     assert "<script>alert" not in page
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_fit(tmp_path: Path) -> None:
     """The most confused pairs stand for the matrix, and the page stays small."""
     names = [f"class number {number}" for number in range(1000)]

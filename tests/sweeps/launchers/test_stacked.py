@@ -206,6 +206,7 @@ def test_a_setting_that_cannot_be_shared_is_refused(
     assert refused.value.details["do"] == "use launcher=local"
 
 
+@pytest.mark.slow
 def test_the_launcher_runs_a_group_in_a_process(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from running_expkit import Expkit, expkit_command
 
+NUM_FOLLOWED = 1500  # more than are predicted between four kills
 FOLLOW = ("predict", "tiny", "in", "--follow", "--csv", "out.csv")
 
 
@@ -174,7 +175,7 @@ def test_another_temperature_than_the_rows_have_is_refused_before_torch_is_loade
 @pytest.mark.slow
 def test_each_image_has_one_row_after_kills_at_any_moment(tiny_run: Path, tmp_path: Path) -> None:
     """The process is killed outright a few times while it appends; the last start is left alone."""
-    write_images(tmp_path / "in", 400)
+    write_images(tmp_path / "in", NUM_FOLLOWED)
     out = tmp_path / "out.csv"
     draw = random.Random(0)
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -197,11 +198,11 @@ def test_each_image_has_one_row_after_kills_at_any_moment(tiny_run: Path, tmp_pa
         assert size() > before
         if draw.random() < 0.5:  # as if the kill had fallen within a write
             os.truncate(out, size() - draw.randrange(1, 60))
-    assert len(names_of(out)) < 400
+    assert len(names_of(out)) < NUM_FOLLOWED
     process = start()
     deadline = time.monotonic() + 100
-    while len(names_of(out)) < 400 and time.monotonic() < deadline:
+    while len(names_of(out)) < NUM_FOLLOWED and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
-    assert Counter(names_of(out)) == Counter(f"{number}.png" for number in range(400))
+    assert Counter(names_of(out)) == Counter(f"{number}.png" for number in range(NUM_FOLLOWED))

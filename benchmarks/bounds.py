@@ -38,7 +38,9 @@ def run_quietly(command: Sequence[str], cwd: str, *, exit_code: int = 0) -> None
 
 def find_run(parent: Path) -> Path:
     """The one run folder in here."""
-    (folder,) = (path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    (folder,) = (
+        path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
     return folder
 
 

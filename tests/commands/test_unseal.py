@@ -115,3 +115,17 @@ def test_an_export_never_looks_and_an_evaluation_of_its_file_is_counted_beside_t
     refused = run_here("unseal", "made/mine", "--looks")
     assert refused.code == 2
     assert "expkit unseal" in refused.err
+
+
+@pytest.mark.slow
+def test_looks_of_two_folders_count_together(run_here: Expkit) -> None:
+    """A run of another output folder, unsealed into the usual one, is no first look there."""
+    assert run_here("train", *SEALED).code in (0, 1)
+    first = last_run()
+    assert run_here("unseal", first.name).code in (0, 1)
+    assert run_here("train", *SEALED, "output_dir=others").code in (0, 1)
+    (other,) = list_runs(Path("others"))
+    assert run_here("unseal", str(other)).code in (0, 1)
+    look = last_run().test_look
+    assert look is not None
+    assert look.number == 2

@@ -36,18 +36,18 @@ def test_looks_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ask_exported")
 def test_looks_with_a_models_copies_are_counted_with_those_of_before() -> None:
     """A run that was moved away and an exported model know of the looks where theirs are kept."""
-    outputs = Path("outputs")
+    outputs = Path("outputs").resolve()
     known = TestLedger.of(outputs, "abc")
     known.seal("first")
     moved = Path("elsewhere", "small")
     shutil.copytree(outputs / "small", moved)
     exported = find_run("exported")
-    assert TestLedger.of_run(exported, outputs, "abc") == known
-    assert TestLedger.of_run(Run(moved), outputs, "abc") == known
+    assert TestLedger.all_of_run(exported, outputs, "abc") == [known]
+    assert TestLedger.all_of_run(Run(moved), outputs, "abc") == [known]
     # where nobody has looked yet, nothing is put into the exported folder
-    assert TestLedger.of_run(exported, outputs, "def") == TestLedger.of(outputs, "def")
+    assert TestLedger.all_of_run(exported, outputs, "def") == [TestLedger.of(outputs, "def")]
     beside = TestLedger.of(moved.parent.resolve(), "def")
-    assert TestLedger.of_run(Run(moved), outputs, "def") == beside
+    assert TestLedger.all_of_run(Run(moved), outputs, "def") == [beside]
 
 
 def test_a_ledger_of_a_stranger_leads_nowhere(tmp_path: Path) -> None:

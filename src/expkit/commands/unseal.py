@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
 
 def _looks(run: Run, sealed: SealedSplit) -> list[str]:
     """Who has looked before."""
-    ledger = TestLedger.of_run(run, Path(compose_output_dir([])), sealed.identity)
-    looks = ledger.looks() if ledger.exists else []
+    ledgers = TestLedger.all_of_run(run, Path(compose_output_dir([])), sealed.identity)
+    looks = max((each.looks() for each in ledgers if each.exists), key=len, default=[])
     head = f"test    {sealed.num_samples} samples, sealed; looked at {len(looks)} times so far"
     return [head, *(f"        {look['time']}  {look['run']}" for look in looks[-MAX_SHOWN:])]

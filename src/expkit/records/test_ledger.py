@@ -44,15 +44,17 @@ class TestLedger:
         return cls(root / FOLDER / f"{identity}.jsonl")
 
     @classmethod
-    def of_run(cls, run: Run, outputs: Path, identity: str) -> TestLedger:
-        """The ledger that counts a look with a run's model which is recorded in a folder of runs.
+    def all_of_run(cls, run: Run, outputs: Path, identity: str) -> list[TestLedger]:
+        """The ledgers that count a look with a run's model which is recorded in a folder of runs.
 
-        It is the one beside the run, or in that folder where the run was moved away from it. An
-        exported model may lie anywhere: its looks are counted where they are recorded.
+        The one beside the run, and the one in that folder, of which the run may have been moved
+        away. An exported model may lie anywhere: its looks are counted where they are recorded.
+        Where there is none, the first is the one to begin.
         """
-        beside = run.path.resolve().parent if run.exported is None else outputs
-        ledgers = [cls.of(place, identity) for place in (beside, outputs)]
-        return next((each for each in ledgers if each.exists), ledgers[0])
+        beside = run.path.resolve().parent if run.exported is None else outputs.resolve()
+        places = dict.fromkeys([beside, outputs.resolve()])
+        ledgers = [cls.of(place, identity) for place in places]
+        return [each for each in ledgers if each.exists] or ledgers[:1]
 
     @property
     def exists(self) -> bool:

@@ -14,6 +14,8 @@ from expkit.export.deployed_model import DeployedModel
 from expkit.export.files import trace, write_onnx, write_openvino
 from expkit.export.unsupported import reason_of
 
+pytestmark = pytest.mark.slow
+
 
 class Eigenvectors(nn.Module):
     def forward(self, images: Tensor) -> Tensor:

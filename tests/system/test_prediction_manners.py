@@ -17,6 +17,8 @@ from running_expkit import Done, Expkit, only_run, train_quietly
 from expkit.records.run.kept_temperature import KeptTemperature, RecordedChange, keep_temperature
 from expkit.records.run.reader import Run
 
+pytestmark = pytest.mark.slow
+
 DIGITS = (
     *("dataset=digits", "dataset.limit=20", "procedure=full", "procedure.train.max_epochs=8"),
     *(

@@ -23,6 +23,8 @@ from expkit.config.multirun.hydra_task import Outcome, Task
 from expkit.records.sweep.folder import Sweep
 from expkit.sweeps.final_pages import conclude
 
+pytestmark = pytest.mark.slow
+
 LONG = (
     *(*TINY, "procedure=full", "procedure.train.max_epochs=200"),
     "procedure.train.snapshot_every=null",
